@@ -1,0 +1,224 @@
+"""Every default of the project, once: widgets, command line, training and tests read it here.
+
+All configs are frozen and hashable, so that they can key caches, and turn into plain JSON
+with `to_json_dict` and back with `from_json_dict`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from core.errors import ConfigError
+
+Plane = Literal["axial", "coronal", "sagittal"]
+Channel = Literal["lung", "infection"]
+CHANNELS: tuple[Channel, ...] = ("lung", "infection")
+"""Order of the network's output channels."""
+
+
+@dataclass(frozen=True)
+class WindowPreset:
+    """A display window in HU."""
+
+    name: str
+    center: float
+    width: float
+
+
+WINDOW_PRESETS: tuple[WindowPreset, ...] = (
+    WindowPreset("Lung", -600.0, 1500.0),
+    WindowPreset("Mediastinum", 40.0, 400.0),
+    WindowPreset("Bone", 400.0, 1800.0),
+)
+
+GREY_WINDOW_HU: tuple[float, float] = (-1250.0, 250.0)
+"""HU that black and white of an 8-bit scan are taken to stand for, unless a person says otherwise.
+
+The authors of the 20-case set exported half of it with this lung window (Ma et al. 2021,
+doi:10.1002/mp.14676)."""
+
+
+@dataclass(frozen=True)
+class LoadLimits:
+    """Sizes past which an input is refused before memory is taken."""
+
+    max_voxels: int = 512 * 512 * 1500
+    max_side: int = 4096
+    max_files: int = 5000
+    max_unpacked_bytes: int = 4 * 1024**3
+    max_compression_ratio: float = 200.0
+    min_side: int = 16
+    """Smallest number of rows or columns of an axial slice that can still show a chest."""
+
+
+@dataclass(frozen=True)
+class ClaheConfig:
+    """Contrast-limited adaptive histogram equalisation (Zuiderveld 1994), as OpenCV does it."""
+
+    clip_limit: float = 2.0
+    tile_grid: int = 8
+
+
+@dataclass(frozen=True)
+class PreprocessConfig:
+    """The ordered steps from a scan to the network's input: box → crop → window → CLAHE → resize."""
+
+    crop: Literal["body", "none"] = "body"
+    margin_mm: float = 6.0
+    window_center: float = -500.0
+    window_width: float = 1500.0
+    clahe: ClaheConfig | None = None
+    rows: int = 192
+    columns: int = 256
+
+    def __post_init__(self) -> None:
+        if self.crop not in ("body", "none"):
+            raise ConfigError(
+                "Unknown crop", got=repr(self.crop), expected="'body' or 'none'"
+            )
+        if self.window_width <= 0:
+            raise ConfigError(
+                "Window width must be positive", got=f"{self.window_width}", expected="> 0 HU"
+            )
+        if self.rows % 16 or self.columns % 16 or self.rows < 32 or self.columns < 32:
+            raise ConfigError(
+                "Network input size does not fit the U-Net",
+                got=f"{self.rows}×{self.columns}",
+                expected="multiples of 16, at least 32×32",
+            )
+
+
+@dataclass(frozen=True)
+class PostprocessConfig:
+    """From probabilities to masks."""
+
+    lung_threshold: float = 0.5
+    infection_threshold: float = 0.5
+    max_lung_parts: int = 2
+    """Largest connected lung components that are kept (left and right, or both in one)."""
+    min_lung_part_fraction: float = 0.05
+    """A component smaller than this share of the largest is dropped."""
+    fill_holes: bool = True
+    min_infection_voxels: int = 0
+    """In-plane infection islands of fewer voxels of the scan are dropped."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """A U-Net (Ronneberger et al. 2015, arXiv:1505.04597)."""
+
+    architecture: Literal["unet"] = "unet"
+    depth: int = 4
+    width: int = 16
+    normalization: Literal["batch", "group", "none"] = "batch"
+    dropout: float = 0.0
+    input_channels: int = 1
+    output_channels: int = 2
+
+
+@dataclass(frozen=True)
+class AugmentConfig:
+    """Random changes to training slices; the factors are those of the Keras layers."""
+
+    flip: bool = True
+    rotation_degrees: float = 12.0
+    zoom: float = 0.15
+    shift: float = 0.06
+    brightness: float = 0.12
+    contrast: float = 0.25
+    gamma: float = 0.3
+    noise: float = 0.03
+    blur: bool = True
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run; together with the data folder it says all that is needed to repeat it."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    preprocess: PreprocessConfig = field(default_factory=PreprocessConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    epochs: int = 60
+    batch_size: int = 8
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    warmup_epochs: int = 2
+    validation_fraction: float = 0.25
+    negatives_per_epoch: int = 100
+    pictures_per_epoch: int = 50
+    mixed_precision: bool = True
+    seed: int = 7
+
+
+@dataclass(frozen=True)
+class SegmentConfig:
+    """How a scan is segmented."""
+
+    weights_id: str | None = None
+    """Folder name in `weights/`; none takes the manifest's default."""
+    batch_size: int = 8
+    postprocess: PostprocessConfig = field(default_factory=PostprocessConfig)
+
+
+@dataclass(frozen=True)
+class AppConfig:
+    """What the operator of a server may set."""
+
+    data_folder: str | None = None
+    """Folder whose scans may be opened by path; none allows no server path at all."""
+
+
+C = TypeVar("C")
+
+
+def to_json_dict(config: Any) -> dict[str, Any]:
+    """A config (any frozen dataclass of this module) as a dictionary of plain JSON values."""
+    return dataclasses.asdict(config)
+
+
+def from_json_dict(kind: type[C], values: dict[str, Any]) -> C:
+    """The config of class `kind` from plain JSON values; missing keys take their defaults.
+
+    Raises:
+        ConfigError: a key is unknown or a value has another type than the field.
+    """
+    if not isinstance(values, dict):
+        raise ConfigError(
+            f"{kind.__name__} cannot be read", got=type(values).__name__, expected="a JSON object"
+        )
+    hints = get_type_hints(kind)
+    fields = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    unknown = sorted(set(values) - fields)
+    if unknown:
+        raise ConfigError(
+            f"{kind.__name__} has no such setting",
+            got=", ".join(unknown),
+            expected="one of " + ", ".join(sorted(fields)),
+        )
+    return kind(**{name: _coerce(hints[name], value, name) for name, value in values.items()})
+
+
+def _coerce(hint: Any, value: Any, name: str) -> Any:
+    if get_origin(hint) is Literal:
+        if value not in get_args(hint):
+            raise ConfigError(
+                f"Setting {name} is not understood",
+                got=repr(value),
+                expected="one of " + ", ".join(map(repr, get_args(hint))),
+            )
+        return value
+    options = get_args(hint) or (hint,)
+    for option in options:
+        if value is None and option is type(None):
+            return None
+        if dataclasses.is_dataclass(option) and isinstance(value, dict):
+            return from_json_dict(option, value)  # type: ignore[arg-type]
+        if option is float and isinstance(value, (int, float)) and not isinstance(value, bool):
+            return float(value)
+        if isinstance(option, type) and type(value) is option:
+            return value
+    raise ConfigError(
+        f"Setting {name} is not understood", got=repr(value), expected=str(hint)
+    )
