@@ -1,0 +1,94 @@
+# LungLens: `make help` lists what there is.
+# Everything happens in .venv next to this file; nothing is installed elsewhere.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8501
+# The folder of real scans that the weights are trained on; see README.
+DATA ?= $(if $(LUNGLENS_DATA),$(LUNGLENS_DATA),../shared/data)
+# Extra arguments for pytest: make test ARGS="-k volume"
+ARGS ?=
+
+PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
+# The stamps carry a checksum of the requirements, so that an unchanged set-up starts at once
+# and a changed one is brought up to date.
+APP_SUM := $(shell cksum < requirements.txt | cut -d ' ' -f 1)
+DEV_SUM := $(shell cat requirements.txt requirements-dev.txt | cksum | cut -d ' ' -f 1)
+APP_STAMP := $(VENV)/.installed-app-$(APP_SUM)
+DEV_STAMP := $(VENV)/.installed-dev-$(DEV_SUM)
+
+.PHONY: help app test lint format weights setup setup-dev clean
+
+help: ## Show this list
+	@echo "LungLens. Targets:"
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | \
+		awk -F '|' '{ printf "%-18s %s\n", $$1, $$2 }'
+	@echo "Settings: PORT=$(PORT)  DATA=$(DATA)  PYTHON=(an interpreter, 3.10 to 3.13)"
+
+app: $(APP_STAMP) ## Set up on first use, then open the app on localhost:8501
+	@exec $(BIN)/python -m streamlit run streamlit_app.py --server.port $(PORT)
+
+test: $(DEV_STAMP) ## Set up on first use, then run the tests (ARGS="..." goes to pytest)
+	@exec $(BIN)/python -m pytest $(ARGS)
+
+lint: $(DEV_STAMP) ## Check style, types and who imports whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict core
+	$(BIN)/lint-imports
+
+format: $(DEV_STAMP) ## Bring the code into its format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+weights: $(APP_STAMP) ## Train weights/unet-v1 again from the scans in DATA (hours)
+	@if [ ! -d "$(DATA)" ]; then \
+		echo "There are no scans to train on: DATA is '$(DATA)', which is not a folder." >&2; \
+		echo "Expected the folder that holds covid20/ and the other sets listed in README.md." >&2; \
+		echo "Try: make weights DATA=/path/to/data" >&2; \
+		exit 1; \
+	fi
+	$(BIN)/python -m core train --data "$(DATA)" --out runs/unet-v1 --publish weights/unet-v1
+
+setup: $(APP_STAMP) ## Make .venv with what the app needs
+
+setup-dev: $(DEV_STAMP) ## Make .venv with the tools for tests and checks as well
+
+clean: ## Remove .venv and caches; runs, weights and scans stay
+	rm -rf $(VENV) .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
+	find core pages tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(APP_STAMP): $(BIN)/python
+	@echo "Installing what the app needs into $(VENV); this takes some minutes the first time."
+	@$(PIP) install --quiet --progress-bar off -r requirements.txt
+	@rm -f $(VENV)/.installed-app-*
+	@touch $@
+
+$(DEV_STAMP): $(APP_STAMP)
+	@echo "Installing the tools for tests and checks into $(VENV)."
+	@$(PIP) install --quiet --progress-bar off -r requirements-dev.txt
+	@rm -f $(VENV)/.installed-dev-*
+	@touch $@
+
+# An interpreter counts when it starts, is 3.10 to 3.13 and can make environments.
+FITS := import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))
+
+$(BIN)/python:
+	@for candidate in "$(PYTHON)" python3.11 python3.12 python3.10 python3.13 python3 python; do \
+		[ -n "$$candidate" ] || continue; \
+		if "$$candidate" -c "$(FITS)" >/dev/null 2>&1; then \
+			echo "Making $(VENV) with $$("$$candidate" --version)."; \
+			"$$candidate" -m venv $(VENV) && exit 0; \
+			exit 1; \
+		fi; \
+		if [ "$$candidate" = "$(PYTHON)" ]; then \
+			echo "PYTHON=$$candidate does not fit (3.10 to 3.13 with the venv module); looking on." >&2; \
+		fi; \
+	done; \
+	echo "LungLens needs Python 3.10, 3.11, 3.12 or 3.13 with its venv module; none was found." >&2; \
+	echo "On Debian or Ubuntu: apt-get install python3 python3-venv" >&2; \
+	echo "With one in another place: make PYTHON=/path/to/python3.11 app" >&2; \
+	exit 1
