@@ -62,6 +62,11 @@ clean: ## Remove .venv and caches; runs, weights and scans stay
 	find core pages tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(APP_STAMP): $(BIN)/python
+	@$(BIN)/python -c "$(FITS)" || { \
+		echo "$(VENV) holds $$($(BIN)/python --version), which does not fit (3.10 to 3.13)." >&2; \
+		echo "Remove it with: make clean" >&2; \
+		exit 1; \
+	}
 	@echo "Installing what the app needs into $(VENV); this takes some minutes the first time."
 	@$(PIP) install --quiet --progress-bar off -r requirements.txt
 	@rm -f $(VENV)/.installed-app-*
@@ -81,7 +86,7 @@ $(BIN)/python:
 		[ -n "$$candidate" ] || continue; \
 		if "$$candidate" -c "$(FITS)" >/dev/null 2>&1; then \
 			echo "Making $(VENV) with $$("$$candidate" --version)."; \
-			"$$candidate" -m venv $(VENV) && exit 0; \
+			"$$candidate" -m venv --clear $(VENV) && exit 0; \
 			exit 1; \
 		fi; \
 		if [ "$$candidate" = "$(PYTHON)" ]; then \
