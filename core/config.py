@@ -126,8 +126,8 @@ class AugmentConfig:
     rotation_degrees: float = 12.0
     zoom: float = 0.15
     shift: float = 0.06
-    brightness: float = 0.12
-    contrast: float = 0.25
+    brightness: float = 0.1
+    contrast: float = 0.2
     gamma: float = 0.3
     noise: float = 0.03
     blur: bool = True
@@ -148,7 +148,8 @@ class TrainConfig:
     validation_fraction: float = 0.25
     negatives_per_epoch: int = 100
     pictures_per_epoch: int = 50
-    mixed_precision: bool = True
+    precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
+    """auto takes bfloat16 on a GPU and on CPUs with AMX, where it more than doubles the speed."""
     seed: int = 7
 
 

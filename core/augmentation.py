@@ -1,0 +1,113 @@
+"""Random changes to training slices, image and masks together, made of Keras layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from keras import layers, ops
+
+from core.config import AugmentConfig
+
+
+@keras.saving.register_keras_serializable(package="lunglens")
+class RandomGamma(layers.Layer):  # type: ignore[misc]
+    """Raises grey in [0, 1] to a power drawn from exp(U(-factor, factor)), one a slice."""
+
+    def __init__(self, factor: float, *, seed: int | None = None, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.factor = factor
+        self.seed = seed
+        self.generator = keras.random.SeedGenerator(seed)
+
+    def call(self, inputs: Any, training: bool = True) -> Any:
+        if not training:
+            return inputs
+        power = ops.exp(
+            keras.random.uniform(
+                (ops.shape(inputs["images"])[0], 1, 1, 1),
+                -self.factor,
+                self.factor,
+                seed=self.generator,
+            )
+        )
+        return {**inputs, "images": ops.power(ops.clip(inputs["images"], 0.0, 1.0), power)}
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "factor": self.factor, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable(package="lunglens")
+class RandomNoise(layers.Layer):  # type: ignore[misc]
+    """Adds white noise of a strength drawn from U(0, stddev), one a slice."""
+
+    def __init__(self, stddev: float, *, seed: int | None = None, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.stddev = stddev
+        self.seed = seed
+        self.generator = keras.random.SeedGenerator(seed)
+
+    def call(self, inputs: Any, training: bool = True) -> Any:
+        if not training:
+            return inputs
+        images = inputs["images"]
+        strength = keras.random.uniform(
+            (ops.shape(images)[0], 1, 1, 1), 0.0, self.stddev, seed=self.generator
+        )
+        noise = keras.random.normal(ops.shape(images), seed=self.generator)
+        return {**inputs, "images": ops.clip(images + strength * noise, 0.0, 1.0)}
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "stddev": self.stddev, "seed": self.seed}
+
+
+def build_augmentation(config: AugmentConfig, *, seed: int) -> list[layers.Layer]:
+    """The layers of a config, in order; each takes and gives
+    `{"images": (n, rows, columns, 1) in [0, 1], "segmentation_masks": (n, rows, columns, c)}`.
+    """
+    steps: list[layers.Layer] = []
+    # float32 whatever the training policy: grey levels and masks must not be rounded to bfloat16.
+    exact = {"dtype": "float32"}
+    edge = {"fill_mode": "constant", "fill_value": 0.0, **exact}
+    bounded = {"value_range": (0.0, 1.0), **exact}
+    if config.flip:
+        steps.append(layers.RandomFlip("horizontal", seed=seed, **exact))
+    if config.rotation_degrees > 0:
+        steps.append(layers.RandomRotation(config.rotation_degrees / 360.0, seed=seed + 1, **edge))
+    if config.zoom > 0:
+        steps.append(layers.RandomZoom(config.zoom, config.zoom, seed=seed + 2, **edge))
+    if config.shift > 0:
+        steps.append(layers.RandomTranslation(config.shift, config.shift, seed=seed + 3, **edge))
+    if config.brightness > 0:
+        steps.append(layers.RandomBrightness(config.brightness, seed=seed + 4, **bounded))
+    if config.contrast > 0:
+        steps.append(layers.RandomContrast(config.contrast, seed=seed + 5, **bounded))
+    if config.gamma > 0:
+        steps.append(RandomGamma(config.gamma, seed=seed + 6, **exact))
+    if config.blur:
+        steps.append(
+            layers.RandomGaussianBlur(
+                factor=0.3, kernel_size=3, sigma=1.0, seed=seed + 7, **bounded
+            )
+        )
+    if config.noise > 0:
+        steps.append(RandomNoise(config.noise, seed=seed + 8, **exact))
+    return steps
+
+
+def augment(
+    steps: list[layers.Layer],
+    images: npt.NDArray[np.float32],
+    masks: npt.NDArray[np.float32],
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Runs the layers over one batch: images (n, rows, columns, 1) in [0, 1] and binary masks
+    (n, rows, columns, c), both returned as float32 of the same shapes."""
+    batch: dict[str, Any] = {"images": images, "segmentation_masks": masks}
+    for step in steps:
+        batch = step(batch, training=True)
+    return (
+        np.asarray(ops.convert_to_numpy(batch["images"]), dtype=np.float32),
+        np.asarray(ops.convert_to_numpy(batch["segmentation_masks"]), dtype=np.float32),
+    )

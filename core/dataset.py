@@ -1,0 +1,265 @@
+"""Training and validation slices, split by patient.
+
+What a data folder may hold (each part may be absent, but some cases must be there):
+
+- `covid20/`, or the folder itself: the 20-case set, lung and infection known;
+- `medseg100_train/`: pictures with infection known and lung unknown, stored on their side;
+- `luna_slices/`: pictures of patients without COVID-19, infection known to be none, lung unknown;
+- `covid_ct_md/normal001.nii.gz`: a healthy chest, kept out of training as a check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+from typing import Any, Literal
+
+import cv2
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from core.augmentation import augment, build_augmentation
+from core.config import AugmentConfig, PreprocessConfig, TrainConfig
+from core.errors import DatasetError
+from core.loading.kaggle import load_case, load_case_table
+from core.loading.nifti import load_nifti
+from core.loading.pictures import load_picture, volume_from_pictures
+from core.losses import UNKNOWN
+from core.preprocess import build_model_input, build_model_mask, plan_spatial
+from core.progress import OnProgress, ignore_progress
+from core.volume import MaskPair, Volume
+
+Role = Literal["case", "picture", "negative", "healthy"]
+Slices = npt.NDArray[np.uint8]
+
+_MEDSEG_QUARTER_TURNS = -1
+"""The MedSeg slices lie with the spine to the right; one turn clockwise puts them upright."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingScan:
+    """One scan or picture on the network's grid.
+
+    Attributes:
+        images, lung, infection: (n, rows, columns) uint8; masks 0 or 1, lung none where unknown.
+    """
+
+    scan_id: str
+    patient_id: str
+    role: Role
+    images: Slices
+    lung: Slices | None
+    infection: Slices
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Scans that teach and scans that judge; no patient is on both sides."""
+
+    train: tuple[TrainingScan, ...]
+    validation: tuple[TrainingScan, ...]
+
+    def to_json_dict(self) -> dict[str, Any]:
+        """Ids of every scan by side and role."""
+        return {
+            side: {
+                role: sorted(s.scan_id for s in scans if s.role == role)
+                for role in ("case", "picture", "negative", "healthy")
+            }
+            for side, scans in (("train", self.train), ("validation", self.validation))
+        }
+
+
+def load_training_scans(
+    data: Path, preprocess: PreprocessConfig, *, on_progress: OnProgress = ignore_progress
+) -> tuple[TrainingScan, ...]:
+    """Reads and preprocesses every scan of a data folder that has some truth.
+
+    Raises:
+        DatasetError: no case with lung and infection masks is found.
+    """
+    cases_folder = data / "covid20" if (data / "covid20").is_dir() else data
+    scans: list[TrainingScan] = []
+    cases = load_case_table(cases_folder)
+    for done, case in enumerate(cases):
+        on_progress("reading cases", done, len(cases))
+        study = load_case(case)
+        truth = study.truth
+        if truth is not None and truth.lung is not None and truth.infection is not None:
+            scans.append(
+                _to_scan(case.case_id, case.patient_id, "case", study.volume, truth, preprocess)
+            )
+    if not scans:
+        raise DatasetError(
+            "No training case found",
+            got="a folder without cases that have lung and infection masks",
+            expected="the 20-case set, with metadata.csv or ct_scans/, lung_mask/, infection_mask/",
+            next_step="pass the folder with --data",
+        )
+    scans += _load_pictures(data / "medseg100_train", preprocess, on_progress)
+    scans += _load_negatives(data / "luna_slices", preprocess, on_progress)
+    healthy = data / "covid_ct_md" / "normal001.nii.gz"
+    if healthy.is_file():
+        volume = load_nifti(healthy)
+        none = np.zeros(volume.shape, dtype=np.bool_)
+        scans.append(
+            _to_scan("normal001", "normal001", "healthy", volume, MaskPair(None, none), preprocess)
+        )
+    return tuple(scans)
+
+
+def _to_scan(
+    scan_id: str,
+    patient_id: str,
+    role: Role,
+    volume: Volume,
+    truth: MaskPair,
+    preprocess: PreprocessConfig,
+) -> TrainingScan:
+    record = plan_spatial(volume, preprocess)
+    slices = range(volume.shape[2])
+    if truth.infection is None:
+        raise DatasetError(f"Scan {scan_id} has no infection truth", expected="an infection mask")
+    return TrainingScan(
+        scan_id=scan_id,
+        patient_id=patient_id,
+        role=role,
+        images=build_model_input(volume, record, preprocess, slices),
+        lung=None if truth.lung is None else build_model_mask(truth.lung, record, slices),
+        infection=build_model_mask(truth.infection, record, slices),
+    )
+
+
+def _load_pictures(
+    folder: Path, preprocess: PreprocessConfig, on_progress: OnProgress
+) -> list[TrainingScan]:
+    paths = sorted((folder / "images").glob("*.jpg"), key=lambda path: path.stem.zfill(8))
+    scans = []
+    for done, path in enumerate(paths):
+        on_progress("reading pictures", done, len(paths))
+        picture = np.rot90(load_picture(path), _MEDSEG_QUARTER_TURNS)
+        drawn = cv2.imread(str(folder / "infection_mask" / f"{path.stem}.png"), 0)
+        if drawn is None:
+            continue
+        mask = np.rot90(drawn > 127, _MEDSEG_QUARTER_TURNS)
+        volume = volume_from_pictures([picture], name=path.stem)
+        truth = MaskPair(None, np.asfortranarray(mask.T[:, :, None]))
+        # No patient is named in this set; each picture is taken as one.
+        name = f"medseg_{path.stem}"
+        scans.append(_to_scan(name, name, "picture", volume, truth, preprocess))
+    return scans
+
+
+def _load_negatives(
+    folder: Path, preprocess: PreprocessConfig, on_progress: OnProgress
+) -> list[TrainingScan]:
+    paths = sorted(folder.glob("*.webp"))
+    scans = []
+    for done, path in enumerate(paths):
+        on_progress("reading infection-free slices", done, len(paths))
+        volume = volume_from_pictures([load_picture(path)], name=path.stem)
+        truth = MaskPair(None, np.zeros(volume.shape, dtype=np.bool_))
+        patient = path.stem.split(".mhd")[0]
+        scans.append(_to_scan(path.stem, patient, "negative", volume, truth, preprocess))
+    return scans
+
+
+def split_by_patient(
+    scans: Sequence[TrainingScan], *, validation_fraction: float, seed: int
+) -> Split:
+    """Draws validation patients within each kind of scan, so that both sides hold every kind.
+
+    Cases of the 20-case set are drawn apart by their origin (true HU or 8-bit). The healthy scan
+    is always on the validation side.
+    """
+    generator = np.random.default_rng(seed)
+    kept_out: set[str] = set()
+    strata: dict[str, set[str]] = {}
+    for scan in scans:
+        stratum = scan.role
+        if scan.role == "case":
+            stratum += scan.scan_id.split("_")[0]  # type: ignore[assignment]
+        strata.setdefault(stratum, set()).add(scan.patient_id)
+    for stratum in sorted(strata):
+        patients = sorted(strata[stratum])
+        if stratum == "healthy":
+            kept_out.update(patients)
+            continue
+        count = min(len(patients) - 1, ceil(len(patients) * validation_fraction))
+        chosen = generator.permutation(len(patients))[:count]
+        kept_out.update(patients[index] for index in chosen)
+    return Split(
+        train=tuple(scan for scan in scans if scan.patient_id not in kept_out),
+        validation=tuple(scan for scan in scans if scan.patient_id in kept_out),
+    )
+
+
+class SliceBatches(keras.utils.PyDataset):  # type: ignore[misc]
+    """Batches of augmented slices; a new draw of order, extras and changes every epoch.
+
+    Every slice of every case comes once an epoch; of the pictures and negatives a number set by
+    the config is drawn, with replacement where there are fewer.
+    Gives images (n, rows, columns, 1) float32 in [0, 1] and truth (n, rows, columns, 2) float32:
+    0, 1, or `UNKNOWN` throughout a lung channel that is not known.
+    """
+
+    def __init__(self, scans: Sequence[TrainingScan], config: TrainConfig, *, epoch: int) -> None:
+        super().__init__(workers=1, use_multiprocessing=False, max_queue_size=4)
+        self._scans = tuple(scans)
+        self._config = config
+        self._start_epoch(epoch)
+
+    def _start_epoch(self, epoch: int) -> None:
+        self._epoch = epoch
+        seed = self._config.seed * 100_003 + epoch
+        generator = np.random.default_rng(seed)
+        index: list[tuple[int, int]] = []
+        by_role: dict[str, list[tuple[int, int]]] = {"case": [], "picture": [], "negative": []}
+        for number, scan in enumerate(self._scans):
+            by_role[scan.role] += [(number, k) for k in range(len(scan.images))]
+        index += by_role["case"]
+        for role, wanted in (
+            ("picture", self._config.pictures_per_epoch),
+            ("negative", self._config.negatives_per_epoch),
+        ):
+            pool = by_role[role]
+            if pool and wanted:
+                drawn = generator.choice(len(pool), wanted, replace=wanted > len(pool))
+                index += [pool[n] for n in drawn]
+        self._index = [index[n] for n in generator.permutation(len(index))]
+        self._augmentation = build_augmentation(self._config.augment, seed=seed % (2**31 - 100))
+
+    def __len__(self) -> int:
+        return ceil(len(self._index) / self._config.batch_size)
+
+    def __getitem__(self, number: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        size = self._config.batch_size
+        chosen = self._index[number * size : (number + 1) * size]
+        images = np.stack([self._scans[s].images[k] for s, k in chosen])[..., None]
+        masks = np.zeros((*images.shape[:3], 2), dtype=np.float32)
+        for row, (s, k) in enumerate(chosen):
+            lung = self._scans[s].lung
+            if lung is not None:
+                masks[row, ..., 0] = lung[k]
+            masks[row, ..., 1] = self._scans[s].infection[k]
+        changed, truth = augment(self._augmentation, images.astype(np.float32) / 255.0, masks)
+        for row, (s, _) in enumerate(chosen):
+            if self._scans[s].lung is None:
+                truth[row, ..., 0] = UNKNOWN
+        return changed, truth
+
+    def on_epoch_end(self) -> None:
+        self._start_epoch(self._epoch + 1)
+
+
+__all__ = [
+    "AugmentConfig",
+    "SliceBatches",
+    "Split",
+    "TrainingScan",
+    "load_training_scans",
+    "split_by_patient",
+]

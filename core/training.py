@@ -1,0 +1,292 @@
+"""Training runs: resumable, recorded, judged on patients the network never saw."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from core import __version__
+from core.config import TrainConfig, to_json_dict
+from core.dataset import SliceBatches, Split, TrainingScan, load_training_scans, split_by_patient
+from core.errors import DatasetError
+from core.inference import has_fast_bfloat16
+from core.losses import BinaryCrossentropyDice
+from core.metrics import compute_overlap
+from core.models import build_model
+from core.progress import OnProgress, ShouldCancel, ignore_progress, never_cancel
+
+HISTORY_COLUMNS = (
+    "epoch",
+    "loss",
+    "lung_dice",
+    "infection_dice",
+    "picture_infection_dice",
+    "negative_share",
+    "healthy_share",
+    "learning_rate",
+)
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """Files of one run folder."""
+
+    folder: Path
+
+    @property
+    def config(self) -> Path:
+        """Config, split, seed and versions, as JSON."""
+        return self.folder / "run.json"
+
+    @property
+    def history(self) -> Path:
+        """One row an epoch."""
+        return self.folder / "history.csv"
+
+    @property
+    def last(self) -> Path:
+        """Model and optimizer after the last finished epoch."""
+        return self.folder / "last.keras"
+
+    @property
+    def best(self) -> Path:
+        """Model of the epoch with the best validation score."""
+        return self.folder / "best.keras"
+
+
+def train(
+    data: Path,
+    folder: Path,
+    config: TrainConfig,
+    *,
+    on_progress: OnProgress = ignore_progress,
+    should_cancel: ShouldCancel = never_cancel,
+) -> RunPaths:
+    """Trains, or goes on where an interrupted run of the same config stopped.
+
+    Args:
+        data: see `core.dataset`.
+        folder: of the run; made if absent.
+        on_progress: told "training" with finished and total epochs.
+        should_cancel: asked after every batch; the epoch under way is then lost, no more.
+
+    Raises:
+        DatasetError: no data, or the folder holds a run of another config.
+    """
+    paths = RunPaths(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    keras.utils.set_random_seed(config.seed)
+    scans = load_training_scans(data, config.preprocess, on_progress=on_progress)
+    split = split_by_patient(
+        scans, validation_fraction=config.validation_fraction, seed=config.seed
+    )
+    _check_or_write_record(paths, config, split)
+    done = len(read_history(paths.history))
+    batches = SliceBatches(split.train, config, epoch=done)
+    model = _resume_model(paths) if done else _new_model(config, steps_per_epoch=len(batches))
+    if done < config.epochs:
+        recorder = _Recorder(paths, split.validation, config, on_progress, should_cancel)
+        model.fit(
+            batches,
+            epochs=config.epochs,
+            initial_epoch=done,
+            shuffle=False,
+            verbose=0,
+            callbacks=[recorder],
+        )
+    return paths
+
+
+def read_history(path: Path) -> list[dict[str, float]]:
+    """The finished epochs of a run, in order; empty where none is."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+
+
+def software_versions() -> dict[str, str]:
+    """Versions of what a result depends on."""
+    versions = {"lunglens": __version__, "python": platform.python_version()}
+    for package in ("keras", "tensorflow", "jax", "torch", "numpy", "opencv-python-headless"):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+def _new_model(config: TrainConfig, *, steps_per_epoch: int) -> keras.Model:
+    wants_bfloat16 = config.precision == "mixed_bfloat16" or (
+        config.precision == "auto" and has_fast_bfloat16()
+    )
+    previous = keras.mixed_precision.dtype_policy()
+    keras.mixed_precision.set_dtype_policy("mixed_bfloat16" if wants_bfloat16 else "float32")
+    try:
+        model = build_model(
+            config.model, rows=config.preprocess.rows, columns=config.preprocess.columns
+        )
+    finally:
+        keras.mixed_precision.set_dtype_policy(previous)
+    warmup = config.warmup_epochs * steps_per_epoch
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=config.learning_rate / 100,
+        warmup_target=config.learning_rate,
+        warmup_steps=warmup,
+        decay_steps=max(1, config.epochs * steps_per_epoch - warmup),
+        alpha=0.01,
+    )
+    optimizer = keras.optimizers.AdamW(
+        schedule, weight_decay=config.weight_decay, global_clipnorm=1.0
+    )
+    model.compile(optimizer=optimizer, loss=BinaryCrossentropyDice(), jit_compile=False)
+    return model
+
+
+def _resume_model(paths: RunPaths) -> keras.Model:
+    return keras.models.load_model(paths.last, safe_mode=True)
+
+
+def _check_or_write_record(paths: RunPaths, config: TrainConfig, split: Split) -> None:
+    wanted = {"config": to_json_dict(config), "split": split.to_json_dict()}
+    if paths.config.is_file():
+        record = json.loads(paths.config.read_text(encoding="utf-8"))
+        if {key: record.get(key) for key in wanted} != wanted:
+            raise DatasetError(
+                "The run folder holds another run",
+                got="a different config or split in run.json",
+                expected="the same, to go on with it",
+                next_step="choose another --out folder",
+            )
+        return
+    record = {**wanted, "versions": software_versions()}
+    _write_atomically(paths.config, json.dumps(record, indent=1))
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    os.replace(part, path)
+
+
+class _Recorder(keras.callbacks.Callback):  # type: ignore[misc]
+    """After every epoch: judge, write the checkpoint, then the history row that counts it."""
+
+    def __init__(
+        self,
+        paths: RunPaths,
+        validation: Sequence[TrainingScan],
+        config: TrainConfig,
+        on_progress: OnProgress,
+        should_cancel: ShouldCancel,
+    ) -> None:
+        super().__init__()
+        self._paths = paths
+        self._validation = validation
+        self._config = config
+        self._on_progress = on_progress
+        self._should_cancel = should_cancel
+        self._best = max((score(row) for row in read_history(paths.history)), default=-1.0)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if self._should_cancel():
+            self.model.stop_training = True
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if self._should_cancel():
+            return
+        row: dict[str, float] = {"epoch": epoch + 1, "loss": float((logs or {})["loss"])}
+        row.update(validate(self.model, self._validation, batch_size=self._config.batch_size))
+        row["learning_rate"] = float(
+            keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
+        )
+        self._save(self._paths.last)
+        if score(row) > self._best:
+            self._best = score(row)
+            self._save(self._paths.best)
+        self._append(row)
+        self._on_progress("training", epoch + 1, self._config.epochs)
+
+    def _save(self, path: Path) -> None:
+        part = path.with_name("part_" + path.name)
+        self.model.save(part)
+        os.replace(part, path)
+
+    def _append(self, row: dict[str, float]) -> None:
+        is_new = not self._paths.history.is_file()
+        with self._paths.history.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, HISTORY_COLUMNS)
+            if is_new:
+                writer.writeheader()
+            writer.writerow({name: f"{row[name]:.6g}" for name in HISTORY_COLUMNS})
+
+
+def score(row: dict[str, float]) -> float:
+    """What the best epoch is chosen by: mean of lung and infection Dice over validation cases,
+    less the share falsely marked in infection-free chests."""
+    false_share = np.nan_to_num(row["healthy_share"]) + np.nan_to_num(row["negative_share"])
+    return (row["lung_dice"] + row["infection_dice"]) / 2.0 - float(false_share)
+
+
+def validate(
+    model: keras.Model, scans: Sequence[TrainingScan], *, batch_size: int
+) -> dict[str, float]:
+    """Figures on the network's grid at threshold 0.5, without clean-up.
+
+    Dice of cases is of the volume, then the mean over scans. Shares are infected over lung
+    pixels as predicted, over all slices of a kind.
+    """
+    lung_dice, infection_dice, picture_dice = [], [], []
+    marked: dict[str, list[int]] = {"negative": [0, 0], "healthy": [0, 0]}
+    for scan in scans:
+        lung, infection = _predict_masks(model, scan.images, batch_size=batch_size)
+        if scan.role == "case" and scan.lung is not None:
+            lung_dice.append(compute_overlap(scan.lung > 0, lung).dice)
+            infection_dice.append(compute_overlap(scan.infection > 0, infection).dice)
+        elif scan.role == "picture":
+            picture_dice.append(compute_overlap(scan.infection > 0, infection).dice)
+        elif scan.role in marked:
+            marked[scan.role][0] += int((infection & lung).sum())
+            marked[scan.role][1] += int(lung.sum())
+    return {
+        "lung_dice": _mean(lung_dice),
+        "infection_dice": _mean(infection_dice),
+        "picture_infection_dice": _mean(picture_dice),
+        "negative_share": _share(marked["negative"]),
+        "healthy_share": _share(marked["healthy"]),
+    }
+
+
+def _predict_masks(
+    model: keras.Model, images: npt.NDArray[np.uint8], *, batch_size: int
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    parts = []
+    for start in range(0, len(images), batch_size):
+        batch = images[start : start + batch_size]
+        count = len(batch)
+        if count < batch_size:  # one shape only, so that the network is traced once
+            batch = np.concatenate([batch, np.zeros_like(images[:1]).repeat(batch_size - count, 0)])
+        scaled = batch[..., None].astype(np.float32) / 255.0
+        parts.append(np.asarray(model.predict_on_batch(scaled))[:count] >= 0.5)
+    marked = np.concatenate(parts)
+    return marked[..., 0], marked[..., 1]
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.mean(known)) if known else float("nan")
+
+
+def _share(counts: Sequence[int]) -> float:
+    return counts[0] / counts[1] if counts[1] else float("nan")

@@ -1,0 +1,247 @@
+"""Trained weights on disk: a folder each with `manifest.json`, `weights.npz` and `README.md`.
+
+Arrays are stored by variable path in NumPy's npz format, kernels as float16, read without
+pickle, and only after the file's sha256 has been checked against the manifest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core.config import (
+    ModelConfig,
+    PostprocessConfig,
+    PreprocessConfig,
+    from_json_dict,
+    to_json_dict,
+)
+from core.errors import ConfigError, WeightsError, shown_name
+
+if TYPE_CHECKING:
+    import keras
+
+WEIGHTS_FOLDER = Path(__file__).resolve().parent.parent / "weights"
+MANIFEST_NAME = "manifest.json"
+ARRAYS_NAME = "weights.npz"
+CARD_NAME = "README.md"
+_ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True)
+class WeightsInfo:
+    """What a manifest says; reading it needs neither Keras nor the arrays."""
+
+    weights_id: str
+    title: str
+    folder: Path
+    sha256: str
+    model: ModelConfig
+    preprocess: PreprocessConfig
+    postprocess: PostprocessConfig
+    is_default: bool
+    manifest_text: str
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """The whole manifest."""
+        manifest: dict[str, Any] = json.loads(self.manifest_text)
+        return manifest
+
+    @property
+    def card_path(self) -> Path:
+        """The model card, Markdown."""
+        return self.folder / CARD_NAME
+
+
+def list_weights(folder: Path = WEIGHTS_FOLDER) -> tuple[WeightsInfo, ...]:
+    """All weights with a manifest, the default first.
+
+    Raises:
+        WeightsError: a manifest cannot be read.
+    """
+    infos = [read_manifest(path.parent) for path in sorted(folder.glob(f"*/{MANIFEST_NAME}"))]
+    return tuple(sorted(infos, key=lambda info: (not info.is_default, info.weights_id)))
+
+
+def find_weights(weights_id: str | None = None, *, folder: Path = WEIGHTS_FOLDER) -> WeightsInfo:
+    """The weights of that id, or the default ones.
+
+    Raises:
+        WeightsError: there are none, or none of that id.
+    """
+    known = list_weights(folder)
+    if not known:
+        raise WeightsError(
+            "No weights are installed",
+            got="an empty weights folder",
+            expected="weights/NAME/manifest.json",
+            next_step="take the repository with its weights/, or train with 'python -m core train'",
+        )
+    if weights_id is None:
+        return known[0]
+    for info in known:
+        if info.weights_id == weights_id:
+            return info
+    raise WeightsError(
+        "Unknown weights",
+        got=shown_name(weights_id),
+        expected="one of " + ", ".join(info.weights_id for info in known),
+    )
+
+
+def read_manifest(folder: Path) -> WeightsInfo:
+    """The manifest of one weights folder.
+
+    Raises:
+        WeightsError: it is missing, no JSON, or lacks something.
+    """
+    path = folder / MANIFEST_NAME
+    shown = f"{shown_name(folder)}/{MANIFEST_NAME}"
+    try:
+        text = path.read_text(encoding="utf-8")
+        manifest = json.loads(text)
+        info = WeightsInfo(
+            weights_id=str(manifest["weights_id"]),
+            title=str(manifest["title"]),
+            folder=folder,
+            sha256=str(manifest["file"]["sha256"]),
+            model=from_json_dict(ModelConfig, manifest["model"]),
+            preprocess=from_json_dict(PreprocessConfig, manifest["preprocess"]),
+            postprocess=from_json_dict(PostprocessConfig, manifest["postprocess"]),
+            is_default=bool(manifest.get("default", False)),
+            manifest_text=text,
+        )
+    except (OSError, ValueError, KeyError, TypeError, ConfigError) as error:
+        raise WeightsError(
+            f"The manifest {shown} cannot be read",
+            got=f"{type(error).__name__}",
+            expected="JSON with weights_id, title, file, model, preprocess and postprocess",
+            next_step="restore the file from the repository",
+        ) from error
+    if info.weights_id != folder.name or not _ID_PATTERN.fullmatch(info.weights_id):
+        raise WeightsError(
+            f"The manifest {shown} names other weights",
+            got=shown_name(info.weights_id),
+            expected=shown_name(folder),
+            next_step="rename the folder or correct weights_id",
+        )
+    return info
+
+
+def load_weights(info: WeightsInfo) -> keras.Model:
+    """The network of a manifest with its trained arrays.
+
+    Raises:
+        WeightsError: the file is missing, has another sha256, or does not fit the architecture.
+    """
+    from core.models import build_model
+
+    arrays = _read_arrays(info)
+    model = build_model(info.model, rows=info.preprocess.rows, columns=info.preprocess.columns)
+    shown = f"{info.weights_id}/{ARRAYS_NAME}"
+    wanted = {variable.path: tuple(variable.shape) for variable in model.weights}
+    found = {name: array.shape for name, array in arrays.items()}
+    if wanted != found:
+        differing = sorted(set(wanted.items()) ^ set(found.items()))
+        raise WeightsError(
+            f"The weights file {shown} does not fit its architecture",
+            got=f"{len(differing)} differing arrays, first {differing[0][0]}",
+            expected=f"the {len(wanted)} arrays of a {info.model.architecture}",
+            next_step="restore weights and manifest from the same version",
+        )
+    for variable in model.weights:
+        variable.assign(arrays[variable.path].astype(np.float32))
+    return model
+
+
+def _read_arrays(info: WeightsInfo) -> dict[str, Any]:
+    path = info.folder / ARRAYS_NAME
+    shown = f"{info.weights_id}/{ARRAYS_NAME}"
+    if not path.is_file():
+        raise WeightsError(
+            f"The weights file {shown} is missing", next_step="restore it from the repository"
+        )
+    digest = file_sha256(path)
+    if digest != info.sha256:
+        raise WeightsError(
+            f"The weights file {shown} is damaged",
+            got=f"sha256 {digest[:12]}…",
+            expected=f"{info.sha256[:12]}…",
+            next_step="restore it from the repository",
+        )
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise WeightsError(
+            f"The weights file {shown} cannot be read",
+            got=type(error).__name__,
+            expected="an npz archive of plain arrays",
+            next_step="restore it from the repository",
+        ) from error
+
+
+def file_sha256(path: Path) -> str:
+    """Hexadecimal sha256 of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def save_weights(
+    model: keras.Model,
+    folder: Path,
+    *,
+    title: str,
+    model_config: ModelConfig,
+    preprocess: PreprocessConfig,
+    postprocess: PostprocessConfig,
+    record: dict[str, Any],
+    is_default: bool = False,
+) -> WeightsInfo:
+    """Writes arrays and manifest into `folder`, whose name becomes the weights' id.
+
+    Args:
+        record: further JSON-ready facts for the manifest: data, split, validation, versions.
+
+    Raises:
+        WeightsError: the folder's name cannot be an id.
+    """
+    if not _ID_PATTERN.fullmatch(folder.name):
+        raise WeightsError(
+            "The weights folder cannot be named so",
+            got=shown_name(folder),
+            expected="letters, digits, '.', '_' and '-'",
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays = {variable.path: _to_stored(np.asarray(variable)) for variable in model.weights}
+    path = folder / ARRAYS_NAME
+    np.savez_compressed(path, **arrays)
+    manifest = {
+        "weights_id": folder.name,
+        "title": title,
+        "default": is_default,
+        "file": {"name": ARRAYS_NAME, "sha256": file_sha256(path), "bytes": path.stat().st_size},
+        "model": to_json_dict(model_config),
+        "preprocess": to_json_dict(preprocess),
+        "postprocess": to_json_dict(postprocess),
+        **record,
+    }
+    text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
+    (folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
+    return read_manifest(folder)
+
+
+def _to_stored(array: Any) -> Any:
+    # Vectors (biases, statistics of normalisation) are few and may lie outside float16's range.
+    return array.astype(np.float16 if array.ndim > 1 else np.float32)
