@@ -20,7 +20,7 @@ DEV_SUM := $(shell cat requirements.txt requirements-dev.txt | cksum | cut -d ' 
 APP_STAMP := $(VENV)/.installed-app-$(APP_SUM)
 DEV_STAMP := $(VENV)/.installed-dev-$(DEV_SUM)
 
-.PHONY: help app test lint format weights setup setup-dev clean
+.PHONY: help app test lint format weights check-data setup setup-dev clean
 
 help: ## Show this list
 	@echo "LungLens. Targets:"
@@ -44,14 +44,17 @@ format: $(DEV_STAMP) ## Bring the code into its format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-weights: $(APP_STAMP) ## Train weights/unet-v1 again from the scans in DATA (hours)
+weights: check-data $(APP_STAMP) ## Train weights/unet-v1 again from the scans in DATA (hours)
+	$(BIN)/python -m core train --data "$(DATA)" --out runs/unet-v1 --publish weights/unet-v1
+
+# Before the set-up, so that a wrong folder is told at once.
+check-data:
 	@if [ ! -d "$(DATA)" ]; then \
 		echo "There are no scans to train on: DATA is '$(DATA)', which is not a folder." >&2; \
 		echo "Expected the folder that holds covid20/ and the other sets listed in README.md." >&2; \
 		echo "Try: make weights DATA=/path/to/data" >&2; \
 		exit 1; \
 	fi
-	$(BIN)/python -m core train --data "$(DATA)" --out runs/unet-v1 --publish weights/unet-v1
 
 setup: $(APP_STAMP) ## Make .venv with what the app needs
 
