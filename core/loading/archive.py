@@ -1,0 +1,237 @@
+"""Zip archives, unpacked only where that is safe, into a folder that goes away."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from core.config import LoadLimits
+from core.errors import LoadError, shown_name
+from core.loading.checks import DEFAULT_LIMITS
+from core.loading.names import safe_name
+from core.progress import (
+    OnProgress,
+    ShouldCancel,
+    ignore_progress,
+    never_cancel,
+    raise_if_cancelled,
+)
+
+_BLOCK_BYTES = 1024**2
+_RATIO_FLOOR_BYTES = 16 * 1024**2
+"""Below this much unpacked data no ratio is dangerous; masks shrink a thousandfold."""
+_MAX_DEPTH = 12
+
+
+def is_archive(path: Path | str) -> bool:
+    """Whether a file begins like a zip."""
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
+    except OSError:
+        return False
+
+
+@contextmanager
+def unpacked(
+    path: Path,
+    *,
+    limits: LoadLimits = DEFAULT_LIMITS,
+    on_progress: OnProgress = ignore_progress,
+    should_cancel: ShouldCancel = never_cancel,
+) -> Iterator[Path]:
+    """A temporary folder with the content of a zip; removed on leaving, whatever happens.
+
+    Raises:
+        LoadError: see `unpack`.
+    """
+    with tempfile.TemporaryDirectory(
+        prefix="lunglens-", ignore_cleanup_errors=True
+    ) as temporary:
+        folder = Path(temporary)
+        unpack(
+            path, folder, limits=limits, on_progress=on_progress, should_cancel=should_cancel
+        )
+        yield folder
+
+
+def unpack(
+    path: Path,
+    folder: Path,
+    *,
+    limits: LoadLimits = DEFAULT_LIMITS,
+    on_progress: OnProgress = ignore_progress,
+    should_cancel: ShouldCancel = never_cancel,
+) -> None:
+    """Unpacks a zip into an existing folder under safe names.
+
+    Hidden files, `__MACOSX` and archives inside the archive are left out.
+
+    Raises:
+        LoadError: the archive is damaged, encrypted, too large, or names files outside itself.
+    """
+    name = shown_name(path.name)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = _checked_members(archive, name, limits)
+            _check_disk(sum(member.file_size for member in members), folder, name)
+            taken: dict[str, str] = {}
+            for done, member in enumerate(members):
+                target = folder.joinpath(*_safe_parts(member.filename, taken))
+                target.parent.mkdir(parents=True, exist_ok=True)
+                _write_member(archive, member, target, name, should_cancel)
+                on_progress("unpacking", done + 1, len(members))
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise LoadError(
+            f"{name} cannot be unpacked",
+            got="a damaged archive or an unknown compression",
+            expected="a complete zip",
+            next_step="zip the scan again",
+        ) from error
+    except OSError as error:
+        raise LoadError(
+            f"{name} cannot be unpacked", got=error.strerror or "a write error"
+        ) from error
+
+
+def _checked_members(
+    archive: zipfile.ZipFile, name: str, limits: LoadLimits
+) -> list[zipfile.ZipInfo]:
+    """The files to unpack, once the whole archive has been found harmless by its directory."""
+    infos = archive.infolist()
+    if len(infos) > limits.max_files:
+        raise LoadError(
+            f"{name} holds too many files",
+            got=f"{len(infos)}",
+            expected=f"at most {limits.max_files}",
+            next_step="zip one series only",
+        )
+    for info in infos:
+        _refuse_member(info, name)
+    members = [info for info in infos if _is_wanted(info)]
+    total = sum(info.file_size for info in members)
+    packed = sum(info.compress_size for info in members)
+    if total > limits.max_unpacked_bytes:
+        raise LoadError(
+            f"{name} is too large unpacked",
+            got=f"{total / 1024**3:.1f} GiB",
+            expected=f"at most {limits.max_unpacked_bytes / 1024**3:.1f} GiB",
+            next_step="zip one series only",
+        )
+    if total > _RATIO_FLOOR_BYTES and total > limits.max_compression_ratio * max(packed, 1):
+        raise LoadError(
+            f"{name} looks like a zip bomb",
+            got=f"content that grows {total / max(packed, 1):.0f}-fold",
+            expected=f"at most {limits.max_compression_ratio:.0f}-fold",
+            next_step="open the files without the zip",
+        )
+    if not members:
+        raise LoadError(
+            f"{name} holds no file",
+            got="an empty archive",
+            expected="a scan",
+            next_step="zip the folder of the scan",
+        )
+    return members
+
+
+def _refuse_member(info: zipfile.ZipInfo, name: str) -> None:
+    """Names that lead out of the folder, links and secrets make the whole archive unwelcome."""
+    # `filename` ends at a null character and has its separators turned; the raw name has not.
+    raw = info.orig_filename.replace("\\", "/")
+    parts = raw.split("/")
+    if raw.startswith("/") or ".." in parts or ":" in parts[0] or "\0" in raw:
+        raise LoadError(
+            f"{name} names files outside itself",
+            got=f"entry {shown_name(raw)} with an unsafe path",
+            expected="plain relative names",
+            next_step="zip the scan again",
+        )
+    if len(parts) > _MAX_DEPTH:
+        raise LoadError(
+            f"{name} nests too many folders",
+            got=f"{len(parts)} levels",
+            expected=f"at most {_MAX_DEPTH}",
+            next_step="zip the folder of the scan itself",
+        )
+    if stat.S_ISLNK(info.external_attr >> 16):
+        raise LoadError(
+            f"{name} holds a link",
+            got=f"entry {shown_name(raw)}",
+            expected="files only",
+            next_step="zip the files themselves",
+        )
+    if info.flag_bits & 0x1:
+        raise LoadError(
+            f"{name} is encrypted",
+            got="entries with a password",
+            expected="an open zip",
+            next_step="unpack it yourself and open the folder",
+        )
+
+
+def _is_wanted(info: zipfile.ZipInfo) -> bool:
+    parts = PurePosixPath(info.filename.replace("\\", "/")).parts
+    if info.is_dir() or not parts:
+        return False
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
+    return not hidden and not parts[-1].lower().endswith(".zip")
+
+
+def _safe_parts(filename: str, taken: dict[str, str]) -> tuple[str, ...]:
+    """Path parts to write to; the same folder always gets the same name."""
+    parts = PurePosixPath(filename.replace("\\", "/")).parts
+    safe: list[str] = []
+    for depth, part in enumerate(parts):
+        whole = "/".join(parts[: depth + 1])
+        is_file = depth == len(parts) - 1
+        key = f"{whole}\0{len(taken)}" if is_file else whole
+        if key not in taken:
+            used = {v.lower() for k, v in taken.items() if _parent(k) == _parent(whole)}
+            taken[key] = safe_name(part, used)
+        safe.append(taken[key])
+    return tuple(safe)
+
+
+def _parent(whole: str) -> str:
+    return whole.rpartition("/")[0]
+
+
+def _check_disk(needed: int, folder: Path, name: str) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise LoadError(
+            f"{name} does not fit on the disk",
+            got=f"{free / 1024**2:.0f} MiB free",
+            expected=f"{needed / 1024**2:.0f} MiB",
+            next_step="free some space",
+        )
+
+
+def _write_member(
+    archive: zipfile.ZipFile,
+    member: zipfile.ZipInfo,
+    target: Path,
+    name: str,
+    should_cancel: ShouldCancel,
+) -> None:
+    """Streams one file out, never more than its directory entry declares."""
+    left = member.file_size
+    with archive.open(member) as source, target.open("xb") as out:
+        while block := source.read(_BLOCK_BYTES):
+            raise_if_cancelled(should_cancel, "unpacking")
+            left -= len(block)
+            if left < 0:
+                raise LoadError(
+                    f"{name} unpacks to more than it declares",
+                    got="an entry longer than its stated size",
+                    expected="an honest archive",
+                    next_step="zip the scan again",
+                )
+            out.write(block)

@@ -1,0 +1,137 @@
+"""Checks and facts that every kind of input shares, and the last step to a `Volume`."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from nibabel.orientations import aff2axcodes
+
+from core.config import LoadLimits
+from core.errors import LoadError
+from core.loading.intensity import Hint, settle_intensity
+from core.volume import Array, Intensity, Volume, check_affine, spacing_mm, volume_from_file
+
+DEFAULT_LIMITS = LoadLimits()
+
+_PLAUSIBLE_PIXEL_MM = (0.1, 6.0)
+_PLAUSIBLE_STEP_MM = (0.1, 30.0)
+
+
+def check_size(shape: tuple[int, ...], limits: LoadLimits, *, what: str) -> None:
+    """Raises `LoadError` where a header claims more than `limits`; call before taking memory."""
+    voxels = math.prod(shape)
+    shown = "×".join(str(n) for n in shape)
+    if any(n < 1 for n in shape):
+        raise LoadError(
+            f"{what} has an empty axis",
+            got=f"size {shown}",
+            expected="at least one voxel along each axis",
+            next_step="export the scan again",
+        )
+    if voxels > limits.max_voxels:
+        raise LoadError(
+            f"{what} is too large to open",
+            got=f"{shown} = {voxels:.3g} voxels",
+            expected=f"at most {limits.max_voxels:.3g}",
+            next_step="check the header, or crop the scan to the chest",
+        )
+    if max(shape) > limits.max_side:
+        raise LoadError(
+            f"{what} is too long along one axis",
+            got=f"size {shown}",
+            expected=f"at most {limits.max_side} voxels along any axis",
+            next_step="check the header, or resample the scan",
+        )
+
+
+def assemble_volume(
+    file_array: Array,
+    file_affine: npt.NDArray[np.float64],
+    *,
+    hint: Hint,
+    name: str,
+    format: Literal["nifti", "dicom", "pictures"],
+    format_fact: str,
+    limits: LoadLimits = DEFAULT_LIMITS,
+    spacing_nominal: bool = False,
+    warnings: tuple[str, ...] = (),
+    facts: tuple[tuple[str, str], ...] = (),
+) -> Volume:
+    """A checked `Volume` from voxels in the file's order.
+
+    Decides what the values mean (may shift `file_array` in place), refuses slices too small
+    to show a chest, and writes down the facts that were recognised.
+
+    Args:
+        file_array: (a, b, c) int16, uint8 or float32, finite and writable.
+        file_affine: (4, 4), index of `file_array` → RAS mm.
+        facts: further label and value pairs, shown after the common ones.
+
+    Raises:
+        LoadError: the values do not look like CT, or a slice is too small.
+        GeometryError: the affine is singular or not finite.
+    """
+    check_affine(np.asarray(file_affine, dtype=np.float64))
+    array, intensity, intensity_warnings = settle_intensity(file_array, hint=hint)
+    volume = volume_from_file(
+        array,
+        file_affine,
+        intensity=intensity,
+        name=name,
+        format=format,
+        facts=_facts(array, file_affine, intensity, format_fact, spacing_nominal) + facts,
+        spacing_nominal=spacing_nominal,
+        warnings=warnings + intensity_warnings,
+    )
+    columns, rows, slices = volume.shape
+    if min(columns, rows) < limits.min_side:
+        raise LoadError(
+            "The axial slices are too small to show a chest",
+            got=f"{columns}×{rows} pixels",
+            expected=f"at least {limits.min_side}×{limits.min_side}",
+            next_step="open the scan in its full size",
+        )
+    more: tuple[str, ...] = ()
+    if slices == 1 and format != "pictures":
+        more += ("The scan is a single slice: figures for the whole lung mean nothing.",)
+    if not spacing_nominal:
+        more += _spacing_warnings(volume.spacing_mm)
+    return replace(volume, warnings=volume.warnings + more) if more else volume
+
+
+def _spacing_warnings(spacing: tuple[float, float, float]) -> tuple[str, ...]:
+    low, high = _PLAUSIBLE_PIXEL_MM
+    step_low, step_high = _PLAUSIBLE_STEP_MM
+    pixels_fit = all(low <= s <= high for s in spacing[:2])
+    if pixels_fit and step_low <= spacing[2] <= step_high:
+        return ()
+    shown = spacing_text(spacing)
+    return (f"The spacing of {shown} is unusual for a chest CT: volumes in ml may be wrong.",)
+
+
+def spacing_text(spacing: tuple[float, float, float]) -> str:
+    """Spacing for people, such as "0.75×0.75×2 mm"."""
+    return "×".join(f"{s:.3g}" for s in spacing) + " mm"
+
+
+def _facts(
+    array: Array,
+    affine: npt.NDArray[np.float64],
+    intensity: Intensity,
+    format_fact: str,
+    spacing_nominal: bool,
+) -> tuple[tuple[str, str], ...]:
+    spacing = spacing_text(spacing_mm(affine))
+    scale = "HU" if intensity.unit == "HU" else "not HU"
+    return (
+        ("Format", format_fact),
+        ("Size", "×".join(str(n) for n in array.shape)),
+        ("Spacing", "not known" if spacing_nominal else spacing),
+        ("Orientation", "".join(str(code) for code in aff2axcodes(affine))),
+        ("Values", f"{array.min():.6g} to {array.max():.6g}"),
+        ("Scale", f"{scale}: {intensity.reason}"),
+    )

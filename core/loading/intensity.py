@@ -1,0 +1,181 @@
+"""What stored values mean: HU, HU with an offset, or the grey of an export through a window.
+
+Decided from the range, the fractional part and the histogram, and always with the reason,
+because half of what people call CT files is no longer in HU.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from core.config import GREY_WINDOW_HU
+from core.errors import LoadError
+from core.volume import Array, Intensity
+
+Hint = Literal["nifti", "dicom", "pictures"]
+
+STORED_OFFSET = 1024
+"""Scanners store CT as unsigned numbers by adding this; the header's intercept takes it off."""
+
+_SAMPLE_VOXELS = 2_000_000
+_AIR_BELOW_HU = -400.0
+_MAX_LABELS = 8
+
+
+@dataclass(frozen=True)
+class IntensityFinding:
+    """The meaning of an array's values after `shift` has been added to each of them."""
+
+    intensity: Intensity
+    shift: int = 0
+    warnings: tuple[str, ...] = ()
+
+
+def grey_intensity(
+    low_hu: float = GREY_WINDOW_HU[0],
+    high_hu: float = GREY_WINDOW_HU[1],
+    grey_max: float = 255.0,
+    *,
+    reason: str | None = None,
+) -> Intensity:
+    """Grey 0…`grey_max` taken to stand for `low_hu`…`high_hu` (an assumption, never HU).
+
+    Raises:
+        LoadError: the window is empty or upside down.
+    """
+    if not (np.isfinite([low_hu, high_hu, grey_max]).all() and high_hu > low_hu and grey_max > 0):
+        raise LoadError(
+            "The window of the grey values cannot be used",
+            got=f"black {low_hu:g} HU, white {high_hu:g} HU, largest grey {grey_max:g}",
+            expected="black below white and a positive largest grey",
+        )
+    if reason is None:
+        reason = f"black and white are taken as {low_hu:g} and {high_hu:g} HU"
+    return Intensity(
+        unit="unknown", reason=reason, slope=(high_hu - low_hu) / grey_max, intercept=low_hu
+    )
+
+
+def as_hu(reason: str = "set by hand") -> Intensity:
+    """The stored values are HU because a person says so."""
+    return Intensity(unit="HU", reason=reason)
+
+
+def settle_intensity(
+    array: Array, *, hint: Hint
+) -> tuple[Array, Intensity, tuple[str, ...]]:
+    """Finds out what values mean and takes a storage offset off, in place where the type allows.
+
+    Returns:
+        The array (shifted where needed), its meaning, and warnings for the person.
+    """
+    finding = detect_intensity(array, hint=hint)
+    if finding.shift:
+        if array.dtype == np.uint8:
+            array = array.astype(np.int16)
+        array += array.dtype.type(finding.shift)
+    return array, finding.intensity, finding.warnings
+
+
+def detect_intensity(array: Array, *, hint: Hint) -> IntensityFinding:
+    """What the values of a finite (a, b, c) array mean.
+
+    Raises:
+        LoadError: the image is constant, holds labels, or does not look like chest CT.
+    """
+    low, high = float(array.min()), float(array.max())
+    if low == high:
+        raise LoadError(
+            "The scan holds one value only",
+            got=f"{low:g} in every voxel",
+            expected="a picture of a chest",
+            next_step="check that the right file was exported",
+        )
+    sample = _sample(array)
+    fractional = array.dtype.kind == "f" and bool((np.rint(sample) != sample).any())
+    shown = f"values {low:g} to {high:g}"
+    if low >= 0 and not fractional and hint != "pictures":
+        _refuse_labels(sample, shown)
+    if high > 500 and _looks_offset(sample):
+        return _offset_finding(shown, low)
+    if low <= _AIR_BELOW_HU and _share(sample, -300, 300) >= 0.005:
+        source = "the header's rescale and the " if hint == "dicom" else "the "
+        return IntensityFinding(
+            Intensity("HU", f"{source}{shown} reach from air to soft tissue")
+        )
+    if low >= 0 and high <= 1 and fractional:
+        return _grey(f"{shown} are fractions of a grey scale", 1.0)
+    if low >= 0 and high <= 255:
+        return _grey(f"{shown} are an 8-bit grey scale", 255.0)
+    if low >= 0 and hint == "pictures":
+        return _grey(f"{shown} are a grey scale without HU", high)
+    raise LoadError(
+        "The scan does not look like CT",
+        got=f"{shown} without the peaks of air and soft tissue",
+        expected="HU, or an 8-bit grey scale",
+        next_step="open a chest CT in HU",
+    )
+
+
+def _sample(array: Array) -> Array:
+    """About two million voxels, spread over the slices."""
+    step = max(1, round((array.size / _SAMPLE_VOXELS) ** (1 / 3)))
+    return array[::step, ::step, :: min(step, max(1, array.shape[2] // 8))]
+
+
+def _share(sample: Array, low: float, high: float) -> float:
+    """Share of voxels in [low, high]."""
+    return float(np.count_nonzero((sample >= low) & (sample <= high))) / sample.size
+
+
+def _refuse_labels(sample: Array, shown: str) -> None:
+    levels = np.unique(sample)
+    if levels.size <= _MAX_LABELS:
+        raise LoadError(
+            "The file holds labels rather than a scan",
+            got=f"{levels.size} different values, {shown}",
+            expected="the grey values or HU of a CT",
+            next_step="open the scan first and this file as its mask",
+        )
+
+
+def _looks_offset(sample: Array) -> bool:
+    """True where soft tissue lies near 1024 + 40 rather than near 40.
+
+    In HU a few percent of a chest (compact bone, metal) exceed 700; with the storage offset
+    all soft tissue does, packed between fat (about 920) and blood with contrast (about 1250).
+    Magnetic resonance has no such narrow peak.
+    """
+    above = _share(sample, 700, np.inf)
+    packed = _share(sample, 850, 1280)
+    air = _share(sample, -np.inf, 300)
+    return above >= 0.08 and packed >= 0.6 * above and air >= 0.02
+
+
+def _offset_finding(shown: str, low: float) -> IntensityFinding:
+    reason = (
+        f"the {shown} have air near 0 and soft tissue near {STORED_OFFSET + 40}, "
+        f"so the storage offset of {STORED_OFFSET} was taken off"
+    )
+    return IntensityFinding(
+        Intensity("HU", reason),
+        shift=-STORED_OFFSET,
+        warnings=(
+            f"The file lacks its rescale intercept; {STORED_OFFSET} was subtracted to get HU.",
+        ),
+    )
+
+
+def _grey(why: str, grey_max: float) -> IntensityFinding:
+    low_hu, high_hu = GREY_WINDOW_HU
+    reason = f"{why}; black and white are taken as {low_hu:g} and {high_hu:g} HU"
+    return IntensityFinding(
+        grey_intensity(grey_max=grey_max, reason=reason),
+        warnings=(
+            f"Not in HU: black and white are taken as {low_hu:g} and {high_hu:g} HU, "
+            "which can be corrected.",
+        ),
+    )

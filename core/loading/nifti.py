@@ -1,0 +1,452 @@
+"""NIfTI-1 and NIfTI-2 files, plain or gzipped, read slice by slice.
+
+The header is judged before memory is taken, and no more bytes are unpacked than it declares.
+Voxels arrive as uint8, int16 or float32, whichever holds the scaled values exactly; float64
+exists for one slice at a time only.
+"""
+
+from __future__ import annotations
+
+import gzip
+import math
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import nibabel as nib
+import numpy as np
+import numpy.typing as npt
+from nibabel.spatialimages import HeaderDataError
+
+from core.config import LoadLimits
+from core.errors import GeometryError, LoadError, shown_name
+from core.loading.checks import DEFAULT_LIMITS, assemble_volume, check_size
+from core.progress import (
+    OnProgress,
+    ShouldCancel,
+    ignore_progress,
+    never_cancel,
+    raise_if_cancelled,
+)
+from core.volume import Array, Volume, check_affine, spacing_mm
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_DEFLATE_MAX_RATIO = 1040
+"""Deflate cannot shrink further than about 1032:1."""
+_MAX_EXTENSION_BYTES = 64 * 1024**2
+_MAX_TRAILING_BYTES = 1024**2
+_MAX_NONFINITE_SHARE = 0.001
+_INT16 = np.iinfo(np.int16)
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+
+@dataclass(frozen=True, eq=False)
+class NiftiHeader:
+    """What a header says, checked."""
+
+    shape: tuple[int, int, int]
+    dtype: np.dtype[Any]
+    slope: float
+    intercept: float
+    offset: int
+    """Position of the first voxel in the unpacked file, in bytes."""
+    affine: npt.NDArray[np.float64]
+    """(4, 4), voxel index in file order → RAS mm."""
+    spacing_nominal: bool
+    compressed: bool
+    warnings: tuple[str, ...]
+
+
+def load_nifti(
+    path: Path | str,
+    *,
+    limits: LoadLimits = DEFAULT_LIMITS,
+    on_progress: OnProgress = ignore_progress,
+    should_cancel: ShouldCancel = never_cancel,
+) -> Volume:
+    """A CT from a `.nii` or `.nii.gz` file; slope and intercept applied.
+
+    Up to 0.1 % of NaN or infinite voxels are set to the lowest value of the scan, with a
+    warning; more are refused.
+
+    Raises:
+        LoadError: the file is damaged, too large, of several frames or colours, or not CT.
+        GeometryError: spacing or affine are unusable.
+    """
+    path = Path(path)
+    header = read_header(path, limits=limits)
+    array, replaced = read_voxels(
+        path, header, on_progress=on_progress, should_cancel=should_cancel
+    )
+    warnings = header.warnings
+    if replaced:
+        warnings += (f"{replaced} voxels were not numbers and were set to the lowest value.",)
+    return assemble_volume(
+        array,
+        header.affine,
+        hint="nifti",
+        name=nifti_stem(path),
+        format="nifti",
+        format_fact="NIfTI, gzipped" if header.compressed else "NIfTI",
+        limits=limits,
+        spacing_nominal=header.spacing_nominal,
+        warnings=warnings,
+    )
+
+
+def nifti_stem(path: Path | str) -> str:
+    """The file's name for people, without `.nii` or `.nii.gz`."""
+    name = str(Path(path).name)
+    for ending in (".nii.gz", ".nii", ".gz"):
+        if name.lower().endswith(ending):
+            name = name[: -len(ending)]
+            break
+    return shown_name(name)
+
+
+def read_header(path: Path, *, limits: LoadLimits = DEFAULT_LIMITS) -> NiftiHeader:
+    """The checked header of a NIfTI file; takes no memory for voxels.
+
+    Raises:
+        LoadError: not a NIfTI file, or one that cannot be opened here.
+        GeometryError: spacing or affine are unusable.
+    """
+    name = shown_name(path.name)
+    try:
+        size_bytes = path.stat().st_size
+        with _open(path) as stream:
+            compressed = isinstance(stream, gzip.GzipFile)
+            raw = _parse_header(stream, name)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise _damaged(name, "the gzip stream breaks off in the header") from error
+    except OSError as error:
+        raise LoadError(
+            f"{name} cannot be opened",
+            got=error.strerror or "a read error",
+            expected="a readable NIfTI file",
+        ) from error
+    shape = _three_axes(raw, name)
+    check_size(shape, limits, what=name)
+    dtype = _voxel_type(raw, name)
+    offset = _data_offset(raw, name)
+    declared = offset + math.prod(shape) * dtype.itemsize
+    most = size_bytes * _DEFLATE_MAX_RATIO if compressed else size_bytes
+    if declared > most:
+        raise _damaged(name, f"{size_bytes} bytes where the header declares {declared}")
+    slope, intercept = _scaling(raw, name)
+    affine, nominal, warnings = _geometry(raw, name)
+    return NiftiHeader(
+        shape=shape,
+        dtype=dtype,
+        slope=slope,
+        intercept=intercept,
+        offset=offset,
+        affine=affine,
+        spacing_nominal=nominal,
+        compressed=compressed,
+        warnings=warnings,
+    )
+
+
+def read_voxels(
+    path: Path,
+    header: NiftiHeader,
+    *,
+    on_progress: OnProgress = ignore_progress,
+    should_cancel: ShouldCancel = never_cancel,
+) -> tuple[Array, int]:
+    """Scaled voxels in file order (Fortran), and how many were not finite and were replaced.
+
+    uint8 stays uint8 where no scaling applies; else int16 where that is exact; else float32.
+
+    Raises:
+        LoadError: the data end early or are damaged, or too many voxels are not finite.
+    """
+    name = shown_name(path.name)
+    types: tuple[type[np.generic], ...] = (np.int16, np.float32)
+    if header.dtype == np.uint8 and header.slope == 1.0 and header.intercept == 0.0:
+        types = (np.uint8,)
+    for wanted in types:
+        try:
+            result = _read_as(
+                path, header, np.dtype(wanted), on_progress=on_progress, should_cancel=should_cancel
+            )
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise _damaged(name, "a gzip stream that breaks off or fails its checksum") from error
+        except OSError as error:
+            raise LoadError(
+                f"{name} cannot be read", got=error.strerror or "a read error"
+            ) from error
+        if result is not None:
+            return result
+    raise AssertionError("float32 holds any scaled value")
+
+
+def _open(path: Path) -> BinaryIO:
+    with path.open("rb") as file:
+        start = file.read(2)
+    if start == _GZIP_MAGIC:
+        return cast(BinaryIO, gzip.open(path, "rb"))
+    return path.open("rb")
+
+
+def _damaged(name: str, got: str) -> LoadError:
+    return LoadError(
+        f"{name} is damaged or cut short",
+        got=got,
+        expected="a complete NIfTI file",
+        next_step="copy or download it again",
+    )
+
+
+def _parse_header(stream: BinaryIO, name: str) -> Any:
+    """nibabel's header object, unchecked but with a sound magic."""
+    start = stream.read(4)
+    if not start:
+        raise LoadError(
+            f"{name} is empty",
+            got="0 bytes",
+            expected="a NIfTI file",
+            next_step="copy or download it again",
+        )
+    for endianness in "<>":
+        size = struct.unpack(f"{endianness}i", start)[0] if len(start) == 4 else 0
+        if size not in (348, 540):
+            continue
+        block = start + stream.read(size - 4)
+        if len(block) < size:
+            raise _damaged(name, f"{len(block)} bytes of a {size}-byte header")
+        magic = block[344:348] if size == 348 else block[4:8]
+        if magic in (b"ni1\0", b"ni2\0"):
+            raise LoadError(
+                f"{name} is one half of a .hdr/.img pair",
+                got="a header without voxels",
+                expected="a single .nii or .nii.gz file",
+                next_step="convert the pair to .nii",
+            )
+        if magic == (b"n+1\0" if size == 348 else b"n+2\0"):
+            kind = nib.Nifti1Header if size == 348 else nib.Nifti2Header
+            return kind(block, endianness=endianness, check=False)
+    looks = "text" if _is_text(start + stream.read(60)) else "other content"
+    raise LoadError(
+        f"{name} is not a NIfTI image",
+        got=f"{looks} where the NIfTI header should be",
+        expected="a .nii or .nii.gz file",
+        next_step="convert the original DICOM, or open another file",
+    )
+
+
+def _is_text(start: bytes) -> bool:
+    return all(32 <= byte < 127 or byte in b"\t\r\n" or byte >= 0xC2 for byte in start)
+
+
+def _three_axes(raw: Any, name: str) -> tuple[int, int, int]:
+    """(a, b, c) with trailing axes of length one dropped."""
+    count = int(raw["dim"][0])
+    dims = [int(n) for n in raw["dim"][1 : 1 + count]] if 1 <= count <= 7 else []
+    shown = "×".join(map(str, dims)) or f"{count} axes"
+    if len(dims) < 3:
+        raise LoadError(
+            f"{name} is not a volume",
+            got=f"size {shown}" if dims else shown,
+            expected="three axes",
+            next_step="export the whole scan, or open a picture as PNG",
+        )
+    if any(n > 1 for n in dims[3:]):
+        raise LoadError(
+            f"{name} holds several frames or channels",
+            got=f"size {shown}",
+            expected="one volume of three axes",
+            next_step="split it and open one frame",
+        )
+    return dims[0], dims[1], dims[2]
+
+
+def _voxel_type(raw: Any, name: str) -> np.dtype[Any]:
+    try:
+        dtype: np.dtype[Any] = raw.get_data_dtype()
+    except (HeaderDataError, KeyError, ValueError) as error:
+        raise LoadError(
+            f"{name} has an unknown voxel type",
+            got=f"code {int(raw['datatype'])}",
+            expected="integers or floating point numbers",
+            next_step="export the scan again",
+        ) from error
+    if dtype.kind not in "iuf" or dtype.itemsize == 0:
+        got = "RGB colours" if dtype.names else f"voxels of type {dtype}"
+        raise LoadError(
+            f"{name} does not hold one number per voxel",
+            got=got,
+            expected="integers or floating point numbers",
+            next_step="export the CT itself, not a rendering of it",
+        )
+    return dtype
+
+
+def _data_offset(raw: Any, name: str) -> int:
+    value = float(raw["vox_offset"])
+    smallest = int(raw["sizeof_hdr"])
+    if not math.isfinite(value) or not smallest <= value <= _MAX_EXTENSION_BYTES:
+        raise _damaged(name, f"voxels said to begin at byte {value:g}")
+    return int(value)
+
+
+def _scaling(raw: Any, name: str) -> tuple[float, float]:
+    try:
+        slope, intercept = raw.get_slope_inter()
+    except HeaderDataError as error:
+        raise LoadError(
+            f"{name} has an unusable scaling",
+            got=f"slope {float(raw['scl_slope']):g}, intercept {float(raw['scl_inter']):g}",
+            expected="finite numbers",
+            next_step="repair the header",
+        ) from error
+    return (1.0 if slope is None else float(slope), 0.0 if intercept is None else float(intercept))
+
+
+def _geometry(raw: Any, name: str) -> tuple[npt.NDArray[np.float64], bool, tuple[str, ...]]:
+    """Affine, whether its spacing is nominal, and warnings."""
+    # nibabel reads a spacing of zero as one, so the header itself is looked at.
+    pixdim = np.asarray(raw["pixdim"][1:4], dtype=np.float64)
+    if not np.isfinite(pixdim).all() or (pixdim == 0).any():
+        raise GeometryError(
+            f"{name} has no usable spacing",
+            got="×".join(f"{s:g}" for s in pixdim) + " mm",
+            expected="three distances above zero",
+            next_step="repair the header or convert the original DICOM again",
+        )
+    try:
+        affine = np.asarray(raw.get_best_affine(), dtype=np.float64)
+    except (HeaderDataError, ValueError) as error:
+        raise GeometryError(
+            f"{name} has an unusable orientation",
+            got="a broken quaternion",
+            expected="a rotation",
+            next_step="repair the header or convert the original DICOM again",
+        ) from error
+    check_affine(affine)
+    if int(raw["sform_code"]) <= 0 and int(raw["qform_code"]) <= 0:
+        return (
+            affine,
+            True,
+            (
+                "The file does not say how it lies in the patient: left and right, and the "
+                "spacing, are assumed.",
+            ),
+        )
+    spacing = np.array(spacing_mm(affine))
+    if np.allclose(spacing, 1.0) and not affine[:3, 3].any():
+        warning = "The header was left at 1×1×1 mm: volumes in ml are not known."
+        return affine, True, (warning,)
+    if not np.allclose(spacing, np.abs(pixdim), rtol=0.01):
+        return affine, False, ("The header gives two spacings; that of the affine is used.",)
+    return affine, False, ()
+
+
+def _read_as(
+    path: Path,
+    header: NiftiHeader,
+    wanted: np.dtype[Any],
+    *,
+    on_progress: OnProgress,
+    should_cancel: ShouldCancel,
+) -> tuple[Array, int] | None:
+    """Voxels as `wanted`, or none where that type cannot hold them exactly."""
+    name = shown_name(path.name)
+    columns, rows, slices = header.shape
+    out = np.empty(header.shape, dtype=wanted, order="F")
+    slice_bytes = columns * rows * header.dtype.itemsize
+    bad: list[tuple[int, npt.NDArray[np.intp]]] = []
+    n_bad = 0
+    with _open(path) as stream:
+        _skip(stream, header.offset, name)
+        for k in range(slices):
+            raise_if_cancelled(should_cancel, "reading slices")
+            block = stream.read(slice_bytes)
+            if len(block) < slice_bytes:
+                raise _damaged(name, f"{k} of {slices} slices")
+            raw = np.frombuffer(block, dtype=header.dtype).reshape((columns, rows), order="F")
+            if wanted == np.uint8:
+                out[:, :, k] = raw
+            else:
+                values = _scale(raw, header)
+                if wanted == np.int16 and not _fits_int16(values):
+                    return None
+                where = _not_numbers(values)
+                if where.size:
+                    bad.append((k, where))
+                    n_bad += where.size
+                    _refuse_nonfinite(n_bad, out.size, name)
+                    values.flat[where] = 0.0
+                out[:, :, k] = values
+            on_progress("reading slices", k + 1, slices)
+        if header.compressed and len(stream.read(_MAX_TRAILING_BYTES)) == _MAX_TRAILING_BYTES:
+            raise LoadError(
+                f"{name} unpacks to more than its header declares",
+                got="further data behind the last slice",
+                expected=f"{slices} slices",
+                next_step="export the scan again",
+            )
+    _fill_with_lowest(out, bad)
+    return out, n_bad
+
+
+def _skip(stream: BinaryIO, count: int, name: str) -> None:
+    if len(stream.read(count)) < count:
+        raise _damaged(name, "no voxels")
+
+
+def _scale(raw: Array, header: NiftiHeader) -> Array:
+    """Scaled values of one slice: integers where all are, else float64."""
+    identity = header.slope == 1.0 and header.intercept == 0.0
+    if raw.dtype.kind in "iu":
+        if identity:
+            return raw
+        if header.slope.is_integer() and header.intercept.is_integer():
+            limit = 2**30  # beyond this the result below could leave int64
+            if raw.dtype.itemsize <= 4 and max(abs(header.slope), abs(header.intercept)) < limit:
+                return raw.astype(np.int64) * int(header.slope) + int(header.intercept)
+    values = raw.astype(np.float64)
+    if not identity:
+        values *= header.slope
+        values += header.intercept
+    return values
+
+
+def _fits_int16(values: Array) -> bool:
+    if values.dtype.kind == "f" and not (
+        np.isfinite(values).all() and bool((np.rint(values) == values).all())
+    ):
+        return False
+    return bool(values.min() >= _INT16.min and values.max() <= _INT16.max)
+
+
+def _not_numbers(values: Array) -> npt.NDArray[np.intp]:
+    """Flat indices of NaN, infinity and what float32 would turn into infinity."""
+    if values.dtype.kind != "f":
+        return np.empty(0, dtype=np.intp)
+    return np.flatnonzero(~(np.abs(values) <= _FLOAT32_MAX))
+
+
+def _refuse_nonfinite(count: int, total: int, name: str) -> None:
+    if count > _MAX_NONFINITE_SHARE * total:
+        raise LoadError(
+            f"{name} has too many voxels that are not numbers",
+            got=f"at least {count} NaN or infinite of {total}",
+            expected=f"at most {_MAX_NONFINITE_SHARE:.1%}",
+            next_step="set them to -1024 (air) and save the scan again",
+        )
+
+
+def _fill_with_lowest(out: Array, bad: list[tuple[int, npt.NDArray[np.intp]]]) -> None:
+    """Gives voxels that were not finite the lowest finite value of the scan."""
+    if not bad:
+        return
+    finite = np.ones(out.shape, dtype=bool, order="F")
+    for k, where in bad:
+        finite[:, :, k].flat[where] = False
+    lowest = out[finite].min()
+    for k, where in bad:
+        out[:, :, k].flat[where] = lowest

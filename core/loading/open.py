@@ -1,0 +1,312 @@
+"""One way in for every kind of input: a file, a folder, an archive or a list of files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from core.config import LoadLimits
+from core.errors import LoadError, shown_name
+from core.loading.archive import is_archive, unpacked
+from core.loading.checks import DEFAULT_LIMITS
+from core.loading.dicom import is_dicom, load_dicom
+from core.loading.kaggle import is_case_folder, load_case, load_case_table
+from core.loading.masks import load_mask
+from core.loading.nifti import load_nifti
+from core.loading.pictures import PICTURE_ENDINGS, is_picture, load_pictures, natural_order
+from core.progress import OnProgress, ShouldCancel, ignore_progress, never_cancel
+from core.volume import BoolArray, MaskPair, Study, Volume
+
+Kind = Literal["nifti", "dicom", "archive", "pictures", "cases"]
+
+_NIFTI_ENDINGS = (".nii", ".nii.gz")
+_FOLDER_LOOKS = 5000
+"""Files of a folder that are looked at to tell what it holds."""
+
+
+class SeveralScansError(LoadError):
+    """A folder or archive holds several scans; `names` lists them for the person to choose."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = names
+        listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        super().__init__(
+            "There are several scans",
+            got=listed,
+            expected="one",
+            next_step="open one of them by its own path",
+        )
+
+
+def recognise(path: Path | str) -> Kind:
+    """What a file or folder is, by its content first and its name second.
+
+    Raises:
+        LoadError: it does not exist or is nothing that can be opened.
+    """
+    path = Path(path)
+    name = shown_name(path)
+    try:
+        exists = path.exists()
+    except (OSError, ValueError):  # names too long or with a null character
+        exists = False
+    if not exists:
+        raise LoadError(
+            f"{name} is not there",
+            got="no such file or folder",
+            expected="a scan",
+            next_step="check the path",
+        )
+    if path.is_dir():
+        return _recognise_folder(path, name)
+    ending = path.name.lower()
+    if is_dicom(path):
+        return "dicom"
+    if is_archive(path):
+        return "archive"
+    if is_picture(path):
+        return "pictures"
+    # Content that says nothing goes to the reader that its name asks for, which tells why.
+    if ending.endswith(PICTURE_ENDINGS):
+        return "pictures"
+    if ending.endswith(".zip"):
+        return "archive"
+    if ending.endswith((".dcm", ".ima")) or (not path.suffix and _bytes_at(path, 0, 4) == b""):
+        return "dicom"
+    if ending.endswith(_NIFTI_ENDINGS) or _is_nifti(path):
+        return "nifti"
+    if _begins_like_old_dicom(path):
+        return "dicom"
+    raise LoadError(
+        f"{name} is not a scan that can be opened",
+        got="an unknown kind of file",
+        expected="NIfTI, DICOM, a zip of either, or PNG/JPEG slices",
+        next_step="convert it to .nii.gz, or open the DICOM folder",
+    )
+
+
+def open_study(
+    path: Path | str | Sequence[Path | str],
+    *,
+    series_uid: str | None = None,
+    lung_mask_path: Path | str | None = None,
+    infection_mask_path: Path | str | None = None,
+    limits: LoadLimits = DEFAULT_LIMITS,
+    on_progress: OnProgress = ignore_progress,
+    should_cancel: ShouldCancel = never_cancel,
+) -> Study:
+    """The scan behind a path or behind several uploaded files, with masks where they are known.
+
+    Args:
+        path: NIfTI, DICOM file or folder, zip, picture, folder of pictures, a folder of the
+            20-case set with a single case, or a list of files that form one scan.
+        series_uid: which DICOM series, where there are several.
+        lung_mask_path, infection_mask_path: masks on the scan's grid; they go before masks
+            that come with a case.
+
+    Raises:
+        SeveralSeriesError, SeveralScansError: the person has to choose.
+        LoadError, GeometryError: the scan or a mask cannot be opened.
+        Cancelled: the person asked to stop.
+    """
+    if not isinstance(path, (str, Path)):
+        path = _only(path)
+    if isinstance(path, (str, Path)) and recognise(path) == "archive":
+        with unpacked(
+            Path(path), limits=limits, on_progress=on_progress, should_cancel=should_cancel
+        ) as folder:
+            study = _open_plain(
+                folder,
+                series_uid=series_uid,
+                limits=limits,
+                on_progress=on_progress,
+                should_cancel=should_cancel,
+            )
+    else:
+        study = _open_plain(
+            path,
+            series_uid=series_uid,
+            limits=limits,
+            on_progress=on_progress,
+            should_cancel=should_cancel,
+        )
+    return _with_masks(study, lung_mask_path, infection_mask_path, limits)
+
+
+def _only(paths: Sequence[Path | str]) -> Path | tuple[Path, ...]:
+    """The single path of a list, or the list."""
+    found = tuple(map(Path, paths))
+    if not found:
+        raise LoadError("There is nothing to open", got="no file", expected="a scan")
+    return found[0] if len(found) == 1 else found
+
+
+def _open_plain(
+    path: Path | str | tuple[Path, ...],
+    *,
+    series_uid: str | None,
+    limits: LoadLimits,
+    on_progress: OnProgress,
+    should_cancel: ShouldCancel,
+) -> Study:
+    """A study from anything but an archive."""
+    kind: Kind = _kind_of_list(path) if isinstance(path, tuple) else recognise(path)
+    volume: Volume
+    if kind == "cases":
+        assert not isinstance(path, tuple)
+        cases = load_case_table(path)
+        if len(cases) > 1:
+            raise SeveralScansError(tuple(shown_name(case.case_id) for case in cases))
+        return load_case(
+            cases[0], limits=limits, on_progress=on_progress, should_cancel=should_cancel
+        )
+    if kind == "dicom":
+        volume = load_dicom(
+            path,
+            series_uid=series_uid,
+            limits=limits,
+            on_progress=on_progress,
+            should_cancel=should_cancel,
+        )
+    elif kind == "pictures":
+        volume = load_pictures(
+            _gather(path, PICTURE_ENDINGS),
+            name=_picture_stack_name(path),
+            limits=limits,
+            on_progress=on_progress,
+            should_cancel=should_cancel,
+        )
+    else:
+        scans = _gather(path, _NIFTI_ENDINGS)
+        if len(scans) > 1:
+            raise SeveralScansError(tuple(shown_name(scan) for scan in scans))
+        volume = load_nifti(
+            scans[0], limits=limits, on_progress=on_progress, should_cancel=should_cancel
+        )
+    return Study(volume=volume, case_id=volume.source.name)
+
+
+def _with_masks(
+    study: Study,
+    lung_mask_path: Path | str | None,
+    infection_mask_path: Path | str | None,
+    limits: LoadLimits,
+) -> Study:
+    if lung_mask_path is None and infection_mask_path is None:
+        return study
+    lung: BoolArray | None = study.truth.lung if study.truth else None
+    infection: BoolArray | None = study.truth.infection if study.truth else None
+    if lung_mask_path is not None:
+        lung = load_mask(lung_mask_path, study.volume, limits=limits)
+    if infection_mask_path is not None:
+        infection = load_mask(infection_mask_path, study.volume, limits=limits)
+    return Study(
+        volume=study.volume,
+        truth=MaskPair(lung, infection),
+        case_id=study.case_id,
+        synthetic=study.synthetic,
+    )
+
+
+def _gather(path: Path | str | tuple[Path, ...], endings: tuple[str, ...]) -> list[Path]:
+    """The files of one kind in a folder and its subfolders, or those given."""
+    if isinstance(path, tuple):
+        return [file for file in path if file.name.lower().endswith(endings)]
+    path = Path(path)
+    if not path.is_dir():
+        return [path]
+    return sorted(
+        (file for file in _files_below(path) if file.name.lower().endswith(endings)),
+        key=natural_order,
+    )
+
+
+def _picture_stack_name(path: Path | str | tuple[Path, ...]) -> str | None:
+    # The temporary folder of an archive and a list of uploads have no name worth showing.
+    if isinstance(path, tuple) or not Path(path).is_dir():
+        return None
+    pictures = _gather(path, PICTURE_ENDINGS)
+    return None if len(pictures) == 1 else f"{len(pictures)} pictures"
+
+
+def _recognise_folder(folder: Path, name: str) -> Kind:
+    if is_case_folder(folder):
+        return "cases"
+    below = [child for child in folder.iterdir() if child.is_dir() and _is_seen(child.name)]
+    if len(below) == 1 and is_case_folder(below[0]):
+        return "cases"
+    files = _files_below(folder)
+    kind = _kind_of_files(files)
+    if kind is None:
+        raise LoadError(
+            f"Folder {name} holds no scan",
+            got=f"{len(files)} file{'s' if len(files) != 1 else ''}, none of them a scan",
+            expected="DICOM slices, a NIfTI file or pictures",
+            next_step="open the folder that holds the scan",
+        )
+    return kind
+
+
+def _kind_of_list(paths: tuple[Path, ...]) -> Kind:
+    for path in paths:
+        if is_archive(path):
+            raise LoadError(
+                "A zip cannot be mixed with other files",
+                got=f"{len(paths)} files with a zip among them",
+                expected="a single zip, or the files of one scan",
+                next_step="open the zip alone",
+            )
+    kind = _kind_of_files(list(paths))
+    if kind is not None:
+        return kind
+    return recognise(paths[0])
+
+
+def _kind_of_files(files: list[Path]) -> Kind | None:
+    """What most speaks for: DICOM before NIfTI before pictures."""
+    if any(is_dicom(path) for path in files):
+        return "dicom"
+    if any(path.name.lower().endswith(_NIFTI_ENDINGS) for path in files):
+        return "nifti"
+    if any(path.name.lower().endswith(PICTURE_ENDINGS) for path in files):
+        return "pictures"
+    if any(_begins_like_old_dicom(path) for path in files):
+        return "dicom"
+    return None
+
+
+def _files_below(folder: Path) -> list[Path]:
+    found: list[Path] = []
+    for parent, subfolders, names in os.walk(folder):
+        subfolders[:] = sorted(filter(_is_seen, subfolders))
+        found += [Path(parent, name) for name in sorted(names) if _is_seen(name)]
+        if len(found) > _FOLDER_LOOKS:
+            break
+    return found
+
+
+def _is_seen(name: str) -> bool:
+    return not name.startswith(".") and name != "__MACOSX"
+
+
+def _bytes_at(path: Path, offset: int, count: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(offset)
+            return file.read(count)
+    except OSError:
+        return b""
+
+
+def _is_nifti(path: Path) -> bool:
+    """NIfTI by its magic, or gzip, whose content the reader judges."""
+    if _bytes_at(path, 0, 2) == b"\x1f\x8b":
+        return True
+    return _bytes_at(path, 344, 4) == b"n+1\0" or _bytes_at(path, 4, 4) == b"n+2\0"
+
+
+def _begins_like_old_dicom(path: Path) -> bool:
+    start = _bytes_at(path, 0, 8)
+    return len(start) == 8 and start[:2] in (b"\x02\0", b"\x08\0") and start[3] == 0

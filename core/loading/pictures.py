@@ -1,0 +1,260 @@
+"""Slices that were exported as pictures, alone or as a stack of one size."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from core.config import LoadLimits
+from core.errors import LoadError, shown_name
+from core.loading.checks import DEFAULT_LIMITS, assemble_volume, check_size
+from core.progress import (
+    OnProgress,
+    ShouldCancel,
+    ignore_progress,
+    never_cancel,
+    raise_if_cancelled,
+)
+from core.volume import Array, Volume
+
+PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+
+_MAGICS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*")
+_GREY_TOLERANCE = 12
+"""Channels of a grey picture saved as colour JPEG differ by a few levels."""
+_STRONG_COLOUR = 60
+_MAX_COLOURED_SHARE = 0.25
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One grey picture: `array` (rows, columns) uint8, uint16 or float32, as stored."""
+
+    array: Array
+    coloured: bool
+    """True where colours were turned into grey."""
+
+
+def is_picture(path: Path | str) -> bool:
+    """Whether a file begins like a picture, whatever its name."""
+    try:
+        with Path(path).open("rb") as file:
+            start = file.read(12)
+    except OSError:
+        return False
+    return start.startswith(_MAGICS) or (start[:4] == b"RIFF" and start[8:] == b"WEBP")
+
+
+def natural_order(path: Path) -> tuple[tuple[int, int, str], ...]:
+    """Sorting key that puts slice2 before slice10."""
+    parts = re.split(r"(\d+)", path.name.lower())
+    return tuple((0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts)
+
+
+def pictures_in(folder: Path | str) -> tuple[Path, ...]:
+    """The pictures of a folder (not of its subfolders) in the order of a stack."""
+    found = [
+        path
+        for path in Path(folder).iterdir()
+        if path.is_file()
+        and path.name.lower().endswith(PICTURE_ENDINGS)
+        and not path.name.startswith(".")
+    ]
+    return tuple(sorted(found, key=natural_order))
+
+
+def load_picture(
+    path: Path | str, *, limits: LoadLimits = DEFAULT_LIMITS, min_side: int | None = None
+) -> Picture:
+    """One picture as grey; its size is judged before it is decoded.
+
+    Args:
+        min_side: smallest rows and columns; none takes that of `limits`.
+
+    Raises:
+        LoadError: not a picture, damaged, too small or large, animated, or a colour photograph.
+    """
+    path = Path(path)
+    name = shown_name(path.name)
+    columns, rows = _header_size(path, name)
+    check_size((columns, rows), limits, what=name)
+    smallest = limits.min_side if min_side is None else min_side
+    if min(columns, rows) < smallest:
+        raise LoadError(
+            f"{name} is too small to show a chest",
+            got=f"{columns}×{rows} pixels",
+            expected=f"at least {smallest}×{smallest}",
+            next_step="export the slice in its full size",
+        )
+    # Read by numpy because OpenCV cannot open every file name.
+    pixels = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.shape[:2] != (rows, columns):
+        raise _damaged(name)
+    return _grey(pixels, name)
+
+
+def load_pictures(
+    paths: Sequence[Path | str],
+    *,
+    name: str | None = None,
+    limits: LoadLimits = DEFAULT_LIMITS,
+    on_progress: OnProgress = ignore_progress,
+    should_cancel: ShouldCancel = never_cancel,
+) -> Volume:
+    """A volume from one picture or from several of one size, sorted by natural order of names.
+
+    Voxel [i, j, k] is row j, column i of picture k, taken to be seen from the feet with the
+    front of the body on top; 1 mm spacing is a placeholder.
+
+    Raises:
+        LoadError: a picture cannot be used, or sizes differ.
+    """
+    ordered = sorted((Path(path) for path in paths), key=natural_order)
+    if not ordered:
+        raise LoadError("No picture to open", got="an empty list", expected="PNG or JPEG slices")
+    if len(ordered) > limits.max_files:
+        raise LoadError(
+            "Too many pictures", got=f"{len(ordered)}", expected=f"at most {limits.max_files}"
+        )
+    sizes = [_header_size(path, shown_name(path.name)) for path in ordered]
+    _refuse_mixed_sizes(sizes)
+    check_size((*sizes[0], len(ordered)), limits, what="The stack of pictures")
+    stack: Array | None = None
+    coloured = 0
+    for k, path in enumerate(ordered):
+        raise_if_cancelled(should_cancel, "reading pictures")
+        picture = load_picture(path, limits=limits)
+        coloured += picture.coloured
+        if stack is None:
+            shape = (*picture.array.T.shape, len(ordered))
+            stack = np.empty(shape, dtype=picture.array.dtype, order="F")
+        if picture.array.dtype != stack.dtype:
+            raise LoadError(
+                "The pictures differ in depth",
+                got=f"{stack.dtype} and {picture.array.dtype}",
+                expected="one number of bits in all",
+                next_step="export all slices the same way",
+            )
+        stack[:, :, k] = picture.array.T
+        on_progress("reading pictures", k + 1, len(ordered))
+    assert stack is not None
+    warnings = ["Pictures carry no spacing: areas and volumes in mm or ml are not known."]
+    if coloured:
+        warnings.append(f"Colours were turned into grey in {coloured} of {len(ordered)} pictures.")
+    return assemble_volume(
+        _signed(stack),
+        np.diag([-1.0, -1.0, 1.0, 1.0]),
+        hint="pictures",
+        name=name or _stack_name(ordered),
+        format="pictures",
+        format_fact=_format_fact(ordered),
+        limits=limits,
+        spacing_nominal=True,
+        warnings=tuple(warnings),
+    )
+
+
+def _header_size(path: Path, name: str) -> tuple[int, int]:
+    """Columns and rows from the header alone."""
+    try:
+        with Image.open(path) as image:
+            size, frames = image.size, getattr(image, "n_frames", 1)
+    except Image.DecompressionBombError as error:
+        raise LoadError(
+            f"{name} is too large to open",
+            got="a header that claims a vast picture",
+            expected="one CT slice",
+            next_step="export the slice again",
+        ) from error
+    except UnidentifiedImageError as error:
+        raise _damaged(name) from error
+    except OSError as error:
+        raise LoadError(
+            f"{name} cannot be opened", got=error.strerror or "a broken header"
+        ) from error
+    except Exception as error:  # PIL's parsers raise whatever a broken header makes them
+        raise _damaged(name) from error
+    if frames > 1:
+        raise LoadError(
+            f"{name} holds several pages",
+            got=f"{frames} pictures in one file",
+            expected="one slice per file",
+            next_step="export each slice as its own PNG",
+        )
+    return size
+
+
+def _damaged(name: str) -> LoadError:
+    return LoadError(
+        f"{name} is not a picture that can be read",
+        got="a damaged or unknown file",
+        expected="PNG, JPEG, WebP, BMP or TIFF",
+        next_step="export the slice again as PNG",
+    )
+
+
+def _grey(pixels: Array, name: str) -> Picture:
+    if pixels.dtype.kind == "f":
+        if not np.isfinite(pixels).all():
+            raise _damaged(name)
+        pixels = pixels.astype(np.float32)
+    elif pixels.dtype not in (np.uint8, np.uint16):
+        raise _damaged(name)
+    if pixels.ndim == 2:
+        return Picture(pixels, coloured=False)
+    colours = pixels[:, :, :3]
+    if colours.shape[2] < 3:
+        return Picture(np.ascontiguousarray(colours[:, :, 0]), coloured=False)
+    unit = 1.0 if pixels.dtype == np.uint8 else max(1.0, float(pixels.max()) / 255.0)
+    spread = (colours.max(axis=2).astype(np.float32) - colours.min(axis=2)) / unit
+    strong = float(np.count_nonzero(spread > _STRONG_COLOUR)) / spread.size
+    if strong > _MAX_COLOURED_SHARE:
+        raise LoadError(
+            f"{name} is a colour picture, not a CT slice",
+            got=f"{strong:.0%} coloured pixels",
+            expected="grey",
+            next_step="export the slice in grey",
+        )
+    grey = cv2.cvtColor(np.ascontiguousarray(colours), cv2.COLOR_BGR2GRAY)
+    # A few stray pixels of chroma noise are no colour; an arrow is.
+    coloured = bool(np.count_nonzero(spread > _GREY_TOLERANCE) > 1e-4 * spread.size)
+    return Picture(grey, coloured=coloured)
+
+
+def _signed(stack: Array) -> Array:
+    """uint16 as int16 where it fits, else float32: the types of a `Volume`."""
+    if stack.dtype != np.uint16:
+        return stack
+    fits = int(stack.max()) <= np.iinfo(np.int16).max
+    return stack.view(np.int16) if fits else stack.astype(np.float32)
+
+
+def _refuse_mixed_sizes(sizes: list[tuple[int, int]]) -> None:
+    distinct = sorted(set(sizes))
+    if len(distinct) > 1:
+        listed = ", ".join(f"{columns}×{rows}" for columns, rows in distinct[:4])
+        more = f" and {len(distinct) - 4} more" if len(distinct) > 4 else ""
+        raise LoadError(
+            "The pictures differ in size",
+            got=listed + more,
+            expected="one size for all slices of a scan",
+            next_step="open them one by one",
+        )
+
+
+def _stack_name(paths: list[Path]) -> str:
+    if len(paths) == 1:
+        return shown_name(paths[0].stem)
+    return f"{len(paths)} pictures"
+
+
+def _format_fact(paths: list[Path]) -> str:
+    endings = sorted({path.suffix.lstrip(".").upper() or "picture" for path in paths})
+    kinds = shown_name(", ".join(endings))
+    return f"{kinds} picture" if len(paths) == 1 else f"{len(paths)} {kinds} pictures"

@@ -1,0 +1,108 @@
+"""Masks back to files that lie exactly as the scan's own file did."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from pathlib import Path
+from typing import Any
+
+import cv2
+import nibabel as nib
+import numpy as np
+
+from core.errors import GeometryError, LoadError, shown_name
+from core.volume import Array, Volume, to_file_order
+
+_GZIP_LEVEL = 1
+"""Masks shrink a hundredfold at any level; this one is fastest."""
+
+
+def mask_nifti_bytes(mask: Array, volume: Volume) -> bytes:
+    """A mask or label map as the bytes of a `.nii.gz` file.
+
+    Args:
+        mask: (i, j, k) on the canonical grid of `volume`; booleans or labels 0 to 255.
+
+    Returns:
+        uint8 in the shape, orientation and affine of the scan's own file, in mm, with sform
+        and qform set. The same mask always gives the same bytes.
+
+    Raises:
+        GeometryError: the mask has not the shape of the scan.
+    """
+    if mask.shape != volume.shape:
+        raise GeometryError(
+            "A mask does not fit its scan", got=f"shape {mask.shape}", expected=f"{volume.shape}"
+        )
+    turned = to_file_order(mask, volume.source)
+    affine = volume.source.file_affine
+    # Any cast makes the boolean view a file of its own; Fortran order is that of the file.
+    image = nib.Nifti1Image(np.asfortranarray(turned.astype(np.uint8)), affine)
+    header: Any = image.header
+    header.set_xyzt_units("mm")
+    image.set_sform(affine, code="scanner")
+    if _is_rigid(affine):
+        image.set_qform(affine, code="scanner")
+    header["cal_max"] = max(1, int(turned.max()))
+    header["descrip"] = b"LungLens mask"
+    packed = io.BytesIO()
+    with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=_GZIP_LEVEL, mtime=0) as out:
+        out.write(image.to_bytes())
+    return packed.getvalue()
+
+
+def save_mask(mask: Array, volume: Volume, path: Path | str) -> Path:
+    """Writes `mask_nifti_bytes` to a file; a half-written file never stays behind.
+
+    Raises:
+        GeometryError: the mask has not the shape of the scan.
+        LoadError: the file cannot be written.
+    """
+    return _write(Path(path), mask_nifti_bytes(mask, volume))
+
+
+def mask_png_bytes(mask_slice: Array) -> bytes:
+    """(rows, columns) booleans or labels as an 8-bit PNG: 255 where true, else 0."""
+    picture = np.where(np.asarray(mask_slice) != 0, np.uint8(255), np.uint8(0))
+    done, packed = cv2.imencode(".png", np.ascontiguousarray(picture))
+    if not done:
+        raise GeometryError(
+            "A mask cannot be written as PNG",
+            got=f"shape {picture.shape}",
+            expected="rows and columns",
+        )
+    return packed.tobytes()
+
+
+def save_mask_png(mask_slice: Array, path: Path | str) -> Path:
+    """Writes `mask_png_bytes` to a file.
+
+    Raises:
+        LoadError: the file cannot be written.
+    """
+    return _write(Path(path), mask_png_bytes(mask_slice))
+
+
+def _is_rigid(affine: Array) -> bool:
+    """Whether a quaternion can say it: a sheared affine (gantry tilt) has an sform only."""
+    columns = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    return bool(np.allclose(columns.T @ columns, np.eye(3), atol=1e-5))
+
+
+def _write(path: Path, content: bytes) -> Path:
+    partial = path.with_name(f"{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(content)
+        partial.replace(path)
+    except OSError as error:
+        raise LoadError(
+            f"{shown_name(path.name)} cannot be written",
+            got=error.strerror or "a write error",
+            expected="a folder with room",
+            next_step="choose another folder",
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
