@@ -1,0 +1,290 @@
+"""The widgets of Home: opening a scan from files, a folder or the public set."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.errors import LungLensError
+from core.progress import OnProgress, ShouldCancel
+from core.ui import session
+from core.ui.jobs import FETCH_LINE, BackgroundJob
+from core.ui.page import show_error, show_errors, spacing_text
+from core.ui.session import DATA_FOLDER_VARIABLE, Notice, OpenStudy
+from core.ui.text import escape_markdown
+
+_FORMATS = (
+    "A NIfTI file (.nii, .nii.gz), a DICOM series (all its files, or one .zip), or pictures of "
+    "slices (.png, .jpg), one or several in order."
+)
+_POLL_SECONDS = 0.5
+_PUBLIC_SET = "COVID-19 CT Lung and Infection Segmentation (20 cases)"
+
+
+def show_demo_button(current: OpenStudy | None) -> None:
+    """The way back to the generated study."""
+    if current is not None and current.origin == "demo":
+        st.caption(
+            "This is the demo study: a **generated** chest with known lung and infection, no "
+            "patient's scan. Open one of your own on this page."
+        )
+        return
+    if st.button(
+        "Open the demo study",
+        icon=":material/science:",
+        help="A generated chest with known lung and infection. Closes the scan that is open.",
+    ):
+        session.set_notice(None)
+        with show_errors(), st.spinner("Making the demo study…", show_time=True):
+            session.open_demo()
+        st.rerun()
+
+
+class ProgressLine:
+    """A progress bar on the page that is redrawn a few times per second at most."""
+
+    def __init__(self) -> None:
+        self._bar = st.progress(0.0, text="Starting")
+        self._last = 0.0
+
+    def __call__(self, stage: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now - self._last < 0.15 and done < total:
+            return
+        self._last = now
+        words = f"{stage[:1].upper()}{stage[1:]}" + (f", {done} of {total}" if total > 1 else "")
+        self._bar.progress(min(done / total, 1.0) if total else 0.0, text=escape_markdown(words))
+
+    def clear(self) -> None:
+        """Takes the bar away."""
+        self._bar.empty()
+
+
+def show_upload() -> None:
+    """Uploads, opened as soon as they are complete; then the uploads' memory is given back."""
+    round_number = st.session_state.setdefault("upload_round", 0)
+    files = st.file_uploader(
+        "Scan files",
+        accept_multiple_files=True,
+        key=f"upload-{round_number}",
+        help=_FORMATS + " What you upload stays in this server's memory while the page is open.",
+    )
+    st.caption(_FORMATS)
+    if files:
+        _try_to_open(lambda progress: session.open_uploads(files, on_progress=progress))
+        st.session_state["upload_round"] = round_number + 1
+        st.rerun()
+
+
+def _try_to_open(open_with: Any) -> None:
+    """Opens something and leaves a sentence on how it went; on failure all stays as it was."""
+    session.set_notice(None)
+    progress = ProgressLine()
+    try:
+        current = open_with(progress)
+        if current is not None:
+            session.set_notice(Notice("success", f"Opened: {current.name}."))
+    except LungLensError as error:
+        still = session.opened()
+        kept = f" Still open: {still.name}." if still is not None else ""
+        session.set_notice(Notice("error", f"{error}{kept}"))
+    finally:
+        progress.clear()
+
+
+def show_series_choice() -> None:
+    """Where files hold several series: which one to open."""
+    pending = session.pending_series()
+    if pending is None:
+        return
+    with st.container(border=True, key="series-choice"):
+        st.markdown("**These files hold several series. Which one do you want?**")
+        chosen = st.radio(
+            "Series",
+            range(len(pending.series)),
+            format_func=lambda index: series_text(pending.series[index]),
+            label_visibility="collapsed",
+            help="A series is one run of the scanner or one way of computing its pictures.",
+        )
+        with st.container(horizontal=True):
+            if st.button("Open this series", type="primary", icon=":material/folder_open:"):
+                uid = pending.series[chosen].series_uid
+                _try_to_open(lambda progress: session.open_series(uid, on_progress=progress))
+                st.rerun()
+            if st.button("Cancel", help="Forgets these files."):
+                session.forget_series()
+                st.rerun()
+
+
+def series_text(series: Any) -> str:
+    """One line about a series."""
+    return escape_markdown(str(series))
+
+
+def show_masks_upload(current: OpenStudy) -> None:
+    """True masks for the open scan, from files."""
+    with st.expander("Add true masks to the open scan", icon=":material/layers:"):
+        st.caption(
+            "If somebody has drawn the lungs or the infection in this scan, add the masks to see "
+            "how well the network agrees. NIfTI, same size and position as the scan; anything "
+            "above 0 counts as marked."
+        )
+        round_number = st.session_state.setdefault("mask_round", 0)
+        left, right = st.columns(2)
+        lung = left.file_uploader(
+            "Lung mask",
+            key=f"lung-mask-{round_number}",
+            help="Both lungs, infected parts included.",
+        )
+        infection = right.file_uploader(
+            "Infection mask",
+            key=f"infection-mask-{round_number}",
+            help="Ground-glass and consolidation.",
+        )
+        ready = lung is not None or infection is not None
+        if st.button("Add masks", disabled=not ready, icon=":material/add:"):
+            try:
+                session.add_truth(lung, infection)
+                session.set_notice(Notice("success", f"Masks added to {current.name}."))
+            except LungLensError as error:
+                session.set_notice(Notice("error", str(error)))
+            st.session_state["mask_round"] = round_number + 1
+            st.rerun()
+
+
+def show_recognised(current: OpenStudy) -> None:
+    """What the open scan was recognised as."""
+    volume = current.study.volume
+    facts = {
+        "Scan": current.name,
+        "Size": " × ".join(map(str, volume.shape)) + " voxels (left, back, up)",
+        "Voxel": spacing_text(current),
+        "Orientation": f"{volume.file_orientation} in the file",
+        "Values": ("HU: " if volume.unit == "HU" else "not HU: ") + volume.intensity.reason,
+    }
+    known = {label.lower() for label in facts}
+    facts.update(
+        {label: value for label, value in volume.source.facts if label.lower() not in known}
+    )
+    rows = {escape_markdown(label): escape_markdown(value) for label, value in facts.items()}
+    st.table(pd.DataFrame({"": rows}), border="horizontal", hide_header=True)
+
+
+def show_data_folder() -> None:
+    """Opening by path, and the public set, where the operator allows a folder."""
+    folder = session.data_folder()
+    if folder is None:
+        st.caption(
+            "Opening scans from a folder of the server is switched off. To allow one, start the "
+            f"app with the environment variable `{DATA_FOLDER_VARIABLE}` set to that folder."
+        )
+        if session.app_config().data_folder:
+            st.warning("The data folder that was set does not exist.", icon=":material/info:")
+        return
+    with st.form("open-path", border=False):
+        left, right = st.columns([4, 1], vertical_alignment="bottom")
+        wanted = left.text_input(
+            "Path in the data folder",
+            placeholder="for example case_001.nii.gz or a folder with a DICOM series",
+            help="A file or folder inside the data folder of this server, as seen from there.",
+        )
+        if right.form_submit_button("Open", width="stretch", icon=":material/folder_open:"):
+            _try_to_open(lambda progress: session.open_file(wanted, on_progress=progress))
+            st.rerun()
+    _show_public_set(folder)
+
+
+def _show_public_set(folder: Path) -> None:
+    st.markdown(f"**{_PUBLIC_SET}**")
+    case_folder = session.find_case_folder()
+    if case_folder is not None:
+        with show_errors():
+            _show_case_table(session.load_cases(str(case_folder)))
+        return
+    _show_fetching(folder)
+
+
+def _show_case_table(cases: tuple[Any, ...]) -> None:
+    st.caption("Click a row to open the case with its true masks.")
+    round_number = st.session_state.setdefault("case_round", 0)
+    picked = st.dataframe(
+        pd.DataFrame([case_row(case) for case in cases]),
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="single-row",
+        key=f"cases-{round_number}",
+        height=min(38 * (len(cases) + 1), 420),
+    )
+    rows = picked["selection"]["rows"]
+    if rows:
+        case_id = cases[rows[0]].case_id
+        st.session_state["case_round"] = round_number + 1
+        with st.spinner("Opening the case…", show_time=True):
+            _try_to_open(lambda progress: session.open_case(case_id))
+        st.rerun()
+
+
+def case_row(case: Any) -> dict[str, str]:
+    """One line of the table of cases."""
+    return {"Case": case.case_id}
+
+
+def _show_fetching(folder: Path) -> None:
+    st.caption(
+        "Not in the data folder yet. The set is public (Ma et al. 2020, Zenodo record 3757476), "
+        "about 1.1 GB, and for non-commercial use. Fetching it needs a network."
+    )
+    job: BackgroundJob[Any] | None = st.session_state.get("fetch_job")
+    if job is not None:
+        _poll_fetching()
+        return
+    if st.button("Fetch the 20 cases", icon=":material/download:", help="Into the data folder."):
+        place = folder / "covid19-ct-scans"
+
+        def work(on_progress: OnProgress, should_cancel: ShouldCancel) -> Any:
+            from core.loading.download import download_covid20
+
+            return download_covid20(place, on_progress=on_progress, should_cancel=should_cancel)
+
+        owner = st.session_state.setdefault("fetch_owner", _Owner())
+        st.session_state["fetch_job"] = BackgroundJob(work, line=FETCH_LINE, owner=owner)
+        st.rerun()
+
+
+class _Owner:
+    """Lives as long as the session that asked for the fetching."""
+
+
+@st.fragment(run_every=_POLL_SECONDS)
+def _poll_fetching() -> None:
+    job: BackgroundJob[Any] | None = st.session_state.get("fetch_job")
+    if job is None:
+        return
+    if job.finished:
+        _show_fetched(job)
+        return
+    words = job.stage + (f", {100 * job.fraction:.0f} %" if job.total > 1 else "")
+    st.progress(job.fraction, text=escape_markdown(words[:1].upper() + words[1:]))
+    if st.button("Stop fetching", help="What has arrived is kept; fetching can go on later."):
+        job.stop()
+
+
+def _show_fetched(job: BackgroundJob[Any]) -> None:
+    if job.bug is not None:
+        del st.session_state["fetch_job"]
+        raise job.bug
+    if job.state == "done":
+        del st.session_state["fetch_job"]
+        session.load_cases.clear()
+        st.rerun()
+    if job.error is not None:
+        show_error(job.error)
+    else:
+        st.caption("Stopped. What has arrived is kept.")
+    if st.button("Close", key="close-fetching"):
+        del st.session_state["fetch_job"]
+        st.rerun()

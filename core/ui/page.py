@@ -1,0 +1,173 @@
+"""The frame around every page: title, sidebar, errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+
+from core.errors import LungLensError
+from core.ui import segmenting, session
+from core.ui.session import OpenStudy
+from core.ui.text import escape_markdown
+
+HOME_PAGE = "pages/home.py"
+BROWSE_PAGE = "pages/browse.py"
+SEGMENT_PAGE = "pages/segment.py"
+
+RESEARCH_USE = (
+    "**Research use only.** Not a medical device and never a diagnosis: masks and figures may be "
+    "wrong, and no treatment may rest on them."
+)
+
+_STYLE = """
+<style>
+.block-container, [data-testid="stMainBlockContainer"] { padding-top: 3.2rem; max-width: 1500px; }
+[data-testid="stSidebarUserContent"] hr { margin: 0.6rem 0; }
+[data-testid="stMetricValue"] { font-size: 1.5rem; font-variant-numeric: tabular-nums; }
+[data-testid="stTable"] { font-variant-numeric: tabular-nums; }
+@media (max-width: 640px) {
+  [data-testid="stMainBlockContainer"] { padding-left: 1rem; padding-right: 1rem; }
+  h1 { font-size: 1.6rem !important; }
+}
+</style>
+"""
+
+
+def begin_page(title: str, *, lead: str = "") -> None:
+    """Draws what every page shares. Call it first.
+
+    The title stands before anything slow happens; then the study named in the page's address,
+    or else the demo study, is opened, and the sidebar says what is open.
+    """
+    st.set_page_config(
+        page_title=f"{title} · LungLens",
+        page_icon=":material/pulmonology:",
+        layout="wide",
+        initial_sidebar_state="auto",
+    )
+    st.html(_STYLE)
+    st.title(title, anchor=False)
+    if lead:
+        st.markdown(lead)
+    _open_first_study()
+    segmenting.collect_result()
+    with st.sidebar:
+        _sidebar()
+
+
+def _open_first_study() -> None:
+    """Once per session: what the address names, or the demo study."""
+    if st.session_state.get("begun"):
+        return
+    with show_errors():
+        link = st.query_params.get("case")
+        demo = link in (None, "demo")
+        with st.spinner("Making the demo study…" if demo else "Opening the scan…", show_time=True):
+            session.open_link(link or "demo")
+    st.session_state["begun"] = True
+
+
+def _sidebar() -> None:
+    st.markdown("##### Open now")
+    current = session.opened()
+    if current is None:
+        st.caption("No scan is open.")
+    else:
+        _open_scan_summary(current)
+    st.divider()
+    st.caption(f"Device: {segmenting.device_text()}")
+    st.caption(RESEARCH_USE)
+
+
+def _open_scan_summary(current: OpenStudy) -> None:
+    volume = current.study.volume
+    st.markdown(f"**{escape_markdown(current.name)}**")
+    if current.study.synthetic:
+        st.badge("SYNTHETIC", icon=":material/science:", color="orange")
+    lines = [
+        " × ".join(map(str, volume.shape)) + " voxels",
+        spacing_text(current),
+        "values in HU" if volume.unit == "HU" else "grey values, HU assumed",
+        "true masks: " + _truth_text(current),
+        "prediction: " + ("ready" if current.segmentation is not None else "not yet"),
+    ]
+    st.caption("  \n".join(lines))
+
+
+def spacing_text(current: OpenStudy) -> str:
+    """The size of a voxel, or that it is not known."""
+    volume = current.study.volume
+    if volume.spacing_nominal:
+        return "size in mm not known"
+    return " × ".join(f"{length:.2f}" for length in volume.spacing_mm) + " mm"
+
+
+def _truth_text(current: OpenStudy) -> str:
+    truth = current.study.truth
+    if truth is None or (truth.lung is None and truth.infection is None):
+        return "none"
+    if truth.lung is None:
+        return "infection"
+    return "lung" if truth.infection is None else "lung and infection"
+
+
+def need_study() -> OpenStudy:
+    """The open study; where there is none, says what to do and ends the page."""
+    show_notice()
+    current = session.opened()
+    if current is not None:
+        return current
+    st.info(
+        "No scan is open. Upload one on **Home**, or look at the demo study, a generated chest "
+        "with known lung and infection.",
+        icon=":material/folder_open:",
+    )
+    with st.container(horizontal=True):
+        if st.button("Open the demo study", type="primary", icon=":material/science:"):
+            session.set_notice(None)
+            with show_errors(), st.spinner("Making the demo study…", show_time=True):
+                session.open_demo()
+            st.rerun()
+        if st.button("Go to Home", icon=":material/home:"):
+            go_to(HOME_PAGE)
+    st.stop()
+
+
+def go_to(page: str) -> None:
+    """Leaves for another page."""
+    st.switch_page(page)
+
+
+@contextmanager
+def show_errors() -> Iterator[None]:
+    """Shows an expected failure as one calm sentence; what was open stays open."""
+    try:
+        yield
+    except LungLensError as error:
+        show_error(error)
+
+
+def show_error(error: LungLensError) -> None:
+    """One sentence, exactly as the command line would say it."""
+    st.error(escape_markdown(str(error)), icon=":material/error:")
+
+
+def show_notice() -> None:
+    """The sentence left by the last thing tried, if any."""
+    left = session.notice()
+    if left is None:
+        return
+    icons = {"success": "check_circle", "error": "error", "warning": "info"}
+    draw = {"success": st.success, "error": st.error, "warning": st.warning}[left.kind]
+    draw(escape_markdown(left.text), icon=f":material/{icons[left.kind]}:")
+
+
+def show_scan_warnings(current: OpenStudy) -> None:
+    """What the person should know about the open scan, such as missing slices."""
+    notes = list(current.study.volume.warnings)
+    if current.segmentation is not None:
+        notes += list(current.segmentation.warnings)
+    for note in notes:
+        st.warning(escape_markdown(note), icon=":material/info:")

@@ -1,0 +1,192 @@
+"""The widgets of Segment: weights, thresholds, figures and files of a result."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.errors import shown_name
+from core.pipeline import measure
+from core.saving import mask_nifti_bytes
+from core.ui import segmenting
+from core.ui.measures import scan_burden
+from core.ui.session import OpenStudy, remember
+from core.ui.text import escape_markdown, percent, seconds_text, volume_text
+from core.volume import BoolArray
+
+
+def choose_weights() -> Any | None:
+    """The network to run; none (and a sentence) where none is installed."""
+    weights = segmenting.available_weights()
+    if not weights:
+        st.info(
+            "No trained network is installed. Take the repository with its `weights/` folder, or "
+            "train one with `python -m core train`.",
+            icon=":material/info:",
+        )
+        return None
+    chosen = st.selectbox(
+        "Weights",
+        weights,
+        format_func=lambda info: info.title,
+        key="weights",
+        help="A network trained to find lung and infection. Its card says on what it was "
+        "trained, how well it does and where it fails.",
+    )
+    if chosen.card_path.is_file():
+        with st.expander("Card of these weights", icon=":material/description:"):
+            st.markdown(chosen.card_path.read_text(encoding="utf-8"))
+    return chosen
+
+
+def show_run_button(current: OpenStudy, weights: Any) -> None:
+    """Starts a run with the chosen weights."""
+    again = current.segmentation is not None
+    if st.button(
+        "Run again" if again else "Mark lung and infection",
+        type="secondary" if again else "primary",
+        icon=":material/play_arrow:",
+        help="Takes some seconds; you can go on browsing meanwhile, and stop it at any time.",
+    ):
+        segmenting.start(current, weights)
+        st.rerun()
+
+
+def choose_thresholds(current: OpenStudy) -> tuple[float, float]:
+    """Probability from which a voxel counts as lung and as infection."""
+    used = current.segmentation.config.postprocess
+    left, right = st.columns(2)
+    lung = left.slider(
+        "Lung threshold",
+        0.05,
+        0.95,
+        value=float(used.lung_threshold),
+        step=0.05,
+        key=f"lung-threshold-{current.token}",
+        persist_state="session",
+        help="Voxels whose probability of being lung is at least this are marked. Lower marks "
+        "more. The network does not run again.",
+    )
+    infection = right.slider(
+        "Infection threshold",
+        0.05,
+        0.95,
+        value=float(used.infection_threshold),
+        step=0.05,
+        key=f"infection-threshold-{current.token}",
+        persist_state="session",
+        help="Voxels whose probability of being infected is at least this are marked. Lower "
+        "marks more. The network does not run again.",
+    )
+    return lung, infection
+
+
+def show_headline(current: OpenStudy) -> None:
+    """Infected share and volumes of the prediction."""
+    burden = scan_burden(current, "Prediction", current.segmentation.masks)
+    columns = st.columns(3)
+    columns[0].metric(
+        "Infected share of the lung",
+        percent(burden.infection_fraction),
+        border=True,
+        help="Infected volume divided by lung volume, both as marked by the network.",
+    )
+    columns[1].metric("Lung", volume_text(burden.lung_volume_ml), border=True)
+    columns[2].metric("Infection", volume_text(burden.infection_volume_ml), border=True)
+
+
+def show_downloads(current: OpenStudy) -> None:
+    """Masks in the scan's own shape and affine, and the figures."""
+    masks, stem = current.segmentation.masks, file_stem(current)
+    with st.container(horizontal=True, key="downloads"):
+        for channel, mask in (("lung", masks.lung), ("infection", masks.infection)):
+            st.download_button(
+                f"{channel.capitalize()} mask (NIfTI)",
+                data=_mask_file(current, mask),
+                file_name=f"{stem}_{channel}_mask.nii.gz",
+                mime="application/gzip",
+                icon=":material/download:",
+                on_click="ignore",
+                key=f"download-{channel}",
+                help="0 and 1, in the shape and position of the scan's own file.",
+            )
+        figures = figures_of(current)
+        st.download_button(
+            "Figures (JSON)",
+            data=json.dumps(figures, indent=2, allow_nan=False),
+            file_name=f"{stem}_metrics.json",
+            mime="application/json",
+            icon=":material/download:",
+            on_click="ignore",
+            help="The same content that the command line writes as metrics.json.",
+        )
+        st.download_button(
+            "Figures (CSV)",
+            data=figures_csv(figures),
+            file_name=f"{stem}_metrics.csv",
+            mime="text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+            help="The same figures, one a line.",
+        )
+
+
+def _mask_file(current: OpenStudy, mask: BoolArray) -> Any:
+    # Packed only when asked for: large scans take seconds.
+    return lambda: mask_nifti_bytes(mask, current.study.volume)
+
+
+def file_stem(current: OpenStudy) -> str:
+    """A name for files about the open scan: letters, digits, dots, dashes, underscores."""
+    name = shown_name(current.name)
+    for ending in (".gz", ".nii", ".zip", ".dcm", ".png", ".jpg", ".jpeg"):
+        name = name[: -len(ending)] if name.lower().endswith(ending) else name
+    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in name)
+    return kept.strip("._") or "scan"
+
+
+def figures_of(current: OpenStudy) -> dict[str, Any]:
+    """Everything measured, ready for JSON."""
+    figures: dict[str, Any] = remember(
+        current, "figures", lambda: measure(current.study, current.segmentation)
+    )
+    return figures
+
+
+def figures_csv(figures: dict[str, Any]) -> str:
+    """Nested figures as lines of name and value; parts of a name are joined by dots."""
+    lines = io.StringIO()
+    writer = csv.writer(lines, lineterminator="\n")
+    writer.writerow(["name", "value"])
+    writer.writerows(_flat("", figures))
+    return lines.getvalue()
+
+
+def _flat(name: str, value: Any) -> list[tuple[str, Any]]:
+    if isinstance(value, dict):
+        parts = value.items()
+    elif isinstance(value, (list, tuple)):
+        parts = enumerate(value)  # type: ignore[assignment]
+    else:
+        return [(name, "" if value is None else value)]
+    return [
+        row for key, part in parts for row in _flat(f"{name}.{key}" if name else str(key), part)
+    ]
+
+
+def show_run_facts(current: OpenStudy) -> None:
+    """Device, weights and seconds of each stage."""
+    segmentation = current.segmentation
+    seconds = {
+        escape_markdown(stage): seconds_text(value) for stage, value in segmentation.seconds.items()
+    }
+    st.caption(
+        f"Computed on {escape_markdown(segmentation.device)} with weights "
+        f"{escape_markdown(segmentation.weights_id)}."
+    )
+    st.table(pd.DataFrame({"Seconds per stage": seconds}), border="horizontal")

@@ -1,0 +1,172 @@
+"""Running the network for this session, beside the page, and keeping its result.
+
+TensorFlow is imported by the thread that first needs it, never while a page is drawn.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from dataclasses import dataclass, replace
+from typing import Any
+
+import streamlit as st
+
+from core.config import PostprocessConfig, SegmentConfig
+from core.errors import LungLensError
+from core.progress import OnProgress, ShouldCancel
+from core.ui import session
+from core.ui.jobs import NETWORK_LINE, BackgroundJob
+from core.ui.session import Notice, OpenStudy
+from core.ui.text import escape_markdown
+
+POLL_SECONDS = 0.5
+
+
+@dataclass
+class _Shelf:
+    """The network that was loaded last; one at a time, shared by all sessions."""
+
+    lock: threading.Lock
+    segmenter: Any = None
+    asked_id: str | None = None
+
+    def take(self, weights_id: str | None) -> Any:
+        """The network of these weights, loaded unless it is the one at hand."""
+        from core.pipeline import load_segmenter
+
+        with self.lock:
+            if self.segmenter is None or self.asked_id != weights_id:
+                self.segmenter = None  # lets the old one go before the new one takes memory
+                self.segmenter = load_segmenter(weights_id)
+                self.asked_id = weights_id
+            return self.segmenter
+
+
+@st.cache_resource(show_spinner=False)
+def _shelf() -> _Shelf:
+    return _Shelf(lock=threading.Lock())
+
+
+def device_text() -> str:
+    """What the network runs on, once that is known."""
+    segmenter = _shelf().segmenter
+    return str(segmenter.device) if segmenter is not None else "known once the network is loaded"
+
+
+@st.cache_resource(show_spinner=False)
+def warm_up() -> threading.Thread:
+    """Loads the default network in the background, once, so that the first run starts sooner."""
+    shelf = _shelf()
+
+    def load() -> None:
+        # Missing or broken weights are told to the person who asks for a run.
+        with contextlib.suppress(LungLensError), NETWORK_LINE:
+            info = default_weights()
+            if info is not None:
+                shelf.take(info.weights_id)
+
+    thread = threading.Thread(target=load, name="warm-up", daemon=True)
+    thread.start()
+    return thread
+
+
+def available_weights() -> tuple[Any, ...]:
+    """All installed weights, the default first."""
+    from core.weights import list_weights
+
+    return tuple(list_weights())
+
+
+def default_weights() -> Any | None:
+    """The weights a run takes unless others are chosen; none where none are installed."""
+    weights = available_weights()
+    return next((info for info in weights if info.is_default), weights[0] if weights else None)
+
+
+def start(
+    current: OpenStudy, weights: Any, *, postprocess: PostprocessConfig | None = None
+) -> None:
+    """Starts marking lung and infection in the open scan; the page goes on meanwhile."""
+    volume = current.study.volume
+    shelf = _shelf()
+    config = SegmentConfig(
+        weights_id=weights.weights_id, postprocess=postprocess or weights.postprocess
+    )
+
+    def work(on_progress: OnProgress, should_cancel: ShouldCancel) -> Any:
+        from core.pipeline import segment_volume
+
+        on_progress("loading the network", 0, 0)
+        segmenter = shelf.take(config.weights_id)
+        return segment_volume(
+            volume, segmenter, config=config, on_progress=on_progress, should_cancel=should_cancel
+        )
+
+    session.set_notice(None)
+    st.session_state["job"] = BackgroundJob(work, line=NETWORK_LINE, owner=current)
+
+
+def running_job() -> BackgroundJob[Any] | None:
+    """The run that is under way for the open study."""
+    job: BackgroundJob[Any] | None = st.session_state.get("job")
+    return job if job is not None and not job.finished else None
+
+
+def collect_result() -> None:
+    """Takes what a finished run has left: masks, or a sentence on why there are none."""
+    job: BackgroundJob[Any] | None = st.session_state.get("job")
+    if job is None or not job.finished:
+        return
+    del st.session_state["job"]
+    current = session.opened()
+    if job.bug is not None:
+        raise job.bug
+    if job.error is not None:
+        session.set_notice(Notice("error", str(job.error)))
+    elif job.state == "stopped":
+        session.set_notice(Notice("warning", "The run was stopped. Nothing was changed."))
+    elif current is not None and current is job.owner:
+        current.set_segmentation(job.result)
+
+
+def show_progress() -> bool:
+    """While a run is under way: its progress and a way to stop it. Says whether there is one."""
+    job = running_job()
+    if job is None:
+        return False
+    _poll()
+    return True
+
+
+@st.fragment(run_every=POLL_SECONDS)
+def _poll() -> None:
+    job: BackgroundJob[Any] | None = st.session_state.get("job")
+    if job is None:
+        return
+    if job.finished:
+        st.rerun()
+    with st.container(border=True, key="run-progress"):
+        st.markdown("**Marking lung and infection**")
+        words = job.stage
+        if job.total > 1:
+            words += f", {job.done} of {job.total}"
+        st.progress(job.fraction, text=escape_markdown(words[:1].upper() + words[1:]))
+        if st.button(
+            "Stop",
+            key="stop-run",
+            icon=":material/stop_circle:",
+            help="Ends the run at its next slice. What is open stays as it is.",
+        ):
+            job.stop()
+
+
+def change_thresholds(current: OpenStudy, *, lung: float, infection: float) -> None:
+    """Draws the masks anew from the probabilities at hand; the network does not run again."""
+    from core.pipeline import apply_thresholds
+
+    before = current.segmentation.config.postprocess
+    if (before.lung_threshold, before.infection_threshold) == (lung, infection):
+        return
+    wanted = replace(before, lung_threshold=lung, infection_threshold=infection)
+    current.set_segmentation(apply_thresholds(current.study.volume, current.segmentation, wanted))

@@ -1,0 +1,56 @@
+"""How numbers and names of others are written on a page."""
+
+from __future__ import annotations
+
+import math
+import re
+
+_MARKDOWN_MARKS = re.compile(r"([!-/:-@\[-`{-~])")
+
+
+def escape_markdown(text: object) -> str:
+    """`text` as Markdown that shows exactly these characters, on one line.
+
+    For anything that comes from a file: neither HTML, links, maths, icons nor colours of
+    Markdown take effect.
+    """
+    one_line = " ".join(str(text).split())
+    return _MARKDOWN_MARKS.sub(r"\\\1", one_line)
+
+
+def percent(fraction: float | None, *, missing: str = "not defined") -> str:
+    """A share such as "12.3 %"; `missing` where there is nothing to divide by."""
+    if fraction is None or not math.isfinite(fraction):
+        return missing
+    shown = 100.0 * fraction
+    return f"{shown:.2f} %" if 0 < shown < 1 else f"{shown:.1f} %"
+
+
+def score(value: float | None) -> str:
+    """A Dice, IoU, precision or recall with three decimals, or "not defined"."""
+    if value is None or not math.isfinite(value):
+        return "not defined"
+    return f"{value:.3f}"
+
+
+def volume_text(volume_ml: float | None) -> str:
+    """A volume in ml, in litres from one litre on, or "not known"."""
+    if volume_ml is None or not math.isfinite(volume_ml):
+        return "not known"
+    if volume_ml >= 1000:
+        return f"{volume_ml / 1000:.2f} l"
+    return f"{volume_ml:.1f} ml" if volume_ml < 100 else f"{volume_ml:.0f} ml"
+
+
+def area_text(area_mm2: float | None) -> str:
+    """An area in cm², or "not known"."""
+    if area_mm2 is None or not math.isfinite(area_mm2):
+        return "not known"
+    return f"{area_mm2 / 100:.1f} cm²"
+
+
+def seconds_text(seconds: float) -> str:
+    """A duration such as "0.4 s" or "1 min 12 s"."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    return f"{int(seconds) // 60} min {int(seconds) % 60} s"

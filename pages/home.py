@@ -1,0 +1,39 @@
+"""Home: what this is, and opening a scan."""
+
+import streamlit as st
+
+from core.ui import opening, session
+from core.ui.page import BROWSE_PAGE, begin_page, go_to, show_notice, show_scan_warnings
+from core.ui.starting import mark_and_browse
+
+begin_page(
+    "LungLens",
+    lead="Look at a chest CT slice by slice, and let a neural network mark the lungs and what "
+    "COVID-19 has done to them. Every mark can be checked, measured and taken away as a file. "
+    "Nothing leaves this server, and nothing here is a diagnosis.",
+)
+show_notice()
+
+left, right = st.columns([5, 6], gap="large")
+with left:
+    st.subheader("Open now", anchor=False)
+    current = session.opened()
+    if current is None:
+        st.info("No scan is open. Upload one, or open the demo study.")
+    else:
+        with st.container(horizontal=True):
+            mark_and_browse(current)
+            if st.button("Browse slices", icon=":material/view_carousel:"):
+                go_to(BROWSE_PAGE)
+        opening.show_recognised(current)
+        show_scan_warnings(current)
+    opening.show_demo_button(current)
+
+with right:
+    st.subheader("Open a scan", anchor=False)
+    opening.show_upload()
+    opening.show_series_choice()
+    if current is not None:
+        opening.show_masks_upload(current)
+    st.subheader("From this server", anchor=False)
+    opening.show_data_folder()
