@@ -81,9 +81,9 @@ def unpack(
         with zipfile.ZipFile(path) as archive:
             members = _checked_members(archive, name, limits)
             _check_disk(sum(member.file_size for member in members), folder, name)
-            taken: dict[str, str] = {}
+            tree = _SafeTree()
             for done, member in enumerate(members):
-                target = folder.joinpath(*_safe_parts(member.filename, taken))
+                target = folder.joinpath(*tree.file(member.filename))
                 target.parent.mkdir(parents=True, exist_ok=True)
                 _write_member(archive, member, target, name, should_cancel)
                 on_progress("unpacking", done + 1, len(members))
@@ -184,23 +184,27 @@ def _is_wanted(info: zipfile.ZipInfo) -> bool:
     return not hidden and not parts[-1].lower().endswith(".zip")
 
 
-def _safe_parts(filename: str, taken: dict[str, str]) -> tuple[str, ...]:
-    """Path parts to write to; the same folder always gets the same name."""
-    parts = PurePosixPath(filename.replace("\\", "/")).parts
-    safe: list[str] = []
-    for depth, part in enumerate(parts):
-        whole = "/".join(parts[: depth + 1])
-        is_file = depth == len(parts) - 1
-        key = f"{whole}\0{len(taken)}" if is_file else whole
-        if key not in taken:
-            used = {v.lower() for k, v in taken.items() if _parent(k) == _parent(whole)}
-            taken[key] = safe_name(part, used)
-        safe.append(taken[key])
-    return tuple(safe)
+class _SafeTree:
+    """Safe names for the paths of an archive; the same folder always gets the same name."""
 
+    def __init__(self) -> None:
+        self._folders: dict[tuple[str, ...], tuple[str, ...]] = {(): ()}
+        self._taken: dict[tuple[str, ...], set[str]] = {}
 
-def _parent(whole: str) -> str:
-    return whole.rpartition("/")[0]
+    def file(self, filename: str) -> tuple[str, ...]:
+        """Path parts to write a file to, never given before."""
+        parts = PurePosixPath(filename.replace("\\", "/")).parts
+        for depth in range(1, len(parts)):
+            folder = parts[:depth]
+            if folder not in self._folders:
+                self._folders[folder] = self._new(self._folders[folder[:-1]], folder[-1])
+        return self._new(self._folders[parts[:-1]], parts[-1])
+
+    def _new(self, parent: tuple[str, ...], name: str) -> tuple[str, ...]:
+        taken = self._taken.setdefault(parent, set())
+        safe = safe_name(name, taken)
+        taken.add(safe.lower())
+        return (*parent, safe)
 
 
 def _check_disk(needed: int, folder: Path, name: str) -> None:

@@ -38,8 +38,12 @@ _GAP_FACTOR = 1.5
 _UNEVEN = 0.1
 _OFF_LINE_MM = 0.5
 _TILT_DEGREES = 1.0
+_PADDING_ABOVE_HU = 3071.0
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
 _INT16 = np.iinfo(np.int16)
+
+# Odd values are judged here; pydicom would only warn of them.
+pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 
 _TAGS = [
     "SOPClassUID",
@@ -288,15 +292,26 @@ def _header(path: Path) -> Dataset | None:
             return None
         if is_dicom(path):
             meta = pydicom.filereader.read_file_meta_info(path)
-            if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-                # Would be unpacked whole, to a size that nothing in the file bounds.
-                return None
+            _refuse_deflated(meta)
         elif not _may_lack_mark(path):
             return None
         dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=_TAGS, force=True)
+    except LoadError:
+        raise
     except Exception:  # the parser raises whatever a broken file makes it
         return None
     return dataset if "SOPClassUID" in dataset or "Rows" in dataset else None
+
+
+def _refuse_deflated(meta: Dataset) -> None:
+    """Such a file would be unpacked whole, to a size that nothing in it bounds."""
+    if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+        raise LoadError(
+            "A DICOM file is deflated as a whole",
+            got="transfer syntax Deflated Explicit VR",
+            expected="plain or JPEG-compressed slices",
+            next_step="convert the series to uncompressed DICOM",
+        )
 
 
 def _may_lack_mark(path: Path) -> bool:
@@ -609,15 +624,13 @@ def _positioned(slices: list[_Slice]) -> _Grid:
     normal = _normal(first.orientation)
     ordered = sorted(slices, key=lambda s: float(normal @ s.position))  # type: ignore[operator]
     positions = np.array([s.position for s in ordered])
-    if len(ordered) == 1:
-        step = normal * (first.step_mm or first.thickness_mm or 1.0)
-        return _Grid(tuple(ordered), _affine(_plane(first), step, positions[0]), False, ())
     heights = positions @ normal
     distances = np.diff(heights)
     real = distances[distances > _SAME_POSITION_MM]
-    if real.size == 0:  # duplicates only; settled once pixels are known
-        step = normal * (first.step_mm or first.thickness_mm or 1.0)
-        return _Grid(tuple(ordered), _affine(_plane(first), step, positions[0]), False, ())
+    if real.size == 0:  # one slice, or doubles of it, which are settled once pixels are known
+        known = first.step_mm or first.thickness_mm
+        affine = _affine(_plane(first), normal * (known or 1.0), positions[0])
+        return _Grid(tuple(ordered), affine, nominal=not known, warnings=())
     usual = float(np.median(real))
     direction = (positions[-1] - positions[0]) / (heights[-1] - heights[0])
     affine = _affine(_plane(first), direction * usual, positions[0])
@@ -716,9 +729,10 @@ def _read_pixels(
 
 
 def _same_place(one: _Slice, other: _Slice) -> bool:
-    if one.position is None or other.position is None:
+    if one.position is None or other.position is None or one.orientation is None:
         return False
-    return float(np.linalg.norm(one.position - other.position)) < _SAME_POSITION_MM
+    height = float(_normal(one.orientation) @ (other.position - one.position))
+    return abs(height) < _SAME_POSITION_MM
 
 
 class _Frames:
@@ -791,9 +805,6 @@ def _to_hu(pixels: Array, item: _Slice, dtype: np.dtype[Any]) -> Array:
         if max(ends) < AIR_HU or min(ends) > _PADDING_ABOVE_HU:
             values[(pixels >= low) & (pixels <= high)] = int(AIR_HU)
     return values.astype(dtype, copy=False)
-
-
-_PADDING_ABOVE_HU = 3071.0
 
 
 def _facts(item: _Slice) -> tuple[tuple[str, str], ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -45,11 +44,19 @@ class Case:
 
 
 def is_case_folder(folder: Path | str) -> bool:
-    """Whether a folder looks like the 20-case set."""
-    folder = Path(folder)
+    """Whether a folder, or its only subfolder, looks like the 20-case set."""
+    return _root(Path(folder)) is not None
+
+
+def _root(folder: Path) -> Path | None:
+    """The folder that holds `ct_scans`: the one given or its only subfolder."""
     if not folder.is_dir():
-        return False
-    return _subfolder(folder, "ct_scan") is not None
+        return None
+    if _subfolder(folder, "ct_scan") is not None:
+        return folder
+    below = [c for c in folder.iterdir() if c.is_dir() and not c.name.startswith((".", "__"))]
+    alone = len(below) == 1 and _subfolder(below[0], "ct_scan") is not None
+    return below[0] if alone else None
 
 
 def load_case_table(folder: Path | str) -> tuple[Case, ...]:
@@ -60,7 +67,7 @@ def load_case_table(folder: Path | str) -> tuple[Case, ...]:
     Raises:
         LoadError: the folder holds no scan.
     """
-    folder = Path(folder)
+    folder = _root(Path(folder)) or Path(folder)
     table = folder / _TABLE
     cases = _cases_of_table(folder, table) if table.is_file() else _cases_of_names(folder)
     if not cases:
@@ -194,13 +201,15 @@ def _inside(folder: Path, written: str | None) -> Path | None:
 
 
 def _subfolder(folder: Path, column: str) -> Path | None:
+    if not folder.is_dir():
+        return None
     found = {child.name.lower(): child for child in sorted(folder.iterdir()) if child.is_dir()}
     return next((found[name] for name in _FOLDERS[column] if name in found), None)
 
 
-def _scans_in(folder: Path | None) -> Iterable[Path]:
+def _scans_in(folder: Path | None) -> list[Path]:
     if folder is None:
-        return ()
+        return []
     return sorted(
         path
         for path in folder.iterdir()

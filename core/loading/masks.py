@@ -158,7 +158,7 @@ def _check_labels(name: str, array: Array) -> None:
         )
     low, high = int(array.min()), int(array.max())
     levels = [low, high]
-    if 0 <= low and high <= 255:
+    if low >= 0 and high <= 255:
         levels = np.flatnonzero(np.bincount(array.ravel(order="K"), minlength=1)).tolist()
     if low < 0 or high > 255 or len(levels) > _MAX_LABELS:
         raise LoadError(
@@ -182,4 +182,4 @@ def _from_picture(path: Path, volume: Volume, limits: LoadLimits) -> Array:
         )
     # JPEG smears edges, and some sets write 1 for true: half of the brightest tells both.
     threshold = max(0.5, float(grey.max()) / 2)
-    return (grey.T > threshold).astype(np.uint8)[:, :, np.newaxis]
+    return (threshold < grey.T).astype(np.uint8)[:, :, np.newaxis]

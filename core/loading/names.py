@@ -3,36 +3,42 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+import unicodedata
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from core.errors import LoadError
 
-_MAX_LENGTH = 80
+_MAX_STEM_BYTES = 80
 _ENDING = re.compile(r"(\.nii\.gz|\.[A-Za-z0-9]{1,8})$", re.IGNORECASE)
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)", re.IGNORECASE)
 _BLOCK_BYTES = 1024**2
 
 
-def safe_name(name: str, taken: Iterable[str] = ()) -> str:
+def safe_name(name: str, taken: Container[str] = ()) -> str:
     """A name of letters, digits, dash, dot and underscore that any file system takes.
 
-    At most 80 characters, its ending kept, never hidden, and different from those `taken`
+    About 80 bytes, its ending kept, never hidden, and different from those `taken`
     (in lower case).
     """
-    base = re.split(r"[\\/]", name)[-1]
+    base = unicodedata.normalize("NFC", re.split(r"[\\/]", name)[-1])
     found = _ENDING.search(base)
     ending = found[0].lower() if found else ""
     stem = base[: len(base) - len(ending)]
-    stem = re.sub(r"[^\w\-.]+", "_", stem, flags=re.ASCII).strip("._")[: _MAX_LENGTH - 20]
+    stem = re.sub(r"[^\w\-.]+", "_", stem).strip("._")
+    stem = _bounded(stem, _MAX_STEM_BYTES)
     if not stem or _RESERVED.fullmatch(stem.split(".")[0]):
         stem = f"file_{stem}".rstrip("_")
-    used = set(taken)
     candidate, number = f"{stem}{ending}", 2
-    while candidate.lower() in used:
+    while candidate.lower() in taken:
         candidate, number = f"{stem}_{number}{ending}", number + 1
     return candidate
+
+
+def _bounded(text: str, limit: int) -> str:
+    """As much of `text` as fits into `limit` bytes of UTF-8."""
+    return text.encode("utf-8", "ignore")[:limit].decode("utf-8", "ignore").rstrip("._")
 
 
 def stage_uploads(
@@ -56,17 +62,16 @@ def stage_uploads(
         folder.mkdir(parents=True, exist_ok=True)
         taken |= {child.name.lower() for child in folder.iterdir()}
         for name, content in files:
-            safe = safe_name(name, taken)
-            taken.add(safe.lower())
-            path = folder / safe
+            path = folder / safe_name(name, taken)
+            taken.add(path.name.lower())
+            paths.append(path)
             with path.open("xb") as out:
                 if isinstance(content, bytes):
                     out.write(content)
-                else:
-                    content.seek(0)
-                    while block := content.read(_BLOCK_BYTES):
-                        out.write(block)
-            paths.append(path)
+                    continue
+                content.seek(0)
+                while block := content.read(_BLOCK_BYTES):
+                    out.write(block)
     except OSError as error:
         for path in paths:
             path.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,6 +62,7 @@ def recognise(path: Path | str) -> Kind:
         )
     if path.is_dir():
         return _recognise_folder(path, name)
+    _check_file(path, name)
     ending = path.name.lower()
     if is_dicom(path):
         return "dicom"
@@ -73,7 +75,7 @@ def recognise(path: Path | str) -> Kind:
         return "pictures"
     if ending.endswith(".zip"):
         return "archive"
-    if ending.endswith((".dcm", ".ima")) or (not path.suffix and _bytes_at(path, 0, 4) == b""):
+    if ending.endswith((".dcm", ".ima")):
         return "dicom"
     if ending.endswith(_NIFTI_ENDINGS) or _is_nifti(path):
         return "nifti"
@@ -85,6 +87,28 @@ def recognise(path: Path | str) -> Kind:
         expected="NIfTI, DICOM, a zip of either, or PNG/JPEG slices",
         next_step="convert it to .nii.gz, or open the DICOM folder",
     )
+
+
+def _check_file(path: Path, name: str) -> None:
+    """Raises `LoadError` for what cannot be read at all or holds nothing."""
+    try:
+        readable = path.is_file()
+        with path.open("rb") if readable else io.BytesIO() as file:
+            start = file.read(1)
+    except OSError as error:
+        raise LoadError(
+            f"{name} cannot be opened",
+            got=error.strerror or "a read error",
+            expected="a file that may be read",
+            next_step="check its permissions",
+        ) from error
+    if not start:
+        raise LoadError(
+            f"{name} is empty",
+            got="0 bytes" if readable else "no regular file",
+            expected="a scan",
+            next_step="copy or download it again",
+        )
 
 
 def open_study(
@@ -233,9 +257,6 @@ def _picture_stack_name(path: Path | str | tuple[Path, ...]) -> str | None:
 
 def _recognise_folder(folder: Path, name: str) -> Kind:
     if is_case_folder(folder):
-        return "cases"
-    below = [child for child in folder.iterdir() if child.is_dir() and _is_seen(child.name)]
-    if len(below) == 1 and is_case_folder(below[0]):
         return "cases"
     files = _files_below(folder)
     kind = _kind_of_files(files)
