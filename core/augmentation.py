@@ -13,7 +13,7 @@ from core.config import AugmentConfig
 
 
 @keras.saving.register_keras_serializable(package="lunglens")
-class RandomGamma(layers.Layer):  # type: ignore[misc]
+class RandomGamma(layers.Layer):
     """Raises grey in [0, 1] to a power drawn from exp(U(-factor, factor)), one a slice."""
 
     def __init__(self, factor: float, *, seed: int | None = None, **keywords: Any) -> None:
@@ -40,7 +40,7 @@ class RandomGamma(layers.Layer):  # type: ignore[misc]
 
 
 @keras.saving.register_keras_serializable(package="lunglens")
-class RandomNoise(layers.Layer):  # type: ignore[misc]
+class RandomNoise(layers.Layer):
     """Adds white noise of a strength drawn from U(0, stddev), one a slice."""
 
     def __init__(self, stddev: float, *, seed: int | None = None, **keywords: Any) -> None:

@@ -63,7 +63,7 @@ class ClaheConfig:
 
 @dataclass(frozen=True)
 class PreprocessConfig:
-    """The ordered steps from a scan to the network's input: box → crop → window → CLAHE → resize."""
+    """The ordered steps to the network's input: box → crop → window → CLAHE → resize."""
 
     crop: Literal["body", "none"] = "body"
     margin_mm: float = 6.0
@@ -75,9 +75,7 @@ class PreprocessConfig:
 
     def __post_init__(self) -> None:
         if self.crop not in ("body", "none"):
-            raise ConfigError(
-                "Unknown crop", got=repr(self.crop), expected="'body' or 'none'"
-            )
+            raise ConfigError("Unknown crop", got=repr(self.crop), expected="'body' or 'none'")
         if self.window_width <= 0:
             raise ConfigError(
                 "Window width must be positive", got=f"{self.window_width}", expected="> 0 HU"
@@ -96,13 +94,19 @@ class PostprocessConfig:
 
     lung_threshold: float = 0.5
     infection_threshold: float = 0.5
-    max_lung_parts: int = 2
-    """Largest connected lung components that are kept (left and right, or both in one)."""
     min_lung_part_fraction: float = 0.05
-    """A component smaller than this share of the largest is dropped."""
-    fill_holes: bool = True
-    min_infection_voxels: int = 0
-    """In-plane infection islands of fewer voxels of the scan are dropped."""
+    """A connected part that holds less than this share of all lung is dropped."""
+    max_hole_fraction: float = 0.1
+    """Holes up to this share of a slice's lung area are filled; larger ones may be mediastinum."""
+
+    def __post_init__(self) -> None:
+        for name in ("lung_threshold", "infection_threshold"):
+            if not 0.0 < getattr(self, name) < 1.0:
+                raise ConfigError(
+                    f"Setting {name} is out of range",
+                    got=f"{getattr(self, name)}",
+                    expected="a probability between 0 and 1",
+                )
 
 
 @dataclass(frozen=True)
@@ -161,6 +165,14 @@ class SegmentConfig:
     """Folder name in `weights/`; none takes the manifest's default."""
     batch_size: int = 8
     postprocess: PostprocessConfig = field(default_factory=PostprocessConfig)
+    turn_pictures: bool = True
+    """Pictures carry no orientation: try the four quarter turns and take the surest."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.batch_size <= 256:
+            raise ConfigError(
+                "Batch size is out of range", got=f"{self.batch_size}", expected="1 to 256"
+            )
 
 
 @dataclass(frozen=True)
@@ -220,6 +232,4 @@ def _coerce(hint: Any, value: Any, name: str) -> Any:
             return float(value)
         if isinstance(option, type) and type(value) is option:
             return value
-    raise ConfigError(
-        f"Setting {name} is not understood", got=repr(value), expected=str(hint)
-    )
+    raise ConfigError(f"Setting {name} is not understood", got=repr(value), expected=str(hint))

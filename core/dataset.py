@@ -16,26 +16,26 @@ from math import ceil
 from pathlib import Path
 from typing import Any, Literal
 
-import cv2
 import keras
 import numpy as np
 import numpy.typing as npt
 
 from core.augmentation import augment, build_augmentation
-from core.config import AugmentConfig, PreprocessConfig, TrainConfig
+from core.config import PreprocessConfig, TrainConfig
 from core.errors import DatasetError
 from core.loading.kaggle import load_case, load_case_table
+from core.loading.masks import load_mask
 from core.loading.nifti import load_nifti
-from core.loading.pictures import load_picture, volume_from_pictures
+from core.loading.pictures import load_pictures
 from core.losses import UNKNOWN
 from core.preprocess import build_model_input, build_model_mask, plan_spatial
 from core.progress import OnProgress, ignore_progress
-from core.volume import MaskPair, Volume
+from core.volume import MaskPair, Volume, turn_masks, turn_volume
 
 Role = Literal["case", "picture", "negative", "healthy"]
 Slices = npt.NDArray[np.uint8]
 
-_MEDSEG_QUARTER_TURNS = -1
+_MEDSEG_QUARTER_TURNS = 1
 """The MedSeg slices lie with the spine to the right; one turn clockwise puts them upright."""
 
 
@@ -140,16 +140,13 @@ def _load_pictures(
     scans = []
     for done, path in enumerate(paths):
         on_progress("reading pictures", done, len(paths))
-        picture = np.rot90(load_picture(path), _MEDSEG_QUARTER_TURNS)
-        drawn = cv2.imread(str(folder / "infection_mask" / f"{path.stem}.png"), 0)
-        if drawn is None:
-            continue
-        mask = np.rot90(drawn > 127, _MEDSEG_QUARTER_TURNS)
-        volume = volume_from_pictures([picture], name=path.stem)
-        truth = MaskPair(None, np.asfortranarray(mask.T[:, :, None]))
+        volume = load_pictures([path])
+        infection = load_mask(folder / "infection_mask" / f"{path.stem}.png", volume)
+        truth = turn_masks(MaskPair(None, infection), _MEDSEG_QUARTER_TURNS)
+        upright = turn_volume(volume, _MEDSEG_QUARTER_TURNS)
         # No patient is named in this set; each picture is taken as one.
         name = f"medseg_{path.stem}"
-        scans.append(_to_scan(name, name, "picture", volume, truth, preprocess))
+        scans.append(_to_scan(name, name, "picture", upright, truth, preprocess))
     return scans
 
 
@@ -160,7 +157,7 @@ def _load_negatives(
     scans = []
     for done, path in enumerate(paths):
         on_progress("reading infection-free slices", done, len(paths))
-        volume = volume_from_pictures([load_picture(path)], name=path.stem)
+        volume = load_pictures([path])
         truth = MaskPair(None, np.zeros(volume.shape, dtype=np.bool_))
         patient = path.stem.split(".mhd")[0]
         scans.append(_to_scan(path.stem, patient, "negative", volume, truth, preprocess))
@@ -179,9 +176,8 @@ def split_by_patient(
     kept_out: set[str] = set()
     strata: dict[str, set[str]] = {}
     for scan in scans:
-        stratum = scan.role
-        if scan.role == "case":
-            stratum += scan.scan_id.split("_")[0]  # type: ignore[assignment]
+        origin = scan.scan_id.split("_")[0] if scan.role == "case" else ""
+        stratum = f"{scan.role} {origin}".strip()
         strata.setdefault(stratum, set()).add(scan.patient_id)
     for stratum in sorted(strata):
         patients = sorted(strata[stratum])
@@ -197,7 +193,7 @@ def split_by_patient(
     )
 
 
-class SliceBatches(keras.utils.PyDataset):  # type: ignore[misc]
+class SliceBatches(keras.utils.PyDataset):
     """Batches of augmented slices; a new draw of order, extras and changes every epoch.
 
     Every slice of every case comes once an epoch; of the pictures and negatives a number set by
@@ -253,13 +249,3 @@ class SliceBatches(keras.utils.PyDataset):  # type: ignore[misc]
 
     def on_epoch_end(self) -> None:
         self._start_epoch(self._epoch + 1)
-
-
-__all__ = [
-    "AugmentConfig",
-    "SliceBatches",
-    "Split",
-    "TrainingScan",
-    "load_training_scans",
-    "split_by_patient",
-]

@@ -13,7 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from core.config import PreprocessConfig
-from core.progress import OnProgress, ShouldCancel, ignore_progress, never_cancel, raise_if_cancelled
+from core.progress import (
+    OnProgress,
+    ShouldCancel,
+    ignore_progress,
+    never_cancel,
+    raise_if_cancelled,
+)
 from core.weights import WeightsInfo, load_weights
 
 _CPU_FACTS = Path("/proc/cpuinfo")

@@ -115,7 +115,7 @@ def build_model_mask(mask: BoolArray, record: SpatialRecord, slices: Iterable[in
     for frame, k in zip(frames, indices, strict=True):
         cut = mask[box.i_start : box.i_stop, box.j_start : box.j_stop, k].T
         covered = _resize(cut.astype(np.float32), record)
-        _inner(frame, record)[...] = covered >= 0.5
+        np.greater_equal(covered, 0.5, out=_inner(frame, record), casting="unsafe")
     return frames
 
 
@@ -125,14 +125,11 @@ def restore_slice(frame: Grey, record: SpatialRecord) -> Grey:
     size = (record.box.width, record.box.height)
     if inner.shape == (size[1], size[0]):
         return inner
-    restored: Grey = cv2.resize(inner, size, interpolation=cv2.INTER_LINEAR)
-    return restored
+    return np.asarray(cv2.resize(inner, size, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
 
 
 def _inner(frame: Grey, record: SpatialRecord) -> Grey:
-    return frame[
-        record.top : record.top + record.height, record.left : record.left + record.width
-    ]
+    return frame[record.top : record.top + record.height, record.left : record.left + record.width]
 
 
 def _resize(picture: Array, record: SpatialRecord) -> Array:

@@ -180,7 +180,7 @@ def _write_atomically(path: Path, text: str) -> None:
     os.replace(part, path)
 
 
-class _Recorder(keras.callbacks.Callback):  # type: ignore[misc]
+class _Recorder(keras.callbacks.Callback):
     """After every epoch: judge, write the checkpoint, then the history row that counts it."""
 
     def __init__(
@@ -208,9 +208,7 @@ class _Recorder(keras.callbacks.Callback):  # type: ignore[misc]
             return
         row: dict[str, float] = {"epoch": epoch + 1, "loss": float((logs or {})["loss"])}
         row.update(validate(self.model, self._validation, batch_size=self._config.batch_size))
-        row["learning_rate"] = float(
-            keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
-        )
+        row["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         self._save(self._paths.last)
         if score(row) > self._best:
             self._best = score(row)

@@ -92,7 +92,7 @@ class Volume:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Voxels along left, posterior and superior."""
-        return self.array.shape  # type: ignore[return-value]
+        return self.array.shape
 
     @property
     def unit(self) -> Unit:
@@ -106,7 +106,7 @@ class Volume:
 
     @property
     def voxel_volume_ml(self) -> float:
-        """Volume of one voxel from the affine's determinant; meaningless where spacing is nominal."""
+        """Volume of one voxel, by the affine's determinant; meaningless if spacing is nominal."""
         return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000.0
 
     @property
@@ -119,7 +119,7 @@ class Volume:
         """Hash of content, geometry and meaning of values; keys caches."""
         state = hashlib.blake2b(digest_size=16)
         for k in range(self.shape[2]):
-            state.update(np.ascontiguousarray(self.array[:, :, k].T))
+            state.update(np.ascontiguousarray(self.array[:, :, k].T).data)
         state.update(repr((self.shape, str(self.array.dtype))).encode())
         state.update(np.ascontiguousarray(self.affine).tobytes())
         state.update(np.ascontiguousarray(self.source.file_affine).tobytes())
@@ -297,3 +297,26 @@ class Study:
     truth: MaskPair | None = None
     case_id: str = ""
     synthetic: bool = False
+
+
+def turn_volume(volume: Volume, turns: int) -> Volume:
+    """Pictures turned clockwise by quarter turns; their geometry, nominal anyway, stays."""
+    if turns % 4 == 0:
+        return volume
+    return replace(volume, array=_turn(volume.array, turns))
+
+
+def turn_masks(masks: MaskPair, turns: int) -> MaskPair:
+    """Masks turned with their pictures; `turn_masks(turn_masks(m, n), -n)` is `m`."""
+    if turns % 4 == 0:
+        return masks
+    return MaskPair(
+        None if masks.lung is None else _turn(masks.lung, turns),
+        None if masks.infection is None else _turn(masks.infection, turns),
+    )
+
+
+def _turn(array: Array, turns: int) -> Array:
+    # array[i, j] is picture[j, i], so a clockwise turn of the picture goes from j towards i.
+    turned: Array = np.asfortranarray(np.rot90(array, turns, axes=(0, 1)))
+    return turned

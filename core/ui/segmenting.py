@@ -24,47 +24,39 @@ POLL_SECONDS = 0.5
 
 
 @dataclass
-class _Shelf:
-    """The network that was loaded last; one at a time, shared by all sessions."""
+class _Server:
+    """What all sessions know of the network."""
 
-    lock: threading.Lock
-    segmenter: Any = None
-    asked_id: str | None = None
-
-    def take(self, weights_id: str | None) -> Any:
-        """The network of these weights, loaded unless it is the one at hand."""
-        from core.pipeline import load_segmenter
-
-        with self.lock:
-            if self.segmenter is None or self.asked_id != weights_id:
-                self.segmenter = None  # lets the old one go before the new one takes memory
-                self.segmenter = load_segmenter(weights_id)
-                self.asked_id = weights_id
-            return self.segmenter
+    device: str = ""
 
 
 @st.cache_resource(show_spinner=False)
-def _shelf() -> _Shelf:
-    return _Shelf(lock=threading.Lock())
+def _server() -> _Server:
+    return _Server()
 
 
 def device_text() -> str:
     """What the network runs on, once that is known."""
-    segmenter = _shelf().segmenter
-    return str(segmenter.device) if segmenter is not None else "known once the network is loaded"
+    return _server().device or "known once the network is loaded"
+
+
+def _load(weights_id: str | None, server: _Server) -> Any:
+    from core.pipeline import load_segmenter
+
+    segmenter = load_segmenter(weights_id)
+    server.device = segmenter.device
+    return segmenter
 
 
 @st.cache_resource(show_spinner=False)
 def warm_up() -> threading.Thread:
     """Loads the default network in the background, once, so that the first run starts sooner."""
-    shelf = _shelf()
+    server = _server()
 
     def load() -> None:
         # Missing or broken weights are told to the person who asks for a run.
         with contextlib.suppress(LungLensError), NETWORK_LINE:
-            info = default_weights()
-            if info is not None:
-                shelf.take(info.weights_id)
+            _load(None, server)
 
     thread = threading.Thread(target=load, name="warm-up", daemon=True)
     thread.start()
@@ -89,7 +81,7 @@ def start(
 ) -> None:
     """Starts marking lung and infection in the open scan; the page goes on meanwhile."""
     volume = current.study.volume
-    shelf = _shelf()
+    server = _server()
     config = SegmentConfig(
         weights_id=weights.weights_id, postprocess=postprocess or weights.postprocess
     )
@@ -98,7 +90,7 @@ def start(
         from core.pipeline import segment_volume
 
         on_progress("loading the network", 0, 0)
-        segmenter = shelf.take(config.weights_id)
+        segmenter = _load(config.weights_id, server)
         return segment_volume(
             volume, segmenter, config=config, on_progress=on_progress, should_cancel=should_cancel
         )
@@ -169,4 +161,4 @@ def change_thresholds(current: OpenStudy, *, lung: float, infection: float) -> N
     if (before.lung_threshold, before.infection_threshold) == (lung, infection):
         return
     wanted = replace(before, lung_threshold=lung, infection_threshold=infection)
-    current.set_segmentation(apply_thresholds(current.study.volume, current.segmentation, wanted))
+    current.set_segmentation(apply_thresholds(current.segmentation, wanted))

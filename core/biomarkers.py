@@ -1,0 +1,107 @@
+"""How much lung, how much of it infected.
+
+Millilitres and square millimetres are nan where the scan's spacing is nominal; shares of voxels
+need no spacing and stay. A share of no lung is undefined, hence nan.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from core.config import Plane
+from core.volume import PLANE_AXIS, MaskPair, Volume, pixel_size_mm
+
+FloatVector = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Burden:
+    """Lung and infection of a whole scan.
+
+    infection_fraction = infected lung voxels / lung voxels, in [0, 1].
+    """
+
+    lung_voxels: int
+    infection_voxels: int
+    lung_volume_ml: float
+    infection_volume_ml: float
+    infection_fraction: float
+    infected_slices: int
+    """Axial slices that hold any infection."""
+
+
+@dataclass(frozen=True, eq=False)
+class SliceBurden:
+    """The same for every slice of a plane; each (slices,) float64."""
+
+    lung_area_mm2: FloatVector
+    infection_area_mm2: FloatVector
+    lung_pixels: FloatVector
+    infection_pixels: FloatVector
+    infection_fraction: FloatVector
+
+    @property
+    def most_infected(self) -> int | None:
+        """Slice with the largest infected area; none where there is no infection."""
+        index = int(np.argmax(self.infection_pixels))
+        return index if self.infection_pixels[index] > 0 else None
+
+
+def compute_burden(masks: MaskPair, volume: Volume) -> Burden:
+    """Volumes and infected share of a scan; masks on its canonical grid.
+
+    Infection outside the lung mask counts in no share. Where the lung is unknown, its figures
+    are 0 voxels and nan.
+    """
+    lung_voxels = 0 if masks.lung is None else int(np.count_nonzero(masks.lung))
+    infection_voxels = 0 if masks.infection is None else int(np.count_nonzero(masks.infection))
+    infected_lung = 0
+    infected_slices = 0
+    if masks.infection is not None:
+        infected_slices = int(np.count_nonzero(masks.infection.any(axis=(0, 1))))
+        if masks.lung is not None:
+            infected_lung = int(np.count_nonzero(masks.lung & masks.infection))
+    voxel_ml = float("nan") if volume.spacing_nominal else volume.voxel_volume_ml
+    known_share = masks.infection is not None and lung_voxels > 0
+    return Burden(
+        lung_voxels=lung_voxels,
+        infection_voxels=infection_voxels,
+        lung_volume_ml=float("nan") if masks.lung is None else lung_voxels * voxel_ml,
+        infection_volume_ml=(
+            float("nan") if masks.infection is None else infection_voxels * voxel_ml
+        ),
+        infection_fraction=infected_lung / lung_voxels if known_share else float("nan"),
+        infected_slices=infected_slices,
+    )
+
+
+def compute_slice_burden(masks: MaskPair, volume: Volume, *, plane: Plane = "axial") -> SliceBurden:
+    """Areas and infected share slice by slice along the normal of `plane`."""
+    axis = PLANE_AXIS[plane]
+    others = tuple(n for n in range(3) if n != axis)
+    unknown = np.full(volume.shape[axis], np.nan)
+    lung = unknown if masks.lung is None else _count(masks.lung, others)
+    infection = unknown if masks.infection is None else _count(masks.infection, others)
+    if masks.lung is not None and masks.infection is not None:
+        inside = _count(masks.lung & masks.infection, others)
+    else:
+        inside = unknown
+    height_mm, width_mm = pixel_size_mm(volume, plane)
+    pixel_mm2 = float("nan") if volume.spacing_nominal else height_mm * width_mm
+    with np.errstate(invalid="ignore", divide="ignore"):
+        fraction = np.where(lung > 0, inside / lung, np.nan)
+    return SliceBurden(
+        lung_area_mm2=lung * pixel_mm2,
+        infection_area_mm2=infection * pixel_mm2,
+        lung_pixels=lung,
+        infection_pixels=infection,
+        infection_fraction=fraction,
+    )
+
+
+def _count(mask: npt.NDArray[np.bool_], axes: tuple[int, ...]) -> FloatVector:
+    counts: FloatVector = np.count_nonzero(mask, axis=axes).astype(np.float64)
+    return counts

@@ -1,0 +1,272 @@
+"""The one path from a scan to masks and figures, for the app, the command line and the tests."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core.biomarkers import compute_burden
+from core.config import PostprocessConfig, SegmentConfig
+from core.metrics import compute_overlap
+from core.postprocess import Probabilities, restore_masks
+from core.preprocess import SpatialRecord, build_model_input, plan_spatial
+from core.progress import (
+    OnProgress,
+    ShouldCancel,
+    ignore_progress,
+    never_cancel,
+    raise_if_cancelled,
+)
+from core.volume import MaskPair, Study, Volume, turn_masks, turn_volume
+from core.weights import find_weights
+
+if TYPE_CHECKING:
+    from core.inference import Segmenter
+
+RESEARCH_NOTE = "Research software, never a diagnosis."
+
+_loading = threading.Lock()
+_segmenters: dict[tuple[str, str], Segmenter] = {}
+_PREPROCESS_CHUNK = 16
+_MAX_TURN_SLICES = 6
+
+
+@dataclass(frozen=True, eq=False)
+class Segmentation:
+    """What the network said of a scan, and how it came to it.
+
+    `probabilities` (2, n, rows, columns) uint8 on the network's grid are kept, small as they are,
+    so that thresholds can move without another run.
+    """
+
+    masks: MaskPair
+    probabilities: Probabilities
+    record: SpatialRecord
+    quarter_turns: int
+    seconds: dict[str, float]
+    device: str
+    weights_id: str
+    config: SegmentConfig
+    warnings: tuple[str, ...] = ()
+
+
+def load_segmenter(weights_id: str | None = None) -> Segmenter:
+    """The trained network of that id, or the default one, loaded and warmed once per process.
+
+    Raises:
+        WeightsError: weights are missing, damaged or unknown.
+    """
+    info = find_weights(weights_id)
+    with _loading:
+        key = (str(info.folder), info.sha256)
+        if key not in _segmenters:
+            # Imported here: Keras with TensorFlow takes seconds, and few pages need it.
+            from core.inference import Segmenter
+
+            segmenter = Segmenter(info)
+            segmenter.warm_up(SegmentConfig().batch_size)
+            _segmenters[key] = segmenter
+        return _segmenters[key]
+
+
+def segment_volume(
+    volume: Volume,
+    segmenter: Segmenter,
+    *,
+    config: SegmentConfig | None = None,
+    on_progress: OnProgress = ignore_progress,
+    should_cancel: ShouldCancel = never_cancel,
+) -> Segmentation:
+    """Marks lung and infection in a scan.
+
+    Args:
+        volume: any loaded scan.
+        segmenter: of `load_segmenter`.
+        config: batch size and post-processing; none takes those the weights were judged with.
+        on_progress: told "preparing slices", "marking slices" and "restoring masks".
+        should_cancel: asked between batches.
+
+    Returns:
+        Masks on the canonical grid of `volume`.
+
+    Raises:
+        Cancelled: the person asked to stop.
+    """
+    if config is None:
+        config = SegmentConfig(
+            weights_id=segmenter.weights_id, postprocess=segmenter.info.postprocess
+        )
+    seconds: dict[str, float] = {}
+    turns = 0
+    upright = volume
+    started = time.perf_counter()
+    if volume.source.format == "pictures" and config.turn_pictures:
+        turns = find_quarter_turns(volume, segmenter)
+        upright = turn_volume(volume, turns)
+        seconds["turn"] = time.perf_counter() - started
+    started = time.perf_counter()
+    record = plan_spatial(upright, segmenter.preprocess)
+    frames = _prepare(upright, record, segmenter, on_progress, should_cancel)
+    seconds["preprocess"] = time.perf_counter() - started
+    started = time.perf_counter()
+    probabilities = segmenter.predict(
+        frames, batch_size=config.batch_size, on_progress=on_progress, should_cancel=should_cancel
+    )
+    seconds["predict"] = time.perf_counter() - started
+    started = time.perf_counter()
+    masks = restore_masks(
+        probabilities,
+        record,
+        config.postprocess,
+        on_progress=on_progress,
+        should_cancel=should_cancel,
+    )
+    seconds["postprocess"] = time.perf_counter() - started
+    return Segmentation(
+        masks=turn_masks(masks, -turns),
+        probabilities=probabilities,
+        record=record,
+        quarter_turns=turns,
+        seconds=seconds,
+        device=segmenter.device,
+        weights_id=segmenter.weights_id,
+        config=config,
+        warnings=_result_warnings(masks, turns),
+    )
+
+
+def apply_thresholds(segmentation: Segmentation, postprocess: PostprocessConfig) -> Segmentation:
+    """The same run with other thresholds or clean-up; the network is not asked again."""
+    if postprocess == segmentation.config.postprocess:
+        return segmentation
+    masks = restore_masks(segmentation.probabilities, segmentation.record, postprocess)
+    return replace(
+        segmentation,
+        masks=turn_masks(masks, -segmentation.quarter_turns),
+        config=replace(segmentation.config, postprocess=postprocess),
+        warnings=_result_warnings(masks, segmentation.quarter_turns),
+    )
+
+
+def measure(study: Study, segmentation: Segmentation) -> dict[str, Any]:
+    """Every figure of a segmented scan, JSON-ready: undefined figures are null.
+
+    `metrics` is there only where truth is known, per channel.
+    """
+    volume = study.volume
+    burden = compute_burden(segmentation.masks, volume)
+    figures: dict[str, Any] = {
+        "note": RESEARCH_NOTE,
+        "scan": describe(volume),
+        "synthetic": study.synthetic,
+        "weights_id": segmentation.weights_id,
+        "device": segmentation.device,
+        "lung_threshold": segmentation.config.postprocess.lung_threshold,
+        "infection_threshold": segmentation.config.postprocess.infection_threshold,
+        **asdict(burden),
+        "seconds": {stage: round(spent, 4) for stage, spent in segmentation.seconds.items()},
+        "warnings": [*volume.warnings, *segmentation.warnings],
+    }
+    if study.truth is not None:
+        figures["metrics"] = compare(study.truth, segmentation.masks)
+    result: dict[str, Any] = _without_nan(figures)
+    return result
+
+
+def compare(truth: MaskPair, predicted: MaskPair) -> dict[str, dict[str, float]]:
+    """Dice, IoU, precision and recall of each channel known on both sides; nan if undefined."""
+    pairs = {
+        "lung": (truth.lung, predicted.lung),
+        "infection": (truth.infection, predicted.infection),
+    }
+    return {
+        channel: asdict(compute_overlap(mask_true, mask_pred))
+        for channel, (mask_true, mask_pred) in pairs.items()
+        if mask_true is not None and mask_pred is not None
+    }
+
+
+def describe(volume: Volume) -> dict[str, Any]:
+    """What was recognised of a scan, JSON-ready and free of patient data."""
+    return {
+        "name": volume.source.name,
+        "format": volume.source.format,
+        "shape": list(volume.source.file_shape),
+        "spacing_mm": [round(value, 4) for value in volume.spacing_mm],
+        "spacing_nominal": volume.spacing_nominal,
+        "orientation": volume.file_orientation,
+        "unit": volume.unit,
+        "unit_reason": volume.intensity.reason,
+    }
+
+
+def find_quarter_turns(volume: Volume, segmenter: Segmenter) -> int:
+    """How often pictures must be turned clockwise by 90° to stand upright, as the network sees it.
+
+    Pictures carry no orientation, and some public sets lie on their side. Up to six slices are
+    shown to the network in all four positions; the one in which it is surest of its lungs wins,
+    and the stored position wins ties.
+    """
+    count = volume.shape[2]
+    chosen = np.unique(np.linspace(0, count - 1, min(count, _MAX_TURN_SLICES)).round().astype(int))
+    sureness = []
+    for turns in range(4):
+        turned = turn_volume(volume, turns)
+        record = plan_spatial(turned, segmenter.preprocess)
+        frames = build_model_input(turned, record, segmenter.preprocess, chosen)
+        lung = segmenter.predict(frames, batch_size=SegmentConfig().batch_size)[0]
+        sureness.append(_lung_sureness(lung))
+    return int(np.argmax(sureness))
+
+
+def _lung_sureness(probability: Probabilities) -> float:
+    """Confident lung less doubtful lung, as a share of the frame."""
+    confident = np.count_nonzero(probability >= 230)
+    doubtful = np.count_nonzero((probability >= 26) & (probability < 230))
+    return (confident - 2.0 * doubtful) / probability.size
+
+
+def _prepare(
+    volume: Volume,
+    record: SpatialRecord,
+    segmenter: Segmenter,
+    on_progress: OnProgress,
+    should_cancel: ShouldCancel,
+) -> Probabilities:
+    count = volume.shape[2]
+    frames = np.empty((count, record.rows, record.columns), dtype=np.uint8)
+    for start in range(0, count, _PREPROCESS_CHUNK):
+        raise_if_cancelled(should_cancel, "preparing slices")
+        stop = min(start + _PREPROCESS_CHUNK, count)
+        frames[start:stop] = build_model_input(
+            volume, record, segmenter.preprocess, range(start, stop)
+        )
+        on_progress("preparing slices", stop, count)
+    return frames
+
+
+def _result_warnings(masks: MaskPair, turns: int) -> tuple[str, ...]:
+    warnings = []
+    if turns:
+        warnings.append(
+            f"The picture seems to lie on its side: it was turned by {90 * turns}° clockwise for "
+            "the network, and the masks were turned back."
+        )
+    if masks.lung is not None and not masks.lung.any():
+        warnings.append("No lung was found: this may not be an axial chest CT.")
+    return tuple(warnings)
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_nan(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,110 @@
+"""From the network's probabilities to masks on the scan's own grid.
+
+Clean-up runs on the network's small grid; only then are probabilities brought back to the scan's
+voxels, linearly, and compared with the threshold, so that edges stay as fine as the network saw
+them and no full-size label array is ever needed.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from core.config import PostprocessConfig
+from core.preprocess import SpatialRecord, restore_slice
+from core.progress import (
+    OnProgress,
+    ShouldCancel,
+    ignore_progress,
+    never_cancel,
+    raise_if_cancelled,
+)
+from core.volume import BoolArray, MaskPair
+
+Probabilities = npt.NDArray[np.uint8]
+
+
+def restore_masks(
+    probabilities: Probabilities,
+    record: SpatialRecord,
+    config: PostprocessConfig,
+    *,
+    on_progress: OnProgress = ignore_progress,
+    should_cancel: ShouldCancel = never_cancel,
+) -> MaskPair:
+    """Masks on the canonical grid of the scan.
+
+    Args:
+        probabilities: (2, n, rows, columns) uint8, lung and infection times 255; not changed.
+        record: how slices were moved onto the network's grid.
+        config: thresholds and clean-up.
+
+    Returns:
+        Lung and infection, (i, j, n) bool in Fortran order; infection lies inside the lung.
+    """
+    lung_level = ceil(config.lung_threshold * 255)
+    infection_level = ceil(config.infection_threshold * 255)
+    lung_probability = clean_lung(probabilities[0], config)
+    rows, columns = record.slice_shape
+    count = probabilities.shape[1]
+    lung = np.zeros((columns, rows, count), dtype=np.bool_, order="F")
+    infection = np.zeros_like(lung)
+    box = record.box
+    for k in range(count):
+        raise_if_cancelled(should_cancel, "restoring masks")
+        if int(lung_probability[k].max()) < lung_level:
+            continue
+        in_box = (slice(box.i_start, box.i_stop), slice(box.j_start, box.j_stop), k)
+        is_lung = restore_slice(lung_probability[k], record) >= lung_level
+        lung[in_box] = is_lung.T
+        if int(probabilities[1, k].max()) >= infection_level:
+            is_infected = restore_slice(probabilities[1, k], record) >= infection_level
+            infection[in_box] = (is_infected & is_lung).T
+        if k % 16 == 15 or k == count - 1:
+            on_progress("restoring masks", k + 1, count)
+    return MaskPair(lung, infection)
+
+
+def clean_lung(probability: Probabilities, config: PostprocessConfig) -> Probabilities:
+    """Lung probabilities without stray parts and with small holes filled.
+
+    Args:
+        probability: (n, rows, columns) uint8, probability times 255; not changed.
+
+    Returns:
+        The same, set to 0 in connected parts (3D, faces) below `min_lung_part_fraction` of all
+        lung, and to 255 in holes of axial slices up to `max_hole_fraction` of their lung.
+    """
+    level = ceil(config.lung_threshold * 255)
+    cleaned = probability.copy()
+    labels, count = ndimage.label(probability >= level)
+    if count > 1:
+        sizes = np.bincount(labels.ravel())
+        sizes[0] = 0
+        stray = sizes < config.min_lung_part_fraction * sizes.sum()
+        stray[0] = False
+        cleaned[stray[labels]] = 0
+    del labels
+    for picture in cleaned:
+        picture[_small_holes(picture >= level, max_fraction=config.max_hole_fraction)] = 255
+    return cleaned
+
+
+def _small_holes(mask: BoolArray, *, max_fraction: float) -> BoolArray:
+    """Background inside `mask` (rows, columns), unconnected to the edge, if small enough."""
+    holes = np.zeros_like(mask)
+    area = int(np.count_nonzero(mask))
+    if area == 0 or max_fraction <= 0:
+        return holes
+    background = np.pad(~mask, 1, constant_values=True).astype(np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(background, connectivity=4)
+    outside = int(labels[0, 0])
+    small = stats[:count, cv2.CC_STAT_AREA] <= max_fraction * area
+    small[outside] = False
+    small[int(labels[background == 0][0])] = False
+    filled: BoolArray = small[labels][1:-1, 1:-1]
+    return filled
