@@ -67,7 +67,7 @@ class Segmenter:
         self.device = prepare_device()
         self.info = info
         self.preprocess: PreprocessConfig = info.preprocess
-        self._model = load_weights(info)
+        self.model = load_weights(info)
         self._lock = threading.Lock()
 
     @property
@@ -101,7 +101,7 @@ class Segmenter:
             Cancelled: between two batches.
         """
         count, rows, columns = frames.shape
-        channels = int(self._model.output_shape[-1])
+        channels = int(self.model.output_shape[-1])
         probabilities = np.empty((channels, count, rows, columns), dtype=np.uint8)
         batch = np.zeros((batch_size, rows, columns, 1), dtype=np.float32)
         for start in range(0, count, batch_size):
@@ -118,4 +118,4 @@ class Segmenter:
         return probabilities
 
     def _predict_batch(self, batch: npt.NDArray[np.float32]) -> Any:
-        return np.asarray(self._model.predict_on_batch(batch))
+        return np.asarray(self.model.predict_on_batch(batch))

@@ -38,14 +38,34 @@ def mask_nifti_bytes(mask: Array, volume: Volume) -> bytes:
     turned = to_file_order(mask, volume.source)
     affine = volume.source.file_affine
     # Any cast makes the boolean view a file of its own; Fortran order is that of the file.
-    image = nib.Nifti1Image(np.asfortranarray(turned.astype(np.uint8)), affine)
+    labels = np.asfortranarray(turned.astype(np.uint8))
+    return _pack(labels, affine, cal_max=max(1, int(turned.max())), description=b"LungLens mask")
+
+
+def volume_nifti_bytes(volume: Volume) -> bytes:
+    """A scan as the bytes of a `.nii.gz` file in its own file's orientation and affine."""
+    turned = np.asfortranarray(to_file_order(volume.array, volume.source))
+    return _pack(turned, volume.source.file_affine, cal_max=0, description=b"LungLens scan")
+
+
+def save_volume(volume: Volume, path: Path | str) -> Path:
+    """Writes `volume_nifti_bytes` to a file.
+
+    Raises:
+        LoadError: the file cannot be written.
+    """
+    return _write(Path(path), volume_nifti_bytes(volume))
+
+
+def _pack(array: Array, affine: Array, *, cal_max: int, description: bytes) -> bytes:
+    image = nib.Nifti1Image(array, affine)
     header: Any = image.header
     header.set_xyzt_units("mm")
     image.set_sform(affine, code="scanner")
     if _is_rigid(affine):
         image.set_qform(affine, code="scanner")
-    header["cal_max"] = max(1, int(turned.max()))
-    header["descrip"] = b"LungLens mask"
+    header["cal_max"] = cal_max
+    header["descrip"] = description
     packed = io.BytesIO()
     with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=_GZIP_LEVEL, mtime=0) as out:
         out.write(image.to_bytes())

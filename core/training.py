@@ -116,6 +116,11 @@ def read_history(path: Path) -> list[dict[str, float]]:
         return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
 
 
+def load_best_model(paths: RunPaths) -> keras.Model:
+    """The network of a run's best epoch, for prediction."""
+    return keras.models.load_model(paths.best, compile=False, safe_mode=True)
+
+
 def software_versions() -> dict[str, str]:
     """Versions of what a result depends on."""
     versions = {"lunglens": __version__, "python": platform.python_version()}

@@ -1,0 +1,147 @@
+"""Compare predictions with truth, case by case, as a table and CSV.
+
+Cases that the weights learned from are marked "training" and kept out of the mean.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from core.cli.segment import add_segment_arguments, segment_config
+from core.cli.terminal import Result, TerminalProgress, shown_figure, shown_share, table
+from core.errors import DatasetError, shown_name
+from core.evaluation import (
+    CaseResult,
+    evaluate_cases,
+    load_prediction,
+    mean_figures,
+    results_csv,
+)
+from core.loading.kaggle import Case, load_case_table
+from core.pipeline import load_segmenter, segment_volume
+from core.volume import MaskPair, Study
+
+EXAMPLES = """examples:
+  python -m core evaluate covid20
+  python -m core evaluate covid20 --cases coronacases_org_001 coronacases_org_007
+  python -m core evaluate covid20 --predictions results --csv table.csv"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `evaluate`."""
+    parser.add_argument("data", type=Path, help="folder of cases with truth masks")
+    parser.add_argument("--cases", nargs="+", help="only these case ids")
+    parser.add_argument(
+        "--predictions",
+        type=Path,
+        help="folder with CASE_ID/lung_mask.nii.gz and so on, instead of running the network",
+    )
+    parser.add_argument("--csv", type=Path, help="also write the table here")
+    add_segment_arguments(parser)
+
+
+def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
+    """Predicts or reads predictions, compares, and lists cases and means."""
+    cases = _chosen(load_case_table(options.data), options.cases)
+    if options.predictions is not None:
+
+        def predict(case: Case, study: Study) -> MaskPair:
+            return load_prediction(options.predictions, case, study)
+
+        results = evaluate_cases(cases, predict, on_progress=progress)
+    else:
+        segmenter = load_segmenter(options.weights)
+        config = segment_config(options, segmenter)
+
+        def predict(case: Case, study: Study) -> MaskPair:
+            return segment_volume(study.volume, segmenter, config=config).masks
+
+        results = evaluate_cases(cases, predict, info=segmenter.info, on_progress=progress)
+    progress.clear()
+    if options.csv is not None:
+        options.csv.write_text(results_csv(results), encoding="utf-8")
+    return Result(_text(results), _figures(results))
+
+
+def _chosen(cases: Sequence[Case], wanted: Sequence[str] | None) -> tuple[Case, ...]:
+    with_truth = [case for case in cases if case.lung_path or case.infection_path]
+    if wanted is not None:
+        unknown = sorted(set(wanted) - {case.case_id for case in with_truth})
+        if unknown:
+            raise DatasetError(
+                "There is no such case with truth",
+                got=", ".join(map(shown_name, unknown)),
+                expected="ids from the case table",
+                next_step="run without --cases to see them all",
+            )
+        with_truth = [case for case in with_truth if case.case_id in set(wanted)]
+    if not with_truth:
+        raise DatasetError(
+            "No case to compare", got="a folder without truth masks", expected="cases with masks"
+        )
+    return tuple(with_truth)
+
+
+def _text(results: Sequence[CaseResult]) -> str:
+    header = (
+        "case",
+        "side",
+        "slices",
+        "lung Dice",
+        "inf. Dice",
+        "inf. IoU",
+        "precision",
+        "recall",
+        "share true",
+        "share pred.",
+    )
+    rows = [
+        (
+            shown_name(result.case_id),
+            result.side,
+            str(result.slices),
+            shown_figure(result.lung.dice),
+            shown_figure(result.infection.dice),
+            shown_figure(result.infection.iou),
+            shown_figure(result.infection.precision),
+            shown_figure(result.infection.recall),
+            shown_share(result.infection_fraction_true),
+            shown_share(result.infection_fraction_pred),
+        )
+        for result in results
+    ]
+    lines = [table(header, rows), ""]
+    for side, judged in _sides(results).items():
+        means = mean_figures(judged)
+        count = len({result.patient_id for result in judged})
+        lines.append(
+            f"mean over {count} {side} patient{'s' if count != 1 else ''}: "
+            f"lung Dice {shown_figure(means['lung_dice'])}, "
+            f"infection Dice {shown_figure(means['infection_dice'])}"
+        )
+    return "\n".join(lines)
+
+
+def _sides(results: Sequence[CaseResult]) -> dict[str, list[CaseResult]]:
+    sides: dict[str, list[CaseResult]] = {}
+    for result in results:
+        sides.setdefault(result.side, []).append(result)
+    return sides
+
+
+def _figures(results: Sequence[CaseResult]) -> dict[str, Any]:
+    return {
+        "cases": [_plain(result.to_row()) for result in results],
+        "mean": {side: _plain(mean_figures(judged)) for side, judged in _sides(results).items()},
+    }
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: None if isinstance(value, float) and math.isnan(value) else value
+        for name, value in row.items()
+    }

@@ -1,0 +1,34 @@
+"""Say what a scan is: size, spacing, orientation, HU or not, and anything odd about it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from core.cli.terminal import Result, TerminalProgress
+from core.loading import open_study
+from core.pipeline import describe
+
+EXAMPLES = """examples:
+  python -m core info scan.nii.gz
+  python -m core info dicom_folder --series 1.2.840.113619
+  python -m core info series.zip --json"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `info`."""
+    parser.add_argument("input", type=Path, help="NIfTI file, DICOM folder, zip or picture")
+    parser.add_argument("--series", help="which DICOM series, where there are several")
+
+
+def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
+    """Opens the scan and lists what was recognised."""
+    study = open_study(options.input, series_uid=options.series, on_progress=progress)
+    volume = study.volume
+    lines = [volume.source.name]
+    lines += [f"  {label}: {value}" for label, value in volume.source.facts]
+    lines += [f"  note: {warning}" for warning in volume.warnings]
+    figures = describe(volume)
+    figures["facts"] = dict(volume.source.facts)
+    figures["warnings"] = list(volume.warnings)
+    return Result("\n".join(lines), figures)

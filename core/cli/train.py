@@ -1,0 +1,83 @@
+"""Train a U-Net on a folder of cases; an interrupted run goes on where it stopped."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from core.cli.terminal import Result, TerminalProgress, shown_figure
+from core.config import TrainConfig, from_json_dict
+from core.errors import ConfigError
+
+EXAMPLES = """examples:
+  python -m core train --data ../shared/data --out runs/first
+  python -m core train --data covid20 --out runs/short --epochs 20 --seed 3
+  python -m core train --data ../shared/data --out runs/first --publish weights/my-unet"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `train`."""
+    defaults = TrainConfig()
+    parser.add_argument("--data", type=Path, required=True, help="folder of cases")
+    parser.add_argument("--out", type=Path, required=True, help="run folder; same folder resumes")
+    parser.add_argument("--config", type=Path, help="JSON of a training config to start from")
+    parser.add_argument("--epochs", type=int, help=f"default {defaults.epochs}")
+    parser.add_argument("--batch-size", type=int, help=f"default {defaults.batch_size}")
+    parser.add_argument("--learning-rate", type=float, help=f"default {defaults.learning_rate:g}")
+    parser.add_argument(
+        "--validation-fraction",
+        type=float,
+        help=f"share of patients kept out, default {defaults.validation_fraction:g}",
+    )
+    parser.add_argument("--seed", type=int, help=f"default {defaults.seed}")
+    parser.add_argument(
+        "--publish", type=Path, help="then write the best epoch as weights/NAME, with manifest"
+    )
+
+
+def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
+    """Trains, reports the last and the best epoch, publishes on request."""
+    config = _read_config(options.config)
+    changed = {
+        name: getattr(options, name)
+        for name in ("epochs", "batch_size", "learning_rate", "validation_fraction", "seed")
+        if getattr(options, name) is not None
+    }
+    config = replace(config, **changed)
+    from core.training import read_history, score, train
+
+    paths = train(options.data, options.out, config, on_progress=progress)
+    history = read_history(paths.history)
+    best = max(history, key=score)
+    figures: dict[str, Any] = {"epochs": len(history), "best": best, "last": history[-1]}
+    lines = [
+        f"{len(history)} epochs; best is epoch {best['epoch']:.0f}: validation lung Dice "
+        f"{shown_figure(best['lung_dice'])}, infection Dice {shown_figure(best['infection_dice'])}",
+        f"history in {paths.history}",
+    ]
+    if options.publish is not None:
+        from core.publishing import publish
+
+        progress.clear()
+        info = publish(options.data, paths, options.publish, config, on_progress=progress)
+        figures["weights_id"] = info.weights_id
+        lines.append(f"published as {info.weights_id} in {info.folder}")
+    return Result("\n".join(lines), figures)
+
+
+def _read_config(path: Path | None) -> TrainConfig:
+    if path is None:
+        return TrainConfig()
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            "The training config cannot be read",
+            got=type(error).__name__,
+            expected="a JSON file",
+            next_step="check the path given to --config",
+        ) from error
+    return from_json_dict(TrainConfig, values)

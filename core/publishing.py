@@ -1,0 +1,197 @@
+"""From a finished run to weights that others can load: arrays, manifest, model card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from core.biomarkers import compute_burden
+from core.config import PostprocessConfig, TrainConfig, to_json_dict
+from core.dataset import Split, load_training_scans, split_by_patient
+from core.evaluation import evaluate_cases, mean_figures
+from core.inference import Segmenter
+from core.loading.kaggle import Case, load_case_table
+from core.loading.nifti import load_nifti
+from core.pipeline import segment_volume
+from core.progress import OnProgress, ignore_progress
+from core.training import (
+    RunPaths,
+    load_best_model,
+    read_history,
+    score,
+    software_versions,
+    validate,
+)
+from core.volume import MaskPair, Study
+from core.weights import CARD_NAME, WeightsInfo, read_manifest, save_weights
+
+TITLE = "U-Net for lung and infection"
+
+
+def publish(
+    data: Path,
+    paths: RunPaths,
+    folder: Path,
+    config: TrainConfig,
+    *,
+    on_progress: OnProgress = ignore_progress,
+) -> WeightsInfo:
+    """Writes the best epoch of a run as weights and judges it through the whole pipeline.
+
+    The figures in manifest and card are those of the stored float16 arrays on patients that the
+    network never learned from, on each scan's own grid, after post-processing.
+    """
+    scans = load_training_scans(data, config.preprocess, on_progress=on_progress)
+    split = split_by_patient(
+        scans, validation_fraction=config.validation_fraction, seed=config.seed
+    )
+    model = load_best_model(paths)
+    best_epoch = max(read_history(paths.history), key=score)["epoch"]
+    record: dict[str, Any] = {
+        "training": {**to_json_dict(config), "best_epoch": best_epoch},
+        "split": _split_record(split),
+        "versions": software_versions(),
+        "licence": "Non-commercial research use, because of the data it was trained on.",
+    }
+
+    def save(extra: dict[str, Any]) -> WeightsInfo:
+        return save_weights(
+            model,
+            folder,
+            title=TITLE,
+            model_config=config.model,
+            preprocess=config.preprocess,
+            postprocess=PostprocessConfig(),
+            record={**record, **extra},
+            is_default=True,
+        )
+
+    info = save({})
+    segmenter = Segmenter(info)
+    validation = _judge(data, segmenter, split, config, on_progress)
+    info = save({"validation": validation})
+    (folder / CARD_NAME).write_text(build_card(info), encoding="utf-8")
+    return read_manifest(folder)
+
+
+def _split_record(split: Split) -> dict[str, Any]:
+    ids = split.to_json_dict()
+    for side, scans in (("train", split.train), ("validation", split.validation)):
+        ids[side]["patients"] = sorted({scan.patient_id for scan in scans if scan.role == "case"})
+    return ids
+
+
+def _judge(
+    data: Path, segmenter: Segmenter, split: Split, config: TrainConfig, on_progress: OnProgress
+) -> dict[str, Any]:
+    judged_ids = {scan.scan_id for scan in split.validation if scan.role == "case"}
+    cases_folder = data / "covid20" if (data / "covid20").is_dir() else data
+    cases = [case for case in load_case_table(cases_folder) if case.case_id in judged_ids]
+
+    def predict(case: Case, study: Study) -> MaskPair:
+        return segment_volume(study.volume, segmenter).masks
+
+    results = evaluate_cases(cases, predict, info=segmenter.info, on_progress=on_progress)
+    figures: dict[str, Any] = {
+        "cases": [result.to_row() for result in results],
+        "mean_over_patients": mean_figures(results),
+        "patients": len({result.patient_id for result in results}),
+    }
+    on_grid = validate(segmenter.model, split.validation, batch_size=config.batch_size)
+    figures["pictures_infection_dice"] = on_grid["picture_infection_dice"]
+    figures["negative_slices_infected_share"] = on_grid["negative_share"]
+    healthy = data / "covid_ct_md" / "normal001.nii.gz"
+    if healthy.is_file():
+        volume = load_nifti(healthy)
+        burden = compute_burden(segment_volume(volume, segmenter).masks, volume)
+        figures["normal001_infected_share"] = burden.infection_fraction
+    return figures
+
+
+def build_card(info: WeightsInfo) -> str:
+    """The model card, every number in it from the manifest."""
+    manifest = info.manifest
+    validation, training, split = (manifest[key] for key in ("validation", "training", "split"))
+    means = validation["mean_over_patients"]
+    rows = "\n".join(_card_row(row) for row in validation["cases"])
+    model = info.model
+    roles = {role: len(split["train"][role]) for role in ("case", "picture", "negative")}
+    kept = {role: len(split["validation"][role]) for role in ("case", "picture", "negative")}
+    return f"""# {info.title} (`{info.weights_id}`)
+
+Research software, never a diagnosis.
+
+A 2D U-Net (Ronneberger et al. 2015) with {model.depth} levels and {model.width} filters at the
+finest, batch normalisation, two sigmoid outputs: lung (with its infected parts) and infection.
+Input: axial slices, body box by Otsu, window {info.preprocess.window_center:g}/\
+{info.preprocess.window_width:g} HU, {info.preprocess.rows}×{info.preprocess.columns} pixels.
+Arrays: `weights.npz`, kernels in float16, {manifest["file"]["bytes"] / 1e6:.1f} MB, read without
+pickle and only if the sha256 in `manifest.json` agrees.
+
+## Data
+
+- COVID-19 CT Lung and Infection Segmentation (Ma et al. 2020, Zenodo 3757476): {roles["case"]}
+  scans of {len(split["train"]["patients"])} patients to learn from, {kept["case"]} scans of
+  {len(split["validation"]["patients"])} other patients to judge. The scans used are a reduced
+  edition: the middle of each volume, only slices with infection, 256×256, grey values
+  reconstructed, 8-bit for the `radiopaedia` cases.
+- MedSeg COVID-19 slices: {roles["picture"]} to learn infection from (lung unknown there),
+  {kept["picture"]} to judge. The set names no patients, so two slices of one patient may stand on
+  both sides.
+- Chest slices of LIDC/LUNA patients, scanned years before COVID-19: {roles["negative"]} as
+  infection-free examples, {kept["negative"]} to judge, by patient.
+- One healthy chest of COVID-CT-MD, never learned from, as a check for false alarms.
+
+Split by patient, drawn with seed {training["seed"]} before training. {training["epochs"]} epochs
+of binary cross-entropy + soft Dice with AdamW and cosine decay; epoch
+{training["best_epoch"]:.0f} was kept because it was best on the validation side, so the figures
+below are slightly optimistic.
+
+## Figures on patients never learned from
+
+Volume Dice on the scan's own grid after post-processing, threshold 0.5.
+
+| case | slices | lung Dice | infection Dice | precision | recall | share true | share predicted |
+|---|---|---|---|---|---|---|---|
+{rows}
+
+Mean over {validation["patients"]} patients: lung Dice **{means["lung_dice"]:.3f}**, infection Dice
+**{means["infection_dice"]:.3f}** (IoU {means["infection_iou"]:.3f}).
+
+| check | figure |
+|---|---|
+| healthy chest `normal001`: infected share of the lung | \
+{_percent(validation.get("normal001_infected_share"))} |
+| LUNA slices: infected share of the lung | \
+{_percent(validation.get("negative_slices_infected_share"))} |
+| MedSeg slices turned upright: mean infection Dice, one a slice | \
+{validation["pictures_infection_dice"]:.3f} |
+
+## Known failures and limits
+
+- Few patients, one disease, adults: other pneumonia, fibrosis, oedema, tumours and dependent
+  atelectasis are likely to be marked as infection.
+- Small and faint lesions count little in volume Dice and are the ones most often missed.
+- Consolidation against the chest wall may be left out of the lung, and then out of the infection.
+- Truth of the 20-case set was drawn by people who agree with each other at a Dice of about 0.7
+  to 0.8 on infection; differences of that size mean little.
+- The millimetres of the training scans are nominal; the network sees shape, not size.
+
+## Licence
+
+{manifest["licence"]} The 20-case set is CC BY 4.0 by its record and CC BY-NC-SA by its authors'
+repository; MedSeg allows non-commercial research; LUNA slices are CC BY 3.0.
+"""
+
+
+def _card_row(row: dict[str, Any]) -> str:
+    return (
+        f"| {row['case_id']} | {row['slices']} | {row['lung_dice']:.3f} "
+        f"| {row['infection_dice']:.3f} | {row['infection_precision']:.3f} "
+        f"| {row['infection_recall']:.3f} | {_percent(row['infection_fraction_true'])} "
+        f"| {_percent(row['infection_fraction_pred'])} |"
+    )
+
+
+def _percent(value: float | None) -> str:
+    return "not measured" if value is None or value != value else f"{100 * value:.2f} %"
