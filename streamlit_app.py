@@ -4,11 +4,12 @@ import streamlit as st
 
 from core.ui import segmenting
 
+# Without icons: the browser would fetch them, as the tab's icon, from a server of others.
 page = st.navigation(
     [
-        st.Page("pages/home.py", title="Home", icon=":material/home:", default=True),
-        st.Page("pages/browse.py", title="Browse", icon=":material/view_carousel:"),
-        st.Page("pages/segment.py", title="Segment", icon=":material/ink_highlighter:"),
+        st.Page("pages/home.py", title="Home", default=True),
+        st.Page("pages/browse.py", title="Browse"),
+        st.Page("pages/segment.py", title="Segment"),
     ]
 )
 page.run()

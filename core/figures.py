@@ -38,6 +38,7 @@ def make_infection_profile_figure(
         value_label: what the values are, with their unit, such as "Infected area, cm²".
     """
     figure = go.Figure()
+    slices = max(len(values) for values in (prediction, truth, ()) if values is not None)
     for name, values, colours, dash in (
         ("Prediction", prediction, PREDICTION_COLOURS, "solid"),
         ("Truth", truth, TRUTH_COLOURS, "dash"),
@@ -59,7 +60,7 @@ def make_infection_profile_figure(
         )
     figure.add_vline(x=current_index + 1, line={"color": _CURRENT, "width": 1.5})
     figure.update_layout(
-        height=210,
+        height=190,
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
@@ -69,9 +70,11 @@ def make_infection_profile_figure(
         hovermode="x unified",
         hoverlabel={"bgcolor": "#1b232c", "font": {"color": "#F2F5F8"}},
         xaxis={
-            "title": {"text": f"{plane.capitalize()} slice", "standoff": 6},
+            "title": {"text": f"{plane.capitalize()} slice", "standoff": 4},
             "gridcolor": _GRID,
             "zeroline": False,
+            "automargin": True,
+            "range": [0.5, slices + 0.5],
         },
         yaxis={
             "title": {"text": value_label, "standoff": 6},

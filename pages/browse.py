@@ -11,32 +11,30 @@ current = need_study()
 segmenting.show_progress()
 
 picture, figures = st.columns([7, 5], gap="large")
-with figures, st.container(border=True):
-    plane_place, window_place = st.columns(2)
-    with plane_place:
-        plane = browsing.choose_plane(current)
-    with window_place:
-        window = browsing.choose_window(current)
-    sources, overlay = browsing.choose_overlay(current)
-    browsing.show_grey_scale_choice(current)
-
 with picture:
-    slice_place, canvas_place = st.container(), st.container()
-    with slice_place:
-        slice_index = browsing.choose_slice(current, plane)
-    with canvas_place:
-        browsing.show_picture(
-            current,
-            plane=plane,
-            slice_index=slice_index,
-            window=window,
-            sources=sources,
-            overlay=overlay,
-        )
-    browsing.show_jump_buttons(current, plane, slice_index)
-    mark_and_browse(current)
+    with st.container(horizontal=True, gap="medium"):
+        plane = browsing.choose_plane(current)
+        window = browsing.choose_window(current)
+    canvas = st.container()
+    slice_index = browsing.choose_slice(current, plane)
+    browsing.show_grey_scale_choice(current)
     show_scan_warnings(current)
 
 with figures:
-    measures.show_figures(current, plane, slice_index)
+    mark_and_browse(current)
+    sources, overlay = browsing.choose_overlay(current)
+    measures.show_profile(current, plane, slice_index)
+    browsing.show_jump_buttons(current, plane, slice_index)
+    measures.show_burden(current, plane, slice_index)
+    measures.show_agreement(current, plane, slice_index)
+
+with canvas:
+    browsing.show_picture(
+        current,
+        plane=plane,
+        slice_index=slice_index,
+        window=window,
+        sources=sources,
+        overlay=overlay,
+    )
 browsing.write_address(current, plane, slice_index)

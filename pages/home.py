@@ -2,19 +2,27 @@
 
 import streamlit as st
 
-from core.ui import opening, session
-from core.ui.page import BROWSE_PAGE, begin_page, go_to, show_notice, show_scan_warnings
+from core.ui import browsing, opening, session
+from core.ui.page import (
+    BROWSE_PAGE,
+    RESEARCH_USE,
+    begin_page,
+    go_to,
+    show_notice,
+    show_scan_warnings,
+)
 from core.ui.starting import mark_and_browse
 
 begin_page(
     "LungLens",
     lead="Look at a chest CT slice by slice, and let a neural network mark the lungs and what "
     "COVID-19 has done to them. Every mark can be checked, measured and taken away as a file. "
-    "Nothing leaves this server, and nothing here is a diagnosis.",
+    "Scans stay on the machine that runs this app.",
 )
+st.caption(RESEARCH_USE)
 show_notice()
 
-left, right = st.columns([5, 6], gap="large")
+left, right = st.columns([6, 6], gap="large")
 with left:
     st.subheader("Open now", anchor=False)
     current = session.opened()
@@ -25,6 +33,7 @@ with left:
             mark_and_browse(current)
             if st.button("Browse slices", icon=":material/view_carousel:"):
                 go_to(BROWSE_PAGE)
+        browsing.show_glance(current)
         opening.show_recognised(current)
         show_scan_warnings(current)
     opening.show_demo_button(current)

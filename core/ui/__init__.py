@@ -1,1 +1,1 @@
-"""The app's own room: session state, caches and widgets. Only this room and pages/ know Streamlit."""
+"""The app: session state, caches and widgets. Only this room and pages/ know Streamlit."""

@@ -14,7 +14,7 @@ from core.ui.measures import guide_counts, known_masks
 from core.ui.page import show_errors
 from core.ui.session import OpenStudy
 from core.ui.text import escape_markdown
-from core.ui.viewer import Overlay, Window, show_slice
+from core.ui.viewer import Overlay, Style, Window, show_slice
 
 PLANES: tuple[Plane, ...] = ("axial", "coronal", "sagittal")
 FREE_WINDOW = "Free"
@@ -35,7 +35,7 @@ def choose_plane(current: OpenStudy) -> Plane:
     """Axial, coronal or sagittal."""
     key = _plane_key(current)
     _start_with(key, _plane_in_address() or "axial")
-    plane: Plane = st.segmented_control(
+    plane: Plane | None = st.segmented_control(
         "Plane",
         PLANES,
         format_func=str.capitalize,
@@ -44,7 +44,7 @@ def choose_plane(current: OpenStudy) -> Plane:
         persist_state="session",
         help=_PLANE_HELP,
     )
-    return plane
+    return plane or "axial"
 
 
 def choose_slice(current: OpenStudy, plane: Plane) -> int:
@@ -153,58 +153,73 @@ def choose_overlay(current: OpenStudy) -> tuple[tuple[str, ...], Overlay]:
     names = tuple(known_masks(current))
     if not names:
         return (), Overlay(channels=())
-    sources = names
-    if len(names) > 1:
-        sources = tuple(
+    with st.container(horizontal=True, gap="medium"):
+        sources = _choose_sources(names)
+        channels: tuple[Channel, ...] = tuple(
             st.pills(
-                "Masks",
-                names,
+                "Show",
+                ("lung", "infection"),
                 selection_mode="multi",
-                default=names,
-                key="overlay-sources",
+                default=("lung", "infection"),
+                format_func=str.capitalize,
+                key="overlay-channels",
                 persist_state="session",
-                help="Prediction is drawn as an area or a solid line, truth as a dashed line.",
+                help="What is marked in the picture.",
             )
         )
-    channels: tuple[Channel, ...] = tuple(
-        st.pills(
-            "Parts",
-            ("lung", "infection"),
-            selection_mode="multi",
-            default=("lung", "infection"),
-            format_func=str.capitalize,
-            key="overlay-channels",
+    with st.container(horizontal=True, gap="medium"):
+        style = _choose_style(len(names) > 1)
+        opacity = st.slider(
+            "Opacity",
+            0,
+            100,
+            value=35,
+            step=5,
+            format="%d %%",
+            key="overlay-opacity",
             persist_state="session",
-            help="What is marked in the picture.",
+            disabled=style == "outline",
+            width=150,
+            help="How much the marked areas cover the picture.",
+        )
+    # Agreement needs both, whichever are chosen.
+    shown = names if style == "agreement" else sources
+    return shown, Overlay(channels=channels, style=style, opacity=opacity / 100)
+
+
+def _choose_sources(names: tuple[str, ...]) -> tuple[str, ...]:
+    if len(names) == 1:
+        return names
+    return tuple(
+        st.pills(
+            "Masks",
+            names,
+            selection_mode="multi",
+            default=names,
+            key="overlay-sources",
+            persist_state="session",
+            help="The prediction is the network's, drawn as an area or a solid line. The truth "
+            "was drawn by people (or is known, in the demo study) and has a dashed line.",
         )
     )
-    styles = ["fill", "outline"] + (["agreement"] if len(names) > 1 else [])
-    style = st.segmented_control(
+
+
+def _choose_style(both_known: bool) -> Style:
+    names: dict[Style, str] = {"fill": "Area", "outline": "Outline"}
+    if both_known:
+        names["agreement"] = "Agreement"
+    return st.segmented_control(
         "Drawn as",
-        styles,
+        tuple(names),
         default="fill",
-        format_func={"fill": "Area", "outline": "Outline", "agreement": "Agreement"}.get,
-        key=f"overlay-style-{len(styles)}",
+        format_func=lambda style: names[style],
+        key=f"overlay-style-{len(names)}",
         required=True,
         persist_state="session",
-        help="Agreement shows where prediction and truth mark the same: the infection, or the "
-        "lung when only the lung is chosen.",
+        help="Area, outline, or (where the truth is known) agreement: what both mark, what was "
+        "missed and what was marked in error, of the infection or, with only the lung chosen, "
+        "of the lung.",
     )
-    opacity = st.slider(
-        "Opacity",
-        0,
-        100,
-        value=35,
-        step=5,
-        format="%d %%",
-        key="overlay-opacity",
-        persist_state="session",
-        disabled=style == "outline",
-        help="How much the marked areas cover the picture.",
-    )
-    if style == "agreement":
-        sources = names
-    return sources, Overlay(channels=channels, style=style, opacity=opacity / 100)
 
 
 def show_picture(
@@ -215,6 +230,7 @@ def show_picture(
     window: Window,
     sources: tuple[str, ...] = ("Prediction", "Truth"),
     overlay: Overlay | None = None,
+    tallest: float = 0.61,
     key: str = "picture",
 ) -> None:
     """The slice with its overlays; arrow keys in it move the slice slider."""
@@ -234,8 +250,25 @@ def show_picture(
         overlay=overlay,
         title=current.name,
         stamp=current.stamp,
+        tallest=tallest,
         key=key,
         on_go_to=go_to,
+    )
+
+
+def show_glance(current: OpenStudy) -> None:
+    """One axial slice of the open scan, as a first look."""
+    preset = WINDOW_PRESETS[0]
+    show_slice(
+        current.study.volume,
+        plane="axial",
+        slice_index=first_slice(current, "axial"),
+        window=Window(center=preset.center, width=preset.width),
+        prediction=current.prediction,
+        title=current.name,
+        stamp=current.stamp,
+        tallest=0.4,
+        key="glance",
     )
 
 
@@ -244,7 +277,7 @@ def show_jump_buttons(current: OpenStudy, plane: Plane, slice_index: int) -> Non
     counts = guide_counts(current, plane)
     if counts is None:
         return
-    infected = np.flatnonzero(counts)
+    infected = np.flatnonzero(np.nan_to_num(counts))
     before, after = infected[infected < slice_index], infected[infected > slice_index]
     most = int(counts.argmax()) if infected.size else None
     key = slice_key(current, plane)
@@ -254,7 +287,7 @@ def show_jump_buttons(current: OpenStudy, plane: Plane, slice_index: int) -> Non
 
     with st.container(horizontal=True, gap="small", key="jumps"):
         st.button(
-            "Previous infected",
+            "Previous",
             icon=":material/chevron_left:",
             on_click=go_to,
             args=(int(before[-1]) if before.size else 0,),
@@ -272,7 +305,7 @@ def show_jump_buttons(current: OpenStudy, plane: Plane, slice_index: int) -> Non
             "one, else by the truth.",
         )
         st.button(
-            "Next infected",
+            "Next",
             icon=":material/chevron_right:",
             icon_position="right",
             on_click=go_to,

@@ -13,8 +13,9 @@ from core.errors import LungLensError
 from core.progress import OnProgress, ShouldCancel
 from core.ui import session
 from core.ui.jobs import FETCH_LINE, BackgroundJob
-from core.ui.page import show_error, show_errors, spacing_text
+from core.ui.page import show_error, show_errors
 from core.ui.session import DATA_FOLDER_VARIABLE, Notice, OpenStudy
+from core.ui.tables import show_facts
 from core.ui.text import escape_markdown
 
 _FORMATS = (
@@ -112,7 +113,7 @@ def show_series_choice() -> None:
         )
         with st.container(horizontal=True):
             if st.button("Open this series", type="primary", icon=":material/folder_open:"):
-                uid = pending.series[chosen].series_uid
+                uid = pending.series[chosen].uid
                 _try_to_open(lambda progress: session.open_series(uid, on_progress=progress))
                 st.rerun()
             if st.button("Cancel", help="Forgets these files."):
@@ -122,7 +123,9 @@ def show_series_choice() -> None:
 
 def series_text(series: Any) -> str:
     """One line about a series."""
-    return escape_markdown(str(series))
+    count = f"{series.n_slices} slice{'s' if series.n_slices != 1 else ''}"
+    words = [series.description or "no description", count, series.size, series.modality]
+    return escape_markdown(", ".join(word for word in words if word))
 
 
 def show_masks_upload(current: OpenStudy) -> None:
@@ -158,20 +161,8 @@ def show_masks_upload(current: OpenStudy) -> None:
 
 def show_recognised(current: OpenStudy) -> None:
     """What the open scan was recognised as."""
-    volume = current.study.volume
-    facts = {
-        "Scan": current.name,
-        "Size": " × ".join(map(str, volume.shape)) + " voxels (left, back, up)",
-        "Voxel": spacing_text(current),
-        "Orientation": f"{volume.file_orientation} in the file",
-        "Values": ("HU: " if volume.unit == "HU" else "not HU: ") + volume.intensity.reason,
-    }
-    known = {label.lower() for label in facts}
-    facts.update(
-        {label: value for label, value in volume.source.facts if label.lower() not in known}
-    )
-    rows = {escape_markdown(label): escape_markdown(value) for label, value in facts.items()}
-    st.table(pd.DataFrame({"": rows}), border="horizontal", hide_header=True)
+    facts = {"Scan": current.name, **dict(current.study.volume.source.facts)}
+    show_facts(facts, caption="What the open scan was recognised as")
 
 
 def show_data_folder() -> None:
@@ -230,7 +221,15 @@ def _show_case_table(cases: tuple[Any, ...]) -> None:
 
 def case_row(case: Any) -> dict[str, str]:
     """One line of the table of cases."""
-    return {"Case": case.case_id}
+    known = [
+        name
+        for name, path in (("lung", case.lung_path), ("infection", case.infection_path))
+        if path is not None or case.label_path is not None
+    ]
+    return {
+        "Case": case.case_id,
+        "True masks": " and ".join(known) or "none",
+    }
 
 
 def _show_fetching(folder: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import streamlit as st
+from PIL import Image, ImageDraw
 
 from core.errors import LungLensError
 from core.ui import segmenting, session
@@ -23,12 +24,15 @@ RESEARCH_USE = (
 
 _STYLE = """
 <style>
-.block-container, [data-testid="stMainBlockContainer"] { padding-top: 3.2rem; max-width: 1500px; }
+[data-testid="stMainBlockContainer"] {
+  padding: 1.6rem 2.2rem 3rem; max-width: 1560px;
+}
+[data-testid="stHeader"] { background: transparent; }
 [data-testid="stSidebarUserContent"] hr { margin: 0.6rem 0; }
 [data-testid="stMetricValue"] { font-size: 1.5rem; font-variant-numeric: tabular-nums; }
 [data-testid="stTable"] { font-variant-numeric: tabular-nums; }
 @media (max-width: 640px) {
-  [data-testid="stMainBlockContainer"] { padding-left: 1rem; padding-right: 1rem; }
+  [data-testid="stMainBlockContainer"] { padding: 3.2rem 1rem 2rem; }
   h1 { font-size: 1.6rem !important; }
 }
 </style>
@@ -43,7 +47,7 @@ def begin_page(title: str, *, lead: str = "") -> None:
     """
     st.set_page_config(
         page_title=f"{title} · LungLens",
-        page_icon=":material/pulmonology:",
+        page_icon=_favicon(),
         layout="wide",
         initial_sidebar_state="auto",
     )
@@ -55,6 +59,17 @@ def begin_page(title: str, *, lead: str = "") -> None:
     segmenting.collect_result()
     with st.sidebar:
         _sidebar()
+
+
+def _favicon() -> Image.Image:
+    # Drawn here, because named icons would be fetched from a server of others.
+    icon = Image.new("RGBA", (64, 64))
+    pen = ImageDraw.Draw(icon)
+    pen.rounded_rectangle((0, 0, 63, 63), radius=14, fill="#123238")
+    pen.ellipse((9, 14, 29, 54), fill="#56B4E9")
+    pen.ellipse((35, 14, 55, 54), fill="#56B4E9")
+    pen.ellipse((38, 34, 54, 52), fill="#E69F00")
+    return icon
 
 
 def _open_first_study() -> None:

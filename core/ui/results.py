@@ -7,7 +7,6 @@ import io
 import json
 from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from core.errors import shown_name
@@ -16,7 +15,7 @@ from core.saving import mask_nifti_bytes
 from core.ui import segmenting
 from core.ui.measures import scan_burden
 from core.ui.session import OpenStudy, remember
-from core.ui.text import escape_markdown, percent, seconds_text, volume_text
+from core.ui.text import percent, seconds_text, volume_text
 from core.volume import BoolArray
 
 
@@ -88,7 +87,7 @@ def choose_thresholds(current: OpenStudy) -> tuple[float, float]:
 
 def show_headline(current: OpenStudy) -> None:
     """Infected share and volumes of the prediction."""
-    burden = scan_burden(current, "Prediction", current.segmentation.masks)
+    burden = scan_burden(current, "Prediction")
     columns = st.columns(3)
     columns[0].metric(
         "Infected share of the lung",
@@ -179,14 +178,19 @@ def _flat(name: str, value: Any) -> list[tuple[str, Any]]:
     ]
 
 
+_STAGES = {
+    "turn": "Finding which way is up",
+    "preprocess": "Preparing slices",
+    "predict": "Marking slices",
+    "postprocess": "Cleaning and restoring masks",
+}
+
+
 def show_run_facts(current: OpenStudy) -> None:
     """Device, weights and seconds of each stage."""
     segmentation = current.segmentation
-    seconds = {
-        escape_markdown(stage): seconds_text(value) for stage, value in segmentation.seconds.items()
-    }
-    st.caption(
-        f"Computed on {escape_markdown(segmentation.device)} with weights "
-        f"{escape_markdown(segmentation.weights_id)}."
-    )
-    st.table(pd.DataFrame({"Seconds per stage": seconds}), border="horizontal")
+    facts = {"Device": segmentation.device, "Weights": segmentation.weights_id}
+    for stage, seconds in segmentation.seconds.items():
+        facts[_STAGES.get(stage, stage)] = seconds_text(seconds)
+    st.markdown("**This run**")
+    show_facts(facts, caption="How the masks were computed")

@@ -111,15 +111,15 @@ def collect_result() -> None:
     if job is None or not job.finished:
         return
     del st.session_state["job"]
-    current = session.opened()
+    owner: OpenStudy | None = job.owner
     if job.bug is not None:
         raise job.bug
     if job.error is not None:
         session.set_notice(Notice("error", str(job.error)))
     elif job.state == "stopped":
         session.set_notice(Notice("warning", "The run was stopped. Nothing was changed."))
-    elif current is not None and current is job.owner:
-        current.set_segmentation(job.result)
+    elif owner is not None:
+        owner.set_segmentation(job.result)
 
 
 def show_progress() -> bool:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import streamlit as st
 
-from core.config import AppConfig, SegmentConfig
+from core.config import AppConfig
 from core.errors import LoadError, LungLensError, shown_name
 from core.progress import OnProgress, ignore_progress
 from core.volume import Intensity, MaskPair, Study
@@ -53,7 +53,8 @@ class OpenStudy:
     @property
     def name(self) -> str:
         """What to call it: the case, or the file."""
-        return self.study.case_id or self.study.volume.source.name
+        named_by_file = self.study.synthetic or not self.study.case_id
+        return self.study.volume.source.name if named_by_file else self.study.case_id
 
     @property
     def stamp(self) -> str:
@@ -75,7 +76,7 @@ class OpenStudy:
 class PendingSeries:
     """Several series were found; the person has yet to choose one."""
 
-    path: Path
+    path: Path | Sequence[Path]
     series: Sequence[Any]
     origin: Origin
     link: str
@@ -187,11 +188,13 @@ def load_cases(folder: str) -> tuple[Any, ...]:
 
 def find_case_folder() -> Path | None:
     """Where the public set lies: the data folder or one of the folders in it."""
+    from core.loading import is_case_folder
+
     root = data_folder()
     if root is None:
         return None
     candidates = [root, *sorted(p for p in root.iterdir() if p.is_dir())]
-    return next((folder for folder in candidates if (folder / "metadata.csv").is_file()), None)
+    return next((folder for folder in candidates if is_case_folder(folder)), None)
 
 
 def open_demo() -> OpenStudy:
@@ -226,10 +229,9 @@ def open_uploads(
     from core.loading import stage_uploads
 
     folder = tempfile.TemporaryDirectory(prefix="lunglens-")
-    paths = stage_uploads(files, Path(folder.name))
-    path = paths[0] if len(paths) == 1 else Path(folder.name)
+    paths = stage_uploads([(file.name, file) for file in files], folder.name)
     link = f"upload-{secrets.token_hex(3)}"
-    return _open_path(path, origin="upload", link=link, on_progress=on_progress, keep=folder)
+    return _open_path(paths, origin="upload", link=link, on_progress=on_progress, keep=folder)
 
 
 def pending_series() -> PendingSeries | None:
@@ -258,7 +260,7 @@ def forget_series() -> None:
 
 
 def _open_path(
-    path: Path,
+    path: Path | Sequence[Path],
     *,
     origin: Origin,
     link: str,
@@ -313,9 +315,7 @@ def add_truth(lung_file: Any | None, infection_file: Any | None) -> None:
         for channel, file in (("lung", lung_file), ("infection", infection_file)):
             if file is None:
                 continue
-            place = Path(folder) / channel
-            place.mkdir()
-            path = stage_uploads([file], place)[0]
+            path = stage_uploads([(file.name, file)], Path(folder) / channel)[0]
             mask = load_mask(path, current.study.volume)
             known = replace(known, **{channel: mask})
     current.study = replace(current.study, truth=known)
@@ -339,8 +339,3 @@ def remember(current: OpenStudy, name: Any, compute: Callable[[], Any]) -> Any:
     if name not in current.memo:
         current.memo[name] = compute()
     return current.memo[name]
-
-
-def default_segment_config() -> SegmentConfig:
-    """The settings a run starts with unless the person chooses others."""
-    return SegmentConfig()

@@ -15,14 +15,14 @@ def mark_and_browse(current: OpenStudy) -> None:
         return
     with show_errors():
         weights = segmenting.default_weights()
+        if weights is None:
+            st.caption("No trained network is installed, so nothing can be marked.")
+            return
         clicked = st.button(
             "Mark lung and infection",
             type="primary",
             icon=":material/ink_highlighter:",
-            disabled=weights is None,
-            help="Runs the network on the open scan and shows the result in Browse."
-            if weights is not None
-            else "No trained network is installed.",
+            help="Runs the network on the open scan and shows the result in Browse.",
         )
         if clicked:
             segmenting.start(current, weights)

@@ -74,16 +74,18 @@ def pack_slice(
     overlay: Overlay | None = None,
     title: str = "",
     stamp: str = "",
+    tallest: float = 0.61,
 ) -> bytes:
     """The bytes of one slice; see the module's text for their layout.
 
     Args:
         truth, prediction: masks on the scan's own grid; either may be left out.
         title: what the picture is called for people who cannot see it.
+        tallest: largest height, as a share of the browser window's.
         stamp: a word drawn into the picture, such as "SYNTHETIC".
     """
     overlay = overlay or Overlay()
-    values = np.ascontiguousarray(_hu_int16(volume, plane, slice_index))
+    values = _hu_int16(volume, plane, slice_index)
     labels = np.zeros(values.shape, dtype=np.uint8)
     layers = []
     for (source, channel), bit in BITS.items():
@@ -116,6 +118,7 @@ def pack_slice(
         "agreement": AGREEMENT_COLOURS,
         "title": title,
         "stamp": stamp,
+        "tallest": tallest,
     }
     return _join(header, values, labels)
 
@@ -129,10 +132,10 @@ def _mask(pair: MaskPair | None, channel: Channel) -> BoolArray | None:
 def _hu_int16(volume: Volume, plane: Plane, slice_index: int) -> npt.NDArray[np.int16]:
     values = plane_slice(volume.array, plane, slice_index)
     exact = volume.intensity.slope == 1.0 and volume.intensity.intercept == 0.0
-    if exact and values.dtype == np.int16:
-        return values.astype("<i2", copy=False)
-    hu = np.nan_to_num(np.rint(volume.hu(values)), nan=-1024.0)
-    return np.clip(hu, -32768, 32767).astype("<i2")
+    if not (exact and values.dtype == np.int16):
+        hu = np.nan_to_num(np.rint(volume.hu(values)), nan=-1024.0)
+        values = np.clip(hu, -32768, 32767)
+    return np.ascontiguousarray(values, dtype="<i2")
 
 
 def _join(

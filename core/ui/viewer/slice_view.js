@@ -165,7 +165,7 @@ function draw(view) {
   const room = view.stage.clientWidth;
   if (!room || !header) return;
   const aspect = (header.columns * header.pixelWidth) / (header.rows * header.pixelHeight);
-  const tallest = Math.min(MAX_HEIGHT, Math.max(280, window.innerHeight * 0.7));
+  const tallest = Math.min(MAX_HEIGHT, Math.max(240, window.innerHeight * header.tallest));
   const width = Math.round(Math.min(room, tallest * aspect));
   const height = Math.max(1, Math.round(width / aspect));
   const density = window.devicePixelRatio || 1;

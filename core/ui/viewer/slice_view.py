@@ -32,13 +32,15 @@ def show_slice(
     overlay: Overlay | None = None,
     title: str = "",
     stamp: str = "",
+    tallest: float = 0.61,
     key: str,
     on_go_to: Callable[[int], None] | None = None,
 ) -> None:
     """Draws one slice in radiological convention, square in mm, with overlays.
 
-    The value under the pointer is read in the browser. Arrow keys and the wheel with the
+    The value under the pointer is read in the browser. Arrow keys with the
     picture in focus ask for another slice: `on_go_to` gets its index before the next run.
+    The picture fills its column, but at most `tallest` of the window's height.
     """
     packed = pack_slice(
         volume,
@@ -50,6 +52,7 @@ def show_slice(
         overlay=overlay,
         title=title,
         stamp=stamp,
+        tallest=tallest,
     )
 
     def _wanted() -> None:
