@@ -58,7 +58,7 @@ class Frame:
     @cached_property
     def z_mm(self) -> Points:
         """Heights of the slice centres."""
-        return (np.arange(self.shape[2]) + 0.5) * self.spacing_mm[2]
+        return np.asarray((np.arange(self.shape[2]) + 0.5) * self.spacing_mm[2], dtype=np.float64)
 
     def columns(self, x_mm: Any) -> Any:
         """Column index (fractional) of x."""
@@ -80,6 +80,12 @@ class Frame:
         x = (np.arange(self.shape[0]) + 0.5) * self.spacing_mm[0] - EXTENT_MM[0] / 2
         y = (np.arange(self.shape[1]) - self.rows(0.0, z_mm)) * self.spacing_mm[1]
         return x[None].astype(np.float32), y[:, None].astype(np.float32)
+
+
+def _product(a: ByteImage, b: ByteImage) -> ByteImage:
+    """The product of two shares, both 0 to 255."""
+    result: Any = cv2.multiply(a, b, scale=1 / 255)
+    return np.asarray(result, dtype=np.uint8)
 
 
 class Canvas:
@@ -106,21 +112,19 @@ class Canvas:
         cv2.fillPoly(alpha, [fixed_point], 255, lineType=cv2.LINE_AA, shift=8)
         return (slice(top, bottom), slice(left, right)), alpha
 
-    def fill(
-        self, k: int, outline: Points, hu: float, *, clip: ByteImage | None = None
-    ) -> None:
+    def fill(self, k: int, outline: Points, hu: float, *, clip: ByteImage | None = None) -> None:
         """Paints a closed outline over slice k, inside `clip` (a whole slice) where given."""
         covered = self.coverage(k, outline)
         if covered is None:
             return
         box, alpha = covered
         if clip is not None:
-            alpha = cv2.multiply(alpha, clip[box], scale=1 / 255)
+            alpha = _product(alpha, clip[box])
         self.blend(k, box, alpha, hu)
 
     def blend(self, k: int, box: tuple[slice, slice], alpha: ByteImage, hu: float) -> None:
         """Mixes `hu` into a box of slice k; what is covered stops being lung."""
-        self.lung[k][box] = cv2.multiply(self.lung[k][box], 255 - alpha, scale=1 / 255)
+        self.lung[k][box] = _product(self.lung[k][box], 255 - alpha)
         weight = alpha.astype(np.float32) * np.float32(1 / 255)
         patch = self.hu[k][box]
         patch += weight * (np.float32(hu) - patch)
@@ -188,7 +192,7 @@ CAGE_TEMPLATE: tuple[Row, ...] = (
 CAGE_SIZE: dict[float, Row] = {
     0: (120, 100, 58), 40: (124, 105, 60), 82: (126, 111, 60), 107: (125, 108, 56),
     147: (122, 104, 52), 180: (119, 98, 52), 196: (115, 92, 52), 217: (107, 80, 51),
-    235: (97, 65, 49), 250: (85, 50, 46), 272: (80, 44, 44),
+    235: (100, 68, 50), 250: (93, 56, 48), 272: (88, 50, 46),
 }  # fmt: skip
 """Half-width, depth in front of and behind the front of the spine, in mm."""
 
@@ -202,7 +206,9 @@ class Wall:
 
     def offset(self, mm: Any) -> Points:
         """The curve moved outwards, by one distance or one per point."""
-        return self.points + self.normals * np.broadcast_to(mm, (len(self.points),))[:, None]
+        distance = np.broadcast_to(mm, (len(self.points),))[:, None]
+        moved: Points = self.points + self.normals * distance
+        return moved
 
     def band(self, inner_mm: Any, outer_mm: Any, part: npt.NDArray[np.bool_]) -> Points:
         """The closed outline between two offsets over a run of points."""
@@ -217,7 +223,7 @@ def _wall(z_mm: float, side: int) -> Wall:
     scaled = template * np.stack(
         [np.full(len(template), width), np.where(template[:, 1] < 0, front, back)], axis=1
     )
-    apex = max(1.0 - (max(z_mm - 245.0, 0.0) / (LUNG_TOP_MM - 245.0)) ** 2, 0.0) ** 0.5
+    apex = max(1.0 - (max(z_mm - 225.0, 0.0) / (LUNG_TOP_MM - 225.0)) ** 2, 0.0) ** 0.5
     scaled = (42.0, 4.0) + (scaled - (42.0, 4.0)) * max(apex, 0.05)
     curve = _smooth(scaled, closed=False, per_span=8)
     tangent = np.gradient(curve, axis=0)
@@ -276,14 +282,15 @@ def _paint_body(canvas: Canvas) -> None:
 
 
 def _paint_trunk_muscles(canvas: Canvas) -> None:
-    """Serratus and obliques, a thin plane of fat, intercostals, then the muscles of the back."""
+    """Serratus and obliques in slips, a plane of fat, then intercostals between the ribs."""
     for k, z in canvas.frame.slices(0, 262):
         both = [_wall(z, side) for side in SIDES]
         s = _position(both[0])
-        lateral = np.exp(-(((s - 0.5) / 0.2) ** 2))
+        lateral = np.exp(-(((s - 0.5) / 0.16) ** 2))
+        slips = np.sin(25 * s + z / 7.5) + 0.6 * np.sin(43 * s - z / 11.0)
         for offset, hu in (
-            (12.0 + 4.5 * lateral, MUSCLE), (10.5 + 0.8 * lateral, FAT + 25), (9.0, MUSCLE - 12),
-            (2.6, FAT + 40), (1.2, MUSCLE - 40),
+            (11.2 + 5.5 * lateral + 0.9 * slips, MUSCLE), (10.6 + 0.7 * slips, FAT + 25),
+            (9.2 - 0.5 * slips, MUSCLE - 12), (2.6, FAT + 40), (1.2, MUSCLE - 40),
         ):  # fmt: skip
             right, left = (wall.offset(offset) for wall in both)
             canvas.fill(k, np.concatenate([left, right[::-1]]), hu)
@@ -313,7 +320,9 @@ def _paint_pectorals(canvas: Canvas) -> None:
             wall = _wall(z, side)
             s = _position(wall)
             major = 15.0 * np.exp(-(((z - 215.0) / 42.0) ** 2))
-            away = 26.0 * np.clip((z - 170.0) / 60.0, 0, 1) * np.clip((0.74 - s) / 0.14, 0, 1) ** 1.5
+            away = (
+                26.0 * np.clip((z - 170.0) / 60.0, 0, 1) * np.clip((0.74 - s) / 0.14, 0, 1) ** 1.5
+            )
             part = (s > 0.58) & (s < 0.95)
             bulge = np.sin(np.pi * np.clip((s - 0.58) / 0.37, 0, 1)) ** 0.6
             if major > 1.5:
@@ -333,10 +342,10 @@ def _paint_pectorals(canvas: Canvas) -> None:
 
 
 SCAPULA: dict[float, Sequence[Row]] = {
-    152: ((-112, 40), (-106, 48), (-100, 54)),
-    180: ((-130, 21), (-114, 42), (-98, 56)),
-    196: ((-133, 24), (-108, 47), (-80, 61)),
-    217: ((-130, 32), (-102, 55), (-66, 70)),
+    152: ((-112, 40), (-107, 48), (-100, 54)),
+    180: ((-130, 21), (-117, 42), (-98, 56)),
+    196: ((-133, 24), (-112, 47), (-80, 61)),
+    217: ((-130, 32), (-106, 54), (-66, 70)),
     245: ((-126, 30), (-98, 52), (-62, 66)),
     262: ((-120, 22), (-98, 44), (-72, 58)),
 }  # fmt: skip
@@ -362,32 +371,33 @@ def _paint_scapulae(canvas: Canvas) -> None:
             shift = np.array((0.45 * side, 0.9))
             canvas.fill(k, _stroke(blade + 10 * grown * shift, 19 * grown * belly + 1), MUSCLE)
             canvas.fill(k, _stroke(blade - 7 * grown * shift, 15 * grown * belly + 1), MUSCLE - 3)
-            canvas.fill(k, _ellipse(*(blade[0] + (6 * side, -4)), 17 * grown, 12, -35 * side), MUSCLE)
-            thick = 3.2 + 7.0 * np.exp(-((t / 0.13) ** 2)) + 2.5 * np.exp(-(((t - 1) / 0.1) ** 2))
+            x, y = blade[0]
+            teres = _ellipse(x + 6 * side, y - 4, 17 * grown, 12, -35 * side)
+            canvas.fill(k, teres, MUSCLE)
+            thick = 2.2 + 8.0 * np.exp(-((t / 0.13) ** 2)) + 3.0 * np.exp(-(((t - 1) / 0.1) ** 2))
             canvas.fill(k, _stroke(blade, thick), CORTEX)
-            canvas.fill(k, _stroke(blade[1:-1], np.maximum(thick[1:-1] - 2.6, 0.3)), MARROW + 150)
-            if z > 205:
-                spine = np.linspace(blade[len(blade) // 2], blade[len(blade) // 3] + (10 * side, 26), 8)
-                canvas.fill(k, _stroke(spine, np.linspace(5, 3.5, 8)), CORTEX - 100)
+            canvas.fill(k, _stroke(blade[1:-1], np.maximum(thick[1:-1] - 2.4, 0.2)), MARROW + 150)
+            if z > 234:
+                root = blade[2 * len(blade) // 3]
+                spine = np.linspace(root, root + np.array((20.0 * side, 14.0)), 8)
+                canvas.fill(k, _stroke(spine, np.linspace(4, 5.5, 8)), CORTEX - 100)
 
 
 def _paint_girdle(canvas: Canvas) -> None:
-    """Neck, shoulder muscles and axillary vessels above the ribs."""
-    for k, z in canvas.frame.slices(222, EXTENT_MM[2]):
-        rise = float(np.clip((z - 222) / 50, 0.0, 1.0))
+    """Muscle bellies of neck and shoulders: fat runs where smooth noise crosses zero."""
+    rng = np.random.default_rng(3)
+    bellies = np.abs(_noise(rng, 3.6))
+    for k, z in canvas.frame.slices(228, EXTENT_MM[2]):
+        level = float(np.interp(z, (228, 262), (2.6, 0.42)))
+        share = np.clip((_slice_of(bellies, canvas.frame, k) - level) / 0.2 + 0.5, 0, 1)
+        clip = (share * 255).astype(np.uint8)
+        canvas.fill(k, _body_outline(z, 15.0), MUSCLE - 3, clip=clip)
+        rise = float(np.clip((z - 222) / 40, 0.0, 1.0))
         for side in SIDES:
             for x, y, rx, ry, turn in (
-                (150, 8, 16, 22, 20), (128, -22, 20, 11, 28), (100, 26, 26, 13, 30),
-                (70, 42, 26, 12, 20), (62, -52, 34, 8, 14), (40, 46, 16, 10, 5),
-                (148, 34, 20, 13, -30),
+                (152, 8, 15, 22, 20), (132, -24, 18, 11, 28), (62, -56, 36, 8, 10),
             ):  # fmt: skip
-                canvas.fill(
-                    k, _ellipse(side * x, y, rx * rise, ry * rise, side * turn), MUSCLE - 2
-                )
-            if z > 258:
-                up = float(np.clip((z - 258) / 14, 0, 1))
-                canvas.fill(k, _ellipse(side * 46, 2, 20 * up, 15 * up, side * 30), MUSCLE)
-                canvas.fill(k, _ellipse(side * 28, 20, 12 * up, 16 * up, 0), MUSCLE)
+                canvas.fill(k, _ellipse(side * x, y, rx * rise, ry * rise, side * turn), MUSCLE - 2)
 
 
 # ---------------------------------------------------------------- bones
@@ -469,6 +479,21 @@ def _paint_sternum(canvas: Canvas) -> None:
             canvas.fill(k, _smooth(box * size + (0.0, y), closed=True), hu)
 
 
+def _paint_shoulder_bones(canvas: Canvas) -> None:
+    """Clavicles, raised with the arms, and the heads of the humeri."""
+    for side in SIDES:
+        clavicle = [(side * x, y, z, 6.2) for x, y, z in
+                    ((22, -62, 243), (55, -64, 256), (95, -50, 272), (130, -22, 290))]  # fmt: skip
+        _tube_chain(canvas, clavicle, CORTEX - 150)
+        _tube_chain(canvas, [(*node[:3], 4.0) for node in clavicle], MARROW - 60)
+    for k, z in canvas.frame.slices(268, EXTENT_MM[2]):
+        radius = max(24.0**2 - (z - 292.0) ** 2, 0.0) ** 0.5
+        for side in SIDES:
+            if radius > 4:
+                canvas.fill(k, _ellipse(side * 150, 14, radius, radius * 0.95), CORTEX - 200)
+                canvas.fill(k, _ellipse(side * 150, 14, radius - 2, radius * 0.95 - 2), MARROW - 40)
+
+
 def _paint_vertebra(canvas: Canvas, k: int, z: float) -> None:
     """One slice of the spine; `phase` runs from 0 to 1 through each vertebra and its disc."""
     phase = (z - 266.0) / 21.5 % 1.0
@@ -511,8 +536,6 @@ def _paint_vertebra(canvas: Canvas, k: int, z: float) -> None:
 
 def _paint_spine(canvas: Canvas) -> None:
     for k, z in canvas.frame.slices(0, EXTENT_MM[2]):
-        for side in SIDES:  # muscle and fat beside the vertebrae
-            canvas.fill(k, _ellipse(side * 20, 40, 14, 12), FAT + 45)
         _paint_vertebra(canvas, k, z)
 
 
@@ -525,13 +548,13 @@ MEDIASTINUM: dict[float, Sequence[Row]] = {
     70: ((8, -108), (52, -108), (80, -100), (88, -84), (70, -52), (48, -26), (36, -10), (36, 8),
          (24, 18), (22, 34), (0, 46), (-22, 34), (-16, 14), (-8, 2), (-12, -10), (-20, -18),
          (-34, -34), (-44, -64), (-42, -92), (-14, -108)),
-    95: ((8, -108), (52, -108), (84, -98), (96, -76), (90, -48), (68, -26), (42, -12), (38, 8),
+    95: ((8, -108), (52, -106), (78, -95), (88, -74), (85, -48), (68, -28), (42, -12), (38, 8),
          (24, 17), (22, 34), (0, 46), (-22, 34), (-16, 12), (-6, 0), (-8, -12), (-20, -18),
          (-36, -34), (-44, -64), (-42, -92), (-14, -108)),
-    112: ((8, -108), (52, -106), (82, -96), (97, -70), (95, -40), (72, -18), (42, -10), (39, 8),
+    112: ((8, -108), (52, -104), (78, -92), (92, -68), (92, -44), (75, -22), (42, -10), (39, 8),
           (24, 17), (22, 34), (0, 46), (-22, 34), (-16, 12), (-6, 0), (-8, -12), (-22, -20),
           (-38, -36), (-44, -64), (-38, -92), (-12, -107)),
-    131: ((8, -106), (44, -104), (72, -92), (88, -66), (88, -38), (66, -16), (40, -6), (40, 10),
+    131: ((8, -106), (42, -100), (68, -86), (84, -63), (85, -40), (70, -19), (40, -6), (40, 10),
           (24, 17), (22, 34), (0, 46), (-22, 34), (-16, 12), (-6, 0), (-10, -10), (-26, -18),
           (-40, -34), (-43, -62), (-34, -90), (-10, -105)),
     147: ((6, -104), (30, -99), (50, -88), (60, -70), (60, -46), (48, -28), (41, -8), (41, 10),
@@ -623,7 +646,12 @@ def _tube_chain(canvas: Canvas, nodes: Sequence[Row], hu: float, grow_mm: float 
     rows = np.array(nodes)
     alpha = np.zeros(canvas.lung.shape, dtype=np.uint8)
     box = _draw_tubes(
-        alpha, canvas.frame, rows[:-1, :3], rows[1:, :3], rows[:-1, 3] + grow_mm, rows[1:, 3] + grow_mm
+        alpha,
+        canvas.frame,
+        rows[:-1, :3],
+        rows[1:, :3],
+        rows[:-1, 3] + grow_mm,
+        rows[1:, 3] + grow_mm,
     )
     for k in range(box[0].start, box[0].stop):
         canvas.blend(k, box[1:], alpha[k][box[1:]], hu)
@@ -664,11 +692,12 @@ def _paint_mediastinum(canvas: Canvas) -> None:
             canvas.fill(k, _ellipse(side * 36, -46, 9, 8, 30 * side), MUSCLE)
             if z > 268:
                 canvas.fill(k, _ellipse(side * 14 - 1, -36, 7, 11), 95.0)
+    for table in GREAT_VESSELS:  # a thin plane of fat keeps neighbours apart
+        _paint_tube(canvas, table, FAT + 30, grow_mm=1.0)
     _paint_outline(canvas, HEART, BLOOD + 3)
     for table in ATRIA:
         _paint_tube(canvas, table, BLOOD - 1)
     for table in GREAT_VESSELS:
-        _paint_tube(canvas, table, FAT + 30, grow_mm=1.0)
         _paint_tube(canvas, table, BLOOD)
     _tube_chain(canvas, ARCH, BLOOD)
     for nodes in LUNG_TRUNKS:
@@ -696,24 +725,28 @@ def _dome(x: Any, y: Any, centre: Row, reach: Row) -> Any:
 def _diaphragm(x: Any, y: Any) -> Any:
     """Height of the diaphragm above each point, as a smooth union of domes and centre."""
     sides = np.maximum(
-        _dome(x, y, (-66, -46, 112), (80, 66, 74, 112)),
-        _dome(x, y, (62, -40, 99), (76, 66, 78, 102)),
+        _dome(x, y, (-66, -46, 112), (80, 72, 92, 104)),
+        _dome(x, y, (70, -24, 97), (64, 66, 92, 84)),
     )
-    centre = 86.0 - 30.0 * (x / 62.0) ** 4 - 34.0 * np.where(y > -50, (y + 50) / 40.0, (y + 50) / 70) ** 2
+    centre = (
+        86.0
+        - 30.0 * (x / 62.0) ** 4
+        - 34.0 * np.where(y > -50, (y + 50) / 40.0, (y + 50) / 70) ** 2
+    )
     ripple = 1.5 * np.sin(x / 17.0 + 1.0) * np.sin(y / 21.0)
     higher, gap = np.maximum(sides, centre), np.abs(sides - centre)
     return higher + 4.0 * np.exp(-gap / 6.0) + ripple
 
 
 LIVER_EDGE: dict[float, Sequence[Row]] = {
-    0: ((-140, -120), (-40, -120), (-10, -112), (6, -90), (-4, -60), (-12, -36), (-32, -30),
-        (-50, -8), (-70, 20), (-84, 48), (-110, 70), (-140, 60)),
-    45: ((-140, -120), (-40, -120), (10, -112), (44, -88), (34, -62), (6, -42), (-14, -34),
-         (-36, -14), (-56, 16), (-84, 60), (-110, 80), (-140, 60)),
+    0: ((-140, -120), (-40, -120), (-10, -112), (6, -90), (-4, -60), (-14, -34), (-30, -18),
+        (-44, 4), (-58, 28), (-78, 48), (-106, 52), (-140, 20)),
+    45: ((-140, -120), (-40, -120), (10, -112), (44, -88), (34, -62), (6, -42), (-14, -32),
+         (-32, -12), (-46, 12), (-60, 42), (-96, 72), (-140, 50)),
     80: ((-140, -120), (-40, -120), (10, -112), (56, -88), (44, -64), (8, -38), (-10, -24),
-         (-34, -6), (-56, 20), (-84, 60), (-110, 80), (-140, 60)),
+         (-32, -6), (-46, 20), (-66, 60), (-110, 84), (-140, 60)),
     115: ((-140, -120), (-40, -120), (10, -112), (40, -88), (30, -64), (8, -38), (-10, -24),
-          (-34, -6), (-56, 20), (-84, 60), (-110, 80), (-140, 60)),
+          (-32, -6), (-46, 20), (-66, 60), (-110, 84), (-140, 60)),
 }  # fmt: skip
 
 
@@ -731,16 +764,35 @@ def _paint_abdomen(canvas: Canvas) -> None:
                 chest[covered[0]] = np.maximum(chest[covered[0]], covered[1])
         height = _diaphragm(*frame.grid(z)) - z
         soft = max(frame.spacing_mm[2], 1.5)
-
-        def below(depth_mm: float, height: Any = height, chest: ByteImage = chest) -> ByteImage:
-            share = np.clip((height - depth_mm) / soft + 0.5, 0.0, 1.0)
-            return (share * chest).astype(np.uint8)
-
+        under, inside, liver, deep = (
+            _share_above(height, depth, soft, chest) for depth in (0.0, 3.5, 2.0, 4.0)
+        )
         whole = (slice(None), slice(None))
-        canvas.blend(k, whole, below(0.0), MUSCLE - 8)
-        canvas.blend(k, whole, below(3.5), FAT)
-        canvas.fill(k, _smooth(_along_z(LIVER_EDGE, z), closed=True), LIVER, clip=below(2.0))
-        _paint_left_belly(canvas, k, z, below(4.0))
+        canvas.blend(k, whole, under, MUSCLE - 8)
+        canvas.blend(k, whole, inside, FAT)
+        canvas.fill(k, _smooth(_along_z(LIVER_EDGE, z), closed=True), LIVER, clip=liver)
+        _paint_left_belly(canvas, k, z, deep)
+        _paint_retroperitoneum(canvas, k, z)
+
+
+def _share_above(height: Any, depth_mm: float, soft_mm: float, chest: ByteImage) -> ByteImage:
+    """How much of each voxel of `chest` lies deeper than a depth under the diaphragm."""
+    share = np.clip((height - depth_mm) / soft_mm + 0.5, 0.0, 1.0)
+    result: ByteImage = (share * chest).astype(np.uint8)
+    return result
+
+
+def _paint_retroperitoneum(canvas: Canvas, k: int, z: float) -> None:
+    """Upper poles of the kidneys, adrenal glands and the crura of the diaphragm."""
+    for side in SIDES:
+        pole = float(np.sqrt(max(1 - ((z + 8 + 4 * side) / 44) ** 2, 0.0)))
+        if pole > 0.15:
+            canvas.fill(k, _ellipse(side * 50, 26, 20 * pole, 26 * pole, 25 * side), 34.0)
+        if 28 < z < 50:
+            gland = np.array([(24, -2), (30, 8), (38, 18)]) * (side, 1)
+            canvas.fill(k, _stroke(gland, np.array([4.0, 4.0, 2.0])), 28.0)
+        if z < 75:
+            canvas.fill(k, _ellipse(side * 17 + 2, -2, 4.5, 16, 12 * side), MUSCLE)
 
 
 def _paint_left_belly(canvas: Canvas, k: int, z: float, clip: ByteImage) -> None:
@@ -755,7 +807,7 @@ def _paint_left_belly(canvas: Canvas, k: int, z: float, clip: ByteImage) -> None
         covered = canvas.coverage(k, _ellipse(58, -52, 28 * size, 26 * size, 20))
         if covered is not None:
             inside[covered[0]] = covered[1]
-        clip = cv2.multiply(clip, inside, scale=1 / 255)
+        clip = _product(clip, inside)
         canvas.fill(k, _ellipse(58, -52, 40, 40), 22.0, clip=clip)
         top = np.array([(10, -140), (110, -140), (110, -66), (10, -66)], dtype=np.float64)
         canvas.fill(k, top, AIR + 20, clip=clip)
@@ -832,7 +884,7 @@ def _draw_tubes(
 def _grow(root: Row, targets: Points, tip_mm: float, rng: np.random.Generator) -> Tree:
     """A tree from `root` that reaches every target, by halving the targets at each fork.
 
-    Radii follow Murray's law with exponent 2.7 in the number of tips that a branch feeds.
+    Radii follow Murray's law, near enough, in the number of tips that a branch feeds.
     """
     starts, ends, tips, parents_tips = [], [], [], []
     stack = [(np.array(root), np.arange(len(targets)), len(targets))]
@@ -844,8 +896,9 @@ def _grow(root: Row, targets: Points, tip_mm: float, rng: np.random.Generator) -
             there = cloud[0]
         else:
             goal = cloud.mean(axis=0) - here
-            there = here + goal * rng.uniform(0.26, 0.42)
-            there = there + rng.normal(0, 0.05, 3) * np.linalg.norm(goal)
+            # Large branches fork soon after the hilum, small ones reach into their territory.
+            there = here + goal * (0.30 + 0.32 / (1.0 + count / 25.0)) * rng.uniform(0.8, 1.2)
+            there = there + rng.normal(0, 0.09, 3) * np.linalg.norm(goal)
         starts.append(here)
         ends.append(there)
         tips.append(count)
@@ -858,29 +911,36 @@ def _grow(root: Row, targets: Points, tip_mm: float, rng: np.random.Generator) -
         cut = int(np.clip(round(count * rng.uniform(0.3, 0.7)), 1, count - 1))
         stack.append((there, chosen[order[:cut]], count))
         stack.append((there, chosen[order[cut:]], count))
-    radius = tip_mm * np.array(tips) ** (1 / 2.7)
-    from_radius = np.minimum(tip_mm * np.array(parents_tips) ** (1 / 2.7), radius * 1.25)
-    end_radius = np.where(np.array(tips) == 1, 0.6 * radius, radius)
+    radius = tip_mm * np.array(tips) ** 0.37
+    from_radius = np.minimum(tip_mm * np.array(parents_tips) ** 0.37, radius * 1.25)
+    end_radius = np.where(np.array(tips) == 1, 0.8 * radius, radius)
     return Tree(np.array(starts), np.array(ends), from_radius, end_radius)
 
 
-def _bend(tree: Tree, pieces: int, rng: np.random.Generator) -> Tree:
-    """The same tree with each branch as a gentle arc of short pieces."""
-    length = np.linalg.norm(tree.end - tree.start, axis=1)[:, None]
-    sag = rng.normal(0, 0.09, tree.start.shape) * length
-    t = np.linspace(0, 1, pieces + 1)[:, None, None]
-    nodes = tree.start + t * (tree.end - tree.start) + 4 * t * (1 - t) * sag
-    r = tree.start_radius + t[..., 0] * (tree.end_radius - tree.start_radius)
-    return Tree(
-        nodes[:-1].reshape(-1, 3), nodes[1:].reshape(-1, 3), r[:-1].ravel(), r[1:].ravel()
-    )
+def _bend(tree: Tree, rng: np.random.Generator) -> Tree:
+    """The same tree with long branches as gentle arcs of short pieces."""
+    length = np.linalg.norm(tree.end - tree.start, axis=1)
+    sag = rng.normal(0, 0.10, tree.start.shape) * length[:, None]
+    pieces = np.clip(np.round(length / 6.0), 1, 4).astype(int)
+    parts = []
+    for count in range(1, 5):
+        few = pieces == count
+        t = np.linspace(0, 1, count + 1)[:, None, None]
+        nodes = tree.start[few] + t * (tree.end - tree.start)[few] + 4 * t * (1 - t) * sag[few]
+        r = tree.start_radius[few] + t[..., 0] * (tree.end_radius - tree.start_radius)[few]
+        rows = np.concatenate([nodes[:-1], nodes[1:], r[:-1, :, None], r[1:, :, None]], axis=2)
+        parts.append(rows.reshape(-1, 8))
+    rows = np.concatenate(parts)
+    return Tree(rows[:, :3], rows[:, 3:6], rows[:, 6], rows[:, 7])
 
 
 def _fissure_heights(x: Any, y: Any) -> tuple[Any, Any]:
     """Heights of the oblique and (right only) horizontal fissure over x, y."""
     side = np.where(x > 0, 8.0, 0.0)
     oblique = 150.0 + side + 1.22 * y + 7.0 * np.sin(x / 24.0) + 4.0 * np.cos(y / 23.0)
-    horizontal = 160.0 - 0.10 * (np.abs(x) - 60.0) + 0.12 * (y + 60) + 5.0 * np.sin(y / 19.0 + x / 25)
+    horizontal = (
+        160.0 - 0.10 * (np.abs(x) - 60.0) + 0.12 * (y + 60) + 5.0 * np.sin(y / 19.0 + x / 25)
+    )
     return oblique, horizontal
 
 
@@ -910,15 +970,15 @@ def _lobe_trees(
     vessels: list[Tree] = []
     airways: list[Tree] = []
     for vein in (0, 1):
-        chosen = cells[rng.choice(len(cells), 2600 if vein == 0 else 2200, replace=False)]
+        chosen = cells[rng.choice(len(cells), 4600 if vein == 0 else 3800, replace=False)]
         points = _lattice_mm(chosen + rng.uniform(-0.5, 0.5, chosen.shape))
         lobes = _lobe(points)
         for lobe, roots in enumerate(LOBE_ROOTS):
             mine = points[lobes == lobe]
             if len(mine) < 2:
                 continue
-            tree = _grow(roots[vein], mine, 0.36, rng)
-            vessels.append(_bend(tree, 3, rng))
+            tree = _grow(roots[vein], mine, 0.46, rng)
+            vessels.append(_bend(tree, rng))
             if vein == 0:
                 airways.append(_beside(tree))
     return vessels, airways
@@ -926,7 +986,7 @@ def _lobe_trees(
 
 def _beside(artery: Tree) -> Tree:
     """The airways that run along an artery, down to about 1 mm."""
-    thick = artery.end_radius > 1.1
+    thick = artery.end_radius > 1.25
     gap = (artery.start_radius * 1.9)[:, None], (artery.end_radius * 1.9)[:, None]
     away = np.array([-0.75, 0.45, 0.3]) * np.sign(artery.start[:1, :1] * (1, 0, 0) + (0, 1, 1))
     away = np.where(away == 0, 0.3, away)
@@ -941,7 +1001,7 @@ def _beside(artery: Tree) -> Tree:
 # ---------------------------------------------------------------- lattice fields
 
 
-def _lattice_mm(cells: Points) -> Points:
+def _lattice_mm(cells: npt.NDArray[Any]) -> Points:
     """x, y, z in mm of (n, 3) lattice indices (slice, row, column)."""
     frame = Frame((LATTICE[2], LATTICE[1], LATTICE[0]))
     z = (cells[:, 0] + 0.5) * frame.spacing_mm[2]
@@ -968,7 +1028,8 @@ def _to_lattice(canvas: Canvas) -> FloatImage:
     low = np.floor(index).astype(int)
     high = np.minimum(low + 1, len(small) - 1)
     part = (index - low).astype(np.float32)[:, None, None]
-    return (small[low] * (1 - part) + small[high] * part) / np.float32(255)
+    mixed: FloatImage = (small[low] * (1 - part) + small[high] * part) / np.float32(255)
+    return mixed
 
 
 def _slice_of(field: FloatImage, frame: Frame, k: int) -> FloatImage:
@@ -984,9 +1045,9 @@ def _slice_of(field: FloatImage, frame: Frame, k: int) -> FloatImage:
 
 @dataclass(frozen=True, eq=False)
 class Disease:
-    """Lattice fields: how infected (0 to 1) and how solid (0 to 1) each place is."""
+    """Lattice fields: how far inside a lesion (above 0) and how solid (0 to 1) each place is."""
 
-    infected: FloatImage
+    score: FloatImage
     solid: FloatImage
     ripple: FloatImage
 
@@ -1007,13 +1068,12 @@ def _spread_disease(lung: FloatImage, rng: np.random.Generator) -> Disease:
         size = rng.uniform(3.0, 9.5, 3) * (1.0, 0.9, 1.0)
         far = ((k - seed[0]) / size[0]) ** 2 + ((j - seed[1]) / size[1]) ** 2
         patches = np.maximum(patches, np.exp(-0.5 * (far + ((i - seed[2]) / size[2]) ** 2)))
-    ragged = 0.6 * _noise(rng, 3.2) + 0.45 * _noise(rng, 1.6) + 0.2 * _noise(rng, 0.8)
+    ragged = 0.7 * _noise(rng, 3.2) + 0.7 * _noise(rng, 1.5) + 0.35 * _noise(rng, 0.7)
     score = patches + 0.16 * ragged + 0.12 * np.exp(-depth / 12.0)
     score[patches < 0.12] -= 0.6
     level = float(np.quantile(score[inside], 1 - INFECTED_FRACTION))
-    infected = np.clip((score - level) / 0.22 + 0.5, 0.0, 1.0)
     solid = np.clip((score - level - 0.25) / 0.3 + 0.3 * _noise(rng, 2.2), 0.0, 1.0)
-    return Disease(infected.astype(np.float32), solid.astype(np.float32), _noise(rng, 0.7))
+    return Disease((score - level).astype(np.float32), solid.astype(np.float32), _noise(rng, 0.8))
 
 
 def _paint_parenchyma(
@@ -1034,16 +1094,22 @@ def _paint_parenchyma(
         texture = 11 * _slice_of(coarse, frame, k)[box] + 9 * _slice_of(fine, frame, k)[box]
         healthy = -868.0 + 0.42 * np.clip(y + 60, -60, 110) + texture
         oblique, horizontal = _fissure_heights(x, y)
-        healthy += 95.0 * np.exp(-(((z - oblique) / 2.4) ** 2))
+        healthy += 110.0 * np.exp(-(((z - oblique) / 1.9) ** 2))
         healthy += 45.0 * np.exp(-(((z - horizontal) / 3.0) ** 2)) * ((x < 0) & (z > oblique))
-        amount = _slice_of(disease.infected, frame, k)[box]
         solid = np.clip(_slice_of(disease.solid, frame, k)[box], 0, 1)
         ripple = _slice_of(disease.ripple, frame, k)[box]
-        sick = -590.0 + 70 * ripple + solid * (560.0 - 40 * ripple)
-        hu = healthy + np.clip(amount, 0, 1) * (sick - healthy)
+        grain = rng.standard_normal(share[box].shape, dtype=np.float32)
+        grain = cv2.GaussianBlur(grain, (0, 0), 1.1 / frame.spacing_mm[0])
+        grain *= 3.5 * 1.1 / frame.spacing_mm[0]
+        septa = np.exp(-((ripple / 0.3) ** 2))
+        score = _slice_of(disease.score, frame, k)[box]
+        amount = np.clip((score + 0.05 * (grain - ripple)) / 0.14 + 0.5, 0, 1)
+        solid = np.clip(solid + 0.12 * grain * (solid > 0), 0, 1)
+        sick = -660.0 + 130.0 * septa + 75.0 * grain + solid * (640.0 - 90.0 * septa)
+        hu = healthy + amount * (sick - healthy) + 8.0 * grain
         part = share[box].astype(np.float32) * np.float32(1 / 255)
         canvas.hu[k][box] += part * (hu - LUNG)
-        infected[k][box] = (amount > 0.4) & (share[box] > 127)
+        infected[k][box] = (score > -0.01) & (share[box] > 127)
     return infected
 
 
@@ -1052,7 +1118,11 @@ def _paint_trees(canvas: Canvas, lung: FloatImage, rng: np.random.Generator) -> 
     depth = ndimage.distance_transform_edt(lung > 0.5, sampling=3.0)
     vessels, airways = _lobe_trees(depth > 3.5, rng)
     alpha = np.zeros(canvas.lung.shape, dtype=np.uint8)
-    for trees, grow, hu in ((airways, 0.8, -60.0), (airways, 0.0, AIR + 25), (vessels, 0.0, BLOOD)):
+    for trees, grow, hu in (
+        (airways, 0.6, -150.0),
+        (airways, 0.0, AIR + 25),
+        (vessels, 0.0, BLOOD),
+    ):
         alpha[:] = 0
         for tree in trees:
             _draw_tubes(
@@ -1061,7 +1131,7 @@ def _paint_trees(canvas: Canvas, lung: FloatImage, rng: np.random.Generator) -> 
             )  # fmt: skip
         for k in range(len(alpha)):
             if alpha[k].any():
-                weight = cv2.multiply(alpha[k], canvas.lung[k], scale=1 / 255)
+                weight = _product(alpha[k], canvas.lung[k])
                 canvas.hu[k] += weight.astype(np.float32) / 255 * (hu - canvas.hu[k])
 
 
@@ -1120,6 +1190,7 @@ _STAGES: tuple[tuple[str, Callable[[Canvas], None]], ...] = (
     ("drawing the lungs", _paint_lungs),
     ("drawing bones", _paint_ribs),
     ("drawing bones", _paint_sternum),
+    ("drawing bones", _paint_shoulder_bones),
     ("drawing the mediastinum", _paint_mediastinum),
     ("drawing the mediastinum", _paint_heart_fat),
     ("drawing the abdomen", _paint_abdomen),
