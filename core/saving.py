@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 from pathlib import Path
@@ -117,12 +118,12 @@ def _write(path: Path, content: bytes) -> Path:
         partial.write_bytes(content)
         partial.replace(path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise LoadError(
             f"{shown_name(path.name)} cannot be written",
             got=error.strerror or "a write error",
             expected="a folder with room",
             next_step="choose another folder",
         ) from error
-    finally:
-        partial.unlink(missing_ok=True)
     return path

@@ -227,7 +227,7 @@ def _parse_header(stream: BinaryIO, name: str) -> Any:
                 next_step="convert the pair to .nii",
             )
         if magic == (b"n+1\0" if size == 348 else b"n+2\0"):
-            kind = nib.Nifti1Header if size == 348 else nib.Nifti2Header
+            kind: Any = nib.Nifti1Header if size == 348 else nib.Nifti2Header
             return kind(block, endianness=endianness, check=False)
     looks = "text" if _is_text(start + stream.read(60)) else "other content"
     raise LoadError(

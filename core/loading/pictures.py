@@ -93,7 +93,10 @@ def load_picture(
             next_step="export the slice in its full size",
         )
     # Read by numpy because OpenCV cannot open every file name.
-    pixels = cv2.imdecode(np.fromfile(path, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    content = np.fromfile(path, dtype=np.uint8)
+    if _is_cut_jpeg(content):
+        raise _damaged(name)
+    pixels = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.shape[:2] != (rows, columns):
         raise _damaged(name)
     return _grey(pixels, name)
@@ -175,8 +178,13 @@ def _header_size(path: Path, name: str) -> tuple[int, int]:
     except UnidentifiedImageError as error:
         raise _damaged(name) from error
     except OSError as error:
+        if error.strerror is None:  # the header's fault, not that of the disk
+            raise _damaged(name) from error
         raise LoadError(
-            f"{name} cannot be opened", got=error.strerror or "a broken header"
+            f"{name} cannot be opened",
+            got=error.strerror,
+            expected="a file that may be read",
+            next_step="check its permissions",
         ) from error
     except Exception as error:  # PIL's parsers raise whatever a broken header makes them
         raise _damaged(name) from error
@@ -188,6 +196,12 @@ def _header_size(path: Path, name: str) -> tuple[int, int]:
             next_step="export each slice as its own PNG",
         )
     return size
+
+
+def _is_cut_jpeg(content: Array) -> bool:
+    """Whether a JPEG lacks its end marker: some OpenCV versions show half a picture then."""
+    start, end = content[:3].tobytes(), content[-4096:].tobytes()
+    return start == b"\xff\xd8\xff" and b"\xff\xd9" not in end
 
 
 def _damaged(name: str) -> LoadError:

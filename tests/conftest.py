@@ -1,0 +1,31 @@
+"""What several test modules share: the real scans where there are any, and a small chest."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import nibabel as nib
+import pytest
+
+from tests.scans import chest_hu, small_affine
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of the real scans; they are not part of the project."""
+    named = os.environ.get("LUNGLENS_DATA")
+    folder = Path(named) if named else ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("no real scans: set LUNGLENS_DATA to their folder")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_chest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A `.nii.gz` of 48×40×8 voxels in HU, int16, 1.5×1.5×5 mm, axes L P S."""
+    path = tmp_path_factory.mktemp("chest") / "small_chest.nii.gz"
+    nib.save(nib.Nifti1Image(chest_hu(), small_affine()), path)
+    return path

@@ -1,0 +1,100 @@
+"""Masks lie in space exactly as the scan's own file."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import cv2
+import nibabel as nib
+import numpy as np
+import pytest
+from nibabel.affines import apply_affine
+from nibabel.orientations import apply_orientation, inv_ornt_aff
+
+from core.errors import GeometryError, LoadError
+from core.loading import load_dicom, load_mask, load_nifti
+from core.saving import mask_nifti_bytes, mask_png_bytes, save_mask, save_mask_png
+from tests.scans import chest_hu, dicom_series, small_affine, write_dicom
+from tests.test_volume import ORIENTATIONS
+
+
+@pytest.mark.parametrize("turn", ORIENTATIONS[::4], ids=lambda t: str(t.astype(int).tolist()))
+def test_a_mask_goes_back_into_the_files_own_axes(turn: np.ndarray, tmp_path: Path) -> None:
+    hu = chest_hu()
+    file_affine = small_affine() @ inv_ornt_aff(turn, hu.shape)
+    scan = tmp_path / "scan.nii.gz"
+    nib.save(nib.Nifti1Image(apply_orientation(hu, turn), file_affine), scan)
+    volume = load_nifti(scan)
+    mask = volume.array < -700
+
+    path = save_mask(mask, volume, tmp_path / "out" / "mask.nii.gz")
+
+    saved, original = nib.load(path), nib.load(scan)
+    assert saved.shape == original.shape
+    assert saved.get_data_dtype() == np.uint8
+    np.testing.assert_array_equal(saved.affine, original.affine)
+    np.testing.assert_array_equal(
+        np.asanyarray(saved.dataobj) == 1, np.asanyarray(original.dataobj) < -700
+    )
+    np.testing.assert_array_equal(load_mask(path, volume), mask)
+
+
+def test_header_says_millimetres_and_where(small_chest: Path) -> None:
+    volume = load_nifti(small_chest)
+    content = gzip.decompress(mask_nifti_bytes(volume.array > 0, volume))
+    image = nib.Nifti1Image.from_bytes(content)
+    header = image.header
+    assert header.get_xyzt_units()[0] == "mm"
+    assert int(header["sform_code"]) == int(header["qform_code"]) == 1
+    np.testing.assert_allclose(header.get_qform(), volume.source.file_affine, atol=1e-4)
+    assert header.get_slope_inter() in ((None, None), (1.0, 0.0))
+
+
+def test_the_same_mask_gives_the_same_bytes(small_chest: Path) -> None:
+    volume = load_nifti(small_chest)
+    mask = volume.array > 0
+    assert mask_nifti_bytes(mask, volume) == mask_nifti_bytes(mask.copy(), volume)
+
+
+def test_label_maps_keep_their_labels(small_chest: Path, tmp_path: Path) -> None:
+    volume = load_nifti(small_chest)
+    labels = np.zeros(volume.shape, np.uint8)
+    labels[10:20], labels[20:25] = 1, 2
+    path = save_mask(labels, volume, tmp_path / "labels.nii.gz")
+    counts = np.bincount(np.asanyarray(nib.load(path).dataobj).ravel())
+    np.testing.assert_array_equal(counts, np.bincount(labels.ravel()))
+
+
+def test_a_tilted_dicom_keeps_its_shear(tmp_path: Path) -> None:
+    volume = load_dicom(write_dicom(dicom_series(chest_hu(), step=(0, 1.2, 5)), tmp_path / "s"))
+    path = save_mask(volume.array > 0, volume, tmp_path / "mask.nii.gz")
+    image = nib.load(path)
+    np.testing.assert_allclose(image.affine, volume.source.file_affine, atol=1e-4)
+    index = np.argwhere(np.asanyarray(image.dataobj))[100]
+    np.testing.assert_allclose(
+        apply_affine(image.affine, index), apply_affine(volume.source.file_affine, index), atol=1e-3
+    )
+
+
+def test_a_mask_of_another_shape_is_refused(small_chest: Path) -> None:
+    volume = load_nifti(small_chest)
+    with pytest.raises(GeometryError, match="does not fit its scan"):
+        mask_nifti_bytes(np.zeros((3, 3, 3), bool), volume)
+
+
+def test_png_is_black_and_white(tmp_path: Path) -> None:
+    mask = np.zeros((40, 30), bool)
+    mask[5:9, 7:20] = True
+    path = save_mask_png(mask, tmp_path / "mask – ä.png")
+    picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert picture.dtype == np.uint8
+    np.testing.assert_array_equal(picture, mask * np.uint8(255))
+    assert path.read_bytes() == mask_png_bytes(mask)
+
+
+def test_what_cannot_be_written_is_told(small_chest: Path, tmp_path: Path) -> None:
+    volume = load_nifti(small_chest)
+    (tmp_path / "taken").write_text("a file where a folder is wanted")
+    with pytest.raises(LoadError, match=r"mask\.nii\.gz cannot be written"):
+        save_mask(volume.array > 0, volume, tmp_path / "taken" / "mask.nii.gz")
