@@ -22,6 +22,22 @@ RESEARCH_USE = (
     "wrong, and no treatment may rest on them."
 )
 
+_MARK_SHAPES = (
+    '<rect width="64" height="64" rx="14" fill="#123238"/>'
+    '<ellipse cx="19" cy="34" rx="10" ry="20" fill="#56B4E9"/>'
+    '<ellipse cx="45" cy="34" rx="10" ry="20" fill="#56B4E9"/>'
+    '<ellipse cx="46" cy="43" rx="8" ry="9" fill="#E69F00"/>'
+)
+_MARK = (
+    f'<svg xmlns="http://www.w3.org/2000/svg" width="64" height="64" viewBox="0 0 64 64">'
+    f"{_MARK_SHAPES}</svg>"
+)
+_WORDMARK = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="270" height="64" viewBox="0 0 270 64">'
+    f'{_MARK_SHAPES}<text x="80" y="45" font-family="sans-serif" font-size="37" '
+    'font-weight="600" fill="#dbe3ea">LungLens</text></svg>'
+)
+
 _STYLE = """
 <style>
 [data-testid="stMainBlockContainer"] {
@@ -52,6 +68,7 @@ def begin_page(title: str, *, lead: str = "") -> None:
         initial_sidebar_state="auto",
     )
     st.html(_STYLE)
+    st.logo(_WORDMARK, size="large", icon_image=_MARK)
     st.title(title, anchor=False)
     if lead:
         st.markdown(lead)

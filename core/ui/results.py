@@ -15,6 +15,7 @@ from core.saving import mask_nifti_bytes
 from core.ui import segmenting
 from core.ui.measures import scan_burden
 from core.ui.session import OpenStudy, remember
+from core.ui.tables import show_facts
 from core.ui.text import percent, seconds_text, volume_text
 from core.volume import BoolArray
 

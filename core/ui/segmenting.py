@@ -138,17 +138,16 @@ def _poll() -> None:
         return
     if job.finished:
         st.rerun()
-    with st.container(border=True, key="run-progress"):
-        st.markdown("**Marking lung and infection**")
-        words = job.stage
-        if job.total > 1:
-            words += f", {job.done} of {job.total}"
-        st.progress(job.fraction, text=escape_markdown(words[:1].upper() + words[1:]))
+    words = f"Marking lung and infection: {job.stage}"
+    if job.total > 1:
+        words += f", {job.done} of {job.total}"
+    with st.container(horizontal=True, vertical_alignment="bottom", key="run-progress"):
+        st.progress(job.fraction, text=escape_markdown(words))
         if st.button(
             "Stop",
             key="stop-run",
             icon=":material/stop_circle:",
-            help="Ends the run at its next slice. What is open stays as it is.",
+            help="Ends the run at its next slices. What is open stays as it is.",
         ):
             job.stop()
 

@@ -4,6 +4,7 @@
 const AGREEMENT = { hit: "marked by both", missed: "only in the truth", wrong: "only predicted" };
 const NAMES = { lung: "Lung", infection: "Infection" };
 const MAX_HEIGHT = 640;
+const ROOM_FOR_MARKS = 112; // pixels that letters and scale bar need beside a thin picture
 
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
@@ -166,15 +167,24 @@ function draw(view) {
   if (!room || !header) return;
   const aspect = (header.columns * header.pixelWidth) / (header.rows * header.pixelHeight);
   const tallest = Math.min(MAX_HEIGHT, Math.max(240, window.innerHeight * header.tallest));
-  const width = Math.round(Math.min(room, tallest * aspect));
+  const width = Math.max(1, Math.round(Math.min(room, tallest * aspect)));
   const height = Math.max(1, Math.round(width / aspect));
+  const whole = {
+    width: Math.min(room, Math.max(width, width < 160 ? width + 2 * ROOM_FOR_MARKS : 0)),
+    height: Math.max(height, height < 160 ? height + ROOM_FOR_MARKS : 0),
+  };
+  view.box = {
+    left: (whole.width - width) / 2, top: (whole.height - height) / 2, width, height,
+  };
   const density = window.devicePixelRatio || 1;
-  canvas.style.width = `${width}px`;
-  canvas.style.height = `${height}px`;
-  canvas.width = Math.round(width * density);
-  canvas.height = Math.round(height * density);
+  canvas.style.width = `${whole.width}px`;
+  canvas.style.height = `${whole.height}px`;
+  canvas.width = Math.round(whole.width * density);
+  canvas.height = Math.round(whole.height * density);
   const context = canvas.getContext("2d");
   context.scale(density, density);
+  context.save();
+  context.translate(view.box.left, view.box.top);
   context.imageSmoothingQuality = "high";
   context.drawImage(view.picture, 0, 0, width, height);
   context.imageSmoothingEnabled = false;
@@ -182,7 +192,8 @@ function draw(view) {
   context.drawImage(view.fill, 0, 0, width, height);
   context.globalAlpha = 1;
   for (const region of view.regions) drawOutline(context, view, region, width, height);
-  drawMarks(context, header, width, height);
+  context.restore();
+  drawMarks(context, header, whole.width, whole.height, width);
   canvas.setAttribute("aria-label", describe(view));
   canvas.dataset.slice = header.slice;
 }
@@ -218,7 +229,7 @@ function drawOutline(context, view, region, width, height) {
   context.stroke();
 }
 
-function drawMarks(context, header, width, height) {
+function drawMarks(context, header, width, height, pictureWidth) {
   const [left, right, top, bottom] = header.letters;
   context.font = "600 14px sans-serif";
   context.textBaseline = "middle";
@@ -235,11 +246,11 @@ function drawMarks(context, header, width, height) {
     context.font = "600 12px sans-serif";
     write(context, header.stamp, width - 10, 16);
   }
-  if (header.scaleBar) drawScaleBar(context, header, width, height);
+  if (header.scaleBar) drawScaleBar(context, header, width, height, pictureWidth);
 }
 
-function drawScaleBar(context, header, width, height) {
-  const pixelsPerMm = width / (header.columns * header.pixelWidth);
+function drawScaleBar(context, header, width, height, pictureWidth) {
+  const pixelsPerMm = pictureWidth / (header.columns * header.pixelWidth);
   const length = [100, 50, 20, 10, 5].find((mm) => mm * pixelsPerMm < 0.3 * width) ?? 5;
   const end = 12 + length * pixelsPerMm;
   context.strokeStyle = "#fff";
@@ -277,10 +288,14 @@ function sayHint(view) {
 
 function readValue(view, event) {
   const { header, values, labels, canvas } = view;
-  const box = canvas.getBoundingClientRect();
-  const column = Math.floor(((event.clientX - box.left) / box.width) * header.columns);
-  const row = Math.floor(((event.clientY - box.top) / box.height) * header.rows);
-  if (row < 0 || column < 0 || row >= header.rows || column >= header.columns) return;
+  const place = canvas.getBoundingClientRect();
+  const { left, top, width, height } = view.box;
+  const column = Math.floor(((event.clientX - place.left - left) / width) * header.columns);
+  const row = Math.floor(((event.clientY - place.top - top) / height) * header.rows);
+  if (row < 0 || column < 0 || row >= header.rows || column >= header.columns) {
+    sayHint(view);
+    return;
+  }
   const at = row * header.columns + column;
   const about = header.unitKnown ? "" : "about ";
   const assumed = header.unitKnown ? "" : " (assumed)";
