@@ -313,9 +313,7 @@ BAD_INPUTS: tuple[BadInput, ...] = (
         _NOT_NIFTI,
         ("where the NIfTI header should be", "expected a .nii or .nii.gz file"),
     ),
-    BadInput(
-        "empty file", _file("scan.nii.gz", bytes), "scan.nii.gz is empty", ("0 bytes",)
-    ),
+    BadInput("empty file", _file("scan.nii.gz", bytes), "scan.nii.gz is empty", ("0 bytes",)),
     BadInput(
         "text renamed",
         _file("scan.nii.gz", lambda: b"case,volume\n1,2\n" * 100),
@@ -482,12 +480,8 @@ BAD_INPUTS: tuple[BadInput, ...] = (
         "names files outside itself",
         ("unsafe path",),
     ),
-    BadInput(
-        "zip with a link", _file("scan.zip", _zip_link), "holds a link", ("zip the files",)
-    ),
-    BadInput(
-        "encrypted zip", _file("scan.zip", _zip_encrypted), "is encrypted", ("password",)
-    ),
+    BadInput("zip with a link", _file("scan.zip", _zip_link), "holds a link", ("zip the files",)),
+    BadInput("encrypted zip", _file("scan.zip", _zip_encrypted), "is encrypted", ("password",)),
     BadInput("empty zip", _zip(), "holds no file", ("an empty archive",)),
     BadInput(
         "damaged zip", _file("scan.zip", _zip_damaged), "cannot be unpacked", ("complete zip",)
@@ -498,9 +492,7 @@ BAD_INPUTS: tuple[BadInput, ...] = (
         "holds too many files",
         ("5001", "at most 5000"),
     ),
-    BadInput(
-        "zip without a scan", _zip(("notes.txt", b"hello")), "holds no scan", ("1 file",)
-    ),
+    BadInput("zip without a scan", _zip(("notes.txt", b"hello")), "holds no scan", ("1 file",)),
     BadInput(
         "zip of several scans",
         _zip(("a.nii.gz", _packed_chest()), ("b.nii.gz", _packed_chest())),
@@ -532,9 +524,7 @@ BAD_INPUTS: tuple[BadInput, ...] = (
         "The slices differ in size",
         ("32×24, 48×40", "one size"),
     ),
-    BadInput(
-        "MR modality", _series(Modality="MR"), "The series is not CT", ("modality MR",)
-    ),
+    BadInput("MR modality", _series(Modality="MR"), "The series is not CT", ("modality MR",)),
     BadInput(
         "localizers only",
         _series(ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]),
@@ -544,9 +534,7 @@ BAD_INPUTS: tuple[BadInput, ...] = (
     BadInput(
         "slice cut short", _series(_short_pixels), "A slice cannot be decoded", ("damaged pixels",)
     ),
-    BadInput(
-        "deflated DICOM", _series(_deflated), "deflated as a whole", ("uncompressed DICOM",)
-    ),
+    BadInput("deflated DICOM", _series(_deflated), "deflated as a whole", ("uncompressed DICOM",)),
     BadInput("DICOM in colour", _series(_colour_slices), "The pictures are in colour"),
     BadInput(
         "directions that do not span a plane",
@@ -686,9 +674,7 @@ BAD_MASKS: tuple[BadMask, ...] = (
         "mask.nii.gz is not a mask",
         ("fractions", "threshold it"),
     ),
-    BadMask(
-        "scan as a mask", _mask(chest_hu), "mask.nii.gz is not a mask", ("open it as a scan",)
-    ),
+    BadMask("scan as a mask", _mask(chest_hu), "mask.nii.gz is not a mask", ("open it as a scan",)),
 )
 
 
@@ -737,9 +723,7 @@ ODD_INPUTS: tuple[OddInput, ...] = (
         _file("slice.png", lambda: png_bytes(_arrow())),
         ("Colours were turned into grey in 1 of 1",),
     ),
-    OddInput(
-        "storage offset left in", _nii(lambda: chest_hu() + 1100), ("1024 was subtracted",)
-    ),
+    OddInput("storage offset left in", _nii(lambda: chest_hu() + 1100), ("1024 was subtracted",)),
     OddInput(
         "a few NaN", _nii(lambda: _with_share(np.nan, 0.0005)), ("8 voxels were not numbers",)
     ),

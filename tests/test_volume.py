@@ -55,9 +55,7 @@ def load(array: np.ndarray, affine: np.ndarray) -> Volume:
 
 @pytest.mark.parametrize("oblique", [False, True], ids=["straight", "oblique"])
 @pytest.mark.parametrize("turn", ORIENTATIONS, ids=lambda t: str(t.astype(int).tolist()))
-def test_every_orientation_of_a_file_gives_the_same_volume(
-    turn: np.ndarray, oblique: bool
-) -> None:
+def test_every_orientation_of_a_file_gives_the_same_volume(turn: np.ndarray, oblique: bool) -> None:
     affine = canonical_affine(oblique=oblique)
     file_array = apply_orientation(marked(), turn)
     file_affine = affine @ inv_ornt_aff(turn, marked().shape)
@@ -98,8 +96,10 @@ def test_planes_are_radiological() -> None:
     # One bright voxel: right, anterior, superior.
     array = np.zeros((5, 6, 7), np.int16)
     array[0, 0, 6] = 1
-    top_left = {plane: plane_slice(array, plane, index)[0, 0] for plane, index in
-                (("axial", 6), ("coronal", 0), ("sagittal", 0))}
+    top_left = {
+        plane: plane_slice(array, plane, index)[0, 0]
+        for plane, index in (("axial", 6), ("coronal", 0), ("sagittal", 0))
+    }
     assert top_left == {"axial": 1, "coronal": 1, "sagittal": 1}
     assert plane_slice(array, "axial", 0).shape == (6, 5)
     assert plane_slice(array, "coronal", 0).shape == (7, 5)

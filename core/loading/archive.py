@@ -51,13 +51,9 @@ def unpacked(
     Raises:
         LoadError: see `unpack`.
     """
-    with tempfile.TemporaryDirectory(
-        prefix="lunglens-", ignore_cleanup_errors=True
-    ) as temporary:
+    with tempfile.TemporaryDirectory(prefix="lunglens-", ignore_cleanup_errors=True) as temporary:
         folder = Path(temporary)
-        unpack(
-            path, folder, limits=limits, on_progress=on_progress, should_cancel=should_cancel
-        )
+        unpack(path, folder, limits=limits, on_progress=on_progress, should_cancel=should_cancel)
         yield folder
 
 

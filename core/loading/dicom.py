@@ -326,9 +326,7 @@ def _slices_of(path: Path, dataset: Dataset, limits: LoadLimits) -> list[_Slice]
     if "Rows" not in dataset or "Columns" not in dataset:
         return []
     frames = int(dataset.get("NumberOfFrames") or 1)
-    check_size(
-        (int(dataset.Columns), int(dataset.Rows), frames), limits, what="A DICOM file"
-    )
+    check_size((int(dataset.Columns), int(dataset.Rows), frames), limits, what="A DICOM file")
     if frames == 1 and "PerFrameFunctionalGroupsSequence" not in dataset:
         return [_slice(path, dataset, None, [dataset])]
     shared = list(dataset.get("SharedFunctionalGroupsSequence") or [])
@@ -362,9 +360,8 @@ def _slice(path: Path, dataset: Dataset, frame: int | None, sources: list[Datase
     def find(name: str) -> Any:
         return next((s.get(name) for s in sources if s.get(name) not in (None, "")), None)
 
-    position, orientation = _numbers(find("ImagePositionPatient"), 3), _numbers(
-        find("ImageOrientationPatient"), 6
-    )
+    position = _numbers(find("ImagePositionPatient"), 3)
+    orientation = _numbers(find("ImageOrientationPatient"), 6)
     spacing = _numbers(find("PixelSpacing"), 2)
     image_type = find("ImageType") or find("FrameType") or ()
     slope, intercept = _number(find("RescaleSlope")), _number(find("RescaleIntercept"))

@@ -31,7 +31,7 @@ from core.progress import (
 BASE_URL = "https://zenodo.org/records/3757476/files/"
 
 _TIMEOUT_S = (10, 60)
-_BLOCK_BYTES = 256 * 1024
+_BLOCK_BYTES = 128 * 1024
 _ROOM_FACTOR = 2.5
 """Room asked for, as a multiple of what is still to come: archive and content side by side."""
 _UNPACK_LIMITS = LoadLimits(max_unpacked_bytes=16 * 1024**3)
@@ -208,9 +208,7 @@ def _continues_at(response: requests.Response, position: int) -> bool:
     return response.headers.get("Content-Range", "").startswith(f"bytes {position}-")
 
 
-def _unpack(
-    path: Path, target: Path, on_progress: OnProgress, should_cancel: ShouldCancel
-) -> None:
+def _unpack(path: Path, target: Path, on_progress: OnProgress, should_cancel: ShouldCancel) -> None:
     """Unpacks beside `target` and renames last, so that `target` is whole or absent."""
     unfinished = target.with_name(f".{target.name}.unpacking")
     shutil.rmtree(unfinished, ignore_errors=True)

@@ -64,9 +64,7 @@ def as_hu(reason: str = "set by hand") -> Intensity:
     return Intensity(unit="HU", reason=reason)
 
 
-def settle_intensity(
-    array: Array, *, hint: Hint
-) -> tuple[Array, Intensity, tuple[str, ...]]:
+def settle_intensity(array: Array, *, hint: Hint) -> tuple[Array, Intensity, tuple[str, ...]]:
     """Finds out what values mean and takes a storage offset off, in place where the type allows.
 
     Returns:
@@ -103,9 +101,7 @@ def detect_intensity(array: Array, *, hint: Hint) -> IntensityFinding:
         return _offset_finding(shown, low)
     if low <= _AIR_BELOW_HU and _share(sample, -300, 300) >= 0.005:
         source = "the header's rescale and the " if hint == "dicom" else "the "
-        return IntensityFinding(
-            Intensity("HU", f"{source}{shown} reach from air to soft tissue")
-        )
+        return IntensityFinding(Intensity("HU", f"{source}{shown} reach from air to soft tissue"))
     if low >= 0 and high <= 1 and fractional:
         return _grey(f"{shown} are fractions of a grey scale", 1.0)
     if low >= 0 and high <= 255:

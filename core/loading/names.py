@@ -41,9 +41,7 @@ def _bounded(text: str, limit: int) -> str:
     return text.encode("utf-8", "ignore")[:limit].decode("utf-8", "ignore").rstrip("._")
 
 
-def stage_uploads(
-    files: Sequence[tuple[str, BinaryIO | bytes]], folder: Path | str
-) -> list[Path]:
+def stage_uploads(files: Sequence[tuple[str, BinaryIO | bytes]], folder: Path | str) -> list[Path]:
     """Writes uploads under safe names into a folder that is made where it is missing.
 
     Args:

@@ -1,0 +1,70 @@
+"""HU or not, and why."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from core.errors import LoadError
+from core.loading.intensity import as_hu, detect_intensity, grey_intensity, settle_intensity
+from tests.scans import chest_hu
+
+
+def test_hu_is_recognised_by_its_range() -> None:
+    finding = detect_intensity(chest_hu(), hint="nifti")
+    assert finding.intensity.unit == "HU"
+    assert (finding.intensity.slope, finding.intensity.intercept) == (1.0, 0.0)
+    assert "air to soft tissue" in finding.intensity.reason
+    assert finding.warnings == ()
+
+
+@pytest.mark.parametrize("padding", [-3024, -32768])
+def test_padding_below_air_is_still_hu(padding: int) -> None:
+    hu = chest_hu()
+    hu[:3] = padding
+    assert detect_intensity(hu, hint="nifti").intensity.unit == "HU"
+
+
+@pytest.mark.parametrize("padding", [None, -2000], ids=["plain", "with padding"])
+def test_the_storage_offset_is_taken_off(padding: int | None) -> None:
+    stored = chest_hu() + np.int16(1024)
+    if padding is not None:
+        stored[:3] = padding
+    array, intensity, warnings = settle_intensity(stored.copy(order="F"), hint="nifti")
+    assert intensity.unit == "HU"
+    assert "1024" in intensity.reason
+    assert warnings
+    np.testing.assert_array_equal(array[3:], chest_hu()[3:])
+    assert array.dtype == np.int16
+
+
+@pytest.mark.parametrize(
+    ("top", "kind"), [(255, np.uint8), (255, np.int16), (255, np.float32), (1, np.float32)]
+)
+def test_grey_scales_take_the_assumed_window(top: int, kind: type) -> None:
+    grey = np.clip((chest_hu() + 1250) / 1500, 0, 1) * top
+    grey = grey.astype(kind) if top == 255 else grey.astype(np.float32)
+    intensity = detect_intensity(grey, hint="nifti").intensity
+    assert intensity.unit == "unknown"
+    assert intensity.slope * top + intensity.intercept == pytest.approx(250)
+    assert intensity.intercept == -1250
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_magnetic_resonance_is_refused(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    scan = np.abs(rng.normal(0, 25, (64, 64, 8)))
+    scan[12:52, 8:56] = rng.gamma(2.0 + seed, 150.0, (40, 48, 8))
+    with pytest.raises(LoadError, match="does not look like CT"):
+        detect_intensity(scan.astype(np.int16), hint="nifti")
+
+
+def test_a_person_can_correct_the_window() -> None:
+    intensity = grey_intensity(-1000.0, 400.0)
+    assert intensity.unit == "unknown"
+    assert 255 * intensity.slope + intensity.intercept == pytest.approx(400)
+    assert as_hu().unit == "HU"
+    with pytest.raises(LoadError, match="black below white"):
+        grey_intensity(100.0, -100.0)
+    with pytest.raises(LoadError):
+        grey_intensity(float("nan"), 1.0)
