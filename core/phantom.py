@@ -182,6 +182,8 @@ def _paint_outline(canvas: Canvas, table: Mapping[float, Sequence[Row]], hu: flo
 
 # ---------------------------------------------------------------- chest cage
 
+SIDES = (-1, 1)
+
 CAGE_TEMPLATE: tuple[Row, ...] = (
     (0.16, 0.15), (0.20, 0.54), (0.28, 0.85), (0.43, 1.0), (0.615, 0.87), (0.78, 0.52),
     (0.92, 0.0), (0.995, -0.29), (0.975, -0.58), (0.86, -0.82), (0.67, -0.96), (0.45, -1.0),
@@ -234,12 +236,16 @@ def _wall(z_mm: float, side: int) -> Wall:
     return Wall(curve * mirror, normal * (side, 1.0))
 
 
+def _cage_outline(z_mm: float, offset_mm: Any = 0.0) -> Points:
+    """The walls of both sides joined in front and behind."""
+    right, left = (_wall(z_mm, side).offset(offset_mm) for side in SIDES)
+    return np.concatenate([left, right[::-1]])
+
+
 def _position(wall: Wall) -> Points:
     """0 beside the spine to 1 at the sternum, for each point of a wall."""
     return np.linspace(0.0, 1.0, len(wall.points))
 
-
-SIDES = (-1, 1)
 
 BODY: dict[float, Sequence[Row]] = {
     0: ((0, -131), (30, -131), (66, -128), (101, -115), (130, -90), (148, -55), (154, -15),
@@ -284,16 +290,14 @@ def _paint_body(canvas: Canvas) -> None:
 def _paint_trunk_muscles(canvas: Canvas) -> None:
     """Serratus and obliques in slips, a plane of fat, then intercostals between the ribs."""
     for k, z in canvas.frame.slices(0, 262):
-        both = [_wall(z, side) for side in SIDES]
-        s = _position(both[0])
+        s = _position(_wall(z, 1))
         lateral = np.exp(-(((s - 0.5) / 0.16) ** 2))
         slips = np.sin(25 * s + z / 7.5) + 0.6 * np.sin(43 * s - z / 11.0)
         for offset, hu in (
             (11.2 + 5.5 * lateral + 0.9 * slips, MUSCLE), (10.6 + 0.7 * slips, FAT + 25),
             (9.2 - 0.5 * slips, MUSCLE - 12), (2.6, FAT + 40), (1.2, MUSCLE - 40),
         ):  # fmt: skip
-            right, left = (wall.offset(offset) for wall in both)
-            canvas.fill(k, np.concatenate([left, right[::-1]]), hu)
+            canvas.fill(k, _cage_outline(z, offset), hu)
 
 
 def _paint_back_muscles(canvas: Canvas) -> None:
@@ -542,21 +546,21 @@ def _paint_spine(canvas: Canvas) -> None:
 # ---------------------------------------------------------------- lungs, mediastinum, abdomen
 
 MEDIASTINUM: dict[float, Sequence[Row]] = {
-    0: ((8, -108), (52, -108), (80, -100), (88, -84), (70, -52), (48, -26), (36, -10), (36, 8),
+    0: ((8, -118), (54, -116), (80, -100), (88, -84), (70, -52), (48, -26), (36, -10), (36, 8),
         (24, 18), (22, 34), (0, 46), (-22, 34), (-16, 14), (-8, 2), (-12, -10), (-20, -18),
-        (-34, -34), (-44, -64), (-42, -92), (-14, -108)),
-    70: ((8, -108), (52, -108), (80, -100), (88, -84), (70, -52), (48, -26), (36, -10), (36, 8),
+        (-34, -34), (-44, -64), (-42, -94), (-16, -118)),
+    70: ((8, -118), (54, -116), (80, -100), (88, -84), (70, -52), (48, -26), (36, -10), (36, 8),
          (24, 18), (22, 34), (0, 46), (-22, 34), (-16, 14), (-8, 2), (-12, -10), (-20, -18),
-         (-34, -34), (-44, -64), (-42, -92), (-14, -108)),
-    95: ((8, -108), (52, -106), (78, -95), (88, -74), (85, -48), (68, -28), (42, -12), (38, 8),
+         (-34, -34), (-44, -64), (-42, -94), (-16, -118)),
+    95: ((8, -118), (54, -114), (78, -95), (88, -74), (85, -48), (68, -28), (42, -12), (38, 8),
          (24, 17), (22, 34), (0, 46), (-22, 34), (-16, 12), (-6, 0), (-8, -12), (-20, -18),
-         (-36, -34), (-44, -64), (-42, -92), (-14, -108)),
-    112: ((8, -108), (52, -104), (78, -92), (92, -68), (92, -44), (75, -22), (42, -10), (39, 8),
+         (-36, -34), (-44, -64), (-42, -94), (-16, -118)),
+    112: ((8, -118), (54, -111), (78, -92), (92, -68), (92, -44), (75, -22), (42, -10), (39, 8),
           (24, 17), (22, 34), (0, 46), (-22, 34), (-16, 12), (-6, 0), (-8, -12), (-22, -20),
-          (-38, -36), (-44, -64), (-38, -92), (-12, -107)),
-    131: ((8, -106), (42, -100), (68, -86), (84, -63), (85, -40), (70, -19), (40, -6), (40, 10),
+          (-38, -36), (-44, -64), (-38, -92), (-14, -118)),
+    131: ((8, -116), (42, -104), (68, -86), (84, -63), (85, -40), (70, -19), (40, -6), (40, 10),
           (24, 17), (22, 34), (0, 46), (-22, 34), (-16, 12), (-6, 0), (-10, -10), (-26, -18),
-          (-40, -34), (-43, -62), (-34, -90), (-10, -105)),
+          (-40, -34), (-43, -62), (-34, -90), (-12, -116)),
     147: ((6, -104), (30, -99), (50, -88), (60, -70), (60, -46), (48, -28), (41, -8), (41, 10),
           (24, 17), (22, 34), (0, 46), (-22, 34), (-16, 12), (-7, 0), (-14, -10), (-34, -18),
           (-40, -38), (-42, -62), (-32, -88), (-8, -104)),
@@ -683,9 +687,23 @@ BRONCHI: tuple[tuple[Row, ...], ...] = (
 )  # fmt: skip
 
 
+def _paint_mediastinal_fat(canvas: Canvas) -> None:
+    """Fat between the lungs; below the hila it fills their gap up to the breastbone."""
+    for k, z in canvas.frame.slices(0, max(MEDIASTINUM)):
+        outline = _smooth(_along_z(MEDIASTINUM, z), closed=True)
+        if z > 140:
+            canvas.fill(k, outline, FAT + 3)
+            continue
+        inside = np.zeros_like(canvas.lung[k])
+        covered = canvas.coverage(k, _cage_outline(z))
+        if covered is not None:
+            inside[covered[0]] = covered[1]
+        canvas.fill(k, outline, FAT + 3, clip=inside)
+
+
 def _paint_mediastinum(canvas: Canvas) -> None:
     """Fat, heart, great vessels, oesophagus and the central airways."""
-    _paint_outline(canvas, MEDIASTINUM, FAT + 3)
+    _paint_mediastinal_fat(canvas)
     for k, z in canvas.frame.slices(255, EXTENT_MM[2]):  # longus muscles and thyroid
         for side in SIDES:
             canvas.fill(k, _ellipse(side * 12, -3, 9, 5, 10 * side), MUSCLE)
@@ -718,15 +736,14 @@ def _dome(x: Any, y: Any, centre: Row, reach: Row) -> Any:
     outward = dx * np.sign(centre[0])
     u = dx / np.where(outward < 0, reach[0], reach[1])
     v = dy / np.where(dy < 0, reach[2], reach[3])
-    rho2 = u * u + v * v
-    return centre[2] - 34.0 * rho2 - 48.0 * rho2**2
+    return centre[2] - 60.0 * (np.sqrt(1.0 + 1.9 * (u * u + v * v)) - 1.0)
 
 
 def _diaphragm(x: Any, y: Any) -> Any:
     """Height of the diaphragm above each point, as a smooth union of domes and centre."""
     sides = np.maximum(
-        _dome(x, y, (-66, -46, 112), (80, 72, 92, 104)),
-        _dome(x, y, (70, -24, 97), (64, 66, 92, 84)),
+        _dome(x, y, (-66, -48, 114), (70, 60, 58, 66)),
+        _dome(x, y, (70, -24, 98), (55, 56, 75, 58)),
     )
     centre = (
         86.0
@@ -755,13 +772,9 @@ def _paint_abdomen(canvas: Canvas) -> None:
     frame = canvas.frame
     for k, z in frame.slices(0, 122):
         chest = np.zeros(canvas.lung.shape[1:], dtype=np.uint8)
-        for outline in (
-            _wall(z, -1).points, _wall(z, 1).points,
-            _smooth(_along_z(MEDIASTINUM, z), closed=True),
-        ):  # fmt: skip
-            covered = canvas.coverage(k, outline)
-            if covered is not None:
-                chest[covered[0]] = np.maximum(chest[covered[0]], covered[1])
+        covered = canvas.coverage(k, _cage_outline(z))
+        if covered is not None:
+            chest[covered[0]] = covered[1]
         height = _diaphragm(*frame.grid(z)) - z
         soft = max(frame.spacing_mm[2], 1.5)
         under, inside, liver, deep = (
@@ -1045,9 +1058,13 @@ def _slice_of(field: FloatImage, frame: Frame, k: int) -> FloatImage:
 
 @dataclass(frozen=True, eq=False)
 class Disease:
-    """Lattice fields: how far inside a lesion (above 0) and how solid (0 to 1) each place is."""
+    """Lattice fields: how far inside a lesion (above 0) and how solid (0 to 1) each place is.
+
+    `extent` is `score` without its finest detail: a reader outlines a lesion, not its speckles.
+    """
 
     score: FloatImage
+    extent: FloatImage
     solid: FloatImage
     ripple: FloatImage
 
@@ -1060,6 +1077,7 @@ def _spread_disease(lung: FloatImage, rng: np.random.Generator) -> Disease:
     points = _lattice_mm(cells)
     weight = np.exp(-depth[inside] / 14.0) * np.clip((points[:, 1] + 60) / 90.0, 0.06, 1.2) ** 1.5
     weight *= (points[:, 2] > 45) & (points[:, 2] < 225)
+    weight *= np.clip((np.abs(points[:, 0]) - 30.0) / 35.0, 0.08, 1.0)
     weight /= weight.sum()
     patches = np.zeros(LATTICE, dtype=np.float32)
     seeds = cells[rng.choice(len(cells), 22, replace=False, p=weight)]
@@ -1069,11 +1087,13 @@ def _spread_disease(lung: FloatImage, rng: np.random.Generator) -> Disease:
         far = ((k - seed[0]) / size[0]) ** 2 + ((j - seed[1]) / size[1]) ** 2
         patches = np.maximum(patches, np.exp(-0.5 * (far + ((i - seed[2]) / size[2]) ** 2)))
     ragged = 0.7 * _noise(rng, 3.2) + 0.7 * _noise(rng, 1.5) + 0.35 * _noise(rng, 0.7)
-    score = patches + 0.16 * ragged + 0.12 * np.exp(-depth / 12.0)
+    score = patches + 0.12 * ragged + 0.2 * np.exp(-depth / 10.0)
     score[patches < 0.12] -= 0.6
     level = float(np.quantile(score[inside], 1 - INFECTED_FRACTION))
     solid = np.clip((score - level - 0.25) / 0.3 + 0.3 * _noise(rng, 2.2), 0.0, 1.0)
-    return Disease((score - level).astype(np.float32), solid.astype(np.float32), _noise(rng, 0.8))
+    score = (score - level).astype(np.float32)
+    extent = ndimage.gaussian_filter(score, 0.8)
+    return Disease(score, extent, solid.astype(np.float32), _noise(rng, 0.8))
 
 
 def _paint_parenchyma(
@@ -1105,11 +1125,11 @@ def _paint_parenchyma(
         score = _slice_of(disease.score, frame, k)[box]
         amount = np.clip((score + 0.05 * (grain - ripple)) / 0.14 + 0.5, 0, 1)
         solid = np.clip(solid + 0.12 * grain * (solid > 0), 0, 1)
-        sick = -660.0 + 130.0 * septa + 75.0 * grain + solid * (640.0 - 90.0 * septa)
+        sick = -640.0 + 130.0 * septa + 75.0 * grain + solid * (640.0 - 90.0 * septa)
         hu = healthy + amount * (sick - healthy) + 8.0 * grain
         part = share[box].astype(np.float32) * np.float32(1 / 255)
         canvas.hu[k][box] += part * (hu - LUNG)
-        infected[k][box] = (score > -0.01) & (share[box] > 127)
+        infected[k][box] = (_slice_of(disease.extent, frame, k)[box] > -0.01) & (share[box] > 127)
     return infected
 
 
