@@ -3,8 +3,8 @@
 import streamlit as st
 
 from core.ui import browsing, opening, session
+from core.ui.navigation import BROWSE_PAGE
 from core.ui.page import (
-    BROWSE_PAGE,
     RESEARCH_USE,
     begin_page,
     go_to,

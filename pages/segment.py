@@ -3,8 +3,8 @@
 import streamlit as st
 
 from core.ui import browsing, results, segmenting
-from core.ui.page import BROWSE_PAGE, begin_page, go_to, need_study, show_errors, show_scan_warnings
-from core.ui.viewer import Window
+from core.ui.navigation import BROWSE_PAGE
+from core.ui.page import begin_page, go_to, need_study, show_errors, show_scan_warnings
 
 begin_page(
     "Segment",
@@ -12,36 +12,27 @@ begin_page(
     "how likely infected. Thresholds turn that into masks.",
 )
 current = need_study()
+running = segmenting.show_progress()
 
-with show_errors():
+picture, controls = st.columns([7, 5], gap="large")
+with controls, show_errors():
     weights = results.choose_weights()
-    running = segmenting.show_progress()
     if weights is not None and not running:
         results.show_run_button(current, weights)
+    if current.segmentation is not None:
+        results.choose_thresholds(current)
+        results.show_headline(current)
+        st.markdown("**Take it away**")
+        results.show_downloads(current)
+        results.show_run_facts(current)
 
-if current.segmentation is None:
-    st.stop()
-
-with show_errors():
-    lung, infection = results.choose_thresholds(current)
-    segmenting.change_thresholds(current, lung=lung, infection=infection)
-
-results.show_headline(current)
-picture, facts = st.columns([7, 5], gap="large")
 with picture:
+    canvas = st.container()
     slice_index = browsing.choose_slice(current, "axial")
-    browsing.show_picture(
-        current,
-        plane="axial",
-        slice_index=slice_index,
-        window=Window(center=-600, width=1500),
-        sources=("Prediction",),
-        key="preview",
-    )
-    if st.button("See all slices in Browse", type="primary", icon=":material/view_carousel:"):
+    with canvas:
+        browsing.show_preview(current, slice_index)
+    if current.segmentation is not None and st.button(
+        "See all slices in Browse", type="primary", icon=":material/view_carousel:"
+    ):
         go_to(BROWSE_PAGE)
-with facts:
-    results.show_run_facts(current)
-    st.markdown("**Take it away**")
-    results.show_downloads(current)
     show_scan_warnings(current)

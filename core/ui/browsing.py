@@ -272,6 +272,20 @@ def show_glance(current: OpenStudy) -> None:
     )
 
 
+def show_preview(current: OpenStudy, slice_index: int) -> None:
+    """An axial slice with the prediction, where there is one, and nothing else."""
+    preset = WINDOW_PRESETS[0]
+    show_picture(
+        current,
+        plane="axial",
+        slice_index=slice_index,
+        window=Window(center=preset.center, width=preset.width),
+        sources=("Prediction",),
+        tallest=0.56,
+        key="preview",
+    )
+
+
 def show_jump_buttons(current: OpenStudy, plane: Plane, slice_index: int) -> None:
     """To the most infected slice, and to the infected ones before and after this."""
     counts = guide_counts(current, plane)

@@ -10,12 +10,9 @@ from PIL import Image, ImageDraw
 
 from core.errors import LungLensError
 from core.ui import segmenting, session
+from core.ui.navigation import HOME_PAGE, take_over_navigation
 from core.ui.session import OpenStudy
 from core.ui.text import escape_markdown
-
-HOME_PAGE = "pages/home.py"
-BROWSE_PAGE = "pages/browse.py"
-SEGMENT_PAGE = "pages/segment.py"
 
 RESEARCH_USE = (
     "**Research use only.** Not a medical device and never a diagnosis: masks and figures may be "
@@ -61,6 +58,7 @@ def begin_page(title: str, *, lead: str = "") -> None:
     The title stands before anything slow happens; then the study named in the page's address,
     or else the demo study, is opened, and the sidebar says what is open.
     """
+    take_over_navigation()
     st.set_page_config(
         page_title=f"{title} · LungLens",
         page_icon=_favicon(),

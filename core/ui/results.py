@@ -57,8 +57,8 @@ def show_run_button(current: OpenStudy, weights: Any) -> None:
         st.rerun()
 
 
-def choose_thresholds(current: OpenStudy) -> tuple[float, float]:
-    """Probability from which a voxel counts as lung and as infection."""
+def choose_thresholds(current: OpenStudy) -> None:
+    """Probability from which a voxel counts as lung and as infection; takes effect at once."""
     used = current.segmentation.config.postprocess
     left, right = st.columns(2)
     lung = left.slider(
@@ -83,21 +83,21 @@ def choose_thresholds(current: OpenStudy) -> tuple[float, float]:
         help="Voxels whose probability of being infected is at least this are marked. Lower "
         "marks more. The network does not run again.",
     )
-    return lung, infection
+    with st.spinner("Drawing the masks anew…"):
+        segmenting.change_thresholds(current, lung=lung, infection=infection)
 
 
 def show_headline(current: OpenStudy) -> None:
     """Infected share and volumes of the prediction."""
     burden = scan_burden(current, "Prediction")
-    columns = st.columns(3)
+    columns = st.columns([4, 3, 3])
     columns[0].metric(
-        "Infected share of the lung",
+        "Infected share",
         percent(burden.infection_fraction),
-        border=True,
-        help="Infected volume divided by lung volume, both as marked by the network.",
+        help="Infected lung divided by lung, both as marked by the network.",
     )
-    columns[1].metric("Lung", volume_text(burden.lung_volume_ml), border=True)
-    columns[2].metric("Infection", volume_text(burden.infection_volume_ml), border=True)
+    columns[1].metric("Lung", volume_text(burden.lung_volume_ml))
+    columns[2].metric("Infection", volume_text(burden.infection_volume_ml))
 
 
 def show_downloads(current: OpenStudy) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from core.ui import segmenting
-from core.ui.page import BROWSE_PAGE, go_to, show_errors
+from core.ui.navigation import BROWSE_PAGE
+from core.ui.page import go_to, show_errors
 from core.ui.session import OpenStudy
 
 

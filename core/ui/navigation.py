@@ -1,0 +1,45 @@
+"""Which pages there are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+ENTRY_SCRIPT = "streamlit_app.py"
+HOME_PAGE = "pages/home.py"
+BROWSE_PAGE = "pages/browse.py"
+SEGMENT_PAGE = "pages/segment.py"
+
+
+def run_chosen_page() -> None:
+    """Draws the navigation and runs the page that was chosen."""
+    st.session_state["navigated"] = True
+    _navigation().run()
+
+
+def take_over_navigation() -> None:
+    """Brings a page that Streamlit ran by itself under our navigation.
+
+    Until the entry script has run once, a link straight to a page of a folder named `pages`
+    makes Streamlit run that page alone, with a navigation it makes up from file names. Setting
+    our navigation tells it to go through the entry script, from the next run on.
+    """
+    context = get_script_run_ctx(suppress_warning=True)
+    if context is None or Path(context.main_script_path).name != ENTRY_SCRIPT:
+        return
+    if not st.session_state.get("navigated"):
+        _navigation()
+        st.rerun()
+
+
+def _navigation() -> st.Page:
+    # Without icons: the browser would fetch them, as the tab's icon, from a server of others.
+    return st.navigation(
+        [
+            st.Page(HOME_PAGE, title="Home", default=True),
+            st.Page(BROWSE_PAGE, title="Browse"),
+            st.Page(SEGMENT_PAGE, title="Segment"),
+        ]
+    )
