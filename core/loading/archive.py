@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import lzma
 import shutil
 import stat
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -27,6 +29,18 @@ _BLOCK_BYTES = 1024**2
 _RATIO_FLOOR_BYTES = 16 * 1024**2
 """Below this much unpacked data no ratio is dangerous; masks shrink a thousandfold."""
 _MAX_DEPTH = 12
+_BROKEN = (
+    zipfile.BadZipFile,
+    zipfile.LargeZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    KeyError,
+    RuntimeError,  # unknown compression is NotImplementedError, a wrong password this
+    ValueError,  # names that are no UTF-8, sizes that are no numbers
+)
+"""What `zipfile` raises on damaged archives."""
 
 
 def is_archive(path: Path | str) -> bool:
@@ -83,7 +97,7 @@ def unpack(
                 target.parent.mkdir(parents=True, exist_ok=True)
                 _write_member(archive, member, target, name, should_cancel)
                 on_progress("unpacking", done + 1, len(members))
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except _BROKEN as error:
         raise LoadError(
             f"{name} cannot be unpacked",
             got="a damaged archive or an unknown compression",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from core.config import LoadLimits
 from core.errors import LoadError, shown_name
@@ -92,14 +93,8 @@ def load_picture(
             expected=f"at least {smallest}×{smallest}",
             next_step="export the slice in its full size",
         )
-    # Read by numpy because OpenCV cannot open every file name.
-    content = np.fromfile(path, dtype=np.uint8)
-    if _is_cut_jpeg(content):
-        raise _damaged(name)
-    pixels = cv2.imdecode(content, cv2.IMREAD_UNCHANGED)
-    if pixels is None or pixels.shape[:2] != (rows, columns):
-        raise _damaged(name)
-    return _grey(pixels, name)
+    with _opened(path, name) as image:
+        return _grey(_pixels(image), name)
 
 
 def load_pictures(
@@ -165,29 +160,8 @@ def load_pictures(
 
 def _header_size(path: Path, name: str) -> tuple[int, int]:
     """Columns and rows from the header alone."""
-    try:
-        with Image.open(path) as image:
-            size, frames = image.size, getattr(image, "n_frames", 1)
-    except Image.DecompressionBombError as error:
-        raise LoadError(
-            f"{name} is too large to open",
-            got="a header that claims a vast picture",
-            expected="one CT slice",
-            next_step="export the slice again",
-        ) from error
-    except UnidentifiedImageError as error:
-        raise _damaged(name) from error
-    except OSError as error:
-        if error.strerror is None:  # the header's fault, not that of the disk
-            raise _damaged(name) from error
-        raise LoadError(
-            f"{name} cannot be opened",
-            got=error.strerror,
-            expected="a file that may be read",
-            next_step="check its permissions",
-        ) from error
-    except Exception as error:  # PIL's parsers raise whatever a broken header makes them
-        raise _damaged(name) from error
+    with _opened(path, name) as image:
+        size, frames = image.size, getattr(image, "n_frames", 1)
     if frames > 1:
         raise LoadError(
             f"{name} holds several pages",
@@ -198,10 +172,49 @@ def _header_size(path: Path, name: str) -> tuple[int, int]:
     return size
 
 
-def _is_cut_jpeg(content: Array) -> bool:
-    """Whether a JPEG lacks its end marker: some OpenCV versions show half a picture then."""
-    start, end = content[:3].tobytes(), content[-4096:].tobytes()
-    return start == b"\xff\xd8\xff" and b"\xff\xd9" not in end
+@contextmanager
+def _opened(path: Path, name: str) -> Iterator[Image.Image]:
+    """An open picture; what is raised while it is in use is told in one sentence."""
+    try:
+        with Image.open(path) as image:
+            yield image
+    except LoadError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise LoadError(
+            f"{name} is too large to open",
+            got="a header that claims a vast picture",
+            expected="one CT slice",
+            next_step="export the slice again",
+        ) from error
+    except OSError as error:
+        if error.strerror is None:  # the file's fault, not that of the disk
+            raise _damaged(name) from error
+        raise LoadError(
+            f"{name} cannot be opened",
+            got=error.strerror,
+            expected="a file that may be read",
+            next_step="check its permissions",
+        ) from error
+    except Exception as error:  # decoders raise whatever a broken file makes them
+        raise _damaged(name) from error
+
+
+def _pixels(image: Image.Image) -> Array:
+    """(rows, columns) or (rows, columns, RGB) in the depth of the file, as stored."""
+    if image.mode in ("L", "RGB", "F") or image.mode.startswith("I"):
+        pixels = np.asarray(image)
+    elif image.mode in ("1", "LA", "La"):
+        pixels = np.asarray(image.convert("L"))
+    elif image.mode in ("RGBA", "RGBX", "RGBa"):
+        pixels = np.asarray(image)[:, :, :3]  # what lies under transparency counts too
+    else:
+        pixels = np.asarray(image.convert("RGB"))
+    if pixels.dtype.kind in "iu" and pixels.dtype.itemsize > 1:
+        low, high = int(pixels.min()), int(pixels.max())
+        fits = low >= 0 and high <= np.iinfo(np.uint16).max
+        pixels = pixels.astype(np.uint16 if fits else np.float32)
+    return pixels
 
 
 def _damaged(name: str) -> LoadError:
@@ -214,19 +227,11 @@ def _damaged(name: str) -> LoadError:
 
 
 def _grey(pixels: Array, name: str) -> Picture:
-    if pixels.dtype.kind == "f":
-        if not np.isfinite(pixels).all():
-            raise _damaged(name)
-        pixels = pixels.astype(np.float32)
-    elif pixels.dtype not in (np.uint8, np.uint16):
+    if pixels.dtype.kind == "f" and not np.isfinite(pixels).all():
         raise _damaged(name)
     if pixels.ndim == 2:
         return Picture(pixels, coloured=False)
-    colours = pixels[:, :, :3]
-    if colours.shape[2] < 3:
-        return Picture(np.ascontiguousarray(colours[:, :, 0]), coloured=False)
-    unit = 1.0 if pixels.dtype == np.uint8 else max(1.0, float(pixels.max()) / 255.0)
-    spread = (colours.max(axis=2).astype(np.float32) - colours.min(axis=2)) / unit
+    spread = pixels.max(axis=2).astype(np.int16) - pixels.min(axis=2)
     strong = float(np.count_nonzero(spread > _STRONG_COLOUR)) / spread.size
     if strong > _MAX_COLOURED_SHARE:
         raise LoadError(
@@ -235,7 +240,7 @@ def _grey(pixels: Array, name: str) -> Picture:
             expected="grey",
             next_step="export the slice in grey",
         )
-    grey = cv2.cvtColor(np.ascontiguousarray(colours), cv2.COLOR_BGR2GRAY)
+    grey = cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)
     # A few stray pixels of chroma noise are no colour; an arrow is.
     coloured = bool(np.count_nonzero(spread > _GREY_TOLERANCE) > 1e-4 * spread.size)
     return Picture(grey, coloured=coloured)
