@@ -10,7 +10,7 @@ What a data folder may hold (each part may be absent, but some cases must be the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
@@ -34,6 +34,7 @@ from core.volume import MaskPair, Volume, turn_masks, turn_volume
 
 Role = Literal["case", "picture", "negative", "healthy"]
 Slices = npt.NDArray[np.uint8]
+_ROLES: tuple[Role, ...] = ("case", "picture", "negative", "healthy")
 
 _MEDSEG_QUARTER_TURNS = 1
 """The MedSeg slices lie with the spine to the right; one turn clockwise puts them upright."""
@@ -63,11 +64,11 @@ class Split:
     validation: tuple[TrainingScan, ...]
 
     def to_json_dict(self) -> dict[str, Any]:
-        """Ids of every scan by side and role."""
+        """Ids of every scan by side and role, and the patients whose cases they are."""
         return {
             side: {
-                role: sorted(s.scan_id for s in scans if s.role == role)
-                for role in ("case", "picture", "negative", "healthy")
+                "patients": sorted({s.patient_id for s in scans if s.role == "case"}),
+                **{role: sorted(s.scan_id for s in scans if s.role == role) for role in _ROLES},
             }
             for side, scans in (("train", self.train), ("validation", self.validation))
         }
@@ -191,6 +192,36 @@ def split_by_patient(
         train=tuple(scan for scan in scans if scan.patient_id not in kept_out),
         validation=tuple(scan for scan in scans if scan.patient_id in kept_out),
     )
+
+
+def split_as_recorded(scans: Sequence[TrainingScan], record: Mapping[str, Any]) -> Split:
+    """The split that a run or a manifest has written down, so that another run is judged on the
+    very same patients.
+
+    Args:
+        record: `Split.to_json_dict` of the earlier run. Scans it does not name are left out.
+
+    Raises:
+        DatasetError: a patient would stand on both sides, or a side is empty.
+    """
+    sides: dict[str, set[str]] = {}
+    for side in ("train", "validation"):
+        roles = record.get(side, {})
+        sides[side] = {str(name) for role in _ROLES for name in roles.get(role, ())}
+    split = Split(
+        train=tuple(scan for scan in scans if scan.scan_id in sides["train"]),
+        validation=tuple(scan for scan in scans if scan.scan_id in sides["validation"]),
+    )
+    shared = {scan.patient_id for scan in split.train} & {s.patient_id for s in split.validation}
+    if shared or not split.train or not split.validation:
+        raise DatasetError(
+            "The recorded split does not fit the data",
+            got=f"{len(split.train)} scans to learn from, {len(split.validation)} to judge, "
+            f"{len(shared)} patients on both sides",
+            expected="both sides filled and no patient on both",
+            next_step="check that --data and --split belong together",
+        )
+    return split
 
 
 class SliceBatches(keras.utils.PyDataset):

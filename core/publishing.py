@@ -7,7 +7,7 @@ from typing import Any
 
 from core.biomarkers import compute_burden
 from core.config import PostprocessConfig, TrainConfig, to_json_dict
-from core.dataset import Split, load_training_scans, split_by_patient
+from core.dataset import Split, load_training_scans, split_as_recorded
 from core.evaluation import evaluate_cases, mean_figures
 from core.inference import Segmenter
 from core.loading.kaggle import Case, load_case_table
@@ -18,6 +18,7 @@ from core.training import (
     RunPaths,
     load_best_model,
     read_history,
+    read_split,
     score,
     software_versions,
     validate,
@@ -42,14 +43,12 @@ def publish(
     network never learned from, on each scan's own grid, after post-processing.
     """
     scans = load_training_scans(data, config.preprocess, on_progress=on_progress)
-    split = split_by_patient(
-        scans, validation_fraction=config.validation_fraction, seed=config.seed
-    )
+    split = split_as_recorded(scans, read_split(paths.config))
     model = load_best_model(paths)
     best_epoch = max(read_history(paths.history), key=score)["epoch"]
     record: dict[str, Any] = {
         "training": {**to_json_dict(config), "best_epoch": best_epoch},
-        "split": _split_record(split),
+        "split": split.to_json_dict(),
         "versions": software_versions(),
         "licence": "Non-commercial research use, because of the data it was trained on.",
     }
@@ -72,13 +71,6 @@ def publish(
     info = save({"validation": validation})
     (folder / CARD_NAME).write_text(build_card(info), encoding="utf-8")
     return read_manifest(folder)
-
-
-def _split_record(split: Split) -> dict[str, Any]:
-    ids = split.to_json_dict()
-    for side, scans in (("train", split.train), ("validation", split.validation)):
-        ids[side]["patients"] = sorted({scan.patient_id for scan in scans if scan.role == "case"})
-    return ids
 
 
 def _judge(

@@ -6,7 +6,7 @@ import csv
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,8 +18,15 @@ import numpy.typing as npt
 
 from core import __version__
 from core.config import TrainConfig, to_json_dict
-from core.dataset import SliceBatches, Split, TrainingScan, load_training_scans, split_by_patient
-from core.errors import DatasetError
+from core.dataset import (
+    SliceBatches,
+    Split,
+    TrainingScan,
+    load_training_scans,
+    split_as_recorded,
+    split_by_patient,
+)
+from core.errors import DatasetError, shown_name
 from core.inference import has_fast_bfloat16
 from core.losses import BinaryCrossentropyDice
 from core.metrics import compute_overlap
@@ -70,6 +77,7 @@ def train(
     folder: Path,
     config: TrainConfig,
     *,
+    recorded_split: Mapping[str, Any] | None = None,
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
 ) -> RunPaths:
@@ -78,6 +86,7 @@ def train(
     Args:
         data: see `core.dataset`.
         folder: of the run; made if absent.
+        recorded_split: of an earlier run, to be judged on its patients; none draws a split.
         on_progress: told "training" with finished and total epochs.
         should_cancel: asked after every batch; the epoch under way is then lost, no more.
 
@@ -88,9 +97,12 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     keras.utils.set_random_seed(config.seed)
     scans = load_training_scans(data, config.preprocess, on_progress=on_progress)
-    split = split_by_patient(
-        scans, validation_fraction=config.validation_fraction, seed=config.seed
-    )
+    if recorded_split is None:
+        split = split_by_patient(
+            scans, validation_fraction=config.validation_fraction, seed=config.seed
+        )
+    else:
+        split = split_as_recorded(scans, recorded_split)
     _check_or_write_record(paths, config, split)
     done = len(read_history(paths.history))
     batches = SliceBatches(split.train, config, epoch=done)
@@ -177,6 +189,23 @@ def _check_or_write_record(paths: RunPaths, config: TrainConfig, split: Split) -
         return
     record = {**wanted, "versions": software_versions()}
     _write_atomically(paths.config, json.dumps(record, indent=1))
+
+
+def read_split(path: Path) -> dict[str, Any]:
+    """The split written down in a run's `run.json` or in the manifest of weights.
+
+    Raises:
+        DatasetError: the file holds none.
+    """
+    try:
+        split: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["split"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DatasetError(
+            "The split cannot be read",
+            got=f"{type(error).__name__} in {shown_name(path)}",
+            expected="run.json of a run or manifest.json of weights",
+        ) from error
+    return split
 
 
 def _write_atomically(path: Path, text: str) -> None:

@@ -34,6 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, help=f"default {defaults.seed}")
     parser.add_argument(
+        "--split",
+        type=Path,
+        help="run.json or manifest.json whose patients to learn from and to judge on",
+    )
+    parser.add_argument(
         "--publish", type=Path, help="then write the best epoch as weights/NAME, with manifest"
     )
 
@@ -47,9 +52,10 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
         if getattr(options, name) is not None
     }
     config = replace(config, **changed)
-    from core.training import read_history, score, train
+    from core.training import read_history, read_split, score, train
 
-    paths = train(options.data, options.out, config, on_progress=progress)
+    recorded = None if options.split is None else read_split(options.split)
+    paths = train(options.data, options.out, config, recorded_split=recorded, on_progress=progress)
     history = read_history(paths.history)
     best = max(history, key=score)
     figures: dict[str, Any] = {"epochs": len(history), "best": best, "last": history[-1]}
