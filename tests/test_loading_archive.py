@@ -147,6 +147,14 @@ def test_a_directory_inside_is_no_file(tmp_path: Path) -> None:
         open_study(path)
 
 
+@pytest.mark.real_data
+def test_a_zip_of_a_real_series(real_data: Path, tmp_path: Path) -> None:
+    folder = real_data / "covid_ct_md" / "P001_dicom"
+    entries = [(f"P001/{file.name}", file.read_bytes()) for file in folder.iterdir()]
+    zipped = open_study(write_zip(tmp_path / "P001.zip", entries)).volume
+    assert zipped.digest == open_study(folder).volume.digest
+
+
 # --- uploads ---------------------------------------------------------------------------------
 
 

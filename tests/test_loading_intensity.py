@@ -18,6 +18,13 @@ def test_hu_is_recognised_by_its_range() -> None:
     assert finding.warnings == ()
 
 
+def test_a_ct_header_is_believed_where_no_air_is_in_view() -> None:
+    tissue = np.random.default_rng(0).normal(20, 40, (32, 32, 4)).astype(np.int16)
+    assert detect_intensity(tissue, hint="dicom").intensity.unit == "HU"
+    with pytest.raises(LoadError, match="does not look like CT"):
+        detect_intensity(tissue, hint="nifti")
+
+
 @pytest.mark.parametrize("padding", [-3024, -32768])
 def test_padding_below_air_is_still_hu(padding: int) -> None:
     hu = chest_hu()

@@ -22,6 +22,8 @@ STORED_OFFSET = 1024
 
 _SAMPLE_VOXELS = 2_000_000
 _AIR_BELOW_HU = -400.0
+_BELOW_WATER_HU = -100.0
+"""A CT header's rescale is believed from here on, even where a small field shows no air."""
 _MAX_LABELS = 8
 
 
@@ -102,6 +104,8 @@ def detect_intensity(array: Array, *, hint: Hint) -> IntensityFinding:
     if low <= _AIR_BELOW_HU and _share(sample, -300, 300) >= 0.005:
         source = "the header's rescale and the " if hint == "dicom" else "the "
         return IntensityFinding(Intensity("HU", f"{source}{shown} reach from air to soft tissue"))
+    if hint == "dicom" and low <= _BELOW_WATER_HU:
+        return IntensityFinding(Intensity("HU", f"the header's rescale gives {shown}"))
     if low >= 0 and high <= 1 and fractional:
         return _grey(f"{shown} are fractions of a grey scale", 1.0)
     if low >= 0 and high <= 255:
