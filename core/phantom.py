@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import cv2
@@ -35,7 +35,7 @@ LATTICE = (96, 128, 128)
 """Slices, rows and columns of the coarse grid on which smooth fields are made."""
 
 AIR, LUNG, FAT, MUSCLE, BLOOD, LIVER, SKIN = -1000.0, -850.0, -103.0, 52.0, 42.0, 58.0, 15.0
-CORTEX, MARROW, CARTILAGE, DISC = 780.0, 210.0, 95.0, 85.0
+CORTEX, MARROW, CARTILAGE, DISC = 780.0, 190.0, 95.0, 85.0
 LUNG_TOP_MM = 272.0
 INFECTED_FRACTION = 0.115
 
@@ -218,6 +218,7 @@ class Wall:
         return np.concatenate([outer, inner[::-1]])
 
 
+@lru_cache(maxsize=512)
 def _wall(z_mm: float, side: int) -> Wall:
     """The chest wall of the left (1) or right (-1) side."""
     width, front, back = _along_z(CAGE_SIZE, z_mm)
@@ -305,9 +306,10 @@ def _paint_back_muscles(canvas: Canvas) -> None:
     for k, z in canvas.frame.slices(0, EXTENT_MM[2]):
         for side in SIDES:
             top = np.clip((z - 150.0) / 120.0, 0.0, 1.0)
+            reach = float(np.interp(z, (40, 120, 200), (30, 58, 95)))
             trapezius = np.array(
-                [(2, 79), (22, 80 + 2 * top), (55, 81 - 4 * top), (95, 71), (60, 75 - 4 * top),
-                 (24, 74), (4, 72)]
+                [(2, 77), (0.25 * reach, 78 + 2 * top), (0.6 * reach, 78 - 3 * top), (reach, 69),
+                 (0.6 * reach, 72 - 3 * top), (0.25 * reach, 72), (4, 70)]
             )  # fmt: skip
             canvas.fill(k, _smooth(trapezius * (side, 1), closed=True), MUSCLE - 4)
             for x, y, rx, ry, turn in (
@@ -340,8 +342,9 @@ def _paint_pectorals(canvas: Canvas) -> None:
                 canvas.fill(k, wall.band(inner, inner + minor * hump, part), MUSCLE - 2)
             if z < 225:
                 dorsal = 5.0 + 9.0 * np.exp(-(((z - 180.0) / 50.0) ** 2))
-                part = (s > 0.27) & (s < 0.56)
-                hump = np.sin(np.pi * np.clip((s - 0.27) / 0.29, 0, 1)) ** 0.7
+                start = float(np.interp(z, (0, 150), (0.13, 0.27)))
+                part = (s > start) & (s < 0.56)
+                hump = np.sin(np.pi * np.clip((s - start) / (0.56 - start), 0, 1)) ** 0.7
                 canvas.fill(k, wall.band(17.5, 17.5 + dorsal * hump, part), MUSCLE)
 
 
@@ -390,7 +393,7 @@ def _paint_scapulae(canvas: Canvas) -> None:
 def _paint_girdle(canvas: Canvas) -> None:
     """Muscle bellies of neck and shoulders: fat runs where smooth noise crosses zero."""
     rng = np.random.default_rng(3)
-    bellies = np.abs(_noise(rng, 3.6))
+    bellies = np.minimum(np.abs(_noise(rng, 3.6)), 0.25 + np.abs(_noise(rng, 2.0)))
     for k, z in canvas.frame.slices(228, EXTENT_MM[2]):
         level = float(np.interp(z, (228, 262), (2.6, 0.42)))
         share = np.clip((_slice_of(bellies, canvas.frame, k) - level) / 0.2 + 0.5, 0, 1)
@@ -455,7 +458,7 @@ def _paint_ribs(canvas: Canvas) -> None:
                 bone = s < rib.end
                 for reach, run in _rib_runs(rib, s, z, 7.0):
                     if (run & bone).sum() > 2:
-                        half = 3.7 * reach
+                        half = 3.4 * reach
                         canvas.fill(k, wall.band(5.0 - half, 5.0 + half, run & bone), CORTEX)
                     if rib.cartilage and (run & ~bone).sum() > 2:
                         half = 4.6 * reach
@@ -463,7 +466,7 @@ def _paint_ribs(canvas: Canvas) -> None:
                         canvas.fill(k, wall.band(6.0 - half, 6.0 + half, part), CARTILAGE)
                 for reach, run in _rib_runs(rib, s, z, 5.4):
                     if (run & bone).sum() > 2:
-                        half = 2.2 * reach
+                        half = 2.0 * reach
                         canvas.fill(k, wall.band(5.0 - half, 5.0 + half, run & bone), MARROW)
 
 
@@ -504,8 +507,10 @@ def _paint_vertebra(canvas: Canvas, k: int, z: float) -> None:
     size = float(np.interp(z, (0, 150, 288), (21.0, 17.0, 15.0)))
     disc = float(np.clip((0.13 - min(phase, 1 - phase)) / 0.05, 0, 1))
     waist = 1.0 - 0.10 * np.sin(np.pi * phase) ** 2
-    body = np.array([(0, 0.0), (0.6, 0.12), (1.0, 0.75), (0.95, 1.35), (0.5, 1.66), (0, 1.58),
-                     (-0.5, 1.66), (-0.95, 1.35), (-1.0, 0.75), (-0.6, 0.12)])  # fmt: skip
+    body = np.array(
+        [(0, 0.0), (0.52, 0.08), (0.9, 0.48), (1.0, 1.02), (0.84, 1.48), (0.42, 1.66), (0, 1.58),
+         (-0.42, 1.66), (-0.84, 1.48), (-1.0, 1.02), (-0.9, 0.48), (-0.52, 0.08)]
+    )  # fmt: skip
     outline = body * (size * waist, size * 0.97)
     arch = _smooth(
         np.array([(0.62, 1.5), (0.8, 2.0), (0.72, 2.6), (0.25, 3.05), (0, 3.15), (-0.25, 3.05),
@@ -525,10 +530,10 @@ def _paint_vertebra(canvas: Canvas, k: int, z: float) -> None:
     process = np.array([(0, 2.7 * size), (0, 2.9 * size + length / 2), (0, 2.9 * size + length)])
     canvas.fill(k, _stroke(process, np.array([5, 4, 6.0]) + tip), CORTEX - 180)
     canvas.fill(k, _stroke(process, np.array([2.4, 1.4, 3.0])), MARROW)
-    canvas.fill(k, _smooth(outline, closed=True), (1 - disc) * (CORTEX - 230) + disc * DISC)
+    canvas.fill(k, _smooth(outline, closed=True), (1 - disc) * (CORTEX - 350) + disc * DISC)
     inner = (outline - (0, 0.8 * size)) * 0.9 + (0, 0.8 * size)
     endplate = np.exp(-(((min(phase, 1 - phase) - 0.15) / 0.04) ** 2))
-    core = (1 - disc) * (MARROW + 230 * endplate) + disc * DISC
+    core = (1 - disc) * (MARROW + 170 * endplate) + disc * DISC
     canvas.fill(k, _smooth(inner, closed=True), core)
     canal = _ellipse(0, 2.15 * size, 0.62 * size, 0.5 * size)
     canvas.fill(k, canal, FAT + 100)
@@ -649,14 +654,8 @@ def _tube_chain(canvas: Canvas, nodes: Sequence[Row], hu: float, grow_mm: float 
     """A tube through (x, y, z, radius) nodes in any direction; it displaces lung."""
     rows = np.array(nodes)
     alpha = np.zeros(canvas.lung.shape, dtype=np.uint8)
-    box = _draw_tubes(
-        alpha,
-        canvas.frame,
-        rows[:-1, :3],
-        rows[1:, :3],
-        rows[:-1, 3] + grow_mm,
-        rows[1:, 3] + grow_mm,
-    )
+    tree = Tree(rows[:-1, :3], rows[1:, :3], rows[:-1, 3], rows[1:, 3])
+    box = _draw_tubes(alpha, canvas.frame, tree, grow_mm)
     for k in range(box[0].start, box[0].stop):
         canvas.blend(k, box[1:], alpha[k][box[1:]], hu)
 
@@ -851,47 +850,67 @@ class Tree:
     end_radius: Points
 
 
+SUBSLICES = 3
+
+
 def _draw_tubes(
-    alpha: ByteImage, frame: Frame, start: Points, end: Points, r_start: Points, r_end: Points
+    alpha: ByteImage, frame: Frame, tree: Tree, grow_mm: float = 0.0
 ) -> tuple[slice, slice, slice]:
-    """Draws tapering capsules into `alpha` (slices, rows, columns); returns the box touched.
+    """Draws a tree's tapering capsules into `alpha` (slices, rows, columns).
 
     Slices are thick: each is sampled at several heights and averaged, so that a thin vessel
     crossing a slice at right angles stays bright and one grazing it fades.
+
+    Returns:
+        The box touched.
     """
-    sx, sy, sz = frame.spacing_mm
-    pixel = max(sx, 0.5)
-    samples = 3
-    low = np.array(alpha.shape)
-    high = np.zeros(3, dtype=int)
-    lengths = np.maximum(((end - start) ** 2).sum(axis=1), 1e-6)
-    for a, b, r0, r1, length2 in zip(start, end, r_start, r_end, lengths, strict=True):
-        margin = max(r0, r1) + pixel
-        k0 = max(int((min(a[2], b[2]) - margin) / sz), 0)
-        k1 = min(int((max(a[2], b[2]) + margin) / sz) + 1, alpha.shape[0])
-        ra, rb = float(frame.rows(a[1], a[2])), float(frame.rows(b[1], b[2]))
-        ca, cb = float(frame.columns(a[0])), float(frame.columns(b[0]))
-        j0 = max(int(min(ra, rb) - margin / sy), 0)
-        j1 = min(int(max(ra, rb) + margin / sy) + 2, alpha.shape[1])
-        i0 = max(int(min(ca, cb) - margin / sx), 0)
-        i1 = min(int(max(ca, cb) + margin / sx) + 2, alpha.shape[2])
-        if k1 <= k0 or j1 <= j0 or i1 <= i0:
-            continue
-        dx, dy, dz = (cb - ca) * sx, (rb - ra) * sy, b[2] - a[2]
-        x = ((np.arange(i0, i1) - ca) * sx)[None, None, :]
-        y = ((np.arange(j0, j1) - ra) * sy)[None, :, None]
-        z = ((np.arange(k0 * samples, k1 * samples) + 0.5) * sz / samples - a[2])[:, None, None]
-        t = np.clip((x * dx + y * dy + z * dz) / length2, 0.0, 1.0)
-        distance = np.sqrt((x - t * dx) ** 2 + (y - t * dy) ** 2 + (z - t * dz) ** 2)
-        radius = r0 + t * (r1 - r0)
-        share = np.clip((radius - distance) / pixel + 0.5, 0.0, 1.0)
-        share *= np.minimum(2.2 * radius / pixel, 1.0)
-        drawn = share.reshape(k1 - k0, samples, j1 - j0, i1 - i0).mean(axis=1) * 255
-        patch = alpha[k0:k1, j0:j1, i0:i1]
-        np.maximum(patch, drawn.astype(np.uint8), out=patch)
-        low = np.minimum(low, (k0, j0, i0))
-        high = np.maximum(high, (k1, j1, i1))
-    return tuple(slice(int(a), int(max(a, b))) for a, b in zip(low, high, strict=True))  # type: ignore[return-value]
+    spacing = np.array(frame.spacing_mm[::-1])
+    pixel = max(frame.spacing_mm[0], 0.5)
+    # Ends in mm along slices, rows and columns, from the centre of voxel (0, 0, 0).
+    a, b = (
+        np.stack([p[:, 2] / spacing[0] - 0.5, frame.rows(p[:, 1], p[:, 2]), frame.columns(p[:, 0])])
+        for p in (tree.start, tree.end)
+    )  # fmt: skip
+    a, b = a.T * spacing, b.T * spacing
+    r0, r1 = tree.start_radius + grow_mm, tree.end_radius + grow_mm
+    margin = (np.maximum(r0, r1) + pixel)[:, None]
+    low = np.maximum(np.floor((np.minimum(a, b) - margin) / spacing), 0).astype(int)
+    high = np.ceil((np.maximum(a, b) + margin) / spacing).astype(int) + 1
+    high = np.minimum(high, alpha.shape)
+    seen = np.flatnonzero((high > low).all(axis=1))
+    for n in seen:
+        box = tuple(slice(p, q) for p, q in zip(low[n].tolist(), high[n].tolist(), strict=True))
+        drawn = _capsule(box, spacing, a[n], b[n] - a[n], (r0[n], r1[n]), pixel)
+        patch = alpha[box]
+        np.maximum(patch, drawn, out=patch)
+    if not len(seen):
+        return slice(0, 0), slice(0, 0), slice(0, 0)
+    k, j, i = zip(low[seen].min(axis=0).tolist(), high[seen].max(axis=0).tolist(), strict=True)
+    return slice(*k), slice(*j), slice(*i)
+
+
+def _capsule(
+    box: tuple[slice, ...], spacing: Points, a: Points, d: Points, radii: Row, pixel: float
+) -> ByteImage:
+    """Coverage (0 to 255) of a box of voxels by one capsule from `a` along `d`, in mm."""
+    slices, rows, columns = box
+    depth = slices.stop - slices.start
+    fine = slices.start - 0.5 + (np.arange(depth * SUBSLICES) + 0.5) / SUBSLICES
+    z = (fine * spacing[0] - a[0])[:, None, None]
+    y = (np.arange(rows.start, rows.stop) * spacing[1] - a[1])[:, None]
+    x = np.arange(columns.start, columns.stop) * spacing[2] - a[2]
+    t = (z * d[0] + (y * d[1] + x * d[2])) / max(float(d @ d), 1e-6)
+    np.maximum(t, 0.0, out=t)
+    np.minimum(t, 1.0, out=t)
+    distance = np.sqrt((z - t * d[0]) ** 2 + (y - t * d[1]) ** 2 + (x - t * d[2]) ** 2)
+    radius = radii[0] + t * (radii[1] - radii[0])
+    share = (radius - distance) / pixel + 0.5
+    np.maximum(share, 0.0, out=share)
+    np.minimum(share, np.minimum(2.2 * radius / pixel, 1.0), out=share)
+    parts = share.reshape(depth, SUBSLICES, *share.shape[1:])
+    mean = (parts[:, 0] + parts[:, 1] + parts[:, 2]) * (255.0 / SUBSLICES)
+    drawn: ByteImage = mean.astype(np.uint8)
+    return drawn
 
 
 def _grow(root: Row, targets: Points, tip_mm: float, rng: np.random.Generator) -> Tree:
@@ -910,7 +929,7 @@ def _grow(root: Row, targets: Points, tip_mm: float, rng: np.random.Generator) -
         else:
             goal = cloud.mean(axis=0) - here
             # Large branches fork soon after the hilum, small ones reach into their territory.
-            there = here + goal * (0.30 + 0.32 / (1.0 + count / 25.0)) * rng.uniform(0.8, 1.2)
+            there = here + goal * (0.30 + 0.40 / (1.0 + count / 60.0)) * rng.uniform(0.8, 1.2)
             there = there + rng.normal(0, 0.09, 3) * np.linalg.norm(goal)
         starts.append(here)
         ends.append(there)
@@ -983,7 +1002,7 @@ def _lobe_trees(
     vessels: list[Tree] = []
     airways: list[Tree] = []
     for vein in (0, 1):
-        chosen = cells[rng.choice(len(cells), 4600 if vein == 0 else 3800, replace=False)]
+        chosen = cells[rng.choice(len(cells), 4200 if vein == 0 else 3400, replace=False)]
         points = _lattice_mm(chosen + rng.uniform(-0.5, 0.5, chosen.shape))
         lobes = _lobe(points)
         for lobe, roots in enumerate(LOBE_ROOTS):
@@ -1145,14 +1164,14 @@ def _paint_trees(canvas: Canvas, lung: FloatImage, rng: np.random.Generator) -> 
     ):
         alpha[:] = 0
         for tree in trees:
-            _draw_tubes(
-                alpha, canvas.frame, tree.start, tree.end,
-                tree.start_radius + grow, tree.end_radius + grow,
-            )  # fmt: skip
+            _draw_tubes(alpha, canvas.frame, tree, grow)
         for k in range(len(alpha)):
-            if alpha[k].any():
-                weight = _product(alpha[k], canvas.lung[k])
-                canvas.hu[k] += weight.astype(np.float32) / 255 * (hu - canvas.hu[k])
+            rows, columns = (np.flatnonzero(alpha[k].any(axis=axis)) for axis in (1, 0))
+            if len(rows):
+                box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+                weight = _product(alpha[k][box], canvas.lung[k][box])
+                patch = canvas.hu[k][box]
+                patch += weight.astype(np.float32) * np.float32(1 / 255) * (hu - patch)
 
 
 # ---------------------------------------------------------------- scanner
@@ -1170,14 +1189,17 @@ def _paint_table(canvas: Canvas) -> None:
 
 
 def _tissue_texture(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Soft tissue is not uniform: slow variation, and strands of fat through muscle."""
+    """Nothing is uniform: slow variation, septa through fat, grain in spongy bone."""
     slow, strands = _noise(rng, 2.5), _noise(rng, 0.9)
     for k in range(len(canvas.hu)):
         image = canvas.hu[k]
+        grain = _slice_of(strands, canvas.frame, k)
         soft = np.clip((image + 130) / 40, 0, 1) * np.clip((400 - image) / 200, 0, 1)
-        image += soft * (4 * _slice_of(slow, canvas.frame, k))
+        image += soft * (4 * _slice_of(slow, canvas.frame, k) + 5 * grain)
+        fat = np.clip((image + 150) / 30, 0, 1) * np.clip((-60 - image) / 30, 0, 1)
+        image += fat * (38 * np.exp(-((grain / 0.16) ** 2)) - 4)
         bone = np.clip((image - 120) / 60, 0, 1) * np.clip((450 - image) / 60, 0, 1)
-        image += (5 * soft + 45 * bone) * _slice_of(strands, canvas.frame, k)
+        image += 45 * bone * grain
 
 
 def _scan(canvas: Canvas, rng: np.random.Generator) -> npt.NDArray[np.int16]:
