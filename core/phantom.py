@@ -522,8 +522,10 @@ def _paint_vertebra(canvas: Canvas, k: int, z: float) -> None:
             arm = _smooth(np.array([(0.7 * size, 2.1 * size), (1.35 * size, 2.35 * size),
                                     (reach, 2.8 * size)]) * (side, 1), closed=False)  # fmt: skip
             if phase > 0.4:
-                canvas.fill(k, _stroke(arm, np.linspace(9, 7, len(arm))), CORTEX - 200)
-                canvas.fill(k, _stroke(arm, np.linspace(6, 4, len(arm))), MARROW)
+                beside = 255 - canvas.lung[k]  # never into the lung
+                shaft = np.linspace(9, 7, len(arm))
+                canvas.fill(k, _stroke(arm, shaft), CORTEX - 200, clip=beside)
+                canvas.fill(k, _stroke(arm, shaft - 3), MARROW, clip=beside)
     canvas.fill(k, arch if pedicle else arch * (0.8, 1) + (0, 2), CORTEX - 150)
     tip = 0.055 * size
     length = 18.0 if phase < 0.55 else 10.0
