@@ -1,4 +1,7 @@
-"""How numbers and names of others are written on a page."""
+"""How numbers and names of others are written on a page.
+
+A no-break space (\\u00a0) keeps numbers and their units on one line.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ def percent(fraction: float | None, *, missing: str = "not defined") -> str:
     if fraction is None or not math.isfinite(fraction):
         return missing
     shown = 100.0 * fraction
-    return f"{shown:.2f} %" if 0 < shown < 1 else f"{shown:.1f} %"
+    return f"{shown:.2f}\u00a0%" if 0 < shown < 1 else f"{shown:.1f}\u00a0%"
 
 
 def score(value: float | None) -> str:
@@ -38,15 +41,15 @@ def volume_text(volume_ml: float | None) -> str:
     if volume_ml is None or not math.isfinite(volume_ml):
         return "not known"
     if volume_ml >= 1000:
-        return f"{volume_ml / 1000:.2f} l"
-    return f"{volume_ml:.1f} ml" if volume_ml < 100 else f"{volume_ml:.0f} ml"
+        return f"{volume_ml / 1000:.2f}\u00a0l"
+    return f"{volume_ml:.1f}\u00a0ml" if volume_ml < 100 else f"{volume_ml:.0f}\u00a0ml"
 
 
 def area_text(area_mm2: float | None) -> str:
     """An area in cm², or "not known"."""
     if area_mm2 is None or not math.isfinite(area_mm2):
         return "not known"
-    return f"{area_mm2 / 100:.1f} cm²"
+    return f"{area_mm2 / 100:.1f}\u00a0cm²"
 
 
 def seconds_text(seconds: float) -> str:

@@ -1,0 +1,119 @@
+"""Studies small enough for a test to open in no time, and a stand-in for the trained network."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from core.config import PostprocessConfig, PreprocessConfig
+from core.errors import Cancelled
+from core.loading import grey_intensity
+from core.volume import Intensity, MaskPair, Study, Volume, volume_from_file
+from tests.scans import chest_hu, small_affine
+
+Mask = npt.NDArray[np.bool_]
+
+
+def small_volume(
+    *, grey: bool = False, nominal: bool = False, name: str = "small.nii.gz"
+) -> Volume:
+    """The small chest, 48×40×8 at 1.5×1.5×5 mm, in HU or as an 8-bit export."""
+    array: Any = chest_hu()
+    intensity = Intensity("HU", "made in HU")
+    warnings: tuple[str, ...] = ()
+    if grey:
+        array = np.clip((array + 1250.0) / 1500 * 255, 0, 255).astype(np.uint8)
+        intensity = grey_intensity(reason="an 8-bit grey scale")
+        warnings = ("Not in HU: black and white are taken as -1250 and 250 HU.",)
+    return volume_from_file(
+        array,
+        small_affine(),
+        intensity=intensity,
+        name=name,
+        format="nifti",
+        facts=(("Format", "NIfTI"), ("Size", "48×40×8")),
+        spacing_nominal=nominal,
+        warnings=warnings,
+    )
+
+
+def small_truth() -> MaskPair:
+    """Lungs, and a block of 6×4 voxels of infection in slices 3 to 5, largest in slice 4."""
+    lung = np.zeros((48, 40, 8), dtype=bool, order="F")
+    lung[6:20, 8:30, :] = True
+    lung[28:42, 8:30, 1:7] = True
+    infection = np.zeros_like(lung)
+    infection[8:14, 20:24, 3:6] = True
+    infection[30:36, 20:24, 4] = True
+    return MaskPair(lung, infection)
+
+
+def small_study(
+    *,
+    grey: bool = False,
+    nominal: bool = False,
+    truth: bool = True,
+    name: str = "small.nii.gz",
+    case_id: str = "small",
+    synthetic: bool = False,
+) -> Study:
+    """The small chest, with or without its true masks."""
+    return Study(
+        small_volume(grey=grey, nominal=nominal, name=name),
+        truth=small_truth() if truth else None,
+        case_id=case_id,
+        synthetic=synthetic,
+    )
+
+
+@dataclass(frozen=True)
+class StandInInfo:
+    """What pages ask of installed weights."""
+
+    weights_id: str = "stand-in"
+    title: str = "Stand-in network"
+    is_default: bool = True
+    postprocess: PostprocessConfig = field(default_factory=PostprocessConfig)
+    card_path: Path = Path("no card")
+
+
+class StandInSegmenter:
+    """Takes dark for lung and the left upper corner of the frame for infection."""
+
+    device = "CPU (stand-in)"
+    weights_id = "stand-in"
+    preprocess = PreprocessConfig()
+    info = StandInInfo()
+
+    def __init__(self) -> None:
+        self.may_go_on = threading.Event()
+        self.may_go_on.set()
+        self.entered = threading.Event()
+
+    def predict(
+        self,
+        frames: npt.NDArray[np.uint8],
+        *,
+        batch_size: int,
+        on_progress: Any = None,
+        should_cancel: Any = None,
+    ) -> npt.NDArray[np.uint8]:
+        """(2, n, rows, columns) probabilities times 255; waits until told to go on."""
+        self.entered.set()
+        while not self.may_go_on.wait(0.02):
+            if should_cancel is not None and should_cancel():
+                raise Cancelled("marking slices")
+        count, rows, columns = frames.shape
+        probabilities = np.zeros((2, count, rows, columns), dtype=np.uint8)
+        inside = np.zeros((rows, columns), dtype=bool)
+        inside[rows // 5 : -rows // 5, columns // 5 : -columns // 5] = True
+        probabilities[0] = np.where((frames < 120) & inside, 200, 0)
+        probabilities[1] = np.where(np.arange(columns) < columns // 3, 150, 20)
+        if on_progress is not None:
+            on_progress("marking slices", count, count)
+        return probabilities

@@ -1,0 +1,640 @@
+"""Every page with and without a study, run without a browser."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import threading
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.errors import WeightsError
+from core.ui import segmenting
+from core.ui.jobs import BackgroundJob
+from core.ui.results import figures_csv, file_stem
+from core.ui.session import OpenStudy
+from core.ui.text import area_text, escape_markdown, percent, score, volume_text
+from tests.scans import chest_hu, nifti_bytes, small_affine
+from tests.studies import StandInInfo, StandInSegmenter, small_study
+
+PAGES = Path(__file__).resolve().parent.parent / "pages"
+PAGE_NAMES = ("home", "browse", "segment")
+
+
+def page(name: str, study=None, *, origin="case", link="small", **params: str) -> AppTest:
+    """A page in a session where `study`, or nothing, is open."""
+    app = AppTest.from_file(str(PAGES / f"{name}.py"), default_timeout=60)
+    app.session_state["begun"] = True
+    if study is not None:
+        app.session_state["opened"] = OpenStudy(study=study, origin=origin, link=link)
+    for key, value in params.items():
+        app.query_params[key] = value
+    return app
+
+
+def ran_well(app: AppTest) -> AppTest:
+    assert [e.value for e in app.exception] == []
+    return app
+
+
+def texts(app: AppTest) -> str:
+    """All that a person can read on the page and in its sidebar."""
+    kinds = ("title", "subheader", "markdown", "caption", "html", "info", "warning", "error")
+    kinds += ("success",)
+    return "\n".join(
+        str(item.value if kind != "html" else item.proto.body)
+        for kind in kinds
+        for item in getattr(app, kind)
+    )
+
+
+def button(app: AppTest, label: str):
+    return next(b for b in app.button if b.label == label)
+
+
+def opened(app: AppTest) -> OpenStudy:
+    return app.session_state["opened"]
+
+
+def in_address(app: AppTest, name: str) -> str:
+    value = app.query_params[name]  # a list in some versions of Streamlit
+    return value[0] if isinstance(value, list) else value
+
+
+@pytest.fixture(autouse=True)
+def _no_data_folder(monkeypatch):
+    monkeypatch.delenv("LUNGLENS_DATA_FOLDER", raising=False)
+
+
+@pytest.fixture
+def stand_in(monkeypatch) -> StandInSegmenter:
+    """A stand-in for the trained network, already loaded."""
+    segmenter = StandInSegmenter()
+    monkeypatch.setattr("core.pipeline.load_segmenter", lambda weights_id=None: segmenter)
+    monkeypatch.setattr("core.weights.list_weights", lambda *a: (StandInInfo(),))
+    yield segmenter
+    segmenter.may_go_on.set()
+
+
+def finish_run(app: AppTest) -> AppTest:
+    """Waits for the run under way, and draws the page again."""
+    if "job" in app.session_state:
+        app.session_state["job"].join(30)
+    return ran_well(app.run())
+
+
+# ---------------------------------------------------------------- every page
+
+
+@pytest.mark.parametrize("name", PAGE_NAMES)
+def test_without_a_study_a_page_says_what_to_do(name):
+    app = ran_well(page(name).run())
+    assert "No scan is open" in texts(app)
+    assert not app.error
+    assert any("demo study" in b.label for b in app.button)
+
+
+@pytest.mark.parametrize("name", PAGE_NAMES)
+def test_with_a_study_a_page_names_it_and_the_limits_of_use(name):
+    app = ran_well(page(name, small_study()).run())
+    sidebar = " ".join(item.value for item in (*app.sidebar.markdown, *app.sidebar.caption))
+    assert "small" in sidebar
+    assert "48 × 40 × 8 voxels" in sidebar
+    assert "Research use only" in sidebar
+
+
+@pytest.mark.parametrize("name", PAGE_NAMES)
+def test_a_generated_scan_is_called_synthetic(name):
+    app = ran_well(page(name, small_study(synthetic=True)).run())
+    assert "SYNTHETIC" in " ".join(item.value for item in app.sidebar.markdown)
+
+
+@pytest.mark.parametrize("name", PAGE_NAMES)
+def test_markup_in_a_name_is_shown_as_it_is(name):
+    hostile = "**b** <script>alert(1)</script> [x](http://y) $a$ :red[c] :smile:"
+    study = small_study(name=hostile, case_id=hostile)
+    app = ran_well(page(name, study).run())
+    shown = app.sidebar.markdown[1].value
+    assert r"\*\*b\*\* \<script\>" in shown
+    assert r"\:red\[c\]" in shown
+    for piece in app.html:
+        assert "<script>" not in piece.proto.body
+
+
+@pytest.mark.parametrize("name", PAGE_NAMES)
+def test_every_widget_has_a_label_and_all_but_buttons_have_help(name, stand_in):
+    app = ran_well(page(name, small_study(grey=True)).run())
+    for kind in ("slider", "selectbox", "number_input", "text_input", "segmented_control", "pills"):
+        for widget in getattr(app, kind):
+            assert widget.label, kind
+            assert widget.help, widget.label
+
+
+@pytest.mark.parametrize("name", PAGE_NAMES)
+def test_pages_do_not_import_tensorflow(name):
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from streamlit.testing.v1 import AppTest; "
+        f"a = AppTest.from_file({str(PAGES / f'{name}.py')!r}, default_timeout=60); "
+        "a.session_state['begun'] = True; a.run(); assert not a.exception; "
+        "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=PAGES.parent, check=False)
+    assert done.returncode == 0
+
+
+# ---------------------------------------------------------------- Home
+
+
+def upload(app: AppTest, *files: tuple[str, bytes]) -> AppTest:
+    app.file_uploader[0].set_value([(name, content, "") for name, content in files])
+    return app.run()
+
+
+def packed_chest() -> bytes:
+    return gzip.compress(nifti_bytes(chest_hu()))
+
+
+def test_an_upload_is_opened_and_what_was_recognised_is_told():
+    app = ran_well(upload(page("home").run(), ("chest.nii.gz", packed_chest())))
+    assert "Opened" in app.success[0].value
+    study = opened(app).study
+    assert study.volume.shape == (48, 40, 8)
+    assert opened(app).origin == "upload"
+    shown = texts(app)
+    for part in ("chest", "Size", "Spacing", "Orientation", "HU"):
+        assert part in shown
+
+
+def test_a_broken_upload_is_one_sentence_and_the_open_study_stays():
+    app = page("home", small_study()).run()
+    before = opened(app)
+    ran_well(upload(app, ("broken.nii.gz", packed_chest()[:200])))
+    (error,) = app.error
+    assert "broken" in error.value
+    assert "Still open" in error.value
+    assert opened(app) is before
+
+
+def test_a_mask_is_laid_beside_the_open_scan():
+    app = ran_well(upload(page("home").run(), ("chest.nii.gz", packed_chest())))
+    mask = np.zeros((48, 40, 8), dtype=np.uint8)
+    mask[10:20, 10:20, 2:4] = 1
+    lung = next(u for u in app.file_uploader if u.label == "Lung mask")
+    lung.set_value(("lung.nii.gz", gzip.compress(nifti_bytes(mask)), ""))
+    ran_well(app.run())
+    ran_well(button(app, "Add masks").click().run())
+    truth = opened(app).study.truth
+    assert truth is not None
+    np.testing.assert_array_equal(truth.lung, mask > 0)
+
+
+def test_a_mask_of_another_shape_is_refused_and_nothing_is_lost():
+    app = ran_well(upload(page("home").run(), ("chest.nii.gz", packed_chest())))
+    lung = next(u for u in app.file_uploader if u.label == "Lung mask")
+    lung.set_value(("lung.nii.gz", gzip.compress(nifti_bytes(np.ones((5, 5, 5), "u1"))), ""))
+    app.run()
+    ran_well(button(app, "Add masks").click().run())
+    assert len(app.error) == 1
+    assert opened(app).study.truth is None
+
+
+def test_without_a_data_folder_no_path_can_be_given():
+    app = ran_well(page("home", small_study()).run())
+    assert not app.text_input
+    assert "LUNGLENS_DATA_FOLDER" in texts(app)
+
+
+@pytest.fixture
+def allowed_folder(tmp_path, monkeypatch) -> Path:
+    """A data folder with one scan in it and one beside it."""
+    folder = tmp_path / "allowed"
+    folder.mkdir()
+    (folder / "chest.nii.gz").write_bytes(packed_chest())
+    (tmp_path / "secret.nii.gz").write_bytes(packed_chest())
+    monkeypatch.setenv("LUNGLENS_DATA_FOLDER", str(folder))
+    return folder
+
+
+def open_path(app: AppTest, text: str) -> AppTest:
+    app.text_input[0].set_value(text)
+    return ran_well(button(app, "Open").click().run())
+
+
+def test_a_path_inside_the_data_folder_opens(allowed_folder):
+    app = open_path(page("home", small_study()).run(), "chest.nii.gz")
+    assert opened(app).link == "file:chest.nii.gz"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["../secret.nii.gz", "/etc/hostname", "link.nii.gz", "", "no such file", "a\0b", "x" * 9999],
+)
+def test_a_path_outside_the_data_folder_does_not_open(allowed_folder, text):
+    (allowed_folder / "link.nii.gz").symlink_to(allowed_folder.parent / "secret.nii.gz")
+    app = page("home", small_study()).run()
+    before = opened(app)
+    open_path(app, text)
+    assert len(app.error) == 1
+    assert opened(app) is before
+
+
+@pytest.fixture
+def public_set(allowed_folder) -> Path:
+    """Two cases laid out as the public set."""
+    rows = []
+    for number in ("001", "002"):
+        names = {
+            "ct_scan": f"ct_scans/coronacases_org_{number}.nii.gz",
+            "lung_mask": f"lung_mask/coronacases_{number}.nii.gz",
+            "infection_mask": f"infection_mask/coronacases_{number}.nii.gz",
+        }
+        mask = (chest_hu() < -500).astype(np.uint8)
+        for column, name in names.items():
+            path = allowed_folder / name
+            path.parent.mkdir(exist_ok=True)
+            array = chest_hu() if column == "ct_scan" else mask
+            nib.save(nib.Nifti1Image(array, small_affine()), path)
+        rows.append({c: f"../input/covid19-ct-scans/{n}" for c, n in names.items()})
+    with (allowed_folder / "metadata.csv").open("w", newline="") as table:
+        writer = csv.DictWriter(table, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    return allowed_folder
+
+
+def test_the_public_set_is_a_table_of_cases(public_set):
+    app = ran_well(page("home", small_study()).run())
+    (table,) = app.dataframe
+    assert list(table.value["Case"]) == ["coronacases_org_001", "coronacases_org_002"]
+
+
+def test_an_address_with_a_case_opens_it_with_its_truth(public_set):
+    app = page("browse", case="coronacases_org_002", plane="coronal", slice="7")
+    app.session_state["begun"] = False
+    ran_well(app.run())
+    assert opened(app).study.case_id == "coronacases_org_002"
+    assert opened(app).study.truth is not None
+    assert app.slider[0].value == 7
+    assert "Coronal" in app.slider[0].label
+
+
+# ---------------------------------------------------------------- Browse
+
+
+def test_browse_begins_at_the_most_infected_slice_and_writes_the_address():
+    app = ran_well(page("browse", small_study()).run())
+    assert app.slider[0].value == 5
+    assert in_address(app, "case") == "small"
+    assert in_address(app, "plane") == "axial"
+    assert in_address(app, "slice") == "5"
+
+
+def test_moving_the_slice_changes_the_figures_and_the_address():
+    app = page("browse", small_study()).run()
+    before = texts(app)
+    ran_well(app.slider[0].set_value(1).run())
+    assert in_address(app, "slice") == "1"
+    assert texts(app) != before
+
+
+@pytest.mark.parametrize(("plane", "count"), [("coronal", 40), ("sagittal", 48)])
+def test_each_plane_has_its_own_slices(plane, count):
+    app = page("browse", small_study()).run()
+    control = next(c for c in app.segmented_control if c.label == "Plane")
+    ran_well(control.set_value(plane).run())
+    slider = next(s for s in app.slider if "slice" in s.label)
+    assert (slider.min, slider.max) == (1, count)
+    assert in_address(app, "plane") == plane
+
+
+def test_buttons_lead_to_the_infected_slices():
+    app = page("browse", small_study()).run()
+    ran_well(app.slider[0].set_value(1).run())
+    ran_well(button(app, "Go to the most infected slice").click().run())
+    assert app.slider[0].value == 5
+    ran_well(button(app, "Next").click().run())
+    assert app.slider[0].value == 6
+    assert button(app, "Next").disabled
+    ran_well(button(app, "Previous").click().run())
+    ran_well(button(app, "Previous").click().run())
+    assert app.slider[0].value == 4
+    assert button(app, "Previous").disabled
+
+
+@pytest.mark.parametrize(
+    ("slice_text", "shown"), [("999", 8), ("0", 1), ("-3", 5), ("x", 5), ("²", 5), ("9" * 50, 8)]
+)
+def test_any_slice_in_the_address_is_taken_with_good_grace(slice_text, shown):
+    app = ran_well(page("browse", small_study(), plane="axial", slice=slice_text).run())
+    assert app.slider[0].value == shown
+
+
+def test_an_upload_that_is_gone_is_told_so():
+    app = page("browse", case="upload-abc123", slice="4")
+    app.session_state["begun"] = False
+    ran_well(app.run())
+    assert "uploaded" in app.warning[0].value
+    assert "No scan is open" in texts(app)
+
+
+def test_a_case_that_does_not_exist_is_told_so():
+    app = page("browse", case="<b>nobody</b>")
+    app.session_state["begun"] = False
+    ran_well(app.run())
+    assert len(app.warning) == 1
+    assert "No scan is open" in texts(app)
+
+
+def test_areas_and_volumes_are_the_masks_own():
+    app = ran_well(page("browse", small_study()).run())
+    # Slice 5 holds two blocks of 6×4 voxels of 1.5×1.5 mm: 48 × 2.25 mm² = 1.08 cm².
+    # The scan holds 4 blocks: 96 × 11.25 mm³ = 1.08 ml.
+    shown = texts(app)
+    assert "1.1\u00a0cm²" in shown
+    assert "1.1\u00a0ml" in shown
+
+
+def test_where_spacing_is_nominal_sizes_are_not_known_but_shares_are():
+    app = ran_well(page("browse", small_study(nominal=True)).run())
+    shown = texts(app)
+    assert "not known" in shown
+    assert "\u00a0cm²" not in shown
+    assert "\u00a0%" in shown
+
+
+def test_share_of_a_slice_without_lung_is_not_defined():
+    study = small_study()
+    study.truth.lung[:, :, 0] = False
+    app = page("browse", study).run()
+    ran_well(app.slider[0].set_value(1).run())
+    assert "not defined" in texts(app)
+
+
+def test_without_any_mask_browse_shows_the_scan_alone():
+    app = ran_well(page("browse", small_study(truth=False)).run())
+    assert app.slider[0].value == 5
+    assert "Agreement" not in texts(app)
+
+
+def test_a_free_window_has_its_own_sliders():
+    app = page("browse", small_study()).run()
+    control = next(c for c in app.segmented_control if c.label == "Window")
+    ran_well(control.set_value("Free").run())
+    assert {"Center, HU", "Width, HU"} <= {s.label for s in app.slider}
+
+
+def test_a_single_slice_needs_no_slider():
+    study = small_study(truth=False)
+    volume = replace(study.volume, array=study.volume.array[:, :, :1])
+    app = ran_well(page("browse", replace(study, volume=volume)).run())
+    assert "only axial slice" in texts(app)
+
+
+def test_the_scale_of_grey_values_can_be_corrected():
+    app = ran_well(page("browse", small_study(grey=True)).run())
+    low, high = app.number_input
+    assert (low.value, high.value) == (-1250, 250)
+    low.set_value(-1000.0)
+    high.set_value(400.0)
+    ran_well(button(app, "Use this scale").click().run())
+    volume = opened(app).study.volume
+    assert volume.hu(np.array([0, 255])) == pytest.approx([-1000, 400])
+    assert volume.unit == "unknown"
+    ran_well(button(app, "The values are HU").click().run())
+    assert opened(app).study.volume.unit == "HU"
+
+
+def test_a_scale_upside_down_is_refused():
+    app = page("browse", small_study(grey=True)).run()
+    app.number_input[0].set_value(500.0)
+    ran_well(button(app, "Use this scale").click().run())
+    assert len(app.error) == 1
+    assert opened(app).study.volume.hu(np.array([0, 255])) == pytest.approx([-1250, 250])
+
+
+# ---------------------------------------------------------------- running the network
+
+
+def test_without_weights_pages_say_so(monkeypatch):
+    monkeypatch.setattr("core.weights.list_weights", lambda *a: ())
+    app = ran_well(page("segment", small_study()).run())
+    assert "No trained network is installed" in texts(app)
+    app = ran_well(page("browse", small_study()).run())
+    assert "No trained network is installed" in texts(app)
+
+
+def test_broken_weights_are_one_sentence(monkeypatch):
+    def broken(*_):
+        raise WeightsError("The manifest unet/manifest.json cannot be read", got="ValueError")
+
+    monkeypatch.setattr("core.weights.list_weights", broken)
+    for name in PAGE_NAMES:
+        app = ran_well(page(name, small_study()).run())
+        assert "manifest" in app.error[0].value
+
+
+def run_segmentation() -> AppTest:
+    app = page("segment", small_study()).run()
+    button(app, "Mark lung and infection").click().run()
+    return finish_run(app)
+
+
+def test_a_run_gives_masks_figures_and_files(stand_in):
+    app = run_segmentation()
+    result = opened(app).segmentation
+    assert result.masks.lung.shape == (48, 40, 8)
+    assert result.masks.lung.any()
+    assert {m.label for m in app.metric} == {"Infected share", "Lung", "Infection"}
+    labels = {d.label for d in app.download_button}
+    assert labels == {
+        "Lung mask (NIfTI)",
+        "Infection mask (NIfTI)",
+        "Figures (JSON)",
+        "Figures (CSV)",
+    }
+    assert "CPU (stand-in)" in texts(app)
+
+
+def test_a_result_is_in_browse_at_once_with_its_agreement(stand_in):
+    done = run_segmentation()
+    app = AppTest.from_file(str(PAGES / "browse.py"), default_timeout=60)
+    app.session_state["begun"] = True
+    app.session_state["opened"] = opened(done)
+    ran_well(app.run())
+    shown = texts(app)
+    for word in ("Dice", "IoU", "Precision", "Recall", "Prediction", "Truth"):
+        assert word in shown
+    style = next(c for c in app.segmented_control if c.label == "Drawn as")
+    ran_well(style.set_value("agreement").run())
+
+
+def test_thresholds_take_effect_without_another_run(stand_in):
+    app = run_segmentation()
+    before = int(opened(app).segmentation.masks.infection.sum())
+    assert before > 0
+    stand_in.entered.clear()
+    slider = next(s for s in app.slider if s.label == "Infection threshold")
+    ran_well(slider.set_value(0.9).run())
+    assert int(opened(app).segmentation.masks.infection.sum()) == 0
+    assert not stand_in.entered.is_set()
+
+
+def test_a_run_can_be_stopped_and_changes_nothing(stand_in):
+    stand_in.may_go_on.clear()
+    app = page("segment", small_study()).run()
+    ran_well(button(app, "Mark lung and infection").click().run())
+    assert stand_in.entered.wait(10)
+    before = opened(app)
+    app.session_state["job"].stop()
+    finish_run(app)
+    assert "stopped" in app.warning[0].value
+    assert opened(app) is before
+    assert before.segmentation is None
+
+
+def test_weights_that_fail_to_load_are_one_sentence_and_nothing_is_lost(monkeypatch, stand_in):
+    def broken(weights_id=None):
+        raise WeightsError("weights.npz is damaged", next_step="restore the file")
+
+    monkeypatch.setattr("core.pipeline.load_segmenter", broken)
+    app = page("segment", small_study()).run()
+    button(app, "Mark lung and infection").click().run()
+    before = opened(app)
+    finish_run(app)
+    assert "damaged" in app.error[0].value
+    assert opened(app) is before
+
+
+def test_another_scale_of_grey_values_drops_the_prediction(stand_in):
+    app = page("browse", small_study(grey=True)).run()
+    segmenting_result = OpenStudy(study=small_study(grey=True), origin="case", link="small")
+    app.session_state["opened"] = segmenting_result
+    from core.pipeline import segment_volume
+
+    segmenting_result.segmentation = segment_volume(segmenting_result.study.volume, stand_in)
+    ran_well(app.run())
+    ran_well(button(app, "The values are HU").click().run())
+    assert opened(app).segmentation is None
+
+
+# ---------------------------------------------------------------- jobs
+
+
+class Owner:
+    """Stands for a session's study."""
+
+
+def test_jobs_of_one_line_wait_for_each_other():
+    line, first_may_end, owner = threading.Lock(), threading.Event(), Owner()
+    running: list[str] = []
+
+    def first(on_progress, should_cancel):
+        running.append("first")
+        first_may_end.wait(10)
+
+    def second(on_progress, should_cancel):
+        running.append("second")
+        return 42
+
+    a = BackgroundJob(first, line=line, owner=owner)
+    while not running:
+        time.sleep(0.01)
+    b = BackgroundJob(second, line=line, owner=owner)
+    time.sleep(0.3)
+    assert running == ["first"]
+    assert b.state == "waiting"
+    first_may_end.set()
+    a.join(10)
+    b.join(10)
+    assert running == ["first", "second"]
+    assert b.result == 42
+
+
+def test_a_waiting_job_can_be_stopped():
+    line, owner = threading.Lock(), Owner()
+    line.acquire()
+    job = BackgroundJob(lambda *_: 1, line=line, owner=owner)
+    job.stop()
+    job.join(10)
+    assert job.state == "stopped"
+    assert job.result is None
+
+
+def test_a_job_whose_session_is_gone_is_told_to_stop():
+    line, owner = threading.Lock(), Owner()
+    seen = threading.Event()
+
+    def work(on_progress, should_cancel):
+        while not should_cancel():
+            time.sleep(0.01)
+        seen.set()
+
+    job = BackgroundJob(work, line=line, owner=owner)
+    assert not seen.wait(0.1)
+    del owner
+    assert seen.wait(10)
+    job.join(10)
+
+
+def test_a_bug_in_a_job_stays_loud():
+    owner = Owner()
+
+    def work(on_progress, should_cancel):
+        raise ZeroDivisionError
+
+    job = BackgroundJob(work, line=threading.Lock(), owner=owner)
+    job.join(10)
+    assert isinstance(job.bug, ZeroDivisionError)
+
+
+# ---------------------------------------------------------------- words and files
+
+
+def test_numbers_in_words():
+    assert percent(float("nan")) == "not defined"
+    assert percent(0.1234) == "12.3\u00a0%"
+    assert percent(0.0012) == "0.12\u00a0%"
+    assert percent(0.0) == "0.0\u00a0%"
+    assert score(float("nan")) == "not defined"
+    assert score(0.98765) == "0.988"
+    assert volume_text(float("nan")) == "not known"
+    assert volume_text(12.34) == "12.3\u00a0ml"
+    assert volume_text(3210.0) == "3.21\u00a0l"
+    assert area_text(1234.0) == "12.3\u00a0cm²"
+
+
+def test_escaped_text_has_no_markup_left():
+    assert escape_markdown("a\n# b") == r"a \# b"
+    assert escape_markdown("*x*") == r"\*x\*"
+
+
+def test_file_names_of_downloads_hold_nothing_odd():
+    odd = OpenStudy(
+        study=small_study(name="../../é <b>.nii.gz", case_id=""), origin="upload", link="u"
+    )
+    stem = file_stem(odd)
+    assert all(c.isalnum() or c in "._-" for c in stem)
+    assert stem.isascii()
+
+
+def test_figures_as_csv_have_one_line_each():
+    table = list(csv.reader(io.StringIO(figures_csv({"a": 1, "b": {"c": None, "d": [2, 3]}}))))
+    assert table == [["name", "value"], ["a", "1"], ["b.c", ""], ["b.d.0", "2"], ["b.d.1", "3"]]
+
+
+def test_progress_of_a_job_stays_between_nothing_and_all():
+    job = BackgroundJob(
+        lambda on_progress, _: on_progress("x", 5, 4), line=threading.Lock(), owner=segmenting
+    )
+    job.join(10)
+    assert job.fraction == 1.0
