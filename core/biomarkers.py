@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.config import Plane
-from core.volume import PLANE_AXIS, MaskPair, Volume, pixel_size_mm
+from core.volume import PLANE_AXIS, MaskPair, Volume
 
 FloatVector = npt.NDArray[np.float64]
 
@@ -89,8 +89,11 @@ def compute_slice_burden(masks: MaskPair, volume: Volume, *, plane: Plane = "axi
         inside = _count(masks.lung & masks.infection, others)
     else:
         inside = unknown
-    height_mm, width_mm = pixel_size_mm(volume, plane)
-    pixel_mm2 = float("nan") if volume.spacing_nominal else height_mm * width_mm
+    # The cross product, because slices stacked askew (gantry tilt) make pixels parallelograms.
+    one, other = (volume.affine[:3, n] for n in others)
+    pixel_mm2 = float(np.linalg.norm(np.cross(one, other)))
+    if volume.spacing_nominal:
+        pixel_mm2 = float("nan")
     with np.errstate(invalid="ignore", divide="ignore"):
         fraction = np.where(lung > 0, inside / lung, np.nan)
     return SliceBurden(
