@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from core.config import Plane
 from core.ui.viewer.packing import Overlay, Window, pack_slice
@@ -13,12 +15,29 @@ from core.volume import MaskPair, Volume
 
 _HERE = Path(__file__).parent
 
-_canvas = st.components.v2.component(
-    "lunglens_slice",
-    html='<div class="view"></div>',
-    css=(_HERE / "slice_view.css").read_text(encoding="utf-8"),
-    js=(_HERE / "slice_view.js").read_text(encoding="utf-8"),
-)
+
+def _register() -> Any:
+    return st.components.v2.component(
+        "lunglens_slice",
+        html='<div class="view"></div>',
+        css=(_HERE / "slice_view.css").read_text(encoding="utf-8"),
+        js=(_HERE / "slice_view.js").read_text(encoding="utf-8"),
+    )
+
+
+_canvas = _register()
+
+
+def _mount(**arguments: Any) -> None:
+    global _canvas
+    try:
+        _canvas(**arguments)
+    except StreamlitAPIException as error:
+        # Before 1.67 a component is known only to the server that ran at its registration.
+        if "not registered" not in str(error):
+            raise
+        _canvas = _register()
+        _canvas(**arguments)
 
 
 def show_slice(
@@ -61,4 +80,4 @@ def show_slice(
             last = volume.plane_count(plane) - 1
             on_go_to(min(max(int(wanted) - 1, 0), last))
 
-    _canvas(data=packed, key=key, on_slice_change=_wanted)
+    _mount(data=packed, key=key, on_slice_change=_wanted)
