@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
+import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -65,13 +69,35 @@ def load_segmenter(weights_id: str | None = None) -> Segmenter:
     with _loading:
         key = (str(info.folder), info.sha256)
         if key not in _segmenters:
-            # Imported here: Keras with TensorFlow takes seconds, and few pages need it.
-            from core.inference import Segmenter
+            with _quiet_start_up():
+                # Imported here: Keras with TensorFlow takes seconds, and few pages need it.
+                from core.inference import Segmenter
 
-            segmenter = Segmenter(info)
-            segmenter.warm_up(SegmentConfig().batch_size)
+                segmenter = Segmenter(info)
+                segmenter.warm_up(SegmentConfig().batch_size)
             _segmenters[key] = segmenter
         return _segmenters[key]
+
+
+@contextmanager
+def _quiet_start_up() -> Iterator[None]:
+    """Sends what TensorFlow's native code writes to standard error while it starts to nowhere.
+
+    On every machine without a GPU that is a dozen alarming lines, written before any of its own
+    settings is read. Python's exceptions still pass. `LUNGLENS_VERBOSE=1` shows the lines.
+    """
+    if os.environ.get("LUNGLENS_VERBOSE"):
+        yield
+        return
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def segment_volume(
