@@ -77,8 +77,8 @@ class Segmenter:
 
     def warm_up(self, batch_size: int) -> None:
         """Traces the network for one batch size, so that the first scan does not pay for it."""
-        frames = np.zeros((1, self.preprocess.rows, self.preprocess.columns), dtype=np.uint8)
-        self.predict(frames, batch_size=batch_size)
+        shape = (batch_size, self.preprocess.rows, self.preprocess.columns)
+        self.predict(np.zeros(shape, dtype=np.uint8), batch_size=batch_size)
 
     def predict(
         self,
@@ -92,7 +92,8 @@ class Segmenter:
 
         Args:
             frames: (n, rows, columns) uint8 of `core.preprocess`.
-            batch_size: slices a step; the last batch is filled up, so that one shape is traced.
+            batch_size: slices a step at most. Fewer slices than that go in a batch of the next
+                power of two, and the last batch is filled up, so that few shapes are traced.
 
         Returns:
             (channels, n, rows, columns) uint8: probability times 255.
@@ -103,6 +104,7 @@ class Segmenter:
         count, rows, columns = frames.shape
         channels = int(self.model.output_shape[-1])
         probabilities = np.empty((channels, count, rows, columns), dtype=np.uint8)
+        batch_size = min(batch_size, 1 << max(0, count - 1).bit_length())
         batch = np.zeros((batch_size, rows, columns, 1), dtype=np.float32)
         for start in range(0, count, batch_size):
             raise_if_cancelled(should_cancel, "marking slices")

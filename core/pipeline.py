@@ -240,14 +240,14 @@ def find_quarter_turns(volume: Volume, segmenter: Segmenter) -> int:
     """
     count = volume.shape[2]
     chosen = np.unique(np.linspace(0, count - 1, min(count, _MAX_TURN_SLICES)).round().astype(int))
-    sureness = []
+    positions = []
     for turns in range(4):
         turned = turn_volume(volume, turns)
         record = plan_spatial(turned, segmenter.preprocess)
-        frames = build_model_input(turned, record, segmenter.preprocess, chosen)
-        lung = segmenter.predict(frames, batch_size=SegmentConfig().batch_size)[0]
-        sureness.append(_lung_sureness(lung))
-    return int(np.argmax(sureness))
+        positions.append(build_model_input(turned, record, segmenter.preprocess, chosen))
+    frames = np.concatenate(positions)
+    lung = segmenter.predict(frames, batch_size=SegmentConfig().batch_size)[0]
+    return int(np.argmax([_lung_sureness(part) for part in np.split(lung, 4)]))
 
 
 def _lung_sureness(probability: Probabilities) -> float:
