@@ -56,14 +56,13 @@ def restore_masks(
     box = record.box
     for k in range(count):
         raise_if_cancelled(should_cancel, "restoring masks")
-        if int(lung_probability[k].max()) < lung_level:
-            continue
-        in_box = (slice(box.i_start, box.i_stop), slice(box.j_start, box.j_stop), k)
-        is_lung = restore_slice(lung_probability[k], record) >= lung_level
-        lung[in_box] = is_lung.T
-        if int(probabilities[1, k].max()) >= infection_level:
-            is_infected = restore_slice(probabilities[1, k], record) >= infection_level
-            infection[in_box] = (is_infected & is_lung).T
+        if int(lung_probability[k].max()) >= lung_level:
+            in_box = (slice(box.i_start, box.i_stop), slice(box.j_start, box.j_stop), k)
+            is_lung = restore_slice(lung_probability[k], record) >= lung_level
+            lung[in_box] = is_lung.T
+            if int(probabilities[1, k].max()) >= infection_level:
+                is_infected = restore_slice(probabilities[1, k], record) >= infection_level
+                infection[in_box] = (is_infected & is_lung).T
         if k % 16 == 15 or k == count - 1:
             on_progress("restoring masks", k + 1, count)
     return MaskPair(lung, infection)
@@ -77,7 +76,8 @@ def clean_lung(probability: Probabilities, config: PostprocessConfig) -> Probabi
 
     Returns:
         The same, set to 0 in connected parts (3D, faces) below `min_lung_part_fraction` of all
-        lung, and to 255 in holes of axial slices up to `max_hole_fraction` of their lung.
+        lung, and to 255 in holes of axial slices up to `max_hole_fraction` of their lung. Parts
+        at least half as large as the largest are no strays, however many there are.
     """
     level = ceil(config.lung_threshold * 255)
     cleaned = probability.copy()
@@ -85,7 +85,7 @@ def clean_lung(probability: Probabilities, config: PostprocessConfig) -> Probabi
     if count > 1:
         sizes = np.bincount(labels.ravel())
         sizes[0] = 0
-        stray = sizes < config.min_lung_part_fraction * sizes.sum()
+        stray = sizes < min(config.min_lung_part_fraction * sizes.sum(), sizes.max() / 2)
         stray[0] = False
         cleaned[stray[labels]] = 0
     del labels

@@ -17,6 +17,8 @@ _MIN_BODY_FRACTION = 0.08
 """A component that covers less of a slice than this is no body."""
 _MIN_BOX_FRACTION = 0.35
 """A box with a side shorter than this share of the slice is not believed."""
+_MIN_LUNG_FRACTION = 0.005
+"""Enclosed air that covers less of a slice than this is no lung."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +68,13 @@ def find_body_box(volume: Volume, *, margin_mm: float = 6.0) -> BoundingBox:
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     coarse = np.stack([_coarse_slice(volume, k, size) for k in chosen])
     threshold, _ = cv2.threshold(coarse.reshape(-1, 1), 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    extents = [
-        extent for picture in coarse if (extent := _body_extent(picture > threshold)) is not None
-    ]
+    tissues = [picture > threshold for picture in coarse]
+    extents = [extent for tissue in tissues if (extent := _body_extent(tissue)) is not None]
     if not extents:
         return whole_slice_box(volume)
     left, top = np.min(extents, axis=0)[[0, 1]]
     right, bottom = np.max(extents, axis=0)[[2, 3]]
-    if _is_cut_off(extents, rows=size[1]):
+    if _is_cut_off(tissues):
         return whole_slice_box(volume)
     if (right - left) < _MIN_BOX_FRACTION * size[0] or (bottom - top) < _MIN_BOX_FRACTION * size[1]:
         return whole_slice_box(volume)
@@ -95,18 +96,23 @@ def _coarse_slice(volume: Volume, k: int, size: tuple[int, int]) -> npt.NDArray[
     return grey
 
 
-def _is_cut_off(extents: list[tuple[int, int, int, int]], *, rows: int) -> bool:
-    """Whether in most slices the body reaches both the upper and the lower edge.
+def _is_cut_off(tissues: list[npt.NDArray[np.bool_]]) -> bool:
+    """Whether in most slices one piece of tissue reaches both the upper and the lower edge.
 
-    Then the picture is cropped to the chest, and lungs may lie open to its left and right edge,
-    beyond what is left of the chest wall.
+    Then the picture is cropped to the chest, and lungs may lie open to its edges, beyond what is
+    left of the chest wall. Thin as that is, no opening comes before this look.
     """
-    reaching = [top <= 0 and bottom >= rows for _, top, _, bottom in extents]
-    return 2 * sum(reaching) > len(reaching)
+    reaching = 0
+    for tissue in tissues:
+        _, labels = cv2.connectedComponents(tissue.astype(np.uint8), connectivity=4)
+        shared = np.intersect1d(labels[0], labels[-1])
+        reaching += bool(shared.any())
+    return 2 * reaching > len(tissues)
 
 
 def _body_extent(tissue: npt.NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
-    """Left, top, right, bottom (half-open) of the largest component, or none if it is small."""
+    """Left, top, right, bottom (half-open) of the largest component and the lungs in it, or none
+    if it is small."""
     opened = cv2.morphologyEx(
         tissue.astype(np.uint8), cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_RECT, (3, 3))
     )
@@ -117,4 +123,31 @@ def _body_extent(tissue: npt.NDArray[np.bool_]) -> tuple[int, int, int, int] | N
     left, top, width, height, area = (int(n) for n in stats[largest])
     if area < _MIN_BODY_FRACTION * tissue.size:
         return None
-    return left, top, left + width, top + height
+    return _around_lungs((left, top, left + width, top + height), tissue)
+
+
+def _around_lungs(
+    extent: tuple[int, int, int, int], tissue: npt.NDArray[np.bool_]
+) -> tuple[int, int, int, int]:
+    """`extent`, grown to hold the air that `tissue` encloses mostly within it, and its wall.
+
+    The opening takes a thin chest wall away together with the table's lines; the lung behind it
+    must not be lost. Air inside the table lies outside the body's extent.
+    """
+    left, top, right, bottom = extent
+    air = np.pad(~tissue, 1, constant_values=True).astype(np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(air, connectivity=4)
+    within = np.bincount(
+        labels[top + 1 : bottom + 1, left + 1 : right + 1].ravel(), minlength=count
+    )
+    outside = int(labels[0, 0])
+    rows, columns = tissue.shape
+    for label in range(1, count):
+        x, y, width, height, area = (int(n) for n in stats[label])
+        if label == outside or area < _MIN_LUNG_FRACTION * tissue.size or 2 * within[label] < area:
+            continue
+        # Less the padding of one pixel, and one pixel of wall.
+        left, top = min(left, max(0, x - 2)), min(top, max(0, y - 2))
+        right = max(right, min(columns, x + width))
+        bottom = max(bottom, min(rows, y + height))
+    return left, top, right, bottom

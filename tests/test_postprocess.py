@@ -1,0 +1,190 @@
+"""Clean-up and thresholds, on a grid where network and scan agree pixel by pixel."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from core.config import PostprocessConfig
+from core.errors import Cancelled, ConfigError
+from core.postprocess import Probabilities, clean_lung, restore_masks
+from core.preprocess import SpatialRecord
+from core.roi import BoundingBox
+
+ROWS, COLUMNS, COUNT = 64, 96, 6
+SAME = SpatialRecord(
+    slice_shape=(ROWS, COLUMNS),
+    box=BoundingBox(0, COLUMNS, 0, ROWS),
+    rows=ROWS,
+    columns=COLUMNS,
+    top=0,
+    left=0,
+    height=ROWS,
+    width=COLUMNS,
+)
+
+
+def empty() -> Probabilities:
+    return np.zeros((2, COUNT, ROWS, COLUMNS), dtype=np.uint8)
+
+
+def two_lungs() -> Probabilities:
+    probabilities = empty()
+    probabilities[0, :, 12:52, 10:40] = 250
+    probabilities[0, :, 12:52, 56:86] = 250
+    return probabilities
+
+
+def test_axes_are_those_of_the_scan() -> None:
+    probabilities = two_lungs()
+    probabilities[1, 2, 20:22, 30:35] = 255
+    masks = restore_masks(probabilities, SAME, PostprocessConfig())
+    assert masks.lung is not None
+    assert masks.infection is not None
+    assert masks.lung.shape == masks.infection.shape == (COLUMNS, ROWS, COUNT)
+    assert masks.lung.dtype == masks.infection.dtype == np.bool_
+    assert masks.lung.sum() == 2 * 40 * 30 * COUNT
+    assert np.argwhere(masks.infection).min(axis=0).tolist() == [30, 20, 2]
+    assert np.argwhere(masks.infection).max(axis=0).tolist() == [34, 21, 2]
+
+
+def test_stray_parts_are_dropped_and_both_lungs_kept() -> None:
+    probabilities = two_lungs()
+    probabilities[0, 1:4, 56:62, 2:8] = 255  # 108 of about 14500 voxels
+    probabilities[1, 1:4, 56:62, 2:8] = 255
+    masks = restore_masks(probabilities, SAME, PostprocessConfig())
+    assert masks.lung is not None
+    assert masks.infection is not None
+    assert masks.lung.sum() == 2 * 40 * 30 * COUNT
+    assert not masks.infection.any()
+    kept = restore_masks(probabilities, SAME, PostprocessConfig(min_lung_part_fraction=0.001))
+    assert kept.lung is not None
+    assert kept.lung.sum() == 2 * 40 * 30 * COUNT + 108
+
+
+def test_a_small_lung_part_joined_in_another_slice_is_kept() -> None:
+    probabilities = two_lungs()
+    probabilities[0, 0] = 0
+    probabilities[0, 0, 12:16, 10:14] = 255  # the tip of the left-hand lung
+    lung = restore_masks(probabilities, SAME, PostprocessConfig()).lung
+    assert lung is not None
+    assert lung[:, :, 0].sum() == 16
+
+
+def test_unconnected_slices_are_not_all_taken_for_strays() -> None:
+    """Many slices with gaps between them: no part holds a share of note, yet all are lung."""
+    probabilities = np.zeros((2, 60, ROWS, COLUMNS), dtype=np.uint8)
+    probabilities[0, ::2, 12:52, 10:40] = 250
+    lung = restore_masks(probabilities, SAME, PostprocessConfig()).lung
+    assert lung is not None
+    assert lung.sum() == 30 * 40 * 30
+
+
+def test_holes_are_filled_in_every_slice() -> None:
+    probabilities = two_lungs()
+    probabilities[0, :, 30:36, 20:26] = 0  # a tunnel through all slices: no hole in 3D
+    probabilities[1, :, 30:36, 20:26] = 200
+    masks = restore_masks(probabilities, SAME, PostprocessConfig())
+    assert masks.lung is not None
+    assert masks.infection is not None
+    assert masks.lung.sum() == 2 * 40 * 30 * COUNT
+    assert masks.infection.sum() == 36 * COUNT
+    open_ones = restore_masks(probabilities, SAME, PostprocessConfig(max_hole_fraction=0.0))
+    assert open_ones.lung is not None
+    assert open_ones.lung.sum() == (2 * 40 * 30 - 36) * COUNT
+
+
+def test_mediastinum_between_fused_lungs_is_not_filled() -> None:
+    probabilities = two_lungs()
+    probabilities[0, :, 12:14, 40:56] = 250  # the lungs touch in front
+    probabilities[0, :, 50:52, 40:56] = 250  # and behind
+    lung = restore_masks(probabilities, SAME, PostprocessConfig()).lung
+    assert lung is not None
+    assert not lung[40:56, 14:50].any()
+
+
+def test_a_bay_open_to_the_outside_is_no_hole() -> None:
+    probabilities = two_lungs()
+    probabilities[0, :, 30:33, 30:40] = 0
+    lung = restore_masks(probabilities, SAME, PostprocessConfig()).lung
+    assert lung is not None
+    assert not lung[30:40, 30:33].any()
+
+
+def test_lung_that_fills_the_frame() -> None:
+    probabilities = np.full((2, COUNT, ROWS, COLUMNS), 255, dtype=np.uint8)
+    masks = restore_masks(probabilities, SAME, PostprocessConfig())
+    assert masks.lung is not None
+    assert masks.infection is not None
+    assert masks.lung.all()
+    assert masks.infection.all()
+
+
+def test_nothing_gives_nothing() -> None:
+    masks = restore_masks(empty(), SAME, PostprocessConfig())
+    assert masks.lung is not None
+    assert masks.infection is not None
+    assert not masks.lung.any()
+    assert not masks.infection.any()
+
+
+def test_infection_lies_inside_the_lung() -> None:
+    probabilities = two_lungs()
+    probabilities[1, :, 5:20, 5:20] = 255
+    masks = restore_masks(probabilities, SAME, PostprocessConfig())
+    assert masks.lung is not None
+    assert masks.infection is not None
+    assert not (masks.infection & ~masks.lung).any()
+    assert masks.infection.sum() == 8 * 10 * COUNT
+
+
+@pytest.mark.parametrize("threshold", [0.01, 0.2, 0.5, 0.501, 0.6, 0.8, 0.999])
+@pytest.mark.parametrize("channel", [0, 1])
+def test_threshold_is_a_probability(threshold: float, channel: int) -> None:
+    """A ramp of all 256 levels: marked is what is at least the threshold."""
+    probabilities = np.full((2, 1, 16, 256), 255, dtype=np.uint8)
+    probabilities[channel] = np.arange(256, dtype=np.uint8)
+    record = SpatialRecord((16, 256), BoundingBox(0, 256, 0, 16), 16, 256, 0, 0, 16, 256)
+    names = ("lung_threshold", "infection_threshold")
+    config = PostprocessConfig(**{names[channel]: threshold, "max_hole_fraction": 0.0})
+    masks = restore_masks(probabilities, record, config)
+    marked = (masks.lung, masks.infection)[channel]
+    assert marked is not None
+    expected = np.arange(256) / 255.0 >= threshold
+    assert np.array_equal(marked[:, 0, 0], expected)
+
+
+@pytest.mark.parametrize("threshold", [0.0, 1.0, -0.5, float("nan")])
+def test_thresholds_that_are_no_probability_are_refused(threshold: float) -> None:
+    with pytest.raises(ConfigError, match="between 0 and 1"):
+        PostprocessConfig(lung_threshold=threshold)
+
+
+def test_probabilities_are_not_changed() -> None:
+    probabilities = two_lungs()
+    probabilities[0, :, 30:36, 20:26] = 0
+    probabilities[0, 0, 0:2, 0:2] = 255
+    before = probabilities.copy()
+    restore_masks(probabilities, SAME, PostprocessConfig())
+    clean_lung(probabilities[0], PostprocessConfig())
+    assert np.array_equal(probabilities, before)
+    probabilities.flags.writeable = False
+    restore_masks(probabilities, SAME, PostprocessConfig())
+
+
+def test_cancel_between_slices() -> None:
+    answers = iter([False, False, True])
+    with pytest.raises(Cancelled, match="restoring masks"):
+        restore_masks(two_lungs(), SAME, PostprocessConfig(), should_cancel=lambda: next(answers))
+
+
+@pytest.mark.parametrize("last_slice_empty", [False, True])
+def test_progress_ends_at_the_last_slice(last_slice_empty: bool) -> None:
+    probabilities = two_lungs()
+    if last_slice_empty:
+        probabilities[:, -1] = 0
+    told: list[tuple[str, int, int]] = []
+    restore_masks(
+        probabilities, SAME, PostprocessConfig(), on_progress=lambda *step: told.append(step)
+    )
+    assert told[-1] == ("restoring masks", COUNT, COUNT)
