@@ -151,7 +151,7 @@ def test_lung_behind_a_thin_chest_wall_is_kept(wall_mm: float) -> None:
     y = np.arange(300)[None, :] * 1.5 - 225.0
     hu = np.full((300, 300), -1000, dtype=np.int16)
     hu[(x / 160) ** 2 + (y / 110) ** 2 < 1] = 30
-    lung = (np.abs(x) > 45) & ((x / (160 - wall_mm)) ** 2 + (y / (110 - wall_mm)) ** 2 < 1)
+    lung = (np.abs(x) > 90) & ((x / (160 - wall_mm)) ** 2 + (y / (110 - wall_mm)) ** 2 < 1)
     hu[lung] = -850
     volume = make_volume(hu[:, :, None].copy(), np.diag([-1.5, -1.5, 5.0, 1.0]))
     box = find_body_box(volume)
