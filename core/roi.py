@@ -129,22 +129,20 @@ def _body_extent(tissue: npt.NDArray[np.bool_]) -> tuple[int, int, int, int] | N
 def _around_lungs(
     extent: tuple[int, int, int, int], tissue: npt.NDArray[np.bool_]
 ) -> tuple[int, int, int, int]:
-    """`extent`, grown to hold the air that `tissue` encloses mostly within it, and its wall.
+    """`extent`, grown to hold the air that `tissue` encloses in the same rows, and its wall.
 
     The opening takes a thin chest wall away together with the table's lines; the lung behind it
-    must not be lost. Air inside the table lies outside the body's extent.
+    must not be lost. Air inside the table lies below the body.
     """
     left, top, right, bottom = extent
     air = np.pad(~tissue, 1, constant_values=True).astype(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(air, connectivity=4)
-    within = np.bincount(
-        labels[top + 1 : bottom + 1, left + 1 : right + 1].ravel(), minlength=count
-    )
+    beside = np.bincount(labels[top + 1 : bottom + 1].ravel(), minlength=count)
     outside = int(labels[0, 0])
     rows, columns = tissue.shape
     for label in range(1, count):
         x, y, width, height, area = (int(n) for n in stats[label])
-        if label == outside or area < _MIN_LUNG_FRACTION * tissue.size or 2 * within[label] < area:
+        if label == outside or area < _MIN_LUNG_FRACTION * tissue.size or 2 * beside[label] < area:
             continue
         # Less the padding of one pixel, and one pixel of wall.
         left, top = min(left, max(0, x - 2)), min(top, max(0, y - 2))
