@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.errors import WeightsError
+from core.errors import DownloadError, WeightsError
+from core.loading import SeriesInfo, SeveralSeriesError
 from core.ui import segmenting
 from core.ui.jobs import BackgroundJob
 from core.ui.results import figures_csv, file_stem
@@ -276,6 +277,69 @@ def test_the_public_set_is_a_table_of_cases(public_set):
     app = ran_well(page("home", small_study()).run())
     (table,) = app.dataframe
     assert list(table.value["Case"]) == ["coronacases_org_001", "coronacases_org_002"]
+
+
+def fetch(app: AppTest, label: str = "Fetch the 20 cases") -> AppTest:
+    button(app, label).click().run()
+    if "fetch_job" in app.session_state:
+        app.session_state["fetch_job"].join(10)
+    return ran_well(app.run())
+
+
+def test_the_public_set_can_be_fetched_into_the_data_folder(allowed_folder, monkeypatch):
+    def download(folder, *, on_progress, should_cancel):
+        for name in ("ct_scans", "lung_mask", "infection_mask"):
+            (folder / name).mkdir(parents=True)
+        (folder / "ct_scans" / "coronacases_org_001.nii.gz").write_bytes(packed_chest())
+        return folder
+
+    monkeypatch.setattr("core.loading.download.download_covid20", download)
+    app = fetch(page("home", small_study()).run())
+    (table,) = app.dataframe
+    assert list(table.value["Case"]) == ["coronacases_org_001"]
+    assert list(table.value["True masks"]) == ["none"]
+    assert button(app, "Go on fetching the masks")
+
+
+def test_without_a_network_fetching_is_one_sentence(allowed_folder, monkeypatch):
+    def download(folder, *, on_progress, should_cancel):
+        raise DownloadError("The data set cannot be fetched", next_step="check the network")
+
+    monkeypatch.setattr("core.loading.download.download_covid20", download)
+    app = fetch(page("home", small_study()).run())
+    assert "check the network" in app.error[0].value
+    ran_well(button(app, "Close").click().run())
+    assert not app.error
+
+
+def test_several_series_are_left_for_the_person_to_choose(monkeypatch):
+    series = tuple(
+        SeriesInfo(
+            uid=uid,
+            description=f"*{uid}*",
+            n_slices=12,
+            size="512×512",
+            modality="CT",
+            is_localizer=False,
+        )
+        for uid in ("1.2.3", "4.5.6")
+    )
+
+    def open_study(path, *, series_uid=None, on_progress=None):
+        if series_uid is None:
+            raise SeveralSeriesError(series)
+        return small_study(case_id=f"series {series_uid}")
+
+    monkeypatch.setattr("core.loading.open_study", open_study)
+    app = page("home", small_study()).run()
+    before = opened(app)
+    ran_well(upload(app, ("a.zip", b"content")))
+    assert opened(app) is before
+    assert len(app.radio[0].options) == 2
+    app.radio[0].set_value(1)
+    ran_well(button(app, "Open this series").click().run())
+    assert opened(app).study.case_id == "series 4.5.6"
+    assert not app.radio
 
 
 def test_an_address_with_a_case_opens_it_with_its_truth(public_set):

@@ -24,6 +24,11 @@ _FORMATS = (
 )
 _POLL_SECONDS = 0.5
 _PUBLIC_SET = "COVID-19 CT Lung and Infection Segmentation (20 cases)"
+_PUBLIC_SET_FOLDER = "covid19-ct-scans"
+_NOT_FETCHED = (
+    "Not in the data folder yet. The set is public (Ma et al. 2020, Zenodo record 3757476), "
+    "about 1.1 GB, for non-commercial use. Fetching it needs a network."
+)
 
 
 def show_demo_button(current: OpenStudy | None) -> None:
@@ -77,6 +82,7 @@ def show_upload() -> None:
     st.caption(_FORMATS)
     if files:
         _try_to_open(lambda progress: session.open_uploads(files, on_progress=progress))
+        session.give_back_uploads(files)
         st.session_state["upload_round"] = round_number + 1
         st.rerun()
 
@@ -155,6 +161,7 @@ def show_masks_upload(current: OpenStudy) -> None:
                 session.set_notice(Notice("success", f"Masks added to {current.name}."))
             except LungLensError as error:
                 session.set_notice(Notice("error", str(error)))
+            session.give_back_uploads([lung, infection])
             st.session_state["mask_round"] = round_number + 1
             st.rerun()
 
@@ -191,12 +198,19 @@ def show_data_folder() -> None:
 
 def _show_public_set(folder: Path) -> None:
     st.markdown(f"**{_PUBLIC_SET}**")
-    case_folder = session.find_case_folder()
-    if case_folder is not None:
-        with show_errors():
-            _show_case_table(session.load_cases(str(case_folder)))
+    if "fetch_job" in st.session_state:
+        _poll_fetching()
         return
-    _show_fetching(folder)
+    case_folder, place = session.find_case_folder(), folder / _PUBLIC_SET_FOLDER
+    if case_folder is None:
+        st.caption(_NOT_FETCHED)
+        _show_fetch_button(place, "Fetch the 20 cases")
+        return
+    with show_errors():
+        cases = session.load_cases(str(case_folder))
+        _show_case_table(cases)
+        if place.is_dir() and not all(_masks_of(case) for case in cases):
+            _show_fetch_button(place, "Go on fetching the masks")
 
 
 def _show_case_table(cases: tuple[Any, ...]) -> None:
@@ -206,11 +220,11 @@ def _show_case_table(cases: tuple[Any, ...]) -> None:
         pd.DataFrame([case_row(case) for case in cases]),
         hide_index=True,
         on_select="rerun",
-        selection_mode="single-row",
+        selection_mode=["single-row", "single-cell"],
         key=f"cases-{round_number}",
         height=min(38 * (len(cases) + 1), 420),
     )
-    rows = picked["selection"]["rows"]
+    rows = [*picked["selection"]["rows"], *(row for row, _ in picked["selection"]["cells"])]
     if rows:
         case_id = cases[rows[0]].case_id
         st.session_state["case_round"] = round_number + 1
@@ -221,37 +235,29 @@ def _show_case_table(cases: tuple[Any, ...]) -> None:
 
 def case_row(case: Any) -> dict[str, str]:
     """One line of the table of cases."""
-    known = [
+    return {"Case": case.case_id, "True masks": " and ".join(_masks_of(case)) or "none"}
+
+
+def _masks_of(case: Any) -> list[str]:
+    return [
         name
         for name, path in (("lung", case.lung_path), ("infection", case.infection_path))
         if path is not None or case.label_path is not None
     ]
-    return {
-        "Case": case.case_id,
-        "True masks": " and ".join(known) or "none",
-    }
 
 
-def _show_fetching(folder: Path) -> None:
-    st.caption(
-        "Not in the data folder yet. The set is public (Ma et al. 2020, Zenodo record 3757476), "
-        "about 1.1 GB, and for non-commercial use. Fetching it needs a network."
-    )
-    job: BackgroundJob[Any] | None = st.session_state.get("fetch_job")
-    if job is not None:
-        _poll_fetching()
+def _show_fetch_button(place: Path, label: str) -> None:
+    if not st.button(label, icon=":material/download:", help="Into the data folder."):
         return
-    if st.button("Fetch the 20 cases", icon=":material/download:", help="Into the data folder."):
-        place = folder / "covid19-ct-scans"
 
-        def work(on_progress: OnProgress, should_cancel: ShouldCancel) -> Any:
-            from core.loading.download import download_covid20
+    def work(on_progress: OnProgress, should_cancel: ShouldCancel) -> Any:
+        from core.loading.download import download_covid20
 
-            return download_covid20(place, on_progress=on_progress, should_cancel=should_cancel)
+        return download_covid20(place, on_progress=on_progress, should_cancel=should_cancel)
 
-        owner = st.session_state.setdefault("fetch_owner", _Owner())
-        st.session_state["fetch_job"] = BackgroundJob(work, line=FETCH_LINE, owner=owner)
-        st.rerun()
+    owner = st.session_state.setdefault("fetch_owner", _Owner())
+    st.session_state["fetch_job"] = BackgroundJob(work, line=FETCH_LINE, owner=owner)
+    st.rerun()
 
 
 class _Owner:
@@ -277,13 +283,16 @@ def _show_fetched(job: BackgroundJob[Any]) -> None:
         del st.session_state["fetch_job"]
         raise job.bug
     if job.state == "done":
-        del st.session_state["fetch_job"]
-        session.load_cases.clear()
-        st.rerun()
+        _leave_fetching()
     if job.error is not None:
         show_error(job.error)
     else:
         st.caption("Stopped. What has arrived is kept.")
     if st.button("Close", key="close-fetching"):
-        del st.session_state["fetch_job"]
-        st.rerun()
+        _leave_fetching()
+
+
+def _leave_fetching() -> None:
+    del st.session_state["fetch_job"]
+    session.load_cases.clear()
+    st.rerun()

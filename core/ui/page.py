@@ -70,6 +70,10 @@ def begin_page(title: str, *, lead: str = "") -> None:
     st.title(title, anchor=False)
     if lead:
         st.markdown(lead)
+    if st.session_state.get("page") != title:
+        # What was tried on another page is history.
+        session.set_notice(None)
+        st.session_state["page"] = title
     _open_first_study()
     segmenting.collect_result()
     with st.sidebar:

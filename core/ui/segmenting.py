@@ -55,7 +55,7 @@ def warm_up() -> threading.Thread:
 
     def load() -> None:
         # Missing or broken weights are told to the person who asks for a run.
-        with contextlib.suppress(LungLensError), NETWORK_LINE:
+        with contextlib.suppress(LungLensError):
             _load(None, server)
 
     thread = threading.Thread(target=load, name="warm-up", daemon=True)

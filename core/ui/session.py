@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core.config import AppConfig
 from core.errors import LoadError, LungLensError, shown_name
@@ -232,6 +233,17 @@ def open_uploads(
     paths = stage_uploads([(file.name, file) for file in files], folder.name)
     link = f"upload-{secrets.token_hex(3)}"
     return _open_path(paths, origin="upload", link=link, on_progress=on_progress, keep=folder)
+
+
+def give_back_uploads(files: Sequence[Any]) -> None:
+    """Frees uploads that have been read; Streamlit would keep them as long as the page is open."""
+    context = get_script_run_ctx(suppress_warning=True)
+    if context is None:
+        return
+    remove_file = getattr(context.uploaded_file_mgr, "remove_file", None)
+    for file in files:
+        if file is not None and remove_file is not None:
+            remove_file(context.session_id, file.file_id)
 
 
 def pending_series() -> PendingSeries | None:
