@@ -31,13 +31,8 @@ def build_unet(config: ModelConfig, *, rows: int, columns: int) -> keras.Model:
     Raises:
         ConfigError: the size cannot be halved `depth` times, or a number is not positive.
     """
+    _check(config)
     step = 2**config.depth
-    if config.depth < 1 or config.width < 1:
-        raise ConfigError(
-            "A U-Net needs levels and filters",
-            got=f"depth {config.depth}, width {config.width}",
-            expected="both at least 1",
-        )
     if rows % step or columns % step:
         raise ConfigError(
             f"The input size cannot be halved {config.depth} times",
@@ -64,6 +59,27 @@ def build_unet(config: ModelConfig, *, rows: int, columns: int) -> keras.Model:
     return keras.Model(inputs, outputs, name="unet")
 
 
+def _check(config: ModelConfig) -> None:
+    counts = (config.depth, config.width, config.input_channels, config.output_channels)
+    if min(counts) < 1:
+        raise ConfigError(
+            "A U-Net needs levels, filters and channels",
+            got=f"depth {config.depth}, width {config.width}, {config.input_channels} input and "
+            f"{config.output_channels} output channels",
+            expected="all at least 1",
+        )
+    if config.normalization not in ("batch", "group", "none"):
+        raise ConfigError(
+            "Unknown normalisation",
+            got=repr(config.normalization),
+            expected="'batch', 'group' or 'none'",
+        )
+    if not 0.0 <= config.dropout < 1.0:
+        raise ConfigError(
+            "Dropout is out of range", got=f"{config.dropout:g}", expected="a share from 0 to 1"
+        )
+
+
 def _double_convolution(x: Any, config: ModelConfig, *, filters: int, name: str) -> Any:
     for number in (1, 2):
         x = layers.Conv2D(
@@ -85,5 +101,7 @@ def _normalize(x: Any, config: ModelConfig, *, name: str) -> Any:
     if config.normalization == "batch":
         return layers.BatchNormalization(name=name)(x)
     if config.normalization == "group":
-        return layers.GroupNormalization(groups=min(8, config.width), name=name)(x)
+        # Every level has a multiple of `width` filters, so one number of groups fits them all.
+        groups = max(n for n in range(1, 9) if config.width % n == 0)
+        return layers.GroupNormalization(groups=groups, name=name)(x)
     return x

@@ -1,0 +1,138 @@
+"""U-Net: shapes, size, and a tiny one through save, load, predict and fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from core.config import ModelConfig, PostprocessConfig, PreprocessConfig
+from core.errors import ConfigError
+from core.losses import BinaryCrossentropyDice
+from core.models import build_model, build_unet
+from core.weights import load_weights, save_weights
+
+TINY = PreprocessConfig(rows=32, columns=48)
+
+
+def test_default_size() -> None:
+    model = build_model(ModelConfig(), rows=192, columns=256)
+    assert model.input_shape == (None, 192, 256, 1)
+    assert model.output_shape == (None, 192, 256, 2)
+    assert model.count_params() == pytest.approx(1.94e6, rel=0.01)
+
+
+@pytest.mark.parametrize(("depth", "width"), [(1, 2), (2, 4), (3, 6)])
+@pytest.mark.parametrize(("channels_in", "channels_out"), [(1, 2), (3, 1)])
+def test_output_is_as_large_as_the_input(
+    depth: int, width: int, channels_in: int, channels_out: int
+) -> None:
+    config = ModelConfig(
+        depth=depth, width=width, input_channels=channels_in, output_channels=channels_out
+    )
+    model = build_unet(config, rows=16, columns=24)
+    x = np.random.default_rng(0).random((3, 16, 24, channels_in)).astype(np.float32)
+    y = model.predict_on_batch(x)
+    assert y.shape == (3, 16, 24, channels_out)
+    assert y.dtype == np.float32
+    assert (y > 0).all()
+    assert (y < 1).all()
+
+
+def test_parameters_by_hand() -> None:
+    """Depth 1, width 1, no normalisation: 3×3 kernels 1→1→1, 1→2→2, a 2×2 kernel 2→1, then
+    2→1→1 and two 1×1 kernels, each with its bias."""
+    model = build_unet(ModelConfig(depth=1, width=1, normalization="none"), rows=4, columns=4)
+    double = lambda a, b: (9 * a * b + b) + (9 * b * b + b)  # noqa: E731
+    grow = 4 * 2 * 1 + 1
+    assert model.count_params() == double(1, 1) + double(1, 2) + grow + double(2, 1) + 2 * (1 + 1)
+
+
+def test_a_pixel_sees_its_neighbourhood_in_full_resolution() -> None:
+    """Skip connections: a change of one pixel shows at that very pixel, and near it most."""
+    keras.utils.set_random_seed(0)
+    model = build_unet(ModelConfig(depth=2, width=4, normalization="none"), rows=32, columns=32)
+    x = np.full((1, 32, 32, 1), 0.5, dtype=np.float32)
+    changed = x.copy()
+    changed[0, 9, 21] = 1.0
+    difference = np.abs(model.predict_on_batch(changed) - model.predict_on_batch(x))[0].max(axis=-1)
+    peak = np.unravel_index(int(difference.argmax()), difference.shape)
+    assert abs(int(peak[0]) - 9) <= 2
+    assert abs(int(peak[1]) - 21) <= 2
+
+
+@pytest.mark.parametrize("size", [(30, 48), (32, 50), (8, 24)])
+def test_sizes_that_cannot_be_halved_are_refused(size: tuple[int, int]) -> None:
+    with pytest.raises(ConfigError, match="multiples of 16"):
+        build_unet(ModelConfig(depth=4, width=2), rows=size[0], columns=size[1])
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        ModelConfig(depth=0),
+        ModelConfig(width=0),
+        ModelConfig(dropout=1.0),
+        ModelConfig(dropout=-0.1),
+        ModelConfig(output_channels=0),
+        ModelConfig(input_channels=0),
+        ModelConfig(architecture="other"),  # type: ignore[arg-type]
+        ModelConfig(normalization="other"),  # type: ignore[arg-type]
+    ],
+)
+def test_impossible_networks_are_refused(config: ModelConfig) -> None:
+    with pytest.raises(ConfigError):
+        build_model(config, rows=32, columns=32)
+
+
+@pytest.mark.parametrize("width", [1, 4, 6, 12, 16, 20])
+def test_group_normalisation_fits_every_width(width: int) -> None:
+    model = build_unet(ModelConfig(depth=1, width=width, normalization="group"), rows=4, columns=4)
+    assert model.output_shape == (None, 4, 4, 2)
+
+
+@pytest.mark.parametrize(
+    ("normalization", "dropout"), [("batch", 0.0), ("group", 0.0), ("none", 0.2)]
+)
+def test_tiny_network_learns_is_saved_and_loaded(
+    normalization: str, dropout: float, tmp_path: Path
+) -> None:
+    keras.utils.set_random_seed(1)
+    config = ModelConfig(depth=2, width=4, normalization=normalization, dropout=dropout)  # type: ignore[arg-type]
+    model = build_model(config, rows=TINY.rows, columns=TINY.columns)
+    generator = np.random.default_rng(0)
+    x = generator.random((4, TINY.rows, TINY.columns, 1)).astype(np.float32)
+    y = np.repeat((x > 0.5).astype(np.float32), 2, axis=-1)
+    model.compile(optimizer="adam", loss=BinaryCrossentropyDice())
+    before = [keras.ops.convert_to_numpy(v).copy() for v in model.trainable_variables]
+    loss = model.train_on_batch(x, y)
+    assert np.isfinite(loss)
+    assert all(
+        (keras.ops.convert_to_numpy(v) != old).any()
+        for v, old in zip(model.trainable_variables, before, strict=True)
+    )
+    info = save_weights(
+        model,
+        tmp_path / "tiny",
+        title="Tiny",
+        model_config=config,
+        preprocess=TINY,
+        postprocess=PostprocessConfig(),
+        record={},
+    )
+    loaded = load_weights(info)
+    # Kernels are stored in half precision.
+    assert np.abs(loaded.predict_on_batch(x) - model.predict_on_batch(x)).max() < 5e-3
+    assert loaded.count_params() == model.count_params()
+
+
+def test_bfloat16_gives_float32_probabilities() -> None:
+    previous = keras.mixed_precision.dtype_policy()
+    keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = build_unet(ModelConfig(depth=1, width=2), rows=4, columns=4)
+    finally:
+        keras.mixed_precision.set_dtype_policy(previous)
+    assert model.predict_on_batch(np.zeros((1, 4, 4, 1), dtype=np.float32)).dtype == np.float32
