@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.ui import browsing, opening, session
+from core.ui import browsing, opening, segmenting, session
 from core.ui.navigation import BROWSE_PAGE
 from core.ui.page import (
     RESEARCH_USE,
@@ -21,6 +21,7 @@ begin_page(
 )
 st.caption(RESEARCH_USE)
 show_notice()
+segmenting.show_progress()
 
 left, right = st.columns([6, 6], gap="large")
 with left:
@@ -31,7 +32,9 @@ with left:
     else:
         with st.container(horizontal=True):
             mark_and_browse(current)
-            if st.button("Browse slices", icon=":material/view_carousel:"):
+            marked = current.segmentation is not None
+            kind = "primary" if marked else "secondary"
+            if st.button("Browse slices", type=kind, icon=":material/view_carousel:"):
                 go_to(BROWSE_PAGE)
         browsing.show_glance(current)
         opening.show_recognised(current)

@@ -208,10 +208,11 @@ def _choose_style(both_known: bool) -> Style:
     names: dict[Style, str] = {"fill": "Area", "outline": "Outline"}
     if both_known:
         names["agreement"] = "Agreement"
-    return st.segmented_control(
+    remembered: Style = st.session_state.get("style", "fill")
+    style = st.segmented_control(
         "Drawn as",
         tuple(names),
-        default="fill",
+        default=remembered if remembered in names else "fill",
         format_func=lambda style: names[style],
         key=f"overlay-style-{len(names)}",
         required=True,
@@ -220,6 +221,9 @@ def _choose_style(both_known: bool) -> Style:
         "missed and what was marked in error, of the infection or, with only the lung chosen, "
         "of the lung.",
     )
+    # Kept by hand: the choice is another widget once there is something to agree with.
+    st.session_state["style"] = style
+    return style
 
 
 def show_picture(

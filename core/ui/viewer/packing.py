@@ -75,6 +75,7 @@ def pack_slice(
     title: str = "",
     stamp: str = "",
     tallest: float = 0.61,
+    steppable: bool = False,
 ) -> bytes:
     """The bytes of one slice; see the module's text for their layout.
 
@@ -82,6 +83,7 @@ def pack_slice(
         truth, prediction: masks on the scan's own grid; either may be left out.
         title: what the picture is called for people who cannot see it.
         tallest: largest height, as a share of the browser window's.
+        steppable: whether arrow keys ask for other slices.
         stamp: a word drawn into the picture, such as "SYNTHETIC".
     """
     overlay = overlay or Overlay()
@@ -119,6 +121,7 @@ def pack_slice(
         "title": title,
         "stamp": stamp,
         "tallest": tallest,
+        "steppable": steppable,
     }
     return _join(header, values, labels)
 

@@ -59,7 +59,7 @@ function build(root) {
     const step = {
       ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: 10, PageDown: -10,
     }[event.key];
-    if (step === undefined) return;
+    if (step === undefined || !view.header.steppable) return;
     event.preventDefault();
     askFor(view, view.pending + step);
   });
@@ -99,10 +99,13 @@ function prepare(view) {
   context.putImageData(image, 0, 0);
   view.regions = header.style === "agreement" ? agreementRegions(view) : maskRegions(view);
   const painted = view.fill.getContext("2d").createImageData(columns, rows);
-  for (const region of view.regions.filter((r) => r.filled)) {
+  for (const region of view.regions) {
+    region.inside = spread(region, labels);
+    region.box = boxOf(region.inside, rows, columns);
+    if (!region.filled) continue;
     const [red, green, blue] = rgb(region.colour);
     for (let at = 0; at < labels.length; at++) {
-      if (!region.has(labels[at]) || !inPattern(region.pattern, at, columns)) continue;
+      if (!region.inside[at] || !inPattern(region.pattern, at, columns)) continue;
       painted.data[4 * at] = red;
       painted.data[4 * at + 1] = green;
       painted.data[4 * at + 2] = blue;
@@ -112,6 +115,25 @@ function prepare(view) {
   view.fill.getContext("2d").putImageData(painted, 0, 0);
   drawLegend(view);
   sayHint(view);
+}
+
+// 1 where a region lies, by way of a table: a label byte has few values.
+function spread(region, labels) {
+  const table = Uint8Array.from({ length: 256 }, (_, label) => (region.has(label) ? 1 : 0));
+  return labels.map((label) => table[label]);
+}
+
+function boxOf(inside, rows, columns) {
+  const box = { top: rows, bottom: -1, left: columns, right: -1 };
+  for (let at = inside.indexOf(1); at !== -1; at = inside.indexOf(1, at + 1)) {
+    const column = at % columns;
+    const row = (at - column) / columns;
+    if (row < box.top) box.top = row;
+    if (row > box.bottom) box.bottom = row;
+    if (column < box.left) box.left = column;
+    if (column > box.right) box.right = column;
+  }
+  return box;
 }
 
 // Stripes tell areas apart without colour.
@@ -200,24 +222,24 @@ function draw(view) {
 
 // Along the edges between voxels inside and outside; dashes are counted on the voxel grid.
 function drawOutline(context, view, region, width, height) {
-  const { labels } = view;
   const { rows, columns } = view.header;
+  const { inside, box } = region;
   const stepX = width / columns;
   const stepY = height / rows;
-  const inside = (row, column) =>
-    row >= 0 && column >= 0 && row < rows && column < columns &&
-    region.has(labels[row * columns + column]);
   const dash = Math.max(2, Math.round(5 / Math.min(stepX, stepY)));
   const shown = (at) => !region.dashed || Math.floor(at / dash) % 2 === 0;
   context.beginPath();
-  for (let row = 0; row <= rows; row++) {
-    for (let column = 0; column <= columns; column++) {
-      const here = inside(row, column);
-      if (here !== inside(row - 1, column) && shown(column + row)) {
+  for (let row = box.top; row <= box.bottom + 1; row++) {
+    for (let column = box.left; column <= box.right + 1; column++) {
+      const at = row * columns + column;
+      const here = row < rows && column < columns ? inside[at] : 0;
+      const above = row > 0 && column < columns ? inside[at - columns] : 0;
+      const before = column > 0 && row < rows ? inside[at - 1] : 0;
+      if (here !== above && shown(column + row)) {
         context.moveTo(column * stepX, row * stepY);
         context.lineTo((column + 1) * stepX, row * stepY);
       }
-      if (here !== inside(row, column - 1) && shown(column + row)) {
+      if (here !== before && shown(column + row)) {
         context.moveTo(column * stepX, row * stepY);
         context.lineTo(column * stepX, (row + 1) * stepY);
       }

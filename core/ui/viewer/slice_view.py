@@ -72,6 +72,7 @@ def show_slice(
         title=title,
         stamp=stamp,
         tallest=tallest,
+        steppable=on_go_to is not None,
     )
 
     def _wanted() -> None:
