@@ -156,6 +156,34 @@ class TrainConfig:
     """auto takes bfloat16 on a GPU and on CPUs with AMX, where it more than doubles the speed."""
     seed: int = 7
 
+    def __post_init__(self) -> None:
+        for name, low in (
+            ("epochs", 1),
+            ("batch_size", 1),
+            ("warmup_epochs", 0),
+            ("negatives_per_epoch", 0),
+            ("pictures_per_epoch", 0),
+            ("seed", 0),
+        ):
+            if getattr(self, name) < low:
+                raise ConfigError(
+                    f"Setting {name} is out of range",
+                    got=f"{getattr(self, name)}",
+                    expected=f"at least {low}",
+                )
+        if not self.learning_rate > 0:
+            raise ConfigError(
+                "Setting learning_rate is out of range",
+                got=f"{self.learning_rate:g}",
+                expected="above 0",
+            )
+        if not 0.0 < self.validation_fraction < 1.0:
+            raise ConfigError(
+                "Setting validation_fraction is out of range",
+                got=f"{self.validation_fraction:g}",
+                expected="a share between 0 and 1",
+            )
+
 
 @dataclass(frozen=True)
 class SegmentConfig:

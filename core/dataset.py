@@ -35,6 +35,10 @@ from core.volume import MaskPair, Volume, turn_masks, turn_volume
 Role = Literal["case", "picture", "negative", "healthy"]
 Slices = npt.NDArray[np.uint8]
 _ROLES: tuple[Role, ...] = ("case", "picture", "negative", "healthy")
+_TAUGHT_ROLES: tuple[Role, ...] = ("case", "picture", "negative")
+
+_ORIGINS = ("coronacases", "radiopaedia")
+"""How the names of the 20-case set begin: scans in HU, scans in 8-bit grey."""
 
 _MEDSEG_QUARTER_TURNS = 1
 """The MedSeg slices lie with the spine to the right; one turn clockwise puts them upright."""
@@ -80,7 +84,8 @@ def load_training_scans(
     """Reads and preprocesses every scan of a data folder that has some truth.
 
     Raises:
-        DatasetError: no case with lung and infection masks is found.
+        DatasetError: no case has lung and infection masks.
+        LoadError: there is no case, or a file cannot be read.
     """
     cases_folder = data / "covid20" if (data / "covid20").is_dir() else data
     scans: list[TrainingScan] = []
@@ -172,13 +177,17 @@ def split_by_patient(
 
     Cases of the 20-case set are drawn apart by their origin (true HU or 8-bit). The healthy scan
     is always on the validation side.
+
+    Raises:
+        DatasetError: the cases are of too few patients for two sides.
     """
     generator = np.random.default_rng(seed)
     kept_out: set[str] = set()
     strata: dict[str, set[str]] = {}
     for scan in scans:
-        origin = scan.scan_id.split("_")[0] if scan.role == "case" else ""
-        stratum = f"{scan.role} {origin}".strip()
+        origin = scan.scan_id.split("_")[0]
+        known = scan.role == "case" and origin in _ORIGINS
+        stratum = f"{scan.role} {origin}" if known else scan.role
         strata.setdefault(stratum, set()).add(scan.patient_id)
     for stratum in sorted(strata):
         patients = sorted(strata[stratum])
@@ -188,10 +197,19 @@ def split_by_patient(
         count = min(len(patients) - 1, ceil(len(patients) * validation_fraction))
         chosen = generator.permutation(len(patients))[:count]
         kept_out.update(patients[index] for index in chosen)
-    return Split(
+    split = Split(
         train=tuple(scan for scan in scans if scan.patient_id not in kept_out),
         validation=tuple(scan for scan in scans if scan.patient_id in kept_out),
     )
+    for side in (split.train, split.validation):
+        if not any(scan.role == "case" for scan in side):
+            raise DatasetError(
+                "The cases cannot be split into those that teach and those that judge",
+                got=f"{len({scan.patient_id for scan in scans if scan.role == 'case'})} patients",
+                expected="at least two patients of one origin",
+                next_step="add cases of other patients",
+            )
+    return split
 
 
 def split_as_recorded(scans: Sequence[TrainingScan], record: Mapping[str, Any]) -> Split:
@@ -202,23 +220,26 @@ def split_as_recorded(scans: Sequence[TrainingScan], record: Mapping[str, Any]) 
         record: `Split.to_json_dict` of the earlier run. Scans it does not name are left out.
 
     Raises:
-        DatasetError: a patient would stand on both sides, or a side is empty.
+        DatasetError: a patient would stand on both sides, or a side has no case.
     """
     sides: dict[str, set[str]] = {}
-    for side in ("train", "validation"):
+    for side, kinds in (("train", _TAUGHT_ROLES), ("validation", _ROLES)):
         roles = record.get(side, {})
-        sides[side] = {str(name) for role in _ROLES for name in roles.get(role, ())}
+        sides[side] = {str(name) for role in kinds for name in roles.get(role, ())}
     split = Split(
         train=tuple(scan for scan in scans if scan.scan_id in sides["train"]),
         validation=tuple(scan for scan in scans if scan.scan_id in sides["validation"]),
     )
     shared = {scan.patient_id for scan in split.train} & {s.patient_id for s in split.validation}
-    if shared or not split.train or not split.validation:
+    both_filled = all(
+        any(scan.role == "case" for scan in side) for side in (split.train, split.validation)
+    )
+    if shared or not both_filled:
         raise DatasetError(
             "The recorded split does not fit the data",
             got=f"{len(split.train)} scans to learn from, {len(split.validation)} to judge, "
             f"{len(shared)} patients on both sides",
-            expected="both sides filled and no patient on both",
+            expected="cases on both sides and no patient on both",
             next_step="check that --data and --split belong together",
         )
     return split
@@ -244,7 +265,7 @@ class SliceBatches(keras.utils.PyDataset):
         seed = self._config.seed * 100_003 + epoch
         generator = np.random.default_rng(seed)
         index: list[tuple[int, int]] = []
-        by_role: dict[str, list[tuple[int, int]]] = {"case": [], "picture": [], "negative": []}
+        by_role: dict[str, list[tuple[int, int]]] = {role: [] for role in _TAUGHT_ROLES}
         for number, scan in enumerate(self._scans):
             by_role[scan.role] += [(number, k) for k in range(len(scan.images))]
         index += by_role["case"]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from core.biomarkers import compute_burden
+from core.config import CHANNELS
 from core.errors import DatasetError, shown_name
 from core.loading.kaggle import Case, load_case
 from core.loading.masks import load_mask
@@ -24,6 +25,17 @@ Side = Literal["training", "validation", "unseen"]
 
 _UNDEFINED = Overlap(*(float("nan"),) * 4)
 _FIGURES = ("dice", "iou", "precision", "recall")
+_OVERLAP_COLUMNS = tuple(f"{channel}_{name}" for channel in CHANNELS for name in _FIGURES)
+COLUMNS = (
+    "case_id",
+    "patient_id",
+    "side",
+    "slices",
+    *_OVERLAP_COLUMNS,
+    "infection_fraction_true",
+    "infection_fraction_pred",
+)
+"""Of the table of results."""
 
 
 @dataclass(frozen=True)
@@ -135,24 +147,22 @@ def load_prediction(folder: Path, case: Case, study: Study) -> MaskPair:
 
 def mean_figures(results: Sequence[CaseResult]) -> dict[str, float]:
     """Mean over patients, each the mean over their scans; undefined figures are left out."""
-    columns = [f"{channel}_{name}" for channel in ("lung", "infection") for name in _FIGURES]
     patients: dict[str, list[dict[str, Any]]] = {}
     for result in results:
         patients.setdefault(result.patient_id, []).append(result.to_row())
     return {
         column: _mean([_mean([row[column] for row in rows]) for rows in patients.values()])
-        for column in columns
+        for column in _OVERLAP_COLUMNS
     }
 
 
 def results_csv(results: Sequence[CaseResult]) -> str:
     """One row a case; undefined figures are empty."""
     text = io.StringIO()
-    rows = [result.to_row() for result in results]
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+    writer = csv.DictWriter(text, fieldnames=COLUMNS, lineterminator="\n")
     writer.writeheader()
-    for row in rows:
-        writer.writerow({name: _cell(value) for name, value in row.items()})
+    for result in results:
+        writer.writerow({name: _cell(value) for name, value in result.to_row().items()})
     return text.getvalue()
 
 

@@ -26,7 +26,7 @@ from core.dataset import (
     split_as_recorded,
     split_by_patient,
 )
-from core.errors import DatasetError, shown_name
+from core.errors import Cancelled, DatasetError, shown_name
 from core.inference import has_fast_bfloat16
 from core.losses import BinaryCrossentropyDice
 from core.metrics import compute_overlap
@@ -92,6 +92,7 @@ def train(
 
     Raises:
         DatasetError: no data, or the folder holds a run of another config.
+        Cancelled: the person asked to stop; the same call goes on later.
     """
     paths = RunPaths(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -117,6 +118,8 @@ def train(
             verbose=0,
             callbacks=[recorder],
         )
+        if recorder.stopped:
+            raise Cancelled("training")
     return paths
 
 
@@ -178,8 +181,17 @@ def _resume_model(paths: RunPaths) -> keras.Model:
 def _check_or_write_record(paths: RunPaths, config: TrainConfig, split: Split) -> None:
     wanted = {"config": to_json_dict(config), "split": split.to_json_dict()}
     if paths.config.is_file():
-        record = json.loads(paths.config.read_text(encoding="utf-8"))
-        if {key: record.get(key) for key in wanted} != wanted:
+        try:
+            record = json.loads(paths.config.read_text(encoding="utf-8"))
+            found = {key: record[key] for key in wanted}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise DatasetError(
+                "The record of the run cannot be read",
+                got=f"{type(error).__name__} in {shown_name(paths.config)}",
+                expected="JSON with config and split",
+                next_step="choose another --out folder",
+            ) from error
+        if found != wanted:
             raise DatasetError(
                 "The run folder holds another run",
                 got="a different config or split in run.json",
@@ -199,7 +211,11 @@ def read_split(path: Path) -> dict[str, Any]:
     """
     try:
         split: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["split"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        for side in ("train", "validation"):
+            for names in split[side].values():
+                if not isinstance(names, list):
+                    raise TypeError(type(names).__name__)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DatasetError(
             "The split cannot be read",
             got=f"{type(error).__name__} in {shown_name(path)}",
@@ -231,18 +247,21 @@ class _Recorder(keras.callbacks.Callback):
         self._config = config
         self._on_progress = on_progress
         self._should_cancel = should_cancel
-        self._best = max((score(row) for row in read_history(paths.history)), default=-1.0)
+        self._best = max((score(row) for row in read_history(paths.history)), default=-np.inf)
+        self.stopped = False
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         if self._should_cancel():
-            self.model.stop_training = True
+            self.stopped = self.model.stop_training = True
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if self._should_cancel():
+        if self.stopped:
             return
         row: dict[str, float] = {"epoch": epoch + 1, "loss": float((logs or {})["loss"])}
         row.update(validate(self.model, self._validation, batch_size=self._config.batch_size))
         row["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        # As written down, so that whoever reads the history finds the same best epoch.
+        row = {name: float(f"{row[name]:.6g}") for name in HISTORY_COLUMNS}
         self._save(self._paths.last)
         if score(row) > self._best:
             self._best = score(row)
@@ -266,9 +285,12 @@ class _Recorder(keras.callbacks.Callback):
 
 def score(row: dict[str, float]) -> float:
     """What the best epoch is chosen by: mean of lung and infection Dice over validation cases,
-    less the share falsely marked in infection-free chests."""
-    false_share = np.nan_to_num(row["healthy_share"]) + np.nan_to_num(row["negative_share"])
-    return (row["lung_dice"] + row["infection_dice"]) / 2.0 - float(false_share)
+    less the share falsely marked in infection-free chests. Undefined figures count as 0."""
+    lung, infection, healthy, negative = (
+        float(np.nan_to_num(row[name]))
+        for name in ("lung_dice", "infection_dice", "healthy_share", "negative_share")
+    )
+    return (lung + infection) / 2.0 - healthy - negative
 
 
 def validate(

@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,16 @@ WEIGHTS_FOLDER = Path(__file__).resolve().parent.parent / "weights"
 MANIFEST_NAME = "manifest.json"
 ARRAYS_NAME = "weights.npz"
 CARD_NAME = "README.md"
+_UNREADABLE = (
+    OSError,
+    ValueError,  # pickled objects, which are refused
+    EOFError,
+    TypeError,  # a lone array instead of an archive
+    AttributeError,
+    RuntimeError,  # encrypted, or of an unknown compression
+    zipfile.BadZipFile,
+    zlib.error,
+)
 _ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -179,14 +190,23 @@ def _read_arrays(info: WeightsInfo) -> dict[str, Any]:
         )
     try:
         with np.load(path, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+            arrays = {name: stored[name] for name in stored.files}
+    except _UNREADABLE as error:
         raise WeightsError(
             f"The weights file {shown} cannot be read",
             got=type(error).__name__,
             expected="an npz archive of plain arrays",
             next_step="restore it from the repository",
         ) from error
+    odd = [name for name, array in arrays.items() if array.dtype not in (np.float16, np.float32)]
+    if odd:
+        raise WeightsError(
+            f"The weights file {shown} cannot be read",
+            got=f"{arrays[odd[0]].dtype} in {shown_name(odd[0])}",
+            expected="float16 and float32",
+            next_step="restore it from the repository",
+        )
+    return arrays
 
 
 def file_sha256(path: Path) -> str:
