@@ -1,0 +1,18 @@
+"""DICOM series to a volume in HU, with positions in space that are the scanner's own.
+
+Only what describes the picture is kept. Patient, study and institution tags are not read, and
+file names, which often hold a patient's number, are never shown.
+"""
+
+from core.loading.dicom.headers import is_dicom
+from core.loading.dicom.load import list_series, load_dicom
+from core.loading.dicom.series import SeriesInfo, SeveralSeriesError, shown_uid
+
+__all__ = [
+    "SeriesInfo",
+    "SeveralSeriesError",
+    "is_dicom",
+    "list_series",
+    "load_dicom",
+    "shown_uid",
+]

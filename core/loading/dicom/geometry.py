@@ -1,0 +1,216 @@
+"""Where slices lie in the patient: their order, their distance and their affine."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from core.errors import LoadError
+from core.loading.dicom.slices import Slice
+
+_SAME_POSITION_MM = 0.01
+_GAP_FACTOR = 1.5
+"""A step this many times the usual one means that a slice is missing."""
+_UNEVEN = 0.1
+"""As a share of the usual step."""
+_OFF_LINE_MM = 0.5
+_TILT_DEGREES = 1.0
+_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """Slices in order, and where they lie."""
+
+    slices: tuple[Slice, ...]
+    affine: npt.NDArray[np.float64]
+    """(4, 4), index (column, row, slice) → RAS mm."""
+    nominal: bool
+    warnings: tuple[str, ...]
+
+
+def arrange(slices: list[Slice]) -> Grid:
+    """Sorted slices of one orientation and size, with their affine.
+
+    Raises:
+        LoadError: the slices do not form one volume.
+    """
+    slices, warnings = _one_orientation(slices)
+    _check_alike(slices)
+    positioned = all(s.position is not None and s.orientation is not None for s in slices)
+    grid = _positioned(slices) if positioned else _unpositioned(slices)
+    without_spacing = slices[0].pixel_mm is None
+    if without_spacing:
+        warnings += ("The slices carry no pixel spacing: areas and volumes are not known.",)
+    return replace(grid, nominal=grid.nominal or without_spacing, warnings=warnings + grid.warnings)
+
+
+def same_place(one: Slice, other: Slice) -> bool:
+    """Whether two slices are known to lie at the same height along their normal."""
+    if one.position is None or other.position is None or one.orientation is None:
+        return False
+    height = float(unit_normal(one.orientation) @ (other.position - one.position))
+    return abs(height) < _SAME_POSITION_MM
+
+
+def unit_normal(orientation: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """(3,) LPS direction at right angles to a slice of (2, 3) orientation.
+
+    Raises:
+        LoadError: the two directions do not span a plane.
+    """
+    normal = np.cross(orientation[0], orientation[1])
+    length = float(np.linalg.norm(normal))
+    if length < 0.5:
+        raise LoadError(
+            "The slices' orientation cannot be used",
+            got="row and column directions that do not span a plane",
+            expected="two perpendicular directions",
+            next_step="export the series again",
+        )
+    return normal / length
+
+
+def _one_orientation(slices: list[Slice]) -> tuple[list[Slice], tuple[str, ...]]:
+    """The largest group of slices that look the same way, and a warning of the others."""
+    groups: list[list[Slice]] = []
+    for item in slices:
+        for group in groups:
+            if _look_alike(item.orientation, group[0].orientation):
+                group.append(item)
+                break
+        else:
+            groups.append([item])
+    largest = max(groups, key=len)
+    left_out = len(slices) - len(largest)
+    if not left_out:
+        return largest, ()
+    plural = "s of another orientation were" if left_out > 1 else " of another orientation was"
+    return largest, (f"{left_out} slice{plural} left out.",)
+
+
+def _look_alike(one: npt.NDArray[np.float64] | None, other: npt.NDArray[np.float64] | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return bool(np.abs(one - other).max() < 0.01)
+
+
+def _check_alike(slices: list[Slice]) -> None:
+    sizes = sorted({(s.columns, s.rows) for s in slices})
+    if len(sizes) > 1:
+        raise LoadError(
+            "The slices differ in size",
+            got=", ".join(f"{columns}×{rows}" for columns, rows in sizes[:4]),
+            expected="one size in a series",
+            next_step="export one reconstruction",
+        )
+    if any(s.samples != 1 for s in slices):
+        raise LoadError(
+            "The pictures are in colour",
+            got=f"{slices[0].samples} values per pixel",
+            expected="one HU value per pixel",
+            next_step="open the CT slices, not a rendering of them",
+        )
+    known = [s.pixel_mm for s in slices if s.pixel_mm]
+    if slices[0].pixel_mm and not np.allclose(known, slices[0].pixel_mm, rtol=1e-3):
+        raise LoadError(
+            "The slices differ in pixel spacing",
+            got=f"{len({s.pixel_mm for s in slices})} spacings in one series",
+            expected="one",
+            next_step="export one reconstruction",
+        )
+
+
+def _positioned(slices: list[Slice]) -> Grid:
+    first = slices[0]
+    assert first.orientation is not None
+    normal = unit_normal(first.orientation)
+    ordered = sorted(slices, key=lambda s: float(normal @ s.position))  # type: ignore[operator]
+    positions = np.array([s.position for s in ordered])
+    heights = positions @ normal
+    distances = np.diff(heights)
+    real = distances[distances > _SAME_POSITION_MM]
+    if real.size == 0:  # one slice, or doubles of it, which are settled once pixels are known
+        known = first.step_mm or first.thickness_mm
+        affine = _affine(_plane(first), normal * (known or 1.0), positions[0])
+        return Grid(tuple(ordered), affine, nominal=not known, warnings=())
+    usual = float(np.median(real))
+    direction = (positions[-1] - positions[0]) / (heights[-1] - heights[0])
+    affine = _affine(_plane(first), direction * usual, positions[0])
+    return Grid(
+        tuple(ordered),
+        affine,
+        nominal=False,
+        warnings=_line_warnings(positions, heights, direction, normal)
+        + _step_warnings(real, usual),
+    )
+
+
+def _plane(item: Slice) -> npt.NDArray[np.float64]:
+    """(3, 2) LPS mm per column and per row of a picture."""
+    assert item.orientation is not None
+    between_rows, between_columns = item.pixel_mm or (1.0, 1.0)
+    along = item.orientation / np.linalg.norm(item.orientation, axis=1, keepdims=True)
+    return np.column_stack([along[0] * between_columns, along[1] * between_rows])
+
+
+def _affine(
+    plane: npt.NDArray[np.float64],
+    step: npt.NDArray[np.float64],
+    origin: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
+    """(4, 4) RAS affine from LPS columns."""
+    affine = np.eye(4)
+    affine[:3, :3] = _LPS_TO_RAS @ np.column_stack([plane, step])
+    affine[:3, 3] = _LPS_TO_RAS @ origin
+    return affine
+
+
+def _line_warnings(
+    positions: npt.NDArray[np.float64],
+    heights: npt.NDArray[np.float64],
+    direction: npt.NDArray[np.float64],
+    normal: npt.NDArray[np.float64],
+) -> tuple[str, ...]:
+    on_line = positions[0] + np.outer(heights - heights[0], direction)
+    off = float(np.linalg.norm(positions - on_line, axis=1).max())
+    if off > _OFF_LINE_MM:
+        return (f"The slices are up to {off:.1f} mm off a straight line.",)
+    cosine = float(direction @ normal) / float(np.linalg.norm(direction))
+    tilt = math.degrees(math.acos(min(1.0, cosine)))
+    if tilt > _TILT_DEGREES:
+        return (f"The gantry was tilted by {tilt:.0f}°: side views are sheared.",)
+    return ()
+
+
+def _step_warnings(distances: npt.NDArray[np.float64], usual: float) -> tuple[str, ...]:
+    gaps = distances[distances > _GAP_FACTOR * usual]
+    if gaps.size:
+        missing = int(np.maximum(1, np.rint(gaps / usual) - 1).sum())
+        return (
+            f"{missing} slice{'s are' if missing > 1 else ' is'} missing in {gaps.size} "
+            f"gap{'s' if gaps.size > 1 else ''}: volumes leave out what lay there.",
+        )
+    if np.abs(distances - usual).max() > _UNEVEN * usual:
+        return (
+            f"The slices are {distances.min():.2f} to {distances.max():.2f} mm apart; "
+            f"{usual:.2f} mm is used for all.",
+        )
+    return ()
+
+
+def _unpositioned(slices: list[Slice]) -> Grid:
+    """Slices without positions, by slice location or number, assumed axial from feet to head."""
+    if all(s.location is not None for s in slices):
+        ordered = sorted(slices, key=lambda s: s.location or 0.0)
+    else:
+        ordered = sorted(slices, key=lambda s: s.number)
+    first = ordered[0]
+    between_rows, between_columns = first.pixel_mm or (1.0, 1.0)
+    step = first.step_mm or first.thickness_mm or 1.0
+    affine = np.diag([-between_columns, -between_rows, step, 1.0])
+    warning = "The slices do not say where they lie: their order and sides are assumed."
+    return Grid(tuple(ordered), affine, nominal=True, warnings=(warning,))

@@ -1,0 +1,137 @@
+"""Finds DICOM files among others and reads their headers, never their pixels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.uid import DeflatedExplicitVRLittleEndian
+
+from core.config import LoadLimits
+from core.errors import LoadError
+from core.loading.dicom.slices import TAGS, Slice, slices_of
+from core.progress import OnProgress, ShouldCancel, raise_if_cancelled
+
+_MAX_FILE_BYTES = 2 * 1024**3
+
+
+def read_headers(
+    paths: Path | str | Sequence[Path | str],
+    *,
+    limits: LoadLimits,
+    on_progress: OnProgress,
+    should_cancel: ShouldCancel,
+) -> list[Slice]:
+    """The slices in a folder (with subfolders), a file or a list of files.
+
+    Raises:
+        LoadError: a DICOM file is damaged, there is no picture, or there are too many files.
+    """
+    files = _files(paths, limits)
+    slices: list[Slice] = []
+    damaged = without_picture = 0
+    for done, path in enumerate(files):
+        raise_if_cancelled(should_cancel, "reading DICOM headers")
+        dataset = _header(path)
+        if dataset is not None:
+            try:
+                found = slices_of(path, dataset, limits)
+            except LoadError:
+                raise
+            except Exception:  # values of any type and length stand in damaged tags
+                damaged += 1
+            else:
+                slices += found
+                without_picture += not found
+        elif is_dicom(path):
+            damaged += 1
+        on_progress("reading DICOM headers", done + 1, len(files))
+    if damaged:
+        raise LoadError(
+            "A DICOM file is damaged",
+            got=f"{damaged} of {len(files)} files that cannot be read",
+            expected="complete files",
+            next_step="copy or export the series again",
+        )
+    if not slices:
+        got = f"{len(files)} file{'s' if len(files) != 1 else ''} without one"
+        if without_picture:
+            got = f"{without_picture} DICOM files that are reports or other objects"
+        raise LoadError(
+            "There is no DICOM picture",
+            got=got,
+            expected="the slices of a CT series",
+            next_step="point to the folder that holds the slices",
+        )
+    return slices
+
+
+def is_dicom(path: Path | str) -> bool:
+    """Whether a file carries the DICOM mark at byte 128."""
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
+
+
+def _files(paths: Path | str | Sequence[Path | str], limits: LoadLimits) -> list[Path]:
+    given = [paths] if isinstance(paths, (str, Path)) else list(paths)
+    found: list[Path] = []
+    for path in map(Path, given):
+        if not path.is_dir():
+            found.append(path)
+            continue
+        for folder, subfolders, names in os.walk(path):
+            subfolders[:] = sorted(n for n in subfolders if not n.startswith((".", "__MACOSX")))
+            found += [Path(folder, n) for n in sorted(names) if not n.startswith(".")]
+            if len(found) > limits.max_files:
+                break
+    found = [path for path in found if path.name.upper() != "DICOMDIR"]
+    if len(found) > limits.max_files:
+        raise LoadError(
+            "There are too many files",
+            got=f"more than {limits.max_files}",
+            expected="the slices of one scan",
+            next_step="point to the folder of one series",
+        )
+    return found
+
+
+def _header(path: Path) -> Dataset | None:
+    """The wanted tags of a DICOM file, or none where it is something else."""
+    try:
+        if path.stat().st_size > _MAX_FILE_BYTES:
+            return None
+        if is_dicom(path):
+            meta = pydicom.filereader.read_file_meta_info(path)
+            _refuse_deflated(meta)
+        elif not _may_lack_mark(path):
+            return None
+        dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=TAGS, force=True)
+    except LoadError:
+        raise
+    except Exception:  # the parser raises whatever a broken file makes it
+        return None
+    return dataset if "SOPClassUID" in dataset or "Rows" in dataset else None
+
+
+def _refuse_deflated(meta: Dataset) -> None:
+    """Such a file would be unpacked whole, to a size that nothing in it bounds."""
+    if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+        raise LoadError(
+            "A DICOM file is deflated as a whole",
+            got="transfer syntax Deflated Explicit VR",
+            expected="plain or JPEG-compressed slices",
+            next_step="convert the series to uncompressed DICOM",
+        )
+
+
+def _may_lack_mark(path: Path) -> bool:
+    """Old exports begin at once with group 0002 or 0008, little endian."""
+    with path.open("rb") as file:
+        start = file.read(8)
+    return start[:2] in (b"\x02\0", b"\x08\0") and len(start) == 8 and start[3] == 0

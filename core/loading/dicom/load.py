@@ -1,0 +1,88 @@
+"""One DICOM series to a volume: headers, choice, geometry, then pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from core.config import LoadLimits
+from core.loading.checks import DEFAULT_LIMITS, assemble_volume, check_size
+from core.loading.dicom.geometry import arrange
+from core.loading.dicom.headers import read_headers
+from core.loading.dicom.pixels import read_pixels
+from core.loading.dicom.series import SeriesInfo, choose, group_by_series, series_info
+from core.loading.dicom.slices import Slice
+from core.progress import OnProgress, ShouldCancel, ignore_progress, never_cancel
+from core.volume import Volume
+
+
+def list_series(
+    paths: Path | str | Sequence[Path | str],
+    *,
+    limits: LoadLimits = DEFAULT_LIMITS,
+    on_progress: OnProgress = ignore_progress,
+    should_cancel: ShouldCancel = never_cancel,
+) -> tuple[SeriesInfo, ...]:
+    """The image series in a folder (with subfolders), a file or a list of files.
+
+    Raises:
+        LoadError: there is no DICOM image, or there are too many files.
+    """
+    slices = read_headers(
+        paths, limits=limits, on_progress=on_progress, should_cancel=should_cancel
+    )
+    return tuple(series_info(group) for group in group_by_series(slices).values())
+
+
+def load_dicom(
+    paths: Path | str | Sequence[Path | str],
+    *,
+    series_uid: str | None = None,
+    limits: LoadLimits = DEFAULT_LIMITS,
+    on_progress: OnProgress = ignore_progress,
+    should_cancel: ShouldCancel = never_cancel,
+) -> Volume:
+    """One CT series in HU; slices sorted along their normal, localizers left out.
+
+    Args:
+        paths: a folder (with subfolders), a file or a list of files; what is not DICOM is
+            passed over.
+        series_uid: which series, where there are several.
+
+    Raises:
+        SeveralSeriesError: there are several and `series_uid` is none.
+        LoadError: no CT, no pixels, or slices that do not form one volume.
+        GeometryError: positions and spacing do not span space.
+    """
+    headers = read_headers(
+        paths, limits=limits, on_progress=on_progress, should_cancel=should_cancel
+    )
+    chosen = choose(group_by_series(headers), series_uid)
+    grid = arrange(chosen)
+    columns, rows = grid.slices[0].columns, grid.slices[0].rows
+    check_size((columns, rows, len(grid.slices)), limits, what="The DICOM series")
+    array, grid = read_pixels(grid, on_progress=on_progress, should_cancel=should_cancel)
+    count = len(grid.slices)
+    return assemble_volume(
+        array,
+        grid.affine,
+        hint="dicom",
+        name=f"DICOM series, {count} slice{'s' if count != 1 else ''}",
+        format="dicom",
+        format_fact="DICOM",
+        limits=limits,
+        spacing_nominal=grid.nominal,
+        warnings=grid.warnings,
+        facts=_facts(grid.slices[0]),
+    )
+
+
+def _facts(item: Slice) -> tuple[tuple[str, str], ...]:
+    facts = [("Modality", item.modality or "not said")]
+    if item.thickness_mm:
+        facts.append(("Slice thickness", f"{item.thickness_mm:g} mm"))
+    if item.kernel:
+        facts.append(("Kernel", item.kernel))
+    if item.kvp:
+        facts.append(("Tube voltage", f"{item.kvp:g} kV"))
+    return tuple(facts)
