@@ -167,7 +167,7 @@ def _demo_study() -> Study:
     return build_demo_study()
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
+@st.cache_resource(max_entries=2, show_spinner=False)
 def _case_study(folder: str, case_id: str) -> Study:
     from core.loading import load_case
 
@@ -308,7 +308,10 @@ def open_link(link: str) -> OpenStudy | None:
         return None
     try:
         if link.startswith("file:"):
-            return open_file(link[len("file:") :])
+            found = open_file(link[len("file:") :])
+            if found is None:
+                set_notice(Notice("warning", "There are several series: choose one on Home."))
+            return found
         return open_case(link)
     except LungLensError as error:
         set_notice(Notice("warning", str(error)))
