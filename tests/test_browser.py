@@ -86,7 +86,7 @@ def is_up(address: str) -> bool:
         return False
 
 
-def wait_for(condition: Callable[[], Any], *, what: str, seconds: float = 60) -> Any:
+def wait_for(condition: Callable[[], Any], *, what: str, seconds: float = 120) -> Any:
     """The first true answer of `condition`."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -127,7 +127,7 @@ class Page:
     def js(self, script: str, *arguments: Any) -> Any:
         return self.browser.execute_script(script, *arguments)
 
-    def settle(self, seconds: float = 90) -> None:
+    def settle(self, seconds: float = 180) -> None:
         """Waits until the script has run and nothing moves for a moment."""
         script = (
             "const app = document.querySelector('[data-testid=stApp]');"
@@ -147,7 +147,7 @@ class Page:
     def text(self) -> str:
         return str(self.js("return document.body.innerText"))
 
-    def wait_for_text(self, text: str, seconds: float = 60) -> None:
+    def wait_for_text(self, text: str, seconds: float = 120) -> None:
         wait_for(lambda: text in self.text, what=repr(text), seconds=seconds)
 
     def buttons(self, label: str) -> list[Any]:
