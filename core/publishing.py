@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,14 @@ from core.training import (
     validate,
 )
 from core.volume import MaskPair, Study
-from core.weights import CARD_NAME, WeightsInfo, read_manifest, save_weights
+from core.weights import CARD_NAME, WeightsInfo, list_weights, read_manifest, save_weights
 
 TITLE = "U-Net for lung and infection"
+_NORMALIZATIONS = {
+    "batch": "batch normalisation",
+    "group": "group normalisation",
+    "none": "no normalisation",
+}
 
 
 def publish(
@@ -53,6 +59,10 @@ def publish(
         "licence": "Non-commercial research use, because of the data it was trained on.",
     }
 
+    # Weights published beside others do not push themselves forward.
+    others = [other for other in list_weights(folder.parent) if other.weights_id != folder.name]
+    is_default = not any(other.is_default for other in others)
+
     def save(extra: dict[str, Any]) -> WeightsInfo:
         return save_weights(
             model,
@@ -62,7 +72,7 @@ def publish(
             preprocess=config.preprocess,
             postprocess=PostprocessConfig(),
             record={**record, **extra},
-            is_default=True,
+            is_default=is_default,
         )
 
     info = save({})
@@ -97,7 +107,17 @@ def _judge(
         volume = load_nifti(healthy)
         burden = compute_burden(segment_volume(volume, segmenter).masks, volume)
         figures["normal001_infected_share"] = burden.infection_fraction
-    return figures
+    known: dict[str, Any] = _without_nan(figures)
+    return known
+
+
+def _without_nan(value: Any) -> Any:
+    """The same with null for what is undefined: JSON knows no nan."""
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def build_card(info: WeightsInfo) -> str:
@@ -114,7 +134,8 @@ def build_card(info: WeightsInfo) -> str:
 Research software, never a diagnosis.
 
 A 2D U-Net (Ronneberger et al. 2015) with {model.depth} levels and {model.width} filters at the
-finest, batch normalisation, two sigmoid outputs: lung (with its infected parts) and infection.
+finest, {_NORMALIZATIONS[model.normalization]}, two sigmoid outputs: lung (with its infected
+parts) and infection.
 Input: axial slices, body box by Otsu, window {info.preprocess.window_center:g}/\
 {info.preprocess.window_width:g} HU, {info.preprocess.rows}×{info.preprocess.columns} pixels.
 Arrays: `weights.npz`, kernels in float16, {manifest["file"]["bytes"] / 1e6:.1f} MB, read without
@@ -147,8 +168,8 @@ Volume Dice on the scan's own grid after post-processing, threshold 0.5.
 |---|---|---|---|---|---|---|---|
 {rows}
 
-Mean over {validation["patients"]} patients: lung Dice **{means["lung_dice"]:.3f}**, infection Dice
-**{means["infection_dice"]:.3f}** (IoU {means["infection_iou"]:.3f}).
+Mean over {validation["patients"]} patients: lung Dice **{_figure(means["lung_dice"])}**,
+infection Dice **{_figure(means["infection_dice"])}** (IoU {_figure(means["infection_iou"])}).
 
 | check | figure |
 |---|---|
@@ -157,7 +178,7 @@ Mean over {validation["patients"]} patients: lung Dice **{means["lung_dice"]:.3f
 | LUNA slices: infected share of the lung | \
 {_percent(validation.get("negative_slices_infected_share"))} |
 | MedSeg slices turned upright: mean infection Dice, one a slice | \
-{validation["pictures_infection_dice"]:.3f} |
+{_figure(validation["pictures_infection_dice"])} |
 
 ## Known failures and limits
 
@@ -178,12 +199,16 @@ repository; MedSeg allows non-commercial research; LUNA slices are CC BY 3.0.
 
 def _card_row(row: dict[str, Any]) -> str:
     return (
-        f"| {row['case_id']} | {row['slices']} | {row['lung_dice']:.3f} "
-        f"| {row['infection_dice']:.3f} | {row['infection_precision']:.3f} "
-        f"| {row['infection_recall']:.3f} | {_percent(row['infection_fraction_true'])} "
+        f"| {row['case_id']} | {row['slices']} | {_figure(row['lung_dice'])} "
+        f"| {_figure(row['infection_dice'])} | {_figure(row['infection_precision'])} "
+        f"| {_figure(row['infection_recall'])} | {_percent(row['infection_fraction_true'])} "
         f"| {_percent(row['infection_fraction_pred'])} |"
     )
 
 
+def _figure(value: float | None) -> str:
+    return "not defined" if value is None else f"{value:.3f}"
+
+
 def _percent(value: float | None) -> str:
-    return "not measured" if value is None or value != value else f"{100 * value:.2f} %"
+    return "not measured" if value is None else f"{100 * value:.2f} %"
