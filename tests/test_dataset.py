@@ -338,6 +338,19 @@ def test_the_scans_are_not_changed(scans: tuple[TrainingScan, ...]) -> None:
         assert np.array_equal(scan.infection, infection)
 
 
+@pytest.mark.parametrize("wanted", [3, 11])
+def test_patients_weigh_alike_however_long_their_scans(wanted: int) -> None:
+    """Every slice of one grey level by patient; two scans of one patient share its slices."""
+    long = made("a1", "a", slices=20), made("a2", "a", slices=3)
+    short = made("b", "b", slices=5)
+    for scan, level in (*((one, 50) for one in long), (short, 200)):
+        scan.images[...] = level
+    config = replace(TINY, slices_per_patient=wanted, augment=UNCHANGED)
+    images, _ = drawn_epoch(SliceBatches((*long, short), config, epoch=0))
+    levels = Counter(np.rint(images[:, 0, 0, 0] * 255).astype(int).tolist())
+    assert levels == {50: wanted, 200: wanted}
+
+
 @pytest.mark.parametrize(("wanted", "expected"), [(0, 0), (1, 1), (9, 9)])
 def test_negatives_are_drawn_as_often_as_asked(
     scans: tuple[TrainingScan, ...], wanted: int, expected: int

@@ -32,8 +32,10 @@ TINY = TrainConfig(
     learning_rate=3e-3,
     warmup_epochs=1,
     validation_fraction=0.3,
+    slices_per_patient=0,
     negatives_per_epoch=3,
     pictures_per_epoch=2,
+    average_momentum=0.9,
     precision="float32",
 )
 

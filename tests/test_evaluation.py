@@ -1,0 +1,297 @@
+"""Judging weights: which side a case is on, means over patients, tables; and publishing a run."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.config import PostprocessConfig
+from core.dataset import load_training_scans, split_by_patient
+from core.errors import DatasetError, GeometryError
+from core.evaluation import (
+    COLUMNS,
+    CaseResult,
+    Side,
+    evaluate_cases,
+    load_prediction,
+    mean_figures,
+    results_csv,
+    side_of_case,
+)
+from core.loading.kaggle import Case, load_case, load_case_table
+from core.metrics import Overlap
+from core.publishing import publish
+from core.saving import save_mask
+from core.training import RunPaths, train
+from core.volume import MaskPair, Study
+from core.weights import WeightsInfo, find_weights, list_weights, load_weights, read_manifest
+from tests.training_data import CASES, TINY, write_training_folder
+
+NAN = math.nan
+CONFIG = replace(TINY, epochs=1, model=replace(TINY.model, depth=1, width=2))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_training_folder(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def cases(data: Path) -> tuple[Case, ...]:
+    return load_case_table(data / "covid20")
+
+
+def info_with(split: dict[str, Any], tmp_path: Path) -> WeightsInfo:
+    return WeightsInfo(
+        weights_id="made",
+        title="Made",
+        folder=tmp_path,
+        sha256="",
+        model=TINY.model,
+        preprocess=TINY.preprocess,
+        postprocess=PostprocessConfig(),
+        is_default=False,
+        manifest_text=json.dumps({"split": split} if split else {}),
+    )
+
+
+def result(
+    case_id: str, patient_id: str, infection_dice: float, *, side: Side = "unseen"
+) -> CaseResult:
+    return CaseResult(
+        case_id=case_id,
+        patient_id=patient_id,
+        side=side,
+        slices=3,
+        lung=Overlap(0.9, 0.8, 0.7, 0.6),
+        infection=Overlap(infection_dice, NAN, NAN, NAN),
+        infection_fraction_true=0.125,
+        infection_fraction_pred=NAN,
+    )
+
+
+# ------------------------------------------------------------------ sides
+
+
+def test_side_is_told_by_patient(cases: tuple[Case, ...], tmp_path: Path) -> None:
+    """A sibling scan that the split does not name stands where its patient stands."""
+    info = info_with(
+        {
+            "train": {"patients": ["radiopaedia_10"], "case": [CASES[3]]},
+            "validation": {"patients": ["coronacases_001"], "case": [CASES[0]]},
+        },
+        tmp_path,
+    )
+    sides = {case.case_id: side_of_case(case, info) for case in cases}
+    assert sides == {
+        CASES[0]: "validation",
+        CASES[1]: "unseen",
+        CASES[2]: "unseen",
+        CASES[3]: "training",
+        CASES[4]: "training",
+        CASES[5]: "unseen",
+    }
+
+
+def test_without_a_split_nothing_was_seen(cases: tuple[Case, ...], tmp_path: Path) -> None:
+    assert side_of_case(cases[0], None) == "unseen"
+    assert side_of_case(cases[0], info_with({}, tmp_path)) == "unseen"
+
+
+# ------------------------------------------------------------------ comparing
+
+
+def test_truth_against_itself_and_against_nothing(cases: tuple[Case, ...]) -> None:
+    told: list[tuple[int, int]] = []
+
+    def predict(case: Case, study: Study) -> MaskPair:
+        assert study.truth is not None
+        if case.case_id == CASES[0]:
+            return study.truth
+        none = np.zeros(study.volume.shape, dtype=bool)
+        return MaskPair(study.truth.lung, none)
+
+    results = evaluate_cases(
+        cases[:2], predict, on_progress=lambda _, done, total: told.append((done, total))
+    )
+    assert [r.case_id for r in results] == list(CASES[:2])
+    assert results[0].infection == Overlap(1.0, 1.0, 1.0, 1.0)
+    assert results[0].infection_fraction_pred == results[0].infection_fraction_true > 0
+    assert results[1].lung.dice == 1.0
+    assert (results[1].infection.dice, results[1].infection.recall) == (0.0, 0.0)
+    assert math.isnan(results[1].infection.precision)
+    assert results[1].infection_fraction_pred == 0.0
+    assert results[0].slices == 4
+    assert told == [(0, 2), (1, 2), (2, 2)]
+
+
+def test_channel_that_was_not_predicted_is_undefined(cases: tuple[Case, ...]) -> None:
+    def predict(case: Case, study: Study) -> MaskPair:
+        assert study.truth is not None
+        return MaskPair(study.truth.lung, None)
+
+    (found,) = evaluate_cases(cases[:1], predict)
+    assert found.lung.dice == 1.0
+    assert math.isnan(found.infection.dice)
+    assert math.isnan(found.infection_fraction_pred)
+
+
+def test_case_without_truth_is_refused(cases: tuple[Case, ...]) -> None:
+    bare = Case("alone", "alone", cases[0].scan_path)
+    with pytest.raises(DatasetError, match="Case alone has no truth"):
+        evaluate_cases([bare], lambda case, study: MaskPair(None, None))
+
+
+# ------------------------------------------------------------------ means and tables
+
+
+def test_two_scans_of_one_patient_weigh_as_one() -> None:
+    means = mean_figures([result("a1", "a", 0.2), result("a2", "a", 0.4), result("b", "b", 0.9)])
+    assert means["infection_dice"] == pytest.approx((0.3 + 0.9) / 2)
+    assert means["lung_dice"] == pytest.approx(0.9)
+    assert math.isnan(means["infection_iou"])
+
+
+def test_undefined_figures_are_left_out_of_the_mean() -> None:
+    means = mean_figures([result("a1", "a", NAN), result("a2", "a", 0.4), result("b", "b", NAN)])
+    assert means["infection_dice"] == pytest.approx(0.4)
+    assert all(math.isnan(value) for value in mean_figures([]).values())
+
+
+def test_csv_can_be_read_back() -> None:
+    text = results_csv([result("a,1", "a", 0.25, side="training"), result("b", "b", NAN)])
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert tuple(rows[0]) == COLUMNS == tuple(result("a", "a", 0.1).to_row())
+    assert (rows[0]["case_id"], rows[0]["side"], rows[0]["slices"]) == ("a,1", "training", "3")
+    assert float(rows[0]["infection_dice"]) == 0.25
+    assert rows[1]["infection_dice"] == ""
+    assert rows[1]["infection_fraction_pred"] == ""
+    assert "nan" not in text
+
+
+def test_csv_of_no_case_is_a_header() -> None:
+    assert results_csv([]) == ",".join(COLUMNS) + "\n"
+
+
+# ------------------------------------------------------------------ predictions from files
+
+
+def test_saved_predictions_are_found(cases: tuple[Case, ...], tmp_path: Path) -> None:
+    study = load_case(cases[3])
+    assert study.truth is not None
+    assert study.truth.lung is not None
+    assert study.truth.infection is not None
+    below = tmp_path / cases[3].case_id
+    save_mask(study.truth.lung, study.volume, below / "lung_mask.nii.gz")
+    only_lung = load_prediction(tmp_path, cases[3], study)
+    assert only_lung.infection is None
+    save_mask(study.truth.infection, study.volume, below / "infection_mask.nii.gz")
+    both = load_prediction(tmp_path, cases[3], study)
+    assert np.array_equal(both.lung, study.truth.lung)
+    assert np.array_equal(both.infection, study.truth.infection)
+
+
+def test_missing_prediction_is_told(cases: tuple[Case, ...], tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=f"No prediction for case {CASES[0]}"):
+        load_prediction(tmp_path, cases[0], load_case(cases[0]))
+
+
+def test_prediction_of_another_scan_is_refused(cases: tuple[Case, ...], tmp_path: Path) -> None:
+    study = load_case(cases[0])
+    assert study.truth is not None
+    assert study.truth.lung is not None
+    path = tmp_path / cases[0].case_id / "lung_mask.nii.gz"
+    save_mask(study.truth.lung, study.volume, path)
+    moved = np.array(study.volume.source.file_affine)
+    moved[0, 3] += 30
+
+    import nibabel as nib
+
+    image = nib.load(path)
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj), moved), path)
+    with pytest.raises(GeometryError, match="lies elsewhere in the patient"):
+        load_prediction(tmp_path, cases[0], study)
+
+
+# ------------------------------------------------------------------ publishing
+
+
+@pytest.fixture(scope="module")
+def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
+    return train(data, tmp_path_factory.mktemp("runs") / "tiny", CONFIG)
+
+
+@pytest.fixture(scope="module")
+def published(data: Path, run: RunPaths, tmp_path_factory: pytest.TempPathFactory) -> WeightsInfo:
+    return publish(data, run, tmp_path_factory.mktemp("weights") / "tiny", CONFIG)
+
+
+def test_published_weights_can_be_found_and_loaded(published: WeightsInfo) -> None:
+    folder = published.folder.parent
+    assert [info.weights_id for info in list_weights(folder)] == ["tiny"]
+    assert find_weights(folder=folder) == published
+    assert published.is_default
+    model = load_weights(published)
+    assert model.output_shape == (None, 32, 48, 2)
+    assert not list(published.folder.glob("*.part"))
+
+
+def test_manifest_says_what_the_weights_learned_from(
+    data: Path, run: RunPaths, published: WeightsInfo
+) -> None:
+    manifest = published.manifest
+    drawn = split_by_patient(
+        load_training_scans(data, CONFIG.preprocess),
+        validation_fraction=CONFIG.validation_fraction,
+        seed=CONFIG.seed,
+    )
+    assert manifest["split"] == drawn.to_json_dict()
+    validation = manifest["validation"]
+    judged = {row["case_id"] for row in validation["cases"]}
+    assert judged == set(manifest["split"]["validation"]["case"])
+    assert {row["side"] for row in validation["cases"]} == {"validation"}
+    assert validation["patients"] == len(manifest["split"]["validation"]["patients"])
+    assert manifest["training"]["best_epoch"] == 1.0
+    # Strict JSON: undefined figures are null, never NaN.
+    json.dumps(manifest, allow_nan=False)
+
+
+def test_card_is_whole(published: WeightsInfo) -> None:
+    card = published.card_path.read_text(encoding="utf-8")
+    assert "never a diagnosis" in card
+    assert "batch normalisation" in card
+    for row in published.manifest["validation"]["cases"]:
+        assert row["case_id"] in card
+    assert "nan" not in card
+    assert "None" not in card
+    assert "{" not in card
+
+
+def test_second_weights_do_not_push_the_first_aside(
+    data: Path, run: RunPaths, published: WeightsInfo
+) -> None:
+    second = publish(data, run, published.folder.parent / "another", CONFIG)
+    assert not second.is_default
+    assert find_weights(folder=published.folder.parent).weights_id == "tiny"
+    # The first, published again, stays the default.
+    assert publish(data, run, published.folder, CONFIG).is_default
+    assert read_manifest(published.folder).sha256 == published.sha256
+
+
+def test_card_without_extras_holds_no_nan(data: Path, run: RunPaths, tmp_path: Path) -> None:
+    """Judged on cases alone: no pictures, no infection-free slices, no healthy chest."""
+    info = publish(data / "covid20", run, tmp_path / "weights" / "plain", CONFIG)
+    json.dumps(info.manifest, allow_nan=False)
+    assert info.manifest["validation"]["pictures_infection_dice"] is None
+    card = info.card_path.read_text(encoding="utf-8")
+    assert "nan" not in card
+    assert "None" not in card
+    assert "not measured" in card

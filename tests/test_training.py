@@ -1,0 +1,300 @@
+"""A training run of seconds: it learns, is recorded, can be interrupted and goes on."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from core.config import ModelConfig, TrainConfig, from_json_dict, to_json_dict
+from core.dataset import TrainingScan, load_training_scans, split_as_recorded
+from core.errors import Cancelled, ConfigError, DatasetError
+from core.training import (
+    HISTORY_COLUMNS,
+    RunPaths,
+    load_best_model,
+    read_history,
+    read_split,
+    score,
+    software_versions,
+    train,
+    validate,
+)
+from tests.training_data import CASES, TINY, write_training_folder
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_training_folder(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
+    """Two epochs without interruption."""
+    return train(data, tmp_path_factory.mktemp("run") / "whole", TINY)
+
+
+@pytest.fixture(scope="module")
+def interrupted(data: Path, tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
+    """The same, stopped in its second epoch and taken up again."""
+    folder = tmp_path_factory.mktemp("run") / "interrupted"
+    epochs: list[int] = []
+
+    def note(stage: str, done: int, total: int) -> None:
+        if stage == "training":
+            epochs.append(done)
+
+    with pytest.raises(Cancelled, match="training"):
+        train(data, folder, TINY, on_progress=note, should_cancel=lambda: bool(epochs))
+    assert epochs == [1]
+    assert [row["epoch"] for row in read_history(RunPaths(folder).history)] == [1]
+    train(data, folder, TINY, on_progress=note)
+    assert epochs == [1, 2]
+    return RunPaths(folder)
+
+
+def test_history_has_a_row_an_epoch(whole: RunPaths) -> None:
+    history = read_history(whole.history)
+    assert [row["epoch"] for row in history] == [1, 2]
+    assert whole.history.read_text(encoding="utf-8").splitlines()[0] == ",".join(HISTORY_COLUMNS)
+    for row in history:
+        assert tuple(row) == HISTORY_COLUMNS
+        assert 0 < row["loss"] < 5
+        for name in ("lung_dice", "infection_dice", "picture_infection_dice"):
+            assert 0 <= row[name] <= 1
+    assert history[1]["loss"] < history[0]["loss"]
+
+
+def test_learning_rate_warms_up_and_decays(whole: RunPaths) -> None:
+    """One epoch of warming up to the full rate, one of cosine decay to a hundredth of it."""
+    rates = [row["learning_rate"] for row in read_history(whole.history)]
+    assert rates[0] == pytest.approx(TINY.learning_rate, rel=0.01)
+    assert rates[1] == pytest.approx(TINY.learning_rate / 100, rel=0.05)
+
+
+def test_record_repeats_the_run(whole: RunPaths) -> None:
+    record = json.loads(whole.config.read_text(encoding="utf-8"))
+    assert from_json_dict(TrainConfig, record["config"]) == TINY
+    named = record["split"]["train"]["case"] + record["split"]["validation"]["case"]
+    assert sorted(named) == sorted(CASES)
+    assert record["split"]["validation"]["healthy"] == ["normal001"]
+    assert not set(record["split"]["train"]["patients"]) & set(
+        record["split"]["validation"]["patients"]
+    )
+    assert record["versions"] == software_versions()
+    assert record["versions"]["keras"] == keras.__version__
+    # Nothing of the machine it ran on.
+    assert "/" not in whole.config.read_text(encoding="utf-8")
+
+
+def test_no_half_written_file_stays(whole: RunPaths) -> None:
+    assert sorted(path.name for path in whole.folder.iterdir()) == [
+        "best.keras",
+        "history.csv",
+        "last.keras",
+        "mean.npz",
+        "run.json",
+    ]
+
+
+def test_interrupted_run_goes_on(whole: RunPaths, interrupted: RunPaths) -> None:
+    one, other = read_history(whole.history), read_history(interrupted.history)
+    assert [row["epoch"] for row in other] == [1, 2]
+    # The optimizer's steps are counted on, so the rate goes on where it stood.
+    for a, b in zip(one, other, strict=True):
+        assert a["learning_rate"] == pytest.approx(b["learning_rate"], rel=1e-4)
+    model = keras.models.load_model(interrupted.last)
+    steps = int(keras.ops.convert_to_numpy(model.optimizer.iterations))
+    reference = keras.models.load_model(whole.last)
+    assert steps == int(keras.ops.convert_to_numpy(reference.optimizer.iterations))
+    assert steps % 2 == 0
+    assert read_split(whole.config) == read_split(interrupted.config)
+
+
+def test_a_finished_run_is_left_alone(data: Path, whole: RunPaths) -> None:
+    before = {path.name: path.read_bytes() for path in whole.folder.iterdir()}
+    train(data, whole.folder, TINY)
+    assert {path.name: path.read_bytes() for path in whole.folder.iterdir()} == before
+
+
+def test_best_model_is_that_of_the_best_epoch(data: Path, whole: RunPaths) -> None:
+    """Kept is the running mean of the weights, and its figures are those of the history."""
+    history = read_history(whole.history)
+    best = max(history, key=score)
+    model = load_best_model(whole)
+    assert model.output_shape == (None, 32, 48, 2)
+    scans = load_training_scans(data, TINY.preprocess)
+    judges = split_as_recorded(scans, read_split(whole.config)).validation
+    for name, figure in validate(model, judges, batch_size=TINY.batch_size).items():
+        assert figure == pytest.approx(best[name], abs=1e-5, nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    "config", [replace(TINY, epochs=3), replace(TINY, seed=8), replace(TINY, batch_size=5)]
+)
+def test_folder_of_another_config_is_refused(
+    data: Path, whole: RunPaths, config: TrainConfig
+) -> None:
+    with pytest.raises(DatasetError, match=r"another run.* choose another --out folder"):
+        train(data, whole.folder, config)
+
+
+def test_folder_of_another_split_is_refused(data: Path, whole: RunPaths) -> None:
+    split = {"train": {"case": [CASES[0]]}, "validation": {"case": [CASES[1]]}}
+    with pytest.raises(DatasetError, match="different config or split"):
+        train(data, whole.folder, TINY, recorded_split=split)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"config": 1}'])
+def test_damaged_record_is_told(data: Path, tmp_path: Path, text: str) -> None:
+    (tmp_path / "run.json").write_text(text, encoding="utf-8")
+    with pytest.raises(DatasetError, match=r"record of the run cannot be read.*run\.json"):
+        train(data, tmp_path, TINY)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"split": []}',
+        '{"split": {"train": []}}',
+        '{"split": {"train": {}}}',
+        '{"split": {"train": {"case": 3}, "validation": {}}}',
+    ],
+)
+def test_split_that_cannot_be_read(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "run.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(DatasetError, match=r"split cannot be read: got \w+ in run\.json"):
+        read_split(path)
+    with pytest.raises(DatasetError, match=r"in absent\.json"):
+        read_split(tmp_path / "absent.json")
+
+
+def test_recorded_split_and_no_warm_up(data: Path, tmp_path: Path) -> None:
+    """One epoch on named cases, rate decaying from the first step, in bfloat16, with dropout."""
+    split = {"train": {"case": [CASES[0]]}, "validation": {"case": [CASES[1]]}}
+    config = replace(
+        TINY,
+        epochs=1,
+        warmup_epochs=0,
+        precision="mixed_bfloat16",
+        model=ModelConfig(depth=1, width=2, normalization="group", dropout=0.1),
+    )
+    paths = train(data, tmp_path, config, recorded_split=split)
+    row = read_history(paths.history)[0]
+    assert row["learning_rate"] == pytest.approx(config.learning_rate / 100, rel=0.05)
+    assert math.isnan(row["negative_share"])
+    assert math.isnan(row["picture_infection_dice"])
+    assert paths.best.is_file()
+    recorded = read_split(paths.config)
+    assert recorded["train"]["case"] == [CASES[0]]
+    assert recorded["validation"]["case"] == [CASES[1]]
+
+
+def test_cancelled_before_the_first_epoch_leaves_nothing_to_trip_over(
+    data: Path, tmp_path: Path
+) -> None:
+    answers = iter([True, False, False, False, False, False, False, False])
+    with pytest.raises(Cancelled):
+        train(data, tmp_path, TINY, should_cancel=lambda: next(answers))
+    assert read_history(RunPaths(tmp_path).history) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"epochs": 0},
+        {"batch_size": 0},
+        {"learning_rate": 0.0},
+        {"learning_rate": math.nan},
+        {"validation_fraction": 0.0},
+        {"validation_fraction": 1.0},
+        {"negatives_per_epoch": -1},
+        {"slices_per_patient": -1},
+        {"average_momentum": 1.0},
+        {"seed": -1},
+    ],
+)
+def test_settings_that_make_no_sense(values: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=f"Setting {next(iter(values))} is out of range"):
+        TrainConfig(**values)
+
+
+def test_config_survives_json() -> None:
+    assert from_json_dict(TrainConfig, json.loads(json.dumps(to_json_dict(TINY)))) == TINY
+
+
+# ------------------------------------------------------------------ judging
+
+
+class Says:
+    """Stands for a network: a rule from grey in [0, 1] to probabilities."""
+
+    def __init__(self, rule: Callable[[np.ndarray], np.ndarray]) -> None:
+        self.rule = rule
+
+    def predict_on_batch(self, batch: np.ndarray) -> np.ndarray:
+        assert batch.shape == (2, 4, 6, 1)  # one shape only
+        return np.concatenate(
+            [(batch > 0.1).astype(np.float32), self.rule(batch).astype(np.float32)], axis=-1
+        )
+
+
+def scan(role: str, grey: list[int], infected: list[int], name: str = "a") -> TrainingScan:
+    """Each slice one grey level; infected where told."""
+    images = np.array(grey, dtype=np.uint8)[:, None, None] * np.ones((1, 4, 6), dtype=np.uint8)
+    infection = np.array(infected, dtype=np.uint8)[:, None, None] * np.ones((1, 4, 6), np.uint8)
+    lung = (images > 0).astype(np.uint8) if role == "case" else None
+    return TrainingScan(name, name, role, images, lung, infection)  # type: ignore[arg-type]
+
+
+def test_figures_by_hand() -> None:
+    """A network that calls bright slices infected."""
+    model: Any = Says(lambda batch: batch > 0.6)
+    found = validate(
+        model,
+        [
+            scan("case", [200, 200, 100], [1, 0, 1]),  # 1 hit, 1 missed, 1 false
+            scan("case", [200, 100], [1, 0]),
+            scan("picture", [200], [1]),
+            scan("picture", [100], [1]),
+            scan("negative", [200, 100, 100], [0, 0, 0]),
+            scan("negative", [100], [0]),
+            scan("healthy", [100, 100, 100], [0, 0, 0]),
+        ],
+        batch_size=2,
+    )
+    assert found == {
+        "lung_dice": 1.0,
+        "infection_dice": pytest.approx((0.5 + 1.0) / 2),
+        "picture_infection_dice": 0.5,
+        "negative_share": 0.25,
+        "healthy_share": 0.0,
+    }
+
+
+def test_infection_outside_the_lung_is_no_false_share() -> None:
+    model: Any = Says(lambda batch: batch < 0.05)
+    found = validate(model, [scan("negative", [0, 100], [0, 0])], batch_size=2)
+    assert found["negative_share"] == 0.0
+    assert math.isnan(found["healthy_share"])
+    assert math.isnan(found["lung_dice"])
+
+
+def test_score_weighs_false_alarms_and_bears_undefined_figures() -> None:
+    nan = math.nan
+    row = {"lung_dice": 0.9, "infection_dice": 0.7, "healthy_share": nan, "negative_share": nan}
+    assert score(row) == pytest.approx(0.8)
+    assert score({**row, "healthy_share": 0.05, "negative_share": 0.01}) == pytest.approx(0.74)
+    assert score({**row, "infection_dice": nan}) == pytest.approx(0.45)
