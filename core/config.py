@@ -150,8 +150,12 @@ class TrainConfig:
     weight_decay: float = 1e-4
     warmup_epochs: int = 2
     validation_fraction: float = 0.25
+    slices_per_patient: int = 0
+    """Slices drawn of each patient's cases an epoch, lest long scans rule; 0 takes all."""
     negatives_per_epoch: int = 100
     pictures_per_epoch: int = 50
+    average_momentum: float = 0.997
+    """Judged and kept is a running mean of the weights (Polyak averaging); 0 switches it off."""
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
     """auto takes bfloat16 on a GPU and on CPUs with AMX, where it more than doubles the speed."""
     seed: int = 7
@@ -161,6 +165,7 @@ class TrainConfig:
             ("epochs", 1),
             ("batch_size", 1),
             ("warmup_epochs", 0),
+            ("slices_per_patient", 0),
             ("negatives_per_epoch", 0),
             ("pictures_per_epoch", 0),
             ("seed", 0),
@@ -176,6 +181,12 @@ class TrainConfig:
                 "Setting learning_rate is out of range",
                 got=f"{self.learning_rate:g}",
                 expected="above 0",
+            )
+        if not 0.0 <= self.average_momentum < 1.0:
+            raise ConfigError(
+                "Setting average_momentum is out of range",
+                got=f"{self.average_momentum:g}",
+                expected="at least 0 and below 1",
             )
         if not 0.0 < self.validation_fraction < 1.0:
             raise ConfigError(

@@ -248,8 +248,8 @@ def split_as_recorded(scans: Sequence[TrainingScan], record: Mapping[str, Any]) 
 class SliceBatches(keras.utils.PyDataset):
     """Batches of augmented slices; a new draw of order, extras and changes every epoch.
 
-    Every slice of every case comes once an epoch; of the pictures and negatives a number set by
-    the config is drawn, with replacement where there are fewer.
+    Of the cases all slices come once, or a number of each patient; of the pictures and of the
+    negatives a number is drawn. The config sets them; where there are fewer, some come twice.
     Gives images (n, rows, columns, 1) float32 in [0, 1] and truth (n, rows, columns, 2) float32:
     0, 1, or `UNKNOWN` throughout a lung channel that is not known.
     """
@@ -268,7 +268,7 @@ class SliceBatches(keras.utils.PyDataset):
         by_role: dict[str, list[tuple[int, int]]] = {role: [] for role in _TAUGHT_ROLES}
         for number, scan in enumerate(self._scans):
             by_role[scan.role] += [(number, k) for k in range(len(scan.images))]
-        index += by_role["case"]
+        index += self._draw_cases(by_role["case"], generator)
         for role, wanted in (
             ("picture", self._config.pictures_per_epoch),
             ("negative", self._config.negatives_per_epoch),
@@ -279,6 +279,21 @@ class SliceBatches(keras.utils.PyDataset):
                 index += [pool[n] for n in drawn]
         self._index = [index[n] for n in generator.permutation(len(index))]
         self._augmentation = build_augmentation(self._config.augment, seed=seed % (2**31 - 100))
+
+    def _draw_cases(
+        self, pool: Sequence[tuple[int, int]], generator: np.random.Generator
+    ) -> list[tuple[int, int]]:
+        wanted = self._config.slices_per_patient
+        if wanted == 0:
+            return list(pool)
+        patients: dict[str, list[tuple[int, int]]] = {}
+        for number, k in pool:
+            patients.setdefault(self._scans[number].patient_id, []).append((number, k))
+        drawn = []
+        for slices in patients.values():
+            chosen = generator.choice(len(slices), wanted, replace=wanted > len(slices))
+            drawn += [slices[n] for n in chosen]
+        return drawn
 
     def __len__(self) -> int:
         return ceil(len(self._index) / self._config.batch_size)

@@ -67,6 +67,11 @@ class RunPaths:
         return self.folder / "last.keras"
 
     @property
+    def mean(self) -> Path:
+        """Running mean of the weights after the last finished epoch."""
+        return self.folder / "mean.npz"
+
+    @property
     def best(self) -> Path:
         """Model of the epoch with the best validation score."""
         return self.folder / "best.keras"
@@ -109,14 +114,15 @@ def train(
     batches = SliceBatches(split.train, config, epoch=done)
     model = _resume_model(paths) if done else _new_model(config, steps_per_epoch=len(batches))
     if done < config.epochs:
-        recorder = _Recorder(paths, split.validation, config, on_progress, should_cancel)
+        mean = _RunningMean(paths.mean, config.average_momentum)
+        recorder = _Recorder(paths, split.validation, config, mean, on_progress, should_cancel)
         model.fit(
             batches,
             epochs=config.epochs,
             initial_epoch=done,
             shuffle=False,
             verbose=0,
-            callbacks=[recorder],
+            callbacks=[mean, recorder],
         )
         if recorder.stopped:
             raise Cancelled("training")
@@ -230,6 +236,48 @@ def _write_atomically(path: Path, text: str) -> None:
     os.replace(part, path)
 
 
+class _RunningMean(keras.callbacks.Callback):
+    """A running mean of all weights (Polyak and Juditsky 1992), which judges more steadily than
+    the weights of the last step do.
+
+    `swap` puts it into the model and the model's own weights aside; called again, it puts them
+    back.
+    """
+
+    def __init__(self, path: Path, momentum: float) -> None:
+        super().__init__()
+        self._path = path
+        self._momentum = momentum
+        self._mean: list[npt.NDArray[np.float32]] = []
+        self._steps = 0
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        if not self._path.is_file():
+            self._mean = self.model.get_weights()
+            return
+        with np.load(self._path, allow_pickle=False) as stored:
+            self._steps = int(stored["steps"])
+            self._mean = [stored[f"w{n}"] for n in range(len(stored.files) - 1)]
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self._steps += 1
+        # Short memory at first, or the random start would linger.
+        momentum = min(self._momentum, self._steps / (10.0 + self._steps))
+        for mean, weight in zip(self._mean, self.model.get_weights(), strict=True):
+            mean += np.float32(1.0 - momentum) * (weight - mean)
+
+    def swap(self) -> None:
+        own = self.model.get_weights()
+        self.model.set_weights(self._mean)
+        self._mean = own
+
+    def save(self) -> None:
+        part = self._path.with_name("part_" + self._path.name)
+        arrays: dict[str, Any] = {f"w{n}": array for n, array in enumerate(self._mean)}
+        np.savez(part, steps=np.int64(self._steps), **arrays)
+        os.replace(part, self._path)
+
+
 class _Recorder(keras.callbacks.Callback):
     """After every epoch: judge, write the checkpoint, then the history row that counts it."""
 
@@ -238,10 +286,12 @@ class _Recorder(keras.callbacks.Callback):
         paths: RunPaths,
         validation: Sequence[TrainingScan],
         config: TrainConfig,
+        mean: _RunningMean,
         on_progress: OnProgress,
         should_cancel: ShouldCancel,
     ) -> None:
         super().__init__()
+        self._mean = mean
         self._paths = paths
         self._validation = validation
         self._config = config
@@ -258,14 +308,17 @@ class _Recorder(keras.callbacks.Callback):
         if self.stopped:
             return
         row: dict[str, float] = {"epoch": epoch + 1, "loss": float((logs or {})["loss"])}
+        self._mean.swap()
         row.update(validate(self.model, self._validation, batch_size=self._config.batch_size))
         row["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         # As written down, so that whoever reads the history finds the same best epoch.
         row = {name: float(f"{row[name]:.6g}") for name in HISTORY_COLUMNS}
-        self._save(self._paths.last)
         if score(row) > self._best:
             self._best = score(row)
             self._save(self._paths.best)
+        self._mean.swap()
+        self._mean.save()
+        self._save(self._paths.last)
         self._append(row)
         self._on_progress("training", epoch + 1, self._config.epochs)
 
