@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -36,6 +36,7 @@ RESEARCH_NOTE = "Research software, never a diagnosis."
 
 _loading = threading.Lock()
 _segmenters: dict[tuple[str, str], Segmenter] = {}
+_MAX_SEGMENTERS = 2
 _PREPROCESS_CHUNK = 16
 _MAX_TURN_SLICES = 6
 
@@ -75,6 +76,8 @@ def load_segmenter(weights_id: str | None = None) -> Segmenter:
 
                 segmenter = Segmenter(info)
                 segmenter.warm_up(SegmentConfig().batch_size)
+            while len(_segmenters) >= _MAX_SEGMENTERS:
+                del _segmenters[next(iter(_segmenters))]
             _segmenters[key] = segmenter
         return _segmenters[key]
 
@@ -84,20 +87,25 @@ def _quiet_start_up() -> Iterator[None]:
     """Sends what TensorFlow's native code writes to standard error while it starts to nowhere.
 
     On every machine without a GPU that is a dozen alarming lines, written before any of its own
-    settings is read. Python's exceptions still pass. `LUNGLENS_VERBOSE=1` shows the lines.
+    settings is read. They are shown after all if starting fails, and with `LUNGLENS_VERBOSE=1`.
     """
-    if os.environ.get("LUNGLENS_VERBOSE"):
+    try:
+        kept = os.dup(2)
+    except OSError:  # no standard error at all, as in a windowed Python
         yield
         return
-    sys.stderr.flush()
-    kept = os.dup(2)
-    try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+    with tempfile.TemporaryFile() as written:
+        os.dup2(written.fileno(), 2)
+        failed = True
+        try:
+            yield
+            failed = False
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+            if failed or os.environ.get("LUNGLENS_VERBOSE"):
+                written.seek(0)
+                os.write(2, written.read())
 
 
 def segment_volume(

@@ -83,6 +83,7 @@ def train(
     config: TrainConfig,
     *,
     recorded_split: Mapping[str, Any] | None = None,
+    initial: Path | None = None,
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
 ) -> RunPaths:
@@ -92,6 +93,8 @@ def train(
         data: see `core.dataset`.
         folder: of the run; made if absent.
         recorded_split: of an earlier run, to be judged on its patients; none draws a split.
+        initial: folder of an earlier run of the same architecture, whose best weights this one
+            starts from; the earlier run must have kept out the same patients.
         on_progress: told "training" with finished and total epochs.
         should_cancel: asked after every batch; the epoch under way is then lost, no more.
 
@@ -109,10 +112,12 @@ def train(
         )
     else:
         split = split_as_recorded(scans, recorded_split)
-    _check_or_write_record(paths, config, split)
+    _check_or_write_record(paths, config, split, _initial_record(initial, split))
     done = len(read_history(paths.history))
     batches = SliceBatches(split.train, config, epoch=done)
     model = _resume_model(paths) if done else _new_model(config, steps_per_epoch=len(batches))
+    if initial is not None and not done:
+        _take_weights(model, initial)
     if done < config.epochs:
         mean = _RunningMean(paths.mean, config.average_momentum)
         recorder = _Recorder(paths, split.validation, config, mean, on_progress, should_cancel)
@@ -180,27 +185,73 @@ def _new_model(config: TrainConfig, *, steps_per_epoch: int) -> keras.Model:
     return model
 
 
+def _initial_record(initial: Path | None, split: Split) -> dict[str, Any] | None:
+    """What the manifest will say of the run that this one starts from.
+
+    Raises:
+        DatasetError: it learned from a patient that this run is judged on.
+    """
+    if initial is None:
+        return None
+    earlier = RunPaths(initial)
+    record = read_record(earlier.config)
+    taught = set(record["split"]["train"]["patients"])
+    judged = {scan.patient_id for scan in split.validation if scan.role == "case"}
+    if taught & judged:
+        raise DatasetError(
+            "The earlier run has seen patients that this one is judged on",
+            got=f"{len(taught & judged)} such patients",
+            expected="none",
+            next_step="pass its run.json with --split as well",
+        )
+    history = read_history(earlier.history)
+    best = max(history, key=score)["epoch"] if history else 0
+    return {"config": record["config"], "epochs_done": len(history), "best_epoch": best}
+
+
+def _take_weights(model: keras.Model, initial: Path) -> None:
+    weights = load_best_model(RunPaths(initial)).get_weights()
+    if [array.shape for array in weights] != [array.shape for array in model.get_weights()]:
+        raise DatasetError(
+            "The earlier run cannot be gone on from",
+            got="a network of another shape",
+            expected="the same depth, width and normalisation",
+        )
+    model.set_weights(weights)
+
+
 def _resume_model(paths: RunPaths) -> keras.Model:
     return keras.models.load_model(paths.last, safe_mode=True)
 
 
-def _check_or_write_record(paths: RunPaths, config: TrainConfig, split: Split) -> None:
-    wanted = {"config": to_json_dict(config), "split": split.to_json_dict()}
+def read_record(path: Path) -> dict[str, Any]:
+    """What `run.json` says: config, split, versions, and the run it started from, if any.
+
+    Raises:
+        DatasetError: it cannot be read.
+    """
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return {"initial": None, **{key: record[key] for key in ("config", "split")}, **record}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DatasetError(
+            "The record of the run cannot be read",
+            got=f"{type(error).__name__} in {shown_name(path)}",
+            expected="JSON with config and split",
+            next_step="choose another run folder",
+        ) from error
+
+
+def _check_or_write_record(
+    paths: RunPaths, config: TrainConfig, split: Split, initial: dict[str, Any] | None
+) -> None:
+    wanted = {"config": to_json_dict(config), "split": split.to_json_dict(), "initial": initial}
     if paths.config.is_file():
-        try:
-            record = json.loads(paths.config.read_text(encoding="utf-8"))
-            found = {key: record[key] for key in wanted}
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise DatasetError(
-                "The record of the run cannot be read",
-                got=f"{type(error).__name__} in {shown_name(paths.config)}",
-                expected="JSON with config and split",
-                next_step="choose another --out folder",
-            ) from error
-        if found != wanted:
+        record = read_record(paths.config)
+        if {key: record[key] for key in wanted} != wanted:
             raise DatasetError(
                 "The run folder holds another run",
-                got="a different config or split in run.json",
+                got="a different config, split or start in run.json",
                 expected="the same, to go on with it",
                 next_step="choose another --out folder",
             )
@@ -338,12 +389,15 @@ class _Recorder(keras.callbacks.Callback):
 
 def score(row: dict[str, float]) -> float:
     """What the best epoch is chosen by: mean of lung and infection Dice over validation cases,
-    less the share falsely marked in infection-free chests. Undefined figures count as 0."""
-    lung, infection, healthy, negative = (
+    less the share falsely marked in infection-free slices. Undefined figures count as 0.
+
+    The healthy chest has no part in it, so that its figure stays an independent check.
+    """
+    lung, infection, negative = (
         float(np.nan_to_num(row[name]))
-        for name in ("lung_dice", "infection_dice", "healthy_share", "negative_share")
+        for name in ("lung_dice", "infection_dice", "negative_share")
     )
-    return (lung + infection) / 2.0 - healthy - negative
+    return (lung + infection) / 2.0 - negative
 
 
 def validate(

@@ -39,6 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="run.json or manifest.json whose patients to learn from and to judge on",
     )
     parser.add_argument(
+        "--init", type=Path, help="folder of an earlier run whose best weights to start from"
+    )
+    parser.add_argument(
         "--publish", type=Path, help="then write the best epoch as weights/NAME, with manifest"
     )
 
@@ -55,7 +58,14 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     from core.training import read_history, read_split, score, train
 
     recorded = None if options.split is None else read_split(options.split)
-    paths = train(options.data, options.out, config, recorded_split=recorded, on_progress=progress)
+    paths = train(
+        options.data,
+        options.out,
+        config,
+        recorded_split=recorded,
+        initial=options.init,
+        on_progress=progress,
+    )
     history = read_history(paths.history)
     best = max(history, key=score)
     figures: dict[str, Any] = {"epochs": len(history), "best": best, "last": history[-1]}
