@@ -148,7 +148,7 @@ def test_folder_of_another_config_is_refused(
 
 def test_folder_of_another_split_is_refused(data: Path, whole: RunPaths) -> None:
     split = {"train": {"case": [CASES[0]]}, "validation": {"case": [CASES[1]]}}
-    with pytest.raises(DatasetError, match="different config or split"):
+    with pytest.raises(DatasetError, match="different config, split or start"):
         train(data, whole.folder, TINY, recorded_split=split)
 
 
@@ -296,5 +296,39 @@ def test_score_weighs_false_alarms_and_bears_undefined_figures() -> None:
     nan = math.nan
     row = {"lung_dice": 0.9, "infection_dice": 0.7, "healthy_share": nan, "negative_share": nan}
     assert score(row) == pytest.approx(0.8)
-    assert score({**row, "healthy_share": 0.05, "negative_share": 0.01}) == pytest.approx(0.74)
+    assert score({**row, "negative_share": 0.01}) == pytest.approx(0.79)
+    # The healthy chest is a check of its own and must not choose.
+    assert score({**row, "healthy_share": 0.05}) == pytest.approx(0.8)
     assert score({**row, "infection_dice": nan}) == pytest.approx(0.45)
+
+
+def test_a_run_starts_from_another_and_says_so(
+    data: Path, whole: RunPaths, tmp_path: Path
+) -> None:
+    paths = train(data, tmp_path / "second", replace(TINY, epochs=1), initial=whole.folder)
+    record = json.loads(paths.config.read_text(encoding="utf-8"))
+    assert record["initial"]["epochs_done"] == 2
+    assert from_json_dict(TrainConfig, record["initial"]["config"]) == TINY
+    # One more epoch from there costs less than the first from nothing did.
+    assert read_history(paths.history)[0]["loss"] < read_history(whole.history)[0]["loss"]
+
+
+def test_a_start_that_saw_the_judged_patients_is_refused(
+    data: Path, whole: RunPaths, tmp_path: Path
+) -> None:
+    split = read_split(whole.config)
+    swapped = {"train": split["validation"], "validation": split["train"]}
+    with pytest.raises(DatasetError, match="has seen patients that this one is judged on"):
+        train(
+            data,
+            tmp_path / "leak",
+            replace(TINY, epochs=1),
+            recorded_split=swapped,
+            initial=whole.folder,
+        )
+
+
+def test_a_start_of_another_shape_is_refused(data: Path, whole: RunPaths, tmp_path: Path) -> None:
+    wider = replace(TINY, epochs=1, model=replace(TINY.model, width=8))
+    with pytest.raises(DatasetError, match="network of another shape"):
+        train(data, tmp_path / "wide", wider, initial=whole.folder)
