@@ -238,7 +238,27 @@ def test_gaps_keep_the_usual_distance(tmp_path: Path) -> None:
     volume = load_dicom(write_dicom(kept, tmp_path / "series"))
     assert volume.shape == (48, 40, 9)
     assert volume.spacing_mm[2] == pytest.approx(5.0)
-    assert "3 slices are missing in 2 gaps: volumes leave out what lay there." in volume.warnings
+    assert (
+        "3 slices are missing in 2 gaps: volumes leave out what lay there, and slices beyond a "
+        "gap lie up to 15.0 mm from their true place."
+    ) in volume.warnings
+
+
+def test_uneven_slices_keep_the_scans_extent(tmp_path: Path) -> None:
+    heights = [0.0, 13.5, 27.0, 36.0]
+    datasets = dicom_series(chest_hu((48, 40, 4)))
+    for dataset, height in zip(datasets, heights, strict=True):
+        dataset.ImagePositionPatient = [-30.0, -25.0, height]
+    volume = load_dicom(write_dicom(datasets, tmp_path / "series"))
+    assert volume.spacing_mm[2] == pytest.approx(12.0)
+    last = apply_affine(volume.affine, (0, 0, 3))
+    np.testing.assert_allclose(last, (30.0, 25.0, 36.0))
+    block_ml = 48 * 40 * 4 * volume.voxel_volume_ml
+    assert block_ml == pytest.approx(72.0 * 60.0 * 48.0 / 1000)
+    assert (
+        "The slices are 9.00 to 13.50 mm apart; their mean of 12.00 mm is used for all, so "
+        "slices lie up to 3.0 mm off."
+    ) in volume.warnings
 
 
 def test_the_same_slice_twice_is_taken_once(tmp_path: Path) -> None:

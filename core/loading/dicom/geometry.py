@@ -15,7 +15,7 @@ _SAME_POSITION_MM = 0.01
 _GAP_FACTOR = 1.5
 """A step this many times the usual one means that a slice is missing."""
 _UNEVEN = 0.1
-"""As a share of the usual step."""
+"""As a share of the mean step."""
 _OFF_LINE_MM = 0.5
 _TILT_DEGREES = 1.0
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
@@ -137,15 +137,17 @@ def _positioned(slices: list[Slice]) -> Grid:
         known = first.step_mm or first.thickness_mm
         affine = _affine(_plane(first), normal * (known or 1.0), positions[0])
         return Grid(tuple(ordered), affine, nominal=not known, warnings=())
-    usual = float(np.median(real))
+    gaps = real > _GAP_FACTOR * float(np.median(real))
+    # The mean, not the median, ends where the last slice lies: extent and volumes are true.
+    step = float(real[~gaps].mean())
     direction = (positions[-1] - positions[0]) / (heights[-1] - heights[0])
-    affine = _affine(_plane(first), direction * usual, positions[0])
+    affine = _affine(_plane(first), direction * step, positions[0])
     return Grid(
         tuple(ordered),
         affine,
         nominal=False,
         warnings=_line_warnings(positions, heights, direction, normal)
-        + _step_warnings(real, usual),
+        + _step_warnings(real, gaps, step),
     )
 
 
@@ -186,18 +188,24 @@ def _line_warnings(
     return ()
 
 
-def _step_warnings(distances: npt.NDArray[np.float64], usual: float) -> tuple[str, ...]:
-    gaps = distances[distances > _GAP_FACTOR * usual]
-    if gaps.size:
-        missing = int(np.maximum(1, np.rint(gaps / usual) - 1).sum())
+def _step_warnings(
+    distances: npt.NDArray[np.float64], gaps: npt.NDArray[np.bool_], step: float
+) -> tuple[str, ...]:
+    """What one distance for all slices gets wrong; no slice is made up for one that is missing."""
+    moved = np.cumsum(distances) - step * np.arange(1, distances.size + 1)
+    off = float(np.abs(moved).max())
+    if gaps.any():
+        count = int(np.count_nonzero(gaps))
+        missing = int(np.maximum(1, np.rint(distances[gaps] / step) - 1).sum())
         return (
-            f"{missing} slice{'s are' if missing > 1 else ' is'} missing in {gaps.size} "
-            f"gap{'s' if gaps.size > 1 else ''}: volumes leave out what lay there.",
+            f"{missing} slice{'s are' if missing > 1 else ' is'} missing in {count} "
+            f"gap{'s' if count > 1 else ''}: volumes leave out what lay there, and slices "
+            f"beyond a gap lie up to {off:.1f} mm from their true place.",
         )
-    if np.abs(distances - usual).max() > _UNEVEN * usual:
+    if np.abs(distances - step).max() > _UNEVEN * step:
         return (
-            f"The slices are {distances.min():.2f} to {distances.max():.2f} mm apart; "
-            f"{usual:.2f} mm is used for all.",
+            f"The slices are {distances.min():.2f} to {distances.max():.2f} mm apart; their "
+            f"mean of {step:.2f} mm is used for all, so slices lie up to {off:.1f} mm off.",
         )
     return ()
 
