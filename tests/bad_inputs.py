@@ -278,6 +278,22 @@ def _case_folder(folder: Path) -> Path:
     return folder / "set"
 
 
+def _two_files(first: str, second: str, content: Callable[[], bytes]) -> Make:
+    """Two files of one content in a folder; returns the path of the first."""
+
+    def make(folder: Path) -> Path:
+        for name in (first, second):
+            (folder / name).write_bytes(content())
+        return folder / first
+
+    return make
+
+
+def _analyze_header() -> bytes:
+    """The header of an Analyze 7.5 pair, which has no magic."""
+    return nifti_bytes(chest_hu(), header={"magic": b""})[:348]
+
+
 def _singular() -> dict[str, Any]:
     return {"sform_code": 1, "srow_x": [1, 0, 0, 0], "srow_y": [1, 0, 0, 0]}
 
@@ -497,7 +513,7 @@ BAD_INPUTS: tuple[BadInput, ...] = (
         "zip of several scans",
         _zip(("a.nii.gz", _packed_chest()), ("b.nii.gz", _packed_chest())),
         "There are several scans",
-        ("a.nii.gz, b.nii.gz", "expected one"),
+        ("a.nii.gz, b.nii.gz", "expected one", "unpack a zip first", "a mask is added beside"),
     ),
     # DICOM
     BadInput(
@@ -612,6 +628,18 @@ BAD_INPUTS: tuple[BadInput, ...] = (
         "is not there",
         ("xxx…xxx", "check the path"),
     ),
+    BadInput(
+        "header of an Analyze pair",
+        _two_files("pair.hdr", "pair.img", _analyze_header),
+        "pair.hdr is one half of a .hdr/.img pair",
+        ("convert the pair to .nii",),
+    ),
+    BadInput(
+        "voxels of a pair",
+        _two_files("pair.img", "pair.hdr", _analyze_header),
+        "pair.img is one half of a .hdr/.img pair",
+        ("convert the pair to .nii",),
+    ),
     BadInput("missing file", lambda folder: folder / "gone.nii.gz", "gone.nii.gz is not there"),
     BadInput("empty folder", _empty_folder, "Folder nothing holds no scan", ("0 files",)),
     BadInput(
@@ -673,6 +701,12 @@ BAD_MASKS: tuple[BadMask, ...] = (
         _mask(lambda: _lung() * np.float32(0.7)),
         "mask.nii.gz is not a mask",
         ("fractions", "threshold it"),
+    ),
+    BadMask(
+        "mask that is not there",
+        lambda folder: (_mask(_lung)(folder)[0], folder / "gone_mask.nii.gz"),
+        "gone_mask.nii.gz is not there",
+        ("expected a mask", "check the path"),
     ),
     BadMask("scan as a mask", _mask(chest_hu), "mask.nii.gz is not a mask", ("open it as a scan",)),
 )

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
-from core.errors import LungLensError
-from core.loading import load_mask, open_study
+from core.errors import LoadError, LungLensError
+from core.loading import load_dicom, load_mask, open_study, recognise
 from tests.bad_inputs import BAD_INPUTS, BAD_MASKS, ODD_INPUTS, BadInput, BadMask, OddInput
+from tests.scans import chest_hu, dicom_series, write_dicom
 
 
 def check_sentence(error: LungLensError, bad: BadInput | BadMask) -> None:
@@ -67,6 +71,54 @@ def test_odd_input_opens_with_a_warning(odd: OddInput, tmp_path: Path) -> None:
     for warning in volume.warnings:
         assert warning.endswith(".")
         assert "\n" not in warning
+
+
+def test_an_empty_path_is_not_the_current_folder() -> None:
+    for empty in ("", "  ", [""], []):
+        with pytest.raises(LoadError, match="There is nothing to open"):
+            open_study(empty)
+    with pytest.raises(LoadError, match="got an empty path"):
+        recognise("")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+def test_a_pipe_beside_a_scan_is_passed_over(tmp_path: Path) -> None:
+    folder = write_dicom(dicom_series(chest_hu()), tmp_path / "series")
+    os.mkfifo(folder / "A_pipe")
+    os.mkfifo(folder / "scan.nii.gz")
+    np.testing.assert_array_equal(open_study(folder).volume.array, chest_hu())
+    np.testing.assert_array_equal(load_dicom(folder).array, chest_hu())
+    with pytest.raises(LoadError, match=r"A_pipe is no file: got a pipe or device"):
+        open_study([folder / "A_pipe", folder / "IM0000.dcm"])
+    with pytest.raises(LoadError, match="is no file"):
+        load_mask(folder / "A_pipe", open_study(folder).volume)
+    with pytest.raises(LoadError, match=r"scan\.nii\.gz is no file"):
+        open_study(folder / "scan.nii.gz")
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    os.mkfifo(alone / "scan.nii.gz")
+    with pytest.raises(LoadError, match="Folder alone holds no scan: got 0 files"):
+        open_study(alone)
+
+
+def test_a_slice_that_may_not_be_read_is_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_dicom(dicom_series(chest_hu()), tmp_path / "series", prefix="SECRET-ID_")
+    real_open = Path.open
+
+    def forbidding(path: Path, *args: Any, **options: Any) -> Any:
+        if path.name == "SECRET-ID_0003.dcm":
+            raise PermissionError(13, "Permission denied")
+        return real_open(path, *args, **options)
+
+    monkeypatch.setattr(Path, "open", forbidding)
+    with pytest.raises(LoadError) as caught:
+        open_study(folder)
+    assert str(caught.value) == (
+        "A file of the series cannot be opened: got 1 of 8 files that may not be read, expected "
+        "every slice; check the permissions of the files."
+    )
 
 
 def test_the_table_is_long_enough() -> None:

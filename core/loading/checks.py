@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
+import stat
 from dataclasses import replace
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -11,7 +14,7 @@ import numpy.typing as npt
 from nibabel.orientations import aff2axcodes
 
 from core.config import LoadLimits
-from core.errors import LoadError
+from core.errors import LoadError, shown_name
 from core.loading.intensity import Hint, settle_intensity
 from core.volume import Array, Intensity, Volume, check_affine, spacing_mm, volume_from_file
 
@@ -19,6 +22,69 @@ DEFAULT_LIMITS = LoadLimits()
 
 _PLAUSIBLE_PIXEL_MM = (0.1, 6.0)
 _PLAUSIBLE_STEP_MM = (0.1, 30.0)
+
+
+def may_be_read(path: Path | str) -> bool:
+    """Whether a path found in a folder is a regular file, or one that hides what it is.
+
+    Pipes, sockets and devices would block or never end. A file whose folder forbids to ask
+    counts, so that reading it fails aloud instead of the file going missing.
+    """
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except PermissionError:
+        return True
+    except (OSError, ValueError):  # links to nowhere, names too long or with a null character
+        return False
+
+
+def check_file(path: Path | str, *, expected: str = "a scan") -> None:
+    """Raises `LoadError` for a file that is not there, not regular, not readable or empty."""
+    path = Path(path)
+    name = shown_name(path)
+    if not exists(path):
+        raise LoadError(
+            f"{name} is not there",
+            got="no such file or folder",
+            expected=expected,
+            next_step="check the path",
+        )
+    try:
+        if not may_be_read(path):
+            kind = "a folder" if os.path.isdir(path) else "a pipe or device"
+            raise LoadError(
+                f"{name} is no file",
+                got=kind,
+                expected=f"a regular file with {expected}",
+                next_step="choose the file itself",
+            )
+        with path.open("rb") as file:
+            start = file.read(1)
+    except OSError as error:
+        raise LoadError(
+            f"{name} cannot be opened",
+            got=error.strerror or "a read error",
+            expected="a file that may be read",
+            next_step="check its permissions",
+        ) from error
+    if not start:
+        raise LoadError(
+            f"{name} is empty",
+            got="0 bytes",
+            expected=expected,
+            next_step="copy or download it again",
+        )
+
+
+def exists(path: Path | str) -> bool:
+    """Whether something lies at a path; true as well where only permission is missing."""
+    try:
+        os.stat(path)
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def check_size(shape: tuple[int, ...], limits: LoadLimits, *, what: str) -> None:

@@ -11,7 +11,7 @@ from nibabel.orientations import axcodes2ornt, inv_ornt_aff, io_orientation, orn
 
 from core.config import LoadLimits
 from core.errors import GeometryError, LoadError, shown_name
-from core.loading.checks import DEFAULT_LIMITS
+from core.loading.checks import DEFAULT_LIMITS, check_file
 from core.loading.nifti import read_header, read_voxels
 from core.loading.pictures import is_picture, load_picture
 from core.volume import CANONICAL_AXES, Array, BoolArray, MaskPair, Volume, to_canonical
@@ -49,7 +49,7 @@ def load_mask(
             known to write masks without geometry.
 
     Raises:
-        LoadError: the file is no mask (fractions, or more labels than a mask has).
+        LoadError: the file is not there or no mask (fractions, or more labels than a mask has).
         GeometryError: its shape or affine is not the scan's.
     """
     labels = _load(Path(path), volume, trust_shape=trust_shape, limits=limits)
@@ -90,6 +90,7 @@ def fits_grid(path: Path | str, volume: Volume) -> bool:
 
 
 def _load(path: Path, volume: Volume, *, trust_shape: bool, limits: LoadLimits) -> _Labels:
+    check_file(path, expected="a mask")
     if is_picture(path):
         return _Labels(_from_picture(path, volume, limits), assumed_grid=False)
     name = shown_name(path.name)

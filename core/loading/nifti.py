@@ -126,6 +126,7 @@ def read_header(path: Path, *, limits: LoadLimits = DEFAULT_LIMITS) -> NiftiHead
             f"{name} cannot be opened",
             got=error.strerror or "a read error",
             expected="a readable NIfTI file",
+            next_step="check its path and permissions",
         ) from error
     shape = _three_axes(raw, name)
     check_size(shape, limits, what=name)
@@ -177,7 +178,10 @@ def read_voxels(
             raise _damaged(name, "a gzip stream that breaks off or fails its checksum") from error
         except OSError as error:
             raise LoadError(
-                f"{name} cannot be read", got=error.strerror or "a read error"
+                f"{name} cannot be read",
+                got=error.strerror or "a read error",
+                expected="a readable NIfTI file",
+                next_step="copy it to another disk and try again",
             ) from error
         if result is not None:
             return result
@@ -190,6 +194,16 @@ def _open(path: Path) -> BinaryIO:
     if start == _GZIP_MAGIC:
         return cast(BinaryIO, gzip.open(path, "rb"))
     return path.open("rb")
+
+
+def half_of_a_pair(name: str) -> LoadError:
+    """The error for a header or voxels that come in a file of their own."""
+    return LoadError(
+        f"{name} is one half of a .hdr/.img pair",
+        got="a header and voxels in two files",
+        expected="a single .nii or .nii.gz file",
+        next_step="convert the pair to .nii",
+    )
 
 
 def _damaged(name: str, got: str) -> LoadError:
@@ -220,12 +234,7 @@ def _parse_header(stream: BinaryIO, name: str) -> Any:
             raise _damaged(name, f"{len(block)} bytes of a {size}-byte header")
         magic = block[344:348] if size == 348 else block[4:8]
         if magic in (b"ni1\0", b"ni2\0"):
-            raise LoadError(
-                f"{name} is one half of a .hdr/.img pair",
-                got="a header without voxels",
-                expected="a single .nii or .nii.gz file",
-                next_step="convert the pair to .nii",
-            )
+            raise half_of_a_pair(name)
         if magic == (b"n+1\0" if size == 348 else b"n+2\0"):
             kind: Any = nib.Nifti1Header if size == 348 else nib.Nifti2Header
             return kind(block, endianness=endianness, check=False)

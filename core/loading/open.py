@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,11 +10,11 @@ from typing import Literal
 from core.config import LoadLimits
 from core.errors import LoadError, shown_name
 from core.loading.archive import is_archive, unpacked
-from core.loading.checks import DEFAULT_LIMITS
+from core.loading.checks import DEFAULT_LIMITS, check_file, exists, may_be_read
 from core.loading.dicom import is_dicom, load_dicom
 from core.loading.kaggle import is_case_folder, load_case, load_case_table
 from core.loading.masks import load_mask
-from core.loading.nifti import load_nifti
+from core.loading.nifti import half_of_a_pair, load_nifti
 from core.loading.pictures import PICTURE_ENDINGS, is_picture, load_pictures, natural_order
 from core.progress import OnProgress, ShouldCancel, ignore_progress, never_cancel
 from core.volume import BoolArray, MaskPair, Study, Volume
@@ -23,6 +22,7 @@ from core.volume import BoolArray, MaskPair, Study, Volume
 Kind = Literal["nifti", "dicom", "archive", "pictures", "cases"]
 
 _NIFTI_ENDINGS = (".nii", ".nii.gz")
+_PAIR_ENDINGS = (".hdr", ".img", ".hdr.gz", ".img.gz")
 _FOLDER_LOOKS = 5000
 """Files of a folder that are looked at to tell what it holds."""
 
@@ -37,7 +37,7 @@ class SeveralScansError(LoadError):
             "There are several scans",
             got=listed,
             expected="one",
-            next_step="open one of them by its own path",
+            next_step="unpack a zip first and open one scan alone; a mask is added beside its scan",
         )
 
 
@@ -47,22 +47,12 @@ def recognise(path: Path | str) -> Kind:
     Raises:
         LoadError: it does not exist or is nothing that can be opened.
     """
+    _refuse_nothing(path)
     path = Path(path)
     name = shown_name(path)
-    try:
-        exists = path.exists()
-    except (OSError, ValueError):  # names too long or with a null character
-        exists = False
-    if not exists:
-        raise LoadError(
-            f"{name} is not there",
-            got="no such file or folder",
-            expected="a scan",
-            next_step="check the path",
-        )
-    if path.is_dir():
+    if exists(path) and os.path.isdir(path):
         return _recognise_folder(path, name)
-    _check_file(path, name)
+    check_file(path)
     ending = path.name.lower()
     if is_dicom(path):
         return "dicom"
@@ -77,6 +67,8 @@ def recognise(path: Path | str) -> Kind:
         return "archive"
     if ending.endswith((".dcm", ".ima")):
         return "dicom"
+    if ending.endswith(_PAIR_ENDINGS):
+        raise half_of_a_pair(name)
     if ending.endswith(_NIFTI_ENDINGS) or _is_nifti(path):
         return "nifti"
     if _begins_like_old_dicom(path):
@@ -89,25 +81,14 @@ def recognise(path: Path | str) -> Kind:
     )
 
 
-def _check_file(path: Path, name: str) -> None:
-    """Raises `LoadError` for what cannot be read at all or holds nothing."""
-    try:
-        readable = path.is_file()
-        with path.open("rb") if readable else io.BytesIO() as file:
-            start = file.read(1)
-    except OSError as error:
+def _refuse_nothing(path: Path | str) -> None:
+    # As a path, "" would be the folder that the program happens to run in.
+    if not str(path).strip():
         raise LoadError(
-            f"{name} cannot be opened",
-            got=error.strerror or "a read error",
-            expected="a file that may be read",
-            next_step="check its permissions",
-        ) from error
-    if not start:
-        raise LoadError(
-            f"{name} is empty",
-            got="0 bytes" if readable else "no regular file",
-            expected="a scan",
-            next_step="copy or download it again",
+            "There is nothing to open",
+            got="an empty path",
+            expected="a file or folder with a scan",
+            next_step="give its path",
         )
 
 
@@ -161,9 +142,16 @@ def open_study(
 
 def _only(paths: Sequence[Path | str]) -> Path | tuple[Path, ...]:
     """The single path of a list, or the list."""
+    if not paths:
+        raise LoadError(
+            "There is nothing to open",
+            got="no file",
+            expected="a scan",
+            next_step="choose at least one file",
+        )
+    for path in paths:
+        _refuse_nothing(path)
     found = tuple(map(Path, paths))
-    if not found:
-        raise LoadError("There is nothing to open", got="no file", expected="a scan")
     return found[0] if len(found) == 1 else found
 
 
@@ -256,10 +244,22 @@ def _picture_stack_name(path: Path | str | tuple[Path, ...]) -> str | None:
 
 
 def _recognise_folder(folder: Path, name: str) -> Kind:
+    try:
+        os.listdir(folder)
+    except OSError as error:
+        raise LoadError(
+            f"Folder {name} cannot be opened",
+            got=error.strerror or "a read error",
+            expected="a folder that may be read",
+            next_step="check its permissions",
+        ) from error
     if is_case_folder(folder):
         return "cases"
     files = _files_below(folder)
     kind = _kind_of_files(files)
+    pair = next((file for file in files if file.name.lower().endswith(_PAIR_ENDINGS)), None)
+    if kind is None and pair is not None:
+        raise half_of_a_pair(shown_name(pair))
     if kind is None:
         raise LoadError(
             f"Folder {name} holds no scan",
@@ -272,6 +272,8 @@ def _recognise_folder(folder: Path, name: str) -> Kind:
 
 def _kind_of_list(paths: tuple[Path, ...]) -> Kind:
     for path in paths:
+        if not os.path.isdir(path):
+            check_file(path)
         if is_archive(path):
             raise LoadError(
                 "A zip cannot be mixed with other files",
@@ -299,10 +301,12 @@ def _kind_of_files(files: list[Path]) -> Kind | None:
 
 
 def _files_below(folder: Path) -> list[Path]:
+    """Regular files of a folder and its subfolders; links to folders are not followed."""
     found: list[Path] = []
     for parent, subfolders, names in os.walk(folder):
         subfolders[:] = sorted(filter(_is_seen, subfolders))
-        found += [Path(parent, name) for name in sorted(names) if _is_seen(name)]
+        seen = [Path(parent, name) for name in sorted(names) if _is_seen(name)]
+        found += filter(may_be_read, seen)
         if len(found) > _FOLDER_LOOKS:
             break
     return found

@@ -12,6 +12,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from core.config import LoadLimits
 from core.errors import LoadError
+from core.loading.checks import may_be_read
 from core.loading.dicom.slices import TAGS, Slice, slices_of
 from core.progress import OnProgress, ShouldCancel, raise_if_cancelled
 
@@ -28,14 +29,20 @@ def read_headers(
     """The slices in a folder (with subfolders), a file or a list of files.
 
     Raises:
-        LoadError: a DICOM file is damaged, there is no picture, or there are too many files.
+        LoadError: a file may not be read or is damaged, there is no picture, or there are too
+            many files.
     """
     files = _files(paths, limits)
     slices: list[Slice] = []
-    damaged = without_picture = 0
+    damaged = unreadable = without_picture = 0
     for done, path in enumerate(files):
         raise_if_cancelled(should_cancel, "reading DICOM headers")
-        dataset = _header(path)
+        try:
+            start = _start(path)
+        except OSError:
+            unreadable += 1  # passed over, it could be the slice that is then missing
+            start = b""
+        dataset = _header(path, start)
         if dataset is not None:
             try:
                 found = slices_of(path, dataset, limits)
@@ -46,9 +53,16 @@ def read_headers(
             else:
                 slices += found
                 without_picture += not found
-        elif is_dicom(path):
+        elif _is_marked(start):
             damaged += 1
         on_progress("reading DICOM headers", done + 1, len(files))
+    if unreadable:
+        raise LoadError(
+            "A file of the series cannot be opened",
+            got=f"{unreadable} of {len(files)} files that may not be read",
+            expected="every slice",
+            next_step="check the permissions of the files",
+        )
     if damaged:
         raise LoadError(
             "A DICOM file is damaged",
@@ -72,17 +86,25 @@ def read_headers(
 def is_dicom(path: Path | str) -> bool:
     """Whether a file carries the DICOM mark at byte 128."""
     try:
-        with Path(path).open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
+        return _is_marked(_start(Path(path)))
     except OSError:
         return False
+
+
+def _start(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(132)
+
+
+def _is_marked(start: bytes) -> bool:
+    return start[128:] == b"DICM"
 
 
 def _files(paths: Path | str | Sequence[Path | str], limits: LoadLimits) -> list[Path]:
     given = [paths] if isinstance(paths, (str, Path)) else list(paths)
     found: list[Path] = []
     for path in map(Path, given):
-        if not path.is_dir():
+        if not os.path.isdir(path):
             found.append(path)
             continue
         for folder, subfolders, names in os.walk(path):
@@ -90,7 +112,7 @@ def _files(paths: Path | str | Sequence[Path | str], limits: LoadLimits) -> list
             found += [Path(folder, n) for n in sorted(names) if not n.startswith(".")]
             if len(found) > limits.max_files:
                 break
-    found = [path for path in found if path.name.upper() != "DICOMDIR"]
+    found = [path for path in found if path.name.upper() != "DICOMDIR" and may_be_read(path)]
     if len(found) > limits.max_files:
         raise LoadError(
             "There are too many files",
@@ -101,15 +123,15 @@ def _files(paths: Path | str | Sequence[Path | str], limits: LoadLimits) -> list
     return found
 
 
-def _header(path: Path) -> Dataset | None:
-    """The wanted tags of a DICOM file, or none where it is something else."""
+def _header(path: Path, start: bytes) -> Dataset | None:
+    """The wanted tags of a DICOM file, or none where its `start` says that it is something else."""
     try:
         if path.stat().st_size > _MAX_FILE_BYTES:
             return None
-        if is_dicom(path):
+        if _is_marked(start):
             meta = pydicom.filereader.read_file_meta_info(path)
             _refuse_deflated(meta)
-        elif not _may_lack_mark(path):
+        elif not _may_lack_mark(start):
             return None
         dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=TAGS, force=True)
     except LoadError:
@@ -130,8 +152,6 @@ def _refuse_deflated(meta: Dataset) -> None:
         )
 
 
-def _may_lack_mark(path: Path) -> bool:
+def _may_lack_mark(start: bytes) -> bool:
     """Old exports begin at once with group 0002 or 0008, little endian."""
-    with path.open("rb") as file:
-        start = file.read(8)
-    return start[:2] in (b"\x02\0", b"\x08\0") and len(start) == 8 and start[3] == 0
+    return start[:2] in (b"\x02\0", b"\x08\0") and len(start) >= 8 and start[3] == 0
