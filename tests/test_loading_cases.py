@@ -163,6 +163,45 @@ def test_the_real_set(real_data: Path) -> None:
     assert inside > 0.95
 
 
+def test_a_folder_that_may_not_be_read_is_no_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = kaggle_folder(tmp_path / "set")
+    (folder / "lost+found").mkdir()
+    (tmp_path / "lost+found").mkdir()
+    real_iterdir = Path.iterdir
+
+    def forbidding(path: Path) -> object:
+        if path.name == "lost+found":
+            raise PermissionError(13, "Permission denied")
+        return real_iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", forbidding)
+    assert not is_case_folder(tmp_path / "lost+found")
+    assert not is_case_folder(tmp_path / ("x" * 300))
+    assert is_case_folder(folder)
+    assert len(load_case_table(folder)) == 3
+
+
+def test_a_table_that_may_not_be_read_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = kaggle_folder(tmp_path / "set")
+
+    def forbidding(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", forbidding)
+    with pytest.raises(LoadError, match=r"metadata\.csv cannot be opened: got Permission denied"):
+        load_case_table(folder)
+
+
+def test_a_table_of_endless_names_finds_nothing(tmp_path: Path) -> None:
+    (tmp_path / "metadata.csv").write_text(f"ct_scan\nct_scans/{'x' * 5000}.nii\n")
+    with pytest.raises(LoadError, match="holds no case"):
+        load_case_table(tmp_path)
+
+
 def test_bytes_of_a_scan_are_not_a_folder(tmp_path: Path) -> None:
     path = tmp_path / "scan.nii"
     path.write_bytes(nifti_bytes(chest_hu()))

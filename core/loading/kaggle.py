@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -44,17 +45,18 @@ class Case:
 
 
 def is_case_folder(folder: Path | str) -> bool:
-    """Whether a folder, or its only subfolder, looks like the 20-case set."""
+    """Whether a folder, or its only subfolder, looks like the 20-case set.
+
+    False as well for a folder that may not be read.
+    """
     return _root(Path(folder)) is not None
 
 
 def _root(folder: Path) -> Path | None:
     """The folder that holds `ct_scans`: the one given or its only subfolder."""
-    if not folder.is_dir():
-        return None
     if _subfolder(folder, "ct_scan") is not None:
         return folder
-    below = [c for c in folder.iterdir() if c.is_dir() and not c.name.startswith((".", "__"))]
+    below = [c for c in _folders_in(folder) if not c.name.startswith((".", "__"))]
     alone = len(below) == 1 and _subfolder(below[0], "ct_scan") is not None
     return below[0] if alone else None
 
@@ -65,11 +67,11 @@ def load_case_table(folder: Path | str) -> tuple[Case, ...]:
     Paths in the table are taken by their last two parts, inside `folder`; gzipped or not.
 
     Raises:
-        LoadError: the folder holds no scan.
+        LoadError: the folder holds no scan, or its table cannot be used.
     """
     folder = _root(Path(folder)) or Path(folder)
     table = folder / _TABLE
-    cases = _cases_of_table(folder, table) if table.is_file() else _cases_of_names(folder)
+    cases = _cases_of_table(folder, table) if os.path.isfile(table) else _cases_of_names(folder)
     if not cases:
         raise LoadError(
             f"{shown_name(folder)} holds no case",
@@ -156,14 +158,7 @@ def _stem(path: Path) -> str:
 
 
 def _cases_of_table(folder: Path, table: Path) -> tuple[Case, ...]:
-    if table.stat().st_size > _MAX_TABLE_BYTES:
-        raise LoadError(
-            f"{_TABLE} is too large",
-            got=f"{table.stat().st_size} bytes",
-            expected=f"at most {_MAX_TABLE_BYTES}",
-        )
-    text = table.read_text(encoding="utf-8-sig", errors="replace")
-    rows = csv.DictReader(text.splitlines())
+    rows = csv.DictReader(_table_text(table).splitlines())
     if rows.fieldnames is None or "ct_scan" not in rows.fieldnames:
         raise LoadError(
             f"{_TABLE} cannot be used",
@@ -187,6 +182,26 @@ def _cases_of_table(folder: Path, table: Path) -> tuple[Case, ...]:
     return tuple(cases)
 
 
+def _table_text(table: Path) -> str:
+    try:
+        size_bytes = table.stat().st_size
+        if size_bytes <= _MAX_TABLE_BYTES:
+            return table.read_text(encoding="utf-8-sig", errors="replace")
+    except OSError as error:
+        raise LoadError(
+            f"{_TABLE} cannot be opened",
+            got=error.strerror or "a read error",
+            expected="a table that may be read",
+            next_step="check its permissions",
+        ) from error
+    raise LoadError(
+        f"{_TABLE} is too large",
+        got=f"{size_bytes} bytes",
+        expected=f"at most {_MAX_TABLE_BYTES}",
+        next_step="take the table that comes with the data set",
+    )
+
+
 def _inside(folder: Path, written: str | None) -> Path | None:
     """The file inside `folder` that a path written elsewhere means, gzipped or not."""
     parts = [part for part in re.split(r"[\\/]", (written or "").strip()) if part]
@@ -195,28 +210,38 @@ def _inside(folder: Path, written: str | None) -> Path | None:
     path = folder.joinpath(*parts[-2:])
     plain = path.with_name(path.name[:-3]) if path.name.lower().endswith(".gz") else path
     for candidate in (path, plain, plain.with_name(f"{plain.name}.gz")):
-        if candidate.is_file():
+        if os.path.isfile(candidate):
             return candidate
     return None
 
 
 def _subfolder(folder: Path, column: str) -> Path | None:
-    if not folder.is_dir():
-        return None
-    found = {child.name.lower(): child for child in sorted(folder.iterdir()) if child.is_dir()}
+    found = {child.name.lower(): child for child in _folders_in(folder)}
     return next((found[name] for name in _FOLDERS[column] if name in found), None)
 
 
 def _scans_in(folder: Path | None) -> list[Path]:
     if folder is None:
         return []
-    return sorted(
+    return [
         path
-        for path in folder.iterdir()
-        if path.is_file()
+        for path in _children(folder)
+        if os.path.isfile(path)
         and path.name.lower().endswith((".nii", ".nii.gz"))
         and not path.name.startswith(".")
-    )
+    ]
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    return [child for child in _children(folder) if os.path.isdir(child)]
+
+
+def _children(folder: Path) -> list[Path]:
+    """What lies in a folder, sorted; nothing where it is no folder or may not be read."""
+    try:
+        return sorted(folder.iterdir())
+    except (OSError, ValueError):
+        return []
 
 
 def _cases_of_names(folder: Path) -> tuple[Case, ...]:

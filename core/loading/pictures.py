@@ -14,7 +14,7 @@ from PIL import Image
 
 from core.config import LoadLimits
 from core.errors import LoadError, shown_name
-from core.loading.checks import DEFAULT_LIMITS, assemble_volume, check_size
+from core.loading.checks import DEFAULT_LIMITS, assemble_volume, check_size, may_be_read
 from core.progress import (
     OnProgress,
     ShouldCancel,
@@ -59,11 +59,24 @@ def natural_order(path: Path) -> tuple[tuple[int, int, str], ...]:
 
 
 def pictures_in(folder: Path | str) -> tuple[Path, ...]:
-    """The pictures of a folder (not of its subfolders) in the order of a stack."""
+    """The pictures of a folder (not of its subfolders) in the order of a stack.
+
+    Raises:
+        LoadError: the folder cannot be read.
+    """
+    try:
+        children = list(Path(folder).iterdir())
+    except OSError as error:
+        raise LoadError(
+            f"Folder {shown_name(folder)} cannot be opened",
+            got=error.strerror or "a read error",
+            expected="a folder that may be read",
+            next_step="check its path and permissions",
+        ) from error
     found = [
         path
-        for path in Path(folder).iterdir()
-        if path.is_file()
+        for path in children
+        if may_be_read(path)
         and path.name.lower().endswith(PICTURE_ENDINGS)
         and not path.name.startswith(".")
     ]
