@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
 import threading
 import time
 from dataclasses import replace
@@ -15,13 +16,16 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.errors import DownloadError, WeightsError
-from core.loading import SeriesInfo, SeveralSeriesError
+from core.errors import DownloadError, LungLensError, WeightsError, shown_name
+from core.loading import SeriesInfo, SeveralSeriesError, open_study
+from core.loading.names import safe_name
 from core.ui import segmenting
 from core.ui.jobs import BackgroundJob
+from core.ui.links import FileLinks
 from core.ui.results import figures_csv, file_stem
 from core.ui.session import OpenStudy
 from core.ui.text import area_text, escape_markdown, percent, score, volume_text
+from tests.bad_inputs import BAD_INPUTS
 from tests.scans import chest_hu, nifti_bytes, small_affine
 from tests.studies import StandInInfo, StandInSegmenter, small_study
 
@@ -186,6 +190,53 @@ def test_a_broken_upload_is_one_sentence_and_the_open_study_stays():
     assert opened(app) is before
 
 
+def uploaded(path: Path) -> list[tuple[str, bytes]]:
+    """A file, or all files of a folder, as a browser sends them."""
+    files = files_of(path) if path.is_dir() else [path]
+    return [(file.name, file.read_bytes()) for file in files]
+
+
+def files_of(folder: Path) -> list[Path]:
+    """All files below a folder, in order."""
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def unescaped(text: str) -> str:
+    """What Markdown shows of escaped text."""
+    return re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", text)
+
+
+def without_temporary_names(text: str) -> str:
+    """`text` without the random part of a temporary folder's name."""
+    return re.sub(r"lunglens-\w+", "lunglens-", text)
+
+
+NEVER_UPLOADED = ("name of 300 characters", "missing file", "empty folder")
+CAN_BE_UPLOADED = [bad for bad in BAD_INPUTS if bad.name not in NEVER_UPLOADED]
+
+
+@pytest.mark.parametrize("bad", CAN_BE_UPLOADED, ids=lambda bad: bad.name)
+def test_a_bad_upload_is_told_in_the_words_of_loading(bad, tmp_path, monkeypatch):
+    path = bad.build(tmp_path)
+    with pytest.raises(LungLensError) as refused:
+        open_study(files_of(path) if path.is_dir() else path)
+    # Uploads are kept under names that any file system takes.
+    words = str(refused.value).replace(shown_name(path), safe_name(path.name))
+    words = without_temporary_names(words)
+    app = page("home", small_study()).run()
+    before = opened(app)
+    ran_well(upload(app, *uploaded(path)))
+    assert opened(app) is before
+    assert opened(app).study.case_id == "small"
+    if isinstance(refused.value, SeveralSeriesError):
+        assert not app.error
+        assert len(app.radio[0].options) == 2
+        return
+    (error,) = app.error
+    shown = without_temporary_names(unescaped(error.value))
+    assert shown == f"{words} Still open: small."
+
+
 def test_a_mask_is_laid_beside_the_open_scan():
     app = ran_well(upload(page("home").run(), ("chest.nii.gz", packed_chest())))
     mask = np.zeros((48, 40, 8), dtype=np.uint8)
@@ -233,7 +284,40 @@ def open_path(app: AppTest, text: str) -> AppTest:
 
 def test_a_path_inside_the_data_folder_opens(allowed_folder):
     app = open_path(page("home", small_study()).run(), "chest.nii.gz")
-    assert opened(app).link == "file:chest.nii.gz"
+    assert opened(app).study.volume.shape == (48, 40, 8)
+
+
+def test_an_address_leads_to_a_file_without_naming_it(allowed_folder):
+    named = allowed_folder / "Doe_Jane"
+    named.mkdir()
+    (allowed_folder / "chest.nii.gz").rename(named / "chest.nii.gz")
+    app = open_path(page("home", small_study()).run(), "Doe_Jane/chest.nii.gz")
+    link = opened(app).link
+    assert re.fullmatch(r"file-[0-9a-f]{12}", link)
+    other = page("browse", case=link, slice="3")
+    other.session_state["begun"] = False
+    ran_well(other.run())
+    assert opened(other).study.volume.shape == (48, 40, 8)
+    assert in_address(other, "case") == link
+    assert other.slider[0].value == 3
+
+
+@pytest.mark.parametrize("link", ["file-000000000000", "file-", "file-../secret.nii.gz"])
+def test_an_address_of_a_file_that_was_never_opened_is_told_so(allowed_folder, link):
+    app = page("browse", case=link)
+    app.session_state["begun"] = False
+    ran_well(app.run())
+    assert "Open the file again" in app.warning[0].value
+    assert "No scan is open" in texts(app)
+
+
+def test_file_links_are_bounded_and_the_same_each_time():
+    links = FileLinks(most=3)
+    given = [links.link_to(Path(f"{number}.nii")) for number in range(5)]
+    assert len(set(given)) == 5
+    assert links.link_to(Path("4.nii")) == given[4]
+    assert links.path_of(given[4]) == Path("4.nii")
+    assert links.path_of(given[0]) is None
 
 
 @pytest.mark.parametrize(
@@ -277,6 +361,28 @@ def test_the_public_set_is_a_table_of_cases(public_set):
     app = ran_well(page("home", small_study()).run())
     (table,) = app.dataframe
     assert list(table.value["Case"]) == ["coronacases_org_001", "coronacases_org_002"]
+
+
+def test_a_folder_that_may_not_be_read_is_passed_over(allowed_folder, public_set, monkeypatch):
+    closed, listing = allowed_folder / "lost+found", Path.iterdir
+    closed.mkdir()
+
+    def iterdir(folder):
+        if folder == closed:
+            raise PermissionError(13, "Permission denied", str(folder))
+        return listing(folder)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    for name in ("ct_scans", "lung_mask", "infection_mask", "metadata.csv"):
+        (allowed_folder / name).rename(allowed_folder.parent / name)
+    app = ran_well(page("home", small_study()).run())
+    assert not app.dataframe
+    inner = allowed_folder / "public set"
+    inner.mkdir()
+    for name in ("ct_scans", "lung_mask", "infection_mask", "metadata.csv"):
+        (allowed_folder.parent / name).rename(inner / name)
+    app = ran_well(page("home", small_study()).run())
+    assert len(app.dataframe) == 1
 
 
 def fetch(app: AppTest, label: str = "Fetch the 20 cases") -> AppTest:
@@ -591,6 +697,25 @@ def test_another_scale_of_grey_values_drops_the_prediction(stand_in):
     assert opened(app).segmentation is None
 
 
+def test_another_scale_of_grey_values_drops_the_run_under_way(stand_in):
+    stand_in.may_go_on.clear()
+    started = page("segment", small_study(grey=True)).run()
+    ran_well(button(started, "Mark lung and infection").click().run())
+    app = page("browse")
+    for key in ("opened", "job"):
+        app.session_state[key] = started.session_state[key]
+    ran_well(app.run())
+    job = app.session_state["job"]
+    assert stand_in.entered.wait(10)
+    ran_well(button(app, "The values are HU").click().run())
+    assert "job" not in app.session_state
+    stand_in.may_go_on.set()
+    job.join(30)
+    ran_well(app.run())
+    assert opened(app).segmentation is None
+    assert job.state == "stopped"
+
+
 # ---------------------------------------------------------------- jobs
 
 
@@ -694,6 +819,20 @@ def test_file_names_of_downloads_hold_nothing_odd():
 def test_figures_as_csv_have_one_line_each():
     table = list(csv.reader(io.StringIO(figures_csv({"a": 1, "b": {"c": None, "d": [2, 3]}}))))
     assert table == [["name", "value"], ["a", "1"], ["b.c", ""], ["b.d.0", "2"], ["b.d.1", "3"]]
+
+
+def test_text_that_a_spreadsheet_would_run_gets_an_apostrophe():
+    figures = {"=name": "=1+1", "a": "-cmd", "b": -1.5, "c": "@x", "d": "+1", "e": "plain -1"}
+    table = dict(csv.reader(io.StringIO(figures_csv(figures))))
+    assert table == {
+        "name": "value",
+        "'=name": "'=1+1",
+        "a": "'-cmd",
+        "b": "-1.5",
+        "c": "'@x",
+        "d": "'+1",
+        "e": "plain -1",
+    }
 
 
 def test_progress_of_a_job_stays_between_nothing_and_all():

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -21,8 +21,17 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from core.config import AppConfig
 from core.errors import LoadError, LungLensError, shown_name
 from core.progress import OnProgress, ignore_progress
+from core.ui.jobs import BackgroundJob
+from core.ui.links import FILE_LINK, FileLinks
 from core.volume import Intensity, MaskPair, Study
 
+if TYPE_CHECKING:  # both are loaded where they are first needed
+    from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+    from core.loading import Case, SeriesInfo
+    from core.pipeline import Segmentation
+
+T = TypeVar("T")
 Origin = Literal["demo", "case", "file", "upload"]
 
 DATA_FOLDER_VARIABLE = "LUNGLENS_DATA_FOLDER"
@@ -43,8 +52,8 @@ class OpenStudy:
     origin: Origin
     link: str
     token: str = field(default_factory=lambda: secrets.token_hex(4))
-    segmentation: Any = None
-    memo: dict[Any, Any] = field(default_factory=dict)
+    segmentation: Segmentation | None = None
+    memo: dict[object, Any] = field(default_factory=dict)
     recognised: Intensity = field(init=False)
     """What the values were taken for when the scan was opened."""
 
@@ -67,7 +76,7 @@ class OpenStudy:
         """Masks of the network, where it has run."""
         return self.segmentation.masks if self.segmentation is not None else None
 
-    def set_segmentation(self, segmentation: Any) -> None:
+    def set_segmentation(self, segmentation: Segmentation | None) -> None:
         """Takes a new result; what was measured on the old one is forgotten."""
         self.segmentation = segmentation
         self.memo = {}
@@ -78,7 +87,7 @@ class PendingSeries:
     """Several series were found; the person has yet to choose one."""
 
     path: Path | Sequence[Path]
-    series: Sequence[Any]
+    series: Sequence[SeriesInfo]
     origin: Origin
     link: str
     keep: tempfile.TemporaryDirectory[str] | None
@@ -156,8 +165,15 @@ def set_notice(new: Notice | None) -> None:
 def _set_opened(study: Study, *, origin: Origin, link: str) -> OpenStudy:
     fresh = OpenStudy(study=study, origin=origin, link=link)
     st.session_state["opened"] = fresh
-    st.session_state.pop("job", None)
+    drop_job()
     return fresh
+
+
+def drop_job() -> None:
+    """Ends the run under way, if any; what it would still find out is not wanted any more."""
+    job: BackgroundJob[Any] | None = st.session_state.pop("job", None)
+    if job is not None:
+        job.stop()
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
@@ -180,7 +196,7 @@ def _case_study(folder: str, case_id: str) -> Study:
 
 
 @st.cache_resource(max_entries=4, ttl=60, show_spinner=False)
-def load_cases(folder: str) -> tuple[Any, ...]:
+def load_cases(folder: str) -> tuple[Case, ...]:
     """The cases of the public set in `folder`."""
     from core.loading import load_case_table
 
@@ -189,13 +205,23 @@ def load_cases(folder: str) -> tuple[Any, ...]:
 
 def find_case_folder() -> Path | None:
     """Where the public set lies: the data folder or one of the folders in it."""
-    from core.loading import is_case_folder
-
     root = data_folder()
     if root is None:
         return None
-    candidates = [root, *sorted(p for p in root.iterdir() if p.is_dir())]
-    return next((folder for folder in candidates if is_case_folder(folder)), None)
+    try:
+        below = sorted(root.iterdir())
+    except OSError:
+        return None
+    return next((folder for folder in (root, *below) if _holds_cases(folder)), None)
+
+
+def _holds_cases(folder: Path) -> bool:
+    from core.loading import is_case_folder
+
+    try:
+        return is_case_folder(folder)
+    except OSError:  # one that may not be read, such as lost+found, is not the one looked for
+        return False
 
 
 def open_demo() -> OpenStudy:
@@ -215,16 +241,21 @@ def open_case(case_id: str) -> OpenStudy:
     return _set_opened(_case_study(str(folder), case_id), origin="case", link=case_id)
 
 
+@st.cache_resource(show_spinner=False)
+def _file_links() -> FileLinks:
+    return FileLinks()
+
+
 def open_file(text: str, *, on_progress: OnProgress = ignore_progress) -> OpenStudy | None:
     """Opens a path inside the data folder; none when a series has to be chosen first."""
     path = inside_data_folder(text)
-    root = data_folder()
-    relative = path.relative_to(root) if root else path
-    return _open_path(path, origin="file", link=f"file:{relative}", on_progress=on_progress)
+    return _open_path(
+        path, origin="file", link=_file_links().link_to(path), on_progress=on_progress
+    )
 
 
 def open_uploads(
-    files: Sequence[Any], *, on_progress: OnProgress = ignore_progress
+    files: Sequence[UploadedFile], *, on_progress: OnProgress = ignore_progress
 ) -> OpenStudy | None:
     """Opens uploaded files as one scan; none when a series has to be chosen first."""
     from core.loading import stage_uploads
@@ -235,7 +266,7 @@ def open_uploads(
     return _open_path(paths, origin="upload", link=link, on_progress=on_progress, keep=folder)
 
 
-def give_back_uploads(files: Sequence[Any]) -> None:
+def give_back_uploads(files: Sequence[UploadedFile | None]) -> None:
     """Frees uploads that have been read; Streamlit would keep them as long as the page is open."""
     context = get_script_run_ctx(suppress_warning=True)
     if context is None:
@@ -293,6 +324,12 @@ def _open_path(
     return _set_opened(study, origin=origin, link=link)
 
 
+_LINK_IS_OLD = (
+    "This address led to a file in the server's data folder, and the server has been started "
+    "anew since. Open the file again on Home."
+)
+
+
 def open_link(link: str) -> OpenStudy | None:
     """What a page's address names; none (and a notice) where it cannot be had again."""
     if link == "demo":
@@ -307,8 +344,13 @@ def open_link(link: str) -> OpenStudy | None:
         )
         return None
     try:
-        if link.startswith("file:"):
-            found = open_file(link[len("file:") :])
+        if link.startswith(FILE_LINK):
+            path = _file_links().path_of(link)
+            if path is None:
+                set_notice(Notice("warning", _LINK_IS_OLD))
+                return None
+            # By its path again, so that it must still lie inside the data folder.
+            found = open_file(str(path))
             if found is None:
                 set_notice(Notice("warning", "There are several series: choose one on Home."))
             return found
@@ -318,7 +360,7 @@ def open_link(link: str) -> OpenStudy | None:
         return None
 
 
-def add_truth(lung_file: Any | None, infection_file: Any | None) -> None:
+def add_truth(lung_file: UploadedFile | None, infection_file: UploadedFile | None) -> None:
     """Gives the open scan true masks from uploaded files; the scan and prediction stay."""
     from core.loading import load_mask, stage_uploads
 
@@ -338,7 +380,10 @@ def add_truth(lung_file: Any | None, infection_file: Any | None) -> None:
 
 
 def set_intensity(intensity: Intensity) -> None:
-    """Gives the open scan's values another meaning; a prediction made before is dropped."""
+    """Gives the open scan's values another meaning.
+
+    A prediction made before is dropped, and so is a run under way: it looks at the old values.
+    """
     current = opened()
     if current is None:
         return
@@ -346,11 +391,14 @@ def set_intensity(intensity: Intensity) -> None:
     # The person has just decided what this sentence asks about.
     kept = tuple(note for note in volume.warnings if not note.startswith("Not in HU"))
     current.study = replace(current.study, volume=replace(volume, warnings=kept))
+    drop_job()
     current.set_segmentation(None)
 
 
-def remember(current: OpenStudy, name: Any, compute: Callable[[], Any]) -> Any:
-    """`compute()`, once per study and segmentation."""
+def remember(current: OpenStudy, name: object, compute: Callable[[], T]) -> T:
+    """`compute()`, once per study and segmentation; the page says so while it takes long."""
     if name not in current.memo:
-        current.memo[name] = compute()
-    return current.memo[name]
+        with st.spinner("Measuring…"):
+            current.memo[name] = compute()
+    measured: T = current.memo[name]
+    return measured
