@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
@@ -17,6 +18,9 @@ from core.ui.page import show_error, show_errors
 from core.ui.session import DATA_FOLDER_VARIABLE, Notice, OpenStudy
 from core.ui.tables import show_facts
 from core.ui.text import escape_markdown
+
+if TYPE_CHECKING:  # loaded where it is first needed
+    from core.loading import Case, SeriesInfo
 
 _FORMATS = (
     "A NIfTI file (.nii, .nii.gz), a DICOM series (all its files, or one .zip), or pictures of "
@@ -51,10 +55,24 @@ def show_demo_button(current: OpenStudy | None) -> None:
 
 
 class ProgressLine:
-    """A progress bar on the page that is redrawn a few times per second at most."""
+    """A progress bar that is redrawn a few times per second at most, and a way to stop.
+
+    The button needs no answer here: Streamlit gives up a run of the page, at its next drawing,
+    as soon as something is clicked. Work that draws its progress ends with it.
+    """
 
     def __init__(self) -> None:
-        self._bar = st.progress(0.0, text="Starting")
+        self._place = st.empty()
+        with self._place.container(horizontal=True, vertical_alignment="bottom"):
+            self._bar = st.progress(0.0, text="Starting")
+            st.button(
+                "Stop",
+                key="stop-opening",
+                icon=":material/stop_circle:",
+                help="Gives up opening this scan. What is open stays as it is.",
+                on_click=_say_stopped,
+                args=(_token(session.opened()),),
+            )
         self._last = 0.0
 
     def __call__(self, stage: str, done: int, total: int) -> None:
@@ -66,8 +84,18 @@ class ProgressLine:
         self._bar.progress(min(done / total, 1.0) if total else 0.0, text=escape_markdown(words))
 
     def clear(self) -> None:
-        """Takes the bar away."""
-        self._bar.empty()
+        """Takes bar and button away."""
+        self._place.empty()
+
+
+def _token(current: OpenStudy | None) -> str:
+    return current.token if current is not None else ""
+
+
+def _say_stopped(token_before: str) -> None:
+    # Whoever clicks at the last moment finds the scan open after all.
+    if _token(session.opened()) == token_before:
+        session.set_notice(Notice("warning", "Opening was stopped. Nothing was changed."))
 
 
 def show_upload() -> None:
@@ -81,26 +109,33 @@ def show_upload() -> None:
     )
     st.caption(_FORMATS)
     if files:
-        _try_to_open(lambda progress: session.open_uploads(files, on_progress=progress))
-        session.give_back_uploads(files)
+        # First, so that files whose opening is stopped are not opened again.
         st.session_state["upload_round"] = round_number + 1
+        try:
+            _open_with_progress(lambda progress: session.open_uploads(files, on_progress=progress))
+        finally:
+            session.give_back_uploads(files)
         st.rerun()
 
 
-def _try_to_open(open_with: Any) -> None:
+def _open_with_progress(open_with: Callable[[OnProgress], OpenStudy | None]) -> None:
+    """Opens something, slice by slice, with a bar and a way to stop."""
+    progress = ProgressLine()
+    _try_to_open(lambda: open_with(progress))
+    progress.clear()
+
+
+def _try_to_open(open_it: Callable[[], OpenStudy | None]) -> None:
     """Opens something and leaves a sentence on how it went; on failure all stays as it was."""
     session.set_notice(None)
-    progress = ProgressLine()
     try:
-        current = open_with(progress)
+        current = open_it()
         if current is not None:
             session.set_notice(Notice("success", f"Opened: {current.name}."))
     except LungLensError as error:
         still = session.opened()
         kept = f" Still open: {still.name}." if still is not None else ""
         session.set_notice(Notice("error", f"{error}{kept}"))
-    finally:
-        progress.clear()
 
 
 def show_series_choice() -> None:
@@ -120,14 +155,14 @@ def show_series_choice() -> None:
         with st.container(horizontal=True):
             if st.button("Open this series", type="primary", icon=":material/folder_open:"):
                 uid = pending.series[chosen].uid
-                _try_to_open(lambda progress: session.open_series(uid, on_progress=progress))
+                _open_with_progress(lambda progress: session.open_series(uid, on_progress=progress))
                 st.rerun()
             if st.button("Cancel", help="Forgets these files."):
                 session.forget_series()
                 st.rerun()
 
 
-def series_text(series: Any) -> str:
+def series_text(series: SeriesInfo) -> str:
     """One line about a series."""
     count = f"{series.n_slices} slice{'s' if series.n_slices != 1 else ''}"
     words = [series.description or "no description", count, series.size, series.modality]
@@ -190,9 +225,10 @@ def show_data_folder() -> None:
             placeholder="for example case_001.nii.gz or a folder with a DICOM series",
             help="A file or folder inside the data folder of this server, as seen from there.",
         )
-        if right.form_submit_button("Open", width="stretch", icon=":material/folder_open:"):
-            _try_to_open(lambda progress: session.open_file(wanted, on_progress=progress))
-            st.rerun()
+        asked = right.form_submit_button("Open", width="stretch", icon=":material/folder_open:")
+    if asked:
+        _open_with_progress(lambda progress: session.open_file(wanted, on_progress=progress))
+        st.rerun()
     _show_public_set(folder)
 
 
@@ -213,7 +249,7 @@ def _show_public_set(folder: Path) -> None:
             _show_fetch_button(place, "Go on fetching the masks")
 
 
-def _show_case_table(cases: tuple[Any, ...]) -> None:
+def _show_case_table(cases: tuple[Case, ...]) -> None:
     st.caption("Click a row to open the case with its true masks.")
     round_number = st.session_state.setdefault("case_round", 0)
     picked = st.dataframe(
@@ -229,16 +265,16 @@ def _show_case_table(cases: tuple[Any, ...]) -> None:
         case_id = cases[rows[0]].case_id
         st.session_state["case_round"] = round_number + 1
         with st.spinner("Opening the case…", show_time=True):
-            _try_to_open(lambda progress: session.open_case(case_id))
+            _try_to_open(lambda: session.open_case(case_id))
         st.rerun()
 
 
-def case_row(case: Any) -> dict[str, str]:
+def case_row(case: Case) -> dict[str, str]:
     """One line of the table of cases."""
     return {"Case": case.case_id, "True masks": " and ".join(_masks_of(case)) or "none"}
 
 
-def _masks_of(case: Any) -> list[str]:
+def _masks_of(case: Case) -> list[str]:
     return [
         name
         for name, path in (("lung", case.lung_path), ("infection", case.infection_path))
@@ -250,7 +286,7 @@ def _show_fetch_button(place: Path, label: str) -> None:
     if not st.button(label, icon=":material/download:", help="Into the data folder."):
         return
 
-    def work(on_progress: OnProgress, should_cancel: ShouldCancel) -> Any:
+    def work(on_progress: OnProgress, should_cancel: ShouldCancel) -> Path:
         from core.loading.download import download_covid20
 
         return download_covid20(place, on_progress=on_progress, should_cancel=should_cancel)
@@ -266,7 +302,7 @@ class _Owner:
 
 @st.fragment(run_every=_POLL_SECONDS)
 def _poll_fetching() -> None:
-    job: BackgroundJob[Any] | None = st.session_state.get("fetch_job")
+    job: BackgroundJob[Path] | None = st.session_state.get("fetch_job")
     if job is None:
         return
     if job.finished:
@@ -278,7 +314,7 @@ def _poll_fetching() -> None:
         job.stop()
 
 
-def _show_fetched(job: BackgroundJob[Any]) -> None:
+def _show_fetched(job: BackgroundJob[Path]) -> None:
     if job.bug is not None:
         del st.session_state["fetch_job"]
         raise job.bug
