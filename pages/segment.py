@@ -20,11 +20,11 @@ with controls, show_errors():
     if weights is not None and not running:
         results.show_run_button(current, weights)
     if current.segmentation is not None:
-        results.choose_thresholds(current)
+        results.choose_thresholds(current, current.segmentation)
         results.show_headline(current)
         st.markdown("**Take it away**")
-        results.show_downloads(current)
-        results.show_run_facts(current)
+        results.show_downloads(current, current.segmentation)
+        results.show_run_facts(current.segmentation)
 
 with picture:
     canvas = st.container()

@@ -34,17 +34,15 @@ def known_masks(current: OpenStudy) -> dict[str, MaskPair]:
 def scan_burden(current: OpenStudy, name: str) -> Burden:
     """Volumes and infected share of one pair of masks over the whole scan."""
     pair, volume = known_masks(current)[name], current.study.volume
-    burden: Burden = remember(current, ("scan", name), lambda: compute_burden(pair, volume))
-    return burden
+    return remember(current, ("scan", name), lambda: compute_burden(pair, volume))
 
 
 def slice_burden(current: OpenStudy, name: str, plane: Plane) -> SliceBurden:
     """Areas and infected share of one pair of masks, for each slice of a plane."""
     pair, volume = known_masks(current)[name], current.study.volume
-    burden: SliceBurden = remember(
+    return remember(
         current, ("slices", name, plane), lambda: compute_slice_burden(pair, volume, plane=plane)
     )
-    return burden
 
 
 def guide_counts(current: OpenStudy, plane: Plane) -> FloatVector | None:

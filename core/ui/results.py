@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -19,8 +20,12 @@ from core.ui.tables import show_facts
 from core.ui.text import percent, seconds_text, volume_text
 from core.volume import BoolArray
 
+if TYPE_CHECKING:  # loaded where it is first needed
+    from core.pipeline import Segmentation
+    from core.weights import WeightsInfo
 
-def choose_weights() -> Any | None:
+
+def choose_weights() -> WeightsInfo | None:
     """The network to run; none (and a sentence) where none is installed."""
     weights = segmenting.available_weights()
     if not weights:
@@ -44,7 +49,7 @@ def choose_weights() -> Any | None:
     return chosen
 
 
-def show_run_button(current: OpenStudy, weights: Any) -> None:
+def show_run_button(current: OpenStudy, weights: WeightsInfo) -> None:
     """Starts a run with the chosen weights."""
     again = current.segmentation is not None
     if st.button(
@@ -57,9 +62,9 @@ def show_run_button(current: OpenStudy, weights: Any) -> None:
         st.rerun()
 
 
-def choose_thresholds(current: OpenStudy) -> None:
+def choose_thresholds(current: OpenStudy, segmentation: Segmentation) -> None:
     """Probability from which a voxel counts as lung and as infection; takes effect at once."""
-    used = current.segmentation.config.postprocess
+    used = segmentation.config.postprocess
     left, right = st.columns(2)
     lung = left.slider(
         "Lung threshold",
@@ -84,7 +89,7 @@ def choose_thresholds(current: OpenStudy) -> None:
         "marks more. The network does not run again.",
     )
     with st.spinner("Drawing the masks anew…"):
-        segmenting.change_thresholds(current, lung=lung, infection=infection)
+        segmenting.change_thresholds(current, segmentation, lung=lung, infection=infection)
 
 
 def show_headline(current: OpenStudy) -> None:
@@ -100,11 +105,13 @@ def show_headline(current: OpenStudy) -> None:
     columns[2].metric("Infection", volume_text(burden.infection_volume_ml))
 
 
-def show_downloads(current: OpenStudy) -> None:
+def show_downloads(current: OpenStudy, segmentation: Segmentation) -> None:
     """Masks in the scan's own shape and affine, and the figures."""
-    masks, stem = current.segmentation.masks, file_stem(current)
+    masks, stem = segmentation.masks, file_stem(current)
     with st.container(horizontal=True, key="downloads"):
         for channel, mask in (("lung", masks.lung), ("infection", masks.infection)):
+            if mask is None:
+                continue
             st.download_button(
                 f"{channel.capitalize()} mask (NIfTI)",
                 data=_mask_file(current, mask),
@@ -115,7 +122,7 @@ def show_downloads(current: OpenStudy) -> None:
                 key=f"download-{channel}",
                 help="0 and 1, in the shape and position of the scan's own file.",
             )
-        figures = figures_of(current)
+        figures = figures_of(current, segmentation)
         st.download_button(
             "Figures (JSON)",
             data=json.dumps(figures, indent=2, allow_nan=False),
@@ -136,7 +143,7 @@ def show_downloads(current: OpenStudy) -> None:
         )
 
 
-def _mask_file(current: OpenStudy, mask: BoolArray) -> Any:
+def _mask_file(current: OpenStudy, mask: BoolArray) -> Callable[[], bytes]:
     # Packed only when asked for: large scans take seconds.
     return lambda: mask_nifti_bytes(mask, current.study.volume)
 
@@ -150,12 +157,9 @@ def file_stem(current: OpenStudy) -> str:
     return kept.strip("._") or "scan"
 
 
-def figures_of(current: OpenStudy) -> dict[str, Any]:
+def figures_of(current: OpenStudy, segmentation: Segmentation) -> dict[str, Any]:
     """Everything measured, ready for JSON."""
-    figures: dict[str, Any] = remember(
-        current, "figures", lambda: measure(current.study, current.segmentation)
-    )
-    return figures
+    return remember(current, "figures", lambda: measure(current.study, segmentation))
 
 
 def figures_csv(figures: dict[str, Any]) -> str:
@@ -163,8 +167,14 @@ def figures_csv(figures: dict[str, Any]) -> str:
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")
     writer.writerow(["name", "value"])
-    writer.writerows(_flat("", figures))
+    writer.writerows((_cell(name), _cell(value)) for name, value in _flat("", figures))
     return lines.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    """Text that a spreadsheet would take for a formula gets an apostrophe; numbers stay."""
+    formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return f"'{value}" if formula else value
 
 
 def _flat(name: str, value: Any) -> list[tuple[str, Any]]:
@@ -187,9 +197,8 @@ _STAGES = {
 }
 
 
-def show_run_facts(current: OpenStudy) -> None:
+def show_run_facts(segmentation: Segmentation) -> None:
     """Device, weights and seconds of each stage."""
-    segmentation = current.segmentation
     facts = {"Device": segmentation.device, "Weights": segmentation.weights_id}
     for stage, seconds in segmentation.seconds.items():
         facts[_STAGES.get(stage, stage)] = seconds_text(seconds)

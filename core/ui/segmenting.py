@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -19,6 +19,11 @@ from core.ui import session
 from core.ui.jobs import NETWORK_LINE, BackgroundJob
 from core.ui.session import Notice, OpenStudy
 from core.ui.text import escape_markdown
+
+if TYPE_CHECKING:  # loaded where they are first needed
+    from core.inference import Segmenter
+    from core.pipeline import Segmentation
+    from core.weights import WeightsInfo
 
 POLL_SECONDS = 0.5
 
@@ -40,7 +45,7 @@ def device_text() -> str:
     return _server().device or "known once the network is loaded"
 
 
-def _load(weights_id: str | None, server: _Server) -> Any:
+def _load(weights_id: str | None, server: _Server) -> Segmenter:
     from core.pipeline import load_segmenter
 
     segmenter = load_segmenter(weights_id)
@@ -63,21 +68,21 @@ def warm_up() -> threading.Thread:
     return thread
 
 
-def available_weights() -> tuple[Any, ...]:
+def available_weights() -> tuple[WeightsInfo, ...]:
     """All installed weights, the default first."""
     from core.weights import list_weights
 
     return tuple(list_weights())
 
 
-def default_weights() -> Any | None:
+def default_weights() -> WeightsInfo | None:
     """The weights a run takes unless others are chosen; none where none are installed."""
     weights = available_weights()
     return next((info for info in weights if info.is_default), weights[0] if weights else None)
 
 
 def start(
-    current: OpenStudy, weights: Any, *, postprocess: PostprocessConfig | None = None
+    current: OpenStudy, weights: WeightsInfo, *, postprocess: PostprocessConfig | None = None
 ) -> None:
     """Starts marking lung and infection in the open scan; the page goes on meanwhile."""
     volume = current.study.volume
@@ -86,7 +91,7 @@ def start(
         weights_id=weights.weights_id, postprocess=postprocess or weights.postprocess
     )
 
-    def work(on_progress: OnProgress, should_cancel: ShouldCancel) -> Any:
+    def work(on_progress: OnProgress, should_cancel: ShouldCancel) -> Segmentation:
         from core.pipeline import segment_volume
 
         on_progress("loading the network", 0, 0)
@@ -99,15 +104,15 @@ def start(
     st.session_state["job"] = BackgroundJob(work, line=NETWORK_LINE, owner=current)
 
 
-def running_job() -> BackgroundJob[Any] | None:
+def running_job() -> BackgroundJob[Segmentation] | None:
     """The run that is under way for the open study."""
-    job: BackgroundJob[Any] | None = st.session_state.get("job")
+    job: BackgroundJob[Segmentation] | None = st.session_state.get("job")
     return job if job is not None and not job.finished else None
 
 
 def collect_result() -> None:
     """Takes what a finished run has left: masks, or a sentence on why there are none."""
-    job: BackgroundJob[Any] | None = st.session_state.get("job")
+    job: BackgroundJob[Segmentation] | None = st.session_state.get("job")
     if job is None or not job.finished:
         return
     del st.session_state["job"]
@@ -133,7 +138,7 @@ def show_progress() -> bool:
 
 @st.fragment(run_every=POLL_SECONDS)
 def _poll() -> None:
-    job: BackgroundJob[Any] | None = st.session_state.get("job")
+    job: BackgroundJob[Segmentation] | None = st.session_state.get("job")
     if job is None:
         return
     if job.finished:
@@ -152,12 +157,14 @@ def _poll() -> None:
             job.stop()
 
 
-def change_thresholds(current: OpenStudy, *, lung: float, infection: float) -> None:
+def change_thresholds(
+    current: OpenStudy, segmentation: Segmentation, *, lung: float, infection: float
+) -> None:
     """Draws the masks anew from the probabilities at hand; the network does not run again."""
     from core.pipeline import apply_thresholds
 
-    before = current.segmentation.config.postprocess
+    before = segmentation.config.postprocess
     if (before.lung_threshold, before.infection_threshold) == (lung, infection):
         return
     wanted = replace(before, lung_threshold=lung, infection_threshold=infection)
-    current.set_segmentation(apply_thresholds(current.segmentation, wanted))
+    current.set_segmentation(apply_thresholds(segmentation, wanted))
