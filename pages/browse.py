@@ -23,10 +23,6 @@ with picture:
 with figures:
     mark_and_browse(current)
     sources, overlay = browsing.choose_overlay(current)
-    measures.show_profile(current, plane, slice_index)
-    browsing.show_jump_buttons(current, plane, slice_index)
-    measures.show_burden(current, plane, slice_index)
-    measures.show_agreement(current, plane, slice_index)
 
 with canvas:
     browsing.show_picture(
@@ -37,4 +33,12 @@ with canvas:
         sources=sources,
         overlay=overlay,
     )
+
+# After the picture, because large scans take a while to measure.
+with figures:
+    measures.show_profile(current, plane, slice_index)
+    browsing.show_jump_buttons(current, plane, slice_index)
+    measures.show_burden(current, plane, slice_index)
+    measures.show_agreement(current, plane, slice_index)
+
 browsing.write_address(current, plane, slice_index)
