@@ -13,7 +13,7 @@ import nibabel as nib
 import numpy as np
 
 from core.errors import GeometryError, LoadError, shown_name
-from core.volume import Array, Volume, to_file_order
+from core.volume import MM_PER_UNIT, Array, Source, Volume, to_file_order
 
 _GZIP_LEVEL = 1
 """Masks shrink a hundredfold at any level; this one is fastest."""
@@ -26,8 +26,9 @@ def mask_nifti_bytes(mask: Array, volume: Volume) -> bytes:
         mask: (i, j, k) on the canonical grid of `volume`; booleans or labels 0 to 255.
 
     Returns:
-        uint8 in the shape, orientation and affine of the scan's own file, in mm, with sform
-        and qform set. The same mask always gives the same bytes.
+        uint8 in the shape (with trailing axes of length one), orientation, affine and unit of
+        length of the scan's own file, with sform and qform set. The same mask always gives the
+        same bytes.
 
     Raises:
         GeometryError: the mask has not the shape of the scan.
@@ -36,17 +37,16 @@ def mask_nifti_bytes(mask: Array, volume: Volume) -> bytes:
         raise GeometryError(
             "A mask does not fit its scan", got=f"shape {mask.shape}", expected=f"{volume.shape}"
         )
-    turned = to_file_order(mask, volume.source)
-    affine = volume.source.file_affine
     # Any cast makes the boolean view a file of its own; Fortran order is that of the file.
-    labels = np.asfortranarray(turned.astype(np.uint8))
-    return _pack(labels, affine, cal_max=max(1, int(turned.max())), description=b"LungLens mask")
+    labels = np.asfortranarray(to_file_order(mask, volume.source).astype(np.uint8))
+    top = max(1, int(labels.max()))
+    return _pack(labels, volume.source, cal_max=top, description=b"LungLens mask")
 
 
 def volume_nifti_bytes(volume: Volume) -> bytes:
-    """A scan as the bytes of a `.nii.gz` file in its own file's orientation and affine."""
+    """A scan as the bytes of a `.nii.gz` file in its own file's shape, orientation and affine."""
     turned = np.asfortranarray(to_file_order(volume.array, volume.source))
-    return _pack(turned, volume.source.file_affine, cal_max=0, description=b"LungLens scan")
+    return _pack(turned, volume.source, cal_max=0, description=b"LungLens scan")
 
 
 def save_volume(volume: Volume, path: Path | str) -> Path:
@@ -58,10 +58,13 @@ def save_volume(volume: Volume, path: Path | str) -> Path:
     return _write(Path(path), volume_nifti_bytes(volume))
 
 
-def _pack(array: Array, affine: Array, *, cal_max: int, description: bytes) -> bytes:
-    image = nib.Nifti1Image(array, affine)
+def _pack(array: Array, source: Source, *, cal_max: int, description: bytes) -> bytes:
+    affine = source.file_affine.copy()
+    affine[:3] /= MM_PER_UNIT[source.file_unit]
+    full_shape = source.file_shape + (1,) * source.trailing_axes
+    image = nib.Nifti1Image(array.reshape(full_shape, order="F"), affine)
     header: Any = image.header
-    header.set_xyzt_units("mm")
+    header.set_xyzt_units(source.file_unit)
     image.set_sform(affine, code="scanner")
     if _is_rigid(affine):
         image.set_qform(affine, code="scanner")

@@ -33,6 +33,9 @@ BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float32]
 
 Unit = Literal["HU", "unknown"]
+LengthUnit = Literal["mm", "meter", "micron"]
+
+MM_PER_UNIT: dict[LengthUnit, float] = {"mm": 1.0, "meter": 1000.0, "micron": 0.001}
 
 CANONICAL_AXES = ("L", "P", "S")
 PLANE_AXIS: dict[Plane, int] = {"sagittal": 0, "coronal": 1, "axial": 2}
@@ -66,6 +69,10 @@ class Source:
     """(4, 4), voxel index of the file's own array → RAS mm."""
     facts: tuple[tuple[str, str], ...] = ()
     """What was recognised, as label and value, in the order to show it."""
+    trailing_axes: int = 0
+    """Axes of length one that the file has behind `file_shape`, as in (a, b, c, 1)."""
+    file_unit: LengthUnit = "mm"
+    """What the file's own header measures in; everything here is in mm all the same."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +128,7 @@ class Volume:
         for k in range(self.shape[2]):
             state.update(np.ascontiguousarray(self.array[:, :, k].T).data)
         state.update(repr((self.shape, str(self.array.dtype))).encode())
+        state.update(repr((self.source.trailing_axes, self.source.file_unit)).encode())
         state.update(np.ascontiguousarray(self.affine).tobytes())
         state.update(np.ascontiguousarray(self.source.file_affine).tobytes())
         state.update(repr(self.intensity).encode())

@@ -120,6 +120,29 @@ def test_a_single_frame_of_four_axes_is_a_volume(tmp_path: Path) -> None:
     assert volume.source.file_shape == SHAPE
 
 
+@pytest.mark.parametrize(("unit", "mm"), [("meter", 1000.0), ("micron", 0.001)])
+def test_other_units_of_length_are_computed_in_mm(unit: str, mm: float, tmp_path: Path) -> None:
+    affine = small_affine()
+    affine[:3] /= mm
+    image = nib.Nifti1Image(chest_hu(), affine)
+    image.header.set_xyzt_units(unit, "sec")
+    path = tmp_path / "scan.nii"
+    nib.save(image, path)
+    volume = load_nifti(path)
+    assert volume.spacing_mm == pytest.approx((1.5, 1.5, 5.0))
+    assert volume.voxel_volume_ml == pytest.approx(1.5 * 1.5 * 5.0 / 1000)
+    np.testing.assert_allclose(volume.affine, small_affine(), rtol=1e-5)
+    assert dict(volume.source.facts)["Unit of the header"] == f"{unit}, here turned into mm"
+    assert volume.warnings == ()
+
+
+def test_a_unit_that_cannot_be_is_set_aside(tmp_path: Path) -> None:
+    volume = load_nifti(write(tmp_path, nifti_bytes(chest_hu(), header={"xyzt_units": 1})))
+    assert volume.spacing_mm == pytest.approx((1.5, 1.5, 5.0))
+    assert volume.source.file_unit == "mm"
+    assert any("measures in meter, which cannot be" in warning for warning in volume.warnings)
+
+
 def test_few_nan_become_the_lowest_value(tmp_path: Path) -> None:
     hu = chest_hu().astype(np.float32)
     hu[20, 20, 3], hu[5, 30, 7] = np.nan, np.inf

@@ -14,7 +14,7 @@ from nibabel.orientations import apply_orientation, inv_ornt_aff
 
 from core.errors import GeometryError, LoadError
 from core.loading import load_dicom, load_mask, load_nifti
-from core.saving import mask_nifti_bytes, mask_png_bytes, save_mask, save_mask_png
+from core.saving import mask_nifti_bytes, mask_png_bytes, save_mask, save_mask_png, save_volume
 from tests.scans import chest_hu, dicom_series, small_affine, write_dicom
 from tests.test_volume import ORIENTATIONS
 
@@ -49,6 +49,38 @@ def test_header_says_millimetres_and_where(small_chest: Path) -> None:
     assert int(header["sform_code"]) == int(header["qform_code"]) == 1
     np.testing.assert_allclose(header.get_qform(), volume.source.file_affine, atol=1e-4)
     assert header.get_slope_inter() in ((None, None), (1.0, 0.0))
+
+
+@pytest.mark.parametrize("trailing", [(1,), (1, 1)], ids=["four axes", "five axes"])
+def test_axes_of_length_one_come_back(trailing: tuple[int, ...], tmp_path: Path) -> None:
+    hu = chest_hu()
+    scan = tmp_path / "scan.nii.gz"
+    nib.save(nib.Nifti1Image(hu.reshape(hu.shape + trailing), small_affine()), scan)
+    volume = load_nifti(scan)
+    mask = volume.array < -700
+    saved = nib.load(save_mask(mask, volume, tmp_path / "mask.nii.gz"))
+    assert saved.shape == nib.load(scan).shape == (*hu.shape, *trailing)
+    np.testing.assert_array_equal(np.asanyarray(saved.dataobj).reshape(hu.shape) == 1, mask)
+    np.testing.assert_array_equal(load_mask(tmp_path / "mask.nii.gz", volume), mask)
+    again = load_nifti(save_volume(volume, tmp_path / "again.nii.gz"))
+    assert again.digest == volume.digest
+
+
+@pytest.mark.parametrize(("unit", "mm"), [("meter", 1000.0), ("micron", 0.001)])
+def test_a_mask_keeps_the_unit_of_its_scan(unit: str, mm: float, tmp_path: Path) -> None:
+    affine = small_affine()
+    affine[:3] /= mm
+    image = nib.Nifti1Image(chest_hu(), affine)
+    image.header.set_xyzt_units(unit)
+    scan = tmp_path / "scan.nii.gz"
+    nib.save(image, scan)
+    volume = load_nifti(scan)
+    mask = volume.array < -700
+    saved = nib.load(save_mask(mask, volume, tmp_path / "mask.nii.gz"))
+    np.testing.assert_array_equal(saved.affine, nib.load(scan).affine)
+    assert saved.header.get_xyzt_units()[0] == unit
+    np.testing.assert_allclose(saved.header.get_zooms(), nib.load(scan).header.get_zooms())
+    np.testing.assert_array_equal(load_mask(tmp_path / "mask.nii.gz", volume), mask)
 
 
 def test_the_same_mask_gives_the_same_bytes(small_chest: Path) -> None:

@@ -11,7 +11,7 @@ import gzip
 import math
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -30,7 +30,7 @@ from core.progress import (
     never_cancel,
     raise_if_cancelled,
 )
-from core.volume import Array, Volume, check_affine, spacing_mm
+from core.volume import MM_PER_UNIT, Array, LengthUnit, Volume, check_affine, spacing_mm
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _DEFLATE_MAX_RATIO = 1040
@@ -38,6 +38,9 @@ _DEFLATE_MAX_RATIO = 1040
 _MAX_EXTENSION_BYTES = 64 * 1024**2
 _MAX_TRAILING_BYTES = 1024**2
 _MAX_NONFINITE_SHARE = 0.001
+_LENGTH_UNITS: dict[int, LengthUnit] = {1: "meter", 2: "mm", 3: "micron"}
+"""NIfTI's codes for units of length; any other says nothing and is taken for mm."""
+_POSSIBLE_SPACING_MM = (0.01, 100.0)
 _INT16 = np.iinfo(np.int16)
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
@@ -47,13 +50,16 @@ class NiftiHeader:
     """What a header says, checked."""
 
     shape: tuple[int, int, int]
+    trailing_axes: int
+    """Axes of length one behind `shape`."""
     dtype: np.dtype[Any]
     slope: float
     intercept: float
     offset: int
     """Position of the first voxel in the unpacked file, in bytes."""
     affine: npt.NDArray[np.float64]
-    """(4, 4), voxel index in file order → RAS mm."""
+    """(4, 4), voxel index in file order → RAS mm, whatever the file's unit."""
+    file_unit: LengthUnit
     spacing_nominal: bool
     compressed: bool
     warnings: tuple[str, ...]
@@ -83,7 +89,10 @@ def load_nifti(
     warnings = header.warnings
     if replaced:
         warnings += (f"{replaced} voxels were not numbers and were set to the lowest value.",)
-    return assemble_volume(
+    facts: tuple[tuple[str, str], ...] = ()
+    if header.file_unit != "mm":
+        facts = (("Unit of the header", f"{header.file_unit}, here turned into mm"),)
+    volume = assemble_volume(
         array,
         header.affine,
         hint="nifti",
@@ -93,7 +102,10 @@ def load_nifti(
         limits=limits,
         spacing_nominal=header.spacing_nominal,
         warnings=warnings,
+        facts=facts,
     )
+    source = replace(volume.source, trailing_axes=header.trailing_axes, file_unit=header.file_unit)
+    return replace(volume, source=source)
 
 
 def nifti_stem(path: Path | str) -> str:
@@ -137,14 +149,16 @@ def read_header(path: Path, *, limits: LoadLimits = DEFAULT_LIMITS) -> NiftiHead
     if declared > most:
         raise _damaged(name, f"{size_bytes} bytes where the header declares {declared}")
     slope, intercept = _scaling(raw, name)
-    affine, nominal, warnings = _geometry(raw, name)
+    affine, unit, nominal, warnings = _geometry(raw, name)
     return NiftiHeader(
         shape=shape,
+        trailing_axes=int(raw["dim"][0]) - 3,
         dtype=dtype,
         slope=slope,
         intercept=intercept,
         offset=offset,
         affine=affine,
+        file_unit=unit,
         spacing_nominal=nominal,
         compressed=compressed,
         warnings=warnings,
@@ -315,8 +329,10 @@ def _scaling(raw: Any, name: str) -> tuple[float, float]:
     return (1.0 if slope is None else float(slope), 0.0 if intercept is None else float(intercept))
 
 
-def _geometry(raw: Any, name: str) -> tuple[npt.NDArray[np.float64], bool, tuple[str, ...]]:
-    """Affine, whether its spacing is nominal, and warnings."""
+def _geometry(
+    raw: Any, name: str
+) -> tuple[npt.NDArray[np.float64], LengthUnit, bool, tuple[str, ...]]:
+    """Affine in mm, the file's unit, whether the spacing is nominal, and warnings."""
     # nibabel reads a spacing of zero as one, so the header itself is looked at.
     pixdim = np.asarray(raw["pixdim"][1:4], dtype=np.float64)
     if not np.isfinite(pixdim).all() or (pixdim == 0).any():
@@ -335,23 +351,35 @@ def _geometry(raw: Any, name: str) -> tuple[npt.NDArray[np.float64], bool, tuple
             expected="a rotation",
             next_step="repair the header or convert the original DICOM again",
         ) from error
+    unit, warnings = _length_unit(raw, affine)
+    affine[:3] *= MM_PER_UNIT[unit]
     check_affine(affine)
     if int(raw["sform_code"]) <= 0 and int(raw["qform_code"]) <= 0:
-        return (
-            affine,
-            True,
-            (
-                "The file does not say how it lies in the patient: left and right, and the "
-                "spacing, are assumed.",
-            ),
+        warning = (
+            "The file does not say how it lies in the patient: left and right, and the "
+            "spacing, are assumed."
         )
+        return affine, unit, True, (*warnings, warning)
     spacing = np.array(spacing_mm(affine))
     if np.allclose(spacing, 1.0) and not affine[:3, 3].any():
         warning = "The header was left at 1×1×1 mm: volumes in ml are not known."
-        return affine, True, (warning,)
-    if not np.allclose(spacing, np.abs(pixdim), rtol=0.01):
-        return affine, False, ("The header gives two spacings; that of the affine is used.",)
-    return affine, False, ()
+        return affine, unit, True, (*warnings, warning)
+    if not np.allclose(spacing, np.abs(pixdim) * MM_PER_UNIT[unit], rtol=0.01):
+        warnings += ("The header gives two spacings; that of the affine is used.",)
+    return affine, unit, False, warnings
+
+
+def _length_unit(raw: Any, affine: npt.NDArray[np.float64]) -> tuple[LengthUnit, tuple[str, ...]]:
+    """What the header measures in; mm where its word for it makes no chest but mm would."""
+    unit = _LENGTH_UNITS.get(int(raw["xyzt_units"]) & 0x07, "mm")
+    low, high = _POSSIBLE_SPACING_MM
+    spacing = np.array(spacing_mm(affine))
+    scaled = spacing * MM_PER_UNIT[unit]
+    declared_fits = bool(((scaled >= low) & (scaled <= high)).all())
+    if not declared_fits and bool(((spacing >= low) & (spacing <= high)).all()):
+        warning = f"The header says that it measures in {unit}, which cannot be: mm are assumed."
+        return "mm", (warning,)
+    return unit, ()
 
 
 def _read_as(
