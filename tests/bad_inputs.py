@@ -249,9 +249,9 @@ def _pictures(**pictures: np.ndarray) -> Make:
     return make
 
 
-def _vast_png() -> bytes:
-    """A PNG whose header claims 200000×200000 pixels."""
-    head = struct.pack(">IIBBBBB", 200_000, 200_000, 8, 0, 0, 0, 0)
+def png_claiming(columns: int, rows: int) -> bytes:
+    """A small PNG whose header claims many pixels."""
+    head = struct.pack(">IIBBBBB", columns, rows, 8, 0, 0, 0, 0)
     content = b"\x89PNG\r\n\x1a\n"
     for kind, data in ((b"IHDR", head), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b"")):
         content += struct.pack(">I", len(data)) + kind + data
@@ -597,8 +597,14 @@ BAD_INPUTS: tuple[BadInput, ...] = (
     ),
     BadInput(
         "PNG that claims a vast picture",
-        _file("slice.png", _vast_png),
+        _file("slice.png", lambda: png_claiming(200_000, 200_000)),
         "slice.png is too large to open",
+    ),
+    BadInput(
+        "PNG that claims a large picture",
+        _file("slice.png", lambda: png_claiming(12_000, 12_000)),
+        "slice.png is too large to open",
+        ("expected one CT slice", "in the size of the scan"),
     ),
     BadInput(
         "photograph",

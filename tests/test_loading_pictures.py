@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import warnings
 from pathlib import Path
 
 import cv2
@@ -13,6 +14,7 @@ from core.errors import LoadError
 from core.loading import load_picture, load_pictures, open_study, pictures_in
 from core.saving import save_mask_png
 from core.volume import plane_slice
+from tests.bad_inputs import png_claiming
 from tests.scans import chest_hu, chest_picture, png_bytes
 
 
@@ -97,15 +99,56 @@ def test_16_bit_grey_is_scaled_by_its_largest_value(tmp_path: Path) -> None:
     assert volume.hu(np.array([0, top])) == pytest.approx([-1250, 250], abs=0.1)
 
 
-def test_a_picture_on_its_side_keeps_its_pixels(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", [".jpg", ".png", ".webp"])
+def test_a_picture_on_its_side_keeps_its_pixels(ending: str, tmp_path: Path) -> None:
     # Cameras write a turn into EXIF; a mask must fit the pixels as they are stored.
     from PIL import Image
 
     exif = Image.Exif()
     exif[0x0112] = 6
+    path = tmp_path / f"slice{ending}"
+    Image.fromarray(chest_picture()).save(path, exif=exif)
+    picture = load_picture(path)
+    assert picture.array.shape == chest_picture().shape
+    assert picture.turned_by_viewers
+    volume = open_study(path).volume
+    assert (
+        "EXIF data turn 1 of 1 pictures in viewers: here the pixels stay as they are stored, and "
+        "so do the masks."
+    ) in volume.warnings
+
+
+def test_a_turned_tiff_is_refused(tmp_path: Path) -> None:
+    from PIL import Image
+
+    path = tmp_path / "slice.tif"
+    Image.fromarray(chest_picture()).save(path, tiffinfo={0x0112: 6})
+    with pytest.raises(LoadError, match=r"slice\.tif is stored turned: got orientation 6"):
+        load_picture(path)
+
+
+def test_an_upright_picture_has_no_warning_of_turns(tmp_path: Path) -> None:
+    from PIL import Image
+
+    exif = Image.Exif()
+    exif[0x0112] = 1
     path = tmp_path / "slice.jpg"
-    Image.fromarray(chest_picture()).save(path, exif=exif, quality=95)
-    assert load_picture(path).array.shape == chest_picture().shape
+    Image.fromarray(chest_picture()).save(path, exif=exif)
+    assert not load_picture(path).turned_by_viewers
+
+
+def test_large_and_broken_pictures_print_nothing(tmp_path: Path) -> None:
+    vast = tmp_path / "vast.png"
+    vast.write_bytes(png_claiming(12_000, 12_000))
+    broken = tmp_path / "broken.tif"
+    broken.write_bytes(png_bytes(chest_picture(), ".tif")[:300])
+    with warnings.catch_warnings(record=True) as printed:
+        warnings.simplefilter("always")
+        with pytest.raises(LoadError, match=r"vast\.png is too large to open"):
+            load_picture(vast)
+        with pytest.raises(LoadError, match=r"broken\.tif is not a picture"):
+            load_picture(broken)
+    assert not printed
 
 
 def test_pages_in_one_file_are_refused(tmp_path: Path) -> None:

@@ -1,11 +1,17 @@
-"""Slices that were exported as pictures, alone or as a stack of one size."""
+"""Slices that were exported as pictures, alone or as a stack of one size.
+
+Pixels are taken as they are stored. Where a camera or a phone wrote into EXIF that viewers
+should turn the picture, it stays unturned here, with a warning: a mask saved beside it then has
+the size and the pixels of the file itself.
+"""
 
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -27,6 +33,8 @@ from core.volume import Array, Volume
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 
 _MAGICS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*")
+_EXIF_ORIENTATION = 0x0112
+_UPRIGHT = 1
 _GREY_TOLERANCE = 12
 """Channels of a grey picture saved as colour JPEG differ by a few levels."""
 _STRONG_COLOUR = 60
@@ -40,6 +48,8 @@ class Picture:
     array: Array
     coloured: bool
     """True where colours were turned into grey."""
+    turned_by_viewers: bool = False
+    """True where EXIF data ask for another orientation than that of the stored pixels."""
 
 
 def is_picture(path: Path | str) -> bool:
@@ -92,7 +102,8 @@ def load_picture(
         min_side: smallest rows and columns; none takes that of `limits`.
 
     Raises:
-        LoadError: not a picture, damaged, too small or large, animated, or a colour photograph.
+        LoadError: not a picture, damaged, too small or large, animated, a turned TIFF, or a
+            colour photograph.
     """
     path = Path(path)
     name = shown_name(path.name)
@@ -107,7 +118,9 @@ def load_picture(
             next_step="export the slice in its full size",
         )
     with _opened(path, name) as image:
-        return _grey(_pixels(image), name)
+        _refuse_turned_tiff(image, name)
+        picture = _grey(_pixels(image), name)
+        return replace(picture, turned_by_viewers=_exif_orientation(image) != _UPRIGHT)
 
 
 def load_pictures(
@@ -137,11 +150,12 @@ def load_pictures(
     _refuse_mixed_sizes(sizes)
     check_size((*sizes[0], len(ordered)), limits, what="The stack of pictures")
     stack: Array | None = None
-    coloured = 0
+    coloured = turned = 0
     for k, path in enumerate(ordered):
         raise_if_cancelled(should_cancel, "reading pictures")
         picture = load_picture(path, limits=limits)
         coloured += picture.coloured
+        turned += picture.turned_by_viewers
         if stack is None:
             shape = (*picture.array.T.shape, len(ordered))
             stack = np.empty(shape, dtype=picture.array.dtype, order="F")
@@ -155,9 +169,14 @@ def load_pictures(
         stack[:, :, k] = picture.array.T
         on_progress("reading pictures", k + 1, len(ordered))
     assert stack is not None
-    warnings = ["Pictures carry no spacing: areas and volumes in mm or ml are not known."]
+    notes = ["Pictures carry no spacing: areas and volumes in mm or ml are not known."]
     if coloured:
-        warnings.append(f"Colours were turned into grey in {coloured} of {len(ordered)} pictures.")
+        notes.append(f"Colours were turned into grey in {coloured} of {len(ordered)} pictures.")
+    if turned:
+        notes.append(
+            f"EXIF data turn {turned} of {len(ordered)} pictures in viewers: here the pixels stay "
+            "as they are stored, and so do the masks."
+        )
     return assemble_volume(
         _signed(stack),
         np.diag([-1.0, -1.0, 1.0, 1.0]),
@@ -167,7 +186,7 @@ def load_pictures(
         format_fact=_format_fact(ordered),
         limits=limits,
         spacing_nominal=True,
-        warnings=tuple(warnings),
+        warnings=tuple(notes),
     )
 
 
@@ -189,16 +208,20 @@ def _header_size(path: Path, name: str) -> tuple[int, int]:
 def _opened(path: Path, name: str) -> Iterator[Image.Image]:
     """An open picture; what is raised while it is in use is told in one sentence."""
     try:
-        with Image.open(path) as image:
-            yield image
+        with warnings.catch_warnings():
+            # Pillow would print its own path and words beside the one sentence.
+            warnings.simplefilter("ignore")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                yield image
     except LoadError:
         raise
-    except Image.DecompressionBombError as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise LoadError(
             f"{name} is too large to open",
             got="a header that claims a vast picture",
             expected="one CT slice",
-            next_step="export the slice again",
+            next_step="export the slice in the size of the scan",
         ) from error
     except OSError as error:
         if error.strerror is None:  # the file's fault, not that of the disk
@@ -211,6 +234,26 @@ def _opened(path: Path, name: str) -> Iterator[Image.Image]:
         ) from error
     except Exception as error:  # decoders raise whatever a broken file makes them
         raise _damaged(name) from error
+
+
+def _exif_orientation(image: Image.Image) -> int:
+    """1 for upright as stored, up to 8 for turns and mirrorings; 1 where nothing is said."""
+    try:
+        value = int(image.getexif().get(_EXIF_ORIENTATION, _UPRIGHT))
+    except Exception:  # the picture itself was read; broken EXIF data say nothing
+        return _UPRIGHT
+    return value if 1 <= value <= 8 else _UPRIGHT
+
+
+def _refuse_turned_tiff(image: Image.Image, name: str) -> None:
+    """Readers disagree on such files: a mask could not be sure to fit."""
+    if image.format == "TIFF" and _exif_orientation(image) != _UPRIGHT:
+        raise LoadError(
+            f"{name} is stored turned",
+            got=f"orientation {_exif_orientation(image)} in its header",
+            expected="orientation 1, upright as stored",
+            next_step="export the slice again as PNG",
+        )
 
 
 def _pixels(image: Image.Image) -> Array:
