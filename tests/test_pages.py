@@ -14,6 +14,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+from streamlit.runtime.scriptrunner import RerunData, RerunException
 from streamlit.testing.v1 import AppTest
 
 from core.errors import DownloadError, LungLensError, WeightsError, shown_name
@@ -187,6 +188,23 @@ def test_a_broken_upload_is_one_sentence_and_the_open_study_stays():
     (error,) = app.error
     assert "broken" in error.value
     assert "Still open" in error.value
+    assert opened(app) is before
+
+
+def test_an_upload_that_is_stopped_is_not_opened_again(monkeypatch):
+    asked = []
+
+    def open_study(path, *, series_uid=None, on_progress=None):
+        asked.append(path)
+        raise RerunException(RerunData())  # what drawing progress does once Stop is clicked
+
+    monkeypatch.setattr("core.loading.open_study", open_study)
+    app = page("home", small_study()).run()
+    before = opened(app)
+    ran_well(upload(app, ("chest.nii.gz", packed_chest())))
+    ran_well(app.run())
+    assert len(asked) == 1
+    assert not Path(asked[0][0]).exists()
     assert opened(app) is before
 
 

@@ -45,6 +45,7 @@ def show_demo_button(current: OpenStudy | None) -> None:
         return
     if st.button(
         "Open the demo study",
+        type="primary" if current is None else "secondary",
         icon=":material/science:",
         help="A generated chest with known lung and infection. Closes the scan that is open.",
     ):

@@ -191,7 +191,10 @@ def _case_study(folder: str, case_id: str) -> Study:
         if case.case_id == case_id:
             return load_case(case)
     raise LoadError(
-        "No such case", got=shown_name(case_id), expected="a case of the public set's table"
+        "There is no such case",
+        got=shown_name(case_id),
+        expected="one of the table on Home",
+        next_step="choose it there",
     )
 
 
