@@ -508,7 +508,12 @@ BAD_INPUTS: tuple[BadInput, ...] = (
         "holds too many files",
         ("5001", "at most 5000"),
     ),
-    BadInput("zip without a scan", _zip(("notes.txt", b"hello")), "holds no scan", ("1 file",)),
+    BadInput(
+        "zip without a scan",
+        _zip(("notes.txt", b"hello")),
+        "Folder scan.zip holds no scan",
+        ("1 file",),
+    ),
     BadInput(
         "zip of several scans",
         _zip(("a.nii.gz", _packed_chest()), ("b.nii.gz", _packed_chest())),

@@ -66,7 +66,8 @@ def unpacked(
         LoadError: see `unpack`.
     """
     with tempfile.TemporaryDirectory(prefix="lunglens-", ignore_cleanup_errors=True) as temporary:
-        folder = Path(temporary)
+        folder = Path(temporary) / safe_name(path.name)  # what messages call it
+        folder.mkdir()
         unpack(path, folder, limits=limits, on_progress=on_progress, should_cancel=should_cancel)
         yield folder
 
