@@ -85,6 +85,10 @@ class DatasetError(LungLensError):
     """A training or evaluation folder lacks what is needed."""
 
 
+class SaveError(LungLensError):
+    """A result cannot be written where the person wants it."""
+
+
 class Cancelled(LungLensError):
     """The person asked to stop; nothing was changed."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import tempfile
 import threading
@@ -17,7 +16,7 @@ import numpy as np
 from core.biomarkers import compute_burden
 from core.config import PostprocessConfig, SegmentConfig
 from core.metrics import compute_overlap
-from core.postprocess import Probabilities, restore_masks
+from core.postprocess import Probabilities, clean_lung, restore_cleaned, restore_masks
 from core.preprocess import SpatialRecord, build_model_input, plan_spatial
 from core.progress import (
     OnProgress,
@@ -26,6 +25,7 @@ from core.progress import (
     never_cancel,
     raise_if_cancelled,
 )
+from core.records import without_nan
 from core.volume import MaskPair, Study, Volume, turn_masks, turn_volume
 from core.weights import find_weights
 
@@ -153,14 +153,18 @@ def segment_volume(
     )
     seconds["predict"] = time.perf_counter() - started
     started = time.perf_counter()
-    masks = restore_masks(
-        probabilities,
+    lung_probability = clean_lung(probabilities[0], config.postprocess)
+    seconds["postprocess"] = time.perf_counter() - started
+    started = time.perf_counter()
+    masks = restore_cleaned(
+        lung_probability,
+        probabilities[1],
         record,
         config.postprocess,
         on_progress=on_progress,
         should_cancel=should_cancel,
     )
-    seconds["postprocess"] = time.perf_counter() - started
+    seconds["restore"] = time.perf_counter() - started
     return Segmentation(
         masks=turn_masks(masks, -turns),
         probabilities=probabilities,
@@ -208,7 +212,7 @@ def measure(study: Study, segmentation: Segmentation) -> dict[str, Any]:
     }
     if study.truth is not None:
         figures["metrics"] = compare(study.truth, segmentation.masks)
-    result: dict[str, Any] = _without_nan(figures)
+    result: dict[str, Any] = without_nan(figures)
     return result
 
 
@@ -294,13 +298,3 @@ def _result_warnings(masks: MaskPair, turns: int) -> tuple[str, ...]:
     if masks.lung is not None and not masks.lung.any():
         warnings.append("No lung was found: this may not be an axial chest CT.")
     return tuple(warnings)
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_without_nan(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

@@ -46,11 +46,35 @@ def restore_masks(
     Returns:
         Lung and infection, (i, j, n) bool in Fortran order; infection lies inside the lung.
     """
+    return restore_cleaned(
+        clean_lung(probabilities[0], config),
+        probabilities[1],
+        record,
+        config,
+        on_progress=on_progress,
+        should_cancel=should_cancel,
+    )
+
+
+def restore_cleaned(
+    lung_probability: Probabilities,
+    infection_probability: Probabilities,
+    record: SpatialRecord,
+    config: PostprocessConfig,
+    *,
+    on_progress: OnProgress = ignore_progress,
+    should_cancel: ShouldCancel = never_cancel,
+) -> MaskPair:
+    """The second half of `restore_masks`: from the network's grid back to the scan's.
+
+    Args:
+        lung_probability: (n, rows, columns) uint8, as `clean_lung` gives it.
+        infection_probability: of the same shape, straight from the network.
+    """
     lung_level = ceil(config.lung_threshold * 255)
     infection_level = ceil(config.infection_threshold * 255)
-    lung_probability = clean_lung(probabilities[0], config)
     rows, columns = record.slice_shape
-    count = probabilities.shape[1]
+    count = lung_probability.shape[0]
     lung = np.zeros((columns, rows, count), dtype=np.bool_, order="F")
     infection = np.zeros_like(lung)
     box = record.box
@@ -60,8 +84,8 @@ def restore_masks(
             in_box = (slice(box.i_start, box.i_stop), slice(box.j_start, box.j_stop), k)
             is_lung = restore_slice(lung_probability[k], record) >= lung_level
             lung[in_box] = is_lung.T
-            if int(probabilities[1, k].max()) >= infection_level:
-                is_infected = restore_slice(probabilities[1, k], record) >= infection_level
+            if int(infection_probability[k].max()) >= infection_level:
+                is_infected = restore_slice(infection_probability[k], record) >= infection_level
                 infection[in_box] = (is_infected & is_lung).T
         if k % 16 == 15 or k == count - 1:
             on_progress("restoring masks", k + 1, count)
