@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
 from core.biomarkers import compute_burden
 from core.config import PostprocessConfig, TrainConfig, to_json_dict
 from core.dataset import Split, load_training_scans, split_as_recorded
+from core.errors import WeightsError
 from core.evaluation import evaluate_cases, mean_figures
 from core.inference import Segmenter
 from core.loading.kaggle import Case, load_case_table
 from core.loading.nifti import load_nifti
 from core.pipeline import segment_volume
 from core.progress import OnProgress, ignore_progress
+from core.records import without_nan, write_text
 from core.training import (
     RunPaths,
     load_best_model,
@@ -60,8 +61,9 @@ def publish(
     }
 
     # Weights published beside others do not push themselves forward.
-    others = [other for other in list_weights(folder.parent) if other.weights_id != folder.name]
-    is_default = not any(other.is_default for other in others)
+    is_default = not any(
+        other.is_default and other.weights_id != folder.name for other in _readable(folder.parent)
+    )
 
     def save(extra: dict[str, Any]) -> WeightsInfo:
         return save_weights(
@@ -79,8 +81,15 @@ def publish(
     segmenter = Segmenter(info)
     validation = _judge(data, segmenter, split, config, on_progress)
     info = save({"validation": validation})
-    (folder / CARD_NAME).write_text(build_card(info), encoding="utf-8")
+    write_text(folder / CARD_NAME, build_card(info))
     return read_manifest(folder)
+
+
+def _readable(folder: Path) -> tuple[WeightsInfo, ...]:
+    try:
+        return list_weights(folder)
+    except WeightsError:  # none of them, which is no reason to lose a finished run
+        return ()
 
 
 def _judge(
@@ -107,17 +116,8 @@ def _judge(
         volume = load_nifti(healthy)
         burden = compute_burden(segment_volume(volume, segmenter).masks, volume)
         figures["normal001_infected_share"] = burden.infection_fraction
-    known: dict[str, Any] = _without_nan(figures)
+    known: dict[str, Any] = without_nan(figures)
     return known
-
-
-def _without_nan(value: Any) -> Any:
-    """The same with null for what is undefined: JSON knows no nan."""
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def build_card(info: WeightsInfo) -> str:

@@ -24,7 +24,8 @@ from core.config import (
     from_json_dict,
     to_json_dict,
 )
-from core.errors import ConfigError, WeightsError, shown_name
+from core.errors import ConfigError, SaveError, WeightsError, shown_name
+from core.records import json_text, make_folder, write_text
 
 if TYPE_CHECKING:
     import keras
@@ -33,16 +34,18 @@ WEIGHTS_FOLDER = Path(__file__).resolve().parent.parent / "weights"
 MANIFEST_NAME = "manifest.json"
 ARRAYS_NAME = "weights.npz"
 CARD_NAME = "README.md"
-_UNREADABLE = (
+UNREADABLE_NPZ = (
     OSError,
     ValueError,  # pickled objects, which are refused
     EOFError,
     TypeError,  # a lone array instead of an archive
     AttributeError,
     RuntimeError,  # encrypted, or of an unknown compression
+    KeyError,  # an array that is not there
     zipfile.BadZipFile,
     zlib.error,
 )
+"""What NumPy lets through when a npz file is damaged."""
 _ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -73,12 +76,20 @@ class WeightsInfo:
 
 
 def list_weights(folder: Path = WEIGHTS_FOLDER) -> tuple[WeightsInfo, ...]:
-    """All weights with a manifest, the default first.
+    """All weights whose manifest can be read, the default first.
 
     Raises:
-        WeightsError: a manifest cannot be read.
+        WeightsError: there are manifests, but none can be read.
     """
-    infos = [read_manifest(path.parent) for path in sorted(folder.glob(f"*/{MANIFEST_NAME}"))]
+    infos, broken = [], []
+    for path in sorted(folder.glob(f"*/{MANIFEST_NAME}")):
+        try:
+            infos.append(read_manifest(path.parent))
+        except WeightsError as error:
+            # One broken folder must not cost the others; asked for by its id it is told.
+            broken.append(error)
+    if broken and not infos:
+        raise broken[0]
     return tuple(sorted(infos, key=lambda info: (not info.is_default, info.weights_id)))
 
 
@@ -86,8 +97,12 @@ def find_weights(weights_id: str | None = None, *, folder: Path = WEIGHTS_FOLDER
     """The weights of that id, or the default ones.
 
     Raises:
-        WeightsError: there are none, or none of that id.
+        WeightsError: there are none, none of that id, or its manifest cannot be read.
     """
+    if weights_id is not None and _ID_PATTERN.fullmatch(weights_id):
+        asked = folder / weights_id
+        if (asked / MANIFEST_NAME).exists():
+            return read_manifest(asked)
     known = list_weights(folder)
     if not known:
         raise WeightsError(
@@ -98,9 +113,6 @@ def find_weights(weights_id: str | None = None, *, folder: Path = WEIGHTS_FOLDER
         )
     if weights_id is None:
         return known[0]
-    for info in known:
-        if info.weights_id == weights_id:
-            return info
     raise WeightsError(
         "Unknown weights",
         got=shown_name(weights_id),
@@ -130,7 +142,7 @@ def read_manifest(folder: Path) -> WeightsInfo:
             is_default=bool(manifest.get("default", False)),
             manifest_text=text,
         )
-    except (OSError, ValueError, KeyError, TypeError, ConfigError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, ConfigError) as error:
         raise WeightsError(
             f"The manifest {shown} cannot be read",
             got=f"{type(error).__name__}",
@@ -191,7 +203,7 @@ def _read_arrays(info: WeightsInfo) -> dict[str, Any]:
     try:
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
-    except _UNREADABLE as error:
+    except UNREADABLE_NPZ as error:
         raise WeightsError(
             f"The weights file {shown} cannot be read",
             got=type(error).__name__,
@@ -218,6 +230,20 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
+def check_weights_name(folder: Path) -> None:
+    """Whether the folder's name can be an id.
+
+    Raises:
+        WeightsError: it cannot.
+    """
+    if not _ID_PATTERN.fullmatch(folder.name):
+        raise WeightsError(
+            "The weights folder cannot be named so",
+            got=shown_name(folder),
+            expected="letters, digits, '.', '_' and '-'",
+        )
+
+
 def save_weights(
     model: keras.Model,
     folder: Path,
@@ -236,17 +262,21 @@ def save_weights(
 
     Raises:
         WeightsError: the folder's name cannot be an id.
+        SaveError: it cannot be written.
     """
-    if not _ID_PATTERN.fullmatch(folder.name):
-        raise WeightsError(
-            "The weights folder cannot be named so",
-            got=shown_name(folder),
-            expected="letters, digits, '.', '_' and '-'",
-        )
-    folder.mkdir(parents=True, exist_ok=True)
+    check_weights_name(folder)
+    make_folder(folder, option="folder")
     arrays = {variable.path: _to_stored(np.asarray(variable)) for variable in model.weights}
     path = folder / ARRAYS_NAME
-    np.savez_compressed(path, **arrays)
+    try:
+        np.savez_compressed(path, **arrays)
+    except OSError as error:
+        raise SaveError(
+            f"The weights {shown_name(folder)} cannot be written",
+            got=error.strerror or "a write error",
+            expected="a folder with room",
+            next_step="choose another folder",
+        ) from error
     manifest = {
         "weights_id": folder.name,
         "title": title,
@@ -257,8 +287,7 @@ def save_weights(
         "postprocess": to_json_dict(postprocess),
         **record,
     }
-    text = json.dumps(manifest, indent=1, ensure_ascii=False) + "\n"
-    (folder / MANIFEST_NAME).write_text(text, encoding="utf-8")
+    write_text(folder / MANIFEST_NAME, json_text(manifest) + "\n")
     return read_manifest(folder)
 
 
