@@ -26,12 +26,14 @@ from core.dataset import (
     split_as_recorded,
     split_by_patient,
 )
-from core.errors import Cancelled, DatasetError, shown_name
+from core.errors import Cancelled, DatasetError, SaveError, shown_name
 from core.inference import has_fast_bfloat16
 from core.losses import BinaryCrossentropyDice
 from core.metrics import compute_overlap
 from core.models import build_model
 from core.progress import OnProgress, ShouldCancel, ignore_progress, never_cancel
+from core.records import make_folder
+from core.weights import UNREADABLE_NPZ
 
 HISTORY_COLUMNS = (
     "epoch",
@@ -43,6 +45,7 @@ HISTORY_COLUMNS = (
     "healthy_share",
     "learning_rate",
 )
+_SCORE_COLUMNS = ("lung_dice", "infection_dice", "negative_share")
 
 
 @dataclass(frozen=True)
@@ -99,11 +102,12 @@ def train(
         should_cancel: asked after every batch; the epoch under way is then lost, no more.
 
     Raises:
-        DatasetError: no data, or the folder holds a run of another config.
+        DatasetError: no data, or the folder holds a run of another config or a damaged one.
+        SaveError: the folder cannot be made or written into.
         Cancelled: the person asked to stop; the same call goes on later.
     """
     paths = RunPaths(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, option="--out folder")
     keras.utils.set_random_seed(config.seed)
     scans = load_training_scans(data, config.preprocess, on_progress=on_progress)
     if recorded_split is None:
@@ -116,35 +120,83 @@ def train(
     done = len(read_history(paths.history))
     batches = SliceBatches(split.train, config, epoch=done)
     model = _resume_model(paths) if done else _new_model(config, steps_per_epoch=len(batches))
-    if initial is not None and not done:
-        _take_weights(model, initial)
+    if not done:
+        # What a run killed in its first epoch may have left behind.
+        paths.mean.unlink(missing_ok=True)
+        if initial is not None:
+            _take_weights(model, initial)
     if done < config.epochs:
         mean = _RunningMean(paths.mean, config.average_momentum)
         recorder = _Recorder(paths, split.validation, config, mean, on_progress, should_cancel)
-        model.fit(
-            batches,
-            epochs=config.epochs,
-            initial_epoch=done,
-            shuffle=False,
-            verbose=0,
-            callbacks=[mean, recorder],
-        )
+        try:
+            model.fit(
+                batches,
+                epochs=config.epochs,
+                initial_epoch=done,
+                shuffle=False,
+                verbose=0,
+                callbacks=[mean, recorder],
+            )
+        except OSError as error:
+            raise SaveError(
+                "The run cannot be written on",
+                got=error.strerror or "a write error",
+                expected="a folder with room",
+                next_step="make room and start the same command again",
+            ) from error
         if recorder.stopped:
             raise Cancelled("training")
     return paths
 
 
 def read_history(path: Path) -> list[dict[str, float]]:
-    """The finished epochs of a run, in order; empty where none is."""
-    if not path.is_file():
+    """The finished epochs of a run, in order; empty where none is.
+
+    Raises:
+        DatasetError: the file is no such table, or a row of it is cut off or out of order.
+    """
+    if not path.exists():
         return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            missing = {"epoch", *_SCORE_COLUMNS} - set(reader.fieldnames or ())
+            if missing:
+                raise ValueError(f"no column {min(missing)}")
+            rows = [{name: float(cell) for name, cell in row.items()} for row in reader]
+        if [row["epoch"] for row in rows] != list(range(1, len(rows) + 1)):
+            raise ValueError("epochs out of order")
+    except (OSError, ValueError, TypeError, csv.Error) as error:
+        raise DatasetError(
+            "The history of the run cannot be read",
+            got=f"a damaged {shown_name(path)}",
+            expected="a row an epoch, as training wrote it",
+            next_step="restore the file or choose another run folder",
+        ) from error
+    return rows
 
 
 def load_best_model(paths: RunPaths) -> keras.Model:
-    """The network of a run's best epoch, for prediction."""
-    return keras.models.load_model(paths.best, compile=False, safe_mode=True)
+    """The network of a run's best epoch, for prediction.
+
+    Raises:
+        DatasetError: it is missing or cannot be read.
+    """
+    return _load_model(paths.best, for_training=False)
+
+
+def _load_model(path: Path, *, for_training: bool) -> keras.Model:
+    try:
+        return keras.models.load_model(path, compile=for_training, safe_mode=True)
+    except MemoryError:
+        raise
+    except Exception as error:  # Keras lets through whatever a broken file makes it meet
+        raise DatasetError(
+            "The network of the run cannot be read",
+            got=f"a {'damaged' if path.is_file() else 'missing'} {shown_name(path)}",
+            expected="the file that training wrote",
+            next_step="restore it or choose another run folder",
+        ) from error
 
 
 def software_versions() -> dict[str, str]:
@@ -221,7 +273,7 @@ def _take_weights(model: keras.Model, initial: Path) -> None:
 
 
 def _resume_model(paths: RunPaths) -> keras.Model:
-    return keras.models.load_model(paths.last, safe_mode=True)
+    return _load_model(paths.last, for_training=True)
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -306,9 +358,21 @@ class _RunningMean(keras.callbacks.Callback):
         if not self._path.is_file():
             self._mean = self.model.get_weights()
             return
-        with np.load(self._path, allow_pickle=False) as stored:
-            self._steps = int(stored["steps"])
-            self._mean = [stored[f"w{n}"] for n in range(len(stored.files) - 1)]
+        wanted = [weight.shape for weight in self.model.get_weights()]
+        try:
+            with np.load(self._path, allow_pickle=False) as stored:
+                self._steps = int(stored["steps"])
+                self._mean = [stored[f"w{n}"] for n in range(len(stored.files) - 1)]
+            found = [array.shape for array in self._mean if array.dtype == np.float32]
+            if found != wanted:
+                raise ValueError("other arrays")
+        except UNREADABLE_NPZ as error:
+            raise DatasetError(
+                "The running mean of the run cannot be read",
+                got=f"a damaged {shown_name(self._path)}",
+                expected="the file that training wrote",
+                next_step="restore it or choose another run folder",
+            ) from error
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self._steps += 1
@@ -393,10 +457,7 @@ def score(row: dict[str, float]) -> float:
 
     The healthy chest has no part in it, so that its figure stays an independent check.
     """
-    lung, infection, negative = (
-        float(np.nan_to_num(row[name]))
-        for name in ("lung_dice", "infection_dice", "negative_share")
-    )
+    lung, infection, negative = (float(np.nan_to_num(row[name])) for name in _SCORE_COLUMNS)
     return (lung + infection) / 2.0 - negative
 
 
