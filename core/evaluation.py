@@ -70,11 +70,17 @@ def side_of_case(case: Case, info: WeightsInfo | None) -> Side:
     """Where the manifest's split puts a case; by patient, so that a sibling scan counts too."""
     if info is None:
         return "unseen"
-    split = info.manifest.get("split", {})
-    for side, name in (("train", "training"), ("validation", "validation")):
-        if case.patient_id in split.get(side, {}).get("patients", ()):
-            return name  # type: ignore[return-value]
-    return "unseen"
+    split = info.manifest.get("split")
+    if case.patient_id in _patients(split, "train"):
+        return "training"
+    return "validation" if case.patient_id in _patients(split, "validation") else "unseen"
+
+
+def _patients(split: Any, side: str) -> list[Any]:
+    """Of one side of a recorded split; none where a manifest made by hand records none."""
+    scans = split.get(side) if isinstance(split, dict) else None
+    patients = scans.get("patients") if isinstance(scans, dict) else None
+    return patients if isinstance(patients, list) else []
 
 
 def evaluate_cases(
@@ -157,7 +163,7 @@ def mean_figures(results: Sequence[CaseResult]) -> dict[str, float]:
 
 
 def results_csv(results: Sequence[CaseResult]) -> str:
-    """One row a case; undefined figures are empty."""
+    """One row a case; undefined figures are empty, and no text can pass for a formula."""
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -169,7 +175,9 @@ def results_csv(results: Sequence[CaseResult]) -> str:
 def _cell(value: Any) -> Any:
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.5f}"
-    return value
+    # A spreadsheet would run what begins so, and the names of files are anyone's.
+    formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return f"'{value}" if formula else value
 
 
 def _overlap(mask_true: BoolArray | None, mask_pred: BoolArray | None) -> Overlap:
