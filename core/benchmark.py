@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -18,12 +19,14 @@ from typing import Any
 import numpy as np
 
 from core.errors import ConfigError, LungLensError
-from core.loading import open_study
+from core.loading import open_study, recognise
 from core.phantom import build_demo_study
 from core.pipeline import load_segmenter, measure, segment_volume
 from core.progress import OnProgress, ignore_progress
+from core.records import without_nan
 from core.saving import save_mask, save_volume
 from core.volume import Volume, plane_slice, volume_from_file
+from core.weights import find_weights
 
 _PAGE_STEPS = 50
 
@@ -47,9 +50,14 @@ def run_benchmark(
     Raises:
         LungLensError: the measured process failed; its sentence is passed on.
     """
+    # What is wrong with weights or scan is told before anything is generated or started.
+    find_weights(weights_id)
+    if scan is not None:
+        recognise(scan)
     with tempfile.TemporaryDirectory() as folder:
-        path = scan
-        if path is None:
+        if scan is not None:
+            path = scan.resolve()  # the measured process runs in a folder of its own
+        else:
             on_progress("generating a scan", 0, 1)
             path = write_generated_scan(Path(folder) / "generated.nii.gz", size)
         on_progress("measuring", 0, 1)
@@ -57,18 +65,42 @@ def run_benchmark(
         finished = subprocess.run(
             [sys.executable, "-m", "core.benchmark", str(path), folder, weights_id or ""],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             check=False,
             cwd=Path(__file__).resolve().parent.parent,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONIOENCODING": "utf-8"},
         )
         total = time.perf_counter() - started
-    if finished.returncode != 0:
-        lines = finished.stderr.strip().splitlines() or ["the measured process ended early"]
-        raise LungLensError("The benchmark failed", got=lines[-1][:200])
-    figures: dict[str, Any] = json.loads(finished.stdout.strip().splitlines()[-1])
+    figures = _told(finished)
     figures["seconds_from_start_to_masks"] = round(total, 2)
     return figures
+
+
+def _told(finished: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """The figures that the measured process printed last.
+
+    Raises:
+        LungLensError: it printed an error, or ended before it could print anything.
+    """
+    lines = finished.stdout.strip().splitlines()
+    if finished.returncode == 0 or (finished.returncode == 1 and lines):
+        figures: dict[str, Any] = json.loads(lines[-1])
+        if "error" in figures:
+            raise LungLensError(figures["error"].rstrip("."))
+        return figures
+    if finished.returncode < 0:
+        raise LungLensError(
+            "The measured process was ended from outside",
+            got=f"signal {-finished.returncode}",
+            expected="enough memory for the scan",
+            next_step="try a smaller --size",
+        )
+    last = (finished.stderr.strip().splitlines() or ["no message"])[-1]
+    # The class of the error says nothing to people.
+    raise LungLensError(
+        "The benchmark failed", got=re.sub(r"^[\w.]+: ", "", last)[:200].rstrip(".")
+    )
 
 
 def write_generated_scan(path: Path, size: tuple[int, int, int]) -> Path:
@@ -140,6 +172,17 @@ def _page_step_ms(volume: Volume) -> float:
     return 1000.0 * (time.perf_counter() - started) / _PAGE_STEPS
 
 
+def _measured_process(path: str, folder: str, weights_id: str) -> int:
+    try:
+        figures = measure_scan(Path(path), Path(folder), weights_id or None)
+    except LungLensError as error:
+        figures = {"error": str(error)}
+    except MemoryError:
+        figures = {"error": "There is not enough memory for this scan."}
+    # Whatever else has been printed stays on lines of its own.
+    sys.stdout.write("\n" + json.dumps(without_nan(figures), allow_nan=False) + "\n")
+    return 1 if "error" in figures else 0
+
+
 if __name__ == "__main__":
-    _path, _folder, _weights = sys.argv[1:4]
-    sys.stdout.write(json.dumps(measure_scan(Path(_path), Path(_folder), _weights or None)) + "\n")
+    sys.exit(_measured_process(*sys.argv[1:4]))

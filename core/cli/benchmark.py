@@ -1,8 +1,9 @@
-"""Measure load, preprocess, predict, postprocess and save, and peak memory."""
+"""Measure load, preprocess, predict, postprocess, restore and save, and peak memory."""
 
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
 
 def _parse_size(text: str) -> tuple[int, int, int]:
     parts = text.lower().replace("×", "x").split("x")
-    if len(parts) != 3 or not all(part.isdigit() for part in parts):
+    if len(parts) != 3 or not all(re.fullmatch("[0-9]{1,6}", part) for part in parts):
         raise ConfigError("The size cannot be read", got=text[:40], expected="such as 512x512x300")
     columns, rows, slices = map(int, parts)
     return columns, rows, slices

@@ -6,7 +6,7 @@ Cases that the weights learned from are marked "training" and kept out of the me
 from __future__ import annotations
 
 import argparse
-import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,9 @@ from core.evaluation import (
 )
 from core.loading.kaggle import Case, load_case_table
 from core.pipeline import load_segmenter, segment_volume
+from core.records import check_place, refuse_overwriting, write_text
 from core.volume import MaskPair, Study
+from core.weights import find_weights
 
 EXAMPLES = """examples:
   python -m core evaluate covid20
@@ -46,7 +48,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     """Predicts or reads predictions, compares, and lists cases and means."""
+    for folder in (options.data, options.predictions):
+        if folder is not None and not os.path.exists(folder):
+            raise DatasetError(
+                f"{shown_name(folder)} is not there",
+                got="no such folder",
+                expected="a folder of cases",
+                next_step="check the path",
+            )
     cases = _chosen(load_case_table(options.data), options.cases)
+    if options.csv is not None:
+        files = [
+            path
+            for case in cases
+            for path in (case.scan_path, case.lung_path, case.infection_path, case.label_path)
+            if path is not None
+        ]
+        tables = options.data.glob("**/metadata.csv")
+        refuse_overwriting([options.csv], [*files, *tables], option="--csv")
+        check_place(options.csv, option="--csv")
     if options.predictions is not None:
 
         def predict(case: Case, study: Study) -> MaskPair:
@@ -54,8 +74,8 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
 
         results = evaluate_cases(cases, predict, on_progress=progress)
     else:
+        config = segment_config(options, find_weights(options.weights))
         segmenter = load_segmenter(options.weights)
-        config = segment_config(options, segmenter)
 
         def predict(case: Case, study: Study) -> MaskPair:
             return segment_volume(study.volume, segmenter, config=config).masks
@@ -63,12 +83,14 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
         results = evaluate_cases(cases, predict, info=segmenter.info, on_progress=progress)
     progress.clear()
     if options.csv is not None:
-        options.csv.write_text(results_csv(results), encoding="utf-8")
+        write_text(options.csv, results_csv(results))
     return Result(_text(results), _figures(results))
 
 
 def _chosen(cases: Sequence[Case], wanted: Sequence[str] | None) -> tuple[Case, ...]:
-    with_truth = [case for case in cases if case.lung_path or case.infection_path]
+    with_truth = [
+        case for case in cases if case.lung_path or case.infection_path or case.label_path
+    ]
     if wanted is not None:
         unknown = sorted(set(wanted) - {case.case_id for case in with_truth})
         if unknown:
@@ -135,13 +157,6 @@ def _sides(results: Sequence[CaseResult]) -> dict[str, list[CaseResult]]:
 
 def _figures(results: Sequence[CaseResult]) -> dict[str, Any]:
     return {
-        "cases": [_plain(result.to_row()) for result in results],
-        "mean": {side: _plain(mean_figures(judged)) for side, judged in _sides(results).items()},
-    }
-
-
-def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    return {
-        name: None if isinstance(value, float) and math.isnan(value) else value
-        for name, value in row.items()
+        "cases": [result.to_row() for result in results],
+        "mean": {side: mean_figures(judged) for side, judged in _sides(results).items()},
     }

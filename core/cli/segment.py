@@ -7,25 +7,33 @@ NAME_lung.png and NAME_infection.png each.
 from __future__ import annotations
 
 import argparse
-import json
+import os
 import re
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.cli.terminal import Result, TerminalProgress, shown_ml, shown_share
-from core.config import SegmentConfig
-from core.errors import LoadError, LungLensError, shown_name
-from core.loading import open_study, recognise
+from core.cli.terminal import Result, TerminalProgress, shown_figure, shown_ml, shown_share
+from core.config import CHANNELS, SegmentConfig
+from core.errors import ConfigError, LoadError, LungLensError, shown_name
+from core.loading import Kind, open_study, recognise
+from core.loading.dicom import is_dicom
+from core.loading.masks import load_mask
 from core.loading.pictures import load_pictures, pictures_in
 from core.pipeline import RESEARCH_NOTE, Segmentation, load_segmenter, measure, segment_volume
+from core.records import check_place, json_text, make_folder, refuse_overwriting, write_text
 from core.saving import save_mask, save_mask_png
-from core.volume import Study, Volume
+from core.volume import MaskPair, Study, Volume
+from core.weights import WeightsInfo, find_weights
 
 if TYPE_CHECKING:
     from core.inference import Segmenter
+
+_METRICS = "metrics.json"
+_SCAN_RESULTS = ("lung_mask.nii.gz", "infection_mask.nii.gz", _METRICS)
 
 EXAMPLES = """examples:
   python -m core segment scan.nii.gz -o result
@@ -54,7 +62,7 @@ def add_segment_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--infection-threshold", type=float, help="probability, 0 to 1")
 
 
-def segment_config(options: argparse.Namespace, segmenter: Segmenter) -> SegmentConfig:
+def segment_config(options: argparse.Namespace, info: WeightsInfo) -> SegmentConfig:
     """The config that the weights were judged with, changed by what the person passed."""
     chosen = {
         name: getattr(options, name)
@@ -62,16 +70,24 @@ def segment_config(options: argparse.Namespace, segmenter: Segmenter) -> Segment
         if getattr(options, name) is not None
     }
     return SegmentConfig(
-        weights_id=segmenter.weights_id,
+        weights_id=info.weights_id,
         batch_size=options.batch_size,
-        postprocess=replace(segmenter.info.postprocess, **chosen),
+        postprocess=replace(info.postprocess, **chosen),
     )
 
 
 def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     """Opens, segments and writes; pictures one by one, everything else as one scan."""
-    if recognise(options.input) == "pictures":
-        return _segment_pictures(options, progress)
+    kind = recognise(options.input)
+    # All that can be refused is refused before minutes are spent on the network.
+    config = segment_config(options, find_weights(options.weights))
+    if kind == "pictures":
+        return _segment_pictures(options, config, progress)
+    targets = [options.output / name for name in _SCAN_RESULTS]
+    refuse_overwriting(targets, _files_read(options, kind, targets), option="-o")
+    output = make_folder(options.output, option="-o")
+    for target in targets:
+        check_place(target, option="-o")
     started = time.perf_counter()
     study = open_study(
         options.input,
@@ -83,10 +99,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     loaded = time.perf_counter()
     segmenter = load_segmenter(options.weights)
     ready = time.perf_counter()
-    segmentation = segment_volume(
-        study.volume, segmenter, config=segment_config(options, segmenter), on_progress=progress
-    )
-    output = _make_folder(options.output)
+    segmentation = segment_volume(study.volume, segmenter, config=config, on_progress=progress)
     written = time.perf_counter()
     _save_scan_masks(study.volume, segmentation, output)
     seconds = {
@@ -96,13 +109,32 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
         "save": time.perf_counter() - written,
     }
     figures = measure(study, replace(segmentation, seconds=seconds))
-    path = output / "metrics.json"
-    path.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_text(output / _METRICS, json_text(figures) + "\n")
     return Result(_scan_text(figures, output), figures)
 
 
+def _files_read(options: argparse.Namespace, kind: Kind, targets: Sequence[Path]) -> list[Path]:
+    """What must not be overwritten: the input, the true masks, and of a folder any target that
+    is read as a part of the scan."""
+    read = [options.input, *_masks_given(options)]
+    if options.input.is_dir():
+        below = options.input.resolve()
+        read += [
+            target
+            for target in targets
+            if target.exists()
+            and below in target.resolve().parents
+            and (kind != "dicom" or is_dicom(target))
+        ]
+    return read
+
+
+def _masks_given(options: argparse.Namespace) -> list[Path]:
+    return [path for path in (options.lung_mask, options.infection_mask) if path is not None]
+
+
 def _save_scan_masks(volume: Volume, segmentation: Segmentation, output: Path) -> None:
-    for channel in ("lung", "infection"):
+    for channel in CHANNELS:
         mask = getattr(segmentation.masks, channel)
         save_mask(mask, volume, output / f"{channel}_mask.nii.gz")
 
@@ -113,12 +145,7 @@ def _scan_text(figures: dict[str, Any], output: Path) -> str:
         f"infection {shown_ml(figures['infection_volume_ml'])}, "
         f"infected share {shown_share(figures['infection_fraction'])}",
     ]
-    for channel, overlap in figures.get("metrics", {}).items():
-        shown = ", ".join(
-            f"{name} {'not defined' if value is None else f'{value:.3f}'}"
-            for name, value in overlap.items()
-        )
-        lines.append(f"{channel} against truth: {shown}")
+    lines += _overlap_lines(figures)
     lines += [f"note: {warning}" for warning in figures["warnings"]]
     spent = ", ".join(f"{stage} {value:.1f} s" for stage, value in figures["seconds"].items())
     lines.append(f"{figures['device']}, {figures['weights_id']}: {spent}")
@@ -127,40 +154,109 @@ def _scan_text(figures: dict[str, Any], output: Path) -> str:
     return "\n".join(lines)
 
 
-def _segment_pictures(options: argparse.Namespace, progress: TerminalProgress) -> Result:
-    paths = pictures_in(options.input) if options.input.is_dir() else (options.input,)
+def _overlap_lines(figures: dict[str, Any]) -> list[str]:
+    return [
+        f"{channel} against truth: "
+        + ", ".join(f"{name} {shown_figure(value)}" for name, value in overlap.items())
+        for channel, overlap in figures.get("metrics", {}).items()
+    ]
+
+
+def _segment_pictures(
+    options: argparse.Namespace, config: SegmentConfig, progress: TerminalProgress
+) -> Result:
+    paths = _pictures_below(options.input, options.output)
+    masks = _masks_given(options)
+    _refuse_what_pictures_lack(options, len(paths))
     names = _output_names(paths)
+    targets = [
+        options.output / f"{name}_{channel}.png" for name in names.values() for channel in CHANNELS
+    ]
+    refuse_overwriting(targets, [*paths, *masks], option="-o")
+    output = make_folder(options.output, option="-o")
     segmenter = load_segmenter(options.weights)
-    config = segment_config(options, segmenter)
-    output = _make_folder(options.output)
     rows: list[dict[str, Any]] = []
     for done, path in enumerate(paths):
         progress("marking pictures", done, len(paths))
         try:
-            figures = _segment_picture(path, names[path], output, segmenter, config)
+            study = _open_picture(path, options)
+            figures = _segment_picture(study, names[path], output, segmenter, config)
         except LungLensError as error:
             # One broken picture must not cost the others; it is named at the end.
-            figures = {"picture": shown_name(path), "error": str(error)}
-        rows.append(figures)
+            figures = {"error": str(error)}
+        rows.append({"picture": shown_name(path), **figures})
     failed = [row for row in rows if "error" in row]
     if failed and len(failed) == len(rows):
         raise LoadError(failed[0]["error"].rstrip("."))
     lines = [f"{len(rows) - len(failed)} of {len(rows)} pictures marked, masks in {output}"]
+    if masks:
+        lines += _overlap_lines(rows[0])
     lines += [f"error: {row['error']}" for row in failed]
     lines.append(RESEARCH_NOTE)
     return Result("\n".join(lines), {"note": RESEARCH_NOTE, "pictures": rows}, failed=bool(failed))
 
 
-def _segment_picture(
-    path: Path, name: str, output: Path, segmenter: Segmenter, config: SegmentConfig
-) -> dict[str, Any]:
+def _pictures_below(path: Path, output: Path) -> tuple[Path, ...]:
+    """The pictures of a folder and its subfolders, less what an earlier run has written below
+    it; or the picture itself."""
+    if not path.is_dir():
+        return (path,)
+    found: list[Path] = []
+    for parent, subfolders, _ in os.walk(path):
+        subfolders[:] = sorted(
+            name
+            for name in subfolders
+            if not name.startswith(".")
+            and name != "__MACOSX"
+            and Path(parent, name).resolve() != output.resolve()
+        )
+        found += pictures_in(parent)
+    if not found:
+        raise LoadError(
+            f"{shown_name(path)} holds no picture",
+            got="none outside the folder of results",
+            expected="PNG or JPEG slices",
+            next_step="choose the folder that holds them",
+        )
+    return tuple(found)
+
+
+def _refuse_what_pictures_lack(options: argparse.Namespace, count: int) -> None:
+    if options.series is not None:
+        raise ConfigError(
+            "Pictures have no series",
+            got="--series",
+            expected="it with DICOM only",
+            next_step="leave it out",
+        )
+    if count > 1 and _masks_given(options):
+        raise ConfigError(
+            "True masks cannot be told apart for several pictures",
+            got=f"{count} pictures with --lung-mask or --infection-mask",
+            expected="one picture",
+            next_step="run them one by one",
+        )
+
+
+def _open_picture(path: Path, options: argparse.Namespace) -> Study:
     volume = load_pictures([path])
-    segmentation = segment_volume(volume, segmenter, config=config)
-    for channel in ("lung", "infection"):
+    if not _masks_given(options):
+        return Study(volume)
+    lung, infection = (
+        None if mask is None else load_mask(mask, volume)
+        for mask in (options.lung_mask, options.infection_mask)
+    )
+    return Study(volume, truth=MaskPair(lung, infection))
+
+
+def _segment_picture(
+    study: Study, name: str, output: Path, segmenter: Segmenter, config: SegmentConfig
+) -> dict[str, Any]:
+    segmentation = segment_volume(study.volume, segmenter, config=config)
+    for channel in CHANNELS:
         mask = getattr(segmentation.masks, channel)
         save_mask_png(mask[:, :, 0].T, output / f"{name}_{channel}.png")
-    figures = measure(Study(volume), segmentation)
-    return {"picture": shown_name(path), "masks": name, **figures}
+    return {"masks": name, **measure(study, segmentation)}
 
 
 def _output_names(paths: tuple[Path, ...]) -> dict[Path, str]:
@@ -179,16 +275,3 @@ def _output_names(paths: tuple[Path, ...]) -> dict[Path, str]:
         used.add(unique)
         names[path] = unique
     return names
-
-
-def _make_folder(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise LungLensError(
-            "The output folder cannot be made",
-            got=error.strerror or type(error).__name__,
-            expected="a folder that can be written to",
-            next_step="choose another -o",
-        ) from error
-    return folder

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from core.cli.terminal import Result, TerminalProgress, shown_figure
 from core.config import TrainConfig, from_json_dict
-from core.errors import ConfigError
+from core.errors import ConfigError, shown_name
+from core.records import check_place
+from core.weights import check_weights_name
 
 EXAMPLES = """examples:
   python -m core train --data ../shared/data --out runs/first
   python -m core train --data covid20 --out runs/short --epochs 20 --seed 3
-  python -m core train --data ../shared/data --out runs/first --publish weights/my-unet"""
+  python -m core train --data ../shared/data --out runs/first --publish weights/my-unet
+  python -m core train --data ../shared/data --out runs/again \\
+    --config weights/unet-v1/manifest.json --split weights/unet-v1/manifest.json"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     defaults = TrainConfig()
     parser.add_argument("--data", type=Path, required=True, help="folder of cases")
     parser.add_argument("--out", type=Path, required=True, help="run folder; same folder resumes")
-    parser.add_argument("--config", type=Path, help="JSON of a training config to start from")
+    parser.add_argument(
+        "--config",
+        type=Path,
+        help="JSON of a training config to start from; also a run.json or a manifest.json",
+    )
     parser.add_argument("--epochs", type=int, help=f"default {defaults.epochs}")
     parser.add_argument("--batch-size", type=int, help=f"default {defaults.batch_size}")
     parser.add_argument("--learning-rate", type=float, help=f"default {defaults.learning_rate:g}")
@@ -55,6 +63,9 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
         if getattr(options, name) is not None
     }
     config = replace(config, **changed)
+    if options.publish is not None:
+        check_weights_name(options.publish)
+        check_place(options.publish, option="--publish", is_folder=True)
     from core.training import read_history, read_split, score, train
 
     recorded = None if options.split is None else read_split(options.split)
@@ -89,11 +100,20 @@ def _read_config(path: Path | None) -> TrainConfig:
         return TrainConfig()
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(
-            "The training config cannot be read",
-            got=type(error).__name__,
+            f"The training config {shown_name(path)} cannot be read",
+            got=(error.strerror if isinstance(error, OSError) else None) or "no JSON",
             expected="a JSON file",
             next_step="check the path given to --config",
         ) from error
+    if isinstance(values, dict) and "training" in values:
+        # A manifest records more of the run than can be set, such as its best epoch.
+        recorded = values["training"]
+        known = {setting.name for setting in fields(TrainConfig)}
+        if isinstance(recorded, dict):
+            recorded = {name: value for name, value in recorded.items() if name in known}
+        values = recorded
+    elif isinstance(values, dict) and "config" in values:
+        values = values["config"]
     return from_json_dict(TrainConfig, values)
