@@ -45,7 +45,11 @@ format: $(DEV_STAMP) ## Bring the code into its format
 	$(BIN)/ruff format .
 
 weights: check-data $(APP_STAMP) ## Train weights/unet-v1 again from the scans in DATA (hours)
-	$(BIN)/python -m core train --data "$(DATA)" --out runs/unet-v1 --split weights/unet-v1/manifest.json --publish weights/unet-v1
+	$(BIN)/python -m core train --data "$(DATA)" --out runs/unet-v1-first \
+		--config weights/unet-v1/first_run.json --split weights/unet-v1/manifest.json
+	$(BIN)/python -m core train --data "$(DATA)" --out runs/unet-v1 --init runs/unet-v1-first \
+		--config weights/unet-v1/manifest.json --split weights/unet-v1/manifest.json \
+		--publish weights/unet-v1
 
 # Before the set-up, so that a wrong folder is told at once.
 check-data:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from core.training import (
     RunPaths,
     load_best_model,
     read_history,
-    read_split,
+    read_record,
     score,
     software_versions,
     validate,
@@ -29,6 +30,8 @@ from core.volume import MaskPair, Study
 from core.weights import CARD_NAME, WeightsInfo, list_weights, read_manifest, save_weights
 
 TITLE = "U-Net for lung and infection"
+FIRST_RUN_NAME = "first_run.json"
+"""Config of the run that the published one started from; `train --config` takes it."""
 _NORMALIZATIONS = {
     "batch": "batch normalisation",
     "group": "group normalisation",
@@ -50,11 +53,13 @@ def publish(
     network never learned from, on each scan's own grid, after post-processing.
     """
     scans = load_training_scans(data, config.preprocess, on_progress=on_progress)
-    split = split_as_recorded(scans, read_split(paths.config))
+    run = read_record(paths.config)
+    split = split_as_recorded(scans, run["split"])
     model = load_best_model(paths)
     best_epoch = max(read_history(paths.history), key=score)["epoch"]
     record: dict[str, Any] = {
         "training": {**to_json_dict(config), "best_epoch": best_epoch},
+        "initial": run["initial"],
         "split": split.to_json_dict(),
         "versions": software_versions(),
         "licence": "Non-commercial research use, because of the data it was trained on.",
@@ -82,6 +87,8 @@ def publish(
     validation = _judge(data, segmenter, split, config, on_progress)
     info = save({"validation": validation})
     write_text(folder / CARD_NAME, build_card(info))
+    if run["initial"] is not None:
+        write_text(folder / FIRST_RUN_NAME, json.dumps(run["initial"], indent=1) + "\n")
     return read_manifest(folder)
 
 
@@ -155,10 +162,11 @@ pickle and only if the sha256 in `manifest.json` agrees.
   infection-free examples, {kept["negative"]} to judge, by patient.
 - One healthy chest of COVID-CT-MD, never learned from, as a check for false alarms.
 
-Split by patient, drawn with seed {training["seed"]} before training. {training["epochs"]} epochs
-of binary cross-entropy + soft Dice with AdamW and cosine decay; epoch
-{training["best_epoch"]:.0f} was kept because it was best on the validation side, so the figures
-below are slightly optimistic.
+Split by patient, fixed before training.{_first_run(manifest["initial"])} {training["epochs"]}
+epochs of binary cross-entropy + soft Dice with AdamW and cosine decay, a running mean of the
+weights judged after each; epoch {training["best_epoch"]:.0f} was kept because it was best on the
+validation cases and slices, so their figures below are slightly optimistic. The healthy chest had
+no part in that choice.
 
 ## Figures on patients never learned from
 
@@ -195,6 +203,17 @@ infection Dice **{_figure(means["infection_dice"])}** (IoU {_figure(means["infec
 {manifest["licence"]} The 20-case set is CC BY 4.0 by its record and CC BY-NC-SA by its authors'
 repository; MedSeg allows non-commercial research; LUNA slices are CC BY 3.0.
 """
+
+
+def _first_run(initial: dict[str, Any] | None) -> str:
+    if initial is None:
+        return ""
+    return (
+        f" A first run with the same split and other draws and augmentation\n"
+        f"(`{FIRST_RUN_NAME}`) was stopped after {initial['epochs_done']} of "
+        f"{initial['config']['epochs']} epochs, and its epoch {initial['best_epoch']:.0f} was the "
+        "start here."
+    )
 
 
 def _card_row(row: dict[str, Any]) -> str:
