@@ -193,7 +193,8 @@ _STAGES = {
     "turn": "Finding which way is up",
     "preprocess": "Preparing slices",
     "predict": "Marking slices",
-    "postprocess": "Cleaning and restoring masks",
+    "postprocess": "Cleaning masks",
+    "restore": "Back to the scan's own grid",
 }
 
 

@@ -16,6 +16,7 @@ _STYLE = """<style>
 .figures th:first-child { padding-left: 0; text-align: left; color: #aab6c2; }
 .figures thead th { color: #aab6c2; font-size: 0.86rem; }
 .figures thead tr:first-child th { border-bottom: 0; padding-bottom: 0; color: #dbe3ea; }
+.figures thead tr:first-child th.several { text-align: center; }
 .figures .undefined { color: #8d99a5; font-size: 0.84rem; }
 .facts td, .facts th { text-align: left; vertical-align: top; white-space: normal;
   overflow-wrap: anywhere; }
@@ -37,7 +38,7 @@ def show_figure_table(
     """
     columns = [column for group in groups.values() for column in group.values()]
     top = "".join(
-        f'<th colspan="{len(group)}" scope="colgroup">{escape(name)}</th>'
+        f'<th colspan="{len(group)}" scope="colgroup"{_several(group)}>{escape(name)}</th>'
         for name, group in groups.items()
     )
     names = "".join(
@@ -66,6 +67,10 @@ def show_facts(facts: Mapping[str, str], *, caption: str) -> None:
         f'{_STYLE}<table class="figures facts" aria-label="{escape(caption, quote=True)}">'
         f"<tbody>{lines}</tbody></table>"
     )
+
+
+def _several(columns: Mapping[str, Sequence[str]]) -> str:
+    return ' class="several"' if len(columns) > 1 else ""
 
 
 def _cell(text: str) -> str:
