@@ -63,6 +63,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
         if getattr(options, name) is not None
     }
     config = replace(config, **changed)
+    check_place(options.out, option="--out", is_folder=True)
     if options.publish is not None:
         check_weights_name(options.publish)
         check_place(options.publish, option="--publish", is_folder=True)
