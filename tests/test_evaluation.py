@@ -106,6 +106,17 @@ def test_without_a_split_nothing_was_seen(cases: tuple[Case, ...], tmp_path: Pat
     assert side_of_case(cases[0], info_with({}, tmp_path)) == "unseen"
 
 
+@pytest.mark.parametrize(
+    "split",
+    [None, [], 3, {"train": None}, {"train": {"patients": None}}, {"validation": []}],
+)
+def test_a_split_made_by_hand_breaks_nothing(
+    cases: tuple[Case, ...], tmp_path: Path, split: Any
+) -> None:
+    info = replace(info_with({}, tmp_path), manifest_text=json.dumps({"split": split}))
+    assert side_of_case(cases[0], info) == "unseen"
+
+
 # ------------------------------------------------------------------ comparing
 
 
@@ -175,6 +186,13 @@ def test_csv_can_be_read_back() -> None:
     assert rows[1]["infection_dice"] == ""
     assert rows[1]["infection_fraction_pred"] == ""
     assert "nan" not in text
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+a", "-a", "@a", "\ta"])
+def test_csv_holds_no_formula(name: str) -> None:
+    (row,) = csv.DictReader(io.StringIO(results_csv([result(name, name, 0.5)])))
+    assert (row["case_id"], row["patient_id"]) == (f"'{name}", f"'{name}")
+    assert float(row["infection_dice"]) == 0.5
 
 
 def test_csv_of_no_case_is_a_header() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 
 from core.config import ModelConfig, TrainConfig, from_json_dict, to_json_dict
 from core.dataset import TrainingScan, load_training_scans, split_as_recorded
-from core.errors import Cancelled, ConfigError, DatasetError
+from core.errors import Cancelled, ConfigError, DatasetError, SaveError
 from core.training import (
     HISTORY_COLUMNS,
     RunPaths,
@@ -302,9 +303,7 @@ def test_score_weighs_false_alarms_and_bears_undefined_figures() -> None:
     assert score({**row, "infection_dice": nan}) == pytest.approx(0.45)
 
 
-def test_a_run_starts_from_another_and_says_so(
-    data: Path, whole: RunPaths, tmp_path: Path
-) -> None:
+def test_a_run_starts_from_another_and_says_so(data: Path, whole: RunPaths, tmp_path: Path) -> None:
     paths = train(data, tmp_path / "second", replace(TINY, epochs=1), initial=whole.folder)
     record = json.loads(paths.config.read_text(encoding="utf-8"))
     assert record["initial"]["epochs_done"] == 2
@@ -332,3 +331,56 @@ def test_a_start_of_another_shape_is_refused(data: Path, whole: RunPaths, tmp_pa
     wider = replace(TINY, epochs=1, model=replace(TINY.model, width=8))
     with pytest.raises(DatasetError, match="network of another shape"):
         train(data, tmp_path / "wide", wider, initial=whole.folder)
+
+
+# ------------------------------------------------------------------ damaged runs
+
+
+@pytest.fixture(scope="module")
+def started(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run stopped after its first epoch of two."""
+    folder = tmp_path_factory.mktemp("run") / "started"
+    epochs: list[str] = []
+
+    def note(stage: str, done: int, total: int) -> None:
+        if stage == "training":
+            epochs.append(stage)
+
+    with pytest.raises(Cancelled):
+        train(data, folder, TINY, on_progress=note, should_cancel=lambda: bool(epochs))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("last.keras", b"junk"),
+        ("last.keras", None),
+        ("mean.npz", b"junk"),
+        ("history.csv", b""),
+        ("history.csv", b"\x00\xff junk"),
+        ("history.csv", b"epoch,loss,lung_dice,infection_dice,negative_share\n1,0.5\n"),
+        ("history.csv", b"epoch,loss,lung_dice,infection_dice,negative_share\n3,1,1,1,1\n"),
+    ],
+)
+def test_a_damaged_run_names_the_file(
+    data: Path, started: Path, tmp_path: Path, name: str, content: bytes | None
+) -> None:
+    folder = Path(shutil.copytree(started, tmp_path / "run"))
+    if content is None:
+        (folder / name).unlink()
+    else:
+        (folder / name).write_bytes(content)
+    with pytest.raises(DatasetError, match=rf"cannot be read: got a \w+ {name}"):
+        train(data, folder, TINY)
+
+
+def test_missing_best_network_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"got a missing best\.keras"):
+        load_best_model(RunPaths(tmp_path))
+
+
+def test_run_folder_that_is_a_file(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("text", encoding="utf-8")
+    with pytest.raises(SaveError, match=r"choose another --out folder"):
+        train(data, tmp_path / "file", TINY)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from core.config import ModelConfig, PostprocessConfig, PreprocessConfig
-from core.errors import WeightsError
+from core.errors import SaveError, WeightsError
 from core.models import build_model
 from core.weights import (
     WeightsInfo,
@@ -279,6 +279,25 @@ def test_unknown_id_lists_what_there_is(folder: Path) -> None:
         find_weights("<script>/x\n", folder=folder.parent)
     assert "<" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_broken_manifest_costs_no_other_weights(tmp_path: Path) -> None:
+    make_weights(tmp_path / "good")
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad" / "manifest.json").write_text("{", encoding="utf-8")
+    assert [info.weights_id for info in list_weights(tmp_path)] == ["good"]
+    assert find_weights(folder=tmp_path).weights_id == "good"
+    with pytest.raises(WeightsError, match=r"bad/manifest\.json cannot be read"):
+        find_weights("bad", folder=tmp_path)
+    shutil.rmtree(tmp_path / "good")
+    with pytest.raises(WeightsError, match=r"bad/manifest\.json cannot be read"):
+        find_weights(folder=tmp_path)
+
+
+def test_weights_below_a_file_are_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("text", encoding="utf-8")
+    with pytest.raises(SaveError, match="tiny cannot be written"):
+        make_weights(tmp_path / "file" / "tiny")
 
 
 @pytest.mark.parametrize("exists", [True, False])
