@@ -1,0 +1,222 @@
+"""The path from a scan to masks, with the trained weights of the repository."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from core.config import PostprocessConfig
+from core.errors import Cancelled
+from core.inference import Segmenter
+from core.loading import load_nifti, load_pictures, open_study
+from core.metrics import compute_overlap
+from core.phantom import build_demo_study
+from core.pipeline import (
+    apply_thresholds,
+    compare,
+    find_quarter_turns,
+    load_segmenter,
+    measure,
+    segment_volume,
+)
+from core.saving import save_mask, save_volume
+from core.volume import MaskPair, Study, Volume, turn_masks, turn_volume, volume_from_file
+
+
+@pytest.fixture(scope="module")
+def segmenter() -> Segmenter:
+    return load_segmenter()
+
+
+@pytest.fixture(scope="module")
+def chest() -> Study:
+    """The demo study at a quarter of its size."""
+    return build_demo_study(shape=(256, 256, 24))
+
+
+def test_weights_are_loaded_once(segmenter: Segmenter) -> None:
+    assert load_segmenter() is segmenter
+
+
+def test_finds_lungs_and_infection_of_a_study_it_never_saw(
+    segmenter: Segmenter, chest: Study
+) -> None:
+    result = segment_volume(chest.volume, segmenter)
+    assert chest.truth is not None
+    overlap = compare(chest.truth, result.masks)
+    assert overlap["lung"]["dice"] >= 0.95
+    assert overlap["infection"]["recall"] >= 0.5
+
+
+@pytest.mark.parametrize("codes", ["LAS", "RAS", "LPI", "PSR", "SAL"])
+def test_any_file_orientation_gives_the_same_masks(
+    segmenter: Segmenter, chest: Study, tmp_path: Path, codes: str
+) -> None:
+    volume = chest.volume
+    small = volume_from_file(
+        np.asfortranarray(volume.array[:, :, 8:12]),
+        volume.affine,
+        intensity=volume.intensity,
+        name="part",
+        format="nifti",
+    )
+    expected = segment_volume(small, segmenter).masks
+    save_volume(small, tmp_path / "part.nii.gz")
+    image = nib.load(tmp_path / "part.nii.gz")
+    turn = nib.orientations.ornt_transform(
+        nib.io_orientation(image.affine), nib.orientations.axcodes2ornt(codes)
+    )
+    turned_image = image.as_reoriented(turn)
+    nib.save(turned_image, tmp_path / "turned.nii.gz")
+
+    loaded = load_nifti(tmp_path / "turned.nii.gz")
+    masks = segment_volume(loaded, segmenter).masks
+    np.testing.assert_array_equal(masks.lung, expected.lung)
+    np.testing.assert_array_equal(masks.infection, expected.infection)
+
+    assert masks.lung is not None
+    save_mask(masks.lung, loaded, tmp_path / "lung.nii.gz")
+    saved = nib.load(tmp_path / "lung.nii.gz")
+    assert saved.shape == turned_image.shape
+    np.testing.assert_allclose(saved.affine, turned_image.affine, atol=1e-5)
+    # The mask lies where the air of the lungs lies, voxel by voxel of the file itself.
+    values = np.asarray(turned_image.dataobj)[np.asarray(saved.dataobj) > 0]
+    assert np.median(values) < -500
+
+
+def test_thresholds_move_without_another_run(segmenter: Segmenter, chest: Study) -> None:
+    first = segment_volume(chest.volume, segmenter)
+    bold = apply_thresholds(first, PostprocessConfig(infection_threshold=0.2))
+    strict = apply_thresholds(first, PostprocessConfig(infection_threshold=0.9))
+    assert first.masks.infection is not None
+    assert bold.masks.infection is not None
+    assert strict.masks.infection is not None
+    assert bold.masks.infection.sum() > first.masks.infection.sum() > strict.masks.infection.sum()
+    assert not (strict.masks.infection & ~bold.masks.infection).any()
+    np.testing.assert_array_equal(bold.masks.lung, first.masks.lung)
+    again = apply_thresholds(bold, first.config.postprocess)
+    np.testing.assert_array_equal(again.masks.infection, first.masks.infection)
+
+
+def test_infection_lies_inside_the_lung(segmenter: Segmenter, chest: Study) -> None:
+    masks = segment_volume(chest.volume, segmenter).masks
+    assert masks.lung is not None
+    assert masks.infection is not None
+    assert not (masks.infection & ~masks.lung).any()
+
+
+def test_cancel_stops_between_batches(segmenter: Segmenter, chest: Study) -> None:
+    stages: list[str] = []
+
+    def on_progress(stage: str, done: int, total: int) -> None:
+        stages.append(stage)
+
+    with pytest.raises(Cancelled, match="Stopped on request"):
+        segment_volume(
+            chest.volume,
+            segmenter,
+            on_progress=on_progress,
+            should_cancel=lambda: "marking slices" in stages,
+        )
+    assert stages.count("marking slices") == 1
+
+
+def test_progress_reaches_its_total_in_every_stage(segmenter: Segmenter, chest: Study) -> None:
+    last: dict[str, tuple[int, int]] = {}
+
+    def on_progress(stage: str, done: int, total: int) -> None:
+        assert done >= last.get(stage, (0, 0))[0]
+        last[stage] = (done, total)
+
+    segment_volume(chest.volume, segmenter, on_progress=on_progress)
+    assert set(last) == {"preparing slices", "marking slices", "restoring masks"}
+    assert all(done == total == 24 for done, total in last.values())
+
+
+def test_figures_are_complete_and_undefined_ones_null(segmenter: Segmenter, chest: Study) -> None:
+    result = segment_volume(chest.volume, segmenter)
+    figures = measure(chest, result)
+    assert figures["synthetic"] is True
+    assert figures["lung_voxels"] == int(np.count_nonzero(result.masks.lung))
+    assert figures["lung_volume_ml"] == pytest.approx(
+        figures["lung_voxels"] * chest.volume.voxel_volume_ml
+    )
+    assert set(figures["metrics"]) == {"lung", "infection"}
+    assert set(figures["seconds"]) == {"preprocess", "predict", "postprocess", "restore"}
+
+    nothing = np.zeros(chest.volume.shape, dtype=np.bool_)
+    empty = measure(Study(chest.volume, truth=MaskPair(None, nothing)), result)
+    assert set(empty["metrics"]) == {"infection"}
+    assert empty["metrics"]["infection"]["recall"] is None
+
+
+def test_a_constant_chest_has_no_lung_and_says_so(segmenter: Segmenter, chest: Study) -> None:
+    water = volume_from_file(
+        np.zeros((64, 64, 3), dtype=np.int16),
+        np.diag([-2.0, -2.0, 5.0, 1.0]),
+        intensity=chest.volume.intensity,
+        name="water",
+        format="nifti",
+    )
+    result = segment_volume(water, segmenter)
+    assert measure(Study(water), result)["infection_fraction"] is None
+    assert any("No lung was found" in warning for warning in result.warnings)
+
+
+def _as_pictures(volume: Volume, folder: Path) -> Volume:
+    from PIL import Image
+
+    grey = np.clip((volume.array[:, :, 10].T + 1250.0) / 1500.0 * 255.0, 0, 255).astype(np.uint8)
+    Image.fromarray(grey[20:230]).save(folder / "slice.png")
+    return load_pictures([folder / "slice.png"])
+
+
+def test_pictures_on_their_side_are_turned_and_masks_turned_back(
+    segmenter: Segmenter, chest: Study, tmp_path: Path
+) -> None:
+    upright = _as_pictures(chest.volume, tmp_path)
+    expected = segment_volume(upright, segmenter)
+    assert expected.quarter_turns == 0
+    for turns in (1, 2, 3):
+        lying = turn_volume(upright, turns)
+        assert find_quarter_turns(lying, segmenter) == (4 - turns) % 4
+        result = segment_volume(lying, segmenter)
+        back = turn_masks(result.masks, -turns)
+        np.testing.assert_array_equal(back.lung, expected.masks.lung)
+        assert any("turned by" in warning for warning in result.warnings)
+
+
+@pytest.mark.real_data
+def test_a_validation_patient_is_marked_well(segmenter: Segmenter, real_data: Path) -> None:
+    """Floor for `coronacases_org_007`, which the weights were chosen on but never learned from."""
+    from core.loading import load_case, load_case_table
+
+    cases = {case.case_id: case for case in load_case_table(real_data / "covid20")}
+    study = load_case(cases["coronacases_org_007"])
+    assert study.truth is not None
+    overlap = compare(study.truth, segment_volume(study.volume, segmenter).masks)
+    assert overlap["lung"]["dice"] >= 0.97
+    assert overlap["infection"]["dice"] >= 0.65
+
+
+@pytest.mark.real_data
+def test_a_healthy_chest_is_hardly_marked(segmenter: Segmenter, real_data: Path) -> None:
+    study = open_study(real_data / "covid_ct_md" / "normal001.nii.gz")
+    figures = measure(study, segment_volume(study.volume, segmenter))
+    assert figures["infection_fraction"] <= 0.005
+
+
+@pytest.mark.real_data
+def test_dicom_and_its_nifti_copy_get_the_same_masks(
+    segmenter: Segmenter, real_data: Path, tmp_path: Path
+) -> None:
+    dicom = open_study(real_data / "covid_ct_md" / "P001_dicom").volume
+    copy = load_nifti(save_volume(dicom, tmp_path / "copy.nii.gz"))
+    from_dicom = segment_volume(dicom, segmenter).masks
+    from_copy = segment_volume(copy, segmenter).masks
+    assert from_dicom.lung is not None
+    assert from_copy.lung is not None
+    assert compute_overlap(from_dicom.lung, from_copy.lung).dice == 1.0
