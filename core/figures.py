@@ -60,7 +60,7 @@ def make_infection_profile_figure(
         )
     figure.add_vline(x=current_index + 1, line={"color": _CURRENT, "width": 1.5})
     figure.update_layout(
-        height=190,
+        height=180,
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",

@@ -17,6 +17,7 @@ with picture:
         window = browsing.choose_window(current)
     canvas = st.container()
     slice_index = browsing.choose_slice(current, plane)
+    browsing.show_jump_buttons(current, plane, slice_index)
     browsing.show_grey_scale_choice(current)
     show_scan_warnings(current)
 
@@ -37,7 +38,6 @@ with canvas:
 # After the picture, because large scans take a while to measure.
 with figures:
     measures.show_profile(current, plane, slice_index)
-    browsing.show_jump_buttons(current, plane, slice_index)
     measures.show_burden(current, plane, slice_index)
     measures.show_agreement(current, plane, slice_index)
 
