@@ -40,6 +40,7 @@ _STYLE = """
 [data-testid="stMainBlockContainer"] {
   padding: 1.6rem 2.2rem 3rem; max-width: 1560px;
 }
+[data-testid="stMainBlockContainer"] h1 { padding: 0.4rem 0 0.6rem; }
 [data-testid="stHeader"] { background: transparent; }
 [data-testid="stSidebarUserContent"] hr { margin: 0.6rem 0; }
 [data-testid="stMetricValue"] { font-size: 1.5rem; font-variant-numeric: tabular-nums; }
