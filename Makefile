@@ -20,6 +20,8 @@ DEV_SUM := $(shell cat requirements.txt requirements-dev.txt | cksum | cut -d ' 
 APP_STAMP := $(VENV)/.installed-app-$(APP_SUM)
 DEV_STAMP := $(VENV)/.installed-dev-$(DEV_SUM)
 
+TRAIN = $(BIN)/python -m core train --data "$(DATA)" --split weights/unet-v1/manifest.json
+
 .PHONY: help app test lint format weights check-data setup setup-dev clean
 
 help: ## Show this list
@@ -45,10 +47,9 @@ format: $(DEV_STAMP) ## Bring the code into its format
 	$(BIN)/ruff format .
 
 weights: check-data $(APP_STAMP) ## Train weights/unet-v1 again from the scans in DATA (hours)
-	$(BIN)/python -m core train --data "$(DATA)" --out runs/unet-v1-first \
-		--config weights/unet-v1/first_run.json --split weights/unet-v1/manifest.json
-	$(BIN)/python -m core train --data "$(DATA)" --out runs/unet-v1 --init runs/unet-v1-first \
-		--config weights/unet-v1/manifest.json --split weights/unet-v1/manifest.json \
+	$(TRAIN) --out runs/unet-v1-1 --config weights/unet-v1/stage1.json
+	$(TRAIN) --out runs/unet-v1-2 --config weights/unet-v1/stage2.json --init runs/unet-v1-1
+	$(TRAIN) --out runs/unet-v1 --config weights/unet-v1/manifest.json --init runs/unet-v1-2 \
 		--publish weights/unet-v1
 
 # Before the set-up, so that a wrong folder is told at once.

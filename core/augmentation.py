@@ -63,8 +63,11 @@ class RandomNoise(layers.Layer):
         return {**super().get_config(), "stddev": self.stddev, "seed": self.seed}
 
 
-def build_augmentation(config: AugmentConfig, *, seed: int) -> list[layers.Layer]:
-    """The layers of a config, in order; each takes and gives
+def build_augmentation(
+    config: AugmentConfig, *, seed: int, sharp: bool = False
+) -> list[layers.Layer]:
+    """The layers of a config, in order, without those that resample or blur where `sharp`; each
+    takes and gives
     `{"images": (n, rows, columns, 1) in [0, 1], "segmentation_masks": (n, rows, columns, c)}`.
     """
     steps: list[layers.Layer] = []
@@ -74,11 +77,11 @@ def build_augmentation(config: AugmentConfig, *, seed: int) -> list[layers.Layer
     bounded = {"value_range": (0.0, 1.0), **exact}
     if config.flip:
         steps.append(layers.RandomFlip("horizontal", seed=seed, **exact))
-    if config.rotation_degrees > 0:
+    if config.rotation_degrees > 0 and not sharp:
         steps.append(layers.RandomRotation(config.rotation_degrees / 360.0, seed=seed + 1, **edge))
-    if config.zoom > 0:
+    if config.zoom > 0 and not sharp:
         steps.append(layers.RandomZoom(config.zoom, config.zoom, seed=seed + 2, **edge))
-    if config.shift > 0:
+    if config.shift > 0 and not sharp:
         steps.append(layers.RandomTranslation(config.shift, config.shift, seed=seed + 3, **edge))
     if config.brightness > 0:
         steps.append(layers.RandomBrightness(config.brightness, seed=seed + 4, **bounded))
@@ -86,7 +89,7 @@ def build_augmentation(config: AugmentConfig, *, seed: int) -> list[layers.Layer
         steps.append(layers.RandomContrast(config.contrast, seed=seed + 5, **bounded))
     if config.gamma > 0:
         steps.append(RandomGamma(config.gamma, seed=seed + 6, **exact))
-    if config.blur:
+    if config.blur and not sharp:
         steps.append(
             layers.RandomGaussianBlur(
                 factor=0.3, kernel_size=3, sigma=1.0, seed=seed + 7, **bounded

@@ -135,6 +135,9 @@ class AugmentConfig:
     gamma: float = 0.3
     noise: float = 0.03
     blur: bool = True
+    sharp_share: float = 0.5
+    """Share of batches that are neither moved nor blurred. Every resampling blurs, and a network
+    that has only seen blurred slices takes the noise of sharp ones for disease."""
 
 
 @dataclass(frozen=True)

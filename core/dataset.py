@@ -278,7 +278,12 @@ class SliceBatches(keras.utils.PyDataset):
                 drawn = generator.choice(len(pool), wanted, replace=wanted > len(pool))
                 index += [pool[n] for n in drawn]
         self._index = [index[n] for n in generator.permutation(len(index))]
-        self._augmentation = build_augmentation(self._config.augment, seed=seed % (2**31 - 100))
+        layers_seed = seed % (2**31 - 100)
+        self._augmentations = {
+            sharp: build_augmentation(self._config.augment, seed=layers_seed, sharp=sharp)
+            for sharp in (False, True)
+        }
+        self._is_sharp = generator.random(len(self)) < self._config.augment.sharp_share
 
     def _draw_cases(
         self, pool: Sequence[tuple[int, int]], generator: np.random.Generator
@@ -308,7 +313,11 @@ class SliceBatches(keras.utils.PyDataset):
             if lung is not None:
                 masks[row, ..., 0] = lung[k]
             masks[row, ..., 1] = self._scans[s].infection[k]
-        changed, truth = augment(self._augmentation, images.astype(np.float32) / 255.0, masks)
+        changed, truth = augment(
+            self._augmentations[bool(self._is_sharp[number])],
+            images.astype(np.float32) / 255.0,
+            masks,
+        )
         for row, (s, _) in enumerate(chosen):
             if self._scans[s].lung is None:
                 truth[row, ..., 0] = UNKNOWN

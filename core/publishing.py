@@ -30,8 +30,9 @@ from core.volume import MaskPair, Study
 from core.weights import CARD_NAME, WeightsInfo, list_weights, read_manifest, save_weights
 
 TITLE = "U-Net for lung and infection"
-FIRST_RUN_NAME = "first_run.json"
-"""Config of the run that the published one started from; `train --config` takes it."""
+STAGE_NAME = "stage{number}.json"
+"""Configs of the runs before the published one, each the start of the next, first to last;
+`train --config` takes them."""
 _NORMALIZATIONS = {
     "batch": "batch normalisation",
     "group": "group normalisation",
@@ -87,8 +88,9 @@ def publish(
     validation = _judge(data, segmenter, split, config, on_progress)
     info = save({"validation": validation})
     write_text(folder / CARD_NAME, build_card(info))
-    if run["initial"] is not None:
-        write_text(folder / FIRST_RUN_NAME, json.dumps(run["initial"], indent=1) + "\n")
+    for number, stage in enumerate(_stages(run["initial"]), start=1):
+        written = json.dumps({**stage, "initial": None}, indent=1)
+        write_text(folder / STAGE_NAME.format(number=number), written + "\n")
     return read_manifest(folder)
 
 
@@ -162,11 +164,12 @@ pickle and only if the sha256 in `manifest.json` agrees.
   infection-free examples, {kept["negative"]} to judge, by patient.
 - One healthy chest of COVID-CT-MD, never learned from, as a check for false alarms.
 
-Split by patient, fixed before training.{_first_run(manifest["initial"])} {training["epochs"]}
-epochs of binary cross-entropy + soft Dice with AdamW and cosine decay, a running mean of the
-weights judged after each; epoch {training["best_epoch"]:.0f} was kept because it was best on the
-validation cases and slices, so their figures below are slightly optimistic. The healthy chest had
-no part in that choice.
+Split by patient, fixed before training.
+
+{_stages_text(manifest["initial"])}{training["epochs"]} epochs of binary cross-entropy + soft Dice
+with AdamW and cosine decay, a running mean of the weights judged after each; epoch
+{training["best_epoch"]:.0f} was kept because it was best on the validation cases and slices, so
+their figures below are slightly optimistic. The healthy chest had no part in that choice.
 
 ## Figures on patients never learned from
 
@@ -205,15 +208,23 @@ repository; MedSeg allows non-commercial research; LUNA slices are CC BY 3.0.
 """
 
 
-def _first_run(initial: dict[str, Any] | None) -> str:
+def _stages(initial: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """The runs before the published one, first to last."""
     if initial is None:
+        return []
+    return [*_stages(initial.get("initial")), initial]
+
+
+def _stages_text(initial: dict[str, Any] | None) -> str:
+    stages = _stages(initial)
+    if not stages:
         return ""
-    return (
-        f" A first run with the same split and other draws and augmentation\n"
-        f"(`{FIRST_RUN_NAME}`) was stopped after {initial['epochs_done']} of "
-        f"{initial['config']['epochs']} epochs, and its epoch {initial['best_epoch']:.0f} was the "
-        "start here."
+    told = "; ".join(
+        f"`{STAGE_NAME.format(number=number)}`, {stage['epochs_done']} of "
+        f"{stage['config']['epochs']} epochs, of which number {stage['best_epoch']:.0f} went on"
+        for number, stage in enumerate(stages, start=1)
     )
+    return f"Trained in stages on one split, with other draws and augmentation: {told}; then "
 
 
 def _card_row(row: dict[str, Any]) -> str:

@@ -258,7 +258,12 @@ def _initial_record(initial: Path | None, split: Split) -> dict[str, Any] | None
         )
     history = read_history(earlier.history)
     best = max(history, key=score)["epoch"] if history else 0
-    return {"config": record["config"], "epochs_done": len(history), "best_epoch": best}
+    return {
+        "config": record["config"],
+        "epochs_done": len(history),
+        "best_epoch": best,
+        "initial": record["initial"],
+    }
 
 
 def _take_weights(model: keras.Model, initial: Path) -> None:

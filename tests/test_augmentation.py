@@ -118,7 +118,11 @@ def test_nothing_asked_for_changes_nothing() -> None:
     assert np.array_equal(moved, before[1])
 
 
-@pytest.mark.parametrize("name", [field.name for field in fields(AugmentConfig)])
+# How often batches stay sharp is for whoever draws the batches.
+SETTINGS = [field.name for field in fields(AugmentConfig) if field.name != "sharp_share"]
+
+
+@pytest.mark.parametrize("name", SETTINGS)
 def test_every_setting_does_something(name: str) -> None:
     config = replace(NOTHING, **{name: getattr(AugmentConfig(), name)})
     images, masks = pictures(12), shapes(12)
@@ -168,3 +172,16 @@ def test_gamma_keeps_black_and_white_and_order() -> None:
     # Some slices grow darker, some brighter.
     middle = images[:, 0, 32, 0] - ramp[:, 0, 32, 0]
     assert middle.min() < 0 < middle.max()
+
+
+def test_sharp_layers_neither_move_nor_blur() -> None:
+    """Flips and grey levels only: every mask is the old one or its mirror image, voxel by voxel."""
+    images, masks = pictures(12), shapes(12)
+    changed, moved = augment(build_augmentation(AugmentConfig(), seed=4, sharp=True), images, masks)
+    assert not np.array_equal(changed, images)
+    for before, after in zip(masks, moved, strict=True):
+        assert np.array_equal(after, before) or np.array_equal(after, before[:, ::-1])
+    only_resampling = AugmentConfig(
+        flip=False, brightness=0.0, contrast=0.0, gamma=0.0, noise=0.0, blur=True
+    )
+    assert build_augmentation(only_resampling, seed=4, sharp=True) == []

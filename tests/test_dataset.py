@@ -365,3 +365,16 @@ def test_cases_alone_need_no_extras() -> None:
     batches = SliceBatches((made("a", "p", slices=5),), TINY, epoch=0)
     assert len(batches) == 2
     assert batches[1][0].shape == (1, 32, 48, 1)
+
+
+def test_sharp_batches_are_as_many_as_asked(scans: tuple[TrainingScan, ...]) -> None:
+    """With moves and blur alone, a sharp batch is the slices themselves."""
+    moving = AugmentConfig(
+        flip=False, rotation_degrees=20.0, brightness=0.0, contrast=0.0, gamma=0.0, noise=0.0
+    )
+    known = {image.tobytes() for scan in scans for image in scan.images}
+    for share in (0.0, 1.0):
+        config = replace(TINY, augment=replace(moving, sharp_share=share))
+        images, _ = drawn_epoch(SliceBatches(scans[:2], config, epoch=0))
+        drawn = [np.rint(image[..., 0] * 255).astype(np.uint8).tobytes() for image in images]
+        assert np.mean([slice_ in known for slice_ in drawn]) == share
