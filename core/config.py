@@ -63,7 +63,7 @@ class ClaheConfig:
 
 @dataclass(frozen=True)
 class PreprocessConfig:
-    """The ordered steps to the network's input: box → crop → window → CLAHE → resize."""
+    """The ordered steps to the network's input: box → crop → window → CLAHE → resize → smooth."""
 
     crop: Literal["body", "none"] = "body"
     margin_mm: float = 6.0
@@ -72,10 +72,18 @@ class PreprocessConfig:
     clahe: ClaheConfig | None = None
     rows: int = 192
     columns: int = 256
+    smooth_sigma: float = 0.0
+    """Gaussian that takes noise out of the network's input, in its pixels; 0 leaves it as it is."""
 
     def __post_init__(self) -> None:
         if self.crop not in ("body", "none"):
             raise ConfigError("Unknown crop", got=repr(self.crop), expected="'body' or 'none'")
+        if not 0.0 <= self.smooth_sigma <= 5.0:
+            raise ConfigError(
+                "Setting smooth_sigma is out of range",
+                got=f"{self.smooth_sigma}",
+                expected="0 to 5 pixels",
+            )
         if self.window_width <= 0:
             raise ConfigError(
                 "Window width must be positive", got=f"{self.window_width}", expected="> 0 HU"
@@ -159,6 +167,11 @@ class TrainConfig:
     pictures_per_epoch: int = 50
     average_momentum: float = 0.997
     """Judged and kept is a running mean of the weights (Polyak averaging); 0 switches it off."""
+    published_smooth_sigma: float = 0.7
+    """`PreprocessConfig.smooth_sigma` of the published weights: augmentation resamples, hence
+    blurs, and what the network is shown later should be about as smooth."""
+    published_infection_threshold: float = 0.3
+    """Like the sigma, chosen on validation patients."""
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
     """auto takes bfloat16 on a GPU and on CPUs with AMX, where it more than doubles the speed."""
     seed: int = 7

@@ -1,8 +1,8 @@
 """From a scan to the network's input, and back.
 
-The steps, in order: box (Otsu) → crop → window → CLAHE → resize. The two that move pixels, crop
-and resize, are remembered in a `SpatialRecord`, whose `restore_*` undoes them exactly in shape
-and by linear interpolation in value.
+The steps, in order: box (Otsu) → crop → window → CLAHE → resize → smooth. The two that move
+pixels, crop and resize, are remembered in a `SpatialRecord`, whose `restore_*` undoes them
+exactly in shape and by linear interpolation in value.
 """
 
 from __future__ import annotations
@@ -104,6 +104,8 @@ def build_model_input(
         if config.clahe is not None:
             grey = apply_clahe(grey, config.clahe)
         _inner(frame, record)[...] = _resize(grey, record)
+        if config.smooth_sigma > 0:
+            frame[...] = cv2.GaussianBlur(frame, (0, 0), config.smooth_sigma)
     return frames
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,13 +54,16 @@ def publish(
     The figures in manifest and card are those of the stored float16 arrays on patients that the
     network never learned from, on each scan's own grid, after post-processing.
     """
-    scans = load_training_scans(data, config.preprocess, on_progress=on_progress)
+    preprocess = replace(config.preprocess, smooth_sigma=config.published_smooth_sigma)
+    postprocess = PostprocessConfig(infection_threshold=config.published_infection_threshold)
+    scans = load_training_scans(data, preprocess, on_progress=on_progress)
     run = read_record(paths.config)
     split = split_as_recorded(scans, run["split"])
     model = load_best_model(paths)
-    best_epoch = max(read_history(paths.history), key=score)["epoch"]
+    history = read_history(paths.history)
+    best_epoch = max(history, key=score)["epoch"]
     record: dict[str, Any] = {
-        "training": {**to_json_dict(config), "best_epoch": best_epoch},
+        "training": {**to_json_dict(config), "best_epoch": best_epoch, "epochs_done": len(history)},
         "initial": run["initial"],
         "split": split.to_json_dict(),
         "versions": software_versions(),
@@ -77,8 +81,8 @@ def publish(
             folder,
             title=TITLE,
             model_config=config.model,
-            preprocess=config.preprocess,
-            postprocess=PostprocessConfig(),
+            preprocess=preprocess,
+            postprocess=postprocess,
             record={**record, **extra},
             is_default=is_default,
         )
@@ -117,7 +121,12 @@ def _judge(
         "mean_over_patients": mean_figures(results),
         "patients": len({result.patient_id for result in results}),
     }
-    on_grid = validate(segmenter.model, split.validation, batch_size=config.batch_size)
+    on_grid = validate(
+        segmenter.model,
+        split.validation,
+        batch_size=config.batch_size,
+        infection_threshold=segmenter.info.postprocess.infection_threshold,
+    )
     figures["pictures_infection_dice"] = on_grid["picture_infection_dice"]
     figures["negative_slices_infected_share"] = on_grid["negative_share"]
     healthy = data / "covid_ct_md" / "normal001.nii.gz"
@@ -146,7 +155,9 @@ A 2D U-Net (Ronneberger et al. 2015) with {model.depth} levels and {model.width}
 finest, {_NORMALIZATIONS[model.normalization]}, two sigmoid outputs: lung (with its infected
 parts) and infection.
 Input: axial slices, body box by Otsu, window {info.preprocess.window_center:g}/\
-{info.preprocess.window_width:g} HU, {info.preprocess.rows}×{info.preprocess.columns} pixels.
+{info.preprocess.window_width:g} HU, {info.preprocess.rows}×{info.preprocess.columns} pixels,
+smoothed with a Gaussian of {info.preprocess.smooth_sigma:g} pixels (chosen on the validation
+cases).
 Arrays: `weights.npz`, kernels in float16, {manifest["file"]["bytes"] / 1e6:.1f} MB, read without
 pickle and only if the sha256 in `manifest.json` agrees.
 
@@ -166,14 +177,16 @@ pickle and only if the sha256 in `manifest.json` agrees.
 
 Split by patient, fixed before training.
 
-{_stages_text(manifest["initial"])}{training["epochs"]} epochs of binary cross-entropy + soft Dice
-with AdamW and cosine decay, a running mean of the weights judged after each; epoch
+{_stages_text(manifest["initial"])}{training["epochs_done"]} of {training["epochs"]} epochs of
+binary cross-entropy + soft Dice with AdamW and cosine decay, a running mean of the weights judged
+after each; epoch
 {training["best_epoch"]:.0f} was kept because it was best on the validation cases and slices, so
 their figures below are slightly optimistic. The healthy chest had no part in that choice.
 
 ## Figures on patients never learned from
 
-Volume Dice on the scan's own grid after post-processing, threshold 0.5.
+Volume Dice on the scan's own grid after post-processing; threshold
+{info.postprocess.lung_threshold:g} for lung, {info.postprocess.infection_threshold:g} for infection (chosen on these same cases).
 
 | case | slices | lung Dice | infection Dice | precision | recall | share true | share predicted |
 |---|---|---|---|---|---|---|---|

@@ -467,9 +467,13 @@ def score(row: dict[str, float]) -> float:
 
 
 def validate(
-    model: keras.Model, scans: Sequence[TrainingScan], *, batch_size: int
+    model: keras.Model,
+    scans: Sequence[TrainingScan],
+    *,
+    batch_size: int,
+    infection_threshold: float = 0.5,
 ) -> dict[str, float]:
-    """Figures on the network's grid at threshold 0.5, without clean-up.
+    """Figures on the network's grid, without clean-up; lung at threshold 0.5.
 
     Dice of cases is of the volume, then the mean over scans. Shares are infected over lung
     pixels as predicted, over all slices of a kind.
@@ -477,7 +481,9 @@ def validate(
     lung_dice, infection_dice, picture_dice = [], [], []
     marked: dict[str, list[int]] = {"negative": [0, 0], "healthy": [0, 0]}
     for scan in scans:
-        lung, infection = _predict_masks(model, scan.images, batch_size=batch_size)
+        lung, infection = _predict_masks(
+            model, scan.images, batch_size=batch_size, infection_threshold=infection_threshold
+        )
         if scan.role == "case" and scan.lung is not None:
             lung_dice.append(compute_overlap(scan.lung > 0, lung).dice)
             infection_dice.append(compute_overlap(scan.infection > 0, infection).dice)
@@ -496,7 +502,11 @@ def validate(
 
 
 def _predict_masks(
-    model: keras.Model, images: npt.NDArray[np.uint8], *, batch_size: int
+    model: keras.Model,
+    images: npt.NDArray[np.uint8],
+    *,
+    batch_size: int,
+    infection_threshold: float,
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
     parts = []
     for start in range(0, len(images), batch_size):
@@ -505,9 +515,9 @@ def _predict_masks(
         if count < batch_size:  # one shape only, so that the network is traced once
             batch = np.concatenate([batch, np.zeros_like(images[:1]).repeat(batch_size - count, 0)])
         scaled = batch[..., None].astype(np.float32) / 255.0
-        parts.append(np.asarray(model.predict_on_batch(scaled))[:count] >= 0.5)
-    marked = np.concatenate(parts)
-    return marked[..., 0], marked[..., 1]
+        parts.append(np.asarray(model.predict_on_batch(scaled))[:count])
+    probabilities = np.concatenate(parts)
+    return probabilities[..., 0] >= 0.5, probabilities[..., 1] >= infection_threshold
 
 
 def _mean(values: Sequence[float]) -> float:
