@@ -186,7 +186,8 @@ their figures below are slightly optimistic. The healthy chest had no part in th
 ## Figures on patients never learned from
 
 Volume Dice on the scan's own grid after post-processing; threshold
-{info.postprocess.lung_threshold:g} for lung, {info.postprocess.infection_threshold:g} for infection (chosen on these same cases).
+{info.postprocess.lung_threshold:g} for lung, {info.postprocess.infection_threshold:g} for
+infection (chosen on these same cases).
 
 | case | slices | lung Dice | infection Dice | precision | recall | share true | share predicted |
 |---|---|---|---|---|---|---|---|
