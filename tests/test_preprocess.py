@@ -240,3 +240,22 @@ def test_outside_the_box_stays_empty() -> None:
     expected[box.i_start : box.i_stop, box.j_start : box.j_stop] = True
     assert np.array_equal(masks.lung, expected)
     assert box != BoundingBox(0, 160, 0, 120)
+
+
+def test_smoothing_comes_last_and_takes_noise_but_no_level() -> None:
+    """White noise of a flat slice loses most of its spread, and its mean stays."""
+    noise = np.random.default_rng(5).normal(-500.0, 150.0, (128, 96, 2)).astype(np.int16)
+    volume = make_volume(np.asfortranarray(noise), np.diag([-2.0, -2.0, 3.0, 1.0]))
+    record = plan_spatial(volume, WHOLE)
+    plain = build_model_input(volume, record, WHOLE, range(2))
+    smooth = build_model_input(volume, record, replace(WHOLE, smooth_sigma=1.0), range(2))
+    expected = np.stack([cv2.GaussianBlur(frame, (0, 0), 1.0) for frame in plain])
+    np.testing.assert_array_equal(smooth, expected)
+    inner = slice(plain.shape[1] // 4, -plain.shape[1] // 4)
+    assert smooth[:, inner, inner].std() < 0.6 * plain[:, inner, inner].std()
+    assert smooth[:, inner, inner].mean() == pytest.approx(plain[:, inner, inner].mean(), abs=1.0)
+
+
+def test_impossible_smoothing_is_refused() -> None:
+    with pytest.raises(ConfigError, match="smooth_sigma"):
+        PreprocessConfig(smooth_sigma=-1.0)
