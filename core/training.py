@@ -32,7 +32,7 @@ from core.losses import BinaryCrossentropyDice
 from core.metrics import compute_overlap
 from core.models import build_model
 from core.progress import OnProgress, ShouldCancel, ignore_progress, never_cancel
-from core.records import make_folder
+from core.records import make_folder, write_text
 from core.weights import UNREADABLE_NPZ
 
 HISTORY_COLUMNS = (
@@ -314,7 +314,7 @@ def _check_or_write_record(
             )
         return
     record = {**wanted, "versions": software_versions()}
-    _write_atomically(paths.config, json.dumps(record, indent=1))
+    write_text(paths.config, json.dumps(record, indent=1))
 
 
 def read_split(path: Path) -> dict[str, Any]:
@@ -336,12 +336,6 @@ def read_split(path: Path) -> dict[str, Any]:
             expected="run.json of a run or manifest.json of weights",
         ) from error
     return split
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
 
 
 class _RunningMean(keras.callbacks.Callback):
