@@ -12,33 +12,23 @@ import pytest
 
 from core.augmentation import RandomGamma, RandomNoise, augment, build_augmentation
 from core.config import AugmentConfig
+from tests.training_data import UNCHANGED
 
 Batch = npt.NDArray[np.float32]
 
-NOTHING = AugmentConfig(
-    flip=False,
-    rotation_degrees=0.0,
-    zoom=0.0,
-    shift=0.0,
-    brightness=0.0,
-    contrast=0.0,
-    gamma=0.0,
-    noise=0.0,
-    blur=False,
-)
 GEOMETRY: dict[str, AugmentConfig] = {
-    "flip": replace(NOTHING, flip=True),
-    "rotation": replace(NOTHING, rotation_degrees=25.0),
-    "zoom": replace(NOTHING, zoom=0.3),
-    "shift": replace(NOTHING, shift=0.2),
-    "all": replace(NOTHING, flip=True, rotation_degrees=12.0, zoom=0.15, shift=0.06),
+    "flip": replace(UNCHANGED, flip=True),
+    "rotation": replace(UNCHANGED, rotation_degrees=25.0),
+    "zoom": replace(UNCHANGED, zoom=0.3),
+    "shift": replace(UNCHANGED, shift=0.2),
+    "all": replace(UNCHANGED, flip=True, rotation_degrees=12.0, zoom=0.15, shift=0.06),
 }
 GREY: dict[str, AugmentConfig] = {
-    "brightness": replace(NOTHING, brightness=0.4),
-    "contrast": replace(NOTHING, contrast=0.8),
-    "gamma": replace(NOTHING, gamma=1.0),
-    "noise": replace(NOTHING, noise=0.5),
-    "blur": replace(NOTHING, blur=True),
+    "brightness": replace(UNCHANGED, brightness=0.4),
+    "contrast": replace(UNCHANGED, contrast=0.8),
+    "gamma": replace(UNCHANGED, gamma=1.0),
+    "noise": replace(UNCHANGED, noise=0.5),
+    "blur": replace(UNCHANGED, blur=True),
 }
 
 
@@ -111,7 +101,7 @@ def test_everything_at_once_stays_in_range() -> None:
 def test_nothing_asked_for_changes_nothing() -> None:
     images, masks = pictures(), shapes()
     before = images.copy(), masks.copy()
-    steps = build_augmentation(NOTHING, seed=5)
+    steps = build_augmentation(UNCHANGED, seed=5)
     assert steps == []
     changed, moved = augment(steps, images, masks)
     assert np.array_equal(changed, before[0])
@@ -124,7 +114,7 @@ SETTINGS = [field.name for field in fields(AugmentConfig) if field.name != "shar
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_every_setting_does_something(name: str) -> None:
-    config = replace(NOTHING, **{name: getattr(AugmentConfig(), name)})
+    config = replace(UNCHANGED, **{name: getattr(AugmentConfig(), name)})
     images, masks = pictures(12), shapes(12)
     changed, _ = augment(build_augmentation(config, seed=2), images, masks)
     assert not np.array_equal(changed, images)

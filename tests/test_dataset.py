@@ -26,20 +26,9 @@ from tests.training_data import (
     CASES,
     PATIENTS,
     TINY,
+    UNCHANGED,
     chest_and_masks,
     write_training_folder,
-)
-
-UNCHANGED = AugmentConfig(
-    flip=False,
-    rotation_degrees=0.0,
-    zoom=0.0,
-    shift=0.0,
-    brightness=0.0,
-    contrast=0.0,
-    gamma=0.0,
-    noise=0.0,
-    blur=False,
 )
 
 

@@ -23,6 +23,19 @@ PATIENTS = ("coronacases_001", "coronacases_002", "coronacases_003")
 PATIENTS += ("radiopaedia_10", "radiopaedia_4")
 SHAPE = (60, 44, 4)
 
+UNCHANGED = AugmentConfig(
+    flip=False,
+    rotation_degrees=0.0,
+    zoom=0.0,
+    shift=0.0,
+    brightness=0.0,
+    contrast=0.0,
+    gamma=0.0,
+    noise=0.0,
+    blur=False,
+)
+"""Augmentation that leaves slices as they are."""
+
 TINY = TrainConfig(
     model=ModelConfig(depth=2, width=4),
     preprocess=PreprocessConfig(rows=32, columns=48),
