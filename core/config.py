@@ -149,12 +149,38 @@ class AugmentConfig:
 
 
 @dataclass(frozen=True)
+class LossConfig:
+    """What training makes small; the formulas are those of `core.losses`."""
+
+    kind: Literal["bce", "dice", "bce_dice", "tversky", "focal_tversky"] = "bce_dice"
+    alpha: float = 0.3
+    """Of the Tversky losses: weight of falsely marked pixels; missed ones weigh 1 - alpha."""
+    gamma: float = 4.0 / 3.0
+    """Of the focal Tversky loss: above 1, what goes badly keeps more of its pull."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.alpha < 1.0:
+            raise ConfigError(
+                "Setting alpha is out of range",
+                got=f"{self.alpha:g}",
+                expected="above 0 and below 1",
+            )
+        if not 1.0 <= self.gamma <= 3.0:
+            raise ConfigError(
+                "Setting gamma of the loss is out of range",
+                got=f"{self.gamma:g}",
+                expected="1 to 3",
+            )
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """One training run; together with the data folder it says all that is needed to repeat it."""
 
     model: ModelConfig = field(default_factory=ModelConfig)
     preprocess: PreprocessConfig = field(default_factory=PreprocessConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
     epochs: int = 60
     batch_size: int = 8
     learning_rate: float = 1e-3

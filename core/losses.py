@@ -2,6 +2,11 @@
 
 A channel of a slice whose truth is unknown holds `UNKNOWN` in every pixel of `y_true` and takes
 no part: infection-only data sets must not teach the lung channel.
+
+All take `y_true` and `y_pred` (n, rows, columns, channels), truth 0, 1 or `UNKNOWN`, prediction
+a probability, and give a scalar. Overlaps are taken over the batch and per channel, so that
+slices without infection count as what they are, a part of the volume, and not each as a Dice of
+their own.
 """
 
 from __future__ import annotations
@@ -11,31 +16,50 @@ from typing import Any
 import keras
 from keras import ops
 
+from core.config import LossConfig
+from core.errors import ConfigError
+
 UNKNOWN = -1.0
 _SMOOTH = 1.0
 _EPSILON = 1e-6
 
 
 @keras.saving.register_keras_serializable(package="lunglens")
-class BinaryCrossentropyDice(keras.losses.Loss):
-    """Binary cross-entropy plus soft Dice (Milletari et al. 2016, arXiv:1606.04797).
+class SegmentationLoss(keras.losses.Loss):
+    """The loss that a `LossConfig` names."""
 
-    Dice is taken over the batch and per channel, so that slices without infection count as what
-    they are, a part of the volume, and not each as a Dice of their own.
-    `y_true` and `y_pred` are (n, rows, columns, channels), truth 0, 1 or `UNKNOWN`.
-    """
-
-    def __init__(self, name: str = "bce_dice", **keywords: Any) -> None:
-        # The sum over known pixels is normalised here; a further mean would only rescale it.
+    def __init__(
+        self,
+        kind: str = "bce_dice",
+        alpha: float = 0.3,
+        gamma: float = 4.0 / 3.0,
+        name: str = "segmentation_loss",
+        **keywords: Any,
+    ) -> None:
+        # The sum over known pixels is normalised below; a further mean would only rescale it.
         keywords.setdefault("reduction", None)
         super().__init__(name=name, **keywords)
+        if kind not in _LOSSES:
+            raise ConfigError("Unknown loss", got=repr(kind), expected=" or ".join(_LOSSES))
+        self.kind = kind
+        self.alpha = alpha
+        self.gamma = gamma
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        return binary_crossentropy(y_true, y_pred) + soft_dice_loss(y_true, y_pred)
+        return _LOSSES[self.kind](self, y_true, y_pred)
+
+    def get_config(self) -> dict[str, Any]:
+        own = {"kind": self.kind, "alpha": self.alpha, "gamma": self.gamma}
+        return {**super().get_config(), **own}
+
+
+def build_loss(config: LossConfig) -> SegmentationLoss:
+    """The loss of a config."""
+    return SegmentationLoss(kind=config.kind, alpha=config.alpha, gamma=config.gamma)
 
 
 def binary_crossentropy(y_true: Any, y_pred: Any) -> Any:
-    """Mean over the known pixels of each channel, then over channels; a scalar."""
+    """Mean over the known pixels of each channel, then over channels."""
     known, y_true, y_pred = _known_parts(y_true, y_pred)
     y_pred = ops.clip(y_pred, _EPSILON, 1.0 - _EPSILON)
     losses = -(y_true * ops.log(y_pred) + (1.0 - y_true) * ops.log(1.0 - y_pred))
@@ -44,11 +68,35 @@ def binary_crossentropy(y_true: Any, y_pred: Any) -> Any:
 
 
 def soft_dice_loss(y_true: Any, y_pred: Any) -> Any:
-    """1 - soft Dice over the known pixels of the batch, mean over channels; a scalar."""
+    """1 - soft Dice (Milletari et al. 2016, arXiv:1606.04797), mean over channels."""
+    return ops.mean(1.0 - _tversky_index(y_true, y_pred, alpha=0.5))
+
+
+def tversky_loss(y_true: Any, y_pred: Any, *, alpha: float) -> Any:
+    """1 - Tversky index (Salehi et al. 2017, arXiv:1706.05721), mean over channels.
+
+    `alpha` weighs false pixels and 1 - alpha missed ones; 0.5 is soft Dice, less asks for recall.
+    """
+    return ops.mean(1.0 - _tversky_index(y_true, y_pred, alpha=alpha))
+
+
+def focal_tversky_loss(y_true: Any, y_pred: Any, *, alpha: float, gamma: float) -> Any:
+    """(1 - Tversky index)^(1/gamma) (Abraham and Khan 2019, arXiv:1810.07842), mean over channels.
+
+    With `gamma` above 1 a channel that goes badly keeps more of its pull than one that goes well.
+    """
+    missing = 1.0 - _tversky_index(y_true, y_pred, alpha=alpha)
+    # The slope of a root is infinite at 0, where a channel known nowhere would sit.
+    return ops.mean(ops.power(ops.maximum(missing, _EPSILON), 1.0 / gamma))
+
+
+def _tversky_index(y_true: Any, y_pred: Any, *, alpha: float) -> Any:
     known, y_true, y_pred = _known_parts(y_true, y_pred)
-    overlap = _sum_pixels(y_true * y_pred * known)
-    total = _sum_pixels((y_true + y_pred) * known)
-    return ops.mean(1.0 - (2.0 * overlap + _SMOOTH) / (total + _SMOOTH))
+    hit = _sum_pixels(y_true * y_pred * known)
+    wrong = _sum_pixels((1.0 - y_true) * y_pred * known)
+    missed = _sum_pixels(y_true * (1.0 - y_pred) * known)
+    smooth = 0.5 * _SMOOTH
+    return (hit + smooth) / (hit + alpha * wrong + (1.0 - alpha) * missed + smooth)
 
 
 def _known_parts(y_true: Any, y_pred: Any) -> tuple[Any, Any, Any]:
@@ -60,3 +108,12 @@ def _known_parts(y_true: Any, y_pred: Any) -> tuple[Any, Any, Any]:
 
 def _sum_pixels(values: Any) -> Any:
     return ops.sum(values, axis=(0, 1, 2))
+
+
+_LOSSES: dict[str, Any] = {
+    "bce": lambda loss, *y: binary_crossentropy(*y),
+    "dice": lambda loss, *y: soft_dice_loss(*y),
+    "bce_dice": lambda loss, *y: binary_crossentropy(*y) + soft_dice_loss(*y),
+    "tversky": lambda loss, *y: tversky_loss(*y, alpha=loss.alpha),
+    "focal_tversky": lambda loss, *y: focal_tversky_loss(*y, alpha=loss.alpha, gamma=loss.gamma),
+}

@@ -28,7 +28,7 @@ from core.dataset import (
 )
 from core.errors import Cancelled, DatasetError, SaveError, shown_name
 from core.inference import has_fast_bfloat16
-from core.losses import BinaryCrossentropyDice
+from core.losses import build_loss
 from core.metrics import compute_overlap
 from core.models import build_model
 from core.progress import OnProgress, ShouldCancel, ignore_progress, never_cancel
@@ -233,7 +233,7 @@ def _new_model(config: TrainConfig, *, steps_per_epoch: int) -> keras.Model:
     optimizer = keras.optimizers.AdamW(
         schedule, weight_decay=config.weight_decay, global_clipnorm=1.0
     )
-    model.compile(optimizer=optimizer, loss=BinaryCrossentropyDice(), jit_compile=False)
+    model.compile(optimizer=optimizer, loss=build_loss(config.loss), jit_compile=False)
     return model
 
 

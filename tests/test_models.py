@@ -10,7 +10,7 @@ import pytest
 
 from core.config import ModelConfig, PostprocessConfig, PreprocessConfig
 from core.errors import ConfigError
-from core.losses import BinaryCrossentropyDice
+from core.losses import SegmentationLoss
 from core.models import build_model, build_unet
 from core.weights import load_weights, save_weights
 
@@ -105,7 +105,7 @@ def test_tiny_network_learns_is_saved_and_loaded(
     generator = np.random.default_rng(0)
     x = generator.random((4, TINY.rows, TINY.columns, 1)).astype(np.float32)
     y = np.repeat((x > 0.5).astype(np.float32), 2, axis=-1)
-    model.compile(optimizer="adam", loss=BinaryCrossentropyDice())
+    model.compile(optimizer="adam", loss=SegmentationLoss())
     before = [keras.ops.convert_to_numpy(v).copy() for v in model.trainable_variables]
     loss = model.train_on_batch(x, y)
     assert np.isfinite(loss)
