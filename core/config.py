@@ -54,46 +54,161 @@ class LoadLimits:
 
 
 @dataclass(frozen=True)
-class ClaheConfig:
-    """Contrast-limited adaptive histogram equalisation (Zuiderveld 1994), as OpenCV does it."""
+class SettingRange:
+    """What a number may be set to, both ends included, and how far a widget steps."""
 
+    low: float
+    high: float
+    step: float
+
+
+def _check_choice(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
+    if value not in allowed:
+        raise ConfigError(
+            f"Setting {name} is not understood",
+            got=repr(value),
+            expected="one of " + ", ".join(map(repr, allowed)),
+        )
+
+
+def _check_range(name: str, value: float, allowed: SettingRange, *, unit: str = "") -> None:
+    if not allowed.low <= value <= allowed.high:
+        raise ConfigError(
+            f"Setting {name} is out of range",
+            got=f"{value}",
+            expected=f"{allowed.low:g} to {allowed.high:g} {unit}".rstrip(),
+        )
+
+
+EnhanceMethod = Literal["window", "clahe", "equalize", "gamma", "unsharp"]
+
+ENHANCE_RANGES: dict[str, SettingRange] = {
+    "clip_limit": SettingRange(0.5, 40.0, 0.5),
+    "tile_grid": SettingRange(1, 32, 1),
+    "gamma": SettingRange(0.2, 5.0, 0.05),
+    "unsharp_radius": SettingRange(0.5, 20.0, 0.5),
+    "unsharp_amount": SettingRange(0.0, 5.0, 0.1),
+}
+
+
+@dataclass(frozen=True)
+class EnhanceConfig:
+    """What is done to a windowed slice before the network sees it: one method, or none but the
+    window. Settings of the other methods are kept, and do nothing."""
+
+    method: EnhanceMethod = "window"
     clip_limit: float = 2.0
+    """CLAHE: how many times the mean count a grey level may have in a tile's histogram."""
     tile_grid: int = 8
+    """CLAHE: tiles along each side of the slice."""
+    gamma: float = 0.7
+    """Gamma: exponent of grey as a share of white; below 1 brightens."""
+    unsharp_radius: float = 2.0
+    """Unsharp mask: sigma of the blur taken away, in pixels."""
+    unsharp_amount: float = 1.0
+    """Unsharp mask: how much of the difference from the blur is added."""
+
+    def __post_init__(self) -> None:
+        _check_choice("method", self.method, get_args(EnhanceMethod))
+        for name, allowed in ENHANCE_RANGES.items():
+            _check_range(name, getattr(self, name), allowed)
+
+
+@dataclass(frozen=True)
+class EnhancePreset:
+    """Settings worth starting from, and what they are for."""
+
+    name: str
+    config: EnhanceConfig
+    note: str
+
+
+ENHANCE_PRESETS: tuple[EnhancePreset, ...] = (
+    EnhancePreset("Plain window", EnhanceConfig(), "What the shipped network learned from."),
+    EnhancePreset(
+        "Gentle CLAHE",
+        EnhanceConfig("clahe", clip_limit=1.5, tile_grid=4),
+        "A little more contrast, hardly more noise.",
+    ),
+    EnhancePreset(
+        "Usual CLAHE",
+        EnhanceConfig("clahe", clip_limit=2.0, tile_grid=8),
+        "What most published pipelines take.",
+    ),
+    EnhancePreset(
+        "Strong CLAHE",
+        EnhanceConfig("clahe", clip_limit=7.0, tile_grid=8),
+        "As the public copy of the 20-case set was stored: noise stands out as well.",
+    ),
+    EnhancePreset(
+        "Lift the dark",
+        EnhanceConfig("gamma", gamma=0.6),
+        "Faint opacities in dark lung become brighter.",
+    ),
+    EnhancePreset(
+        "Fine edges",
+        EnhanceConfig("unsharp", unsharp_radius=1.5, unsharp_amount=1.0),
+        "Vessels and septa stand out.",
+    ),
+)
 
 
 @dataclass(frozen=True)
 class PreprocessConfig:
-    """The ordered steps to the network's input: box → crop → window → CLAHE → resize → smooth."""
+    """The ordered steps to the network's input: box → crop → window → enhance → resize → smooth."""
 
     crop: Literal["body", "none"] = "body"
     margin_mm: float = 6.0
     window_center: float = -500.0
     window_width: float = 1500.0
-    clahe: ClaheConfig | None = None
+    enhance: EnhanceConfig = field(default_factory=EnhanceConfig)
     rows: int = 192
     columns: int = 256
     smooth_sigma: float = 0.0
     """Gaussian that takes noise out of the network's input, in its pixels; 0 leaves it as it is."""
 
     def __post_init__(self) -> None:
-        if self.crop not in ("body", "none"):
-            raise ConfigError("Unknown crop", got=repr(self.crop), expected="'body' or 'none'")
-        if not 0.0 <= self.smooth_sigma <= 5.0:
-            raise ConfigError(
-                "Setting smooth_sigma is out of range",
-                got=f"{self.smooth_sigma}",
-                expected="0 to 5 pixels",
-            )
-        if self.window_width <= 0:
+        _check_choice("crop", self.crop, ("body", "none"))
+        _check_range("margin_mm", self.margin_mm, SettingRange(0.0, 100.0, 1.0), unit="mm")
+        _check_range("smooth_sigma", self.smooth_sigma, SettingRange(0.0, 5.0, 0.1), unit="pixels")
+        if not 0.0 < self.window_width < 1e6:
             raise ConfigError(
                 "Window width must be positive", got=f"{self.window_width}", expected="> 0 HU"
             )
-        if self.rows % 16 or self.columns % 16 or self.rows < 32 or self.columns < 32:
+        if not -1e6 < self.window_center < 1e6:
+            raise ConfigError(
+                "Window center is no number of HU",
+                got=f"{self.window_center}",
+                expected="such as -500",
+            )
+        if (
+            self.rows % 16
+            or self.columns % 16
+            or not (32 <= self.rows <= 2048 and 32 <= self.columns <= 2048)
+        ):
             raise ConfigError(
                 "Network input size does not fit the U-Net",
                 got=f"{self.rows}×{self.columns}",
-                expected="multiples of 16, at least 32×32",
+                expected="multiples of 16, from 32×32 to 2048×2048",
             )
+
+    @staticmethod
+    def upgrade_json(values: dict[str, Any]) -> dict[str, Any]:
+        """`values` as written up to version 0.1, with a `clahe` of its own, in today's words."""
+        if "clahe" not in values:
+            return values
+        if "enhance" in values:
+            raise ConfigError(
+                "Two settings contradict each other",
+                got="both clahe and enhance",
+                expected="enhance, which took the place of clahe",
+            )
+        rest = {name: value for name, value in values.items() if name != "clahe"}
+        if values["clahe"] is None:
+            return rest
+        if not isinstance(values["clahe"], dict):
+            raise ConfigError("Setting clahe is not understood", got=repr(values["clahe"]))
+        return {**rest, "enhance": {"method": "clahe", **values["clahe"]}}
 
 
 @dataclass(frozen=True)
@@ -119,15 +234,18 @@ class PostprocessConfig:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """A U-Net (Ronneberger et al. 2015, arXiv:1505.04597)."""
+    """A U-Net (Ronneberger et al. 2015, arXiv:1505.04597) or U-Net++ (Zhou et al. 2018,
+    arXiv:1807.10165)."""
 
-    architecture: Literal["unet"] = "unet"
+    architecture: Literal["unet", "unetpp"] = "unet"
     depth: int = 4
     width: int = 16
     normalization: Literal["batch", "group", "none"] = "batch"
     dropout: float = 0.0
     input_channels: int = 1
     output_channels: int = 2
+    deep_supervision: bool = False
+    """Of a U-Net++: a head at every depth learns too, and prediction is their mean."""
 
 
 @dataclass(frozen=True)
@@ -257,6 +375,34 @@ class SegmentConfig:
 
 
 @dataclass(frozen=True)
+class SurfaceConfig:
+    """How finely masks are turned into surfaces to look at."""
+
+    lung_cell_mm: float = 3.0
+    infection_cell_mm: float = 1.8
+    """Finer than the lung: a lesion may be a few voxels."""
+    smoothing: float = 0.8
+    """Sigma of the Gaussian, in cells."""
+    max_triangles: int = 60_000
+    """Of one surface; a finer one is built again from larger cells."""
+
+    def __post_init__(self) -> None:
+        for name, low in (("lung_cell_mm", 0.1), ("infection_cell_mm", 0.1), ("smoothing", 0.0)):
+            if not low <= getattr(self, name) <= 50.0:
+                raise ConfigError(
+                    f"Setting {name} is out of range",
+                    got=f"{getattr(self, name):g}",
+                    expected=f"{low:g} to 50",
+                )
+        if self.max_triangles < 1000:
+            raise ConfigError(
+                "Setting max_triangles is out of range",
+                got=f"{self.max_triangles}",
+                expected="at least 1000",
+            )
+
+
+@dataclass(frozen=True)
 class AppConfig:
     """What the operator of a server may set."""
 
@@ -282,6 +428,9 @@ def from_json_dict(kind: type[C], values: dict[str, Any]) -> C:
         raise ConfigError(
             f"{kind.__name__} cannot be read", got=type(values).__name__, expected="a JSON object"
         )
+    upgrade = getattr(kind, "upgrade_json", None)
+    if upgrade is not None:
+        values = upgrade(values)
     hints = get_type_hints(kind)
     fields = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     unknown = sorted(set(values) - fields)
@@ -296,12 +445,7 @@ def from_json_dict(kind: type[C], values: dict[str, Any]) -> C:
 
 def _coerce(hint: Any, value: Any, name: str) -> Any:
     if get_origin(hint) is Literal:
-        if value not in get_args(hint):
-            raise ConfigError(
-                f"Setting {name} is not understood",
-                got=repr(value),
-                expected="one of " + ", ".join(map(repr, get_args(hint))),
-            )
+        _check_choice(name, value, get_args(hint))
         return value
     options = get_args(hint) or (hint,)
     for option in options:

@@ -1,6 +1,6 @@
 """From a scan to the network's input, and back.
 
-The steps, in order: box (Otsu) → crop → window → CLAHE → resize → smooth. The two that move
+The steps, in order: box (Otsu) → crop → window → enhance → resize → smooth. The two that move
 pixels, crop and resize, are remembered in a `SpatialRecord`, whose `restore_*` undoes them
 exactly in shape and by linear interpolation in value.
 """
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.config import PreprocessConfig
-from core.enhancement import apply_clahe
+from core.enhancement import enhance
 from core.roi import BoundingBox, find_body_box, whole_slice_box
 from core.volume import Array, BoolArray, Volume
 
@@ -87,6 +87,15 @@ def window_to_grey(volume: Volume, values: Array, config: PreprocessConfig) -> G
     return scaled.astype(np.uint8)
 
 
+def window_slice(
+    volume: Volume, box: BoundingBox, config: PreprocessConfig, slice_index: int
+) -> Grey:
+    """What an axial slice holds of the box, through the window and not yet enhanced:
+    (box.height, box.width) uint8."""
+    cut = volume.array[box.i_start : box.i_stop, box.j_start : box.j_stop, slice_index].T
+    return window_to_grey(volume, cut, config)
+
+
 def build_model_input(
     volume: Volume, record: SpatialRecord, config: PreprocessConfig, slices: Iterable[int]
 ) -> Grey:
@@ -97,12 +106,8 @@ def build_model_input(
     """
     indices = list(slices)
     frames = np.zeros((len(indices), record.rows, record.columns), dtype=np.uint8)
-    box = record.box
     for frame, k in zip(frames, indices, strict=True):
-        cut = volume.array[box.i_start : box.i_stop, box.j_start : box.j_stop, k].T
-        grey = window_to_grey(volume, cut, config)
-        if config.clahe is not None:
-            grey = apply_clahe(grey, config.clahe)
+        grey = enhance(window_slice(volume, record.box, config, k), config.enhance)
         _inner(frame, record)[...] = _resize(grey, record)
         if config.smooth_sigma > 0:
             frame[...] = cv2.GaussianBlur(frame, (0, 0), config.smooth_sigma)
