@@ -26,7 +26,11 @@ _EPSILON = 1e-6
 
 @keras.saving.register_keras_serializable(package="lunglens")
 class SegmentationLoss(keras.losses.Loss):
-    """The loss that a `LossConfig` names."""
+    """The loss that a `LossConfig` names.
+
+    Of a network with several heads (n, rows, columns, heads × channels) it is the mean over the
+    heads: deep supervision (Lee et al. 2015, arXiv:1409.5185).
+    """
 
     def __init__(
         self,
@@ -46,7 +50,9 @@ class SegmentationLoss(keras.losses.Loss):
         self.gamma = gamma
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        return _LOSSES[self.kind](self, y_true, y_pred)
+        channels = y_true.shape[-1]
+        heads = ops.split(y_pred, y_pred.shape[-1] // channels, axis=-1)
+        return sum(_LOSSES[self.kind](self, y_true, head) for head in heads) / len(heads)
 
     def get_config(self) -> dict[str, Any]:
         own = {"kind": self.kind, "alpha": self.alpha, "gamma": self.gamma}

@@ -174,6 +174,15 @@ def test_settings_out_of_range_are_refused(settings: dict[str, float]) -> None:
         LossConfig(**settings)  # type: ignore[arg-type]
 
 
+def test_heads_count_alike() -> None:
+    truth, good, bad = batch([1, 0], [0, 1]), batch([0.9, 0.1], [0.2, 0.8]), batch([0, 1], [1, 0])
+    loss = SegmentationLoss()
+    both = np.concatenate([good, bad], axis=-1)
+    assert value(loss(truth, both)) == pytest.approx(
+        (value(loss(truth, good)) + value(loss(truth, bad))) / 2, rel=1e-6
+    )
+
+
 def test_an_unknown_loss_is_refused() -> None:
     with pytest.raises(ConfigError, match="Unknown loss"):
         SegmentationLoss("hinge")

@@ -1,7 +1,8 @@
-"""U-Net: shapes, size, and a tiny one through save, load, predict and fit."""
+"""Networks: shapes, size, and tiny ones through save, load, predict and fit."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -11,7 +12,7 @@ import pytest
 from core.config import ModelConfig, PostprocessConfig, PreprocessConfig
 from core.errors import ConfigError
 from core.losses import SegmentationLoss
-from core.models import build_model, build_unet
+from core.models import averaged, build_model, build_unet, build_unetpp, prune, supervised
 from core.weights import load_weights, save_weights
 
 TINY = PreprocessConfig(rows=32, columns=48)
@@ -26,13 +27,14 @@ def test_default_size() -> None:
 
 @pytest.mark.parametrize(("depth", "width"), [(1, 2), (2, 4), (3, 6)])
 @pytest.mark.parametrize(("channels_in", "channels_out"), [(1, 2), (3, 1)])
+@pytest.mark.parametrize("build", [build_unet, build_unetpp])
 def test_output_is_as_large_as_the_input(
-    depth: int, width: int, channels_in: int, channels_out: int
+    build: Callable[..., keras.Model], depth: int, width: int, channels_in: int, channels_out: int
 ) -> None:
     config = ModelConfig(
         depth=depth, width=width, input_channels=channels_in, output_channels=channels_out
     )
-    model = build_unet(config, rows=16, columns=24)
+    model = build(config, rows=16, columns=24)
     x = np.random.default_rng(0).random((3, 16, 24, channels_in)).astype(np.float32)
     y = model.predict_on_batch(x)
     assert y.shape == (3, 16, 24, channels_out)
@@ -80,6 +82,7 @@ def test_sizes_that_cannot_be_halved_are_refused(size: tuple[int, int]) -> None:
         ModelConfig(input_channels=0),
         ModelConfig(architecture="other"),  # type: ignore[arg-type]
         ModelConfig(normalization="other"),  # type: ignore[arg-type]
+        ModelConfig(deep_supervision=True),
     ],
 )
 def test_impossible_networks_are_refused(config: ModelConfig) -> None:
@@ -94,20 +97,25 @@ def test_group_normalisation_fits_every_width(width: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("normalization", "dropout"), [("batch", 0.0), ("group", 0.0), ("none", 0.2)]
+    "config",
+    [
+        ModelConfig(depth=2, width=4),
+        ModelConfig(depth=2, width=4, normalization="group"),
+        ModelConfig(depth=2, width=4, normalization="none", dropout=0.2),
+        ModelConfig("unetpp", depth=2, width=4),
+        ModelConfig("unetpp", depth=2, width=4, deep_supervision=True),
+    ],
 )
-def test_tiny_network_learns_is_saved_and_loaded(
-    normalization: str, dropout: float, tmp_path: Path
-) -> None:
+def test_tiny_network_learns_is_saved_and_loaded(config: ModelConfig, tmp_path: Path) -> None:
     keras.utils.set_random_seed(1)
-    config = ModelConfig(depth=2, width=4, normalization=normalization, dropout=dropout)  # type: ignore[arg-type]
     model = build_model(config, rows=TINY.rows, columns=TINY.columns)
     generator = np.random.default_rng(0)
     x = generator.random((4, TINY.rows, TINY.columns, 1)).astype(np.float32)
     y = np.repeat((x > 0.5).astype(np.float32), 2, axis=-1)
-    model.compile(optimizer="adam", loss=SegmentationLoss())
     before = [keras.ops.convert_to_numpy(v).copy() for v in model.trainable_variables]
-    loss = model.train_on_batch(x, y)
+    taught = supervised(model)
+    taught.compile(optimizer="adam", loss=SegmentationLoss())
+    loss = taught.train_on_batch(x, y)
     assert np.isfinite(loss)
     assert all(
         (keras.ops.convert_to_numpy(v) != old).any()
@@ -136,3 +144,47 @@ def test_bfloat16_gives_float32_probabilities() -> None:
     finally:
         keras.mixed_precision.set_dtype_policy(previous)
     assert model.predict_on_batch(np.zeros((1, 4, 4, 1), dtype=np.float32)).dtype == np.float32
+
+
+NESTED = ModelConfig("unetpp", depth=3, width=4, deep_supervision=True)
+
+
+def test_nested_network_by_hand() -> None:
+    """Depth 1 is a U-Net of depth 1, whatever it is called."""
+    config = ModelConfig("unetpp", depth=1, width=3)
+    nested, plain = build_unetpp(config, rows=8, columns=8), build_unet(config, rows=8, columns=8)
+    assert nested.count_params() == plain.count_params()
+
+
+def test_every_head_of_a_nested_network_can_be_had_alone() -> None:
+    keras.utils.set_random_seed(2)
+    model = build_unetpp(NESTED, rows=16, columns=24)
+    x = np.random.default_rng(0).random((2, 16, 24, 1)).astype(np.float32)
+    heads = supervised(model).predict_on_batch(x)
+    assert heads.shape == (2, 16, 24, 3 * 2)
+    parts = [prune(model, level=level) for level in (1, 2, 3)]
+    for number, part in enumerate(parts):
+        alone = part.predict_on_batch(x)
+        np.testing.assert_allclose(alone, heads[..., 2 * number : 2 * number + 2], atol=1e-6)
+    mean = np.mean([part.predict_on_batch(x) for part in parts], axis=0)
+    np.testing.assert_allclose(model.predict_on_batch(x), mean, atol=1e-6)
+    sizes = [part.count_params() for part in parts]
+    assert sizes[0] < sizes[1] < sizes[2] < model.count_params()
+
+
+def test_supervision_can_be_taken_off_again() -> None:
+    keras.utils.set_random_seed(2)
+    model = build_unetpp(NESTED, rows=16, columns=16)
+    x = np.random.default_rng(0).random((2, 16, 16, 1)).astype(np.float32)
+    before = model.predict_on_batch(x)
+    np.testing.assert_array_equal(averaged(supervised(model)).predict_on_batch(x), before)
+
+
+def test_networks_without_several_heads_stay_as_they_are() -> None:
+    model = build_unet(ModelConfig(depth=1, width=2), rows=8, columns=8)
+    assert supervised(model) is model
+    assert averaged(model) is model
+    with pytest.raises(ConfigError, match="cut there"):
+        prune(model, level=1)
+    with pytest.raises(ConfigError, match="level 4"):
+        prune(build_unetpp(NESTED, rows=16, columns=16), level=4)

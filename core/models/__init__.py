@@ -1,5 +1,7 @@
 """Networks: layers → functional graph → config."""
 
-from core.models.unet import build_model, build_unet
+from core.models.build import build_model
+from core.models.unet import build_unet
+from core.models.unetpp import averaged, build_unetpp, prune, supervised
 
-__all__ = ["build_model", "build_unet"]
+__all__ = ["build_model", "build_unet", "build_unetpp", "supervised", "averaged", "prune"]

@@ -1,0 +1,31 @@
+"""From a config to a network."""
+
+from __future__ import annotations
+
+import keras
+
+from core.config import ModelConfig
+from core.errors import ConfigError
+from core.models.unet import build_unet
+from core.models.unetpp import build_unetpp
+
+_BUILDERS = {"unet": build_unet, "unetpp": build_unetpp}
+
+
+def build_model(config: ModelConfig, *, rows: int, columns: int) -> keras.Model:
+    """The network a config names, for inputs of a fixed size.
+
+    Raises:
+        ConfigError: there is no such network, or the config does not fit it or the size.
+    """
+    if config.architecture not in _BUILDERS:
+        raise ConfigError(
+            "Unknown architecture", got=config.architecture, expected=" or ".join(_BUILDERS)
+        )
+    if config.deep_supervision and config.architecture != "unetpp":
+        raise ConfigError(
+            "Deep supervision needs heads at several depths",
+            got=config.architecture,
+            expected="unetpp",
+        )
+    return _BUILDERS[config.architecture](config, rows=rows, columns=columns)
