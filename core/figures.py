@@ -6,11 +6,14 @@ truth is besides always dashed and prediction always solid.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import numpy as np
 import plotly.graph_objects as go
 
-from core.config import Channel
+from core.config import CHANNELS, Channel
+from core.surfaces import Surface
+from core.volume import FloatArray
 
 PREDICTION_COLOURS: dict[Channel, str] = {"lung": "#56B4E9", "infection": "#E69F00"}
 TRUTH_COLOURS: dict[Channel, str] = {"lung": "#CDE9FA", "infection": "#F0E442"}
@@ -85,3 +88,134 @@ def make_infection_profile_figure(
         },
     )
     return figure
+
+
+_LIGHTING = {
+    "lung": {"ambient": 0.5, "diffuse": 0.7, "specular": 0.25, "roughness": 0.5, "fresnel": 0.8},
+    "infection": {"ambient": 0.42, "diffuse": 0.8, "specular": 0.25, "roughness": 0.6},
+}
+_LETTER_GAP_MM = 14.0
+
+
+def make_surface_figure(
+    surfaces: Mapping[Channel, Surface],
+    *,
+    colours: Mapping[Channel, str],
+    slice_corners_mm: FloatArray,
+    revision: str,
+) -> go.Figure:
+    """Lung and infection in space, seen from the front, with the current slice through them.
+
+    Args:
+        surfaces: at least one, in RAS mm.
+        colours: `PREDICTION_COLOURS` or `TRUTH_COLOURS`.
+        slice_corners_mm: (4, 3) the current slice as a rectangle, in order around it.
+        revision: the camera stays where a person has put it as long as this stays the same.
+    """
+    corners = np.asarray(slice_corners_mm, dtype=np.float32)
+    points = np.concatenate([surface.vertices_mm for surface in surfaces.values()])
+    low, high = points.min(axis=0), points.max(axis=0)
+    figure = go.Figure(
+        [
+            *(
+                _mesh(surfaces[channel], channel=channel, colour=colours[channel])
+                for channel in reversed(CHANNELS)
+                if channel in surfaces
+            ),
+            *_slice_plane(corners),
+            _letters(low, high),
+        ]
+    )
+    hidden = {"visible": False, "showspikes": False}
+    figure.update_layout(
+        height=430,
+        margin={"l": 0, "r": 0, "t": 0, "b": 0},
+        paper_bgcolor="rgba(0,0,0,0)",
+        font={"color": _TEXT},
+        showlegend=False,
+        uirevision=revision,
+        scene={
+            "aspectmode": "data",
+            "dragmode": "turntable",
+            "xaxis": hidden,
+            "yaxis": hidden,
+            "zaxis": hidden,
+            "camera": {
+                "eye": {"x": 0.5, "y": 1.55, "z": 0.42},
+                "up": {"x": 0, "y": 0, "z": 1},
+                "projection": {"type": "perspective"},
+            },
+        },
+    )
+    return figure
+
+
+def _mesh(surface: Surface, *, channel: Channel, colour: str) -> go.Mesh3d:
+    # Plotly sends arrays as bytes: small indices take half of what large ones do.
+    small = len(surface.vertices_mm) <= np.iinfo(np.uint16).max
+    faces = surface.faces.astype(np.uint16 if small else np.int32)
+    x, y, z = surface.vertices_mm.T
+    i, j, k = faces.T
+    return go.Mesh3d(
+        name=channel.capitalize(),
+        x=x,
+        y=y,
+        z=z,
+        i=i,
+        j=j,
+        k=k,
+        color=colour,
+        opacity=0.22 if channel == "lung" else 1.0,
+        flatshading=False,
+        lighting=_LIGHTING[channel],
+        lightposition={"x": 2000, "y": 4000, "z": 3000},
+        hoverinfo="skip",
+    )
+
+
+def _slice_plane(corners: FloatArray) -> tuple[go.Mesh3d, go.Scatter3d]:
+    """A thin rectangle and its outline."""
+    x, y, z = corners.T
+    around = np.concatenate([corners, corners[:1]])
+    return (
+        go.Mesh3d(
+            name="Slice",
+            x=x,
+            y=y,
+            z=z,
+            i=[0, 0],
+            j=[1, 2],
+            k=[2, 3],
+            color=_CURRENT,
+            opacity=0.12,
+            lighting={"ambient": 1.0, "diffuse": 0.0, "specular": 0.0, "fresnel": 0.0},
+            hoverinfo="skip",
+        ),
+        go.Scatter3d(
+            name="Outline of the slice",
+            x=around[:, 0],
+            y=around[:, 1],
+            z=around[:, 2],
+            mode="lines",
+            line={"color": _CURRENT, "width": 3},
+            hoverinfo="skip",
+        ),
+    )
+
+
+def _letters(low: FloatArray, high: FloatArray) -> go.Scatter3d:
+    """R, L, A, P, S and I where the patient's sides are."""
+    places = np.tile((low + high) / 2, (6, 1))
+    for axis in range(3):
+        places[2 * axis, axis] = high[axis] + _LETTER_GAP_MM
+        places[2 * axis + 1, axis] = low[axis] - _LETTER_GAP_MM
+    return go.Scatter3d(
+        name="Directions",
+        x=places[:, 0],
+        y=places[:, 1],
+        z=places[:, 2],
+        mode="text",
+        text=["R", "L", "A", "P", "S", "I"],
+        textfont={"color": _TEXT, "size": 15},
+        hoverinfo="skip",
+    )
