@@ -74,7 +74,7 @@ def build_surface(
         # Triangles go with the square of the cell; the floor makes sure that it ends.
         cell_mm *= max(1.1, 1.05 * excess**0.5)
     vertices_mm = vertices @ affine[:3, :3].T + affine[:3, 3]
-    if np.linalg.det(affine[:3, :3]) < 0:
+    if np.linalg.det(affine[:3, :3]) > 0:  # one that mirrors has already turned faces over
         faces = faces[:, ::-1]
     return Surface(vertices_mm.astype(np.float32), np.ascontiguousarray(faces, dtype=np.int32))
 
@@ -129,7 +129,7 @@ def _triangulate(
     cell_mm: float,
     config: SurfaceConfig,
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
-    """Vertices in (fractional) voxel indices, and faces, outward in the handedness of the grid."""
+    """Vertices in (fractional) voxel indices, and faces, inward in the grid's handedness."""
     from skimage.measure import marching_cubes
 
     extent = np.array([stop - start for start, stop in box])
