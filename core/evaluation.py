@@ -6,41 +6,61 @@ import csv
 import io
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from core.biomarkers import compute_burden
-from core.config import CHANNELS
+from core.config import CHANNELS, EvaluateConfig
 from core.errors import DatasetError, shown_name
 from core.loading.kaggle import Case, load_case
 from core.loading.masks import load_mask
-from core.metrics import Overlap, compute_overlap
+from core.metrics import (
+    Overlap,
+    SurfaceAgreement,
+    compute_overlap,
+    compute_surface_agreement,
+)
 from core.progress import OnProgress, ignore_progress
-from core.volume import BoolArray, MaskPair, Study
+from core.volume import BoolArray, MaskPair, Study, Volume
 from core.weights import WeightsInfo
+
+_FEWEST_FOR_INTERVAL = 3
 
 Side = Literal["training", "validation", "unseen"]
 """Whether the weights learned from a case, were chosen on it, or never met it."""
 
-_UNDEFINED = Overlap(*(float("nan"),) * 4)
-_FIGURES = ("dice", "iou", "precision", "recall")
-_OVERLAP_COLUMNS = tuple(f"{channel}_{name}" for channel in CHANNELS for name in _FIGURES)
+_OVERLAP_FIGURES = tuple(field.name for field in fields(Overlap))
+_SURFACE_FIGURES = tuple(field.name for field in fields(SurfaceAgreement))
+_UNDEFINED_OVERLAP = Overlap(*(float("nan") for _ in _OVERLAP_FIGURES))
+_UNDEFINED_SURFACES = SurfaceAgreement(*(float("nan") for _ in _SURFACE_FIGURES))
+FIGURE_COLUMNS = (
+    *(
+        f"{channel}_{name}"
+        for channel in CHANNELS
+        for name in (*_OVERLAP_FIGURES, *_SURFACE_FIGURES)
+    ),
+    "infection_fraction_true",
+    "infection_fraction_pred",
+    "infection_fraction_error",
+)
+"""What is measured of a case; nan where undefined."""
 COLUMNS = (
     "case_id",
     "patient_id",
     "side",
     "slices",
-    *_OVERLAP_COLUMNS,
-    "infection_fraction_true",
-    "infection_fraction_pred",
+    *FIGURE_COLUMNS,
 )
 """Of the table of results."""
 
 
 @dataclass(frozen=True)
 class CaseResult:
-    """One case: overlap by channel, nan where undefined, and infected share."""
+    """One case: overlap and distance of surfaces by channel, and infected share; nan where
+    undefined."""
 
     case_id: str
     patient_id: str
@@ -48,8 +68,15 @@ class CaseResult:
     slices: int
     lung: Overlap
     infection: Overlap
+    lung_surfaces: SurfaceAgreement
+    infection_surfaces: SurfaceAgreement
     infection_fraction_true: float
     infection_fraction_pred: float
+
+    @property
+    def infection_fraction_error(self) -> float:
+        """Predicted less true infected share of the lung."""
+        return self.infection_fraction_pred - self.infection_fraction_true
 
     def to_row(self) -> dict[str, Any]:
         """Flat and in the order of the table's columns."""
@@ -59,10 +86,14 @@ class CaseResult:
             "side": self.side,
             "slices": self.slices,
         }
-        for channel, overlap in (("lung", self.lung), ("infection", self.infection)):
-            row.update({f"{channel}_{name}": getattr(overlap, name) for name in _FIGURES})
-        row["infection_fraction_true"] = self.infection_fraction_true
-        row["infection_fraction_pred"] = self.infection_fraction_pred
+        for channel in CHANNELS:
+            figures = {
+                **asdict(getattr(self, channel)),
+                **asdict(getattr(self, f"{channel}_surfaces")),
+            }
+            row.update({f"{channel}_{name}": value for name, value in figures.items()})
+        for name in FIGURE_COLUMNS[-3:]:
+            row[name] = getattr(self, name)
         return row
 
 
@@ -88,6 +119,7 @@ def evaluate_cases(
     predict: Callable[[Case, Study], MaskPair],
     *,
     info: WeightsInfo | None = None,
+    config: EvaluateConfig | None = None,
     on_progress: OnProgress = ignore_progress,
 ) -> tuple[CaseResult, ...]:
     """Compares what `predict` says of every case with its truth.
@@ -96,10 +128,12 @@ def evaluate_cases(
         cases: with at least one true mask each.
         predict: gives masks on the case's canonical grid.
         info: the weights whose split tells which cases were seen in training.
+        config: tolerance of surface Dice; none takes the defaults.
 
     Raises:
         DatasetError: a case has no truth.
     """
+    config = config or EvaluateConfig()
     results = []
     for done, case in enumerate(cases):
         on_progress("comparing cases", done, len(cases))
@@ -111,18 +145,19 @@ def evaluate_cases(
                 expected="a lung or an infection mask beside it",
             )
         predicted = predict(case, study)
+        volume, truth = study.volume, study.truth
         results.append(
             CaseResult(
                 case_id=case.case_id,
                 patient_id=case.patient_id,
                 side=side_of_case(case, info),
-                slices=study.volume.shape[2],
-                lung=_overlap(study.truth.lung, predicted.lung),
-                infection=_overlap(study.truth.infection, predicted.infection),
-                infection_fraction_true=compute_burden(
-                    study.truth, study.volume
-                ).infection_fraction,
-                infection_fraction_pred=compute_burden(predicted, study.volume).infection_fraction,
+                slices=volume.shape[2],
+                lung=_overlap(truth.lung, predicted.lung),
+                infection=_overlap(truth.infection, predicted.infection),
+                lung_surfaces=_surfaces(truth.lung, predicted.lung, volume, config),
+                infection_surfaces=_surfaces(truth.infection, predicted.infection, volume, config),
+                infection_fraction_true=compute_burden(truth, volume).infection_fraction,
+                infection_fraction_pred=compute_burden(predicted, volume).infection_fraction,
             )
         )
     on_progress("comparing cases", len(cases), len(cases))
@@ -158,8 +193,33 @@ def mean_figures(results: Sequence[CaseResult]) -> dict[str, float]:
         patients.setdefault(result.patient_id, []).append(result.to_row())
     return {
         column: _mean([_mean([row[column] for row in rows]) for rows in patients.values()])
-        for column in _OVERLAP_COLUMNS
+        for column in FIGURE_COLUMNS
     }
+
+
+def bootstrap_intervals(
+    results: Sequence[CaseResult], *, seed: int, draws: int = 2000, level: float = 0.95
+) -> dict[str, tuple[float, float]]:
+    """Percentile bootstrap intervals of `mean_figures`: patients are drawn anew, with repetition
+    (Efron 1979). (nan, nan) where fewer than three patients have the figure.
+    """
+    patients = sorted({result.patient_id for result in results})
+    of_patient = {name: [r for r in results if r.patient_id == name] for name in patients}
+    table = np.array(
+        [[mean_figures(of_patient[name])[column] for column in FIGURE_COLUMNS] for name in patients]
+    ).reshape(len(patients), len(FIGURE_COLUMNS))
+    generator = np.random.default_rng(seed)
+    outside = (1.0 - level) / 2.0
+    intervals = {}
+    for column, values in zip(FIGURE_COLUMNS, table.T, strict=True):
+        known = values[~np.isnan(values)]
+        if len(known) < _FEWEST_FOR_INTERVAL:
+            intervals[column] = (float("nan"), float("nan"))
+            continue
+        drawn = known[generator.integers(0, len(known), (draws, len(known)))].mean(axis=1)
+        low, high = np.quantile(drawn, (outside, 1.0 - outside))
+        intervals[column] = (float(low), float(high))
+    return intervals
 
 
 def results_csv(results: Sequence[CaseResult]) -> str:
@@ -180,9 +240,25 @@ def _cell(value: Any) -> Any:
     return f"'{value}" if formula else value
 
 
+def _surfaces(
+    mask_true: BoolArray | None,
+    mask_pred: BoolArray | None,
+    volume: Volume,
+    config: EvaluateConfig,
+) -> SurfaceAgreement:
+    if mask_true is None or mask_pred is None or volume.spacing_nominal:
+        return _UNDEFINED_SURFACES
+    return compute_surface_agreement(
+        mask_true,
+        mask_pred,
+        spacing_mm=volume.spacing_mm,
+        tolerance_mm=config.surface_tolerance_mm,
+    )
+
+
 def _overlap(mask_true: BoolArray | None, mask_pred: BoolArray | None) -> Overlap:
     if mask_true is None or mask_pred is None:
-        return _UNDEFINED
+        return _UNDEFINED_OVERLAP
     return compute_overlap(mask_true, mask_pred)
 
 

@@ -2,7 +2,8 @@
 
 Undefined stays undefined: where both masks are empty there is nothing to overlap and every
 figure is nan; where only the prediction is empty precision is nan; where only the truth is
-empty recall is nan. Shown as "not defined".
+empty recall is nan. Distances need two surfaces, so they are nan where either mask is empty;
+surface Dice is then 0, or nan where both are. Shown as "not defined".
 """
 
 from __future__ import annotations
@@ -21,17 +22,19 @@ class Overlap:
     """Overlap of two masks.
 
     dice = 2·hit / (2·hit + missed + false), iou = hit / (hit + missed + false),
-    precision = hit / (hit + false), recall = hit / (hit + missed), all in [0, 1] or nan.
+    precision = hit / (hit + false), recall = hit / (hit + missed),
+    specificity = left out by both / (left out by both + false), all in [0, 1] or nan.
     """
 
     dice: float
     iou: float
     precision: float
     recall: float
+    specificity: float
 
 
 def compute_overlap(mask_true: BoolArray, mask_pred: BoolArray) -> Overlap:
-    """Dice, IoU, precision and recall over all voxels of two masks of one shape."""
+    """All figures of `Overlap` over the voxels of two masks of one shape."""
     _check_shapes(mask_true, mask_pred)
     hit = int(np.count_nonzero(mask_true & mask_pred))
     in_true = int(np.count_nonzero(mask_true))
@@ -41,13 +44,15 @@ def compute_overlap(mask_true: BoolArray, mask_pred: BoolArray) -> Overlap:
         iou=_ratio(hit, in_true + in_pred - hit),
         precision=_ratio(hit, in_pred),
         recall=_ratio(hit, in_true),
+        specificity=_ratio(mask_true.size - in_true - in_pred + hit, mask_true.size - in_true),
     )
 
 
 def compute_overlap_per_slice(
     mask_true: BoolArray, mask_pred: BoolArray, *, axis: int = 2
 ) -> dict[str, npt.NDArray[np.float64]]:
-    """The same figures for every slice along `axis`: name → (slices,) float64, nan if undefined."""
+    """Dice, IoU, precision and recall of every slice along `axis`: name → (slices,) float64, nan
+    if undefined."""
     _check_shapes(mask_true, mask_pred)
     others = tuple(n for n in range(mask_true.ndim) if n != axis % mask_true.ndim)
     hit = np.count_nonzero(mask_true & mask_pred, axis=others).astype(np.float64)
@@ -60,6 +65,69 @@ def compute_overlap_per_slice(
             "precision": np.where(in_pred > 0, hit / in_pred, np.nan),
             "recall": np.where(in_true > 0, hit / in_true, np.nan),
         }
+
+
+@dataclass(frozen=True)
+class SurfaceAgreement:
+    """How far the surfaces of two masks lie apart.
+
+    Attributes:
+        hd95_mm: Hausdorff distance without the outermost 5 %: of both directions the larger 95th
+            percentile of distances from one surface to the other.
+        surface_dice: share of both surfaces that lies within the tolerance of the other
+            (Nikolov et al. 2021, doi:10.2196/26151).
+    """
+
+    hd95_mm: float
+    surface_dice: float
+
+
+def compute_surface_agreement(
+    mask_true: BoolArray,
+    mask_pred: BoolArray,
+    *,
+    spacing_mm: tuple[float, float, float],
+    tolerance_mm: float,
+) -> SurfaceAgreement:
+    """Distances between the surfaces of two masks (i, j, k) of one shape.
+
+    A surface is the voxels of a mask that have one outside it among their neighbours along the
+    axes; beyond the array is outside. Every surface voxel counts alike, at its centre. A single
+    slice is taken as the flat picture that it is.
+    """
+    _check_shapes(mask_true, mask_pred)
+    true, pred = (_surface_points(mask, spacing_mm) for mask in (mask_true, mask_pred))
+    if not (len(true) and len(pred)):
+        return SurfaceAgreement(float("nan"), 0.0 if len(true) + len(pred) else float("nan"))
+    # Imported here: few need it, and it takes a while.
+    from scipy.spatial import cKDTree
+
+    from_true = cKDTree(pred).query(true, workers=-1)[0]
+    from_pred = cKDTree(true).query(pred, workers=-1)[0]
+    # Centres of voxels on a common grid: a distance equal to the tolerance is within it, whatever
+    # the last bits say.
+    reach = tolerance_mm * (1 + 1e-9)
+    close = np.count_nonzero(from_true <= reach) + np.count_nonzero(from_pred <= reach)
+    return SurfaceAgreement(
+        hd95_mm=float(max(np.percentile(from_true, 95), np.percentile(from_pred, 95))),
+        surface_dice=close / (len(true) + len(pred)),
+    )
+
+
+def _surface_points(
+    mask: BoolArray, spacing_mm: tuple[float, float, float]
+) -> npt.NDArray[np.float64]:
+    """Centres of surface voxels in mm from the first voxel, (n, 3)."""
+    inside = mask.copy()
+    for axis, length in enumerate(mask.shape):
+        if length == 1:
+            continue
+        ahead, behind = np.moveaxis(inside, axis, 0), np.moveaxis(mask, axis, 0)
+        ahead[1:] &= behind[:-1]
+        ahead[:-1] &= behind[1:]
+        ahead[[0, -1]] = False
+    points: npt.NDArray[np.float64] = np.argwhere(mask & ~inside) * np.asarray(spacing_mm)
+    return points
 
 
 def _ratio(part: int, whole: int) -> float:

@@ -20,6 +20,7 @@ from core.evaluation import (
     COLUMNS,
     CaseResult,
     Side,
+    bootstrap_intervals,
     evaluate_cases,
     load_prediction,
     mean_figures,
@@ -27,7 +28,7 @@ from core.evaluation import (
     side_of_case,
 )
 from core.loading.kaggle import Case, load_case, load_case_table
-from core.metrics import Overlap
+from core.metrics import Overlap, SurfaceAgreement
 from core.publishing import publish
 from core.saving import save_mask
 from core.training import RunPaths, train
@@ -71,8 +72,10 @@ def result(
         patient_id=patient_id,
         side=side,
         slices=3,
-        lung=Overlap(0.9, 0.8, 0.7, 0.6),
-        infection=Overlap(infection_dice, NAN, NAN, NAN),
+        lung=Overlap(0.9, 0.8, 0.7, 0.6, 0.5),
+        infection=Overlap(infection_dice, NAN, NAN, NAN, NAN),
+        lung_surfaces=SurfaceAgreement(1.5, 0.75),
+        infection_surfaces=SurfaceAgreement(NAN, 0.0),
         infection_fraction_true=0.125,
         infection_fraction_pred=NAN,
     )
@@ -134,12 +137,17 @@ def test_truth_against_itself_and_against_nothing(cases: tuple[Case, ...]) -> No
         cases[:2], predict, on_progress=lambda _, done, total: told.append((done, total))
     )
     assert [r.case_id for r in results] == list(CASES[:2])
-    assert results[0].infection == Overlap(1.0, 1.0, 1.0, 1.0)
+    assert results[0].infection == Overlap(1.0, 1.0, 1.0, 1.0, 1.0)
+    assert results[0].infection_surfaces == SurfaceAgreement(0.0, 1.0)
+    assert results[0].infection_fraction_error == 0.0
     assert results[0].infection_fraction_pred == results[0].infection_fraction_true > 0
     assert results[1].lung.dice == 1.0
     assert (results[1].infection.dice, results[1].infection.recall) == (0.0, 0.0)
     assert math.isnan(results[1].infection.precision)
     assert results[1].infection_fraction_pred == 0.0
+    assert results[1].infection_fraction_error == -results[1].infection_fraction_true
+    assert results[1].infection_surfaces.surface_dice == 0.0
+    assert math.isnan(results[1].infection_surfaces.hd95_mm)
     assert results[0].slices == 4
     assert told == [(0, 2), (1, 2), (2, 2)]
 
@@ -175,6 +183,21 @@ def test_undefined_figures_are_left_out_of_the_mean() -> None:
     means = mean_figures([result("a1", "a", NAN), result("a2", "a", 0.4), result("b", "b", NAN)])
     assert means["infection_dice"] == pytest.approx(0.4)
     assert all(math.isnan(value) for value in mean_figures([]).values())
+
+
+def test_intervals_are_over_patients() -> None:
+    scores = (0.5, 0.6, 0.7, 0.9)
+    results = [result(f"{n}", f"{n}", score) for n, score in enumerate(scores)]
+    low, high = bootstrap_intervals(results, seed=1)["infection_dice"]
+    assert min(scores) <= low < np.mean(scores) < high <= max(scores)
+    # Scans of one patient are no further evidence.
+    doubled = [*results, *(result(f"{n}b", f"{n}", score) for n, score in enumerate(scores))]
+    assert bootstrap_intervals(doubled, seed=1)["infection_dice"] == (low, high)
+    # What is the same in every patient has no spread; what few have has no interval.
+    assert bootstrap_intervals(results, seed=1)["lung_dice"] == pytest.approx((0.9, 0.9))
+    assert all(math.isnan(end) for end in bootstrap_intervals(results, seed=1)["infection_iou"])
+    assert math.isnan(bootstrap_intervals(results[:2], seed=1)["infection_dice"][0])
+    assert all(math.isnan(low) for low, _ in bootstrap_intervals([], seed=1).values())
 
 
 def test_csv_can_be_read_back() -> None:

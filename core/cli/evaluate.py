@@ -6,6 +6,7 @@ Cases that the weights learned from are marked "training" and kept out of the me
 from __future__ import annotations
 
 import argparse
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,9 +14,11 @@ from typing import Any
 
 from core.cli.segment import add_segment_arguments, segment_config
 from core.cli.terminal import Result, TerminalProgress, shown_figure, shown_share, table
+from core.config import CHANNELS, EvaluateConfig
 from core.errors import DatasetError, shown_name
 from core.evaluation import (
     CaseResult,
+    bootstrap_intervals,
     evaluate_cases,
     load_prediction,
     mean_figures,
@@ -26,6 +29,9 @@ from core.pipeline import load_segmenter, segment_volume
 from core.records import check_place, refuse_overwriting, write_text
 from core.volume import MaskPair, Study
 from core.weights import find_weights
+
+_SEED = 0
+"""Of the bootstrap, so that a table can be repeated."""
 
 EXAMPLES = """examples:
   python -m core evaluate covid20
@@ -43,6 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder with CASE_ID/lung_mask.nii.gz and so on, instead of running the network",
     )
     parser.add_argument("--csv", type=Path, help="also write the table here")
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=EvaluateConfig().surface_tolerance_mm,
+        metavar="MM",
+        help="surfaces this close count as the same in surface Dice (default %(default)g mm)",
+    )
     add_segment_arguments(parser)
 
 
@@ -56,6 +69,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
                 expected="a folder of cases",
                 next_step="check the path",
             )
+    judging = EvaluateConfig(surface_tolerance_mm=options.tolerance)
     cases = _chosen(load_case_table(options.data), options.cases)
     if options.csv is not None:
         files = [
@@ -72,7 +86,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
         def predict(case: Case, study: Study) -> MaskPair:
             return load_prediction(options.predictions, case, study)
 
-        results = evaluate_cases(cases, predict, on_progress=progress)
+        results = evaluate_cases(cases, predict, config=judging, on_progress=progress)
     else:
         config = segment_config(options, find_weights(options.weights))
         segmenter = load_segmenter(options.weights)
@@ -80,7 +94,9 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
         def predict(case: Case, study: Study) -> MaskPair:
             return segment_volume(study.volume, segmenter, config=config).masks
 
-        results = evaluate_cases(cases, predict, info=segmenter.info, on_progress=progress)
+        results = evaluate_cases(
+            cases, predict, info=segmenter.info, config=judging, on_progress=progress
+        )
     progress.clear()
     if options.csv is not None:
         write_text(options.csv, results_csv(results))
@@ -114,10 +130,13 @@ def _text(results: Sequence[CaseResult]) -> str:
         "side",
         "slices",
         "lung Dice",
+        "HD95 mm",
         "inf. Dice",
-        "inf. IoU",
+        "IoU",
         "precision",
         "recall",
+        "HD95 mm",
+        "surface Dice",
         "share true",
         "share pred.",
     )
@@ -127,10 +146,13 @@ def _text(results: Sequence[CaseResult]) -> str:
             result.side,
             str(result.slices),
             shown_figure(result.lung.dice),
+            shown_figure(result.lung_surfaces.hd95_mm, digits=1),
             shown_figure(result.infection.dice),
             shown_figure(result.infection.iou),
             shown_figure(result.infection.precision),
             shown_figure(result.infection.recall),
+            shown_figure(result.infection_surfaces.hd95_mm, digits=1),
+            shown_figure(result.infection_surfaces.surface_dice),
             shown_share(result.infection_fraction_true),
             shown_share(result.infection_fraction_pred),
         )
@@ -138,14 +160,23 @@ def _text(results: Sequence[CaseResult]) -> str:
     ]
     lines = [table(header, rows), ""]
     for side, judged in _sides(results).items():
-        means = mean_figures(judged)
+        means, intervals = mean_figures(judged), bootstrap_intervals(judged, seed=_SEED)
         count = len({result.patient_id for result in judged})
-        lines.append(
-            f"mean over {count} {side} patient{'s' if count != 1 else ''}: "
-            f"lung Dice {shown_figure(means['lung_dice'])}, "
-            f"infection Dice {shown_figure(means['infection_dice'])}"
+        shown = ", ".join(
+            f"{channel} Dice {_with_interval(means, intervals, f'{channel}_dice')}"
+            for channel in CHANNELS
         )
+        lines.append(f"mean over {count} {side} patient{'s' if count != 1 else ''}: {shown}")
     return "\n".join(lines)
+
+
+def _with_interval(
+    means: dict[str, float], intervals: dict[str, tuple[float, float]], name: str
+) -> str:
+    low, high = intervals[name]
+    if math.isnan(low):
+        return shown_figure(means[name])
+    return f"{shown_figure(means[name])} (95 % {shown_figure(low)} to {shown_figure(high)})"
 
 
 def _sides(results: Sequence[CaseResult]) -> dict[str, list[CaseResult]]:
@@ -159,4 +190,8 @@ def _figures(results: Sequence[CaseResult]) -> dict[str, Any]:
     return {
         "cases": [result.to_row() for result in results],
         "mean": {side: mean_figures(judged) for side, judged in _sides(results).items()},
+        "interval95": {
+            side: bootstrap_intervals(judged, seed=_SEED)
+            for side, judged in _sides(results).items()
+        },
     }
