@@ -73,6 +73,9 @@ class Source:
     """Axes of length one that the file has behind `file_shape`, as in (a, b, c, 1)."""
     file_unit: LengthUnit = "mm"
     """What the file's own header measures in; everything here is in mm all the same."""
+    steps_mm: tuple[float, ...] = ()
+    """Distances between neighbouring slices along the file's last axis, one fewer than slices;
+    none where the file does not say where each of them lies."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +113,20 @@ class Volume:
     def spacing_mm(self) -> tuple[float, float, float]:
         """Distance between neighbouring voxels along i, j, k."""
         return spacing_mm(self.affine)
+
+    @property
+    def slice_steps_mm(self) -> tuple[float, ...]:
+        """Distances between neighbouring axial slices as the file gives them, from the feet up.
+
+        Empty where the file does not say where each slice lies, or lies in other planes.
+        """
+        turned = ornt_transform(
+            io_orientation(self.source.file_affine), axcodes2ornt(CANONICAL_AXES)
+        )
+        axis, direction = turned[2]
+        if int(axis) != PLANE_AXIS["axial"]:
+            return ()
+        return self.source.steps_mm if direction > 0 else self.source.steps_mm[::-1]
 
     @property
     def voxel_volume_ml(self) -> float:

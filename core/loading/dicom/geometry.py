@@ -56,6 +56,17 @@ def same_place(one: Slice, other: Slice) -> bool:
     return abs(height) < _SAME_POSITION_MM
 
 
+def slice_steps_mm(slices: tuple[Slice, ...]) -> tuple[float, ...]:
+    """Distances between neighbours of sorted slices along their normal; none unless all say
+    where they lie."""
+    first = slices[0].orientation
+    positions = [s.position for s in slices if s.position is not None]
+    if first is None or len(positions) < len(slices):
+        return ()
+    heights = np.array(positions) @ unit_normal(first)
+    return tuple(float(step) for step in np.diff(heights))
+
+
 def unit_normal(orientation: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """(3,) LPS direction at right angles to a slice of (2, 3) orientation.
 

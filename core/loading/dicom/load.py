@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from core.config import LoadLimits
 from core.loading.checks import DEFAULT_LIMITS, assemble_volume, check_size
-from core.loading.dicom.geometry import arrange
+from core.loading.dicom.geometry import arrange, slice_steps_mm
 from core.loading.dicom.headers import read_headers
 from core.loading.dicom.pixels import read_pixels
 from core.loading.dicom.series import SeriesInfo, choose, group_by_series, series_info
@@ -63,7 +64,7 @@ def load_dicom(
     check_size((columns, rows, len(grid.slices)), limits, what="The DICOM series")
     array, grid = read_pixels(grid, on_progress=on_progress, should_cancel=should_cancel)
     count = len(grid.slices)
-    return assemble_volume(
+    volume = assemble_volume(
         array,
         grid.affine,
         hint="dicom",
@@ -75,6 +76,8 @@ def load_dicom(
         warnings=grid.warnings,
         facts=_facts(grid.slices[0]),
     )
+    source = replace(volume.source, steps_mm=slice_steps_mm(grid.slices))
+    return replace(volume, source=source)
 
 
 def _facts(item: Slice) -> tuple[tuple[str, str], ...]:
