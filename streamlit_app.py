@@ -1,7 +1,18 @@
-"""LungLens in the browser: `streamlit run streamlit_app.py`."""
+"""LungLens in the browser: `streamlit run streamlit_app.py`.
 
-from core.ui.navigation import run_chosen_page
-from core.ui.segmenting import warm_up
+Streamlit's server imports this file once, for the routes of the app, and then runs it as a
+script for every page.
+"""
 
-run_chosen_page()
-warm_up()
+import streamlit as st
+
+from core.ui.viewer import slice_routes
+
+if __name__ == "__main__":
+    from core.ui.navigation import run_chosen_page
+    from core.ui.segmenting import warm_up
+
+    run_chosen_page()
+    warm_up()
+else:
+    app = st.App(__file__, routes=slice_routes(st.get_option("server.baseUrlPath")))

@@ -31,6 +31,7 @@ WINDOW_PRESETS: tuple[WindowPreset, ...] = (
     WindowPreset("Lung", -600.0, 1500.0),
     WindowPreset("Mediastinum", 40.0, 400.0),
     WindowPreset("Bone", 400.0, 1800.0),
+    WindowPreset("Wide", -100.0, 2400.0),
 )
 
 GREY_WINDOW_HU: tuple[float, float] = (-1250.0, 250.0)

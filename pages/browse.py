@@ -4,41 +4,26 @@ import streamlit as st
 
 from core.ui import browsing, measures, segmenting
 from core.ui.page import begin_page, need_study, show_scan_warnings
+from core.ui.session import OpenStudy
 from core.ui.starting import mark_and_browse
+
+
+@st.fragment
+def look(current: OpenStudy) -> None:
+    """Picture and figures: the part of the page that follows the slice."""
+    picture, figures = st.columns([7, 5], gap="large")
+    with picture:
+        place = browsing.show_picture(current, key="picture", tallest=0.62)
+    with figures:
+        mark_and_browse(current)
+        measures.show_burden(current, place.plane, place.slice_index)
+        measures.show_agreement(current, place.plane, place.slice_index)
+    browsing.write_address(current)
+
 
 begin_page("Browse")
 current = need_study()
 segmenting.show_progress()
-
-picture, figures = st.columns([7, 5], gap="large")
-with picture:
-    with st.container(horizontal=True, gap="medium"):
-        plane = browsing.choose_plane(current)
-        window = browsing.choose_window(current)
-    canvas = st.container()
-    slice_index = browsing.choose_slice(current, plane)
-    browsing.show_jump_buttons(current, plane, slice_index)
-    browsing.show_grey_scale_choice(current)
-    show_scan_warnings(current)
-
-with figures:
-    mark_and_browse(current)
-    sources, overlay = browsing.choose_overlay(current)
-
-with canvas:
-    browsing.show_picture(
-        current,
-        plane=plane,
-        slice_index=slice_index,
-        window=window,
-        sources=sources,
-        overlay=overlay,
-    )
-
-# After the picture, because large scans take a while to measure.
-with figures:
-    measures.show_profile(current, plane, slice_index)
-    measures.show_burden(current, plane, slice_index)
-    measures.show_agreement(current, plane, slice_index)
-
-browsing.write_address(current, plane, slice_index)
+look(current)
+browsing.show_grey_scale_choice(current)
+show_scan_warnings(current)

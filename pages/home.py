@@ -36,7 +36,7 @@ with left:
             kind = "primary" if marked else "secondary"
             if st.button("Browse slices", type=kind, icon=":material/view_carousel:"):
                 go_to(BROWSE_PAGE)
-        browsing.show_glance(current)
+        browsing.show_picture(current, key="glance", tools="few", tallest=0.42)
         opening.show_recognised(current)
         show_scan_warnings(current)
     opening.show_demo_button(current)

@@ -27,10 +27,7 @@ with controls, show_errors():
         results.show_run_facts(current.segmentation)
 
 with picture:
-    canvas = st.container()
-    slice_index = browsing.choose_slice(current, "axial")
-    with canvas:
-        browsing.show_preview(current, slice_index)
+    browsing.show_picture(current, key="preview", tools="few", tallest=0.56)
     if current.segmentation is not None and st.button(
         "See all slices in Browse", type="primary", icon=":material/view_carousel:"
     ):

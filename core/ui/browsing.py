@@ -1,91 +1,57 @@
-"""The widgets of Browse: where to look, through which window, with what marked."""
+"""Where to look in the open scan, and the picture of it."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
 import streamlit as st
 
-from core.config import GREY_WINDOW_HU, WINDOW_PRESETS, Channel, Plane
+from core.config import GREY_WINDOW_HU, Plane
 from core.loading.intensity import as_hu, grey_intensity
 from core.ui import session
-from core.ui.measures import guide_counts, known_masks
+from core.ui.measures import guide_counts
 from core.ui.page import show_errors
 from core.ui.session import OpenStudy
 from core.ui.text import escape_markdown
-from core.ui.viewer import Overlay, Style, Window, show_slice
-
-PLANES: tuple[Plane, ...] = ("axial", "coronal", "sagittal")
-FREE_WINDOW = "Free"
-
-_PLANE_HELP = (
-    "Axial: seen from the feet. Coronal: seen from the front. Sagittal: seen from the left. "
-    "The patient's right is on the left of the picture; letters at its edges say where "
-    "right (R), left (L), front (A), back (P), head (S) and feet (I) are."
+from core.ui.viewer import (
+    DEFAULT_WINDOW,
+    PLANES,
+    Place,
+    Tools,
+    ViewerScan,
+    Window,
+    show_viewer,
 )
-_SLICE_HELP = {
-    "axial": "Slice 1 is nearest the feet.",
-    "coronal": "Slice 1 is at the front.",
-    "sagittal": "Slice 1 is on the patient's right.",
-}
+from core.volume import PLANE_AXIS
 
 
-def choose_plane(current: OpenStudy) -> Plane:
-    """Axial, coronal or sagittal."""
-    key = _plane_key(current)
-    _start_with(key, _plane_in_address() or "axial")
-    plane: Plane | None = st.segmented_control(
-        "Plane",
-        PLANES,
-        format_func=str.capitalize,
-        key=key,
-        required=True,
-        persist_state="session",
-        help=_PLANE_HELP,
-    )
-    return plane or "axial"
+def place_of(current: OpenStudy) -> Place:
+    """Where the person is in the open study; at first what the address says, or a telling slice."""
+    key = f"place-{current.token}"
+    if key not in st.session_state:
+        st.session_state[key] = _first_place(current)
+    place: Place = st.session_state[key]
+    return place
 
 
-def choose_slice(current: OpenStudy, plane: Plane) -> int:
-    """Index of the slice, from 0; people and addresses count from 1."""
-    count = current.study.volume.plane_count(plane)
-    key = slice_key(current, plane)
-    _start_with(key, _slice_in_address(plane, count) or first_slice(current, plane) + 1)
-    if count == 1:
-        st.caption(f"The only {plane} slice.")
-        return 0
-    shown: int = st.slider(
-        f"{plane.capitalize()} slice",
-        min_value=1,
-        max_value=count,
-        key=key,
-        persist_state="session",
-        help=_SLICE_HELP[plane] + " With the picture in focus, arrow keys step through slices.",
-    )
-    return shown - 1
+def _first_place(current: OpenStudy) -> Place:
+    volume = current.study.volume
+    plane = _plane_in_address() or "axial"
+    wanted = _slice_in_address(volume.plane_count(plane))
+    voxel = [count // 2 for count in volume.shape]
+    voxel[PLANE_AXIS["axial"]] = first_slice(current)
+    if wanted is not None:
+        voxel[PLANE_AXIS[plane]] = wanted - 1
+    # The grey scale stays as it was with the scan before.
+    window: Window = st.session_state.get("window", DEFAULT_WINDOW)
+    i, j, k = voxel
+    return Place(voxel=(i, j, k), plane=plane, window=window)
 
 
-def first_slice(current: OpenStudy, plane: Plane) -> int:
-    """Where to start: the most infected slice where one is known, else the middle."""
-    counts = guide_counts(current, plane)
+def first_slice(current: OpenStudy) -> int:
+    """The most infected axial slice where one is known, else the middle."""
+    counts = guide_counts(current, "axial")
     if counts is not None and counts.any():
         return int(counts.argmax())
-    return current.study.volume.plane_count(plane) // 2
-
-
-def slice_key(current: OpenStudy, plane: Plane) -> str:
-    """The widget key of a plane's slice."""
-    return f"slice-{plane}-{current.token}"
-
-
-def _plane_key(current: OpenStudy) -> str:
-    return f"plane-{current.token}"
-
-
-def _start_with(key: str, value: Any) -> None:
-    if key not in st.session_state:
-        st.session_state[key] = value
+    return current.study.volume.plane_count("axial") // 2
 
 
 def _plane_in_address() -> Plane | None:
@@ -93,246 +59,54 @@ def _plane_in_address() -> Plane | None:
     return next((plane for plane in PLANES if plane == wanted), None)
 
 
-def _slice_in_address(plane: Plane, count: int) -> int | None:
+def _slice_in_address(count: int) -> int | None:
     wanted = st.query_params.get("slice", "")
-    if (_plane_in_address() or "axial") != plane or not wanted.isascii() or not wanted.isdigit():
+    if not wanted.isascii() or not wanted.isdigit():
         return None
     return min(max(int(wanted[:6]), 1), count)
 
 
-def write_address(current: OpenStudy, plane: Plane, slice_index: int) -> None:
+def write_address(current: OpenStudy) -> None:
     """Case, plane and slice go into the page's address, so that it can be kept and shared."""
-    wanted = {"case": current.link, "plane": plane, "slice": str(slice_index + 1)}
+    place = place_of(current)
+    wanted = {"case": current.link, "plane": place.plane, "slice": str(place.slice_index + 1)}
     if st.query_params.to_dict() != wanted:
         st.query_params.from_dict(wanted)
 
 
-def choose_window(current: OpenStudy) -> Window:
-    """The grey scale of the picture: a preset or any center and width."""
-    names = [preset.name for preset in WINDOW_PRESETS] + [FREE_WINDOW]
-    chosen = st.segmented_control(
-        "Window",
-        names,
-        default=names[0],
-        key="window",
-        required=True,
-        persist_state="session",
-        help="Which values are drawn from black to white, in HU. "
-        + "; ".join(f"{p.name}: {p.center:.0f} ± {p.width / 2:.0f}" for p in WINDOW_PRESETS)
-        + ".",
-    )
-    for preset in WINDOW_PRESETS:
-        if preset.name == chosen:
-            return Window(center=preset.center, width=preset.width)
-    left, right = st.columns(2)
-    center = left.slider(
-        "Center, HU",
-        -1000,
-        1000,
-        value=-600,
-        step=10,
-        key="window-center",
-        persist_state="session",
-        help="The value drawn as middle grey.",
-    )
-    width = right.slider(
-        "Width, HU",
-        50,
-        3000,
-        value=1500,
-        step=50,
-        key="window-width",
-        persist_state="session",
-        help="How many HU lie between black and white. Narrow is more contrast.",
-    )
-    return Window(center=float(center), width=float(width))
-
-
-def choose_overlay(current: OpenStudy) -> tuple[tuple[str, ...], Overlay]:
-    """Whose masks are drawn (names of `known_masks`), and how."""
-    names = tuple(known_masks(current))
-    if not names:
-        return (), Overlay(channels=())
-    with st.container(horizontal=True, gap="medium"):
-        sources = _choose_sources(names)
-        channels: tuple[Channel, ...] = tuple(
-            st.pills(
-                "Show",
-                ("lung", "infection"),
-                selection_mode="multi",
-                default=("lung", "infection"),
-                format_func=str.capitalize,
-                key="overlay-channels",
-                persist_state="session",
-                help="What is marked in the picture.",
-            )
-        )
-    with st.container(horizontal=True, gap="medium"):
-        style = _choose_style(len(names) > 1)
-        opacity = st.slider(
-            "Opacity",
-            0,
-            100,
-            value=35,
-            step=5,
-            format="%d %%",
-            key="overlay-opacity",
-            persist_state="session",
-            disabled=style == "outline",
-            width=150,
-            help="How much the marked areas cover the picture.",
-        )
-    # Agreement needs both, whichever are chosen.
-    shown = names if style == "agreement" else sources
-    return shown, Overlay(channels=channels, style=style, opacity=opacity / 100)
-
-
-def _choose_sources(names: tuple[str, ...]) -> tuple[str, ...]:
-    if len(names) == 1:
-        return names
-    return tuple(
-        st.pills(
-            "Masks",
-            names,
-            selection_mode="multi",
-            default=names,
-            key="overlay-sources",
-            persist_state="session",
-            help="The prediction is the network's, drawn as an area or a solid line. The truth "
-            "was drawn by people (or is known, in the demo study) and has a dashed line.",
-        )
-    )
-
-
-def _choose_style(both_known: bool) -> Style:
-    names: dict[Style, str] = {"fill": "Area", "outline": "Outline"}
-    if both_known:
-        names["agreement"] = "Agreement"
-    remembered: Style = st.session_state.get("style", "fill")
-    style = st.segmented_control(
-        "Drawn as",
-        tuple(names),
-        default=remembered if remembered in names else "fill",
-        format_func=lambda style: names[style],
-        key=f"overlay-style-{len(names)}",
-        required=True,
-        persist_state="session",
-        help="Area, outline, or (where the truth is known) agreement: what both mark, what was "
-        "missed and what was marked in error, of the infection or, with only the lung chosen, "
-        "of the lung.",
-    )
-    # Kept by hand: the choice is another widget once there is something to agree with.
-    st.session_state["style"] = style
-    return style
-
-
-def show_picture(
-    current: OpenStudy,
-    *,
-    plane: Plane,
-    slice_index: int,
-    window: Window,
-    sources: tuple[str, ...] = ("Prediction", "Truth"),
-    overlay: Overlay | None = None,
-    tallest: float = 0.61,
-    key: str = "picture",
-) -> None:
-    """The slice with its overlays; arrow keys in it move the slice slider."""
-    pairs = known_masks(current)
-    target = slice_key(current, plane)
-
-    def go_to(index: int) -> None:
-        st.session_state[target] = index + 1
-
-    show_slice(
-        current.study.volume,
-        plane=plane,
-        slice_index=slice_index,
-        window=window,
-        truth=pairs.get("Truth") if "Truth" in sources else None,
-        prediction=pairs.get("Prediction") if "Prediction" in sources else None,
-        overlay=overlay,
-        title=current.name,
-        stamp=current.stamp,
-        tallest=tallest,
-        key=key,
-        on_go_to=go_to,
-    )
-
-
-def show_glance(current: OpenStudy) -> None:
-    """One axial slice of the open scan, as a first look."""
-    preset = WINDOW_PRESETS[0]
-    show_slice(
-        current.study.volume,
-        plane="axial",
-        slice_index=first_slice(current, "axial"),
-        window=Window(center=preset.center, width=preset.width),
+def viewer_scan(current: OpenStudy) -> ViewerScan:
+    """The open study as the viewer takes it."""
+    return ViewerScan(
+        owner=current,
+        volume=current.study.volume,
+        truth=current.study.truth,
         prediction=current.prediction,
-        title=current.name,
+        name=current.name,
         stamp=current.stamp,
-        tallest=0.4,
-        key="glance",
     )
 
 
-def show_preview(current: OpenStudy, slice_index: int) -> None:
-    """An axial slice with the prediction, where there is one, and nothing else."""
-    preset = WINDOW_PRESETS[0]
-    show_picture(
-        current,
-        plane="axial",
-        slice_index=slice_index,
-        window=Window(center=preset.center, width=preset.width),
-        sources=("Prediction",),
-        tallest=0.56,
-        key="preview",
+def show_picture(current: OpenStudy, *, key: str, tools: Tools = "all", tallest: float) -> Place:
+    """The open scan with all that is marked in it; says where in it the person is.
+
+    Args:
+        tools: "few" for a picture beside other things, without the toolbar.
+        tallest: largest height, as a share of the browser window's.
+    """
+    place = place_of(current)
+    show_viewer(
+        viewer_scan(current),
+        place,
+        key=key,
+        tools=tools,
+        tallest=tallest,
+        on_place=_remember_window,
     )
+    return place
 
 
-def show_jump_buttons(current: OpenStudy, plane: Plane, slice_index: int) -> None:
-    """To the most infected slice, and to the infected ones before and after this."""
-    counts = guide_counts(current, plane)
-    if counts is None:
-        return
-    infected = np.flatnonzero(np.nan_to_num(counts))
-    before, after = infected[infected < slice_index], infected[infected > slice_index]
-    most = int(counts.argmax()) if infected.size else None
-    key = slice_key(current, plane)
-
-    def go_to(index: int) -> None:
-        st.session_state[key] = index + 1
-
-    with st.container(horizontal=True, gap="small", key="jumps"):
-        st.button(
-            "Previous",
-            icon=":material/chevron_left:",
-            on_click=go_to,
-            args=(int(before[-1]) if before.size else 0,),
-            disabled=before.size == 0,
-            help="The nearest slice with infection before this one.",
-        )
-        st.button(
-            "Go to the most infected slice",
-            icon=":material/my_location:",
-            type="primary",
-            on_click=go_to,
-            args=(most or 0,),
-            disabled=most is None or most == slice_index,
-            help="The slice with the largest infected area, by the prediction where there is "
-            "one, else by the truth.",
-        )
-        st.button(
-            "Next",
-            icon=":material/chevron_right:",
-            icon_position="right",
-            on_click=go_to,
-            args=(int(after[0]) if after.size else 0,),
-            disabled=after.size == 0,
-            help="The nearest slice with infection after this one.",
-        )
-    if most is None:
-        st.caption("No infection is marked in this scan.")
+def _remember_window(place: Place) -> None:
+    st.session_state["window"] = place.window
 
 
 def show_grey_scale_choice(current: OpenStudy) -> None:

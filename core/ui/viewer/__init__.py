@@ -1,6 +1,37 @@
-"""The picture of a scan: one slice on a canvas, with overlays and the value under the pointer."""
+"""The picture of a scan on every page, as one canvas component in plain JavaScript.
 
-from core.ui.viewer.packing import Overlay, Style, Window, pack_slice
-from core.ui.viewer.slice_view import show_slice
+How to stand on it:
 
-__all__ = ["Overlay", "Style", "Window", "pack_slice", "show_slice"]
+- `show_viewer(ViewerScan(owner, volume, …), place, key=…)` draws a scan with its masks. The
+  browser fetches the voxels once (see `serving`) and keeps them across pages, widgets and planes.
+  Slices, planes, window, overlays, zoom, distances and cine never wait for Python.
+- `Place` says where the person is. Keep one for each open scan; the browser brings it up to date
+  on release, and `place.go_to(…)` moves the picture.
+- `drawings=[Box(start, stop, …), Line(points, …)]` draws over the picture: a crop box in all
+  planes, or a line in one.
+- `comparison=Comparison("Truth", "Prediction", left_masks=("truth",), right_masks=("prediction",))`
+  puts a draggable divider between two sets of masks of one scan; with `scan=` between two scans.
+- `show_pictures(left, right, names=("Before", "After"), key=…)` does so for two uint8 pictures,
+  with the same zoom, pan, divider and PNG.
+- `slice_routes()` must be among the routes of the server (see `streamlit_app.py`).
+"""
+
+from core.ui.viewer.component import show_pictures, show_viewer
+from core.ui.viewer.header import Box, Comparison, Line, Tools, ViewerScan
+from core.ui.viewer.place import DEFAULT_WINDOW, PLANES, Place, Window
+from core.ui.viewer.serving import slice_routes
+
+__all__ = [
+    "Box",
+    "Comparison",
+    "DEFAULT_WINDOW",
+    "Line",
+    "PLANES",
+    "Place",
+    "Tools",
+    "ViewerScan",
+    "Window",
+    "show_pictures",
+    "show_viewer",
+    "slice_routes",
+]

@@ -1,33 +1,23 @@
-"""One slice and everything its picture needs as bytes for the browser.
+"""Slices as bytes for the browser, small enough to send once and quick to undo there.
 
-Layout: uint32 (little-endian) length of the header; the header, UTF-8 JSON padded with spaces
-to a multiple of four bytes; rows×columns int16 (little-endian) values in HU; rows×columns uint8
-of bits saying which masks hold the pixel.
+A chunk holds some axial slices, rows and columns in the order of the picture. Values: within
+each row every voxel but the first is its difference to its left neighbour (modulo 2^16 or 2^8);
+16-bit differences are folded so that small ones of either sign come first (0, -1, 1, -2 …), and
+all low bytes stand before all high bytes. 8-bit differences are bytes as they are. Labels: a byte
+a voxel, the bits of `BITS`. Both are then gzipped; run lengths suit the high bytes and Huffman
+codes the low ones, and looking for longer repeats in noise only costs time.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from typing import Any, Literal
+import zlib
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from core.config import Channel, Plane
-from core.figures import (
-    AGREEMENT_COLOURS,
-    PREDICTION_COLOURS,
-    TRUTH_COLOURS,
-)
-from core.volume import (
-    PLANE_LABELS,
-    BoolArray,
-    MaskPair,
-    Volume,
-    pixel_size_mm,
-    plane_slice,
-)
+from core.config import Channel
+from core.volume import AIR_HU, Array, BoolArray, MaskPair, Volume
 
 BITS: dict[tuple[str, Channel], int] = {
     ("truth", "lung"): 1,
@@ -35,115 +25,76 @@ BITS: dict[tuple[str, Channel], int] = {
     ("prediction", "lung"): 4,
     ("prediction", "infection"): 8,
 }
-"""Which bit of a pixel's label byte stands for which mask."""
+"""Which bit of a voxel's label byte stands for which mask."""
 
-Style = Literal["fill", "outline", "agreement"]
+VALUE_CHUNK_VOXELS = 1 << 21
+"""8 slices of 512×512: the first is on the screen soon, and undoing one costs no frame."""
+LABEL_CHUNK_VOXELS = 1 << 23
+"""Labels compress to next to nothing, so larger chunks save requests."""
 
-
-@dataclass(frozen=True)
-class Window:
-    """The grey scale of the picture: HU at its middle and from black to white."""
-
-    center: float
-    width: float
+_GZIP_WINDOW = 31
 
 
-@dataclass(frozen=True)
-class Overlay:
-    """What is drawn over the picture.
+def slices_per_chunk(shape: tuple[int, int, int], voxels: int) -> int:
+    """How many axial slices make a chunk of about so many voxels; at least one."""
+    return max(1, voxels // (shape[0] * shape[1]))
 
-    Attributes:
-        channels: lung, infection, both or none.
-        style: filled areas, outlines, or where truth and prediction agree.
-        opacity: of filled areas, 0 to 1.
+
+def sent_as_hu(volume: Volume) -> bool:
+    """Whether values leave as rounded HU, because the array's own are fractions."""
+    return volume.array.dtype not in (np.int16, np.uint8)
+
+
+def pack_values(volume: Volume, *, start: int, stop: int) -> bytes:
+    """Axial slices `start` to `stop` (half-open), gzipped; see the module's text.
+
+    int16 and uint8 arrays arrive as they are; others as HU rounded to whole numbers.
     """
+    values = _sent_values(volume, start, stop)
+    wide = values.dtype == np.int16
+    codes = values.view(np.uint16 if wide else np.uint8)
+    steps = codes.copy()
+    np.subtract(codes[..., 1:], codes[..., :-1], out=steps[..., 1:])
+    if not wide:
+        return _gzip(steps.tobytes())
+    signed = steps.view(np.int16)
+    folded = ((signed << 1) ^ (signed >> 15)).view(np.uint16)
+    return _gzip(folded.astype(np.uint8).tobytes(), (folded >> 8).astype(np.uint8).tobytes())
 
-    channels: tuple[Channel, ...] = ("lung", "infection")
-    style: Style = "fill"
-    opacity: float = 0.4
 
-
-def pack_slice(
-    volume: Volume,
-    *,
-    plane: Plane,
-    slice_index: int,
-    window: Window,
-    truth: MaskPair | None = None,
-    prediction: MaskPair | None = None,
-    overlay: Overlay | None = None,
-    title: str = "",
-    stamp: str = "",
-    tallest: float = 0.61,
-    steppable: bool = False,
+def pack_labels(
+    truth: MaskPair | None, prediction: MaskPair | None, *, start: int, stop: int
 ) -> bytes:
-    """The bytes of one slice; see the module's text for their layout.
+    """Which masks hold each voxel of axial slices `start` to `stop`, gzipped.
 
-    Args:
-        truth, prediction: masks on the scan's own grid; either may be left out.
-        title: what the picture is called for people who cannot see it.
-        tallest: largest height, as a share of the browser window's.
-        steppable: whether arrow keys ask for other slices.
-        stamp: a word drawn into the picture, such as "SYNTHETIC".
+    At least one of the four masks must be known; all have the scan's shape.
     """
-    overlay = overlay or Overlay()
-    values = _hu_int16(volume, plane, slice_index)
-    labels = np.zeros(values.shape, dtype=np.uint8)
-    layers = []
+    labels: Any = None
     for (source, channel), bit in BITS.items():
-        pair = truth if source == "truth" else prediction
-        mask = _mask(pair, channel)
-        if mask is None or channel not in overlay.channels:
+        mask = known_mask(truth if source == "truth" else prediction, channel)
+        if mask is None:
             continue
-        labels[plane_slice(mask, plane, slice_index)] |= bit
-        colours = TRUTH_COLOURS if source == "truth" else PREDICTION_COLOURS
-        layers.append(
-            {"bit": bit, "source": source, "channel": channel, "colour": colours[channel]}
-        )
-    height_mm, width_mm = pixel_size_mm(volume, plane)
-    header = {
-        "rows": values.shape[0],
-        "columns": values.shape[1],
-        "pixelHeight": height_mm,
-        "pixelWidth": width_mm,
-        "scaleBar": not volume.spacing_nominal,
-        "letters": PLANE_LABELS[plane],
-        "plane": plane,
-        "slice": slice_index + 1,
-        "count": volume.plane_count(plane),
-        "center": window.center,
-        "width": max(window.width, 1.0),
-        "unitKnown": volume.unit == "HU",
-        "layers": layers,
-        "style": overlay.style,
-        "opacity": overlay.opacity,
-        "agreement": AGREEMENT_COLOURS,
-        "title": title,
-        "stamp": stamp,
-        "tallest": tallest,
-        "steppable": steppable,
-    }
-    return _join(header, values, labels)
+        marked = mask[:, :, start:stop].T.view(np.uint8) * np.uint8(bit)
+        labels = marked if labels is None else np.bitwise_or(labels, marked, out=labels)
+    return _gzip(np.ascontiguousarray(labels).tobytes())
 
 
-def _mask(pair: MaskPair | None, channel: Channel) -> BoolArray | None:
+def known_mask(pair: MaskPair | None, channel: Channel) -> BoolArray | None:
+    """The mask of a channel, where there is one."""
     if pair is None:
         return None
     return pair.lung if channel == "lung" else pair.infection
 
 
-def _hu_int16(volume: Volume, plane: Plane, slice_index: int) -> npt.NDArray[np.int16]:
-    values = plane_slice(volume.array, plane, slice_index)
-    exact = volume.intensity.slope == 1.0 and volume.intensity.intercept == 0.0
-    if not (exact and values.dtype == np.int16):
-        hu = np.nan_to_num(np.rint(volume.hu(values)), nan=-1024.0)
-        values = np.clip(hu, -32768, 32767)
-    return np.ascontiguousarray(values, dtype="<i2")
+def _sent_values(volume: Volume, start: int, stop: int) -> Array:
+    part = volume.array[:, :, start:stop].T
+    if sent_as_hu(volume):
+        hu = np.nan_to_num(np.rint(volume.hu(part)), nan=AIR_HU)
+        part = np.clip(hu, -32768, 32767).astype(np.int16)
+    kept: npt.NDArray[Any] = np.ascontiguousarray(part)
+    return kept
 
 
-def _join(
-    header: dict[str, Any], values: npt.NDArray[np.int16], labels: npt.NDArray[np.uint8]
-) -> bytes:
-    text = json.dumps(header, ensure_ascii=False, allow_nan=False).encode()
-    text += b" " * (-len(text) % 4)
-    return len(text).to_bytes(4, "little") + text + values.tobytes() + labels.tobytes()
+def _gzip(*parts: bytes) -> bytes:
+    packer = zlib.compressobj(1, zlib.DEFLATED, _GZIP_WINDOW, 9, zlib.Z_RLE)
+    return b"".join([*map(packer.compress, parts), packer.flush()])

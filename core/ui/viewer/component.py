@@ -1,0 +1,136 @@
+"""Mounting the viewer on a page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import streamlit as st
+
+from core.ui.components import BrowserComponent
+from core.ui.viewer.header import Box, Comparison, Line, Tools, ViewerScan, make_header
+from core.ui.viewer.place import Place
+
+Picture = npt.NDArray[np.uint8]
+
+_HERE = Path(__file__).parent
+_SCRIPTS = (
+    "store",
+    "planes",
+    "paint",
+    "contours",
+    "sources",
+    "pane",
+    "marks",
+    "pointer",
+    "strip",
+    "controls",
+    "keys",
+    "view",
+    "picture",
+    "main",
+)
+"""One module in the browser: plain JavaScript files, one concept each, joined in this order."""
+
+
+_viewer = BrowserComponent(
+    "lunglens_viewer",
+    html='<div class="lunglens"></div>',
+    css=(_HERE / "viewer.css").read_text(encoding="utf-8"),
+    js="\n".join((_HERE / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS),
+)
+
+
+def show_viewer(
+    scan: ViewerScan,
+    place: Place,
+    *,
+    key: str,
+    comparison: Comparison | None = None,
+    drawings: Sequence[Box | Line] = (),
+    tools: Tools = "all",
+    tallest: float = 0.61,
+    on_place: Callable[[Place], None] | None = None,
+) -> None:
+    """The scan in the browser: planes, slices, window, overlays, zoom, without a run of Python.
+
+    On release of slider, key or pointer, `place` is brought up to date and the page (or the
+    fragment around this call) runs again. Drawing the page again for any other reason neither
+    sends slices again nor moves the view; `place.go_to` does move it.
+
+    Args:
+        place: where to begin; kept by the caller, one for each scan and session.
+        key: tells viewers of one page apart; zoom and layout are remembered by it.
+        drawings: boxes and lines over the picture.
+        tools: "few" leaves out the toolbar, and takes the wheel only once clicked on.
+        tallest: largest height, as a share of the browser window's.
+        on_place: called with `place` after the browser has moved it, before the page runs.
+    """
+    header = make_header(
+        scan,
+        place,
+        comparison=comparison,
+        drawings=drawings,
+        tools=tools,
+        tallest=tallest,
+    )
+
+    def _moved() -> None:
+        place.follow(st.session_state[key].get("place"), scan.volume.shape)
+        if on_place is not None:
+            on_place(place)
+
+    _viewer(data=header, key=key, on_place_change=_moved)
+
+
+def show_pictures(
+    left: Picture,
+    right: Picture,
+    *,
+    names: tuple[str, str],
+    key: str,
+    pixel_mm: tuple[float, float] = (1.0, 1.0),
+    letters: tuple[str, str, str, str] | None = None,
+    title: str = "",
+    stamp: str = "",
+    drawings: Sequence[Line] = (),
+    tallest: float = 0.61,
+) -> None:
+    """Two grey pictures of one size, such as before and after CLAHE, behind a draggable divider.
+
+    Args:
+        left, right: (rows, columns) uint8, drawn as they are.
+        names: what each is, in a word or two.
+        pixel_mm: height and width of a pixel, so that the picture is square in mm.
+        letters: at the left, right, top and bottom edge, as in `core.volume.PLANE_LABELS`.
+        title: what the picture is called for people who cannot see it.
+        key: tells viewers of one page apart; zoom and divider are remembered by it.
+    """
+    header = {
+        "pictures": {
+            "rows": left.shape[0],
+            "columns": left.shape[1],
+            "pixelHeight": pixel_mm[0],
+            "pixelWidth": pixel_mm[1],
+            "letters": letters,
+            "name": title,
+            "stamp": stamp,
+        },
+        "comparison": {"left": names[0], "right": names[1], "masks": [[], []]},
+        "boxes": [],
+        "lines": [asdict(line) for line in drawings],
+        "tools": "few",
+        "tallest": tallest,
+    }
+    _viewer(data=_join(header, left, right), key=key)
+
+
+def _join(header: dict[str, Any], left: Picture, right: Picture) -> bytes:
+    """uint32 (little-endian) length of the header, the header as JSON, the pixels of both."""
+    text = json.dumps(header, ensure_ascii=False, allow_nan=False).encode()
+    return len(text).to_bytes(4, "little") + text + left.tobytes() + right.tobytes()

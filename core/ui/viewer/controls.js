@@ -1,0 +1,232 @@
+// Toolbar, legend and list of keys. Everything here can also be reached by a key.
+
+const ICONS = {
+  previous: "M15 5l-7 7 7 7",
+  next: "M9 5l7 7-7 7",
+  most: "M12 3v4M12 17v4M3 12h4M17 12h4M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8",
+  measure: "M4 16L16 4l4 4L8 20zM8 12l2 2M11 9l2 2M14 6l2 2",
+  play: "M8 5l11 7-11 7z",
+  pause: "M8 5v14M16 5v14",
+  closer: "M11 5a6 6 0 1 0 0 12 6 6 0 0 0 0-12M15.5 15.5L20 20M11 8v6M8 11h6",
+  wider: "M11 5a6 6 0 1 0 0 12 6 6 0 0 0 0-12M15.5 15.5L20 20M8 11h6",
+  whole: "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5",
+  copy: "M9 9h11v11H9zM5 15H4V4h11v1",
+  save: "M12 4v11M7 11l5 5 5-5M5 20h14",
+};
+
+const KEYS = [
+  ["↑ ↓ ← →, wheel, drag", "step through slices"],
+  ["Page up, Page down", "ten slices"],
+  ["Home, End", "first and last slice"],
+  ["Space", "play and stop"],
+  ["A C S L", "axial, coronal, sagittal, linked planes"],
+  ["1 2 3 4", "grey scale presets"],
+  ["Right drag, [ ] and , .", "grey scale: width and middle"],
+  ["O", "marks: area, outline, agreement, off"],
+  ["I, P, N", "most, previous and next infected slice"],
+  ["+ −, Ctrl + wheel, pinch", "enlarge"],
+  ["Drag while enlarged, Shift + drag", "move the picture"],
+  ["0, double click", "whole picture"],
+  ["Click, Shift + arrows", "crosshair, with its value"],
+  ["M, then drag (or Enter twice)", "measure a distance; Esc takes it away"],
+  ["Ctrl + C, Ctrl + S", "copy or save the picture as PNG"],
+];
+
+function element(kind, { text, label, ...attributes } = {}, ...children) {
+  const made = document.createElement(kind);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  if (text !== undefined) made.textContent = text;
+  if (label) {
+    made.setAttribute("aria-label", label);
+    made.title = label;
+  }
+  made.append(...children);
+  return made;
+}
+
+function icon(name) {
+  const space = "http://www.w3.org/2000/svg";
+  const drawing = document.createElementNS(space, "svg");
+  drawing.setAttribute("viewBox", "0 0 24 24");
+  drawing.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS(space, "path");
+  path.setAttribute("d", ICONS[name]);
+  drawing.append(path);
+  return drawing;
+}
+
+function iconButton(name, label, act) {
+  const button = element("button", { type: "button", label, class: "icon" }, icon(name));
+  button.addEventListener("click", act);
+  return button;
+}
+
+function choiceButton(text, label, act) {
+  const button = element("button", { type: "button", text, label, "aria-pressed": "false" });
+  button.addEventListener("click", act);
+  return button;
+}
+
+function group(label, ...children) {
+  const made = element("div", { role: "group", class: "group", "aria-label": label }, ...children);
+  made.hidden = children.length === 0;
+  return made;
+}
+
+class Controls {
+  constructor(view) {
+    this.view = view;
+    this.bar = element("div", { role: "toolbar", class: "toolbar", "aria-label": "Picture" });
+    this.legend = element("div", { class: "legend", role: "group", "aria-label": "Marked" });
+    this.help = this.buildHelp();
+    this.build();
+  }
+
+  build() {
+    const { view } = this;
+    this.planes = Object.fromEntries(["axial", "coronal", "sagittal", "linked"].map((name, at) => {
+      const text = name[0].toUpperCase() + name.slice(1);
+      const label = name === "linked" ? "All three planes with a crosshair (L)"
+        : `${text} plane (${"ACS"[at]})`;
+      return [name, choiceButton(text, label, () => view.choosePlane(name))];
+    }));
+    this.presets = view.header.presets?.map((preset, at) => choiceButton(
+      preset.name,
+      `${preset.name}: ${preset.center} ± ${preset.width / 2} HU (${at + 1})`,
+      () => view.setWindow(preset.center, preset.width, true),
+    )) ?? [];
+    this.styles = Object.fromEntries(Object.keys(STYLES).map((name) => [
+      name, choiceButton(STYLES[name], `Marks: ${STYLES[name].toLowerCase()} (O)`,
+        () => view.setLook({ style: name })),
+    ]));
+    this.opacity = element("input", {
+      type: "range", min: "5", max: "100", step: "5", class: "opacity",
+      label: "How much marked areas cover the picture",
+    });
+    this.opacity.addEventListener("input",
+      () => view.setLook({ opacity: Number(this.opacity.value) / 100 }));
+    this.play = iconButton("play", "Play through slices (Space)", () => view.toggleCine());
+    this.measure = iconButton("measure", "Measure a distance (M)", () => view.toggleMeasuring());
+    this.measure.setAttribute("aria-pressed", "false");
+    this.jumps = [
+      iconButton("previous", "Previous infected slice (P)", () => view.jump("previous")),
+      iconButton("most", "Most infected slice (I)", () => view.jump("most")),
+      iconButton("next", "Next infected slice (N)", () => view.jump("next")),
+    ];
+    const question = choiceButton("?", "Keys and mouse (?)", () => this.toggleHelp());
+    question.className = "icon";
+    this.planeGroup = group("Planes", ...Object.values(this.planes));
+    this.windowGroup = group("Grey scale", ...this.presets);
+    this.styleGroup = group("Marks", ...Object.values(this.styles), this.opacity);
+    this.jumpGroup = group("Infected slices", ...this.jumps);
+    const zoom = group("Enlarge",
+      iconButton("wider", "Smaller (−)", () => view.zoomBy(1 / 1.25)),
+      iconButton("closer", "Larger (+)", () => view.zoomBy(1.25)),
+      iconButton("whole", "Whole picture (0)", () => view.resetZoom()));
+    this.toolGroup = group("Tools", this.play, this.measure);
+    const take = group("Take away",
+      iconButton("copy", "Copy the picture (Ctrl + C)", () => view.copyPicture()),
+      iconButton("save", "Save the picture as PNG (Ctrl + S)", () => view.savePicture()),
+      question);
+    this.bar.append(this.planeGroup, this.windowGroup, this.styleGroup, this.jumpGroup,
+      this.toolGroup, zoom, take);
+  }
+
+  buildHelp() {
+    const help = element("div", { class: "help", role: "dialog", "aria-label": "Keys and mouse" });
+    const list = element("dl");
+    for (const [keys, meaning] of KEYS) {
+      list.append(element("dt", { text: keys }), element("dd", { text: meaning }));
+    }
+    const close = choiceButton("Close", "Close the list (Esc)", () => this.toggleHelp(false));
+    help.append(list, close);
+    help.hidden = true;
+    return help;
+  }
+
+  toggleHelp(shown = this.help.hidden) {
+    const { help, view } = this;
+    if (help.hidden === !shown) return;
+    help.hidden = !shown;
+    if (shown) help.querySelector("button").focus();
+    else view.panes[0].canvas.focus();
+  }
+
+  update() {
+    const { view } = this;
+    const { header, look, layout, place } = view;
+    const scan = view.sources[0].scan;
+    const few = header.tools === "few";
+    const layers = scan?.header.labels?.layers ?? [];
+    const press = (button, on) => button.setAttribute("aria-pressed", String(on));
+    this.planeGroup.hidden = !scan || few;
+    this.windowGroup.hidden = !scan || few;
+    this.styleGroup.hidden = layers.length === 0 || few;
+    this.jumpGroup.hidden = !layers.some((layer) => layer.channel === "infection");
+    this.toolGroup.hidden = few;
+    this.planes.linked.hidden = view.sources.length > 1;
+    for (const [name, button] of Object.entries(this.planes)) {
+      press(button, name === (layout === "linked" ? "linked" : place.plane));
+    }
+    this.presets.forEach((button, at) => {
+      const { center, width } = header.presets[at];
+      press(button, look.center === center && look.width === width);
+    });
+    this.styles.agreement.hidden = !bothKnown(layers) || view.sources.length > 1;
+    for (const [name, button] of Object.entries(this.styles)) press(button, name === view.style);
+    this.opacity.value = String(Math.round(look.opacity * 100));
+    this.opacity.disabled = !["fill", "agreement"].includes(view.style);
+    const { previous, most, next } = view.jumps();
+    [previous, most, next].forEach((to, at) => {
+      this.jumps[at].disabled = to === null;
+    });
+    this.play.replaceChildren(icon(view.cine ? "pause" : "play"));
+    press(this.measure, view.measuring);
+    this.updateLegend(layers);
+  }
+
+  // Names of what is marked; each can be hidden and shown.
+  updateLegend(layers) {
+    const { view } = this;
+    const { look } = view;
+    const regions = view.sources.flatMap((source) => source.scan
+      ? regionsOf(source.header, look, source.masks) : []);
+    const state = JSON.stringify([layers, [...look.hidden], view.style, regions]);
+    if (state === this.legendState) return;
+    this.legendState = state;
+    const focused = this.legend.getRootNode().activeElement?.dataset?.layer;
+    if (view.style === "agreement") {
+      this.legend.replaceChildren(...regions.map((region) =>
+        element("span", { class: "item" }, swatch(region), region.name)));
+      return;
+    }
+    const both = bothKnown(layers);
+    this.legend.replaceChildren(...layers.map((layer) => {
+      const name = layerName(layer);
+      const shown = !look.hidden.has(name) && view.style !== "off";
+      const region = {
+        colour: layer.colour, dashed: layer.source === "truth", pattern: "solid",
+        filled: view.style === "fill" && !(both && layer.source === "truth"),
+      };
+      const text = regionName(layer, both);
+      const button = element("button", {
+        type: "button", class: "item", "aria-pressed": String(shown), "data-layer": name,
+        title: `${shown ? "Hide" : "Show"} ${text.toLowerCase()}`,
+      }, swatch(region), text);
+      button.addEventListener("click", () => view.toggleLayer(name));
+      return button;
+    }));
+    if (focused) this.legend.querySelector(`[data-layer="${focused}"]`)?.focus();
+  }
+}
+
+function swatch(region) {
+  const made = element("span", { class: "swatch" });
+  made.style.border = `2px ${region.dashed ? "dashed" : "solid"} ${region.colour}`;
+  if (region.filled) {
+    const angle = region.pattern === "stripes" ? "45deg" : "-45deg";
+    made.style.background = region.pattern === "solid" ? `${region.colour}88`
+      : `repeating-linear-gradient(${angle}, ${region.colour} 0 3px, transparent 3px 6px)`;
+  }
+  return made;
+}

@@ -1,0 +1,175 @@
+"""What the viewer in the browser is told beside the slices themselves, ready for JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from core.config import WINDOW_PRESETS, Plane
+from core.figures import AGREEMENT_COLOURS, PREDICTION_COLOURS, TRUTH_COLOURS
+from core.ui.viewer.packing import (
+    BITS,
+    LABEL_CHUNK_VOXELS,
+    VALUE_CHUNK_VOXELS,
+    known_mask,
+    sent_as_hu,
+    slices_per_chunk,
+)
+from core.ui.viewer.place import Place, Voxel
+from core.ui.viewer.serving import Offer, offers
+from core.volume import MaskPair, Volume
+
+Tools = Literal["all", "few"]
+
+
+@dataclass(frozen=True, eq=False)
+class ViewerScan:
+    """A scan to show, with what is marked in it.
+
+    Attributes:
+        owner: any object that lives as long as the browser may fetch slices, such as the
+            session's open study. One owner has one scan.
+        truth, prediction: masks on the scan's own grid; either may be missing.
+        name: what the scan is called for people who cannot see it, and in comparisons.
+        stamp: a word drawn into every picture, such as "SYNTHETIC".
+    """
+
+    owner: object
+    volume: Volume
+    truth: MaskPair | None = None
+    prediction: MaskPair | None = None
+    name: str = ""
+    stamp: str = ""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A box in a scan, drawn as a rectangle in each plane; dimmed on slices that miss it.
+
+    Attributes:
+        start, stop: voxel indices (i, j, k), half-open.
+        label: a word at its corner.
+    """
+
+    start: Voxel
+    stop: Voxel
+    label: str = ""
+    colour: str = "#56B4E9"
+    dashed: bool = False
+
+
+@dataclass(frozen=True)
+class Line:
+    """A polyline over one plane.
+
+    Attributes:
+        points: (column, row) on the picture's voxel grid; whole numbers lie between voxels.
+        slices: first and last slice index that show it; none for all.
+        closed: whether the last point is joined to the first.
+    """
+
+    points: tuple[tuple[float, float], ...]
+    plane: Plane = "axial"
+    slices: tuple[int, int] | None = None
+    closed: bool = False
+    label: str = ""
+    colour: str = "#56B4E9"
+    dashed: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """A second picture behind a divider that people drag, with shared slice and zoom.
+
+    Attributes:
+        left, right: what stands left and right of the divider, in words.
+        scan: the second scan, such as a follow-up, shown on the right at the same relative
+            height; none to show the masks of one scan against each other.
+        left_masks, right_masks: whose masks are drawn on each side.
+    """
+
+    left: str
+    right: str
+    scan: ViewerScan | None = None
+    left_masks: tuple[str, ...] = ("truth", "prediction")
+    right_masks: tuple[str, ...] = ("truth", "prediction")
+
+
+def make_header(
+    scan: ViewerScan,
+    place: Place,
+    *,
+    comparison: Comparison | None,
+    drawings: Sequence[Box | Line],
+    tools: Tools,
+    tallest: float,
+) -> dict[str, Any]:
+    """Everything but voxels, and the tokens by which the browser gets those."""
+    shown = [scan] if comparison is None or comparison.scan is None else [scan, comparison.scan]
+    return {
+        "scans": [_scan_header(one) for one in shown],
+        "comparison": None if comparison is None else _comparison_header(comparison),
+        "presets": [asdict(preset) for preset in WINDOW_PRESETS],
+        "agreement": AGREEMENT_COLOURS,
+        "place": {
+            "plane": place.plane,
+            "voxel": list(place.voxel),
+            "center": place.window.center,
+            "width": place.window.width,
+            "command": place.command,
+        },
+        "boxes": [asdict(one) for one in drawings if isinstance(one, Box)],
+        "lines": [asdict(one) for one in drawings if isinstance(one, Line)],
+        "tools": tools,
+        "tallest": tallest,
+    }
+
+
+def _scan_header(scan: ViewerScan) -> dict[str, Any]:
+    volume = scan.volume
+    offer = offers.offer(scan.owner, volume, truth=scan.truth, prediction=scan.prediction)
+    as_hu = sent_as_hu(volume)
+    return {
+        "token": offer.token,
+        "name": scan.name,
+        "stamp": scan.stamp,
+        "shape": list(volume.shape),
+        "spacing": list(volume.spacing_mm),
+        "affine": volume.affine.tolist(),
+        "nominal": volume.spacing_nominal,
+        "unitKnown": volume.unit == "HU",
+        "bits": 8 if volume.array.dtype == "uint8" else 16,
+        "slope": 1.0 if as_hu else volume.intensity.slope,
+        "intercept": 0.0 if as_hu else volume.intensity.intercept,
+        "chunk": slices_per_chunk(volume.shape, VALUE_CHUNK_VOXELS),
+        "labels": _labels_header(offer),
+    }
+
+
+def _labels_header(offer: Offer) -> dict[str, Any] | None:
+    labels = offer.labels
+    if labels.empty:
+        return None
+    layers = []
+    for (source, channel), bit in BITS.items():
+        pair = labels.truth if source == "truth" else labels.prediction
+        if known_mask(pair, channel) is None:
+            continue
+        colours = TRUTH_COLOURS if source == "truth" else PREDICTION_COLOURS
+        layers.append(
+            {"bit": bit, "source": source, "channel": channel, "colour": colours[channel]}
+        )
+    return {
+        "version": labels.version,
+        "chunk": slices_per_chunk(offer.volume.shape, LABEL_CHUNK_VOXELS),
+        "layers": layers,
+    }
+
+
+def _comparison_header(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "left": comparison.left,
+        "right": comparison.right,
+        "masks": [list(comparison.left_masks), list(comparison.right_masks)],
+    }

@@ -1,0 +1,104 @@
+// Every key of the viewer, wherever in it the focus is.
+
+function pressKey(view, event) {
+  if (event.target.matches?.("input") || event.altKey) return;
+  const inner = event.composedPath()[0];
+  if (inner.matches?.(".divider") && dividerKey(view, event)) return;
+  if (inner.matches?.("button") && (event.key === " " || event.key === "Enter")) return;
+  const act = actionOf(view, event, inner);
+  if (!act) return;
+  event.preventDefault();
+  event.stopPropagation();
+  act();
+}
+
+function dividerKey(view, event) {
+  const to = {
+    ArrowLeft: view.divider - 0.02, ArrowRight: view.divider + 0.02, Home: 0, End: 1,
+  }[event.key];
+  if (to === undefined) return false;
+  event.preventDefault();
+  event.stopPropagation();
+  view.moveDivider(to);
+  return true;
+}
+
+function actionOf(view, event, inner) {
+  const { key } = event;
+  if (event.ctrlKey || event.metaKey) {
+    return { c: () => view.copyPicture(), s: () => view.savePicture() }[key.toLowerCase()];
+  }
+  if (key === "Escape") return () => escape(view);
+  const pane = view.activePane();
+  const common = {
+    "+": () => view.zoomBy(1.25),
+    "=": () => view.zoomBy(1.25),
+    "-": () => view.zoomBy(1 / 1.25),
+    0: () => view.resetZoom(),
+    "?": () => view.controls.toggleHelp(),
+  };
+  if (!view.sources[0].scan) return common[key];
+  if (event.shiftKey && key.startsWith("Arrow")) return crossKey(view, pane, key);
+  return common[key] ?? sliceKey(view, pane, key) ?? letterKey(view, pane, key.toLowerCase());
+}
+
+function crossKey(view, pane, key) {
+  const [columns, rows] = {
+    ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1],
+  }[key];
+  return () => view.nudgeCross(pane, columns, rows);
+}
+
+function sliceKey(view, pane, key) {
+  const { plane } = pane;
+  const by = {
+    ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: 10, PageDown: -10,
+  }[key];
+  if (by) return () => view.step(plane, by);
+  if (key === "Home") return () => view.goTo(plane, 0);
+  if (key === "End") return () => view.goTo(plane, pane.leading.grid(plane).count - 1);
+  return undefined;
+}
+
+function letterKey(view, pane, key) {
+  if (view.header.tools !== "all" && "acsl".includes(key)) return undefined;
+  const preset = view.header.presets[Number(key) - 1];
+  if (preset) return () => view.setWindow(preset.center, preset.width);
+  const { center, width } = view.look;
+  return {
+    " ": () => view.toggleCine(),
+    a: () => view.choosePlane("axial"),
+    c: () => view.choosePlane("coronal"),
+    s: () => view.choosePlane("sagittal"),
+    l: () => view.sources.length === 1 && view.choosePlane("linked"),
+    o: () => view.cycleStyle(),
+    i: () => view.jump("most"),
+    p: () => view.jump("previous"),
+    n: () => view.jump("next"),
+    m: () => view.toggleMeasuring(),
+    "[": () => view.setWindow(center, width * 0.9),
+    "]": () => view.setWindow(center, width / 0.9),
+    ",": () => view.setWindow(center - 0.04 * width, width),
+    ".": () => view.setWindow(center + 0.04 * width, width),
+    enter: view.measuring ? () => view.measureAtCross(pane) : undefined,
+    delete: () => removeMeasure(view),
+    backspace: () => removeMeasure(view),
+  }[key];
+}
+
+function escape(view) {
+  if (!view.controls.help.hidden) view.controls.toggleHelp(false);
+  else if (view.cine) view.toggleCine();
+  else if (view.measures.length) removeMeasure(view);
+  else if (view.measuring) view.toggleMeasuring();
+  else if (view.cross) {
+    view.cross = false;
+    view.changed();
+  }
+}
+
+function removeMeasure(view) {
+  view.measures.pop();
+  view.pending = null;
+  view.changed();
+}

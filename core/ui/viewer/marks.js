@@ -1,0 +1,182 @@
+// What is written and drawn over a picture: letters, scale bar, boxes, distances, crosshair.
+
+const CROSS = "rgba(108, 195, 213, 0.85)";
+const RULER = "#f0e442";
+
+function drawMarks(pane) {
+  const { view, context } = pane;
+  context.save();
+  drawBoxes(pane);
+  drawLines(pane);
+  drawMeasures(pane);
+  if (view.crossShown) drawCross(pane);
+  context.restore();
+  drawWords(pane);
+  if (!pane.leading.grid(pane.plane).nominal) drawScaleBar(pane);
+  const notice = view.trouble || (pane.waiting ? "Loading this slice…" : "");
+  if (notice) {
+    context.textAlign = "center";
+    context.font = "14px sans-serif";
+    write(context, notice, pane.width / 2, pane.height / 2, pane.width - 24);
+  }
+}
+
+function write(context, text, x, y, widest) {
+  if (!text) return;
+  context.textBaseline = "middle";
+  context.lineJoin = "round";
+  context.lineWidth = 3;
+  context.strokeStyle = "rgba(0, 0, 0, 0.75)";
+  context.strokeText(text, x, y, widest);
+  context.fillStyle = "#f2f5f8";
+  context.fillText(text, x, y, widest);
+}
+
+function drawWords(pane) {
+  const { context, width, height, view } = pane;
+  const { letters, count, nominal } = pane.leading.grid(pane.plane);
+  context.font = "600 14px sans-serif";
+  context.textAlign = "center";
+  write(context, letters[0], 13, height / 2);
+  write(context, letters[1], width - 13, height / 2);
+  write(context, letters[2], width / 2, 14);
+  write(context, letters[3], width / 2, height - 14);
+  context.font = "12px sans-serif";
+  context.textAlign = "left";
+  const { scan } = pane.leading;
+  const roomy = width > 260;
+  if (scan) {
+    const where = nominal || !roomy ? "" :
+      ` · ${positionText(scan, pane.plane, view.place.voxel)}`;
+    write(context, `${pane.index + 1} / ${count}${where}`, 10, 16);
+  }
+  const { stamp } = pane.leading.header;
+  context.textAlign = "right";
+  context.font = `600 ${roomy ? 12 : 10}px sans-serif`;
+  write(context, stamp, width - 10, 16);
+  if (view.sources.length > 1) drawNames(pane);
+}
+
+function drawNames(pane) {
+  const { context, width, view, dividerX } = pane;
+  const { left, right } = view.header.comparison;
+  context.font = "600 12px sans-serif";
+  context.textAlign = "right";
+  if (dividerX > 60) write(context, left, dividerX - 10, 38, dividerX - 16);
+  context.textAlign = "left";
+  if (width - dividerX > 60) write(context, right, dividerX + 10, 38, width - dividerX - 16);
+}
+
+function drawScaleBar(pane) {
+  const { context, width, height, scale } = pane;
+  const length = [100, 50, 20, 10, 5, 2].find((mm) => mm * scale < 0.3 * width) ?? 1;
+  const end = 12 + length * scale;
+  for (const [colour, wide] of [["rgba(0, 0, 0, 0.6)", 4], ["#fff", 2]]) {
+    context.strokeStyle = colour;
+    context.lineWidth = wide;
+    context.beginPath();
+    context.moveTo(12, height - 17);
+    context.lineTo(12, height - 12);
+    context.lineTo(end, height - 12);
+    context.lineTo(end, height - 17);
+    context.stroke();
+  }
+  context.font = "11px sans-serif";
+  context.textAlign = "left";
+  write(context, length < 10 ? `${length} mm` : `${length / 10} cm`, 16, height - 24);
+}
+
+function drawCross(pane) {
+  const { context, width, height, view, plane } = pane;
+  const { scan } = pane.leading;
+  if (!scan) return;
+  const { column, row } = pixelOf(scan, plane, view.place.voxel);
+  const [x, y] = pane.toCanvas(column + 0.5, row + 0.5);
+  const gap = 9;
+  const [farX, farY] = view.layout === "linked" ? [width, height] : [22, 22];
+  context.strokeStyle = CROSS;
+  context.lineWidth = 1;
+  context.setLineDash([]);
+  context.beginPath();
+  for (const [dx, dy] of [[1, 0], [-1, 0], [0, 1], [0, -1]]) {
+    context.moveTo(x + dx * gap, y + dy * gap);
+    context.lineTo(x + dx * farX, y + dy * farY);
+  }
+  context.stroke();
+}
+
+function drawBoxes(pane) {
+  const { view, plane, context } = pane;
+  const { normal, across, down, flipped } = PLANES[plane];
+  for (const { start, stop, label, colour, dashed } of view.header.boxes) {
+    const rows = pane.leading.grid(plane).rows;
+    const [top, bottom] = flipped
+      ? [rows - stop[down], rows - start[down]] : [start[down], stop[down]];
+    const inside = pane.index >= start[normal] && pane.index < stop[normal];
+    const corners = [
+      [start[across], top], [stop[across], top], [stop[across], bottom], [start[across], bottom],
+    ];
+    context.globalAlpha = inside ? 1 : 0.35;
+    strokePoints(pane, corners, { closed: true, colour, dashed, label });
+  }
+  context.globalAlpha = 1;
+}
+
+function drawLines(pane) {
+  for (const line of pane.view.header.lines) {
+    const { slices, plane } = line;
+    if (plane !== pane.plane) continue;
+    if (slices && (pane.index < slices[0] || pane.index > slices[1])) continue;
+    strokePoints(pane, line.points, line);
+  }
+}
+
+function strokePoints(pane, points, { closed, colour, dashed, label }) {
+  const { context } = pane;
+  if (!points.length) return;
+  context.beginPath();
+  for (const [column, row] of points) context.lineTo(...pane.toCanvas(column, row));
+  if (closed) context.closePath();
+  context.lineWidth = 1.75;
+  context.strokeStyle = colour;
+  context.setLineDash(dashed ? [6, 4] : []);
+  context.stroke();
+  context.setLineDash([]);
+  if (!label) return;
+  const [x, y] = pane.toCanvas(...points[0]);
+  context.font = "600 12px sans-serif";
+  context.textAlign = "left";
+  write(context, label, Math.max(x, 8) + 3, Math.max(y, 20) - 9);
+}
+
+function lengthText(grid, [[fromX, fromY], [toX, toY]]) {
+  const length = Math.hypot(
+    (toX - fromX) * grid.pixelWidth, (toY - fromY) * grid.pixelHeight);
+  return grid.nominal ? `${length.toFixed(1)} pixels` : `${length.toFixed(1)} mm`;
+}
+
+function drawMeasures(pane) {
+  const { view, context, plane } = pane;
+  const grid = pane.leading.grid(plane);
+  for (const measure of view.measures) {
+    if (measure.plane !== plane || measure.index !== pane.index) continue;
+    const ends = measure.ends.map((end) => pane.toCanvas(...end));
+    for (const [colour, wide] of [["rgba(0, 0, 0, 0.7)", 4], [RULER, 1.75]]) {
+      context.strokeStyle = colour;
+      context.lineWidth = wide;
+      context.beginPath();
+      context.moveTo(...ends[0]);
+      context.lineTo(...ends[1]);
+      for (const [x, y] of ends) {
+        context.moveTo(x + 3, y);
+        context.arc(x, y, 3, 0, 7);
+      }
+      context.stroke();
+    }
+    const [x, y] = ends[0][0] > ends[1][0] ? ends[0] : ends[1];
+    context.font = "600 13px sans-serif";
+    const beside = x + 90 < pane.width;
+    context.textAlign = beside ? "left" : "right";
+    write(context, lengthText(grid, measure.ends), x + (beside ? 9 : -9), y - 12);
+  }
+}

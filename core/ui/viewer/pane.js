@@ -1,0 +1,166 @@
+// One canvas with one plane: where its picture lies, and drawing it.
+
+const MARGIN = 4;
+const MAX_ZOOM = 24;
+const COARSE = 5; // device pixels a voxel beyond which voxels are drawn as the squares they are
+
+class Pane {
+  constructor(view, plane) {
+    this.view = view;
+    this.plane = plane;
+    this.canvas = document.createElement("canvas");
+    this.canvas.tabIndex = 0;
+    this.canvas.setAttribute("role", "img");
+    this.canvas.setAttribute("aria-roledescription", "slice of a scan");
+    this.context = this.canvas.getContext("2d");
+    this.width = this.height = 0;
+  }
+
+  get leading() {
+    return this.view.sources[0];
+  }
+
+  get index() {
+    return this.view.sliceOf(this.plane);
+  }
+
+  get zoom() {
+    return this.view.zoomOf(this.plane);
+  }
+
+  resize(width, height) {
+    const density = window.devicePixelRatio || 1;
+    const [wide, high] = [Math.round(width * density), Math.round(height * density)];
+    if (this.canvas.width !== wide || this.canvas.height !== high) {
+      this.canvas.width = wide;
+      this.canvas.height = high;
+      this.canvas.style.width = `${width}px`;
+      this.canvas.style.height = `${height}px`;
+    }
+    Object.assign(this, { width, height, density });
+  }
+
+  // Pixels on the screen for a millimetre in the patient.
+  get scale() {
+    const grid = this.leading.grid(this.plane);
+    const fit = Math.min(
+      (this.width - 2 * MARGIN) / (grid.columns * grid.pixelWidth),
+      (this.height - 2 * MARGIN) / (grid.rows * grid.pixelHeight),
+    );
+    return Math.max(fit, 1e-6) * this.zoom.factor;
+  }
+
+  // Where a source's picture lies; pictures of two sizes share their middle and their scale.
+  frame(source) {
+    const { columns, rows, pixelWidth, pixelHeight } = source.grid(this.plane);
+    const { scale, zoom } = this;
+    const width = columns * pixelWidth * scale;
+    const height = rows * pixelHeight * scale;
+    return {
+      left: this.width / 2 - zoom.x * scale - width / 2,
+      top: this.height / 2 - zoom.y * scale - height / 2,
+      width, height, perColumn: width / columns, perRow: height / rows,
+    };
+  }
+
+  // From a place on the canvas to column and row (with fractions), and back.
+  toPicture(x, y, source = this.leading) {
+    const frame = this.frame(source);
+    return [(x - frame.left) / frame.perColumn, (y - frame.top) / frame.perRow];
+  }
+
+  toCanvas(column, row) {
+    const frame = this.frame(this.leading);
+    return [frame.left + column * frame.perColumn, frame.top + row * frame.perRow];
+  }
+
+  // Enlarges so that what lies at (x, y) stays there.
+  zoomBy(factor, x = this.width / 2, y = this.height / 2) {
+    const { zoom } = this;
+    const before = this.scale;
+    const wanted = Math.min(Math.max(zoom.factor * factor, 1), MAX_ZOOM);
+    const after = (before / zoom.factor) * wanted;
+    zoom.x += (x - this.width / 2) * (1 / before - 1 / after);
+    zoom.y += (y - this.height / 2) * (1 / before - 1 / after);
+    zoom.factor = wanted;
+    this.keepInSight();
+  }
+
+  pan(dx, dy) {
+    this.zoom.x -= dx / this.scale;
+    this.zoom.y -= dy / this.scale;
+    this.keepInSight();
+  }
+
+  keepInSight() {
+    const grid = this.leading.grid(this.plane);
+    const { zoom, scale } = this;
+    const bound = (value, length, room) => {
+      const most = Math.max(0, (length - room / scale) / 2 + 12 / scale);
+      return zoom.factor === 1 ? 0 : Math.min(Math.max(value, -most), most);
+    };
+    zoom.x = bound(zoom.x, grid.columns * grid.pixelWidth, this.width);
+    zoom.y = bound(zoom.y, grid.rows * grid.pixelHeight, this.height);
+  }
+
+  get dividerX() {
+    return this.view.sources.length > 1 ? this.view.divider * this.width : this.width;
+  }
+
+  sourceAt(x) {
+    const { sources } = this.view;
+    return sources.length > 1 && x > this.dividerX ? sources[1] : sources[0];
+  }
+
+  draw() {
+    const { context, width, height, density, view } = this;
+    if (!width || !height) return;
+    context.setTransform(density, 0, 0, density, 0, 0);
+    context.fillStyle = "#000";
+    context.fillRect(0, 0, width, height);
+    this.waiting = false;
+    const split = this.dividerX;
+    view.sources.forEach((source, side) => {
+      context.save();
+      if (view.sources.length > 1) {
+        context.beginPath();
+        context.rect(side ? split : 0, 0, side ? width - split : split, height);
+        context.clip();
+      }
+      this.drawSource(source);
+      context.restore();
+    });
+    drawMarks(this);
+    this.canvas.setAttribute("aria-label", view.describe(this));
+    this.canvas.dataset.slice = this.index + 1;
+    this.canvas.dataset.plane = this.plane;
+  }
+
+  drawSource(source) {
+    const { context, plane, density, view } = this;
+    const index = source.indexOf(plane, this.index, this.leading);
+    if (!source.has(plane, index)) {
+      this.waiting = true;
+      return;
+    }
+    const image = source.image(plane, index, view.look);
+    const frame = this.frame(source);
+    context.imageSmoothingEnabled = Math.min(frame.perColumn, frame.perRow) * density < COARSE;
+    context.imageSmoothingQuality = frame.perColumn * density < 1 ? "medium" : "low";
+    context.drawImage(image.canvas, frame.left, frame.top, frame.width, frame.height);
+    const paths = image.contours();
+    if (!paths.length) return;
+    const matrix = new DOMMatrix(
+      [frame.perColumn, 0, 0, frame.perRow, frame.left, frame.top]);
+    context.lineJoin = "round";
+    image.regions.forEach((region, at) => {
+      const path = new Path2D();
+      path.addPath(paths[at], matrix);
+      context.strokeStyle = region.colour;
+      context.lineWidth = region.filled ? 1 : 1.5;
+      context.setLineDash(region.dashed ? [5, 4] : []);
+      context.stroke(path);
+    });
+    context.setLineDash([]);
+  }
+}

@@ -1,0 +1,78 @@
+"""Where a person is in a scan: plane, voxel and grey scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, TypeGuard
+
+from core.config import WINDOW_PRESETS, Plane
+from core.volume import PLANE_AXIS
+
+PLANES: tuple[Plane, ...] = ("axial", "coronal", "sagittal")
+Voxel = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Window:
+    """The grey scale of the picture: HU at its middle and from black to white."""
+
+    center: float
+    width: float
+
+
+DEFAULT_WINDOW = Window(WINDOW_PRESETS[0].center, WINDOW_PRESETS[0].width)
+
+
+@dataclass
+class Place:
+    """What the viewer shows. The browser leads; Python follows on release, or commands.
+
+    Attributes:
+        plane: the plane of the large picture.
+        voxel: (i, j, k); each plane shows the slice that holds it.
+        window: the grey scale.
+        command: counts what Python has asked for. The viewer obeys each number once, so that a
+            page drawn anew for another reason moves nothing.
+    """
+
+    voxel: Voxel
+    plane: Plane = "axial"
+    window: Window = DEFAULT_WINDOW
+    command: int = 1
+
+    @property
+    def slice_index(self) -> int:
+        """Index of the shown slice of `plane`, from 0."""
+        return self.voxel[PLANE_AXIS[self.plane]]
+
+    def go_to(self, *, plane: Plane | None = None, voxel: Voxel | None = None) -> None:
+        """Moves the viewer there at the next drawing of the page."""
+        self.plane = plane or self.plane
+        self.voxel = voxel or self.voxel
+        self.command += 1
+
+    def follow(self, told: Any, shape: tuple[int, int, int]) -> None:
+        """Takes over where the browser says it is; what makes no sense is passed over.
+
+        Args:
+            told: {"plane", "voxel", "center", "width"} as the browser sent it.
+            shape: of the scan; voxels outside are brought inside.
+        """
+        if not isinstance(told, dict):
+            return
+        plane, voxel = told.get("plane"), told.get("voxel")
+        if plane in PLANES:
+            self.plane = plane
+        if isinstance(voxel, list) and len(voxel) == 3 and all(map(_is_number, voxel)):
+            i, j, k = (
+                min(max(int(at), 0), count - 1) for at, count in zip(voxel, shape, strict=True)
+            )
+            self.voxel = (i, j, k)
+        center, width = told.get("center"), told.get("width")
+        if _is_number(center) and _is_number(width) and width > 0:
+            self.window = replace(self.window, center=float(center), width=float(width))
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    finite = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return finite and abs(value) < 1e9

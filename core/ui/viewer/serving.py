@@ -1,0 +1,152 @@
+"""Slices over HTTP, beside Streamlit's own connection, for as long as a scan is open.
+
+Streamlit sends what a page shows again whenever it changes. Slices go another way: the page
+names an offer, and the browser fetches its chunks once. An offer lives exactly as long as its
+owner, the open study of a session. Nothing here keeps a scan alive, and no copy is stored.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import weakref
+from dataclasses import dataclass, field
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from core.ui.viewer.packing import (
+    LABEL_CHUNK_VOXELS,
+    VALUE_CHUNK_VOXELS,
+    pack_labels,
+    pack_values,
+    sent_as_hu,
+    slices_per_chunk,
+)
+from core.volume import MaskPair, Volume
+
+ADDRESS = "/lunglens/slices"
+
+_GONE = "There are no such slices. The scan may have been closed; reload the page."
+_HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+@dataclass(frozen=True, eq=False)
+class Labels:
+    """Masks as they were at one time; `version` tells them from those before and after."""
+
+    version: int
+    truth: MaskPair | None
+    prediction: MaskPair | None
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to mark."""
+        pairs = [pair for pair in (self.truth, self.prediction) if pair is not None]
+        return all(pair.lung is None and pair.infection is None for pair in pairs)
+
+    def same(self, truth: MaskPair | None, prediction: MaskPair | None) -> bool:
+        """Whether these are the very masks."""
+        return self.truth is truth and self.prediction is prediction
+
+
+@dataclass(eq=False)
+class Offer:
+    """What the browser may fetch with a token that nobody can guess."""
+
+    volume: Volume
+    labels: Labels
+    token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
+
+    def fits(self, volume: Volume) -> bool:
+        """Whether what was already sent of this offer holds for `volume` too."""
+        if volume.array is not self.volume.array:
+            return False
+        return volume.intensity == self.volume.intensity or not sent_as_hu(volume)
+
+
+class Offers:
+    """All offers of this server, each held by its owner alone."""
+
+    def __init__(self) -> None:
+        self._by_owner: weakref.WeakKeyDictionary[object, Offer] = weakref.WeakKeyDictionary()
+        self._by_token: weakref.WeakValueDictionary[str, Offer] = weakref.WeakValueDictionary()
+        self._changing = threading.Lock()
+
+    def offer(
+        self,
+        owner: object,
+        volume: Volume,
+        *,
+        truth: MaskPair | None = None,
+        prediction: MaskPair | None = None,
+    ) -> Offer:
+        """The offer of `owner`: the one there is, with new labels where the masks are others.
+
+        Args:
+            owner: what the offer lives as long as; must not be held by `volume`.
+        """
+        with self._changing:
+            known = self._by_owner.get(owner)
+            if known is None or not known.fits(volume):
+                known = Offer(volume, Labels(1, truth, prediction))
+                self._by_owner[owner] = known
+                self._by_token[known.token] = known
+            elif not known.labels.same(truth, prediction):
+                known.labels = Labels(known.labels.version + 1, truth, prediction)
+            known.volume = volume
+            return known
+
+    def find(self, token: str) -> Offer | None:
+        """The offer of a token; none where its owner is gone."""
+        return self._by_token.get(token)
+
+
+offers = Offers()
+
+
+def _values(request: Request) -> Response:
+    offer = offers.find(request.path_params["token"])
+    if offer is None:
+        return _gone()
+    span = _span(offer.volume, request.path_params["chunk"], VALUE_CHUNK_VOXELS)
+    if span is None:
+        return _gone()
+    return _packed(pack_values(offer.volume, start=span[0], stop=span[1]))
+
+
+def _labels(request: Request) -> Response:
+    offer = offers.find(request.path_params["token"])
+    if offer is None:
+        return _gone()
+    labels = offer.labels
+    span = _span(offer.volume, request.path_params["chunk"], LABEL_CHUNK_VOXELS)
+    if span is None or labels.empty or labels.version != request.path_params["version"]:
+        return _gone()
+    return _packed(pack_labels(labels.truth, labels.prediction, start=span[0], stop=span[1]))
+
+
+def _span(volume: Volume, chunk: int, voxels: int) -> tuple[int, int] | None:
+    many = slices_per_chunk(volume.shape, voxels)
+    start, count = chunk * many, volume.shape[2]
+    return (start, min(start + many, count)) if start < count else None
+
+
+def _packed(body: bytes) -> Response:
+    headers = {**_HEADERS, "Content-Encoding": "gzip"}
+    return Response(body, media_type="application/octet-stream", headers=headers)
+
+
+def _gone() -> Response:
+    return PlainTextResponse(_GONE, status_code=404, headers=_HEADERS)
+
+
+def slice_routes(base: str = "") -> list[Route]:
+    """The routes to mount beside Streamlit's own; `base` is its `server.baseUrlPath`."""
+    before = f"/{base.strip('/')}{ADDRESS}" if base.strip("/") else ADDRESS
+    # Plain functions: Starlette runs them in threads, and zlib lets go of the interpreter.
+    return [
+        Route(before + "/{token}/values/{chunk:int}", _values),
+        Route(before + "/{token}/labels/{version:int}/{chunk:int}", _labels),
+    ]

@@ -1,0 +1,158 @@
+// The slider under the picture: every slice of the plane from left to right, what has arrived,
+// and how much of each slice is infected.
+
+const TRACK = 6;
+const PROFILE = 40;
+const INSET = 8;
+
+class Strip {
+  constructor(view) {
+    this.view = view;
+    this.canvas = document.createElement("canvas");
+    this.canvas.className = "strip";
+    this.canvas.tabIndex = 0;
+    this.canvas.setAttribute("role", "slider");
+    this.canvas.setAttribute("aria-orientation", "horizontal");
+    this.canvas.addEventListener("pointerdown", (event) => {
+      this.canvas.setPointerCapture(event.pointerId);
+      this.canvas.focus({ preventScroll: true });
+      this.dragging = true;
+      view.busy = true;
+      this.goTo(event);
+    });
+    this.canvas.addEventListener("pointermove", (event) => this.dragging && this.goTo(event));
+    for (const kind of ["pointerup", "pointercancel"]) {
+      this.canvas.addEventListener(kind, () => {
+        this.dragging = false;
+        view.busy = false;
+        view.report();
+      });
+    }
+  }
+
+  get curves() {
+    const { scan } = this.view.sources[0];
+    const counts = scan?.counts;
+    if (!counts) return [];
+    const colours = { truth: "#F0E442", prediction: "#E69F00" };
+    return ["prediction", "truth"]
+      .filter((source) => scan.header.labels?.layers.some(
+        (layer) => layer.source === source && layer.channel === "infection"))
+      .map((source) => ({
+        source, values: counts[source][this.view.place.plane], colour: colours[source],
+      }));
+  }
+
+  // The height stays while masks are on their way, so that nothing below it jumps.
+  get tall() {
+    const layers = this.view.sources[0].header.labels?.layers ?? [];
+    return layers.some((layer) => layer.channel === "infection");
+  }
+
+  goTo(event) {
+    const { view } = this;
+    const place = this.canvas.getBoundingClientRect();
+    const share = (event.clientX - place.left - INSET) / (place.width - 2 * INSET);
+    const { count } = view.grid;
+    view.goTo(view.place.plane, Math.round(share * (count - 1)));
+  }
+
+  draw(width) {
+    const { canvas, view } = this;
+    const height = this.tall ? PROFILE + 22 : 22;
+    const density = window.devicePixelRatio || 1;
+    const [wide, high] = [Math.round(width * density), Math.round(height * density)];
+    if (canvas.width !== wide || canvas.height !== high) {
+      canvas.width = wide;
+      canvas.height = high;
+      canvas.style.height = `${height}px`;
+    }
+    const context = canvas.getContext("2d");
+    context.setTransform(density, 0, 0, density, 0, 0);
+    context.clearRect(0, 0, width, height);
+    const { plane } = view.place;
+    const { count } = view.grid;
+    const x = (index) => INSET + (count > 1 ? index / (count - 1) : 0.5) * (width - 2 * INSET);
+    const middle = height - 11;
+    this.drawTrack(context, width, middle, x);
+    this.drawCurves(context, middle - TRACK - 4, x);
+    const here = x(view.sliceOf(plane));
+    context.strokeStyle = "rgba(242, 245, 248, 0.8)";
+    context.lineWidth = 1;
+    if (this.tall) {
+      context.beginPath();
+      context.moveTo(here, 2);
+      context.lineTo(here, middle);
+      context.stroke();
+    }
+    context.fillStyle = "#f2f5f8";
+    context.beginPath();
+    context.arc(here, middle, 7, 0, 7);
+    context.fill();
+    this.describe();
+  }
+
+  drawTrack(context, width, middle, x) {
+    const { scan } = this.view.sources[0];
+    context.fillStyle = "#1f2a35";
+    context.beginPath();
+    context.roundRect(INSET - 3, middle - TRACK / 2, width - 2 * INSET + 6, TRACK, TRACK / 2);
+    context.fill();
+    context.fillStyle = "#3b5567";
+    if (!scan || scan.complete || this.view.place.plane !== "axial") {
+      const share = scan ? scan.share : 1;
+      context.beginPath();
+      context.roundRect(
+        INSET - 3, middle - TRACK / 2, (width - 2 * INSET + 6) * share, TRACK, TRACK / 2);
+      context.fill();
+      return;
+    }
+    const { size, done } = scan.valueChunks;
+    done.forEach((here, at) => {
+      if (here !== 1) return;
+      const [from, to] = [x(at * size), x(Math.min((at + 1) * size, scan.slices) - 1)];
+      context.fillRect(from - 1, middle - TRACK / 2, to - from + 2, TRACK);
+    });
+  }
+
+  drawCurves(context, floor, x) {
+    const { curves } = this;
+    const most = Math.max(1, ...curves.map(({ values }) => values.reduce((a, b) => Math.max(a, b), 0)));
+    for (const { source, values, colour } of curves) {
+      context.beginPath();
+      values.forEach((value, index) => {
+        context.lineTo(x(index), floor - (value / most) * (floor - 4));
+      });
+      context.strokeStyle = colour;
+      context.lineWidth = 1.5;
+      context.setLineDash(source === "truth" ? [4, 3] : []);
+      context.stroke();
+      context.setLineDash([]);
+      if (source !== "prediction" && curves.length > 1) continue;
+      context.lineTo(x(values.length - 1), floor);
+      context.lineTo(x(0), floor);
+      context.globalAlpha = 0.2;
+      context.fillStyle = colour;
+      context.fill();
+      context.globalAlpha = 1;
+    }
+  }
+
+  describe() {
+    const { canvas, view } = this;
+    const { plane } = view.place;
+    const index = view.sliceOf(plane);
+    const grid = view.grid;
+    const areas = this.curves.map(({ source, values }) => {
+      const size = grid.nominal ? `${values[index]} pixels`
+        : `${((values[index] * grid.pixelWidth * grid.pixelHeight) / 100).toFixed(1)} cm²`;
+      return `, infected by ${source} ${size}`;
+    });
+    canvas.setAttribute("aria-label", `${plane} slice`);
+    canvas.setAttribute("aria-valuemin", "1");
+    canvas.setAttribute("aria-valuemax", String(grid.count));
+    canvas.setAttribute("aria-valuenow", String(index + 1));
+    canvas.setAttribute("aria-valuetext", `${index + 1} of ${grid.count}${areas.join("")}`);
+    canvas.title = `Slice ${index + 1} of ${grid.count}${areas.join("")}`;
+  }
+}
