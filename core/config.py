@@ -14,6 +14,8 @@ from core.errors import ConfigError
 
 Plane = Literal["axial", "coronal", "sagittal"]
 Channel = Literal["lung", "infection"]
+EngineName = Literal["auto", "openvino", "keras"]
+"""What computes the network; auto takes what is fastest on the machine."""
 CHANNELS: tuple[Channel, ...] = ("lung", "infection")
 """Order of the network's output channels."""
 
@@ -170,7 +172,7 @@ class PreprocessConfig:
 
     def __post_init__(self) -> None:
         _check_choice("crop", self.crop, ("body", "none"))
-        _check_range("margin_mm", self.margin_mm, SettingRange(0.0, 100.0, 1.0), unit="mm")
+        _check_range("margin_mm", self.margin_mm, ROI_RANGES["margin_mm"], unit="mm")
         _check_range("smooth_sigma", self.smooth_sigma, SettingRange(0.0, 5.0, 0.1), unit="pixels")
         if not 0.0 < self.window_width < 1e6:
             raise ConfigError(
@@ -210,6 +212,41 @@ class PreprocessConfig:
         if not isinstance(values["clahe"], dict):
             raise ConfigError("Setting clahe is not understood", got=repr(values["clahe"]))
         return {**rest, "enhance": {"method": "clahe", **values["clahe"]}}
+
+
+ROI_RANGES: dict[str, SettingRange] = {
+    "classes": SettingRange(3, 5, 1),
+    "margin_mm": SettingRange(0.0, 100.0, 1.0),
+    "slice_margin_mm": SettingRange(0.0, 100.0, 1.0),
+}
+
+
+@dataclass(frozen=True)
+class RoiConfig:
+    """The region of interest: what of a scan is worth looking at.
+
+    With the defaults the box in the slice is that of the network's input.
+    """
+
+    target: Literal["body", "lungs"] = "body"
+    method: Literal["otsu", "multi-otsu"] = "otsu"
+    scope: Literal["volume", "slice"] = "volume"
+    """Whether one threshold serves all slices, or each slice has its own."""
+    classes: int = 3
+    """Multi-Otsu: into how many kinds of tissue and air the values are parted."""
+    margin_mm: float = 6.0
+    """Added to the box on each side in the slice."""
+    leave_out_slices: bool = True
+    """Whether slices below and above the lungs are left out."""
+    slice_margin_mm: float = 15.0
+    """Kept of what lies below and above the lungs."""
+
+    def __post_init__(self) -> None:
+        _check_choice("target", self.target, ("body", "lungs"))
+        _check_choice("method", self.method, ("otsu", "multi-otsu"))
+        _check_choice("scope", self.scope, ("volume", "slice"))
+        for name, allowed in ROI_RANGES.items():
+            _check_range(name, getattr(self, name), allowed)
 
 
 @dataclass(frozen=True)
@@ -293,6 +330,32 @@ class LossConfig:
 
 
 @dataclass(frozen=True)
+class ScheduleConfig:
+    """How the learning rate goes after warm-up; the formulas are those of `core.schedule`."""
+
+    kind: Literal["constant", "exponential", "cosine", "cosine_restarts"] = "cosine"
+    final_share: float = 0.01
+    """Share of the full rate that is left at the end (of each cycle)."""
+    cycles: int = 3
+    """Of the cosine with restarts: how often it falls."""
+    cycle_growth: float = 2.0
+    """Of the cosine with restarts: each cycle is this many times as long as the one before."""
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("final_share", 1e-6, 1.0),
+            ("cycles", 1, 20),
+            ("cycle_growth", 1.0, 10.0),
+        ):
+            if not low <= getattr(self, name) <= high:
+                raise ConfigError(
+                    f"Setting {name} is out of range",
+                    got=f"{getattr(self, name):g}",
+                    expected=f"{low:g} to {high:g}",
+                )
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """One training run; together with the data folder it says all that is needed to repeat it."""
 
@@ -303,6 +366,7 @@ class TrainConfig:
     epochs: int = 60
     batch_size: int = 8
     learning_rate: float = 1e-3
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     weight_decay: float = 1e-4
     warmup_epochs: int = 2
     validation_fraction: float = 0.25
@@ -417,6 +481,62 @@ class EvaluateConfig:
                 got=f"{self.surface_tolerance_mm:g}",
                 expected="0 to 50 mm",
             )
+
+
+QUALITY_RANGES: dict[str, SettingRange] = {
+    "max_outline_on_edge": SettingRange(0.0, 1.0, 0.01),
+    "max_pixel_mm": SettingRange(0.1, 10.0, 0.1),
+    "min_body_pixels": SettingRange(16, 1024, 1),
+    "min_sharpness": SettingRange(0.0, 3.0, 0.05),
+    "max_slice_distance_mm": SettingRange(0.1, 30.0, 0.1),
+    "max_step_deviation": SettingRange(0.0, 5.0, 0.01),
+    "max_noise": SettingRange(0.0, 1.0, 0.005),
+    "max_unevenness": SettingRange(0.0, 2.0, 0.01),
+    "max_stripes": SettingRange(0.0, 1.0, 0.005),
+    "max_brightness_step": SettingRange(0.0, 1.0, 0.01),
+    "max_saturation": SettingRange(0.0, 1.0, 0.01),
+    "max_surroundings": SettingRange(0.0, 2.0, 0.05),
+    "min_difference": SettingRange(0.0, 2.0, 0.01),
+    "max_there_and_back": SettingRange(-1.0, 2.0, 0.01),
+    "max_jump": SettingRange(-1.0, 2.0, 0.01),
+    "max_marks": SettingRange(0, 1000, 1),
+    "min_lung": SettingRange(0.0, 1.0, 0.005),
+    "min_paired_lung": SettingRange(0.0, 0.5, 0.005),
+}
+
+
+@dataclass(frozen=True)
+class QualityConfig:
+    """From where on a measure of scan quality is a finding; what each means is in `core.quality`.
+
+    Shares are between 0 and 1. Where a figure is a share of the contrast, 1 is the step from air
+    to tissue, about 1000 HU. The defaults are set so that the healthy scan and the public cases
+    are let pass where nothing is to be seen in them, and copies damaged on purpose are not.
+    """
+
+    max_outline_on_edge: float = 0.25
+    max_pixel_mm: float = 2.0
+    min_body_pixels: int = 160
+    min_sharpness: float = 0.6
+    max_slice_distance_mm: float = 5.0
+    max_step_deviation: float = 0.5
+    """The loader takes a step this much longer than usual for a missing slice."""
+    max_noise: float = 0.1
+    max_unevenness: float = 0.4
+    max_stripes: float = 0.05
+    max_brightness_step: float = 0.1
+    max_saturation: float = 0.1
+    max_surroundings: float = 0.5
+    min_difference: float = 0.1
+    max_there_and_back: float = 0.02
+    max_jump: float = 0.12
+    max_marks: int = 3
+    min_lung: float = 0.02
+    min_paired_lung: float = 0.04
+
+    def __post_init__(self) -> None:
+        for name, allowed in QUALITY_RANGES.items():
+            _check_range(name, getattr(self, name), allowed)
 
 
 @dataclass(frozen=True)

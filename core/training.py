@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core import __version__
-from core.config import TrainConfig, to_json_dict
+from core.config import ScheduleConfig, TrainConfig, from_json_dict, to_json_dict
 from core.dataset import (
     SliceBatches,
     Split,
@@ -33,6 +33,7 @@ from core.metrics import compute_overlap
 from core.models import build_model
 from core.progress import OnProgress, ShouldCancel, ignore_progress, never_cancel
 from core.records import make_folder, write_text
+from core.schedule import learning_rate_at
 from core.weights import UNREADABLE_NPZ
 
 HISTORY_COLUMNS = (
@@ -199,6 +200,24 @@ def _load_model(path: Path, *, for_training: bool) -> keras.Model:
         ) from error
 
 
+@keras.saving.register_keras_serializable(package="lunglens")
+class LearningRateSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    """`core.schedule` for an optimizer; arguments as there."""
+
+    def __init__(
+        self, config: dict[str, Any], *, peak: float, warmup_steps: int, total_steps: int
+    ) -> None:
+        self._config = from_json_dict(ScheduleConfig, config)
+        self._numbers = {"peak": peak, "warmup_steps": warmup_steps, "total_steps": total_steps}
+
+    def __call__(self, step: Any) -> Any:
+        step = keras.ops.cast(step, "float32")
+        return learning_rate_at(step, self._config, ops=keras.ops, **self._numbers)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"config": to_json_dict(self._config), **self._numbers}
+
+
 def software_versions() -> dict[str, str]:
     """Versions of what a result depends on."""
     versions = {"lunglens": __version__, "python": platform.python_version()}
@@ -222,13 +241,11 @@ def _new_model(config: TrainConfig, *, steps_per_epoch: int) -> keras.Model:
         )
     finally:
         keras.mixed_precision.set_dtype_policy(previous)
-    warmup = config.warmup_epochs * steps_per_epoch
-    schedule = keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=config.learning_rate / 100,
-        warmup_target=config.learning_rate,
-        warmup_steps=warmup,
-        decay_steps=max(1, config.epochs * steps_per_epoch - warmup),
-        alpha=0.01,
+    schedule = LearningRateSchedule(
+        to_json_dict(config.schedule),
+        peak=config.learning_rate,
+        warmup_steps=config.warmup_epochs * steps_per_epoch,
+        total_steps=config.epochs * steps_per_epoch,
     )
     optimizer = keras.optimizers.AdamW(
         schedule, weight_decay=config.weight_decay, global_clipnorm=1.0
