@@ -215,7 +215,7 @@ class PreprocessConfig:
 
 
 ROI_RANGES: dict[str, SettingRange] = {
-    "classes": SettingRange(3, 5, 1),
+    "classes": SettingRange(3, 4, 1),
     "margin_mm": SettingRange(0.0, 100.0, 1.0),
     "slice_margin_mm": SettingRange(0.0, 100.0, 1.0),
 }

@@ -1,0 +1,42 @@
+"""The region of interest: where the body is, where the lungs are, and cutting that out.
+
+Found by thresholds, without a network. `find_body_box` is the box of the network's input;
+`find_region` adds to it what a person may want to see, choose and be warned of.
+"""
+
+from core.roi.body import find_body_box
+from core.roi.boxes import BoundingBox, VolumeBox, whole_slice_box, whole_volume_box
+from core.roi.crop import CropRecord, crop_volume, uncrop_array, uncrop_volume
+from core.roi.lungs import SliceTissue, part_slice
+from core.roi.region import Finding, Region, Savings, compute_savings, find_region
+from core.roi.threshold import (
+    count_levels,
+    find_thresholds,
+    level_values,
+    slice_levels,
+    tissue_threshold,
+)
+
+__all__ = [
+    "BoundingBox",
+    "CropRecord",
+    "Finding",
+    "Region",
+    "Savings",
+    "SliceTissue",
+    "VolumeBox",
+    "compute_savings",
+    "count_levels",
+    "crop_volume",
+    "find_body_box",
+    "find_region",
+    "find_thresholds",
+    "level_values",
+    "part_slice",
+    "slice_levels",
+    "tissue_threshold",
+    "uncrop_array",
+    "uncrop_volume",
+    "whole_slice_box",
+    "whole_volume_box",
+]
