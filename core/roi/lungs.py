@@ -47,14 +47,16 @@ def part_slice(tissue: BoolArray, *, lungs: BoolArray | None = None) -> SliceTis
             not touch are no lung. None goes by size alone.
     """
     nothing = np.zeros_like(tissue)
-    # The same length in mm as the opening that the network's box is found with.
-    kernel_side = max(3, round(_COARSE_KERNEL * max(tissue.shape) / _COARSE_SIDE))
+    # About the length of the opening that the network's box is found with; odd, because an even
+    # one would move the body by a pixel.
+    kernel_side = 2 * max(1, round(_COARSE_KERNEL * max(tissue.shape) / _COARSE_SIDE / 2)) + 1
     core = largest_component(tissue, kernel_side=kernel_side)
     if core is None:
         return SliceTissue(nothing, nothing, nothing)
     held = enclosed_air(tissue, extent_of(core), min_fraction=_MIN_PIECE_FRACTION).mask
-    # An opening takes thin walls away: the tissue between body and lung comes back.
-    body = _filled(core | held | (_grown(held, kernel_side) & tissue))
+    # An opening takes thin walls and corners away: the tissue next to what is left comes back.
+    near = _grown(core, kernel_side // 2) | _grown(held, kernel_side)
+    body = _filled(core | held | (near & tissue))
     air = body & ~tissue
     return SliceTissue(body, air, _filled(_large_pieces(air, lungs)))
 
