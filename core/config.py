@@ -7,6 +7,7 @@ with `to_json_dict` and back with `from_json_dict`.
 from __future__ import annotations
 
 import dataclasses
+import json
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -522,8 +523,8 @@ class QualityConfig:
     max_step_deviation: float = 0.5
     """The loader takes a step this much longer than usual for a missing slice."""
     max_noise: float = 0.1
-    max_unevenness: float = 0.4
-    max_stripes: float = 0.05
+    max_unevenness: float = 0.2
+    max_stripes: float = 0.06
     max_brightness_step: float = 0.1
     max_saturation: float = 0.1
     max_surroundings: float = 0.5
@@ -595,3 +596,43 @@ def _coerce(hint: Any, value: Any, name: str) -> Any:
         if isinstance(option, type) and type(value) is option:
             return value
     raise ConfigError(f"Setting {name} is not understood", got=repr(value), expected=str(hint))
+
+
+def preprocess_from_json(text: str, base: PreprocessConfig) -> PreprocessConfig:
+    """Preprocessing from a JSON file that a person chose.
+
+    Args:
+        text: an object of settings, or one that holds such under "preprocess" (the manifest of
+            weights, a training config). What it does not name is taken from `base`.
+        base: the settings of the weights it is meant for.
+
+    Raises:
+        ConfigError: it is no such JSON, a setting is unknown or out of range, or the network's
+            input would have another size than that of `base`.
+    """
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(
+            "The preprocessing settings cannot be read",
+            got="no JSON",
+            expected="a JSON object",
+            next_step="download them from the Enhance page",
+        ) from error
+    if isinstance(values, dict) and "preprocess" in values:
+        values = values["preprocess"]
+    if isinstance(values, dict):
+        values = PreprocessConfig.upgrade_json(values)
+        known = to_json_dict(base)
+        if isinstance(values.get("enhance"), dict):
+            values = {**values, "enhance": {**known["enhance"], **values["enhance"]}}
+        values = {**known, **values}
+    config = from_json_dict(PreprocessConfig, values)
+    if (config.rows, config.columns) != (base.rows, base.columns):
+        raise ConfigError(
+            "The size of the network's input is that of its weights",
+            got=f"{config.rows}×{config.columns}",
+            expected=f"{base.rows}×{base.columns}",
+            next_step="leave rows and columns out of the file",
+        )
+    return config

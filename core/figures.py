@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import plotly.graph_objects as go
 
 from core.config import CHANNELS, Channel
@@ -219,3 +220,101 @@ def _letters(low: FloatArray, high: FloatArray) -> go.Scatter3d:
         textfont={"color": _TEXT, "size": 15},
         hoverinfo="skip",
     )
+
+
+HISTOGRAM_COLOURS: tuple[str, ...] = ("#9fb1c1", "#E69F00")
+"""First and second histogram of a figure, such as before and after."""
+
+
+def make_histogram_figure(
+    counts: Mapping[str, npt.NDArray[np.int64]],
+    *,
+    values: npt.NDArray[np.float64],
+    value_label: str,
+    logarithmic: bool = False,
+    cumulative: bool = False,
+    lines: Mapping[str, float] | None = None,
+) -> go.Figure:
+    """One or two histograms over each other.
+
+    Args:
+        counts: name → pixels of each value; the first is drawn as an area, the second as a line.
+        values: what the counts were counted at, of the same length, ascending.
+        value_label: what the values are, with their unit.
+        logarithmic: counts on a logarithmic scale; values that nothing has are left out.
+        cumulative: also the share of pixels up to each value, dotted, on a scale of its own.
+        lines: name → value of lines to draw into it, such as thresholds.
+    """
+    figure = go.Figure()
+    for (name, found), colour in zip(counts.items(), HISTOGRAM_COLOURS, strict=False):
+        first = colour == HISTOGRAM_COLOURS[0]
+        figure.add_trace(
+            go.Scatter(
+                x=values,
+                y=np.where(found > 0, found.astype(np.float64), np.nan) if logarithmic else found,
+                name=name,
+                mode="lines",
+                connectgaps=True,
+                line={"color": colour, "width": 1 if first else 1.8, "shape": "hvh"},
+                fill="tozeroy" if first else None,
+                fillcolor="rgba(159, 177, 193, 0.35)" if first else None,
+                hovertemplate="%{y:,.0f} pixels<extra>" + name + "</extra>",
+            )
+        )
+        if cumulative:
+            share = np.cumsum(found) / max(1, int(found.sum()))
+            figure.add_trace(
+                go.Scatter(
+                    x=values,
+                    y=100.0 * share,
+                    yaxis="y2",
+                    name=f"{name}, up to here",
+                    mode="lines",
+                    line={"color": colour, "width": 1.5, "dash": "dot"},
+                    hovertemplate="%{y:.1f} % up to here<extra>" + name + "</extra>",
+                )
+            )
+    for name, value in (lines or {}).items():
+        figure.add_vline(
+            x=value,
+            line={"color": _CURRENT, "width": 1.5, "dash": "dash"},
+            annotation={"text": name, "font": {"color": _CURRENT, "size": 11}},
+        )
+    figure.update_layout(
+        height=260,
+        margin={"l": 8, "r": 8, "t": 28, "b": 8},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"color": _TEXT, "size": 12},
+        showlegend=len(figure.data) > 1,
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        hovermode="x unified",
+        hoverlabel={"bgcolor": "#1b232c", "font": {"color": "#F2F5F8"}},
+        xaxis={
+            "title": {"text": value_label, "standoff": 4},
+            "gridcolor": _GRID,
+            "zeroline": False,
+            "automargin": True,
+            "range": [float(values[0]), float(values[-1])],
+        },
+        yaxis={
+            "title": {"text": "Pixels", "standoff": 6},
+            "gridcolor": _GRID,
+            "zeroline": False,
+            "type": "log" if logarithmic else "linear",
+            "rangemode": "tozero",
+            "automargin": True,
+        },
+    )
+    if cumulative:
+        figure.update_layout(
+            yaxis2={
+                "title": {"text": "Up to here, %", "standoff": 6},
+                "overlaying": "y",
+                "side": "right",
+                "range": [0, 101],
+                "showgrid": False,
+                "automargin": True,
+            }
+        )
+    return figure

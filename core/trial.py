@@ -1,0 +1,95 @@
+"""One slice through the network under settings on trial, fast enough to follow a slider."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from core.config import PostprocessConfig, PreprocessConfig
+from core.metrics import Overlap, compute_overlap
+from core.postprocess import restore_masks
+from core.preprocess import SpatialRecord, build_model_input
+from core.roi import BoundingBox
+from core.volume import BoolArray, MaskPair, Volume
+
+if TYPE_CHECKING:
+    from core.engines import Engine
+
+Plan = tuple[PreprocessConfig, SpatialRecord]
+"""Settings, and the scan's place on the network's grid under them."""
+
+Outline = tuple[tuple[float, float], ...]
+"""Points (column, row) on the grid of a picture, whose whole numbers lie between its pixels."""
+
+
+def segment_slice(
+    volume: Volume,
+    slice_index: int,
+    engine: Engine,
+    *,
+    plans: Sequence[Plan],
+    postprocess: PostprocessConfig,
+) -> tuple[MaskPair, ...]:
+    """Masks of one axial slice, under each plan; the network is asked once for all.
+
+    A slice by itself has no neighbours: parts that a whole scan would keep because they hang
+    together elsewhere are judged by this slice alone.
+
+    Args:
+        volume: standing upright.
+        plans: all of the network's own number of rows and columns.
+
+    Returns:
+        Lung and infection, (i, j, 1) each, one pair for each plan.
+    """
+    frames = [build_model_input(volume, record, config, [slice_index]) for config, record in plans]
+    probabilities = engine.predict(np.concatenate(frames), batch_size=len(plans))
+    return tuple(
+        restore_masks(probabilities[:, index : index + 1], record, postprocess)
+        for index, (_, record) in enumerate(plans)
+    )
+
+
+@dataclass(frozen=True)
+class Change:
+    """How a tuned mask differs from the default one, in pixels of the scan.
+
+    Attributes:
+        default, tuned: pixels marked.
+        changed: pixels marked by one of them only.
+        default_overlap, tuned_overlap: agreement with the truth; none where it is not known.
+    """
+
+    default: int
+    tuned: int
+    changed: int
+    default_overlap: Overlap | None = None
+    tuned_overlap: Overlap | None = None
+
+
+def compute_change(default: BoolArray, tuned: BoolArray, truth: BoolArray | None) -> Change:
+    """The difference between two masks of one slice, of one shape, and the truth's."""
+    return Change(
+        default=int(np.count_nonzero(default)),
+        tuned=int(np.count_nonzero(tuned)),
+        changed=int(np.count_nonzero(default ^ tuned)),
+        default_overlap=None if truth is None else compute_overlap(truth, default),
+        tuned_overlap=None if truth is None else compute_overlap(truth, tuned),
+    )
+
+
+def find_outlines(mask: BoolArray, box: BoundingBox) -> tuple[Outline, ...]:
+    """Closed outlines of what an axial mask (i, j) holds of the box, on the box's own picture."""
+    picture = mask[box.i_start : box.i_stop, box.j_start : box.j_stop].T.astype(np.uint8)
+    contours, _ = cv2.findContours(
+        np.ascontiguousarray(picture), cv2.RETR_LIST, cv2.CHAIN_APPROX_SIMPLE
+    )
+    return tuple(
+        # Through the middle of the mask's outermost pixels.
+        tuple((float(column) + 0.5, float(row) + 0.5) for column, row in contour[:, 0])
+        for contour in contours
+    )
