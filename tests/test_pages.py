@@ -26,6 +26,7 @@ from core.ui.links import FileLinks
 from core.ui.results import figures_csv, file_stem
 from core.ui.session import OpenStudy
 from core.ui.text import area_text, escape_markdown, percent, score, volume_text
+from core.ui.viewer import Place
 from tests.bad_inputs import BAD_INPUTS
 from tests.scans import chest_hu, nifti_bytes, small_affine
 from tests.studies import StandInInfo, StandInSegmenter, small_study
@@ -68,6 +69,17 @@ def button(app: AppTest, label: str):
 
 def opened(app: AppTest) -> OpenStudy:
     return app.session_state["opened"]
+
+
+def place(app: AppTest) -> Place:
+    """Where in the open scan the person is."""
+    return app.session_state[f"place-{opened(app).token}"]
+
+
+def told(app: AppTest, **where) -> AppTest:
+    """Runs the page again after the viewer has said where it is, as it does on release."""
+    place(app).follow(where, opened(app).study.volume.shape)
+    return ran_well(app.run())
 
 
 def in_address(app: AppTest, name: str) -> str:
@@ -305,7 +317,7 @@ def test_an_address_leads_to_a_file_without_naming_it(allowed_folder):
     ran_well(other.run())
     assert opened(other).study.volume.shape == (48, 40, 8)
     assert in_address(other, "case") == link
-    assert other.slider[0].value == 3
+    assert place(other).slice_index == 2
 
 
 @pytest.mark.parametrize("link", ["file-000000000000", "file-", "file-../secret.nii.gz"])
@@ -460,8 +472,7 @@ def test_an_address_with_a_case_opens_it_with_its_truth(public_set):
     ran_well(app.run())
     assert opened(app).study.case_id == "coronacases_org_002"
     assert opened(app).study.truth is not None
-    assert app.slider[0].value == 7
-    assert "Coronal" in app.slider[0].label
+    assert (place(app).plane, place(app).slice_index) == ("coronal", 6)
 
 
 # ---------------------------------------------------------------- Browse
@@ -469,42 +480,38 @@ def test_an_address_with_a_case_opens_it_with_its_truth(public_set):
 
 def test_browse_begins_at_the_most_infected_slice_and_writes_the_address():
     app = ran_well(page("browse", small_study()).run())
-    assert app.slider[0].value == 5
+    assert place(app).voxel == (24, 20, 4)
     assert in_address(app, "case") == "small"
     assert in_address(app, "plane") == "axial"
     assert in_address(app, "slice") == "5"
 
 
-def test_moving_the_slice_changes_the_figures_and_the_address():
+def test_figures_and_address_follow_the_viewer():
     app = page("browse", small_study()).run()
     before = texts(app)
-    ran_well(app.slider[0].set_value(1).run())
+    told(app, plane="axial", voxel=[24, 20, 0], center=-600, width=1500)
     assert in_address(app, "slice") == "1"
     assert texts(app) != before
+    told(app, plane="sagittal", voxel=[47, 20, 0], center=-600, width=1500)
+    assert (in_address(app, "plane"), in_address(app, "slice")) == ("sagittal", "48")
 
 
-@pytest.mark.parametrize(("plane", "count"), [("coronal", 40), ("sagittal", 48)])
-def test_each_plane_has_its_own_slices(plane, count):
+def test_the_viewer_is_commanded_once_and_not_by_what_it_has_told():
     app = page("browse", small_study()).run()
-    control = next(c for c in app.segmented_control if c.label == "Plane")
-    ran_well(control.set_value(plane).run())
-    slider = next(s for s in app.slider if "slice" in s.label)
-    assert (slider.min, slider.max) == (1, count)
-    assert in_address(app, "plane") == plane
+    asked = dict(place(app).asked)
+    told(app, plane="coronal", voxel=[1, 2, 3], center=40, width=400)
+    assert place(app).asked == asked
+    place(app).go_to(voxel=(1, 2, 5))
+    assert place(app).asked["command"] == asked["command"] + 1
+    assert place(app).asked["voxel"] == [1, 2, 5]
 
 
-def test_buttons_lead_to_the_infected_slices():
-    app = page("browse", small_study()).run()
-    ran_well(app.slider[0].set_value(1).run())
-    ran_well(button(app, "Go to the most infected slice").click().run())
-    assert app.slider[0].value == 5
-    ran_well(button(app, "Next").click().run())
-    assert app.slider[0].value == 6
-    assert button(app, "Next").disabled
-    ran_well(button(app, "Previous").click().run())
-    ran_well(button(app, "Previous").click().run())
-    assert app.slider[0].value == 4
-    assert button(app, "Previous").disabled
+@pytest.mark.parametrize("name", PAGE_NAMES)
+def test_every_page_with_a_scan_shows_it_at_the_same_place(name):
+    study = small_study()
+    app = page(name, study, plane="coronal", slice="7")
+    ran_well(app.run())
+    assert (place(app).plane, place(app).slice_index) == ("coronal", 6)
 
 
 @pytest.mark.parametrize(
@@ -512,7 +519,7 @@ def test_buttons_lead_to_the_infected_slices():
 )
 def test_any_slice_in_the_address_is_taken_with_good_grace(slice_text, shown):
     app = ran_well(page("browse", small_study(), plane="axial", slice=slice_text).run())
-    assert app.slider[0].value == shown
+    assert place(app).slice_index == shown - 1
 
 
 def test_an_upload_that_is_gone_is_told_so():
@@ -552,28 +559,30 @@ def test_share_of_a_slice_without_lung_is_not_defined():
     study = small_study()
     study.truth.lung[:, :, 0] = False
     app = page("browse", study).run()
-    ran_well(app.slider[0].set_value(1).run())
+    told(app, plane="axial", voxel=[24, 20, 0], center=-600, width=1500)
     assert "not defined" in texts(app)
 
 
 def test_without_any_mask_browse_shows_the_scan_alone():
     app = ran_well(page("browse", small_study(truth=False)).run())
-    assert app.slider[0].value == 5
+    assert place(app).slice_index == 4
     assert "Agreement" not in texts(app)
 
 
-def test_a_free_window_has_its_own_sliders():
+def test_the_grey_scale_stays_when_another_scan_is_opened():
     app = page("browse", small_study()).run()
-    control = next(c for c in app.segmented_control if c.label == "Window")
-    ran_well(control.set_value("Free").run())
-    assert {"Center, HU", "Width, HU"} <= {s.label for s in app.slider}
+    told(app, plane="axial", voxel=[0, 0, 0], center=40, width=400)
+    app.session_state["window"] = place(app).window
+    app.session_state["opened"] = OpenStudy(study=small_study(), origin="case", link="other")
+    ran_well(app.run())
+    assert (place(app).window.center, place(app).window.width) == (40, 400)
 
 
-def test_a_single_slice_needs_no_slider():
+def test_a_single_slice_is_shown_too():
     study = small_study(truth=False)
     volume = replace(study.volume, array=study.volume.array[:, :, :1])
     app = ran_well(page("browse", replace(study, volume=volume)).run())
-    assert "only axial slice" in texts(app)
+    assert place(app).slice_index == 0
 
 
 def test_the_scale_of_grey_values_can_be_corrected():
@@ -650,8 +659,6 @@ def test_a_result_is_in_browse_at_once_with_its_agreement(stand_in):
     shown = texts(app)
     for word in ("Dice", "IoU", "Precision", "Recall", "Prediction", "Truth"):
         assert word in shown
-    style = next(c for c in app.segmented_control if c.label == "Drawn as")
-    ran_well(style.set_value("agreement").run())
 
 
 def test_thresholds_take_effect_without_another_run(stand_in):

@@ -1,135 +1,272 @@
-"""What goes to the browser for one slice: values in HU, masks as bits, geometry in mm."""
+"""What the browser fetches and is told: voxels, masks, geometry, and for how long."""
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
-from dataclasses import replace
+import zlib
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
+from starlette.applications import Starlette
 
-from core.ui.viewer import Overlay, Window, pack_slice
-from core.volume import PLANE_LABELS, MaskPair, plane_slice
+from core.config import CHANNELS
+from core.ui.viewer import Box, Comparison, Line, Place, ViewerScan, slice_routes
+from core.ui.viewer.header import make_header
+from core.ui.viewer.packing import BITS, pack_labels, pack_values, slices_per_chunk
+from core.ui.viewer.serving import Offers
+from core.volume import MaskPair
 from tests.studies import small_truth, small_volume
 
-LUNG_WINDOW = Window(center=-600, width=1500)
+
+class Owner:
+    """Stands for a session's open study."""
 
 
-def unpack(packed: bytes):
-    length = int.from_bytes(packed[:4], "little")
-    assert length % 4 == 0
-    header = json.loads(packed[4 : 4 + length])
-    count = header["rows"] * header["columns"]
-    body = packed[4 + length :]
-    assert len(body) == 3 * count
-    shape = (header["rows"], header["columns"])
-    values = np.frombuffer(body[: 2 * count], dtype="<i2").reshape(shape)
-    labels = np.frombuffer(body[2 * count :], dtype=np.uint8).reshape(shape)
-    return header, values, labels
+def undo_values(packed: bytes, *, bits: int, columns: int, rows: int) -> np.ndarray:
+    """(slices, rows, columns), from the layout that packing.py describes."""
+    body = np.frombuffer(zlib.decompress(packed, 31), dtype=np.uint8).astype(np.int64)
+    if bits == 16:
+        low, high = np.split(body, 2)
+        folded = low + 256 * high
+        body = np.where(folded % 2, -(folded + 1) // 2, folded // 2)
+    values = np.cumsum(body.reshape(-1, rows, columns), axis=2)
+    return values.astype(np.int16 if bits == 16 else np.uint8)
 
 
-@pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal"])
-def test_values_are_those_of_the_slice_in_radiological_convention(plane):
+def undo_labels(packed: bytes, *, columns: int, rows: int) -> np.ndarray:
+    return np.frombuffer(zlib.decompress(packed, 31), dtype=np.uint8).reshape(-1, rows, columns)
+
+
+def header_of(scan: ViewerScan, **others) -> dict:
+    arguments = {"comparison": None, "drawings": (), "tools": "all", "tallest": 0.6}
+    return make_header(scan, Place((24, 20, 4)), **{**arguments, **others})
+
+
+# ---------------------------------------------------------------- packing
+
+
+def test_16_bit_values_come_back_exactly_even_the_farthest_apart():
     volume = small_volume()
-    packed = pack_slice(volume, plane=plane, slice_index=3, window=LUNG_WINDOW)
-    header, values, labels = unpack(packed)
-    np.testing.assert_array_equal(values, plane_slice(volume.array, plane, 3))
-    assert tuple(header["letters"]) == PLANE_LABELS[plane]
-    assert not labels.any()
+    array = volume.array.copy(order="F")
+    array[:4, 0, 2] = [-32768, 32767, -32768, 0]
+    packed = pack_values(replace(volume, array=array), start=2, stop=5)
+    values = undo_values(packed, bits=16, columns=48, rows=40)
+    np.testing.assert_array_equal(values, array[:, :, 2:5].T)
 
 
-@pytest.mark.parametrize(
-    ("plane", "height_mm", "width_mm"),
-    [("axial", 1.5, 1.5), ("coronal", 5.0, 1.5), ("sagittal", 5.0, 1.5)],
-)
-def test_pixels_carry_their_size_so_that_they_are_drawn_square_in_mm(plane, height_mm, width_mm):
-    header, _, _ = unpack(
-        pack_slice(small_volume(), plane=plane, slice_index=0, window=LUNG_WINDOW)
+def test_8_bit_values_come_back_exactly_and_as_8_bits():
+    volume = small_volume(grey=True)
+    packed = pack_values(volume, start=0, stop=8)
+    values = undo_values(packed, bits=8, columns=48, rows=40)
+    np.testing.assert_array_equal(values, volume.array.T)
+    header = header_of(ViewerScan(Owner(), volume))["scans"][0]
+    assert header["bits"] == 8
+    np.testing.assert_allclose(
+        values * header["slope"] + header["intercept"], volume.hu(volume.array.T), atol=1e-3
     )
-    assert (header["pixelHeight"], header["pixelWidth"]) == pytest.approx((height_mm, width_mm))
+    assert header["unitKnown"] is False
+
+
+def test_fractions_arrive_as_whole_hu_and_what_is_no_number_breaks_nothing():
+    array = np.asfortranarray(small_volume().array.astype(np.float32))
+    array[:5, 0, 0] = [np.nan, np.inf, -1e9, 12.4, -12.6]
+    packed = pack_values(replace(small_volume(), array=array), start=0, stop=1)
+    values = undo_values(packed, bits=16, columns=48, rows=40)
+    assert values[0, 0, :5].tolist() == [-1024, 32767, -32768, 12, -13]
 
 
 def test_each_mask_has_a_bit_of_its_own():
     truth = small_truth()
     shifted = MaskPair(np.roll(truth.lung, 2, axis=0), np.roll(truth.infection, 2, axis=0))
-    header, _, labels = unpack(
-        pack_slice(
-            small_volume(),
-            plane="axial",
-            slice_index=4,
-            window=LUNG_WINDOW,
-            truth=truth,
-            prediction=shifted,
-        )
+    labels = undo_labels(pack_labels(truth, shifted, start=3, stop=6), columns=48, rows=40)
+    for source, pair in (("truth", truth), ("prediction", shifted)):
+        for channel in CHANNELS:
+            mask = pair.lung if channel == "lung" else pair.infection
+            marked = (labels & BITS[source, channel]) != 0
+            np.testing.assert_array_equal(marked, mask[:, :, 3:6].T)
+
+
+@pytest.mark.parametrize(
+    ("shape", "voxels", "expected"),
+    [((512, 512, 300), 1 << 21, 8), ((48, 40, 8), 1920, 1), ((4096, 4096, 9), 1 << 21, 1)],
+)
+def test_a_chunk_holds_about_so_many_voxels(shape, voxels, expected):
+    assert slices_per_chunk(shape, voxels) == expected
+
+
+def test_a_noisy_scan_of_300_slices_stays_below_100_mb():
+    rng = np.random.default_rng(0)
+    noisy = rng.normal(-600, 40, (512, 512, 4)).astype(np.int16)
+    volume = replace(small_volume(), array=np.asfortranarray(noisy))
+    assert len(pack_values(volume, start=0, stop=4)) * 300 / 4 < 100e6
+
+
+# ---------------------------------------------------------------- offers
+
+
+def test_an_offer_dies_with_its_owner():
+    offers, owner = Offers(), Owner()
+    token = offers.offer(owner, small_volume(), truth=small_truth()).token
+    assert offers.find(token) is not None
+    del owner
+    gc.collect()
+    assert offers.find(token) is None
+
+
+def test_other_masks_get_another_version_and_the_token_stays():
+    offers, owner, volume = Offers(), Owner(), small_volume()
+    truth, prediction = small_truth(), small_truth()
+    first = offers.offer(owner, volume, truth=truth)
+    token, version = first.token, first.labels.version
+    assert offers.offer(owner, volume, truth=truth).labels.version == version
+    second = offers.offer(owner, volume, truth=truth, prediction=prediction)
+    assert (second.token, second.labels.version) == (token, version + 1)
+
+
+def test_another_meaning_of_values_sends_nothing_again_unless_they_were_rounded():
+    offers, owner = Offers(), Owner()
+    grey = small_volume(grey=True)
+    other = replace(grey.intensity, intercept=-1000.0)
+    token = offers.offer(owner, grey).token
+    assert offers.offer(owner, grey.with_intensity(other)).token == token
+    rounded = replace(grey, array=np.asfortranarray(grey.array.astype(np.float32)))
+    token = offers.offer(owner, rounded).token
+    assert offers.offer(owner, rounded.with_intensity(other)).token != token
+
+
+def test_two_sessions_have_two_tokens_for_one_volume():
+    offers, volume, owners = Offers(), small_volume(), (Owner(), Owner())
+    tokens = {offers.offer(owner, volume).token for owner in owners}
+    assert len(tokens) == 2
+    assert min(map(len, tokens)) >= 32
+
+
+# ---------------------------------------------------------------- routes
+
+
+@dataclass
+class Answer:
+    """What a server has sent."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+def get(path: str) -> Answer:
+    """Asks the routes, mounted below /some/where, without a network."""
+    app = Starlette(routes=slice_routes("some/where"))
+    sent: list[dict[str, Any]] = []
+
+    async def ask() -> None:
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request"}
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        scope = {"type": "http", "method": "GET", "path": f"/some/where/lunglens/slices/{path}"}
+        await app({**scope, "headers": [], "query_string": b""}, receive, send)
+
+    asyncio.run(ask())
+    headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return Answer(sent[0]["status"], headers, b"".join(part.get("body", b"") for part in sent[1:]))
+
+
+def scan_header(owner: object, **masks) -> dict:
+    return header_of(ViewerScan(owner, small_volume(), **masks))["scans"][0]
+
+
+def test_chunks_are_served_gzipped_and_kept_nowhere():
+    owner, truth = Owner(), small_truth()
+    header = scan_header(owner, truth=truth)
+    answer = get(f"{header['token']}/values/0")
+    assert answer.status == 200
+    assert answer.headers["content-encoding"] == "gzip"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    values = undo_values(answer.body, bits=16, columns=48, rows=40)
+    np.testing.assert_array_equal(values, small_volume().array.T)
+    answer = get(f"{header['token']}/labels/{header['labels']['version']}/0")
+    labels = undo_labels(answer.body, columns=48, rows=40)
+    np.testing.assert_array_equal((labels & 1) != 0, truth.lung.T)
+
+
+@pytest.mark.parametrize(
+    "rest",
+    ["nobody/values/0", "{token}/values/1", "{token}/labels/2/0", "{token}/labels/1/9"],
+)
+def test_what_is_not_there_is_told_in_one_sentence(rest):
+    owner = Owner()
+    token = scan_header(owner, truth=small_truth())["token"]
+    answer = get(rest.format(token=token))
+    assert answer.status == 404
+    assert b"reload the page" in answer.body
+    assert b"Traceback" not in answer.body
+
+
+def test_a_closed_scan_is_not_served():
+    owner = Owner()
+    token = scan_header(owner)["token"]
+    del owner
+    gc.collect()
+    assert get(f"{token}/values/0").status == 404
+
+
+# ---------------------------------------------------------------- header and place
+
+
+def test_a_header_is_small_plain_json_without_voxels():
+    scan = ViewerScan(Owner(), small_volume(), small_truth(), small_truth(), name="<b>n</b>")
+    text = json.dumps(
+        header_of(
+            scan,
+            comparison=Comparison("a", "b", left_masks=("truth",)),
+            drawings=[Box((0, 0, 0), (4, 4, 4)), Line(((0, 0), (3, 4)))],
+        ),
+        allow_nan=False,
     )
-    masks = {
-        ("truth", "lung"): truth.lung,
-        ("truth", "infection"): truth.infection,
-        ("prediction", "lung"): shifted.lung,
-        ("prediction", "infection"): shifted.infection,
-    }
-    assert len(header["layers"]) == 4
-    for layer in header["layers"]:
-        mask = masks[layer["source"], layer["channel"]]
-        np.testing.assert_array_equal((labels & layer["bit"]) != 0, mask[:, :, 4].T)
+    assert len(text) < 5000
+    header = json.loads(text)
+    assert header["scans"][0]["shape"] == [48, 40, 8]
+    assert header["scans"][0]["spacing"] == pytest.approx([1.5, 1.5, 5.0])
+    assert len(header["scans"][0]["labels"]["layers"]) == 4
+    assert header["comparison"]["masks"] == [["truth"], ["truth", "prediction"]]
 
 
-def test_only_chosen_parts_are_sent():
-    header, _, labels = unpack(
-        pack_slice(
-            small_volume(),
-            plane="axial",
-            slice_index=4,
-            window=LUNG_WINDOW,
-            truth=small_truth(),
-            overlay=Overlay(channels=("infection",)),
-        )
-    )
-    assert [layer["channel"] for layer in header["layers"]] == ["infection"]
-    assert set(np.unique(labels)) == {0, 2}
-
-
-def test_truth_without_a_lung_mask_marks_the_infection_alone():
+def test_truth_without_a_lung_mask_offers_the_infection_alone():
     truth = MaskPair(lung=None, infection=small_truth().infection)
-    header, _, _ = unpack(
-        pack_slice(small_volume(), plane="axial", slice_index=4, window=LUNG_WINDOW, truth=truth)
-    )
-    assert [layer["channel"] for layer in header["layers"]] == ["infection"]
+    layers = scan_header(Owner(), truth=truth)["labels"]["layers"]
+    assert [(layer["source"], layer["channel"]) for layer in layers] == [("truth", "infection")]
+    assert scan_header(Owner())["labels"] is None
 
 
-def test_grey_values_arrive_on_the_assumed_hu_scale_and_say_so():
-    volume = small_volume(grey=True)
-    header, values, _ = unpack(pack_slice(volume, plane="axial", slice_index=2, window=LUNG_WINDOW))
-    assert header["unitKnown"] is False
-    np.testing.assert_allclose(values, volume.hu(volume.array[:, :, 2].T), atol=0.5)
+def test_a_header_stays_the_same_while_the_person_moves_on():
+    scan, place = ViewerScan(Owner(), small_volume()), Place((1, 2, 3))
+    rest = {"comparison": None, "drawings": (), "tools": "all", "tallest": 0.6}
+    before = make_header(scan, place, **rest)
+    place.follow({"plane": "coronal", "voxel": [5, 6, 7], "center": 0, "width": 9}, (48, 40, 8))
+    assert make_header(scan, place, **rest) == before
+    place.go_to(plane="axial")
+    assert make_header(scan, place, **rest)["place"]["voxel"] == [5, 6, 7]
 
 
-def test_values_that_are_no_numbers_and_too_large_ones_do_not_break_the_picture():
-    array = np.asfortranarray(small_volume().array.astype(np.float32))
-    array[0, 0, 0], array[1, 0, 0], array[2, 0, 0] = np.nan, np.inf, -1e9
-    volume = replace(small_volume(), array=array)
-    _, values, _ = unpack(pack_slice(volume, plane="axial", slice_index=0, window=LUNG_WINDOW))
-    assert values[0, 0] == -1024
-    assert values[0, 1] == 32767
-    assert values[0, 2] == -32768
-
-
-def test_a_nominal_spacing_gets_no_scale_bar():
-    known, _, _ = unpack(
-        pack_slice(small_volume(), plane="axial", slice_index=0, window=LUNG_WINDOW)
-    )
-    nominal, _, _ = unpack(
-        pack_slice(small_volume(nominal=True), plane="axial", slice_index=0, window=LUNG_WINDOW)
-    )
-    assert known["scaleBar"] is True
-    assert nominal["scaleBar"] is False
-
-
-def test_stamp_and_slice_number_reach_the_picture():
-    header, _, _ = unpack(
-        pack_slice(
-            small_volume(), plane="axial", slice_index=7, window=LUNG_WINDOW, stamp="SYNTHETIC"
-        )
-    )
-    assert header["stamp"] == "SYNTHETIC"
-    assert (header["slice"], header["count"]) == (8, 8)
+@pytest.mark.parametrize(
+    ("told", "plane", "voxel"),
+    [
+        ({"plane": "coronal", "voxel": [99, -5, 3]}, "coronal", (47, 0, 3)),
+        ({"plane": "oblique", "voxel": [1, 2]}, "axial", (1, 2, 3)),
+        ({"voxel": ["1", None, 3]}, "axial", (1, 2, 3)),
+        ({"voxel": [float("nan"), 0, 0], "width": -1, "center": True}, "axial", (1, 2, 3)),
+        ("nonsense", "axial", (1, 2, 3)),
+    ],
+)
+def test_what_the_browser_tells_is_taken_with_care(told, plane, voxel):
+    place = Place((1, 2, 3))
+    place.follow(told, (48, 40, 8))
+    assert (place.plane, place.voxel) == (plane, voxel)
+    assert place.window.width > 0

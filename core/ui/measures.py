@@ -17,7 +17,6 @@ from core.biomarkers import (
     compute_slice_burden,
 )
 from core.config import CHANNELS, Channel, Plane
-from core.figures import make_infection_profile_figure
 from core.metrics import Overlap, compute_overlap, compute_overlap_per_slice
 from core.ui.session import OpenStudy, remember
 from core.ui.tables import show_figure_table
@@ -143,33 +142,3 @@ def _overlaps(
     )
     whole = remember(current, ("overlap", channel), lambda: compute_overlap(*masks))
     return per_slice, whole
-
-
-def show_profile(current: OpenStudy, plane: Plane, slice_index: int) -> None:
-    """Infected area of each slice along the scan, with the current slice marked."""
-    areas_known = not current.study.volume.spacing_nominal
-    values: dict[str, Any] = {}
-    for name, pair in known_masks(current).items():
-        if pair.infection is None:
-            continue
-        burden = slice_burden(current, name, plane)
-        values[name.lower()] = (
-            burden.infection_area_mm2 / 100 if areas_known else burden.infection_pixels
-        )
-    if not values:
-        return
-    st.markdown(
-        "**Infected area along the scan**",
-        help="One value per slice; the upright line is the slice you are looking at.",
-    )
-    st.plotly_chart(
-        make_infection_profile_figure(
-            **values,
-            current_index=slice_index,
-            value_label="cm²" if areas_known else "pixels",
-            plane=plane,
-        ),
-        key="profile",
-        theme=None,
-        config={"displayModeBar": False},
-    )

@@ -9,6 +9,7 @@ const ICONS = {
   pause: "M8 5v14M16 5v14",
   closer: "M11 5a6 6 0 1 0 0 12 6 6 0 0 0 0-12M15.5 15.5L20 20M11 8v6M8 11h6",
   wider: "M11 5a6 6 0 1 0 0 12 6 6 0 0 0 0-12M15.5 15.5L20 20M8 11h6",
+  screen: "M3 5h18v12H3zM9 21h6",
   whole: "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5",
   copy: "M9 9h11v11H9zM5 15H4V4h11v1",
   save: "M12 4v11M7 11l5 5 5-5M5 20h14",
@@ -28,6 +29,7 @@ const KEYS = [
   ["Drag while enlarged, Shift + drag", "move the picture"],
   ["0, double click", "whole picture"],
   ["Click, Shift + arrows", "crosshair, with its value"],
+  ["F", "whole screen"],
   ["M, then drag (or Enter twice)", "measure a distance; Esc takes it away"],
   ["Ctrl + C, Ctrl + S", "copy or save the picture as PNG"],
 ];
@@ -122,7 +124,8 @@ class Controls {
     const zoom = group("Enlarge",
       iconButton("wider", "Smaller (−)", () => view.zoomBy(1 / 1.25)),
       iconButton("closer", "Larger (+)", () => view.zoomBy(1.25)),
-      iconButton("whole", "Whole picture (0)", () => view.resetZoom()));
+      iconButton("whole", "Whole picture (0)", () => view.resetZoom()),
+      iconButton("screen", "Whole screen (F)", () => view.toggleFullscreen()));
     this.toolGroup = group("Tools", this.play, this.measure);
     const take = group("Take away",
       iconButton("copy", "Copy the picture (Ctrl + C)", () => view.copyPicture()),
@@ -155,6 +158,14 @@ class Controls {
   update() {
     const { view } = this;
     const { header, look, layout, place } = view;
+    this.updateJumps();
+    const now = [
+      layout, place.plane, look.windowChange, look.marksChange, Boolean(view.cine),
+      view.measuring, ...view.sources.map((source) => source.scan?.headers ?? ""),
+    ].join();
+    if (now === this.shown && header === this.shownHeader) return;
+    this.shown = now;
+    this.shownHeader = header;
     const scan = view.sources[0].scan;
     const few = header.tools === "few";
     const layers = scan?.header.labels?.layers ?? [];
@@ -176,13 +187,19 @@ class Controls {
     for (const [name, button] of Object.entries(this.styles)) press(button, name === view.style);
     this.opacity.value = String(Math.round(look.opacity * 100));
     this.opacity.disabled = !["fill", "agreement"].includes(view.style);
-    const { previous, most, next } = view.jumps();
-    [previous, most, next].forEach((to, at) => {
-      this.jumps[at].disabled = to === null;
-    });
-    this.play.replaceChildren(icon(view.cine ? "pause" : "play"));
+    const playing = view.cine ? "pause" : "play";
+    if (this.playing !== playing) this.play.replaceChildren(icon(playing));
+    this.playing = playing;
     press(this.measure, view.measuring);
     this.updateLegend(layers);
+  }
+
+  updateJumps() {
+    const { previous, most, next } = this.view.jumps();
+    [previous, most, next].forEach((to, at) => {
+      const disabled = to === null;
+      if (this.jumps[at].disabled !== disabled) this.jumps[at].disabled = disabled;
+    });
   }
 
   // Names of what is marked; each can be hidden and shown.
@@ -191,9 +208,6 @@ class Controls {
     const { look } = view;
     const regions = view.sources.flatMap((source) => source.scan
       ? regionsOf(source.header, look, source.masks) : []);
-    const state = JSON.stringify([layers, [...look.hidden], view.style, regions]);
-    if (state === this.legendState) return;
-    this.legendState = state;
     const focused = this.legend.getRootNode().activeElement?.dataset?.layer;
     if (view.style === "agreement") {
       this.legend.replaceChildren(...regions.map((region) =>

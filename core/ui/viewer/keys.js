@@ -26,6 +26,7 @@ function dividerKey(view, event) {
 function actionOf(view, event, inner) {
   const { key } = event;
   if (event.ctrlKey || event.metaKey) {
+    if (String(document.getSelection())) return undefined;
     return { c: () => view.copyPicture(), s: () => view.savePicture() }[key.toLowerCase()];
   }
   if (key === "Escape") return () => escape(view);
@@ -76,6 +77,7 @@ function letterKey(view, pane, key) {
     p: () => view.jump("previous"),
     n: () => view.jump("next"),
     m: () => view.toggleMeasuring(),
+    f: () => view.toggleFullscreen(),
     "[": () => view.setWindow(center, width * 0.9),
     "]": () => view.setWindow(center, width / 0.9),
     ",": () => view.setWindow(center - 0.04 * width, width),

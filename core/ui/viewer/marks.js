@@ -146,7 +146,7 @@ function strokePoints(pane, points, { closed, colour, dashed, label }) {
   const [x, y] = pane.toCanvas(...points[0]);
   context.font = "600 12px sans-serif";
   context.textAlign = "left";
-  write(context, label, Math.max(x, 8) + 3, Math.max(y, 20) - 9);
+  write(context, label, Math.max(x, 8) + 3, y > 44 ? y - 9 : y + 12);
 }
 
 function lengthText(grid, [[fromX, fromY], [toX, toY]]) {

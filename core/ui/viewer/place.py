@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeGuard
 
 from core.config import WINDOW_PRESETS, Plane
@@ -33,12 +33,18 @@ class Place:
         window: the grey scale.
         command: counts what Python has asked for. The viewer obeys each number once, so that a
             page drawn anew for another reason moves nothing.
+        asked: the place as it was at the last command. It stays while the person moves on, so
+            that what the browser has told need not be sent back to it.
     """
 
     voxel: Voxel
     plane: Plane = "axial"
     window: Window = DEFAULT_WINDOW
-    command: int = 1
+    command: int = field(default=0, init=False)
+    asked: dict[str, Any] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        self.go_to()
 
     @property
     def slice_index(self) -> int:
@@ -50,6 +56,13 @@ class Place:
         self.plane = plane or self.plane
         self.voxel = voxel or self.voxel
         self.command += 1
+        self.asked = {
+            "plane": self.plane,
+            "voxel": list(self.voxel),
+            "center": self.window.center,
+            "width": self.window.width,
+            "command": self.command,
+        }
 
     def follow(self, told: Any, shape: tuple[int, int, int]) -> None:
         """Takes over where the browser says it is; what makes no sense is passed over.

@@ -2,7 +2,7 @@
 // scans. Chunks are asked for from the wanted slice outward; how they are packed is written in
 // packing.py.
 
-const KEPT_SCANS = 3;
+const KEPT_SCANS = 2;
 const IN_FLIGHT = 3;
 const TRIES = 5;
 const AFTER_TRIES_MS = 10000;

@@ -18,19 +18,27 @@ class View {
 
   show(header, pictures) {
     this.header = header;
+    this.left = false;
+    const before = this.token;
     this.setSources(header, pictures);
     this.remembered(header);
+    if (this.token !== before) {
+      this.measures = [];
+      this.cross = false;
+    }
     if (!this.stage) this.build();
-    this.listening = true;
     this.observer.observe(this.root);
     shared.views.add(this);
     this.obey(header.place);
     this.followFocus();
     for (const source of this.sources) source.scan?.hold(this);
     this.changed({ layout: true });
+    // What another page's viewer did not come to tell.
+    this.report();
   }
 
   leave() {
+    this.left = true;
     this.observer.disconnect();
     this.stopCine();
     shared.views.delete(this);
@@ -84,7 +92,7 @@ class View {
     Object.assign(this.place, {
       plane: wanted.plane, voxel: [...wanted.voxel], command: wanted.command,
     });
-    this.toldPlace = this.placeNow();
+    this.place.told = this.placeNow();
   }
 
   build() {
@@ -100,6 +108,7 @@ class View {
     this.root.append(this.controls.bar, this.stage, this.strip.canvas,
       element("div", { class: "bar" }, this.value, this.controls.legend), this.spoken);
     this.root.addEventListener("keydown", (event) => pressKey(this, event));
+    this.root.addEventListener("fullscreenchange", () => this.changed({ layout: true }));
     this.sayHint();
   }
 
@@ -436,8 +445,8 @@ class View {
     if (!this.sources[0].scan) return;
     this.reporting = setTimeout(() => {
       const now = this.placeNow();
-      if (this.busy || this.cine || now === this.toldPlace) return;
-      this.toldPlace = now;
+      if (this.busy || this.cine || this.left || now === this.place.told) return;
+      this.place.told = now;
       this.tellPython(JSON.parse(now));
       const { plane } = this.place;
       this.spoken.textContent = `${plane} slice ${this.sliceOf(plane) + 1} of ${this.grid.count}`;
@@ -503,8 +512,9 @@ class View {
     const linked = this.layout === "linked";
     const wanted = linked ? ["axial", "coronal", "sagittal"] : [this.place.plane];
     this.setPanes(wanted);
-    const share = Math.min(TALLEST, Math.max(240, window.innerHeight * this.header.tallest));
-    const height = Math.round(Math.min(width * 0.86, share));
+    const share = this.fullscreen ? this.heightLeft()
+      : Math.min(TALLEST, Math.max(240, window.innerHeight * this.header.tallest));
+    const height = this.fullscreen ? share : Math.round(Math.min(width * 0.86, share));
     const wide = width >= WIDE;
     this.stage.className = linked ? `stage linked ${wide ? "wide" : "tall"}` : "stage";
     const border = 2;
@@ -523,6 +533,24 @@ class View {
       this.panes[2].resize(room - 2 - half, Math.round(half * 0.8));
     }
     for (const pane of this.panes) pane.keepInSight();
+  }
+
+  get fullscreen() {
+    return this.root.getRootNode().fullscreenElement === this.root;
+  }
+
+  // What toolbar, slider and legend leave of a screen.
+  heightLeft() {
+    const others = [...this.root.children].filter((part) => part !== this.stage);
+    const taken = others.reduce((sum, part) => sum + part.offsetHeight, 0);
+    return Math.max(240, window.innerHeight - taken - 36);
+  }
+
+  toggleFullscreen() {
+    if (this.fullscreen) document.exitFullscreen();
+    else this.root.requestFullscreen?.().catch(() => {
+      this.value.textContent = "This browser does not give the whole screen to a picture";
+    });
   }
 
   setPanes(planes) {
