@@ -86,6 +86,11 @@ def _check_range(name: str, value: float, allowed: SettingRange, *, unit: str = 
 
 EnhanceMethod = Literal["window", "clahe", "equalize", "gamma", "unsharp"]
 
+WINDOW_RANGES: dict[str, SettingRange] = {
+    "window_center": SettingRange(-1500.0, 3000.0, 10.0),
+    "window_width": SettingRange(10.0, 5000.0, 10.0),
+}
+
 ENHANCE_RANGES: dict[str, SettingRange] = {
     "clip_limit": SettingRange(0.5, 40.0, 0.5),
     "tile_grid": SettingRange(1, 32, 1),
@@ -295,6 +300,12 @@ class AugmentConfig:
     rotation_degrees: float = 12.0
     zoom: float = 0.15
     shift: float = 0.06
+    elastic: float = 0.0
+    """Strength of smooth random bending; 1 is strong."""
+    window: float = 0.0
+    """How far black and white may move, as shares of the window."""
+    clahe: float = 0.0
+    """Largest clip limit of CLAHE, drawn anew for each slice from 0 on; below 1 it does nothing."""
     brightness: float = 0.1
     contrast: float = 0.2
     gamma: float = 0.3
@@ -423,6 +434,27 @@ class TrainConfig:
 
 
 @dataclass(frozen=True)
+class RangeTestConfig:
+    """A learning-rate range test: rates grow evenly on a logarithmic scale."""
+
+    lowest: float = 1e-6
+    highest: float = 1.0
+    batches: int = 100
+
+    def __post_init__(self) -> None:
+        if not 0.0 < self.lowest < self.highest:
+            raise ConfigError(
+                "The range of learning rates is empty",
+                got=f"{self.lowest:g} to {self.highest:g}",
+                expected="two rates above 0, the lower first",
+            )
+        if not 10 <= self.batches <= 10_000:
+            raise ConfigError(
+                "Setting batches is out of range", got=f"{self.batches}", expected="10 to 10000"
+            )
+
+
+@dataclass(frozen=True)
 class SegmentConfig:
     """How a scan is segmented."""
 
@@ -523,7 +555,7 @@ class QualityConfig:
     max_step_deviation: float = 0.5
     """The loader takes a step this much longer than usual for a missing slice."""
     max_noise: float = 0.1
-    max_unevenness: float = 0.2
+    max_unevenness: float = 0.22
     max_stripes: float = 0.06
     max_brightness_step: float = 0.1
     max_saturation: float = 0.1

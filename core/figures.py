@@ -23,6 +23,7 @@ AGREEMENT_COLOURS: dict[str, str] = {"hit": "#009E73", "missed": "#F0E442", "wro
 
 _TEXT = "#C6D0DA"
 _CURRENT = "#F2F5F8"
+_GRID = "rgba(160, 180, 200, 0.16)"
 
 
 _LIGHTING = {

@@ -58,13 +58,18 @@ def find_chromium() -> tuple[str, str]:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The app on a free port; its address."""
+    yield from serve("streamlit_app.py", tmp_path_factory.mktemp("server") / "log.txt")
+
+
+def serve(script: str, log: Path) -> Iterator[str]:
+    """A script on a free port, until the generator is closed; its address."""
     find_chromium()
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
-    log = tmp_path_factory.mktemp("server") / "log.txt"
     environment = {k: v for k, v in os.environ.items() if k != "LUNGLENS_DATA_FOLDER"}
-    command = [sys.executable, "-m", "streamlit", "run", "streamlit_app.py"]
+    environment["PYTHONPATH"] = str(ROOT)
+    command = [sys.executable, "-m", "streamlit", "run", script]
     command += ["--server.port", str(port), "--server.headless", "true"]
     with log.open("w") as out:
         app = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=out)
@@ -176,16 +181,40 @@ class Page:
         )
 
     def canvas(self) -> Any:
-        return wait_for(lambda: self.js(self._part("canvas") + "return part;"), what="the picture")
+        return wait_for(
+            lambda: self.js(self._part("canvas[data-slice]") + "return part;"), what="the picture"
+        )
+
+    def strip(self) -> Any:
+        return self.js(self._part("canvas.strip") + "return part;")
+
+    def view(self, expression: str) -> Any:
+        """A value of the viewer's own, by the names `view`, `pane` and `scan`."""
+        return self.js(
+            self._part(".lunglens")
+            + "const view = part.lunglens, pane = view.panes[0], scan = view.sources[0].scan;"
+            + f"return {expression};"
+        )
+
+    def fetched(self) -> int:
+        """How many chunks of slices were asked for since the page was loaded."""
+        return int(
+            self.js(
+                "return performance.getEntriesByType('resource')"
+                ".filter((e) => e.name.includes('/lunglens/slices/')).length"
+            )
+        )
 
     def picture(self) -> str:
-        return str(self.js(self._part("canvas") + "return part.toDataURL();"))
+        return str(self.js(self._part("canvas[data-slice]") + "return part.toDataURL();"))
 
     def picture_slice(self) -> int:
-        return int(self.js(self._part("canvas") + "return part.dataset.slice;"))
+        return int(self.js(self._part("canvas[data-slice]") + "return part.dataset.slice;"))
 
     def picture_name(self) -> str:
-        return str(self.js(self._part("canvas") + "return part.getAttribute('aria-label');"))
+        return str(
+            self.js(self._part("canvas[data-slice]") + "return part.getAttribute('aria-label');")
+        )
 
     def legend(self) -> str:
         return str(self.js(self._part(".legend") + "return part ? part.innerText : '';"))
@@ -224,7 +253,7 @@ def test_a_first_visit_by_a_link_to_a_slice_shows_that_slice(page: Page) -> None
     assert page.picture_slice() == 200
     assert "coronal slice 200 of 512" in page.picture_name()
     links = page.browser.find_elements("css selector", "[data-testid=stSidebarNavLink]")
-    assert [link.text for link in links] == ["Home", "Browse", "Segment"]
+    assert [link.text for link in links] == ["Home", "Browse", "Enhance", "Segment"]
     page.browser.refresh()
     page.settle()
     assert page.picture_slice() == 200
@@ -246,16 +275,30 @@ def test_moving_through_slices_changes_picture_and_address(page: Page) -> None:
 
     page.open("/browse?case=demo&plane=axial&slice=40")
     before = page.picture()
-    slider = page.browser.find_element("css selector", "[data-testid=stSlider] input")
-    slider.send_keys(Keys.ARROW_RIGHT)
+    page.strip().send_keys(Keys.ARROW_RIGHT)
     wait_for(lambda: page.picture_slice() == 41, what="slice 41")
     assert page.picture() != before
     wait_for(lambda: "slice=41" in page.browser.current_url, what="the address")
     page.canvas().send_keys(Keys.ARROW_UP, Keys.ARROW_UP, Keys.ARROW_UP)
     wait_for(lambda: page.picture_slice() == 44, what="slice 44")
     wait_for(lambda: "slice=44" in page.browser.current_url, what="the address")
-    page.click("Go to the most infected slice")
-    wait_for(lambda: page.picture_slice() != 44, what="another slice")
+    page.canvas().send_keys("i")
+    wait_for(lambda: page.picture_slice() not in (0, 44), what="the most infected slice")
+
+
+def test_pages_share_one_scan_one_place_and_one_zoom(page: Page) -> None:
+    page.open("/browse?case=demo&plane=axial&slice=40")
+    wait_for(lambda: page.view("scan.complete && scan.counts !== null"), what="all slices")
+    fetched = page.fetched()
+    page.canvas().send_keys("+++")
+    enlarged = page.view("view.zoomOf('axial').factor")
+    assert enlarged > 1.5
+    page.go_to("Home")
+    assert page.picture_slice() == 40
+    page.go_to("Browse")
+    assert page.picture_slice() == 40
+    assert page.view("view.zoomOf('axial').factor") == enlarged
+    assert page.fetched() == fetched
 
 
 def test_the_value_under_the_pointer_is_that_of_the_scan(page: Page, demo: Study) -> None:

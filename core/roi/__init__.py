@@ -8,7 +8,14 @@ from core.roi.body import find_body_box
 from core.roi.boxes import BoundingBox, VolumeBox, whole_slice_box, whole_volume_box
 from core.roi.crop import CropRecord, crop_volume, uncrop_array, uncrop_volume
 from core.roi.lungs import SliceTissue, part_slice
-from core.roi.region import Finding, Region, Savings, compute_savings, find_region
+from core.roi.region import (
+    Finding,
+    Region,
+    Savings,
+    compute_savings,
+    find_region,
+    part_slice_of,
+)
 from core.roi.threshold import (
     count_levels,
     find_thresholds,
@@ -33,6 +40,7 @@ __all__ = [
     "find_thresholds",
     "level_values",
     "part_slice",
+    "part_slice_of",
     "slice_levels",
     "tissue_threshold",
     "uncrop_array",

@@ -5,14 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
+import cv2
 import numpy as np
 
 from core.config import RoiConfig
 from core.roi.body import body_extent, box_around_body, is_cut_off, scaled_box, spread_slices
 from core.roi.boxes import BoundingBox, VolumeBox, whole_slice_box, whole_volume_box
 from core.roi.components import Extent, extent_of, outer_pieces
-from core.roi.lungs import find_lungs
-from core.roi.threshold import Levels, coarse_levels, find_thresholds, tissue_threshold
+from core.roi.lungs import SliceTissue, find_lungs, part_slice
+from core.roi.threshold import (
+    Levels,
+    coarse_levels,
+    find_thresholds,
+    slice_levels,
+    tissue_threshold,
+)
 from core.volume import BoolArray, Volume
 
 _MIN_LUNG_SHARE = 0.08
@@ -105,6 +112,16 @@ def find_region(volume: Volume, config: RoiConfig) -> Region:
         lung_slices=lung_slices,
         findings=tuple(findings),
     )
+
+
+def part_slice_of(volume: Volume, region: Region, slice_index: int) -> SliceTissue:
+    """Body, air and lung candidates of one slice as it is, by the thresholds of a region; all
+    (rows, columns). Air counts as lung where the region found lungs."""
+    levels = slice_levels(volume, slice_index)
+    rows, columns = levels.shape
+    coarse = region.lungs[slice_index].astype(np.uint8)
+    lungs = cv2.resize(coarse, (columns, rows), interpolation=cv2.INTER_NEAREST).astype(np.bool_)
+    return part_slice(levels > tissue_threshold(region.thresholds[slice_index]), lungs=lungs)
 
 
 def _shape(tissues: BoolArray) -> tuple[int, int]:

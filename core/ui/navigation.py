@@ -11,6 +11,7 @@ ENTRY_SCRIPT = "streamlit_app.py"
 HOME_PAGE = "pages/home.py"
 BROWSE_PAGE = "pages/browse.py"
 SEGMENT_PAGE = "pages/segment.py"
+ENHANCE_PAGE = "pages/enhance.py"
 
 
 def run_chosen_page() -> None:
@@ -40,6 +41,7 @@ def _navigation() -> st.Page:
         [
             st.Page(HOME_PAGE, title="Home", default=True),
             st.Page(BROWSE_PAGE, title="Browse"),
+            st.Page(ENHANCE_PAGE, title="Enhance"),
             st.Page(SEGMENT_PAGE, title="Segment"),
         ]
     )
