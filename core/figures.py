@@ -37,18 +37,21 @@ def make_surface_figure(
     surfaces: Mapping[Channel, Surface],
     *,
     colours: Mapping[Channel, str],
-    slice_corners_mm: FloatArray,
     revision: str,
+    slice_corners_mm: FloatArray | None = None,
+    stamp: str = "",
 ) -> go.Figure:
-    """Lung and infection in space, seen from the front, with the current slice through them.
+    """Lung and infection in space, seen from the front, with a slice through them.
 
     Args:
         surfaces: at least one, in RAS mm.
         colours: `PREDICTION_COLOURS` or `TRUTH_COLOURS`.
-        slice_corners_mm: (4, 3) the current slice as a rectangle, in order around it.
         revision: the camera stays where a person has put it as long as this stays the same.
+        slice_corners_mm: (4, 3) the slice as a rectangle, in order around it. Without it, its
+            two traces (`meta` is "slice") are there, hidden, for the browser to place: so moving
+            a slice sends nothing else again.
+        stamp: a word in the corner, such as "SYNTHETIC".
     """
-    corners = np.asarray(slice_corners_mm, dtype=np.float32)
     points = np.concatenate([surface.vertices_mm for surface in surfaces.values()])
     low, high = points.min(axis=0), points.max(axis=0)
     figure = go.Figure(
@@ -58,7 +61,7 @@ def make_surface_figure(
                 for channel in reversed(CHANNELS)
                 if channel in surfaces
             ),
-            *_slice_plane(corners),
+            *_slice_plane(slice_corners_mm),
             _letters(low, high),
         ]
     )
@@ -83,6 +86,16 @@ def make_surface_figure(
             },
         },
     )
+    if stamp:
+        figure.add_annotation(
+            text=stamp,
+            x=0.01,
+            y=0.99,
+            xref="paper",
+            yref="paper",
+            showarrow=False,
+            font={"color": PREDICTION_COLOURS["infection"], "size": 12},
+        )
     return figure
 
 
@@ -109,16 +122,13 @@ def _mesh(surface: Surface, *, channel: Channel, colour: str) -> go.Mesh3d:
     )
 
 
-def _slice_plane(corners: FloatArray) -> tuple[go.Mesh3d, go.Scatter3d]:
+def _slice_plane(corners: FloatArray | None) -> tuple[go.Mesh3d, go.Scatter3d]:
     """A thin rectangle and its outline."""
-    x, y, z = corners.T
-    around = np.concatenate([corners, corners[:1]])
+    x, y, z = np.empty((3, 0)) if corners is None else np.concatenate([corners, corners[:1]]).T
+    place = {"x": x, "y": y, "z": z, "visible": corners is not None, "meta": "slice"}
     return (
         go.Mesh3d(
             name="Slice",
-            x=x,
-            y=y,
-            z=z,
             i=[0, 0],
             j=[1, 2],
             k=[2, 3],
@@ -126,15 +136,14 @@ def _slice_plane(corners: FloatArray) -> tuple[go.Mesh3d, go.Scatter3d]:
             opacity=0.12,
             lighting={"ambient": 1.0, "diffuse": 0.0, "specular": 0.0, "fresnel": 0.0},
             hoverinfo="skip",
+            **place,
         ),
         go.Scatter3d(
             name="Outline of the slice",
-            x=around[:, 0],
-            y=around[:, 1],
-            z=around[:, 2],
             mode="lines",
             line={"color": _CURRENT, "width": 3},
             hoverinfo="skip",
+            **place,
         ),
     )
 

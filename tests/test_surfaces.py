@@ -222,9 +222,9 @@ def corners(z: float = 0.0) -> np.ndarray:
     return np.array([[-9, -9, z], [9, -9, z], [9, 9, z], [-9, 9, z]], dtype=np.float32)
 
 
-def surface_figure(surfaces, *, z=0.0, revision="a"):
+def surface_figure(surfaces, place=None):
     return make_surface_figure(
-        surfaces, colours=PREDICTION_COLOURS, slice_corners_mm=corners(z), revision=revision
+        surfaces, colours=PREDICTION_COLOURS, revision="a", slice_corners_mm=place
     )
 
 
@@ -249,7 +249,7 @@ def test_letters_stand_where_ras_says(balls):
 
 
 def test_another_slice_moves_the_plane_and_nothing_else(balls):
-    before, after = (surface_figure(balls, z=z).to_dict() for z in (1.0, 5.0))
+    before, after = (surface_figure(balls, at).to_dict() for at in (None, corners(5.0)))
     moved = [
         old["name"]
         for old, new in zip(before["data"], after["data"], strict=True)
@@ -257,6 +257,26 @@ def test_another_slice_moves_the_plane_and_nothing_else(balls):
     ]
     assert moved == ["Slice", "Outline of the slice"]
     assert before["layout"] == after["layout"]  # with its uirevision: the camera stays
+
+
+def test_the_slice_is_a_rectangle_and_hidden_until_it_is_placed(balls):
+    hidden = [t for t in surface_figure(balls).data if t.meta == "slice"]
+    assert [trace.visible for trace in hidden] == [False, False]
+    plane, outline = (t for t in surface_figure(balls, corners(5.0)).data if t.meta == "slice")
+    assert plane.visible
+    assert outline.visible
+    at = np.stack([outline.x, outline.y, outline.z], 1)
+    np.testing.assert_array_equal(at, corners(5.0)[[0, 1, 2, 3, 0]])
+    at = np.stack([plane.x, plane.y, plane.z], 1)
+    triangles = at[np.stack([plane.i, plane.j, plane.k], 1)]
+    areas = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
+    np.testing.assert_array_equal(areas, [[0, 0, 18 * 18], [0, 0, 18 * 18]])  # twice each half
+
+
+def test_the_stamp_goes_into_the_figure(balls):
+    figure = make_surface_figure(balls, colours=PREDICTION_COLOURS, revision="a", stamp="SYNTHETIC")
+    assert [note.text for note in figure.layout.annotations] == ["SYNTHETIC"]
+    assert not surface_figure(balls).layout.annotations
 
 
 def test_the_figure_of_two_surfaces_of_full_size_stays_small():

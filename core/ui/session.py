@@ -398,10 +398,12 @@ def set_intensity(intensity: Intensity) -> None:
     current.set_segmentation(None)
 
 
-def remember(current: OpenStudy, name: object, compute: Callable[[], T]) -> T:
+def remember(
+    current: OpenStudy, name: object, compute: Callable[[], T], *, doing: str = "Measuring…"
+) -> T:
     """`compute()`, once per study and segmentation; the page says so while it takes long."""
     if name not in current.memo:
-        with st.spinner("Measuring…"):
+        with st.spinner(doing):
             current.memo[name] = compute()
     measured: T = current.memo[name]
     return measured

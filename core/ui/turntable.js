@@ -1,0 +1,118 @@
+// Turns the Plotly scene beside it and moves the slice in it; nothing goes to the server, and the
+// surfaces are sent and drawn once.
+// The chart is Streamlit's own. Its Plotly is global, and without it the buttons stay hidden.
+
+const SECONDS_PER_TURN = 24;
+const DISTANCE = 1.7;
+const VIEWS = {
+  // Directions of the eye in RAS: the patient's left is -x, the front +y, the feet -z.
+  front: [0, 1, 0.1],
+  left: [-1, 0.02, 0.1],
+  feet: [0, 0.02, -1],
+};
+
+export default function (component) {
+  const { data, parentElement } = component;
+  const root = parentElement.querySelector(".turntable");
+  if (!root || !data) return;
+  const table = root.turntable ?? (root.turntable = build(root));
+  table.selector = `.st-key-${data.chart} .js-plotly-plot`;
+  table.corners = data.corners;
+  table.placed = false;
+  if (!table.alive) {
+    table.alive = true;
+    requestAnimationFrame((now) => tick(table, now));
+  }
+  return () => {
+    table.alive = false;
+  };
+}
+
+function build(root) {
+  const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const table = { root, chart: null, camera: null, turning: !still, last: 0 };
+  table.button = root.querySelector(".turn");
+  table.button.addEventListener("click", () => setTurning(table, !table.turning));
+  for (const button of root.querySelectorAll("[data-view]")) {
+    button.addEventListener("click", () => {
+      setTurning(table, false);
+      lookFrom(table, VIEWS[button.dataset.view]);
+    });
+  }
+  setTurning(table, table.turning);
+  return table;
+}
+
+function setTurning(table, turning) {
+  table.turning = turning;
+  table.button.setAttribute("aria-pressed", String(turning));
+  table.button.textContent = turning ? "Pause" : "Rotate";
+}
+
+// One loop for as long as the buttons are on the page: the chart may come later and may change.
+function tick(table, now) {
+  if (!table.alive) return;
+  const seconds = Math.min((now - table.last) / 1000, 0.2);
+  table.last = now;
+  const chart = findChart(table);
+  if (chart && !table.placed) placeSlice(table, chart);
+  if (chart && table.turning && isInSight(chart)) turn(chart, seconds);
+  requestAnimationFrame((next) => tick(table, next));
+}
+
+function findChart(table) {
+  if (table.chart?.isConnected) return table.chart;
+  const chart = document.querySelector(table.selector);
+  const ready = Boolean(window.Plotly && chart?.layout?.scene && chart.on);
+  table.root.hidden = !ready;
+  table.chart = ready ? chart : null;
+  if (ready) attach(table, chart);
+  return table.chart;
+}
+
+// Both traces of the slice take the same closed line of corners.
+function placeSlice(table, chart) {
+  const around = [...table.corners, table.corners[0]];
+  const [x, y, z] = [0, 1, 2].map((axis) => [around.map((corner) => corner[axis])]);
+  const traces = [...chart.data.keys()].filter((index) => chart.data[index].meta === "slice");
+  window.Plotly.restyle(chart, { x, y, z, visible: true }, traces);
+  table.placed = true;
+}
+
+function attach(table, chart) {
+  table.placed = false;
+  const release = () => setTurning(table, false);
+  chart.addEventListener("pointerdown", release);
+  chart.addEventListener("wheel", release, { passive: true });
+  chart.on("plotly_relayout", () => (table.camera = structuredClone(chart.layout.scene.camera)));
+  // Other surfaces draw the chart anew, with the camera it was first given.
+  const keep = () => table.camera && setCamera(chart, table.camera);
+  chart.on("plotly_react", keep);
+  keep();
+}
+
+function isInSight(chart) {
+  const { top, bottom } = chart.getBoundingClientRect();
+  return bottom > 0 && top < window.innerHeight;
+}
+
+function turn(chart, seconds) {
+  const camera = chart.layout.scene.camera;
+  const angle = (2 * Math.PI * seconds) / SECONDS_PER_TURN;
+  const { x, y, z } = camera.eye;
+  const [sin, cos] = [Math.sin(angle), Math.cos(angle)];
+  setCamera(chart, { ...camera, eye: { x: x * cos - y * sin, y: x * sin + y * cos, z } });
+}
+
+function lookFrom(table, direction) {
+  const chart = findChart(table);
+  if (!chart) return;
+  const length = Math.hypot(...direction) / DISTANCE;
+  const [x, y, z] = direction.map((along) => along / length);
+  const center = { x: 0, y: 0, z: 0 };
+  setCamera(chart, { ...chart.layout.scene.camera, center, eye: { x, y, z } });
+}
+
+function setCamera(chart, camera) {
+  window.Plotly.relayout(chart, { "scene.camera": structuredClone(camera) });
+}
