@@ -227,6 +227,11 @@ ROI_RANGES: dict[str, SettingRange] = {
 }
 
 
+TYPICAL_SECONDS_PER_SLICE = 0.03
+"""What a slice costs, start to mask, on two CPU cores with AMX (see the README), for predictions
+before the network has run."""
+
+
 @dataclass(frozen=True)
 class RoiConfig:
     """The region of interest: what of a scan is worth looking at.

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.ui import enhancing, trying
+from core.ui import enhancing, settings_files, trying
 from core.ui.page import begin_page, need_study, show_scan_warnings
 from core.ui.session import OpenStudy
 from core.ui.settings import write_address
@@ -25,7 +25,7 @@ def tune(current: OpenStudy) -> None:
         enhancing.show_before_after(current, pictures)
     with controls:
         enhancing.show_contrast(current, pictures)
-        enhancing.show_files(settings, base)
+        settings_files.show_files(settings, base)
     with picture:
         trying.show_trial(current, config, pictures)
     write_address(current, slice_index, settings)

@@ -253,7 +253,13 @@ def test_a_first_visit_by_a_link_to_a_slice_shows_that_slice(page: Page) -> None
     assert page.picture_slice() == 200
     assert "coronal slice 200 of 512" in page.picture_name()
     links = page.browser.find_elements("css selector", "[data-testid=stSidebarNavLink]")
-    assert [link.text for link in links] == ["Home", "Browse", "Enhance", "Segment"]
+    assert [link.text for link in links] == [
+        "Home",
+        "Browse",
+        "Enhance",
+        "Region of interest",
+        "Segment",
+    ]
     page.browser.refresh()
     page.settle()
     assert page.picture_slice() == 200

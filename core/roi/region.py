@@ -14,8 +14,10 @@ from core.roi.boxes import BoundingBox, VolumeBox, whole_slice_box, whole_volume
 from core.roi.components import Extent, extent_of, outer_pieces
 from core.roi.lungs import SliceTissue, find_lungs, part_slice
 from core.roi.threshold import (
+    Counts,
     Levels,
     coarse_levels,
+    count_levels,
     find_thresholds,
     slice_levels,
     tissue_threshold,
@@ -53,6 +55,7 @@ class Region:
         box: what to keep; the whole slice and all slices where findings spoil them.
         thresholds: those of each slice, as levels of `core.roi.threshold`.
         slice_boxes: the box of each slice by itself; none where nothing is found in it.
+        counts: (256,) pixels of each level, over all slices, coarse.
         lungs: (n, rows, columns) lung candidates, coarse.
         lung_slices: first and one past the last slice with lung candidates; none without any.
         findings: what stands in the way.
@@ -61,6 +64,7 @@ class Region:
     box: VolumeBox
     thresholds: tuple[tuple[int, ...], ...]
     slice_boxes: tuple[BoundingBox | None, ...]
+    counts: Counts
     lungs: BoolArray
     lung_slices: tuple[int, int] | None
     findings: tuple[Finding, ...]
@@ -108,6 +112,7 @@ def find_region(volume: Volume, config: RoiConfig) -> Region:
             else scaled_box(volume, extent, _shape(tissues), margin_mm=config.margin_mm)
             for extent in slice_extents
         ),
+        counts=count_levels(levels),
         lungs=lungs,
         lung_slices=lung_slices,
         findings=tuple(findings),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
@@ -13,23 +12,20 @@ import streamlit as st
 from core.config import (
     ENHANCE_PRESETS,
     ENHANCE_RANGES,
+    ROI_RANGES,
     WINDOW_PRESETS,
     WINDOW_RANGES,
     EnhanceConfig,
     PreprocessConfig,
     RoiConfig,
-    preprocess_from_json,
-    to_json_dict,
 )
 from core.enhancement import Contrast, Grey, compute_contrast, compute_histogram, enhance
-from core.errors import LungLensError
 from core.figures import make_histogram_figure
 from core.preprocess import SpatialRecord, plan_spatial, window_slice
 from core.roi import find_region, part_slice_of
 from core.ui import segmenting
 from core.ui.browsing import place_of
 from core.ui.measures import known_masks
-from core.ui.page import show_error
 from core.ui.session import OpenStudy, remember
 from core.ui.settings import Settings
 from core.ui.tables import show_figure_table
@@ -89,13 +85,15 @@ def base_preprocess() -> PreprocessConfig:
 
 def read_settings(base: PreprocessConfig) -> Settings:
     """The settings of this session, of the address, or of the network."""
-    return Settings("enhance", _flat(base), lambda values: build_config(values, base))
+    return Settings("enhance", flat_settings(base), lambda values: build_config(values, base))
 
 
-def _flat(config: PreprocessConfig) -> dict[str, Any]:
+def flat_settings(config: PreprocessConfig) -> dict[str, Any]:
+    """What the widgets stand for, by name."""
     return {
         **asdict(config.enhance),
         "crop": config.crop,
+        "margin_mm": config.margin_mm,
         "window_center": config.window_center,
         "window_width": config.window_width,
     }
@@ -187,6 +185,14 @@ def choose_window(current: OpenStudy, settings: Settings, base: PreprocessConfig
         help="The network sees the box around the body. CLAHE and equalisation look at what is "
         "cut out, so air and table around the body change their result.",
     )
+    if settings.values["crop"] == "body":
+        settings.slide(
+            "Margin, mm",
+            "margin_mm",
+            ROI_RANGES["margin_mm"],
+            help="Kept around the body. Too much: the body gets small in the network's frame, and "
+            "fine marks are lost.",
+        )
 
 
 def choose_slice(current: OpenStudy) -> int:
@@ -351,69 +357,3 @@ def _show_figures(figures: dict[str, Contrast]) -> None:
 
 def _number(value: float, digits: int) -> str:
     return "not defined" if np.isnan(value) else f"{value:.{digits}f}"
-
-
-def show_files(settings: Settings, base: PreprocessConfig) -> None:
-    """The settings as code and as a file, and back from one."""
-    config = build_config(settings.values, base)
-    with st.expander("Take these settings along", icon=":material/code:"):
-        st.code(as_code(config), language="python")
-        st.download_button(
-            "Settings (JSON)",
-            json.dumps({"preprocess": to_json_dict(config)}, indent=1) + "\n",
-            file_name="preprocess.json",
-            mime="application/json",
-            on_click="ignore",
-            icon=":material/download:",
-            help="For `python -m core segment SCAN -o result --preprocess preprocess.json` and "
-            "`python -m core train --config preprocess.json …`.",
-        )
-        number = st.session_state.get("enhance-files", 0)
-        key = f"enhance-file-{number}"
-
-        def load() -> None:
-            # A new key takes the file off the widget, so that it can be chosen again.
-            st.session_state["enhance-files"] = number + 1
-            file = st.session_state[key]
-            if file is not None:
-                _load_settings(file.getvalue(), settings, base)
-
-        st.file_uploader(
-            "Load settings",
-            type="json",
-            key=key,
-            on_change=load,
-            help="A file from here, or the manifest of weights.",
-        )
-        refused: LungLensError | None = st.session_state.pop("enhance-refused", None)
-        if refused is not None:
-            show_error(refused)
-
-
-def _load_settings(content: bytes, settings: Settings, base: PreprocessConfig) -> None:
-    try:
-        settings.set(_flat(preprocess_from_json(content.decode("utf-8", "replace"), base)))
-    except LungLensError as error:
-        st.session_state["enhance-refused"] = error
-
-
-def as_code(config: PreprocessConfig) -> str:
-    """Python that builds the config."""
-    enhanced = ",\n".join(
-        f"        {name}={value!r}" for name, value in asdict(config.enhance).items()
-    )
-    lines = [
-        f"    {name}={value!r}," for name, value in asdict(config).items() if name != "enhance"
-    ]
-    return "\n".join(
-        [
-            "from core.config import EnhanceConfig, PreprocessConfig",
-            "",
-            "preprocess = PreprocessConfig(",
-            *lines,
-            "    enhance=EnhanceConfig(",
-            f"{enhanced},",
-            "    ),",
-            ")",
-        ]
-    )
