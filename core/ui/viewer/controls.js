@@ -9,6 +9,7 @@ const ICONS = {
   pause: "M8 5v14M16 5v14",
   closer: "M11 5a6 6 0 1 0 0 12 6 6 0 0 0 0-12M15.5 15.5L20 20M11 8v6M8 11h6",
   wider: "M11 5a6 6 0 1 0 0 12 6 6 0 0 0 0-12M15.5 15.5L20 20M8 11h6",
+  split: "M12 3v18M4 7h5v10H4zM15 7h5v10h-5z",
   screen: "M3 5h18v12H3zM9 21h6",
   whole: "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5",
   copy: "M9 9h11v11H9zM5 15H4V4h11v1",
@@ -24,6 +25,7 @@ const KEYS = [
   ["1 2 3 4", "grey scale presets"],
   ["Right drag, [ ] and , .", "grey scale: width and middle"],
   ["O", "marks: area, outline, agreement, off"],
+  ["D", "truth and prediction on two sides of a divider"],
   ["I, P, N", "most, previous and next infected slice"],
   ["+ −, Ctrl + wheel, pinch", "enlarge"],
   ["Drag while enlarged, Shift + drag", "move the picture"],
@@ -119,7 +121,9 @@ class Controls {
     question.className = "icon";
     this.planeGroup = group("Planes", ...Object.values(this.planes));
     this.windowGroup = group("Grey scale", ...this.presets);
-    this.styleGroup = group("Marks", ...Object.values(this.styles), this.opacity);
+    this.split = iconButton(
+      "split", "Truth and prediction on two sides of a divider (D)", () => view.toggleSplit());
+    this.styleGroup = group("Marks", ...Object.values(this.styles), this.opacity, this.split);
     this.jumpGroup = group("Infected slices", ...this.jumps);
     const zoom = group("Enlarge",
       iconButton("wider", "Smaller (−)", () => view.zoomBy(1 / 1.25)),
@@ -161,7 +165,7 @@ class Controls {
     this.updateJumps();
     const now = [
       layout, place.plane, look.windowChange, look.marksChange, Boolean(view.cine),
-      view.measuring, ...view.sources.map((source) => source.scan?.headers ?? ""),
+      view.measuring, view.split, ...view.sources.map((source) => source.scan?.headers ?? ""),
     ].join();
     if (now === this.shown && header === this.shownHeader) return;
     this.shown = now;
@@ -175,7 +179,9 @@ class Controls {
     this.styleGroup.hidden = layers.length === 0 || few;
     this.jumpGroup.hidden = !layers.some((layer) => layer.channel === "infection");
     this.toolGroup.hidden = few;
-    this.planes.linked.hidden = view.sources.length > 1;
+    this.planes.linked.hidden = Boolean(header.comparison);
+    this.split.hidden = !view.canSplit;
+    press(this.split, view.split && view.canSplit);
     for (const [name, button] of Object.entries(this.planes)) {
       press(button, name === (layout === "linked" ? "linked" : place.plane));
     }

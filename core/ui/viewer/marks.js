@@ -34,7 +34,7 @@ function write(context, text, x, y, widest) {
 
 function drawWords(pane) {
   const { context, width, height, view } = pane;
-  const { letters, count, nominal } = pane.leading.grid(pane.plane);
+  const { letters, count } = pane.leading.grid(pane.plane);
   context.font = "600 14px sans-serif";
   context.textAlign = "center";
   write(context, letters[0], 13, height / 2);
@@ -46,8 +46,7 @@ function drawWords(pane) {
   const { scan } = pane.leading;
   const roomy = width > 260;
   if (scan) {
-    const where = nominal || !roomy ? "" :
-      ` · ${positionText(scan, pane.plane, view.place.voxel)}`;
+    const where = roomy && pane.where ? ` · ${pane.where}` : "";
     write(context, `${pane.index + 1} / ${count}${where}`, 10, 16);
   }
   const { stamp } = pane.leading.header;
@@ -59,7 +58,7 @@ function drawWords(pane) {
 
 function drawNames(pane) {
   const { context, width, view, dividerX } = pane;
-  const { left, right } = view.header.comparison;
+  const { left, right } = view.comparison;
   context.font = "600 12px sans-serif";
   context.textAlign = "right";
   if (dividerX > 60) write(context, left, dividerX - 10, 38, dividerX - 16);

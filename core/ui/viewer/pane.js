@@ -24,6 +24,13 @@ class Pane {
     return this.view.sliceOf(this.plane);
   }
 
+  // "S 12.5 mm", unless the file does not say how large a voxel is.
+  get where() {
+    const { scan } = this.leading;
+    return !scan || scan.header.nominal ? ""
+      : positionText(scan, this.plane, this.view.place.voxel);
+  }
+
   get zoom() {
     return this.view.zoomOf(this.plane);
   }

@@ -47,13 +47,19 @@ class View {
 
   setSources(header, pictures) {
     const before = this.sources ?? [];
+    this.comparison = header.comparison;
     if (pictures) {
       this.sources = pictures.map((pixels) => new StillSource(header.pictures, pixels));
       this.token = `pictures ${this.key}`;
       return;
     }
     const scans = header.scans.map(scanOf);
-    const masks = header.comparison?.masks ?? [["truth", "prediction"]];
+    if (this.split && bothKnown(header.scans[0].labels?.layers ?? [])) {
+      this.comparison ??= {
+        left: "Truth", right: "Prediction", masks: [["truth"], ["prediction"]],
+      };
+    }
+    const masks = this.comparison?.masks ?? [["truth", "prediction"]];
     this.token = header.scans[0].token;
     this.sources = masks.map((shown, side) => {
       const scan = scans[side] ?? scans[0];
@@ -201,6 +207,7 @@ class View {
   }
 
   choosePlane(name) {
+    if (name === "linked" && this.split) this.toggleSplit();
     this.layout = name === "linked" ? "linked" : "single";
     if (name !== "linked") this.place.plane = name;
     this.changed({ layout: true });
@@ -261,6 +268,19 @@ class View {
   lookChanged() {
     for (const view of shared.views) view.changed({ now: view === this });
     this.report();
+  }
+
+  // Truth on the left of a divider, prediction on its right.
+  toggleSplit() {
+    this.split = !this.split;
+    if (this.split && this.layout === "linked") this.layout = "single";
+    this.setSources(this.header);
+    for (const source of this.sources) source.scan.hold(this);
+    this.changed({ layout: true });
+  }
+
+  get canSplit() {
+    return !this.header.comparison && bothKnown(this.sources[0].header.labels?.layers ?? []);
   }
 
   cycleStyle() {

@@ -1,0 +1,82 @@
+"""The viewer alone on a page, as browser tests meet it: `streamlit run tests/viewer_page.py`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import streamlit as st
+
+from core.ui.viewer import (
+    Box,
+    Comparison,
+    Line,
+    Place,
+    ViewerScan,
+    show_pictures,
+    show_viewer,
+    slice_routes,
+)
+from core.volume import Intensity, MaskPair, Volume, volume_from_file
+
+SHAPE = (60, 90, 20)
+SPACING_MM = (2.0, 1.0, 5.0)
+
+
+class Owner:
+    """Stands for a session's open study."""
+
+
+def marked_corner() -> Volume:
+    """Air with a bright block at the patient's left, front and head, stored flipped.
+
+    60×90×20 voxels of 2×1×5 mm towards right, front and feet in the file.
+    """
+    array = np.full(SHAPE, -1000, dtype=np.int16)
+    array[:15, -30:, :5] = 1000
+    affine = np.diag([*SPACING_MM[:2], -SPACING_MM[2], 1.0])
+    return volume_from_file(
+        array, affine, intensity=Intensity("HU", "made in HU"), name="corner", format="generated"
+    )
+
+
+def masks(volume: Volume, shift: int = 0) -> MaskPair:
+    """The block as infection, moved along the first axis."""
+    infection = np.asfortranarray(np.roll(volume.array > 0, -shift, axis=0))
+    return MaskPair(lung=None, infection=infection)
+
+
+def show(mode: str) -> None:
+    """What a test asks for in the address."""
+    keep = st.session_state
+    if "owner" not in keep:
+        keep.owner, keep.other, keep.place = Owner(), Owner(), Place((30, 45, 17))
+        keep.volume = marked_corner()
+        keep.truth, keep.prediction = masks(keep.volume), masks(keep.volume, 5)
+    scan = ViewerScan(keep.owner, keep.volume, keep.truth, keep.prediction, name="corner")
+    if mode == "pictures":
+        dark = np.full((90, 60), 20 + keep.get("runs", 0), dtype=np.uint8)
+        show_pictures(dark, dark + 180, names=("Before", "After"), key="pictures")
+    elif mode == "scans":
+        shorter = replace(keep.volume, array=np.asfortranarray(keep.volume.array[:, :, ::2]))
+        comparison = Comparison("First", "Second", scan=ViewerScan(keep.other, shorter))
+        show_viewer(scan, keep.place, key="viewer", comparison=comparison)
+    else:
+        drawings = [Box((10, 20, 5), (40, 60, 15), "Box"), Line(((0.0, 0.0), (60.0, 90.0)))]
+        chosen = drawings if mode == "drawings" else []
+        show_viewer(scan, keep.place, key="viewer", drawings=chosen)
+    st.button("Run again", on_click=lambda: keep.update(runs=keep.get("runs", 0) + 1))
+    if st.button("Go to slice 3"):
+        keep.place.go_to(plane="axial", voxel=(30, 45, 2))
+        st.rerun()
+    if st.button("Other masks"):
+        keep.prediction = masks(keep.volume, 9)
+        st.rerun()
+    place: Place = keep.place
+    st.text(f"Python knows {place.plane} {place.voxel} {place.window.center:.0f}")
+
+
+if __name__ == "__main__":
+    show(st.query_params.get("mode", "scan"))
+else:
+    app = st.App(__file__, routes=slice_routes())
