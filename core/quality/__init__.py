@@ -1,0 +1,22 @@
+"""Scan quality: what is wrong with a scan or some of its slices, before anyone measures in it.
+
+`measure_scan` looks at the scan once, `judge_scan` compares with thresholds as often as they are
+moved, `check_scan` does both.
+"""
+
+from core.quality.checks import CHECKS, Check, check_named, check_scan, judge_scan
+from core.quality.findings import Finding, Outcome, QualityReport
+from core.quality.measures import ScanMeasures, measure_scan
+
+__all__ = [
+    "CHECKS",
+    "Check",
+    "Finding",
+    "Outcome",
+    "QualityReport",
+    "ScanMeasures",
+    "check_named",
+    "check_scan",
+    "judge_scan",
+    "measure_scan",
+]
