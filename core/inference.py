@@ -1,11 +1,9 @@
-"""The network at work: device, precision, batches."""
+"""The network at work in Keras: device, precision, batches."""
 
 from __future__ import annotations
 
-import os
 import threading
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -13,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.config import PreprocessConfig
+from core.machine import cpu_count, cpu_facts
 from core.progress import (
     OnProgress,
     ShouldCancel,
@@ -21,8 +20,6 @@ from core.progress import (
     raise_if_cancelled,
 )
 from core.weights import WeightsInfo, load_weights
-
-_CPU_FACTS = Path("/proc/cpuinfo")
 
 
 @cache
@@ -44,20 +41,14 @@ def prepare_device() -> str:
         if gpus:
             details = tf.config.experimental.get_device_details(gpus[0])
             return f"GPU ({details.get('device_name', 'unnamed')})"
-    return f"CPU ({_cpu_count()} cores)"
+    return f"CPU ({cpu_count()} cores)"
 
 
 def has_fast_bfloat16() -> bool:
     """Whether bfloat16 pays: on a GPU, or on a CPU with AMX tiles."""
     if prepare_device().startswith("GPU"):
         return True
-    return _CPU_FACTS.is_file() and " amx_bf16" in _CPU_FACTS.read_text(encoding="utf-8")
-
-
-def _cpu_count() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return " amx_bf16" in cpu_facts()
 
 
 class Segmenter:

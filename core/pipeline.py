@@ -9,12 +9,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from core.biomarkers import compute_burden
-from core.config import PostprocessConfig, SegmentConfig
+from core.config import EngineName, PostprocessConfig, SegmentConfig
+from core.engines import Engine, load_engine
 from core.metrics import compute_overlap
 from core.postprocess import Probabilities, clean_lung, restore_cleaned, restore_masks
 from core.preprocess import SpatialRecord, build_model_input, plan_spatial
@@ -29,13 +30,10 @@ from core.records import without_nan
 from core.volume import MaskPair, Study, Volume, turn_masks, turn_volume
 from core.weights import find_weights
 
-if TYPE_CHECKING:
-    from core.inference import Segmenter
-
 RESEARCH_NOTE = "Research software, never a diagnosis."
 
 _loading = threading.Lock()
-_segmenters: dict[tuple[str, str], Segmenter] = {}
+_segmenters: dict[tuple[str, str, str], Engine] = {}
 _MAX_SEGMENTERS = 2
 _PREPROCESS_CHUNK = 16
 _MAX_TURN_SLICES = 6
@@ -60,21 +58,19 @@ class Segmentation:
     warnings: tuple[str, ...] = ()
 
 
-def load_segmenter(weights_id: str | None = None) -> Segmenter:
+def load_segmenter(weights_id: str | None = None, *, engine: EngineName = "auto") -> Engine:
     """The trained network of that id, or the default one, loaded and warmed once per process.
 
     Raises:
         WeightsError: weights are missing, damaged or unknown.
+        ConfigError: the engine asked for is not installed.
     """
     info = find_weights(weights_id)
     with _loading:
-        key = (str(info.folder), info.sha256)
+        key = (str(info.folder), info.sha256, engine)
         if key not in _segmenters:
             with _quiet_start_up():
-                # Imported here: Keras with TensorFlow takes seconds, and few pages need it.
-                from core.inference import Segmenter
-
-                segmenter = Segmenter(info)
+                segmenter = load_engine(info, engine)
                 segmenter.warm_up(SegmentConfig().batch_size)
             while len(_segmenters) >= _MAX_SEGMENTERS:
                 del _segmenters[next(iter(_segmenters))]
@@ -110,7 +106,7 @@ def _quiet_start_up() -> Iterator[None]:
 
 def segment_volume(
     volume: Volume,
-    segmenter: Segmenter,
+    segmenter: Engine,
     *,
     config: SegmentConfig | None = None,
     on_progress: OnProgress = ignore_progress,
@@ -243,7 +239,7 @@ def describe(volume: Volume) -> dict[str, Any]:
     }
 
 
-def find_quarter_turns(volume: Volume, segmenter: Segmenter) -> int:
+def find_quarter_turns(volume: Volume, segmenter: Engine) -> int:
     """How often pictures must be turned clockwise by 90° to stand upright, as the network sees it.
 
     Pictures carry no orientation, and some public sets lie on their side. Up to six slices are
@@ -272,7 +268,7 @@ def _lung_sureness(probability: Probabilities) -> float:
 def _prepare(
     volume: Volume,
     record: SpatialRecord,
-    segmenter: Segmenter,
+    segmenter: Engine,
     on_progress: OnProgress,
     should_cancel: ShouldCancel,
 ) -> Probabilities:

@@ -1,4 +1,5 @@
-"""Trained weights on disk: a folder each with `manifest.json`, `weights.npz` and `README.md`.
+"""Trained weights on disk: a folder each with `manifest.json`, `weights.npz`, `graph.json` and
+`README.md`.
 
 Arrays are stored by variable path in NumPy's npz format, kernels as float16, read without
 pickle, and only after the file's sha256 has been checked against the manifest.
@@ -25,6 +26,7 @@ from core.config import (
     to_json_dict,
 )
 from core.errors import ConfigError, SaveError, WeightsError, shown_name
+from core.graph import Graph, describe_graph, graph_from_text, graph_to_text
 from core.records import json_text, make_folder, write_text
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 WEIGHTS_FOLDER = Path(__file__).resolve().parent.parent / "weights"
 MANIFEST_NAME = "manifest.json"
 ARRAYS_NAME = "weights.npz"
+GRAPH_NAME = "graph.json"
 CARD_NAME = "README.md"
 UNREADABLE_NPZ = (
     OSError,
@@ -62,6 +65,8 @@ class WeightsInfo:
     postprocess: PostprocessConfig
     is_default: bool
     manifest_text: str
+    graph_sha256: str | None = None
+    """Of `graph.json`; none where the weights were written without one."""
 
     @property
     def manifest(self) -> dict[str, Any]:
@@ -141,6 +146,7 @@ def read_manifest(folder: Path) -> WeightsInfo:
             postprocess=from_json_dict(PostprocessConfig, manifest["postprocess"]),
             is_default=bool(manifest.get("default", False)),
             manifest_text=text,
+            graph_sha256=str(manifest["graph"]["sha256"]) if "graph" in manifest else None,
         )
     except (OSError, ValueError, KeyError, TypeError, RecursionError, ConfigError) as error:
         raise WeightsError(
@@ -167,7 +173,7 @@ def load_weights(info: WeightsInfo) -> keras.Model:
     """
     from core.models import build_model
 
-    arrays = _read_arrays(info)
+    arrays = read_arrays(info)
     model = build_model(info.model, rows=info.preprocess.rows, columns=info.preprocess.columns)
     shown = f"{info.weights_id}/{ARRAYS_NAME}"
     wanted = {variable.path: tuple(variable.shape) for variable in model.weights}
@@ -185,21 +191,33 @@ def load_weights(info: WeightsInfo) -> keras.Model:
     return model
 
 
-def _read_arrays(info: WeightsInfo) -> dict[str, Any]:
-    path = info.folder / ARRAYS_NAME
+def read_graph(info: WeightsInfo) -> Graph:
+    """The network's layers; asks Keras, which takes seconds, only where no file tells them.
+
+    Raises:
+        WeightsError: the file is missing, has another sha256 than the manifest says, or is no
+            graph.
+    """
+    if info.graph_sha256 is None:
+        from core.models import build_model
+
+        preprocess = info.preprocess
+        return describe_graph(
+            build_model(info.model, rows=preprocess.rows, columns=preprocess.columns)
+        )
+    path = _checked_file(info, GRAPH_NAME, info.graph_sha256)
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return graph_from_text(text, shown=f"{info.weights_id}/{GRAPH_NAME}")
+
+
+def read_arrays(info: WeightsInfo) -> dict[str, Any]:
+    """The trained arrays by variable path, float16 or float32, checked against the manifest.
+
+    Raises:
+        WeightsError: the file is missing, has another sha256, or holds anything else.
+    """
+    path = _checked_file(info, ARRAYS_NAME, info.sha256)
     shown = f"{info.weights_id}/{ARRAYS_NAME}"
-    if not path.is_file():
-        raise WeightsError(
-            f"The weights file {shown} is missing", next_step="restore it from the repository"
-        )
-    digest = file_sha256(path)
-    if digest != info.sha256:
-        raise WeightsError(
-            f"The weights file {shown} is damaged",
-            got=f"sha256 {digest[:12]}…",
-            expected=f"{info.sha256[:12]}…",
-            next_step="restore it from the repository",
-        )
     try:
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
@@ -219,6 +237,24 @@ def _read_arrays(info: WeightsInfo) -> dict[str, Any]:
             next_step="restore it from the repository",
         )
     return arrays
+
+
+def _checked_file(info: WeightsInfo, name: str, sha256: str) -> Path:
+    path = info.folder / name
+    shown = f"{info.weights_id}/{name}"
+    if not path.is_file():
+        raise WeightsError(
+            f"The weights file {shown} is missing", next_step="restore it from the repository"
+        )
+    digest = file_sha256(path)
+    if digest != sha256:
+        raise WeightsError(
+            f"The weights file {shown} is damaged",
+            got=f"sha256 {digest[:12]}…",
+            expected=f"{sha256[:12]}…",
+            next_step="restore it from the repository",
+        )
+    return path
 
 
 def file_sha256(path: Path) -> str:
@@ -255,7 +291,7 @@ def save_weights(
     record: dict[str, Any],
     is_default: bool = False,
 ) -> WeightsInfo:
-    """Writes arrays and manifest into `folder`, whose name becomes the weights' id.
+    """Writes arrays, graph and manifest into `folder`, whose name becomes the weights' id.
 
     Args:
         record: further JSON-ready facts for the manifest: data, split, validation, versions.
@@ -277,11 +313,13 @@ def save_weights(
             expected="a folder with room",
             next_step="choose another folder",
         ) from error
+    write_text(folder / GRAPH_NAME, graph_to_text(describe_graph(model)))
     manifest = {
         "weights_id": folder.name,
         "title": title,
         "default": is_default,
         "file": {"name": ARRAYS_NAME, "sha256": file_sha256(path), "bytes": path.stat().st_size},
+        "graph": {"name": GRAPH_NAME, "sha256": file_sha256(folder / GRAPH_NAME)},
         "model": to_json_dict(model_config),
         "preprocess": to_json_dict(preprocess),
         "postprocess": to_json_dict(postprocess),

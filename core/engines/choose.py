@@ -1,0 +1,63 @@
+"""Which engine runs the network, by what the machine has."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import Literal
+
+from core.config import EngineName
+from core.engines.protocol import Engine
+from core.errors import ConfigError
+from core.machine import may_have_gpu
+from core.weights import WeightsInfo
+
+
+def choose_engine(wanted: EngineName = "auto") -> Literal["openvino", "keras"]:
+    """The engine to run: Keras where it has a GPU, else OpenVINO where it is installed.
+
+    Raises:
+        ConfigError: OpenVINO was asked for and is not installed.
+    """
+    installed = find_spec("openvino") is not None
+    if wanted == "keras":
+        return "keras"
+    if wanted == "openvino":
+        if not installed:
+            raise ConfigError(
+                "The OpenVINO engine is not installed",
+                got="engine openvino",
+                expected="the package openvino",
+                next_step="run 'pip install openvino', or leave the engine to auto",
+            )
+        return "openvino"
+    if not installed:
+        return "keras"
+    if may_have_gpu():
+        # Imported here: asking TensorFlow takes seconds, and few machines have the devices.
+        from core.inference import prepare_device
+
+        if prepare_device().startswith("GPU"):
+            return "keras"
+    return "openvino"
+
+
+def load_engine(info: WeightsInfo, wanted: EngineName = "auto") -> Engine:
+    """The network of these weights, ready but not warmed.
+
+    Raises:
+        WeightsError: files are missing, damaged or do not fit each other.
+        ConfigError: the engine asked for is not installed.
+        UnknownLayer: the engine asked for cannot run this network.
+    """
+    if choose_engine(wanted) == "openvino":
+        from core.engines.openvino_engine import OpenVinoSegmenter
+        from core.engines.openvino_network import UnknownLayer
+
+        try:
+            return OpenVinoSegmenter(info)
+        except UnknownLayer:
+            if wanted == "openvino":
+                raise
+    from core.inference import Segmenter
+
+    return Segmenter(info)

@@ -1,0 +1,54 @@
+"""What this computer is: cores, name of its processor, memory a process has taken."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from functools import cache
+from pathlib import Path
+
+_CPU_FACTS = Path("/proc/cpuinfo")
+_NVIDIA_DEVICES = (Path("/dev/nvidia0"), Path("/dev/nvidiactl"), Path("/dev/dxg"))
+
+
+def cpu_count() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@cache
+def cpu_facts() -> str:
+    """What Linux says of its first processor; empty on other systems."""
+    if not _CPU_FACTS.is_file():
+        return ""
+    return _CPU_FACTS.read_text(encoding="utf-8", errors="replace").split("\n\n")[0]
+
+
+def cpu_name() -> str:
+    """Such as "Intel(R) Xeon(R) Processor", and whether it has instructions for bfloat16."""
+    facts: dict[str, str] = {}
+    for line in cpu_facts().splitlines():
+        label, _, value = line.partition(":")
+        facts[label.strip()] = value.strip()
+    name = facts.get("model name") or platform.processor() or platform.machine() or "unknown"
+    flags = facts.get("flags", "").split()
+    known = [word for word, flag in (("AMX", "amx_bf16"), ("AVX-512", "avx512f")) if flag in flags]
+    return f"{name} ({', '.join(known)})" if known else name
+
+
+def may_have_gpu() -> bool:
+    """Whether a look at the devices leaves a GPU possible; asking for certain takes seconds."""
+    return any(path.exists() for path in _NVIDIA_DEVICES)
+
+
+def peak_memory_mb() -> int | None:
+    """Largest resident memory of this process so far; none where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1024 if sys.platform != "darwin" else 1024**2))

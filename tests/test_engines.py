@@ -1,0 +1,275 @@
+"""Engines: OpenVINO says what Keras says, builds from files alone, and refuses what it lacks."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from core.config import ModelConfig, PostprocessConfig, PreprocessConfig
+from core.engines import choose_engine, load_engine
+from core.engines.openvino_engine import OpenVinoSegmenter
+from core.engines.openvino_network import build_network
+from core.errors import Cancelled, ConfigError, WeightsError
+from core.graph import Layer, describe_graph, graph_from_text, graph_to_text
+from core.inference import Segmenter
+from core.loading import load_nifti
+from core.models import build_model
+from core.phantom import build_demo_study
+from core.postprocess import restore_masks
+from core.preprocess import build_model_input, plan_spatial
+from core.volume import Volume
+from core.weights import (
+    GRAPH_NAME,
+    WeightsInfo,
+    find_weights,
+    list_weights,
+    read_arrays,
+    read_graph,
+    save_weights,
+)
+
+SIZE = PreprocessConfig(rows=32, columns=48)
+NETWORKS = {
+    "unet": ModelConfig(depth=2, width=4),
+    "unet, group, dropout": ModelConfig(depth=2, width=4, normalization="group", dropout=0.3),
+    "unet, none": ModelConfig(depth=1, width=4, normalization="none"),
+    "unetpp": ModelConfig(architecture="unetpp", depth=2, width=4),
+    "unetpp, mean": ModelConfig(architecture="unetpp", depth=2, width=4, deep_supervision=True),
+}
+
+
+def save_tiny(folder: Path, config: ModelConfig) -> WeightsInfo:
+    """Weights whose every array differs from what a fresh network has."""
+    keras.utils.set_random_seed(3)
+    model = build_model(config, rows=SIZE.rows, columns=SIZE.columns)
+    generator = np.random.default_rng(0)
+    for variable in model.weights:
+        if len(variable.shape) == 1:
+            variable.assign(generator.uniform(0.3, 1.5, variable.shape))
+    return save_weights(
+        model,
+        folder,
+        title="Tiny",
+        model_config=config,
+        preprocess=SIZE,
+        postprocess=PostprocessConfig(),
+        record={},
+    )
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> WeightsInfo:
+    return save_tiny(tmp_path_factory.mktemp("weights") / "tiny", NETWORKS["unet"])
+
+
+@pytest.fixture(scope="module")
+def frames() -> npt.NDArray[np.uint8]:
+    return np.random.default_rng(1).integers(0, 256, (7, SIZE.rows, SIZE.columns), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_same_probabilities_as_keras(
+    name: str, frames: npt.NDArray[np.uint8], tmp_path: Path
+) -> None:
+    info = save_tiny(tmp_path / "tiny", NETWORKS[name])
+    expected = Segmenter(info).predict(frames, batch_size=4).astype(int)
+    assert expected.std() > 1  # the network is not saturated
+    exact = OpenVinoSegmenter(info, precision="float32").predict(frames, batch_size=4)
+    assert exact.dtype == np.uint8
+    assert np.abs(exact - expected).max() <= 1
+    fast = OpenVinoSegmenter(info).predict(frames, batch_size=4)
+    assert np.abs(fast - expected).mean() < 0.5
+
+
+def _mask_difference(volume: Volume) -> dict[str, float]:
+    """Voxels in one engine's mask only, as a share of the mask that Keras gives."""
+    info = find_weights()
+    record = plan_spatial(volume, info.preprocess)
+    slices = build_model_input(volume, record, info.preprocess, range(volume.shape[2]))
+    by_keras, by_openvino = (
+        restore_masks(engine.predict(slices, batch_size=8), record, info.postprocess)
+        for engine in (Segmenter(info), OpenVinoSegmenter(info))
+    )
+    return {
+        channel: np.count_nonzero(getattr(by_keras, channel) ^ getattr(by_openvino, channel))
+        / np.count_nonzero(getattr(by_keras, channel))
+        for channel in ("lung", "infection")
+    }
+
+
+def test_masks_of_the_demo_study_equal_those_of_keras() -> None:
+    difference = _mask_difference(build_demo_study(shape=(256, 256, 24)).volume)
+    assert max(difference.values()) <= 0.005, difference
+
+
+@pytest.mark.real_data
+def test_masks_of_a_real_scan_equal_those_of_keras(real_data: Path) -> None:
+    path = "covid20/ct_scans/radiopaedia_org_covid-19-pneumonia-10_85902_1-dcm.nii.gz"
+    difference = _mask_difference(load_nifti(real_data / path))
+    assert max(difference.values()) <= 0.005, difference
+
+
+def test_neither_keras_nor_tensorflow_is_imported_to_segment() -> None:
+    program = """
+import sys
+import numpy as np
+from core.pipeline import load_segmenter
+engine = load_segmenter(engine="openvino")
+p = engine.preprocess
+engine.predict(np.zeros((2, p.rows, p.columns), np.uint8), batch_size=2)
+print(sorted({"keras", "tensorflow", "torch", "jax"} & set(sys.modules)))
+"""
+    root = Path(__file__).parent.parent
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=root, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_installed_weights_come_with_their_graph() -> None:
+    for info in list_weights():
+        assert info.graph_sha256 is not None, "segmenting would have to ask Keras first"
+        size = info.preprocess
+        model = build_model(info.model, rows=size.rows, columns=size.columns)
+        assert read_graph(info) == describe_graph(model)
+
+
+def test_weights_without_a_graph_ask_keras(tiny: WeightsInfo) -> None:
+    assert read_graph(replace(tiny, graph_sha256=None)) == read_graph(tiny)
+
+
+def test_a_changed_graph_is_refused(tmp_path: Path) -> None:
+    info = save_tiny(tmp_path / "tiny", NETWORKS["unet, none"])
+    path = info.folder / GRAPH_NAME
+    path.write_text(path.read_text().replace("relu", "linear"))
+    with pytest.raises(WeightsError, match=r"tiny/graph.json is damaged"):
+        OpenVinoSegmenter(info)
+    path.unlink()
+    with pytest.raises(WeightsError, match="is missing"):
+        OpenVinoSegmenter(info)
+
+
+def test_a_graph_survives_its_text(tiny: WeightsInfo) -> None:
+    graph = read_graph(tiny)
+    assert graph_from_text(graph_to_text(graph), shown="x") == graph
+    assert graph[0].kind == "InputLayer"
+    assert graph[-1].name == "probabilities"
+    join = next(layer for layer in graph if layer.name == "up0_join")
+    assert join.inputs == ("down0_relu2", "up0_grow")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        "[]",
+        "[[1, 2]]",
+        "[" * 100_000,
+        json.dumps([["Activation", "a", ["b"], {}]]),
+        json.dumps([["InputLayer", "a", [], {}], ["InputLayer", "a", [], {}]]),
+    ],
+)
+def test_text_that_is_no_graph(text: str) -> None:
+    with pytest.raises(WeightsError, match=r"The graph x cannot be read"):
+        graph_from_text(text, shown="x")
+
+
+def _changed(layers: tuple[Layer, ...], name: str, **changes: Any) -> tuple[Layer, ...]:
+    return tuple(replace(layer, **changes) if layer.name == name else layer for layer in layers)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"name": "down0_relu1", "kind": "Lambda"}, "does not know layer down0_relu1"),
+        ({"name": "down0_relu1", "settings": {"activation": "gelu"}}, "activation gelu"),
+        ({"name": "up0_join", "settings": {"axis": 1}}, "axis 1"),
+        ({"name": "up0_join", "inputs": ("up0_grow",)}, "does not fit its arrays"),
+    ],
+)
+def test_graphs_that_cannot_be_built(tiny: WeightsInfo, changes: dict[str, Any], told: str) -> None:
+    graph = _changed(read_graph(tiny), **changes)
+    with pytest.raises(WeightsError, match=told):
+        build_network(graph, read_arrays(tiny), shape=(32, 48), bfloat16=False, shown="tiny")
+
+
+def test_auto_falls_back_to_keras_for_an_unknown_layer(
+    tiny: WeightsInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = _changed(read_graph(tiny), name="down0_relu1", kind="Lambda")
+    monkeypatch.setattr("core.engines.openvino_engine.read_graph", lambda info: graph)
+    assert isinstance(load_engine(tiny, "auto"), Segmenter)
+    with pytest.raises(WeightsError, match="does not know layer down0_relu1"):
+        load_engine(tiny, "openvino")
+
+
+def test_arrays_that_do_not_fit(tiny: WeightsInfo) -> None:
+    arrays = read_arrays(tiny)
+    surplus = {**arrays, "ghost/kernel": np.zeros(1, np.float32)}
+    missing = {name: array for name, array in arrays.items() if name != "down0_conv1/kernel"}
+    misshapen = {**arrays, "down0_conv2/kernel": arrays["down0_conv2/kernel"][:, :, :2]}
+    for wrong, told in (
+        (surplus, "1 arrays of no layer, first ghost/kernel"),
+        (missing, "down0_conv1/kernel"),
+        (misshapen, "does not fit its arrays"),
+    ):
+        with pytest.raises(WeightsError, match=told):
+            build_network(read_graph(tiny), wrong, shape=(32, 48), bfloat16=True, shown="tiny")
+
+
+def test_cancel_and_progress(tiny: WeightsInfo, frames: npt.NDArray[np.uint8]) -> None:
+    engine = OpenVinoSegmenter(tiny)
+    expected = engine.predict(frames, batch_size=3)
+    told: list[int] = []
+    with pytest.raises(Cancelled):
+        engine.predict(
+            frames,
+            batch_size=3,
+            on_progress=lambda stage, done, total: told.append(done),
+            should_cancel=lambda: len(told) == 2,
+        )
+    assert told == [0, 3]
+    # A run that was stopped leaves nothing behind in the next one.
+    np.testing.assert_array_equal(engine.predict(frames, batch_size=100), expected)
+
+
+def test_no_slice_no_answer(tiny: WeightsInfo) -> None:
+    none = np.zeros((0, SIZE.rows, SIZE.columns), dtype=np.uint8)
+    assert OpenVinoSegmenter(tiny).predict(none, batch_size=4).shape == (2, 0, 32, 48)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "installed", "gpu", "chosen"),
+    [
+        ("auto", True, False, "openvino"),
+        ("auto", True, True, "keras"),
+        ("auto", False, False, "keras"),
+        ("auto", False, True, "keras"),
+        ("openvino", True, True, "openvino"),
+        ("keras", True, False, "keras"),
+    ],
+)
+def test_engine_by_capability(
+    monkeypatch: pytest.MonkeyPatch, wanted: Any, installed: bool, gpu: bool, chosen: str
+) -> None:
+    spec = object() if installed else None
+    monkeypatch.setattr("core.engines.choose.find_spec", lambda name: spec)
+    monkeypatch.setattr("core.engines.choose.may_have_gpu", lambda: gpu)
+    monkeypatch.setattr("core.inference.prepare_device", lambda: "GPU (x)" if gpu else "CPU")
+    assert choose_engine(wanted) == chosen
+
+
+def test_openvino_asked_for_and_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.engines.choose.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match="pip install openvino"):
+        choose_engine("openvino")
