@@ -150,11 +150,10 @@ def choose_window(current: OpenStudy, settings: Settings, base: PreprocessConfig
         if window is not None:
             settings.set({"window_center": window[0], "window_width": window[1]})
 
-    st.segmented_control(
+    st.selectbox(
         "Window",
         (*windows, _FREE),
         key=key,
-        required=True,
         on_change=take,
         help="Which HU are drawn from black to white, before contrast is enhanced. Too narrow: "
         "much is plain black or white, and no method brings it back. Too wide: everything is "

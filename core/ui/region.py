@@ -42,7 +42,7 @@ from core.volume import BoolArray, Volume, pixel_size_mm
 _REGION_COLOUR = "#56B4E9"
 _SLICE_COLOUR = "#F0E442"
 _NETWORK_COLOUR = "#E69F00"
-_MASK_COLOURS = {"Body": "#C6D0DA", "Air inside": "#CC79A7", "Lungs": "#009E73"}
+_MASK_COLOURS = {"Body": "#CC79A7", "Air inside": "#D55E00", "Lungs": "#009E73"}
 _MIN_OUTLINE_POINTS = 8
 """Shorter outlines are specks of noise."""
 
@@ -165,7 +165,6 @@ def show_picture(current: OpenStudy, region: Region) -> int:
         place,
         key="region-picture",
         drawings=drawings,
-        tools="few",
         tallest=0.56,
     )
     st.caption(
@@ -184,7 +183,6 @@ def _boxes(current: OpenStudy, region: Region, slice_index: int) -> list[Box | L
             Box(
                 (networks.i_start, networks.j_start, 0),
                 (networks.i_stop, networks.j_stop, current.study.volume.shape[2]),
-                label="Network",
                 colour=_NETWORK_COLOUR,
                 dashed=True,
             )
@@ -195,7 +193,6 @@ def _boxes(current: OpenStudy, region: Region, slice_index: int) -> list[Box | L
             Box(
                 (own.i_start, own.j_start, slice_index),
                 (own.i_stop, own.j_stop, slice_index + 1),
-                label="This slice",
                 colour=_SLICE_COLOUR,
                 dashed=True,
             )
@@ -273,7 +270,7 @@ def show_sizes(current: OpenStudy, region: Region, slice_index: int) -> None:
 
 
 def _sides(volume: Volume, box: VolumeBox) -> list[str]:
-    unit = ("pixels", "pixels", "slices")
+    unit = ("pixels", "pixels", "slice" if box.shape[2] == 1 else "slices")
     if volume.spacing_nominal:
         return [f"{n} {what}" for n, what in zip(box.shape, unit, strict=True)]
     return [
