@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from core.benchmark import run_benchmark
+from core.cli.browser_benchmark import run_browser_benchmark
 from core.cli.terminal import Result, TerminalProgress, table
 from core.errors import ConfigError
 
 EXAMPLES = """examples:
   python -m core benchmark
   python -m core benchmark --size 512x512x300 --json
-  python -m core benchmark --input scan.nii.gz"""
+  python -m core benchmark --input scan.nii.gz
+  python -m core benchmark --browser"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,11 +25,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--size", default="512x512x300", help="of the generated scan, columns×rows×slices"
     )
     parser.add_argument("--input", type=Path, help="measure this scan instead")
+    parser.add_argument(
+        "--browser", action="store_true", help="measure the viewer in headless Chromium instead"
+    )
     parser.add_argument("--weights", help="folder name in weights/ (default: the best so far)")
 
 
 def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     """Measures in a fresh process and prints a row a stage."""
+    if options.browser:
+        return run_browser_benchmark(_parse_size(options.size), progress)
     figures = run_benchmark(
         size=_parse_size(options.size),
         scan=options.input,

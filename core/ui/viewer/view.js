@@ -209,12 +209,12 @@ class View {
   choosePlane(name) {
     if (name === "linked" && this.split) this.toggleSplit();
     this.layout = name === "linked" ? "linked" : "single";
-    if (name !== "linked") this.place.plane = name;
-    this.changed({ layout: true });
+    // Slider, figures and address know of one plane: among linked ones the large picture's.
+    this.place.plane = name === "linked" ? "axial" : name;
+    this.needsLayout = true;
     this.moved();
   }
 
-  // Python and the address know of one plane; in linked planes it is the large picture's.
   crossTo(pane, x, y) {
     const { scan } = this.sources[0];
     if (!scan) return;
