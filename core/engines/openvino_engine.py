@@ -12,10 +12,10 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import openvino
 
 from core.config import CHANNELS
 from core.engines.openvino_network import build_network
+from core.engines.openvino_runtime import openvino
 from core.machine import cpu_count
 from core.progress import (
     OnProgress,

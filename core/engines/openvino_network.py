@@ -16,9 +16,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import openvino
-from openvino import opset13 as ops
 
+from core.engines.openvino_runtime import openvino, ops
 from core.errors import WeightsError
 from core.graph import Graph, Layer
 

@@ -1,0 +1,18 @@
+"""OpenVINO, imported without its telemetry.
+
+The package reports each import to its makers over the network unless a person has opted out on
+the machine. Nothing here needs a network, so its reporting half is declared absent before the
+import, and OpenVINO falls back to a stub of its own.
+"""
+
+# ruff: noqa: E402
+from __future__ import annotations
+
+import sys
+
+sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
+
+import openvino
+from openvino import opset13 as ops
+
+__all__ = ["openvino", "ops"]
