@@ -466,6 +466,8 @@ class SegmentConfig:
     weights_id: str | None = None
     """Folder name in `weights/`; none takes the manifest's default."""
     batch_size: int = 8
+    preprocess: PreprocessConfig | None = None
+    """None takes that of the weights, which they learned with."""
     postprocess: PostprocessConfig = field(default_factory=PostprocessConfig)
     turn_pictures: bool = True
     """Pictures carry no orientation: try the four quarter turns and take the surest."""

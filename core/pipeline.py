@@ -14,7 +14,13 @@ from typing import Any
 import numpy as np
 
 from core.biomarkers import compute_burden
-from core.config import EngineName, PostprocessConfig, SegmentConfig
+from core.config import (
+    EngineName,
+    PostprocessConfig,
+    PreprocessConfig,
+    SegmentConfig,
+    to_json_dict,
+)
 from core.engines import Engine, load_engine
 from core.metrics import compute_overlap
 from core.postprocess import Probabilities, clean_lung, restore_cleaned, restore_masks
@@ -117,7 +123,8 @@ def segment_volume(
     Args:
         volume: any loaded scan.
         segmenter: of `load_segmenter`.
-        config: batch size and post-processing; none takes those the weights were judged with.
+        config: batch size, pre- and post-processing; none takes those the weights were judged
+            with.
         on_progress: told "preparing slices", "marking slices" and "restoring masks".
         should_cancel: asked between batches.
 
@@ -140,8 +147,9 @@ def segment_volume(
         upright = turn_volume(volume, turns)
         seconds["turn"] = time.perf_counter() - started
     started = time.perf_counter()
-    record = plan_spatial(upright, segmenter.preprocess)
-    frames = _prepare(upright, record, segmenter, on_progress, should_cancel)
+    preprocess = config.preprocess or segmenter.preprocess
+    record = plan_spatial(upright, preprocess)
+    frames = _prepare(upright, record, preprocess, on_progress, should_cancel)
     seconds["preprocess"] = time.perf_counter() - started
     started = time.perf_counter()
     probabilities = segmenter.predict(
@@ -190,7 +198,8 @@ def apply_thresholds(segmentation: Segmentation, postprocess: PostprocessConfig)
 def measure(study: Study, segmentation: Segmentation) -> dict[str, Any]:
     """Every figure of a segmented scan, JSON-ready: undefined figures are null.
 
-    `metrics` is there only where truth is known, per channel.
+    `metrics` is there only where truth is known, per channel; `preprocess` only where it was not
+    that of the weights.
     """
     volume = study.volume
     burden = compute_burden(segmentation.masks, volume)
@@ -206,6 +215,8 @@ def measure(study: Study, segmentation: Segmentation) -> dict[str, Any]:
         "seconds": {stage: round(spent, 4) for stage, spent in segmentation.seconds.items()},
         "warnings": [*volume.warnings, *segmentation.warnings],
     }
+    if segmentation.config.preprocess is not None:
+        figures["preprocess"] = to_json_dict(segmentation.config.preprocess)
     if study.truth is not None:
         figures["metrics"] = compare(study.truth, segmentation.masks)
     result: dict[str, Any] = without_nan(figures)
@@ -268,7 +279,7 @@ def _lung_sureness(probability: Probabilities) -> float:
 def _prepare(
     volume: Volume,
     record: SpatialRecord,
-    segmenter: Engine,
+    preprocess: PreprocessConfig,
     on_progress: OnProgress,
     should_cancel: ShouldCancel,
 ) -> Probabilities:
@@ -277,9 +288,7 @@ def _prepare(
     for start in range(0, count, _PREPROCESS_CHUNK):
         raise_if_cancelled(should_cancel, "preparing slices")
         stop = min(start + _PREPROCESS_CHUNK, count)
-        frames[start:stop] = build_model_input(
-            volume, record, segmenter.preprocess, range(start, stop)
-        )
+        frames[start:stop] = build_model_input(volume, record, preprocess, range(start, stop))
         on_progress("preparing slices", stop, count)
     return frames
 

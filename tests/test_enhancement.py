@@ -20,6 +20,7 @@ from core.config import (
     PreprocessConfig,
     TrainConfig,
     from_json_dict,
+    preprocess_from_json,
     to_json_dict,
 )
 from core.enhancement import compute_contrast, compute_histogram, enhance
@@ -252,3 +253,43 @@ def test_published_weights_take_the_plain_window() -> None:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         config = from_json_dict(PreprocessConfig, manifest["preprocess"])
         assert config.enhance.method == "window"
+
+
+BASE = PreprocessConfig(margin_mm=4.0, smooth_sigma=0.7)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, BASE),
+        (to_json_dict(replace(BASE, window_width=900.0)), replace(BASE, window_width=900.0)),
+        (
+            {"preprocess": {"enhance": {"method": "gamma", "gamma": 0.5}}},
+            replace(BASE, enhance=EnhanceConfig("gamma", gamma=0.5)),
+        ),
+        ({"clahe": {"clip_limit": 3.0}}, replace(BASE, enhance=EnhanceConfig("clahe", 3.0))),
+        ({"preprocess": {"crop": "none"}, "weights_id": "unet-v1"}, replace(BASE, crop="none")),
+    ],
+    ids=["nothing", "everything", "one method", "old words", "manifest"],
+)
+def test_a_file_of_settings_changes_what_it_names(
+    values: dict[str, Any], expected: PreprocessConfig
+) -> None:
+    assert preprocess_from_json(json.dumps(values), BASE) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "no JSON"),
+        ("[1, 2]", "a JSON object"),
+        ('{"colour": 1}', "no such setting"),
+        ('{"enhance": {"clip_limit": 1000}}', "clip_limit is out of range"),
+        ('{"enhance": "clahe"}', "enhance is not understood"),
+        ('{"window_width": NaN}', "Window width"),
+        ('{"rows": 256}', "size of the network"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_told(text: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        preprocess_from_json(text, BASE)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.cli.terminal import Result, TerminalProgress, shown_figure, shown_ml, shown_share
-from core.config import CHANNELS, SegmentConfig
+from core.config import CHANNELS, PreprocessConfig, SegmentConfig, preprocess_from_json
 from core.errors import ConfigError, LoadError, LungLensError, shown_name
 from core.loading import Kind, open_study, recognise
 from core.loading.dicom import is_dicom
@@ -30,7 +30,7 @@ from core.volume import MaskPair, Study, Volume
 from core.weights import WeightsInfo, find_weights
 
 if TYPE_CHECKING:
-    from core.inference import Segmenter
+    from core.engines import Engine
 
 _METRICS = "metrics.json"
 _SCAN_RESULTS = ("lung_mask.nii.gz", "infection_mask.nii.gz", _METRICS)
@@ -39,6 +39,7 @@ EXAMPLES = """examples:
   python -m core segment scan.nii.gz -o result
   python -m core segment dicom_folder -o result --series 1.2.840.113619
   python -m core segment series.zip -o result --infection-threshold 0.4
+  python -m core segment scan.nii.gz -o result --preprocess preprocess.json
   python -m core segment pictures_folder -o result"""
 
 
@@ -58,6 +59,12 @@ def add_segment_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of every command that runs the network."""
     parser.add_argument("--weights", help="folder name in weights/ (default: the best so far)")
     parser.add_argument("--batch-size", type=int, default=SegmentConfig().batch_size)
+    parser.add_argument(
+        "--preprocess",
+        type=Path,
+        help="JSON of preprocessing to use in place of the weights' own, as the Enhance page "
+        "gives it; also a manifest.json",
+    )
     parser.add_argument("--lung-threshold", type=float, help="probability, 0 to 1")
     parser.add_argument("--infection-threshold", type=float, help="probability, 0 to 1")
 
@@ -72,8 +79,24 @@ def segment_config(options: argparse.Namespace, info: WeightsInfo) -> SegmentCon
     return SegmentConfig(
         weights_id=info.weights_id,
         batch_size=options.batch_size,
+        preprocess=_read_preprocess(options.preprocess, info),
         postprocess=replace(info.postprocess, **chosen),
     )
+
+
+def _read_preprocess(path: Path | None, info: WeightsInfo) -> PreprocessConfig | None:
+    if path is None:
+        return None
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"The preprocessing settings {shown_name(path)} cannot be read",
+            got=(error.strerror if isinstance(error, OSError) else None) or "no text",
+            expected="a JSON file",
+            next_step="check the path given to --preprocess",
+        ) from error
+    return preprocess_from_json(text, info.preprocess)
 
 
 def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
@@ -250,7 +273,7 @@ def _open_picture(path: Path, options: argparse.Namespace) -> Study:
 
 
 def _segment_picture(
-    study: Study, name: str, output: Path, segmenter: Segmenter, config: SegmentConfig
+    study: Study, name: str, output: Path, segmenter: Engine, config: SegmentConfig
 ) -> dict[str, Any]:
     segmentation = segment_volume(study.volume, segmenter, config=config)
     for channel in CHANNELS:
