@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gzip
 import io
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,9 @@ import cv2
 import nibabel as nib
 import numpy as np
 
+from core.compression import write_gzip
 from core.errors import GeometryError, LoadError, shown_name
 from core.volume import MM_PER_UNIT, Array, Source, Volume, to_file_order
-
-_GZIP_LEVEL = 1
-"""Masks shrink a hundredfold at any level; this one is fastest."""
 
 
 def mask_nifti_bytes(mask: Array, volume: Volume) -> bytes:
@@ -71,8 +68,7 @@ def _pack(array: Array, source: Source, *, cal_max: int, description: bytes) -> 
     header["cal_max"] = cal_max
     header["descrip"] = description
     packed = io.BytesIO()
-    with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=_GZIP_LEVEL, mtime=0) as out:
-        out.write(image.to_bytes())
+    write_gzip(packed, image.to_bytes())
     return packed.getvalue()
 
 

@@ -10,16 +10,16 @@ from __future__ import annotations
 import gzip
 import math
 import struct
-import zlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 from nibabel.spatialimages import HeaderDataError
 
+from core.compression import DAMAGED_GZIP, open_gzip
 from core.config import LoadLimits
 from core.errors import GeometryError, LoadError, shown_name
 from core.loading.checks import DEFAULT_LIMITS, assemble_volume, check_size
@@ -131,7 +131,7 @@ def read_header(path: Path, *, limits: LoadLimits = DEFAULT_LIMITS) -> NiftiHead
         with _open(path) as stream:
             compressed = isinstance(stream, gzip.GzipFile)
             raw = _parse_header(stream, name)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except DAMAGED_GZIP as error:
         raise _damaged(name, "the gzip stream breaks off in the header") from error
     except OSError as error:
         raise LoadError(
@@ -188,7 +188,7 @@ def read_voxels(
             result = _read_as(
                 path, header, np.dtype(wanted), on_progress=on_progress, should_cancel=should_cancel
             )
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        except DAMAGED_GZIP as error:
             raise _damaged(name, "a gzip stream that breaks off or fails its checksum") from error
         except OSError as error:
             raise LoadError(
@@ -206,7 +206,7 @@ def _open(path: Path) -> BinaryIO:
     with path.open("rb") as file:
         start = file.read(2)
     if start == _GZIP_MAGIC:
-        return cast(BinaryIO, gzip.open(path, "rb"))
+        return open_gzip(path)
     return path.open("rb")
 
 
