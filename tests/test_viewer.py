@@ -22,6 +22,9 @@ from core.volume import MaskPair
 from tests.studies import small_truth, small_volume
 
 
+PLAIN = {"key": "viewer", "comparison": None, "drawings": (), "tools": "all", "tallest": 0.6}
+
+
 class Owner:
     """Stands for a session's open study."""
 
@@ -42,7 +45,13 @@ def undo_labels(packed: bytes, *, columns: int, rows: int) -> np.ndarray:
 
 
 def header_of(scan: ViewerScan, **others) -> dict:
-    arguments = {"comparison": None, "drawings": (), "tools": "all", "tallest": 0.6}
+    arguments = {
+        "key": "viewer",
+        "comparison": None,
+        "drawings": (),
+        "tools": "all",
+        "tallest": 0.6,
+    }
     return make_header(scan, Place((24, 20, 4)), **{**arguments, **others})
 
 
@@ -247,12 +256,11 @@ def test_truth_without_a_lung_mask_offers_the_infection_alone():
 
 def test_a_header_stays_the_same_while_the_person_moves_on():
     scan, place = ViewerScan(Owner(), small_volume()), Place((1, 2, 3))
-    rest = {"comparison": None, "drawings": (), "tools": "all", "tallest": 0.6}
-    before = make_header(scan, place, **rest)
+    before = make_header(scan, place, **PLAIN)
     place.follow({"plane": "coronal", "voxel": [5, 6, 7], "center": 0, "width": 9}, (48, 40, 8))
-    assert make_header(scan, place, **rest) == before
+    assert make_header(scan, place, **PLAIN) == before
     place.go_to(plane="axial")
-    assert make_header(scan, place, **rest)["place"]["voxel"] == [5, 6, 7]
+    assert make_header(scan, place, **PLAIN)["place"]["voxel"] == [5, 6, 7]
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ _EVENTS = (
     + _VIEW
     + """
 const spent = [], frames = [];
-let last = 0, n = 0;
+let last = 0, n = 0, up = true;
 const key = (name) => pane.canvas.dispatchEvent(
   new KeyboardEvent("keydown", {key: name, bubbles: true, composed: true}));
 const pointer = (kind, x, y, button) => pane.canvas.dispatchEvent(new PointerEvent(kind, {
@@ -61,8 +61,12 @@ function frame(now) {
 requestAnimationFrame(frame);
 """
 )
-# Through all slices of the plane, up and down.
-_STEP = "key(Math.floor(n / (view.grid.count - 1)) % 2 ? 'ArrowDown' : 'ArrowUp');"
+# Back and forth through the plane, so that every event has a slice to show.
+_STEP = """
+const at = view.sliceOf(pane.plane);
+up = at === 0 || (up && at < view.grid.count - 1);
+key(up ? "ArrowUp" : "ArrowDown");
+"""
 
 # From the slider's key to the new picture of a plain widget.
 _WIDGET = """

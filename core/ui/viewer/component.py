@@ -74,6 +74,7 @@ def show_viewer(
     header = make_header(
         scan,
         place,
+        key=key,
         comparison=comparison,
         drawings=drawings,
         tools=tools,
@@ -112,6 +113,7 @@ def show_pictures(
         key: tells viewers of one page apart; zoom and divider are remembered by it.
     """
     header = {
+        "key": key,
         "pictures": {
             "rows": left.shape[0],
             "columns": left.shape[1],

@@ -100,6 +100,7 @@ def make_header(
     scan: ViewerScan,
     place: Place,
     *,
+    key: str,
     comparison: Comparison | None,
     drawings: Sequence[Box | Line],
     tools: Tools,
@@ -108,6 +109,7 @@ def make_header(
     """Everything but voxels, and the tokens by which the browser gets those."""
     shown = [scan] if comparison is None or comparison.scan is None else [scan, comparison.scan]
     return {
+        "key": key,
         "scans": [_scan_header(one) for one in shown],
         "comparison": None if comparison is None else _comparison_header(comparison),
         "presets": [asdict(preset) for preset in WINDOW_PRESETS],

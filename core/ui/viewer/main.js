@@ -1,11 +1,11 @@
 // What Streamlit calls: at the first drawing of the page, and again whenever the header changes.
 
 export default function (component) {
-  const { data, parentElement, setStateValue, key } = component;
+  const { data, parentElement, setStateValue } = component;
   const root = parentElement.querySelector(".lunglens");
   if (!root || !data) return;
   const { header, pictures } = unpack(data);
-  const view = root.lunglens ?? (root.lunglens = new View(root, key ?? "viewer"));
+  const view = root.lunglens ?? (root.lunglens = new View(root));
   view.tellPython = (place) => setStateValue("place", place);
   view.show(header, pictures);
   return () => view.leave();

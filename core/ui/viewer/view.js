@@ -6,9 +6,8 @@ const WIDE = 560; // pixels from which linked planes stand side by side
 const TALLEST = 900;
 
 class View {
-  constructor(root, key) {
+  constructor(root) {
     this.root = root;
-    this.key = key;
     this.layout = "single";
     this.measures = [];
     this.divider = 0.5;
@@ -50,7 +49,7 @@ class View {
     this.comparison = header.comparison;
     if (pictures) {
       this.sources = pictures.map((pixels) => new StillSource(header.pictures, pixels));
-      this.token = `pictures ${this.key}`;
+      this.token = `pictures ${header.key}`;
       return;
     }
     const scans = header.scans.map(scanOf);
@@ -84,7 +83,7 @@ class View {
       shared.places.set(this.token, { plane: "axial", voxel: [0, 0, 0], command: 0 });
     }
     this.place = shared.places.get(this.token);
-    const name = `${this.key} ${this.token}`;
+    const name = `${header.key} ${this.token}`;
     if (!shared.zooms.has(name)) {
       shared.zooms.set(name, Object.fromEntries(
         Object.keys(PLANES).map((plane) => [plane, { factor: 1, x: 0, y: 0 }])));
