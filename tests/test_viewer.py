@@ -21,7 +21,6 @@ from core.ui.viewer.serving import Offers
 from core.volume import MaskPair
 from tests.studies import small_truth, small_volume
 
-
 PLAIN = {"key": "viewer", "comparison": None, "drawings": (), "tools": "all", "tallest": 0.6}
 
 

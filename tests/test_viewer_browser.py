@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.test_browser import Page, serve, wait_for
+from tests.test_browser import ROOT, Page, find_chromium, serve, wait_for
 from tests.viewer_page import SHAPE, SPACING_MM
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -346,5 +349,56 @@ def test_a_phone_reaches_every_control(tab: Page) -> None:
         tab.resize(1440, 900)
 
 
+def touch(page: Page, kind: str, *points: tuple[float, float]) -> None:
+    spots = [{"x": x, "y": y, "id": number} for number, (x, y) in enumerate(points)]
+    page.browser.execute_cdp_cmd("Input.dispatchTouchEvent", {"type": kind, "touchPoints": spots})
+
+
+def test_fingers_step_slices_and_enlarge(viewer: Page) -> None:
+    press(viewer, "a", "0")
+    viewer.view("view.goTo('axial', 4)")
+    place = viewer.view("(({left, top}) => [left, top])(pane.canvas.getBoundingClientRect())")
+    x, y = place[0] + 200, place[1] + 200
+    touch(viewer, "touchStart", (x, y))
+    for moved in (10, 20, 30):
+        touch(viewer, "touchMove", (x + moved, y))
+    touch(viewer, "touchEnd")
+    wait_for(lambda: viewer.picture_slice() == 10, what="five slices on")
+    touch(viewer, "touchStart", (x, y), (x + 50, y))
+    touch(viewer, "touchMove", (x - 25, y), (x + 75, y))
+    touch(viewer, "touchEnd")
+    wait_for(lambda: viewer.view("view.zoomOf('axial').factor") > 1.5, what="a larger picture")
+    assert viewer.picture_slice() == 10
+    press(viewer, "0")
+
+
+def test_a_scan_the_server_has_let_go_is_told_in_one_sentence(tab: Page) -> None:
+    page = opened(tab, "scan")
+    page.view(
+        "(() => { scan.header = {...scan.header, token: 'gone'};"
+        "scan.valueChunks = new scan.valueChunks.constructor(20, 20); scan.fetchMore(); })()"
+    )
+    wait_for(lambda: page.view("view.trouble"), what="a sentence")
+    assert "reload the page" in page.view("view.trouble")
+    page.browser.refresh()
+    page.settle()
+
+
 def test_spacing_of_the_test_scan_is_what_the_viewer_was_told(viewer: Page) -> None:
     assert viewer.view("scan.header.spacing") == pytest.approx(list(SPACING_MM))
+
+
+@pytest.mark.slow
+def test_the_browser_benchmark_measures_viewer_and_plain_widgets() -> None:
+    find_chromium()
+    command = [sys.executable, "-m", "core", "benchmark", "--browser", "--size", "64x64x40"]
+    done = subprocess.run(
+        [*command, "--json"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=500
+    )
+    figures = json.loads(done.stdout)
+    assert figures["shape"] == [64, 64, 40]
+    # 64×64×40 voxels of 2 bytes, and masks of one byte, before they are packed.
+    assert 0.01 < figures["sent_mb"] < 0.5
+    assert set(figures["widgets"]) == {"image", "plotly"}
+    spent = [*figures["events"].values(), *figures["widgets"].values()]
+    assert all(0 < one["p50_ms"] <= one["p95_ms"] for one in spent)

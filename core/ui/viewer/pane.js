@@ -141,6 +141,9 @@ class Pane {
     this.canvas.setAttribute("aria-label", view.describe(this));
     this.canvas.dataset.slice = this.index + 1;
     this.canvas.dataset.plane = this.plane;
+    // A finger scrolls the page up and down, unless it has something to move in the picture.
+    const moves = this.zoom.factor > 1.01 || view.layout === "linked" || view.measuring;
+    this.canvas.style.touchAction = moves ? "none" : "pan-y";
   }
 
   drawSource(source) {
