@@ -1,91 +1,134 @@
 """How long each stage of a segmentation takes, and how much memory it peaks at.
 
-The scan is written to a temporary file and segmented in a fresh process, as a person at the
-command line would have it; start-up, file reading and saving are all counted.
+What is measured is the command line itself: a scan in a file, a fresh process of
+`python -m core segment`, masks in files. Start-up is counted.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import platform
 import re
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from core.config import EngineName
 from core.errors import ConfigError, LungLensError
-from core.loading import open_study, recognise
-from core.phantom import build_demo_study
-from core.pipeline import load_segmenter, measure, segment_volume
+from core.loading import recognise
+from core.machine import cpu_count, cpu_name
 from core.progress import OnProgress, ignore_progress
-from core.records import without_nan
-from core.saving import save_mask, save_volume
-from core.volume import Volume, plane_slice, volume_from_file
+from core.saving import save_volume
+from core.volume import volume_from_file
 from core.weights import find_weights
 
-_PAGE_STEPS = 50
+_ROOT = Path(__file__).resolve().parent.parent
+_DEMO_SLICES = 96
+
+
+@contextmanager
+def scan_to_measure(
+    scan: Path | None,
+    size: tuple[int, int, int],
+    *,
+    on_progress: OnProgress = ignore_progress,
+) -> Iterator[Path]:
+    """The person's scan, or a generated one that exists as long as this context.
+
+    Raises:
+        LoadError: there is no scan at `scan`.
+        ConfigError: it is a picture, or the size is out of range.
+    """
+    if scan is not None:
+        if recognise(scan) == "pictures":
+            raise ConfigError(
+                "Pictures are not measured", got="a picture", expected="a scan of many slices"
+            )
+        yield scan.resolve()  # the measured process runs in a folder of its own
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        on_progress("generating a scan", 0, 1)
+        yield write_generated_scan(Path(folder) / "generated.nii.gz", size)
 
 
 def run_benchmark(
+    scan: Path,
     *,
-    size: tuple[int, int, int],
-    scan: Path | None = None,
     weights_id: str | None = None,
+    engine: EngineName = "auto",
     on_progress: OnProgress = ignore_progress,
 ) -> dict[str, Any]:
-    """Measures one scan in a process of its own.
-
-    Args:
-        size: of a generated scan, used where `scan` is none.
-        scan: a real file or folder to measure instead.
+    """Measures `python -m core segment` on one scan.
 
     Returns:
-        JSON-ready: shape, device, seconds by stage, peak memory, seconds from start to saved masks.
+        JSON-ready: machine, shape, device, seconds by stage and from start to saved masks, slices
+        a second, peak memory.
 
     Raises:
         LungLensError: the measured process failed; its sentence is passed on.
     """
-    # What is wrong with weights or scan is told before anything is generated or started.
-    find_weights(weights_id)
-    if scan is not None:
-        recognise(scan)
+    find_weights(weights_id)  # told before anything is started
+    on_progress("measuring", 0, 1)
     with tempfile.TemporaryDirectory() as folder:
-        if scan is not None:
-            path = scan.resolve()  # the measured process runs in a folder of its own
-        else:
-            on_progress("generating a scan", 0, 1)
-            path = write_generated_scan(Path(folder) / "generated.nii.gz", size)
-        on_progress("measuring", 0, 1)
+        command = [sys.executable, "-m", "core", "segment", str(scan), "-o", folder]
+        command += ["--json", "--quiet", "--engine", engine]
+        if weights_id is not None:
+            command += ["--weights", weights_id]
         started = time.perf_counter()
-        finished = subprocess.run(
-            [sys.executable, "-m", "core.benchmark", str(path), folder, weights_id or ""],
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-            cwd=Path(__file__).resolve().parent.parent,
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONIOENCODING": "utf-8"},
-        )
+        told = run_measured(command, cwd=_ROOT)
         total = time.perf_counter() - started
-    figures = _told(finished)
-    figures["seconds_from_start_to_masks"] = round(total, 2)
-    return figures
+    stages = told["seconds"]
+    slices = told["scan"]["shape"][2]
+    return {
+        "machine": describe_machine(),
+        "shape": told["scan"]["shape"],
+        "device": told["device"],
+        "weights_id": told["weights_id"],
+        "seconds": {"start Python": round(total - sum(stages.values()), 4), **stages},
+        "seconds_from_start_to_masks": round(total, 2),
+        "slices_per_second": round(slices / total, 2),
+        "predicted_slices_per_second": round(slices / stages["predict"], 1),
+        "peak_memory_mb": told["peak_memory_mb"],
+        "infection_fraction": told["infection_fraction"],
+    }
 
 
-def _told(finished: subprocess.CompletedProcess[str]) -> dict[str, Any]:
-    """The figures that the measured process printed last.
+def describe_machine() -> dict[str, Any]:
+    """Processor, cores, system and Python, JSON-ready."""
+    return {
+        "processor": cpu_name(),
+        "cores": cpu_count(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+    }
+
+
+def run_measured(command: list[str], *, cwd: Path) -> dict[str, Any]:
+    """The JSON object that a process prints last, after whatever else.
 
     Raises:
         LungLensError: it printed an error, or ended before it could print anything.
     """
-    lines = finished.stdout.strip().splitlines()
-    if finished.returncode == 0 or (finished.returncode == 1 and lines):
-        figures: dict[str, Any] = json.loads(lines[-1])
+    finished = subprocess.run(
+        command,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+        cwd=cwd,
+        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+    )
+    start = finished.stdout.find("{")
+    if finished.returncode in (0, 1) and start >= 0:
+        figures: dict[str, Any] = json.loads(finished.stdout[start:])
         if "error" in figures:
             raise LungLensError(figures["error"].rstrip("."))
         return figures
@@ -104,7 +147,12 @@ def _told(finished: subprocess.CompletedProcess[str]) -> dict[str, Any]:
 
 
 def write_generated_scan(path: Path, size: tuple[int, int, int]) -> Path:
-    """The demo study at a size, as a NIfTI file; more than 96 slices repeat it."""
+    """The demo study at a size, as a NIfTI file with a scanner's noise; more than 96 slices
+    repeat it, which gzip, whose memory is 32 kB, does not see.
+
+    Raises:
+        ConfigError: the size is out of range.
+    """
     columns, rows, slices = size
     if min(size) < 32 or columns * rows * slices > 512 * 512 * 1500:
         raise ConfigError(
@@ -112,7 +160,10 @@ def write_generated_scan(path: Path, size: tuple[int, int, int]) -> Path:
             got="×".join(map(str, size)),
             expected="at least 32 a side and at most 512×512×1500 voxels",
         )
-    study = build_demo_study(shape=(columns, rows, min(slices, 96)))
+    # Imported here: the other commands do not need it and should start at once.
+    from core.phantom import build_demo_study
+
+    study = build_demo_study(shape=(columns, rows, min(slices, _DEMO_SLICES)))
     array = study.volume.array
     wanted = np.arange(slices) % array.shape[2]
     repeated = volume_from_file(
@@ -123,66 +174,3 @@ def write_generated_scan(path: Path, size: tuple[int, int, int]) -> Path:
         format="generated",
     )
     return save_volume(repeated, path)
-
-
-def measure_scan(path: Path, folder: Path, weights_id: str | None) -> dict[str, Any]:
-    """Runs in the measured process: load, segment, save, one page step."""
-    started = time.perf_counter()
-    study = open_study(path)
-    stages = {"load": time.perf_counter() - started}
-    started = time.perf_counter()
-    segmenter = load_segmenter(weights_id)
-    stages["start network"] = time.perf_counter() - started
-    segmentation = segment_volume(study.volume, segmenter)
-    stages.update(segmentation.seconds)
-    started = time.perf_counter()
-    for channel in ("lung", "infection"):
-        mask = getattr(segmentation.masks, channel)
-        save_mask(mask, study.volume, folder / f"{channel}_mask.nii.gz")
-    stages["save"] = time.perf_counter() - started
-    figures = measure(study, segmentation)
-    return {
-        "shape": list(study.volume.shape),
-        "device": segmentation.device,
-        "weights_id": segmentation.weights_id,
-        "seconds": {name: round(spent, 4) for name, spent in stages.items()},
-        "page_step_ms": round(_page_step_ms(study.volume), 3),
-        "peak_memory_mb": _peak_memory_mb(),
-        "infection_fraction": figures["infection_fraction"],
-    }
-
-
-def _peak_memory_mb() -> int | None:
-    """Largest resident memory of this process so far; none where the system does not say."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1024 if sys.platform != "darwin" else 1024**2))
-
-
-def _page_step_ms(volume: Volume) -> float:
-    """Server time to make the next axial slice ready for the browser, mean of 50."""
-    count = volume.shape[2]
-    started = time.perf_counter()
-    for step in range(_PAGE_STEPS):
-        picture = plane_slice(volume.array, "axial", step % count)
-        volume.hu(picture).astype(np.int16).tobytes()
-    return 1000.0 * (time.perf_counter() - started) / _PAGE_STEPS
-
-
-def _measured_process(path: str, folder: str, weights_id: str) -> int:
-    try:
-        figures = measure_scan(Path(path), Path(folder), weights_id or None)
-    except LungLensError as error:
-        figures = {"error": str(error)}
-    except MemoryError:
-        figures = {"error": "There is not enough memory for this scan."}
-    # Whatever else has been printed stays on lines of its own.
-    sys.stdout.write("\n" + json.dumps(without_nan(figures), allow_nan=False) + "\n")
-    return 1 if "error" in figures else 0
-
-
-if __name__ == "__main__":
-    sys.exit(_measured_process(*sys.argv[1:4]))

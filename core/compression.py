@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
 _module: Any = gzip
-_errors: tuple[type[Exception], ...] = (EOFError, zlib.error, gzip.BadGzipFile)
+_errors: tuple[Any, ...] = (EOFError, zlib.error, gzip.BadGzipFile)
 try:
     from isal import igzip, isal_zlib
 except ImportError:  # no wheel for this platform

@@ -105,17 +105,31 @@ def clean_lung(probability: Probabilities, config: PostprocessConfig) -> Probabi
     """
     level = ceil(config.lung_threshold * 255)
     cleaned = probability.copy()
-    labels, count = ndimage.label(probability >= level)
+    is_lung = probability >= level
+    box = _bounding_slices(is_lung)
+    # Nothing lies outside the box: what is background there stays it, and reaches the edge.
+    is_lung, inner = is_lung[box], cleaned[box]
+    labels, count = ndimage.label(is_lung)
     if count > 1:
         sizes = np.bincount(labels.ravel())
         sizes[0] = 0
         stray = sizes < min(config.min_lung_part_fraction * sizes.sum(), sizes.max() / 2)
         stray[0] = False
-        cleaned[stray[labels]] = 0
+        inner[stray[labels]] = 0
     del labels
-    for picture in cleaned:
+    for picture in inner:
         picture[_small_holes(picture >= level, max_fraction=config.max_hole_fraction)] = 255
     return cleaned
+
+
+def _bounding_slices(mask: BoolArray) -> tuple[slice, ...]:
+    """Ranges along each axis that hold all that is true; empty ones where nothing is."""
+    ranges = []
+    for axis in range(mask.ndim):
+        others = tuple(other for other in range(mask.ndim) if other != axis)
+        held = np.flatnonzero(mask.any(axis=others))
+        ranges.append(slice(int(held[0]), int(held[-1]) + 1) if held.size else slice(0, 0))
+    return tuple(ranges)
 
 
 def _small_holes(mask: BoolArray, *, max_fraction: float) -> BoolArray:

@@ -1,4 +1,4 @@
-"""Measure load, preprocess, predict, postprocess, restore and save, and peak memory."""
+"""Measure every stage from start to saved masks, and peak memory; also beside lungmask."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ import re
 from pathlib import Path
 from typing import Any
 
-from core.benchmark import run_benchmark
+from core.benchmark import run_benchmark, scan_to_measure
 from core.cli.browser_benchmark import run_browser_benchmark
+from core.cli.segment import add_engine_argument
 from core.cli.terminal import Result, TerminalProgress, table
+from core.comparison import time_lungmask
 from core.errors import ConfigError
+from core.records import check_place, json_text, write_text
 
 EXAMPLES = """examples:
   python -m core benchmark
   python -m core benchmark --size 512x512x300 --json
-  python -m core benchmark --input scan.nii.gz
+  python -m core benchmark --input scan.nii.gz --engine keras
+  python -m core benchmark --against-lungmask lungmask_env/bin/python --save benchmark.json
   python -m core benchmark --browser"""
 
 
@@ -29,19 +33,49 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--browser", action="store_true", help="measure the viewer in headless Chromium instead"
     )
     parser.add_argument("--weights", help="folder name in weights/ (default: the best so far)")
+    add_engine_argument(parser)
+    parser.add_argument(
+        "--against-lungmask",
+        type=Path,
+        metavar="PYTHON",
+        help="also time lungmask on the same NIfTI file, in this interpreter that has it",
+    )
+    parser.add_argument(
+        "--lungmask-slices", type=int, default=60, help="how many of them lungmask is given"
+    )
+    parser.add_argument("--save", type=Path, metavar="FILE", help="write the figures as JSON too")
 
 
 def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
-    """Measures in a fresh process and prints a row a stage."""
+    """Measures in fresh processes and prints a row a stage."""
     if options.browser:
         return run_browser_benchmark(_parse_size(options.size), progress)
-    figures = run_benchmark(
-        size=_parse_size(options.size),
-        scan=options.input,
-        weights_id=options.weights,
-        on_progress=progress,
-    )
+    if options.save is not None:
+        check_place(options.save, option="--save")
+    with scan_to_measure(options.input, _parse_size(options.size), on_progress=progress) as scan:
+        figures = run_benchmark(
+            scan, weights_id=options.weights, engine=options.engine, on_progress=progress
+        )
+        if options.against_lungmask is not None:
+            theirs = time_lungmask(
+                options.against_lungmask,
+                scan,
+                slices=options.lungmask_slices,
+                on_progress=progress,
+            )
+            figures["lungmask"] = theirs
+            figures["times_as_fast"] = _times_as_fast(figures, theirs)
+    if options.save is not None:
+        write_text(options.save, json_text(figures) + "\n")
     return Result(_text(figures), figures)
+
+
+def _times_as_fast(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, float]:
+    pace = theirs["slices_per_second"]
+    return {
+        "file to masks against its prediction alone": round(ours["slices_per_second"] / pace, 1),
+        "prediction against prediction": round(ours["predicted_slices_per_second"] / pace, 1),
+    }
 
 
 def _parse_size(text: str) -> tuple[int, int, int]:
@@ -54,24 +88,45 @@ def _parse_size(text: str) -> tuple[int, int, int]:
 
 def _text(figures: dict[str, Any]) -> str:
     slices = figures["shape"][2]
+    total = figures["seconds_from_start_to_masks"]
+    stages = {**figures["seconds"], "start to saved masks": total}
     rows = [
-        (stage, f"{spent:.2f}", f"{1000 * spent / slices:.1f}")
-        for stage, spent in figures["seconds"].items()
+        (stage, f"{spent:.2f}", f"{1000 * spent / slices:.1f}") for stage, spent in stages.items()
     ]
-    rows.append(
+    machine = figures["machine"]
+    lines = [
+        f"{'×'.join(map(str, figures['shape']))} voxels, weights {figures['weights_id']}",
+        f"{machine['processor']}, {machine['cores']} cores, {machine['system']}, "
+        f"Python {machine['python']}",
+        f"engine: {figures['device']}",
+        table(("stage", "seconds", "ms a slice"), rows),
+        f"{figures['slices_per_second']:.1f} slices a second from start to saved masks, "
+        f"peak memory {_shown_mb(figures['peak_memory_mb'])}",
+    ]
+    if "lungmask" in figures:
+        lines += ["", *_lungmask_lines(figures)]
+    return "\n".join(lines)
+
+
+def _lungmask_lines(figures: dict[str, Any]) -> list[str]:
+    theirs = figures["lungmask"]
+    rows = [
         (
-            "start to saved masks",
-            f"{figures['seconds_from_start_to_masks']:.2f}",
-            f"{1000 * figures['seconds_from_start_to_masks'] / slices:.1f}",
-        )
-    )
-    peak = figures["peak_memory_mb"]
-    return "\n".join(
-        [
-            f"{'×'.join(map(str, figures['shape']))} voxels, {figures['device']}, "
-            f"weights {figures['weights_id']}",
-            table(("stage", "seconds", "ms a slice"), rows),
-            f"page step (server): {figures['page_step_ms']:.2f} ms",
-            f"peak memory: {'not known' if peak is None else f'{peak} MB'}",
-        ]
-    )
+            "LungLens: lung and infection, file to saved masks",
+            f"{figures['slices_per_second']:.2f}",
+            _shown_mb(figures["peak_memory_mb"]),
+            str(figures["shape"][2]),
+        ),
+        (
+            f"lungmask {theirs['version']}: lung, prediction alone",
+            f"{theirs['slices_per_second']:.2f}",
+            _shown_mb(theirs["peak_memory_mb"]),
+            str(theirs["slices"]),
+        ),
+    ]
+    ratios = [f"{name}: {ratio:.0f}×" for name, ratio in figures["times_as_fast"].items()]
+    return [table(("side by side", "slices a second", "peak memory", "slices"), rows), *ratios]
+
+
+def _shown_mb(value: int | None) -> str:
+    return "not known" if value is None else f"{value} MB"

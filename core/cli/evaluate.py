@@ -89,7 +89,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
         results = evaluate_cases(cases, predict, config=judging, on_progress=progress)
     else:
         config = segment_config(options, find_weights(options.weights))
-        segmenter = load_segmenter(options.weights)
+        segmenter = load_segmenter(options.weights, engine=options.engine)
 
         def predict(case: Case, study: Study) -> MaskPair:
             return segment_volume(study.volume, segmenter, config=config).masks

@@ -12,17 +12,19 @@ import re
 import time
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from core.cli.terminal import Result, TerminalProgress, shown_figure, shown_ml, shown_share
-from core.config import CHANNELS, PreprocessConfig, SegmentConfig, preprocess_from_json
+from core.config import CHANNELS, EngineName, PreprocessConfig, SegmentConfig, preprocess_from_json
 from core.errors import ConfigError, LoadError, LungLensError, shown_name
 from core.loading import Kind, open_study, recognise
 from core.loading.dicom import is_dicom
 from core.loading.masks import load_mask
 from core.loading.pictures import load_pictures, pictures_in
+from core.machine import peak_memory_mb
 from core.pipeline import RESEARCH_NOTE, Segmentation, load_segmenter, measure, segment_volume
 from core.records import check_place, json_text, make_folder, refuse_overwriting, write_text
 from core.saving import save_mask, save_mask_png
@@ -58,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_segment_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of every command that runs the network."""
     parser.add_argument("--weights", help="folder name in weights/ (default: the best so far)")
+    add_engine_argument(parser)
     parser.add_argument("--batch-size", type=int, default=SegmentConfig().batch_size)
     parser.add_argument(
         "--preprocess",
@@ -67,6 +70,16 @@ def add_segment_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--lung-threshold", type=float, help="probability, 0 to 1")
     parser.add_argument("--infection-threshold", type=float, help="probability, 0 to 1")
+
+
+def add_engine_argument(parser: argparse.ArgumentParser) -> None:
+    """What computes the network."""
+    parser.add_argument(
+        "--engine",
+        choices=get_args(EngineName),
+        default="auto",
+        help="what computes the network (default: a GPU with Keras, else OpenVINO, else Keras)",
+    )
 
 
 def segment_config(options: argparse.Namespace, info: WeightsInfo) -> SegmentConfig:
@@ -112,15 +125,18 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     for target in targets:
         check_place(target, option="-o")
     started = time.perf_counter()
-    study = open_study(
-        options.input,
-        series_uid=options.series,
-        lung_mask_path=options.lung_mask,
-        infection_mask_path=options.infection_mask,
-        on_progress=progress,
-    )
-    loaded = time.perf_counter()
-    segmenter = load_segmenter(options.weights)
+    # The network is made ready while the scan is read: both take about a second.
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        network = beside.submit(load_segmenter, options.weights, engine=options.engine)
+        study = open_study(
+            options.input,
+            series_uid=options.series,
+            lung_mask_path=options.lung_mask,
+            infection_mask_path=options.infection_mask,
+            on_progress=progress,
+        )
+        loaded = time.perf_counter()
+        segmenter = network.result()
     ready = time.perf_counter()
     segmentation = segment_volume(study.volume, segmenter, config=config, on_progress=progress)
     written = time.perf_counter()
@@ -132,6 +148,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
         "save": time.perf_counter() - written,
     }
     figures = measure(study, replace(segmentation, seconds=seconds))
+    figures["peak_memory_mb"] = peak_memory_mb()
     write_text(output / _METRICS, json_text(figures) + "\n")
     return Result(_scan_text(figures, output), figures)
 
@@ -157,9 +174,18 @@ def _masks_given(options: argparse.Namespace) -> list[Path]:
 
 
 def _save_scan_masks(volume: Volume, segmentation: Segmentation, output: Path) -> None:
-    for channel in CHANNELS:
-        mask = getattr(segmentation.masks, channel)
-        save_mask(mask, volume, output / f"{channel}_mask.nii.gz")
+    with ThreadPoolExecutor(max_workers=len(CHANNELS)) as pool:
+        saved = [
+            pool.submit(
+                save_mask,
+                getattr(segmentation.masks, channel),
+                volume,
+                output / f"{channel}_mask.nii.gz",
+            )
+            for channel in CHANNELS
+        ]
+    for one in saved:
+        one.result()
 
 
 def _scan_text(figures: dict[str, Any], output: Path) -> str:
@@ -197,7 +223,7 @@ def _segment_pictures(
     ]
     refuse_overwriting(targets, [*paths, *masks], option="-o")
     output = make_folder(options.output, option="-o")
-    segmenter = load_segmenter(options.weights)
+    segmenter = load_segmenter(options.weights, engine=options.engine)
     rows: list[dict[str, Any]] = []
     for done, path in enumerate(paths):
         progress("marking pictures", done, len(paths))
