@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,19 @@ import numpy as np
 
 from core.biomarkers import FloatVector
 from core.volume import BoolArray
+
+
+def slice_ranges(indices: Iterable[int | None]) -> str:
+    """Slices as people write them, counting from 1: "1–5, 9"; the whole scan is left out."""
+    runs: list[list[int]] = []
+    for index in sorted({k for k in indices if k is not None}):
+        if runs and index == runs[-1][-1] + 1:
+            runs[-1].append(index)
+        else:
+            runs.append([index])
+    return ", ".join(
+        f"{run[0] + 1}" if len(run) == 1 else f"{run[0] + 1}–{run[-1] + 1}" for run in runs
+    )
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ def unevenness(view: SliceView) -> float:
 def _fit(terms: npt.NDArray[np.float64], values: FloatVector) -> FloatVector:
     """`terms` weighted so that they follow `values`, by least squares with Cauchy weights."""
     weights = np.ones_like(values)
-    surface = values
+    surface: FloatVector = values
     for _ in range(_FIT_ROUNDS):
         weighted = terms * weights[:, None]
         factors = np.linalg.lstsq(weighted.T @ terms, weighted.T @ values, rcond=None)[0]
@@ -126,7 +126,8 @@ def brightness_step(tissue_levels: FloatVector) -> FloatVector:
         near = near[np.isfinite(near)]
         if near.size >= 3:
             usual[k] = np.median(near)
-    return np.abs(tissue_levels - usual)
+    steps: FloatVector = np.abs(tissue_levels - usual)
+    return steps
 
 
 def bright_surroundings(view: SliceView) -> float:

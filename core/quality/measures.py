@@ -81,8 +81,9 @@ def measure_scan(
         bodies.append(view.body)
         on_progress(_STAGE, k + 1, count)
     coarse, body = np.stack(pictures), np.stack(bodies)
-    tissue = body & np.stack(above)
-    lungs = find_lungs(above)
+    above_threshold = np.stack(above)
+    tissue = body & above_threshold
+    lungs = find_lungs(above_threshold)
     cut_off = per_slice["field_of_view"]
     steps = geometry.step_deviation(volume)
     values: dict[str, FloatVector] = {

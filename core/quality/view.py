@@ -102,12 +102,12 @@ class SliceView:
     @cached_property
     def blurred(self) -> FloatArray:
         """`hu` without its finest detail."""
-        return cv2.GaussianBlur(self.hu, (0, 0), 0.8)
+        return np.asarray(cv2.GaussianBlur(self.hu, (0, 0), 0.8), dtype=np.float32)
 
     @cached_property
     def smooth(self) -> FloatArray:
         """`hu` without its fine detail."""
-        return cv2.GaussianBlur(self.hu, (0, 0), 1.6)
+        return np.asarray(cv2.GaussianBlur(self.hu, (0, 0), 1.6), dtype=np.float32)
 
     @cached_property
     def extremes(self) -> tuple[float, float]:
@@ -186,8 +186,8 @@ def _shrink(picture: FloatArray) -> FloatArray:
     rows, columns = picture.shape
     scale = min(1.0, _COARSE_SIDE / max(rows, columns))
     size = (max(1, round(columns * scale)), max(1, round(rows * scale)))
-    shrunk: FloatArray = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
-    return shrunk
+    shrunk = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(shrunk, dtype=np.float32)
 
 
 def _levels(coarse: FloatArray) -> Levels:
