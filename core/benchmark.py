@@ -63,7 +63,7 @@ def run_benchmark(
     scan: Path,
     *,
     weights_id: str | None = None,
-    engine: EngineName = "auto",
+    engine: EngineName | None = None,
     on_progress: OnProgress = ignore_progress,
 ) -> dict[str, Any]:
     """Measures `python -m core segment` on one scan.
@@ -79,9 +79,10 @@ def run_benchmark(
     on_progress("measuring", 0, 1)
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "core", "segment", str(scan), "-o", folder]
-        command += ["--json", "--quiet", "--engine", engine]
-        if weights_id is not None:
-            command += ["--weights", weights_id]
+        command += ["--json", "--quiet"]
+        for option, value in (("--weights", weights_id), ("--engine", engine)):
+            if value is not None:
+                command += [option, value]
         started = time.perf_counter()
         told = run_measured(command, cwd=_ROOT)
         total = time.perf_counter() - started

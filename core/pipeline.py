@@ -21,9 +21,15 @@ from core.config import (
     SegmentConfig,
     to_json_dict,
 )
-from core.engines import Engine, load_engine
+from core.engines import Engine, default_engine, load_engine
 from core.metrics import compute_overlap
-from core.postprocess import Probabilities, clean_lung, restore_cleaned, restore_masks
+from core.postprocess import (
+    Probabilities,
+    blend_neighbours,
+    clean_lung,
+    restore_cleaned,
+    restore_masks,
+)
 from core.preprocess import SpatialRecord, build_model_input, plan_spatial
 from core.progress import (
     OnProgress,
@@ -49,8 +55,8 @@ _MAX_TURN_SLICES = 6
 class Segmentation:
     """What the network said of a scan, and how it came to it.
 
-    `probabilities` (2, n, rows, columns) uint8 on the network's grid are kept, small as they are,
-    so that thresholds can move without another run.
+    `probabilities` (2, n, rows, columns) uint8 on the network's grid, neighbours blended in, are
+    kept, small as they are, so that thresholds can move without another run.
     """
 
     masks: MaskPair
@@ -64,14 +70,18 @@ class Segmentation:
     warnings: tuple[str, ...] = ()
 
 
-def load_segmenter(weights_id: str | None = None, *, engine: EngineName = "auto") -> Engine:
+def load_segmenter(weights_id: str | None = None, *, engine: EngineName | None = None) -> Engine:
     """The trained network of that id, or the default one, loaded and warmed once per process.
+
+    Args:
+        engine: what computes it; none takes what the environment asks for, else what is fastest.
 
     Raises:
         WeightsError: weights are missing, damaged or unknown.
         ConfigError: the engine asked for is not installed.
     """
     info = find_weights(weights_id)
+    engine = engine or default_engine()
     with _loading:
         key = (str(info.folder), info.sha256, engine)
         if key not in _segmenters:
@@ -157,6 +167,8 @@ def segment_volume(
     )
     seconds["predict"] = time.perf_counter() - started
     started = time.perf_counter()
+    if volume.source.format != "pictures":  # which may be of anything, in any order
+        probabilities = blend_neighbours(probabilities, config.postprocess.neighbour_share)
     lung_probability = clean_lung(probabilities[0], config.postprocess)
     seconds["postprocess"] = time.perf_counter() - started
     started = time.perf_counter()

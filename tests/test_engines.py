@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pytest
 
 from core.config import ModelConfig, PostprocessConfig, PreprocessConfig
-from core.engines import choose_engine, load_engine
+from core.engines import ENGINE_VARIABLE, choose_engine, default_engine, load_engine
 from core.engines.openvino_engine import OpenVinoSegmenter
 from core.engines.openvino_network import build_network
 from core.errors import Cancelled, ConfigError, WeightsError
@@ -285,3 +285,13 @@ def test_openvino_asked_for_and_not_there(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("core.engines.choose.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="pip install openvino"):
         choose_engine("openvino")
+
+
+def test_the_environment_chooses_unless_the_caller_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(ENGINE_VARIABLE, raising=False)
+    assert default_engine() == "auto"
+    monkeypatch.setenv(ENGINE_VARIABLE, "keras")
+    assert default_engine() == "keras"
+    monkeypatch.setenv(ENGINE_VARIABLE, "abacus")
+    with pytest.raises(ConfigError, match=r"got abacus, expected auto, openvino, keras"):
+        default_engine()

@@ -21,7 +21,7 @@ from core.errors import DownloadError, LungLensError, WeightsError, shown_name
 from core.loading import SeriesInfo, SeveralSeriesError, open_study
 from core.loading.names import safe_name
 from core.ui import segmenting
-from core.ui.jobs import BackgroundJob
+from core.ui.jobs import BackgroundJob, Line
 from core.ui.links import FileLinks
 from core.ui.results import figures_csv, file_stem
 from core.ui.session import OpenStudy
@@ -32,7 +32,7 @@ from tests.scans import chest_hu, nifti_bytes, small_affine
 from tests.studies import StandInInfo, StandInSegmenter, small_study
 
 PAGES = Path(__file__).resolve().parent.parent / "pages"
-PAGE_NAMES = ("home", "browse", "segment")
+PAGE_NAMES = ("home", "browse", "enhance", "region", "segment")
 
 
 def page(name: str, study=None, *, origin="case", link="small", **params: str) -> AppTest:
@@ -737,7 +737,7 @@ class Owner:
 
 
 def test_jobs_of_one_line_wait_for_each_other():
-    line, first_may_end, owner = threading.Lock(), threading.Event(), Owner()
+    line, first_may_end, owner = Line(), threading.Event(), Owner()
     running: list[str] = []
 
     def first(on_progress, should_cancel):
@@ -763,8 +763,8 @@ def test_jobs_of_one_line_wait_for_each_other():
 
 
 def test_a_waiting_job_can_be_stopped():
-    line, owner = threading.Lock(), Owner()
-    line.acquire()
+    line, owner = Line(), Owner()
+    line.join()
     job = BackgroundJob(lambda *_: 1, line=line, owner=owner)
     job.stop()
     job.join(10)
@@ -773,7 +773,7 @@ def test_a_waiting_job_can_be_stopped():
 
 
 def test_a_job_whose_session_is_gone_is_told_to_stop():
-    line, owner = threading.Lock(), Owner()
+    line, owner = Line(), Owner()
     seen = threading.Event()
 
     def work(on_progress, should_cancel):
@@ -794,7 +794,7 @@ def test_a_bug_in_a_job_stays_loud():
     def work(on_progress, should_cancel):
         raise ZeroDivisionError
 
-    job = BackgroundJob(work, line=threading.Lock(), owner=owner)
+    job = BackgroundJob(work, line=Line(), owner=owner)
     job.join(10)
     assert isinstance(job.bug, ZeroDivisionError)
 
@@ -850,7 +850,7 @@ def test_text_that_a_spreadsheet_would_run_gets_an_apostrophe():
 
 def test_progress_of_a_job_stays_between_nothing_and_all():
     job = BackgroundJob(
-        lambda on_progress, _: on_progress("x", 5, 4), line=threading.Lock(), owner=segmenting
+        lambda on_progress, _: on_progress("x", 5, 4), line=Line(), owner=segmenting
     )
     job.join(10)
     assert job.fraction == 1.0

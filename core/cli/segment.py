@@ -15,10 +15,11 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 
 from core.cli.terminal import Result, TerminalProgress, shown_figure, shown_ml, shown_share
 from core.config import CHANNELS, EngineName, PreprocessConfig, SegmentConfig, preprocess_from_json
+from core.engines import ENGINE_VARIABLE, Engine
 from core.errors import ConfigError, LoadError, LungLensError, shown_name
 from core.loading import Kind, open_study, recognise
 from core.loading.dicom import is_dicom
@@ -30,9 +31,6 @@ from core.records import check_place, json_text, make_folder, refuse_overwriting
 from core.saving import save_mask, save_mask_png
 from core.volume import MaskPair, Study, Volume
 from core.weights import WeightsInfo, find_weights
-
-if TYPE_CHECKING:
-    from core.engines import Engine
 
 _METRICS = "metrics.json"
 _SCAN_RESULTS = ("lung_mask.nii.gz", "infection_mask.nii.gz", _METRICS)
@@ -77,8 +75,8 @@ def add_engine_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--engine",
         choices=get_args(EngineName),
-        default="auto",
-        help="what computes the network (default: a GPU with Keras, else OpenVINO, else Keras)",
+        help=f"what computes the network (default: {ENGINE_VARIABLE}, else auto: a GPU with Keras, "
+        "else OpenVINO, else Keras)",
     )
 
 

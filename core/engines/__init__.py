@@ -1,6 +1,6 @@
 """Engines: what computes the network."""
 
-from core.engines.choose import choose_engine, load_engine
+from core.engines.choose import ENGINE_VARIABLE, choose_engine, default_engine, load_engine
 from core.engines.protocol import Engine
 
-__all__ = ["Engine", "choose_engine", "load_engine"]
+__all__ = ["ENGINE_VARIABLE", "Engine", "choose_engine", "default_engine", "load_engine"]

@@ -2,14 +2,36 @@
 
 from __future__ import annotations
 
+import os
 from importlib.util import find_spec
-from typing import Literal
+from typing import Literal, get_args
 
 from core.config import EngineName
 from core.engines.protocol import Engine
-from core.errors import ConfigError
+from core.errors import ConfigError, shown_name
 from core.machine import may_have_gpu
 from core.weights import WeightsInfo
+
+ENGINE_VARIABLE = "LUNGLENS_ENGINE"
+"""Environment variable by which the operator of a server chooses."""
+
+
+def default_engine() -> EngineName:
+    """What the environment asks for, else auto.
+
+    Raises:
+        ConfigError: it asks for what there is not.
+    """
+    asked = os.environ.get(ENGINE_VARIABLE) or "auto"
+    known: tuple[EngineName, ...] = get_args(EngineName)
+    for name in known:
+        if asked == name:
+            return name
+    raise ConfigError(
+        f"{ENGINE_VARIABLE} names no engine",
+        got=shown_name(asked),
+        expected=", ".join(known),
+    )
 
 
 def choose_engine(wanted: EngineName = "auto") -> Literal["openvino", "keras"]:

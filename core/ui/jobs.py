@@ -1,7 +1,7 @@
 """Long work beside the page: it reports progress, can be stopped, and waits for its turn.
 
 One network runs at a time in the whole server, so that memory stays bounded however many
-people are looking; the others wait in line and are told so.
+people are looking; the others wait in line, in the order they came, and see their place.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Generic, Literal, TypeVar
 
 from core.errors import Cancelled, LungLensError
@@ -19,11 +20,55 @@ T = TypeVar("T")
 State = Literal["waiting", "running", "done", "failed", "stopped"]
 Work = Callable[[OnProgress, ShouldCancel], T]
 
-NETWORK_LINE = threading.Lock()
-"""Held while a network runs or trains."""
+_QUESTION_SECONDS = 0.2
+"""How often one who waits is asked whether to go on, and told of the place."""
 
-FETCH_LINE = threading.Lock()
-"""Held while the public set is fetched."""
+
+class Line:
+    """Where work waits for its turn: first come, first served, whoever asks."""
+
+    def __init__(self) -> None:
+        self._moved = threading.Condition()
+        self._tickets: list[object] = []
+
+    def join(self) -> object:
+        """A ticket for the last place."""
+        ticket = object()
+        with self._moved:
+            self._tickets.append(ticket)
+        return ticket
+
+    def ahead(self, ticket: object) -> int:
+        """How many come before this ticket, the one at work included; 0 when it is its turn."""
+        with self._moved:
+            return self._tickets.index(ticket) if ticket in self._tickets else 0
+
+    def wait(self, ticket: object, *, timeout: float | None = None) -> bool:
+        """Waits until it is this ticket's turn; false if that takes longer than `timeout`."""
+        with self._moved:
+            return self._moved.wait_for(lambda: self._tickets[0] is ticket, timeout)
+
+    def leave(self, ticket: object) -> None:
+        """Gives the place up, at work or still waiting; the others move up."""
+        with self._moved:
+            self._tickets.remove(ticket)
+            self._moved.notify_all()
+
+    @contextmanager
+    def turn(self, *, timeout: float | None = None) -> Iterator[bool]:
+        """Waits and holds the turn as long as the context lasts; gives false if it never came."""
+        ticket = self.join()
+        try:
+            yield self.wait(ticket, timeout=timeout)
+        finally:
+            self.leave(ticket)
+
+
+NETWORK_LINE = Line()
+"""Its first runs the network."""
+
+FETCH_LINE = Line()
+"""Its first fetches the public set."""
 
 
 class BackgroundJob(Generic[T]):
@@ -33,9 +78,11 @@ class BackgroundJob(Generic[T]):
     its next question and its memory is given back.
     """
 
-    def __init__(self, work: Work[T], *, line: threading.Lock, owner: Any) -> None:
+    def __init__(self, work: Work[T], *, line: Line, owner: Any) -> None:
         self.state: State = "waiting"
-        self.stage = "waiting for another run to finish"
+        # Here and not in the thread: places go by when people asked, not by which thread woke.
+        ticket = line.join()
+        self.stage = _waiting_words(line.ahead(ticket))
         self.done = 0
         self.total = 0
         self.result: T | None = None
@@ -44,7 +91,7 @@ class BackgroundJob(Generic[T]):
         self.started = time.monotonic()
         self._stop = threading.Event()
         self._owner = weakref.ref(owner)
-        self._thread = threading.Thread(target=self._run, args=(work, line), daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(work, line, ticket), daemon=True)
         self._thread.start()
 
     @property
@@ -76,10 +123,12 @@ class BackgroundJob(Generic[T]):
     def _report(self, stage: str, done: int, total: int) -> None:
         self.stage, self.done, self.total = stage, done, total
 
-    def _run(self, work: Work[T], line: threading.Lock) -> None:
-        while not line.acquire(timeout=0.2):
+    def _run(self, work: Work[T], line: Line, ticket: object) -> None:
+        while not line.wait(ticket, timeout=_QUESTION_SECONDS):
+            self.stage = _waiting_words(line.ahead(ticket))
             if self._should_cancel():
                 self.state = "stopped"
+                line.leave(ticket)
                 return
         try:
             self.state, self.stage = "running", "starting"
@@ -92,4 +141,10 @@ class BackgroundJob(Generic[T]):
         except BaseException as bug:
             self.bug, self.state = bug, "failed"
         finally:
-            line.release()
+            line.leave(ticket)
+
+
+def _waiting_words(ahead: int) -> str:
+    if ahead == 0:
+        return "starting"
+    return f"waiting, {ahead} {'person' if ahead == 1 else 'people'} before you"

@@ -1,6 +1,6 @@
 """Running the network for this session, beside the page, and keeping its result.
 
-TensorFlow is imported by the thread that first needs it, never while a page is drawn.
+The network is loaded by the thread that first needs it, never while a page is drawn.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from core.ui.session import Notice, OpenStudy
 from core.ui.text import escape_markdown
 
 if TYPE_CHECKING:  # loaded where they are first needed
-    from core.inference import Segmenter
+    from core.engines import Engine
     from core.pipeline import Segmentation
     from core.weights import WeightsInfo
 
@@ -45,7 +45,7 @@ def device_text() -> str:
     return _server().device or "known once the network is loaded"
 
 
-def _load(weights_id: str | None, server: _Server) -> Segmenter:
+def _load(weights_id: str | None, server: _Server) -> Engine:
     from core.pipeline import load_segmenter
 
     segmenter = load_segmenter(weights_id)

@@ -32,6 +32,7 @@ from core.volume import (
 
 if TYPE_CHECKING:  # loaded where it is first needed
     from core.engines import Engine
+    from core.weights import WeightsInfo
 
 _PATIENCE_SECONDS = 3.0
 
@@ -54,7 +55,7 @@ def show_trial(current: OpenStudy, config: PreprocessConfig, pictures: BeforeAft
         if weights is None:
             st.caption("No trained network is installed, so there is nothing to compare.")
             return
-        answer = _ask_network(current, weights.preprocess, config, pictures.slice_index)
+        answer = _last_answer(current, weights, config, pictures.slice_index)
         if answer is None:
             st.caption("The network is busy with another run. Change a setting to ask again.")
             return
@@ -62,6 +63,21 @@ def show_trial(current: OpenStudy, config: PreprocessConfig, pictures: BeforeAft
         _show_outlines(current, weights.preprocess, pictures, default, tuned)
         _show_changes(current, pictures.slice_index, default, tuned)
         st.caption(f"The network took {1000 * seconds:.0f}\u00a0ms for both.")
+
+
+def _last_answer(
+    current: OpenStudy, weights: WeightsInfo, tuned: PreprocessConfig, slice_index: int
+) -> tuple[MaskPair, MaskPair, float] | None:
+    """What the network says; kept, so that drawing the page once more does not ask it again."""
+    question = (weights.weights_id, weights.preprocess, tuned, slice_index)
+    kept = current.memo.get("trial")
+    if kept is None or kept[0] != question:
+        answer = _ask_network(current, weights.preprocess, tuned, slice_index)
+        if answer is None:
+            return None
+        current.memo["trial"] = kept = (question, answer)
+    result: tuple[MaskPair, MaskPair, float] = kept[1]
+    return result
 
 
 def _ask_network(
@@ -73,9 +89,9 @@ def _ask_network(
 
     with st.spinner("Starting the network…", show_time=True):
         engine = load_segmenter()
-    if not NETWORK_LINE.acquire(timeout=_PATIENCE_SECONDS):
-        return None
-    try:
+    with NETWORK_LINE.turn(timeout=_PATIENCE_SECONDS) as is_ours:
+        if not is_ours:
+            return None
         turns, upright = _upright(current, engine)
         started = time.perf_counter()
         pairs = segment_slice(
@@ -87,8 +103,6 @@ def _ask_network(
         )
         default, changed = (turn_masks(pair, -turns) for pair in pairs)
         return default, changed, time.perf_counter() - started
-    finally:
-        NETWORK_LINE.release()
 
 
 def _record(current: OpenStudy, upright: Volume, config: PreprocessConfig) -> Any:
