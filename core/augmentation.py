@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import cv2
 import keras
 import numpy as np
 import numpy.typing as npt
 from keras import layers, ops
 
-from core.config import AugmentConfig
+from core.config import AugmentConfig, EnhanceConfig
+from core.enhancement import enhance
 
 
 @keras.saving.register_keras_serializable(package="lunglens")
@@ -63,6 +65,111 @@ class RandomNoise(layers.Layer):
         return {**super().get_config(), "stddev": self.stddev, "seed": self.seed}
 
 
+@keras.saving.register_keras_serializable(package="lunglens")
+class RandomWindow(layers.Layer):
+    """Moves the levels drawn as black and as white by U(-factor, factor) of the window each, as
+    if the slice had been exported with another window; one draw a slice."""
+
+    def __init__(self, factor: float, *, seed: int | None = None, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.factor = factor
+        self.seed = seed
+        self.generator = keras.random.SeedGenerator(seed)
+
+    def call(self, inputs: Any, training: bool = True) -> Any:
+        if not training:
+            return inputs
+        images = inputs["images"]
+        black, white = (
+            keras.random.uniform(
+                (ops.shape(images)[0], 1, 1, 1), -self.factor, self.factor, seed=self.generator
+            )
+            for _ in range(2)
+        )
+        return {
+            **inputs,
+            "images": ops.clip((images - black) / (1.0 + white - black), 0.0, 1.0),
+        }
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "factor": self.factor, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable(package="lunglens")
+class RandomBend(layers.Layer):
+    """Bends slices smoothly (Simard et al. 2003): a coarse grid of points moves by draws from
+    U(-factor, factor) of the smaller side, and all between follows by cubic interpolation.
+
+    Keras has such a layer, but up to 3.15 it bends masks by another draw than their image. Runs
+    in NumPy, outside of compiled graphs.
+    """
+
+    _POINTS = (4, 5)
+
+    def __init__(self, factor: float, *, seed: int | None = None, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.factor = factor
+        self.seed = seed
+        self.generator = keras.random.SeedGenerator(seed)
+
+    def call(self, inputs: Any, training: bool = True) -> Any:
+        if not training:
+            return inputs
+        images = ops.convert_to_numpy(inputs["images"])
+        masks = ops.convert_to_numpy(inputs["segmentation_masks"])
+        count, rows, columns = images.shape[:3]
+        reach = self.factor * min(rows, columns)
+        draws = keras.random.uniform((count, 2, *self._POINTS), -reach, reach, seed=self.generator)
+        still_y, still_x = np.indices((rows, columns), dtype=np.float32)
+        bent_images, bent_masks = np.empty_like(images), np.empty_like(masks)
+        for number, (move_y, move_x) in enumerate(ops.convert_to_numpy(draws)):
+            y, x = (
+                still + cv2.resize(move, (columns, rows), interpolation=cv2.INTER_CUBIC)
+                for still, move in ((still_y, move_y), (still_x, move_x))
+            )
+            bent_images[number, ..., 0] = cv2.remap(images[number], x, y, cv2.INTER_LINEAR)
+            for channel in range(masks.shape[-1]):
+                bent_masks[number, ..., channel] = cv2.remap(
+                    np.ascontiguousarray(masks[number, ..., channel]), x, y, cv2.INTER_NEAREST
+                )
+        return {
+            **inputs,
+            "images": ops.convert_to_tensor(bent_images),
+            "segmentation_masks": ops.convert_to_tensor(bent_masks),
+        }
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "factor": self.factor, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable(package="lunglens")
+class RandomClahe(layers.Layer):
+    """CLAHE with a clip limit drawn from U(0, clip_limit), one a slice; a draw below 1 leaves the
+    slice as it is. Runs in NumPy, outside of compiled graphs."""
+
+    def __init__(self, clip_limit: float, *, seed: int | None = None, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.clip_limit = clip_limit
+        self.seed = seed
+        self.generator = keras.random.SeedGenerator(seed)
+
+    def call(self, inputs: Any, training: bool = True) -> Any:
+        if not training:
+            return inputs
+        images = np.array(ops.convert_to_numpy(inputs["images"]))
+        limits = keras.random.uniform((len(images),), 0.0, self.clip_limit, seed=self.generator)
+        for image, limit in zip(images, ops.convert_to_numpy(limits), strict=True):
+            if limit < 1.0:
+                continue
+            grey = np.rint(image[..., 0] * 255.0).astype(np.uint8)
+            config = EnhanceConfig(method="clahe", clip_limit=float(limit))
+            image[..., 0] = enhance(grey, config) / np.float32(255.0)
+        return {**inputs, "images": ops.convert_to_tensor(images)}
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "clip_limit": self.clip_limit, "seed": self.seed}
+
+
 def build_augmentation(
     config: AugmentConfig, *, seed: int, sharp: bool = False
 ) -> list[layers.Layer]:
@@ -83,6 +190,12 @@ def build_augmentation(
         steps.append(layers.RandomZoom(config.zoom, config.zoom, seed=seed + 2, **edge))
     if config.shift > 0 and not sharp:
         steps.append(layers.RandomTranslation(config.shift, config.shift, seed=seed + 3, **edge))
+    if config.elastic > 0 and not sharp:
+        steps.append(RandomBend(config.elastic, seed=seed + 9, **exact))
+    if config.window > 0:
+        steps.append(RandomWindow(config.window, seed=seed + 10, **exact))
+    if config.clahe > 0:
+        steps.append(RandomClahe(config.clahe, seed=seed + 11, **exact))
     if config.brightness > 0:
         steps.append(layers.RandomBrightness(config.brightness, seed=seed + 4, **bounded))
     if config.contrast > 0:

@@ -10,7 +10,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from core.augmentation import RandomGamma, RandomNoise, augment, build_augmentation
+from core.augmentation import (
+    RandomBend,
+    RandomClahe,
+    RandomGamma,
+    RandomNoise,
+    RandomWindow,
+    augment,
+    build_augmentation,
+)
 from core.config import AugmentConfig
 from tests.training_data import UNCHANGED
 
@@ -21,9 +29,12 @@ GEOMETRY: dict[str, AugmentConfig] = {
     "rotation": replace(UNCHANGED, rotation_degrees=25.0),
     "zoom": replace(UNCHANGED, zoom=0.3),
     "shift": replace(UNCHANGED, shift=0.2),
+    "elastic": replace(UNCHANGED, elastic=0.06),
     "all": replace(UNCHANGED, flip=True, rotation_degrees=12.0, zoom=0.15, shift=0.06),
 }
 GREY: dict[str, AugmentConfig] = {
+    "window": replace(UNCHANGED, window=0.3),
+    "clahe": replace(UNCHANGED, clahe=8.0),
     "brightness": replace(UNCHANGED, brightness=0.4),
     "contrast": replace(UNCHANGED, contrast=0.8),
     "gamma": replace(UNCHANGED, gamma=1.0),
@@ -110,14 +121,16 @@ def test_nothing_asked_for_changes_nothing() -> None:
 
 # How often batches stay sharp is for whoever draws the batches.
 SETTINGS = [field.name for field in fields(AugmentConfig) if field.name != "sharp_share"]
+OFF_BY_DEFAULT = {"elastic": 0.03, "window": 0.1, "clahe": 3.0}
 
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_every_setting_does_something(name: str) -> None:
-    config = replace(UNCHANGED, **{name: getattr(AugmentConfig(), name)})
+    setting = OFF_BY_DEFAULT.get(name, getattr(AugmentConfig(), name))
+    config = replace(UNCHANGED, **{name: setting})
     images, masks = pictures(12), shapes(12)
     changed, _ = augment(build_augmentation(config, seed=2), images, masks)
-    assert not np.array_equal(changed, images)
+    assert not np.allclose(changed, images, atol=1e-3)
 
 
 def test_the_input_is_not_changed() -> None:
@@ -143,7 +156,16 @@ def test_seeds_repeat_and_differ() -> None:
     assert not np.array_equal(first[0][0], first[1][0])  # the next batch has another draw
 
 
-@pytest.mark.parametrize("layer", [RandomGamma(0.5, seed=1), RandomNoise(0.2, seed=1)])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        RandomGamma(0.5, seed=1),
+        RandomNoise(0.2, seed=1),
+        RandomWindow(0.2, seed=1),
+        RandomClahe(4.0, seed=1),
+        RandomBend(0.05, seed=1),
+    ],
+)
 def test_own_layers_rest_outside_training_and_can_be_saved(layer: Any) -> None:
     batch = {"images": pictures(), "segmentation_masks": shapes()}
     assert np.array_equal(layer(batch, training=False)["images"], batch["images"])
@@ -162,6 +184,29 @@ def test_gamma_keeps_black_and_white_and_order() -> None:
     # Some slices grow darker, some brighter.
     middle = images[:, 0, 32, 0] - ramp[:, 0, 32, 0]
     assert middle.min() < 0 < middle.max()
+
+
+def test_window_stretches_grey_along_a_straight_line() -> None:
+    ramp = np.tile(np.linspace(0, 1, 64, dtype=np.float32), (8, 4, 1))[..., None]
+    images, _ = augment(
+        build_augmentation(GREY["window"], seed=1), ramp, np.zeros_like(ramp).repeat(2, -1)
+    )
+    slopes = []
+    for image in images[:, 0, :, 0]:
+        inside = (image > 0) & (image < 1)
+        steps = np.diff(image[inside])
+        assert np.ptp(steps) < 1e-5
+        slopes.append(steps.mean() * 63)
+    # Between windows 1.6 and 0.4 times as wide.
+    assert 1 / 1.6 <= min(slopes) < 1 < max(slopes) <= 1 / 0.4
+
+
+def test_clahe_spreads_faint_contrast_of_some_slices() -> None:
+    faint = 0.5 + 0.04 * (pictures(12) - 0.5)
+    changed, _ = augment(build_augmentation(GREY["clahe"], seed=1), faint, shapes(12))
+    gain = changed.std(axis=(1, 2, 3)) / faint.std(axis=(1, 2, 3))
+    assert gain.max() > 2
+    assert np.unique(gain.round(3)).size > 6
 
 
 def test_sharp_layers_neither_move_nor_blur() -> None:

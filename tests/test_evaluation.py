@@ -30,8 +30,9 @@ from core.evaluation import (
 from core.loading.kaggle import Case, load_case, load_case_table
 from core.metrics import Overlap, SurfaceAgreement
 from core.publishing import publish
+from core.runs import RunPaths
 from core.saving import save_mask
-from core.training import RunPaths, train
+from core.training import train
 from core.volume import MaskPair, Study
 from core.weights import WeightsInfo, find_weights, list_weights, load_weights, read_manifest
 from tests.training_data import CASES, TINY, write_training_folder

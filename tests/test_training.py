@@ -14,20 +14,27 @@ import keras
 import numpy as np
 import pytest
 
-from core.config import ModelConfig, TrainConfig, from_json_dict, to_json_dict
+from core.config import LossConfig, ModelConfig, TrainConfig, from_json_dict, to_json_dict
 from core.dataset import TrainingScan, load_training_scans, split_as_recorded
 from core.errors import Cancelled, ConfigError, DatasetError, SaveError
-from core.training import (
+from core.losses import UNKNOWN
+from core.runs import (
     HISTORY_COLUMNS,
+    TAUGHT_FIGURES,
     RunPaths,
-    load_best_model,
     read_history,
     read_split,
     score,
+)
+from core.training import (
+    load_best_model,
+    load_published_model,
+    load_split,
     software_versions,
     train,
-    validate,
 )
+from core.training_steps import TaughtOverlap
+from core.validation import validate
 from tests.training_data import CASES, TINY, write_training_folder
 
 
@@ -278,7 +285,15 @@ def test_figures_by_hand() -> None:
     )
     assert found == {
         "lung_dice": 1.0,
+        "lung_iou": 1.0,
+        "lung_precision": 1.0,
+        "lung_recall": 1.0,
+        "lung_specificity": pytest.approx(math.nan, nan_ok=True),  # all of every slice is lung
         "infection_dice": pytest.approx((0.5 + 1.0) / 2),
+        "infection_iou": pytest.approx((1 / 3 + 1.0) / 2),
+        "infection_precision": pytest.approx((0.5 + 1.0) / 2),
+        "infection_recall": pytest.approx((0.5 + 1.0) / 2),
+        "infection_specificity": pytest.approx((0.0 + 1.0) / 2),
         "picture_infection_dice": 0.5,
         "negative_share": 0.25,
         "healthy_share": 0.0,
@@ -384,3 +399,66 @@ def test_run_folder_that_is_a_file(data: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("text", encoding="utf-8")
     with pytest.raises(SaveError, match=r"choose another --out folder"):
         train(data, tmp_path / "file", TINY)
+
+
+def test_a_run_can_be_ended_early_and_gone_on_with(data: Path, tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+
+    def note(stage: str, done: int, total: int) -> None:
+        if stage == "training":
+            told.append((done, total))
+
+    for stop_after in (1, 1, None):
+        paths = train(data, tmp_path / "run", TINY, stop_after=stop_after, on_progress=note)
+    assert told == [(1, 2), (2, 2)]
+    assert len(read_history(paths.history)) == 2
+
+
+def test_published_network_lies_between_start_and_best(
+    whole: RunPaths, data: Path, tmp_path: Path
+) -> None:
+    paths = train(data, tmp_path / "second", replace(TINY, epochs=1), initial=whole.folder)
+    first, best = load_best_model(whole).get_weights(), load_best_model(paths).get_weights()
+    mixed = load_published_model(paths, initial_share=0.25).get_weights()
+    for a, b, mean in zip(first, best, mixed, strict=True):
+        np.testing.assert_allclose(mean, 0.25 * a + 0.75 * b, rtol=1e-5, atol=1e-6)
+    alone = load_published_model(paths, initial_share=0.0).get_weights()
+    assert all(np.array_equal(a, b) for a, b in zip(alone, best, strict=True))
+    with pytest.raises(DatasetError, match=r"missing initial\.keras"):
+        load_published_model(whole, initial_share=0.5)
+
+
+def test_network_with_several_heads_is_taught_judged_and_kept_as_one(
+    data: Path, tmp_path: Path
+) -> None:
+    nested = ModelConfig("unetpp", depth=2, width=4, deep_supervision=True)
+    config = replace(TINY, model=nested, epochs=1, loss=LossConfig("tversky"))
+    paths = train(data, tmp_path / "nested", config)
+    model = load_best_model(paths)
+    assert model.output_shape[-1] == 2
+    assert keras.models.load_model(paths.last).output_shape[-1] == 4
+    (row,) = read_history(paths.history)
+    split = load_split(data, config)
+    assert validate(model, split.validation, batch_size=4)["lung_dice"] == pytest.approx(
+        row["lung_dice"], abs=1e-4
+    )
+
+
+def test_taught_overlap_by_hand() -> None:
+    """Lung: 2 hits, 1 missed, 1 false; infection unknown in one slice and hit in the other."""
+    truth = np.zeros((2, 1, 4, 2), dtype=np.float32)
+    guess = np.zeros((2, 1, 4, 4), dtype=np.float32)
+    truth[0, 0, :3, 0] = 1
+    guess[0, 0, [0, 1, 3], 2] = 0.9
+    truth[1, ..., 1] = UNKNOWN
+    guess[1, ..., 3] = 1.0
+    truth[0, 0, 2, 1] = 1
+    guess[0, 0, 2, 3] = 0.5
+    metric = TaughtOverlap()
+    metric.update_state(keras.ops.convert_to_tensor(truth), keras.ops.convert_to_tensor(guess))
+    found = {name: float(value) for name, value in metric.result().items()}
+    assert set(found) == set(TAUGHT_FIGURES)
+    assert found["train_lung_dice"] == pytest.approx(4 / 6)
+    assert found["train_lung_iou"] == pytest.approx(2 / 4)
+    assert found["train_lung_precision"] == found["train_lung_recall"] == pytest.approx(2 / 3)
+    assert found["train_infection_dice"] == found["train_infection_precision"] == 1.0

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from core.cli.terminal import Result, TerminalProgress, shown_figure
-from core.config import TrainConfig, from_json_dict
+from core.config import RangeTestConfig, TrainConfig, from_json_dict
 from core.errors import ConfigError, shown_name
-from core.records import check_place
+from core.records import check_place, make_folder, write_text
 from core.weights import check_weights_name
 
 EXAMPLES = """examples:
@@ -33,6 +34,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="JSON of a training config to start from; also a run.json or a manifest.json",
     )
     parser.add_argument("--epochs", type=int, help=f"default {defaults.epochs}")
+    parser.add_argument(
+        "--stop-after",
+        type=int,
+        metavar="EPOCHS",
+        help="end early; the same command without it goes on, on the same schedule",
+    )
     parser.add_argument("--batch-size", type=int, help=f"default {defaults.batch_size}")
     parser.add_argument("--learning-rate", type=float, help=f"default {defaults.learning_rate:g}")
     parser.add_argument(
@@ -50,6 +57,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--init", type=Path, help="folder of an earlier run whose best weights to start from"
     )
     parser.add_argument(
+        "--find-learning-rate",
+        action="store_true",
+        help="train nothing: try growing learning rates for a few batches, suggest one and write "
+        "learning_rates.csv into --out",
+    )
+    parser.add_argument(
         "--publish", type=Path, help="then write the best epoch as weights/NAME, with manifest"
     )
 
@@ -63,19 +76,29 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
         if getattr(options, name) is not None
     }
     config = replace(config, **changed)
+    if options.stop_after is not None and options.stop_after < 1:
+        raise ConfigError(
+            "The run would end before it began",
+            got=f"--stop-after {options.stop_after}",
+            expected="at least 1",
+        )
     check_place(options.out, option="--out", is_folder=True)
     if options.publish is not None:
         check_weights_name(options.publish)
         check_place(options.publish, option="--publish", is_folder=True)
-    from core.training import read_history, read_split, score, train
+    from core.runs import read_history, read_split, score
+    from core.training import train
 
     recorded = None if options.split is None else read_split(options.split)
+    if options.find_learning_rate:
+        return _find_learning_rate(options, config, recorded, progress)
     paths = train(
         options.data,
         options.out,
         config,
         recorded_split=recorded,
         initial=options.init,
+        stop_after=options.stop_after,
         on_progress=progress,
     )
     history = read_history(paths.history)
@@ -94,6 +117,32 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
         figures["weights_id"] = info.weights_id
         lines.append(f"published as {info.weights_id} in {info.folder}")
     return Result("\n".join(lines), figures)
+
+
+def _find_learning_rate(
+    options: argparse.Namespace,
+    config: TrainConfig,
+    recorded: dict[str, Any] | None,
+    progress: TerminalProgress,
+) -> Result:
+    from core.lr_range import range_csv, run_range_test
+
+    found = run_range_test(
+        options.data, config, RangeTestConfig(), recorded_split=recorded, on_progress=progress
+    )
+    progress.clear()
+    make_folder(options.out, option="--out folder")
+    place = options.out / "learning_rates.csv"
+    write_text(place, range_csv(found))
+    advice = (
+        "no rate can be suggested: the loss never fell"
+        if math.isnan(found.suggestion)
+        else f"suggested learning rate: {found.suggestion:.1e}, where the loss falls most steeply"
+    )
+    return Result(
+        f"{advice}\n{len(found.rates)} batches in {place}",
+        {"suggestion": found.suggestion, "rates": found.rates.tolist()},
+    )
 
 
 def _read_config(path: Path | None) -> TrainConfig:
