@@ -47,9 +47,8 @@ format: $(DEV_STAMP) ## Bring the code into its format
 	$(BIN)/ruff format .
 
 weights: check-data $(APP_STAMP) ## Train weights/unet-v1 again from the scans in DATA (hours)
-	$(TRAIN) --out runs/unet-v1-1 --config weights/unet-v1/stage1.json
-	$(TRAIN) --out runs/unet-v1-2 --config weights/unet-v1/stage2.json --init runs/unet-v1-1
-	$(TRAIN) --out runs/unet-v1 --config weights/unet-v1/manifest.json --init runs/unet-v1-2 \
+	$(TRAIN) --out runs/unet-v1-1 --config weights/unet-v1/stage1.json --stop-after 28
+	$(TRAIN) --out runs/unet-v1 --config weights/unet-v1/manifest.json --init runs/unet-v1-1 \
 		--publish weights/unet-v1
 
 # Before the set-up, so that a wrong folder is told at once.

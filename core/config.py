@@ -270,6 +270,9 @@ class PostprocessConfig:
     """A connected part that holds less than this share of all lung is dropped."""
     max_hole_fraction: float = 0.1
     """Holes up to this share of a slice's lung area are filled; larger ones may be mediastinum."""
+    neighbour_share: float = 0.0
+    """How much the two neighbouring slices together say about a slice, where slices are
+    neighbours; at most two thirds, a plain mean of three."""
 
     def __post_init__(self) -> None:
         for name in ("lung_threshold", "infection_threshold"):
@@ -279,6 +282,12 @@ class PostprocessConfig:
                     got=f"{getattr(self, name)}",
                     expected="a probability between 0 and 1",
                 )
+        if not 0.0 <= self.neighbour_share <= 2.0 / 3.0:
+            raise ConfigError(
+                "Setting neighbour_share is out of range",
+                got=f"{self.neighbour_share:g}",
+                expected="0 to 2/3",
+            )
 
 
 @dataclass(frozen=True)
@@ -306,7 +315,7 @@ class AugmentConfig:
     zoom: float = 0.15
     shift: float = 0.06
     elastic: float = 0.0
-    """Strength of smooth random bending; 1 is strong."""
+    """How far points may move in smooth random bending, as a share of the smaller side."""
     window: float = 0.0
     """How far black and white may move, as shares of the window."""
     clahe: float = 0.0
@@ -373,6 +382,28 @@ class ScheduleConfig:
 
 
 @dataclass(frozen=True)
+class PublishConfig:
+    """What weights are published with; all of it chosen on validation patients."""
+
+    smooth_sigma: float = 0.7
+    """`PreprocessConfig.smooth_sigma`: augmentation resamples, hence blurs, and what the network
+    is shown later should be about as smooth."""
+    infection_threshold: float = 0.25
+    neighbour_share: float = 0.5
+    initial_share: float = 0.0
+    """Of a run that started from another: share of the other's weights in the published mean
+    (Wortsman et al. 2022, arXiv:2109.01903)."""
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.initial_share < 1.0:
+            raise ConfigError(
+                "Setting initial_share is out of range",
+                got=f"{self.initial_share:g}",
+                expected="at least 0 and below 1",
+            )
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """One training run; together with the data folder it says all that is needed to repeat it."""
 
@@ -393,11 +424,7 @@ class TrainConfig:
     pictures_per_epoch: int = 50
     average_momentum: float = 0.997
     """Judged and kept is a running mean of the weights (Polyak averaging); 0 switches it off."""
-    published_smooth_sigma: float = 0.7
-    """`PreprocessConfig.smooth_sigma` of the published weights: augmentation resamples, hence
-    blurs, and what the network is shown later should be about as smooth."""
-    published_infection_threshold: float = 0.3
-    """Like the sigma, chosen on validation patients."""
+    published: PublishConfig = field(default_factory=PublishConfig)
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
     """auto takes bfloat16 on a GPU and on CPUs with AMX, where it more than doubles the speed."""
     seed: int = 7

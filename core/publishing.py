@@ -18,15 +18,9 @@ from core.loading.nifti import load_nifti
 from core.pipeline import segment_volume
 from core.progress import OnProgress, ignore_progress
 from core.records import without_nan, write_text
-from core.training import (
-    RunPaths,
-    load_best_model,
-    read_history,
-    read_record,
-    score,
-    software_versions,
-    validate,
-)
+from core.runs import RunPaths, read_history, read_record, score
+from core.training import load_published_model, software_versions
+from core.validation import validate
 from core.volume import MaskPair, Study
 from core.weights import CARD_NAME, WeightsInfo, list_weights, read_manifest, save_weights
 
@@ -54,12 +48,16 @@ def publish(
     The figures in manifest and card are those of the stored float16 arrays on patients that the
     network never learned from, on each scan's own grid, after post-processing.
     """
-    preprocess = replace(config.preprocess, smooth_sigma=config.published_smooth_sigma)
-    postprocess = PostprocessConfig(infection_threshold=config.published_infection_threshold)
+    published = config.published
+    preprocess = replace(config.preprocess, smooth_sigma=published.smooth_sigma)
+    postprocess = PostprocessConfig(
+        infection_threshold=published.infection_threshold,
+        neighbour_share=published.neighbour_share,
+    )
     scans = load_training_scans(data, preprocess, on_progress=on_progress)
     run = read_record(paths.config)
     split = split_as_recorded(scans, run["split"])
-    model = load_best_model(paths)
+    model = load_published_model(paths, initial_share=published.initial_share)
     history = read_history(paths.history)
     best_epoch = max(history, key=score)["epoch"]
     record: dict[str, Any] = {
@@ -181,13 +179,15 @@ Split by patient, fixed before training.
 binary cross-entropy + soft Dice with AdamW and cosine decay, a running mean of the weights judged
 after each; epoch
 {training["best_epoch"]:.0f} was kept because it was best on the validation cases and slices, so
-their figures below are slightly optimistic. The healthy chest had no part in that choice.
+their figures below are slightly optimistic. {_mix_text(training["published"])}The healthy chest \
+had no part in any choice.
 
 ## Figures on patients never learned from
 
 Volume Dice on the scan's own grid after post-processing; threshold
 {info.postprocess.lung_threshold:g} for lung, {info.postprocess.infection_threshold:g} for
-infection (chosen on these same cases).
+infection, a share of {info.postprocess.neighbour_share:g} for the slices before and after (all
+chosen on these same cases).
 
 | case | slices | lung Dice | infection Dice | precision | recall | share true | share predicted |
 |---|---|---|---|---|---|---|---|
@@ -239,6 +239,16 @@ def _stages_text(initial: dict[str, Any] | None) -> str:
         for number, stage in enumerate(stages, start=1)
     )
     return f"Trained in stages on one split, with other draws and augmentation: {told}; then "
+
+
+def _mix_text(published: dict[str, Any]) -> str:
+    share = published["initial_share"]
+    if not share:
+        return ""
+    return (
+        f"Published is the mean of its weights and those of the stage before, the latter with a\n"
+        f"share of {share:g} (Wortsman et al. 2022), chosen on the same cases. "
+    )
 
 
 def _card_row(row: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from core.config import PostprocessConfig
 from core.errors import Cancelled, ConfigError
-from core.postprocess import Probabilities, clean_lung, restore_masks
+from core.postprocess import Probabilities, blend_neighbours, clean_lung, restore_masks
 from core.preprocess import SpatialRecord
 from core.roi import BoundingBox
 
@@ -188,3 +188,35 @@ def test_progress_ends_at_the_last_slice(last_slice_empty: bool) -> None:
         probabilities, SAME, PostprocessConfig(), on_progress=lambda *step: told.append(step)
     )
     assert told[-1] == ("restoring masks", COUNT, COUNT)
+
+
+def test_neighbours_have_a_say() -> None:
+    """A column of probabilities through five slices, worked out by hand."""
+    column = np.array([0, 0, 200, 100, 40], dtype=np.uint8)
+    probabilities = np.broadcast_to(column[None, :, None, None], (2, 5, 3, 4)).copy()
+    blended = blend_neighbours(probabilities, 0.5)
+    assert blended.shape == probabilities.shape
+    np.testing.assert_array_equal(blended[0, :, 0, 0], [0, 50, 125, 110, 55])
+    assert np.ptp(blended, axis=(0, 2, 3)).max() == 0
+    np.testing.assert_array_equal(probabilities[1, :, 2, 3], column)
+
+
+def test_a_sure_spot_in_one_slice_alone_outlives_its_neighbours() -> None:
+    probabilities = np.zeros((1, 3, 4, 4), dtype=np.uint8)
+    probabilities[0, 1, 1, 1] = 128
+    config = PostprocessConfig(neighbour_share=0.5, infection_threshold=0.25)
+    blended = blend_neighbours(probabilities, config.neighbour_share)
+    assert blended[0, 1, 1, 1] >= 255 * config.infection_threshold
+    assert (blended[0, [0, 2]] < 255 * config.infection_threshold).all()
+
+
+@pytest.mark.parametrize(("slices", "share"), [(1, 0.5), (4, 0.0)])
+def test_without_neighbours_or_share_nothing_changes(slices: int, share: float) -> None:
+    probabilities = np.random.default_rng(0).integers(0, 256, (2, slices, 5, 6)).astype(np.uint8)
+    np.testing.assert_array_equal(blend_neighbours(probabilities, share), probabilities)
+
+
+@pytest.mark.parametrize("share", [-0.1, 0.7])
+def test_neighbours_cannot_outweigh_the_slice(share: float) -> None:
+    with pytest.raises(ConfigError, match="neighbour_share"):
+        PostprocessConfig(neighbour_share=share)
