@@ -11,7 +11,7 @@ What a data folder may hold (each part may be absent, but some cases must be the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from core.augmentation import augment, build_augmentation
 from core.config import PreprocessConfig, TrainConfig
-from core.errors import DatasetError
+from core.errors import DatasetError, shown_name
 from core.loading.kaggle import load_case, load_case_table
 from core.loading.masks import load_mask
 from core.loading.nifti import load_nifti
@@ -30,6 +30,7 @@ from core.loading.pictures import load_pictures
 from core.losses import UNKNOWN
 from core.preprocess import build_model_input, build_model_mask, plan_spatial
 from core.progress import OnProgress, ignore_progress
+from core.quality.exclusions import Exclusion
 from core.volume import MaskPair, Volume, turn_masks, turn_volume
 
 Role = Literal["case", "picture", "negative", "healthy"]
@@ -168,6 +169,49 @@ def _load_negatives(
         patient = path.stem.split(".mhd")[0]
         scans.append(_to_scan(path.stem, patient, "negative", volume, truth, preprocess))
     return scans
+
+
+def leave_out(
+    scans: Sequence[TrainingScan], exclusions: Sequence[Exclusion]
+) -> tuple[TrainingScan, ...]:
+    """The scans without what a person has listed; those of which nothing stays go altogether.
+
+    Raises:
+        DatasetError: the list names a scan or a slice that is not there.
+    """
+    wanted = {exclusion.case_id: exclusion for exclusion in exclusions}
+    known = {scan.scan_id for scan in scans}
+    for case_id in wanted:
+        if case_id not in known:
+            raise DatasetError(
+                "The list of exclusions names a case that is not there",
+                got=shown_name(case_id),
+                expected=f"one of the {len(scans)} scans and pictures of the data folder",
+                next_step="take it off the list, or pass the folder that the list was made for",
+            )
+    reduced = (
+        _without(scan, wanted[scan.scan_id]) if scan.scan_id in wanted else scan for scan in scans
+    )
+    return tuple(scan for scan in reduced if len(scan.images))
+
+
+def _without(scan: TrainingScan, exclusion: Exclusion) -> TrainingScan:
+    count = len(scan.images)
+    out = range(count) if exclusion.slices is None else exclusion.slices
+    if max(out) >= count:
+        raise DatasetError(
+            f"The list of exclusions names a slice that {shown_name(scan.scan_id)} does not have",
+            got=f"slice {max(out) + 1}",
+            expected=f"slices 1 to {count}",
+            next_step="export the list anew from this scan",
+        )
+    stay = np.setdiff1d(np.arange(count), out)
+    return replace(
+        scan,
+        images=scan.images[stay],
+        lung=None if scan.lung is None else scan.lung[stay],
+        infection=scan.infection[stay],
+    )
 
 
 def split_by_patient(

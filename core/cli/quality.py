@@ -116,8 +116,8 @@ def _run_on_cases(
         total = total_empty(found)
         if total.cases:
             lines.append(
-                f"{total.empty} of {total.slices} slices of {total.cases} cases hold no infection "
-                f"by {side}"
+                f"{total.empty} of {total.slices} slices of {total.cases} "
+                f"case{'s' if total.cases > 1 else ''} hold no infection by {side}"
             )
             totals[side] = {
                 "cases": total.cases,
