@@ -28,9 +28,11 @@ _GRID = "rgba(160, 180, 200, 0.16)"
 
 _LIGHTING = {
     "lung": {"ambient": 0.5, "diffuse": 0.7, "specular": 0.25, "roughness": 0.5, "fresnel": 0.8},
-    "infection": {"ambient": 0.42, "diffuse": 0.8, "specular": 0.25, "roughness": 0.6},
+    "infection": {"ambient": 0.55, "diffuse": 0.65, "specular": 0.2, "roughness": 0.6},
 }
 _LETTER_GAP_MM = 14.0
+_VIEW_FROM = np.array([0.29, 0.92, 0.25])
+"""Where the eye is at first: in front, a little to the patient's right and above."""
 
 
 def make_surface_figure(
@@ -53,7 +55,10 @@ def make_surface_figure(
         stamp: a word in the corner, such as "SYNTHETIC".
     """
     points = np.concatenate([surface.vertices_mm for surface in surfaces.values()])
-    low, high = points.min(axis=0), points.max(axis=0)
+    low, high = points.min(axis=0) - _LETTER_GAP_MM, points.max(axis=0) + _LETTER_GAP_MM
+    # Plotly measures the eye's distance in boxes of volume 1; flat scans need it further away.
+    sides = (high - low) / np.cbrt(np.prod(high - low))
+    eye = np.linalg.norm(sides) * _VIEW_FROM
     figure = go.Figure(
         [
             *(
@@ -80,7 +85,7 @@ def make_surface_figure(
             "yaxis": hidden,
             "zaxis": hidden,
             "camera": {
-                "eye": {"x": 0.5, "y": 1.55, "z": 0.42},
+                "eye": dict(zip("xyz", map(float, eye), strict=True)),
                 "up": {"x": 0, "y": 0, "z": 1},
                 "projection": {"type": "perspective"},
             },
@@ -152,8 +157,8 @@ def _letters(low: FloatArray, high: FloatArray) -> go.Scatter3d:
     """R, L, A, P, S and I where the patient's sides are."""
     places = np.tile((low + high) / 2, (6, 1))
     for axis in range(3):
-        places[2 * axis, axis] = high[axis] + _LETTER_GAP_MM
-        places[2 * axis + 1, axis] = low[axis] - _LETTER_GAP_MM
+        places[2 * axis, axis] = high[axis]
+        places[2 * axis + 1, axis] = low[axis]
     return go.Scatter3d(
         name="Directions",
         x=places[:, 0],

@@ -3,7 +3,8 @@
 // The chart is Streamlit's own. Its Plotly is global, and without it the buttons stay hidden.
 
 const SECONDS_PER_TURN = 24;
-const DISTANCE = 1.7;
+const SLOW_FRAME_SECONDS = 0.1;
+const LONGEST_REST_SECONDS = 0.5;
 const VIEWS = {
   // Directions of the eye in RAS: the patient's left is -x, the front +y, the feet -z.
   front: [0, 1, 0.1],
@@ -18,19 +19,18 @@ export default function (component) {
   const table = root.turntable ?? (root.turntable = build(root));
   table.selector = `.st-key-${data.chart} .js-plotly-plot`;
   table.corners = data.corners;
-  table.placed = false;
-  if (!table.alive) {
-    table.alive = true;
-    requestAnimationFrame((now) => tick(table, now));
-  }
+  table.drawn = null;
+  const loop = (table.loop += 1); // an older one that still waits for its frame ends there
+  requestAnimationFrame((now) => tick(table, loop, now));
   return () => {
-    table.alive = false;
+    table.loop += 1;
   };
 }
 
 function build(root) {
   const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
-  const table = { root, chart: null, camera: null, turning: !still, last: 0 };
+  const table = { root, chart: null, camera: null, turning: !still };
+  Object.assign(table, { loop: 0, last: 0, rest: 0 });
   table.button = root.querySelector(".turn");
   table.button.addEventListener("click", () => setTurning(table, !table.turning));
   for (const button of root.querySelectorAll("[data-view]")) {
@@ -50,14 +50,19 @@ function setTurning(table, turning) {
 }
 
 // One loop for as long as the buttons are on the page: the chart may come later and may change.
-function tick(table, now) {
-  if (!table.alive) return;
-  const seconds = Math.min((now - table.last) / 1000, 0.2);
+function tick(table, loop, now) {
+  if (loop !== table.loop) return;
+  const seconds = (now - table.last) / 1000;
   table.last = now;
   const chart = findChart(table);
-  if (chart && !table.placed) placeSlice(table, chart);
-  if (chart && table.turning && isInSight(chart)) turn(chart, seconds);
-  requestAnimationFrame((next) => tick(table, next));
+  if (chart && table.drawn !== chart.data) bringUpToDate(table, chart);
+  if (chart && table.turning && isInSight(chart)) turn(chart, Math.min(seconds, 0.4));
+  // Where drawing is slow, the rest of the page gets as much time as the scene.
+  const drawing = seconds - table.rest;
+  table.rest = drawing > SLOW_FRAME_SECONDS ? Math.min(drawing, LONGEST_REST_SECONDS) : 0;
+  const next = () => requestAnimationFrame((then) => tick(table, loop, then));
+  if (table.rest) setTimeout(next, 1000 * table.rest);
+  else next();
 }
 
 function findChart(table) {
@@ -70,25 +75,28 @@ function findChart(table) {
   return table.chart;
 }
 
+// Streamlit may hand the chart its first data and camera again, as when its width becomes known.
+function bringUpToDate(table, chart) {
+  table.drawn = chart.data;
+  if (table.camera) setCamera(chart, table.camera);
+  placeSlice(table, chart);
+}
+
 // Both traces of the slice take the same closed line of corners.
 function placeSlice(table, chart) {
   const around = [...table.corners, table.corners[0]];
   const [x, y, z] = [0, 1, 2].map((axis) => [around.map((corner) => corner[axis])]);
   const traces = [...chart.data.keys()].filter((index) => chart.data[index].meta === "slice");
   window.Plotly.restyle(chart, { x, y, z, visible: true }, traces);
-  table.placed = true;
 }
 
 function attach(table, chart) {
-  table.placed = false;
+  const { x, y, z } = chart.layout.scene.camera.eye;
+  table.distance ??= Math.hypot(x, y, z);
   const release = () => setTurning(table, false);
   chart.addEventListener("pointerdown", release);
   chart.addEventListener("wheel", release, { passive: true });
   chart.on("plotly_relayout", () => (table.camera = structuredClone(chart.layout.scene.camera)));
-  // Other surfaces draw the chart anew, with the camera it was first given.
-  const keep = () => table.camera && setCamera(chart, table.camera);
-  chart.on("plotly_react", keep);
-  keep();
 }
 
 function isInSight(chart) {
@@ -107,7 +115,7 @@ function turn(chart, seconds) {
 function lookFrom(table, direction) {
   const chart = findChart(table);
   if (!chart) return;
-  const length = Math.hypot(...direction) / DISTANCE;
+  const length = Math.hypot(...direction) / table.distance;
   const [x, y, z] = direction.map((along) => along / length);
   const center = { x: 0, y: 0, z: 0 };
   setCamera(chart, { ...chart.layout.scene.camera, center, eye: { x, y, z } });
