@@ -39,6 +39,7 @@ from core.progress import (
     raise_if_cancelled,
 )
 from core.records import without_nan
+from core.upright import uprightness
 from core.volume import MaskPair, Study, Volume, turn_masks, turn_volume
 from core.weights import find_weights
 
@@ -266,8 +267,8 @@ def find_quarter_turns(volume: Volume, segmenter: Engine) -> int:
     """How often pictures must be turned clockwise by 90° to stand upright, as the network sees it.
 
     Pictures carry no orientation, and some public sets lie on their side. Up to six slices are
-    shown to the network in all four positions; the one in which it is surest of its lungs wins,
-    and the stored position wins ties.
+    shown to the network in all four positions; the one that looks most upright wins, and the
+    stored position wins ties.
     """
     count = volume.shape[2]
     chosen = np.unique(np.linspace(0, count - 1, min(count, _MAX_TURN_SLICES)).round().astype(int))
@@ -278,14 +279,7 @@ def find_quarter_turns(volume: Volume, segmenter: Engine) -> int:
         positions.append(build_model_input(turned, record, segmenter.preprocess, chosen))
     frames = np.concatenate(positions)
     lung = segmenter.predict(frames, batch_size=SegmentConfig().batch_size)[0]
-    return int(np.argmax([_lung_sureness(part) for part in np.split(lung, 4)]))
-
-
-def _lung_sureness(probability: Probabilities) -> float:
-    """Confident lung less doubtful lung, as a share of the frame."""
-    confident = np.count_nonzero(probability >= 230)
-    doubtful = np.count_nonzero((probability >= 26) & (probability < 230))
-    return (confident - 2.0 * doubtful) / probability.size
+    return int(np.argmax(list(map(uprightness, positions, np.split(lung, 4)))))
 
 
 def _prepare(
