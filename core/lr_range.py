@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -28,6 +28,7 @@ from core.progress import (
     never_cancel,
     raise_if_cancelled,
 )
+from core.quality.exclusions import Exclusion
 from core.training import build_compiled, load_split
 
 _MEMORY = 0.9
@@ -59,6 +60,7 @@ def run_range_test(
     range_config: RangeTestConfig,
     *,
     recorded_split: Mapping[str, Any] | None = None,
+    excluded: Sequence[Exclusion] = (),
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
 ) -> RangeTest:
@@ -67,7 +69,7 @@ def run_range_test(
     Args:
         data: see `core.dataset`.
         config: of the run that the rate is looked for; its own rate and schedule play no part.
-        recorded_split: as in `train`; only slices that would teach are used.
+        recorded_split, excluded: as in `train`; only slices that would teach are used.
         on_progress: told "trying learning rates" with batches done.
 
     Raises:
@@ -75,7 +77,9 @@ def run_range_test(
         DatasetError, LoadError: see `core.dataset`.
     """
     keras.utils.set_random_seed(config.seed)
-    split = load_split(data, config, recorded_split=recorded_split, on_progress=on_progress)
+    split = load_split(
+        data, config, recorded_split=recorded_split, excluded=excluded, on_progress=on_progress
+    )
     batches = SliceBatches(split.train, config, epoch=0)
     model = build_compiled(config, range_config.lowest)
     planned = np.geomspace(range_config.lowest, range_config.highest, range_config.batches)

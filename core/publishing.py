@@ -64,6 +64,7 @@ def publish(
         "training": {**to_json_dict(config), "best_epoch": best_epoch, "epochs_done": len(history)},
         "initial": run["initial"],
         "split": split.to_json_dict(),
+        **({"excluded": run["excluded"]} if "excluded" in run else {}),
         "versions": software_versions(),
         "licence": "Non-commercial research use, because of the data it was trained on.",
     }

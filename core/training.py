@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from core.config import ScheduleConfig, TrainConfig, from_json_dict, to_json_dic
 from core.dataset import (
     SliceBatches,
     Split,
+    leave_out,
     load_training_scans,
     split_as_recorded,
     split_by_patient,
@@ -25,6 +26,7 @@ from core.inference import has_fast_bfloat16
 from core.losses import build_loss
 from core.models import averaged, build_model, supervised
 from core.progress import OnProgress, ShouldCancel, ignore_progress, never_cancel
+from core.quality.exclusions import Exclusion, exclusions_record
 from core.records import make_folder, write_text
 from core.runs import RunPaths, read_history, read_record, score
 from core.schedule import learning_rate_at
@@ -37,6 +39,7 @@ def train(
     config: TrainConfig,
     *,
     recorded_split: Mapping[str, Any] | None = None,
+    excluded: Sequence[Exclusion] = (),
     initial: Path | None = None,
     stop_after: int | None = None,
     on_progress: OnProgress = ignore_progress,
@@ -48,6 +51,7 @@ def train(
         data: see `core.dataset`.
         folder: of the run; made if absent.
         recorded_split: of an earlier run, to be judged on its patients; none draws a split.
+        excluded: slices and cases that neither teach nor judge; written into `run.json`.
         initial: folder of an earlier run of the same architecture, whose best weights this one
             starts from; the earlier run must have kept out the same patients.
         stop_after: epochs to have behind it at the end of this call; the schedule stays that of
@@ -63,8 +67,12 @@ def train(
     paths = RunPaths(folder)
     make_folder(folder, option="--out folder")
     keras.utils.set_random_seed(config.seed)
-    split = load_split(data, config, recorded_split=recorded_split, on_progress=on_progress)
-    _check_or_write_record(paths, config, split, _initial_record(initial, split))
+    split = load_split(
+        data, config, recorded_split=recorded_split, excluded=excluded, on_progress=on_progress
+    )
+    _check_or_write_record(
+        paths, config, split, initial=_initial_record(initial, split), excluded=excluded
+    )
     done = len(read_history(paths.history))
     batches = SliceBatches(split.train, config, epoch=done)
     if done:
@@ -106,14 +114,16 @@ def load_split(
     config: TrainConfig,
     *,
     recorded_split: Mapping[str, Any] | None = None,
+    excluded: Sequence[Exclusion] = (),
     on_progress: OnProgress = ignore_progress,
 ) -> Split:
-    """The scans of a data folder, those that teach and those that judge.
+    """The scans of a data folder, those that teach and those that judge, less what is excluded.
 
     Raises:
         DatasetError, LoadError: see `core.dataset`.
     """
     scans = load_training_scans(data, config.preprocess, on_progress=on_progress)
+    scans = leave_out(scans, excluded)
     if recorded_split is not None:
         return split_as_recorded(scans, recorded_split)
     return split_by_patient(scans, validation_fraction=config.validation_fraction, seed=config.seed)
@@ -281,18 +291,25 @@ def _resume_model(paths: RunPaths) -> keras.Model:
 
 
 def _check_or_write_record(
-    paths: RunPaths, config: TrainConfig, split: Split, initial: dict[str, Any] | None
+    paths: RunPaths,
+    config: TrainConfig,
+    split: Split,
+    *,
+    initial: dict[str, Any] | None,
+    excluded: Sequence[Exclusion],
 ) -> None:
     wanted = {"config": to_json_dict(config), "split": split.to_json_dict(), "initial": initial}
+    if excluded:
+        wanted["excluded"] = exclusions_record(excluded)
     if paths.config.is_file():
         record = read_record(paths.config)
         # Settings that came later than the run have the defaults that it had without them.
-        found = {key: record[key] for key in wanted}
+        found = {key: record[key] for key in (*wanted, "excluded") if key in record}
         found["config"] = to_json_dict(from_json_dict(TrainConfig, record["config"]))
         if found != wanted:
             raise DatasetError(
                 "The run folder holds another run",
-                got="a different config, split or start in run.json",
+                got="a different config, split or start, or other exclusions, in run.json",
                 expected="the same, to go on with it",
                 next_step="choose another --out folder",
             )

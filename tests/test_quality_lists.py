@@ -24,8 +24,10 @@ from core.quality.exclusions import (
 )
 from core.quality.survey import EmptyTotal, survey_cases, total_empty
 from core.saving import save_mask, save_volume
+from core.training import train
 from tests.scans import nifti_bytes
 from tests.studies import small_truth, small_volume
+from tests.training_data import CASES, TINY, write_training_folder
 
 LISTED = (Exclusion("case_1", (2, 28)), Exclusion("case_2", None))
 
@@ -126,6 +128,31 @@ def test_listed_slices_and_cases_are_left_out_of_training():
 def test_lists_that_do_not_fit_the_data_are_refused(exclusion, sentence):
     with pytest.raises(DatasetError, match=sentence):
         leave_out((made("a"),), (exclusion,))
+
+
+def stopped_run(data: Path, folder: Path, *arguments: str) -> dict[str, Any]:
+    """`run.json` of a run that is stopped at its first batch."""
+    excluded = read_exclusions(Path(arguments[0])) if arguments else ()
+    with pytest.raises(Cancelled):
+        train(data, folder, TINY, excluded=excluded, should_cancel=lambda: True)
+    record: dict[str, Any] = json.loads((folder / "run.json").read_text())
+    return record
+
+
+def test_a_run_writes_down_what_it_left_out_and_is_not_taken_up_without_it(tmp_path, capsys):
+    data = write_training_folder(tmp_path / "data")
+    path = tmp_path / "exclude.json"
+    path.write_text(exclusions_text((Exclusion(CASES[0], None), Exclusion(CASES[1], (0, 3)))))
+    record = stopped_run(data, tmp_path / "run", str(path))
+    assert record["excluded"] == json.loads(path.read_text())
+    named = {name for side in record["split"].values() for name in side["case"]}
+    assert named == set(CASES) - {CASES[0]}
+    with pytest.raises(DatasetError, match="other exclusions"):
+        train(data, tmp_path / "run", TINY)
+    assert "excluded" not in stopped_run(data, tmp_path / "plain")
+    path.write_text("[]")
+    assert main(["train", "--data", str(data), "--out", str(tmp_path), "--exclude", str(path)]) == 1
+    assert "The list of exclusions exclude.json is not understood" in capsys.readouterr().err
 
 
 # ---------------------------------------------------------------- folders of cases

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from core.cli.terminal import Result, TerminalProgress, shown_figure
 from core.config import RangeTestConfig, TrainConfig, from_json_dict
 from core.errors import ConfigError, shown_name
+from core.quality.exclusions import Exclusion, read_exclusions
 from core.records import check_place, make_folder, write_text
 from core.weights import check_weights_name
 
@@ -19,6 +21,7 @@ EXAMPLES = """examples:
   python -m core train --data ../shared/data --out runs/first
   python -m core train --data covid20 --out runs/short --epochs 20 --seed 3
   python -m core train --data ../shared/data --out runs/first --publish weights/my-unet
+  python -m core train --data covid20 --out runs/clean --exclude exclude.json
   python -m core train --data ../shared/data --out runs/again \\
     --config weights/unet-v1/manifest.json --split weights/unet-v1/manifest.json"""
 
@@ -52,6 +55,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--split",
         type=Path,
         help="run.json or manifest.json whose patients to learn from and to judge on",
+    )
+    parser.add_argument(
+        "--exclude",
+        type=Path,
+        help="list of slices and cases to leave out, as the Quality page exports it",
     )
     parser.add_argument(
         "--init", type=Path, help="folder of an earlier run whose best weights to start from"
@@ -90,13 +98,15 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     from core.training import train
 
     recorded = None if options.split is None else read_split(options.split)
+    excluded = () if options.exclude is None else read_exclusions(options.exclude)
     if options.find_learning_rate:
-        return _find_learning_rate(options, config, recorded, progress)
+        return _find_learning_rate(options, config, recorded, excluded, progress)
     paths = train(
         options.data,
         options.out,
         config,
         recorded_split=recorded,
+        excluded=excluded,
         initial=options.init,
         stop_after=options.stop_after,
         on_progress=progress,
@@ -123,12 +133,18 @@ def _find_learning_rate(
     options: argparse.Namespace,
     config: TrainConfig,
     recorded: dict[str, Any] | None,
+    excluded: Sequence[Exclusion],
     progress: TerminalProgress,
 ) -> Result:
     from core.lr_range import range_csv, run_range_test
 
     found = run_range_test(
-        options.data, config, RangeTestConfig(), recorded_split=recorded, on_progress=progress
+        options.data,
+        config,
+        RangeTestConfig(),
+        recorded_split=recorded,
+        excluded=excluded,
+        on_progress=progress,
     )
     progress.clear()
     make_folder(options.out, option="--out folder")
