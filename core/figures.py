@@ -58,7 +58,7 @@ def make_surface_figure(
     low, high = points.min(axis=0) - _LETTER_GAP_MM, points.max(axis=0) + _LETTER_GAP_MM
     # Plotly measures the eye's distance in boxes of volume 1; flat scans need it further away.
     sides = (high - low) / np.cbrt(np.prod(high - low))
-    eye = np.linalg.norm(sides) * _VIEW_FROM
+    eye = 1.06 * np.linalg.norm(sides) * _VIEW_FROM
     figure = go.Figure(
         [
             *(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ from core.config import SurfaceConfig
 from core.errors import ConfigError, GeometryError
 from core.figures import PREDICTION_COLOURS, make_surface_figure
 from core.surfaces import Surface, build_surface, slice_corners_mm
-from core.volume import spacing_mm
+from core.volume import MaskPair, Study, spacing_mm
 from tests.spheres import AFFINES, affine_of, ball, turned
+from tests.studies import small_study, small_truth
+from tests.test_pages import opened, page, ran_well, texts
 
 CONFIG = SurfaceConfig()
 SHAPE = (70, 76, 34)
@@ -288,3 +291,94 @@ def test_the_figure_of_two_surfaces_of_full_size_stays_small():
     )
     sent = surface_figure({"lung": full, "infection": full}).to_json()
     assert len(sent) < 5e6 / 2
+
+
+# ---------------------------------------------------------------- on Browse
+
+
+def browse_in_3d(study: Study, **choices: str):
+    app = page("browse", study)
+    app.session_state["surfaces-wanted"] = True
+    for name, value in choices.items():
+        app.session_state[name] = value
+    return ran_well(app.run())
+
+
+def specs(app) -> list[dict]:
+    return [json.loads(chart.proto.spec) for chart in app.get("plotly_chart")]
+
+
+def names(spec: dict) -> set[str]:
+    return {trace["name"] for trace in spec["data"]}
+
+
+def with_truth(**masks) -> Study:
+    return replace(small_study(), truth=replace(small_truth(), **masks))
+
+
+NOTHING = np.zeros((48, 40, 8), dtype=bool, order="F")
+
+
+def test_nothing_is_built_before_a_person_asks_for_it():
+    app = ran_well(page("browse", small_study()).run())
+    assert "3D view" in [toggle.label for toggle in app.toggle]
+    assert not specs(app)
+    assert not [name for name in opened(app).memo if "surfaces" in name]
+
+
+def test_surfaces_are_drawn_and_built_once():
+    app = browse_in_3d(small_study())
+    (spec,) = specs(app)
+    assert {"Lung", "Infection"} <= names(spec)
+    assert "triangles, smoothed and simplified" in texts(app)
+    assert "nominal" not in texts(app)
+    before = opened(app).memo["surfaces", "Truth"]
+    ran_well(app.run())
+    assert opened(app).memo["surfaces", "Truth"] is before
+
+
+def test_without_masks_it_says_how_to_get_them():
+    app = browse_in_3d(small_study(truth=False))
+    assert not specs(app)
+    assert "no masks yet. Mark lung and infection with the network" in texts(app)
+
+
+@pytest.mark.parametrize(
+    ("masks", "drawn", "said"),
+    [
+        ({"infection": NOTHING}, {"Lung"}, "No infection is marked"),
+        ({"infection": None}, {"Lung"}, "There is no mask of the infection"),
+        ({"lung": None}, {"Infection"}, "There is no mask of the lung"),
+    ],
+)
+def test_what_is_missing_is_told(masks, drawn, said):
+    app = browse_in_3d(with_truth(**masks))
+    assert names(specs(app)[0]) & {"Lung", "Infection"} == drawn
+    assert said in texts(app)
+
+
+def test_empty_masks_draw_nothing_and_say_so():
+    app = browse_in_3d(with_truth(lung=NOTHING, infection=NOTHING))
+    assert not specs(app)
+    assert "No lung is marked in this scan. No infection is marked" in texts(app)
+    assert "triangles" not in texts(app)
+
+
+def test_nominal_spacing_is_told():
+    assert "Proportions along the body are nominal" in texts(
+        browse_in_3d(small_study(nominal=True))
+    )
+
+
+def test_a_generated_scan_is_stamped_in_3d():
+    (spec,) = specs(browse_in_3d(small_study(synthetic=True)))
+    assert [note["text"] for note in spec["layout"]["annotations"]] == ["SYNTHETIC"]
+
+
+def test_prediction_or_truth_can_be_chosen(monkeypatch):
+    only_lung = MaskPair(small_truth().lung, NOTHING)
+    monkeypatch.setattr("core.ui.session.OpenStudy.prediction", property(lambda _: only_lung))
+    first = browse_in_3d(small_study())
+    assert "Infection" not in names(specs(first)[0])
+    other = browse_in_3d(small_study(), **{"surfaces-source": "Truth"})
+    assert "Infection" in names(specs(other)[0])
