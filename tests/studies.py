@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 from core.config import PostprocessConfig, PreprocessConfig
 from core.errors import Cancelled
@@ -78,6 +79,7 @@ class StandInInfo:
     weights_id: str = "stand-in"
     title: str = "Stand-in network"
     is_default: bool = True
+    preprocess: PreprocessConfig = field(default_factory=PreprocessConfig)
     postprocess: PostprocessConfig = field(default_factory=PostprocessConfig)
     card_path: Path = Path("no card")
 
@@ -117,3 +119,10 @@ class StandInSegmenter:
         if on_progress is not None:
             on_progress("marking slices", count, count)
         return probabilities
+
+
+def use_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages find the stand-in installed and loaded, in place of any trained network."""
+    segmenter = StandInSegmenter()
+    monkeypatch.setattr("core.pipeline.load_segmenter", lambda *a, **k: segmenter)
+    monkeypatch.setattr("core.weights.list_weights", lambda *a: (StandInInfo(),))
