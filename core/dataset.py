@@ -227,20 +227,50 @@ def split_by_patient(
     """
     generator = np.random.default_rng(seed)
     kept_out: set[str] = set()
-    strata: dict[str, set[str]] = {}
-    for scan in scans:
-        origin = scan.scan_id.split("_")[0]
-        known = scan.role == "case" and origin in _ORIGINS
-        stratum = f"{scan.role} {origin}" if known else scan.role
-        strata.setdefault(stratum, set()).add(scan.patient_id)
-    for stratum in sorted(strata):
-        patients = sorted(strata[stratum])
+    for stratum, patients in _strata(scans).items():
         if stratum == "healthy":
             kept_out.update(patients)
             continue
         count = min(len(patients) - 1, ceil(len(patients) * validation_fraction))
         chosen = generator.permutation(len(patients))[:count]
         kept_out.update(patients[index] for index in chosen)
+    return _split_at(scans, kept_out)
+
+
+def split_folds(scans: Sequence[TrainingScan], *, folds: int, seed: int) -> tuple[Split, ...]:
+    """Deals the patients of each kind of scan out to folds; each fold judges its own patients and
+    learns from all others. The healthy scan judges in every fold.
+
+    Raises:
+        DatasetError: a fold would be left without cases on one side.
+    """
+    generator = np.random.default_rng(seed)
+    kept_out: list[set[str]] = [set() for _ in range(folds)]
+    next_fold = 0
+    for stratum, patients in _strata(scans).items():
+        if stratum == "healthy":
+            for fold in kept_out:
+                fold.update(patients)
+            continue
+        # Dealt on from where the last kind ended, so that folds stay of one size.
+        for index in generator.permutation(len(patients)):
+            kept_out[next_fold].add(patients[index])
+            next_fold = (next_fold + 1) % folds
+    return tuple(_split_at(scans, fold) for fold in kept_out)
+
+
+def _strata(scans: Sequence[TrainingScan]) -> dict[str, list[str]]:
+    """Patients by kind of scan, both sorted."""
+    strata: dict[str, set[str]] = {}
+    for scan in scans:
+        origin = scan.scan_id.split("_")[0]
+        known = scan.role == "case" and origin in _ORIGINS
+        stratum = f"{scan.role} {origin}" if known else scan.role
+        strata.setdefault(stratum, set()).add(scan.patient_id)
+    return {stratum: sorted(strata[stratum]) for stratum in sorted(strata)}
+
+
+def _split_at(scans: Sequence[TrainingScan], kept_out: set[str]) -> Split:
     split = Split(
         train=tuple(scan for scan in scans if scan.patient_id not in kept_out),
         validation=tuple(scan for scan in scans if scan.patient_id in kept_out),

@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from core.weights import WeightsInfo
 
 _FEWEST_FOR_INTERVAL = 3
 
+T = TypeVar("T")
 Side = Literal["training", "validation", "unseen"]
 """Whether the weights learned from a case, were chosen on it, or never met it."""
 
@@ -78,6 +79,27 @@ class CaseResult:
         """Predicted less true infected share of the lung."""
         return self.infection_fraction_pred - self.infection_fraction_true
 
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> CaseResult:
+        """The inverse of `to_row`; null stands for undefined."""
+
+        def figures(kind: type[T], prefix: str) -> T:
+            names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+            return kind(**{name: _known(row[f"{prefix}_{name}"]) for name in names})
+
+        return cls(
+            case_id=row["case_id"],
+            patient_id=row["patient_id"],
+            side=row["side"],
+            slices=int(row["slices"]),
+            lung=figures(Overlap, "lung"),
+            infection=figures(Overlap, "infection"),
+            lung_surfaces=figures(SurfaceAgreement, "lung"),
+            infection_surfaces=figures(SurfaceAgreement, "infection"),
+            infection_fraction_true=_known(row["infection_fraction_true"]),
+            infection_fraction_pred=_known(row["infection_fraction_pred"]),
+        )
+
     def to_row(self) -> dict[str, Any]:
         """Flat and in the order of the table's columns."""
         row: dict[str, Any] = {
@@ -95,6 +117,10 @@ class CaseResult:
         for name in FIGURE_COLUMNS[-3:]:
             row[name] = getattr(self, name)
         return row
+
+
+def _known(value: float | None) -> float:
+    return float("nan") if value is None else value
 
 
 def side_of_case(case: Case, info: WeightsInfo | None) -> Side:

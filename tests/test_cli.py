@@ -379,7 +379,7 @@ def test_what_cannot_work_is_told_first(
 
 
 def test_training_config_of_a_manifest_and_of_a_run(tmp_path: Path) -> None:
-    from core.cli.train import _read_config
+    from core.cli.train import read_training_config
     from core.config import TrainConfig, to_json_dict
 
     wanted = TrainConfig(epochs=3, seed=11)
@@ -391,7 +391,7 @@ def test_training_config_of_a_manifest_and_of_a_run(tmp_path: Path) -> None:
     ):
         path = tmp_path / "some.json"
         path.write_text(json.dumps(content), encoding="utf-8")
-        assert _read_config(path) == wanted
+        assert read_training_config(path) == wanted
 
 
 # ------------------------------------------------------------------ output

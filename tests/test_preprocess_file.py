@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from core.cli import main
-from core.cli.train import _read_config
+from core.cli.train import read_training_config
 from core.config import EnhanceConfig, PreprocessConfig, TrainConfig, to_json_dict
 from core.phantom import build_demo_study
 from core.saving import save_volume
@@ -88,4 +88,4 @@ def test_settings_that_cannot_be_used_are_refused_first(
 def test_training_takes_the_same_file(tmp_path: Path) -> None:
     config = PreprocessConfig(window_width=900.0, enhance=EnhanceConfig("clahe", clip_limit=3.0))
     path = written(tmp_path / "preprocess.json", config)
-    assert _read_config(path) == replace(TrainConfig(), preprocess=config)
+    assert read_training_config(path) == replace(TrainConfig(), preprocess=config)

@@ -1,6 +1,7 @@
 """Compare predictions with truth, case by case, as a table and CSV.
 
-Cases that the weights learned from are marked "training" and kept out of the mean.
+Cases that the weights learned from are marked "training" and have a mean of their own. With
+--folds nothing trained before is used: networks are trained in cross-validation by patient.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from typing import Any
 
 from core.cli.segment import add_segment_arguments, segment_config
 from core.cli.terminal import Result, TerminalProgress, shown_figure, shown_share, table
+from core.cli.train import read_training_config
 from core.config import CHANNELS, EvaluateConfig
-from core.errors import DatasetError, shown_name
+from core.errors import ConfigError, DatasetError, shown_name
 from core.evaluation import (
     CaseResult,
     bootstrap_intervals,
@@ -30,13 +32,16 @@ from core.records import check_place, refuse_overwriting, write_text
 from core.volume import MaskPair, Study
 from core.weights import find_weights
 
+_FEW_SLICES = 10
+"""A scan of no more than these says little by itself."""
 _SEED = 0
 """Of the bootstrap, so that a table can be repeated."""
 
 EXAMPLES = """examples:
   python -m core evaluate covid20
   python -m core evaluate covid20 --cases coronacases_org_001 coronacases_org_007
-  python -m core evaluate covid20 --predictions results --csv table.csv"""
+  python -m core evaluate covid20 --predictions results --csv table.csv
+  python -m core evaluate ../shared/data --folds 3 --out runs/folds   # hours; resumes"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,6 +61,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MM",
         help="surfaces this close count as the same in surface Dice (default %(default)g mm)",
     )
+    parser.add_argument(
+        "--folds",
+        type=int,
+        help="train as many networks, each judged on the patients that it was not shown",
+    )
+    parser.add_argument("--out", type=Path, help="with --folds: where runs go; same folder resumes")
+    parser.add_argument(
+        "--config", type=Path, help="with --folds: JSON of a training config, as for train"
+    )
     add_segment_arguments(parser)
 
 
@@ -69,6 +83,8 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
                 expected="a folder of cases",
                 next_step="check the path",
             )
+    if options.folds is not None:
+        return _run_folds(options, progress)
     judging = EvaluateConfig(surface_tolerance_mm=options.tolerance)
     cases = _chosen(load_case_table(options.data), options.cases)
     if options.csv is not None:
@@ -101,6 +117,55 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     if options.csv is not None:
         write_text(options.csv, results_csv(results))
     return Result(_text(results), _figures(results))
+
+
+def _run_folds(options: argparse.Namespace, progress: TerminalProgress) -> Result:
+    if not 2 <= options.folds <= 20 or options.out is None:
+        raise ConfigError(
+            "Cross-validation cannot begin",
+            got=f"--folds {options.folds}{'' if options.out else ' and no --out'}",
+            expected="2 to 20 folds and a folder for the runs",
+        )
+    check_place(options.out, option="--out", is_folder=True)
+    if options.csv is not None:
+        check_place(options.csv, option="--csv")
+    config = read_training_config(options.config)
+    # Imported here: it brings Keras along, which the other ways do not need.
+    from core.crossval import cross_validate
+
+    found = cross_validate(
+        options.data, options.out, config, folds=options.folds, on_progress=progress
+    )
+    progress.clear()
+    if options.csv is not None:
+        write_text(options.csv, results_csv(found.results))
+    extras = {
+        "MedSeg pictures, mean infection Dice": shown_figure(found.picture_infection_dice),
+        "infection-free slices, infected share by fold": _shares(found.negative_shares),
+        "healthy chest, infected share by fold": _shares(found.healthy_shares),
+    }
+    long_scans = [result for result in found.results if result.slices > _FEW_SLICES]
+    means = mean_figures(long_scans)
+    lines = [
+        _text(found.results),
+        f"of those with more than {_FEW_SLICES} slices: lung Dice "
+        f"{shown_figure(means['lung_dice'])}, infection Dice "
+        f"{shown_figure(means['infection_dice'])}",
+        *(f"{name}: {value}" for name, value in extras.items()),
+    ]
+    return Result(
+        "\n".join(lines),
+        {
+            **_figures(found.results),
+            "picture_infection_dice": found.picture_infection_dice,
+            "negative_shares": list(found.negative_shares),
+            "healthy_shares": list(found.healthy_shares),
+        },
+    )
+
+
+def _shares(values: Sequence[float]) -> str:
+    return ", ".join(map(shown_share, values))
 
 
 def _chosen(cases: Sequence[Case], wanted: Sequence[str] | None) -> tuple[Case, ...]:

@@ -77,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     """Trains, reports the last and the best epoch, publishes on request."""
-    config = _read_config(options.config)
+    config = read_training_config(options.config)
     changed = {
         name: getattr(options, name)
         for name in ("epochs", "batch_size", "learning_rate", "validation_fraction", "seed")
@@ -161,7 +161,12 @@ def _find_learning_rate(
     )
 
 
-def _read_config(path: Path | None) -> TrainConfig:
+def read_training_config(path: Path | None) -> TrainConfig:
+    """The config in a JSON file, a run's `run.json` or a manifest; defaults without a file.
+
+    Raises:
+        ConfigError: the file cannot be read or says something that is no setting.
+    """
     if path is None:
         return TrainConfig()
     try:

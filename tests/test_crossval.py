@@ -1,0 +1,87 @@
+"""Cross-validation: every patient is judged once, by a network that never met it."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from core.crossval import CrossValidation, cross_validate
+from core.dataset import load_training_scans, split_folds
+from core.errors import DatasetError
+from core.evaluation import CaseResult
+from core.runs import RunPaths, read_history
+from tests.training_data import CASES, TINY, write_training_folder
+
+CONFIG = replace(TINY, epochs=1)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_training_folder(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("folds")
+
+
+@pytest.fixture(scope="module")
+def found(data: Path, folder: Path) -> CrossValidation:
+    return cross_validate(data, folder, CONFIG, folds=2)
+
+
+def test_folds_judge_every_patient_once_and_learn_from_all_others(data: Path) -> None:
+    scans = load_training_scans(data, TINY.preprocess)
+    splits = split_folds(scans, folds=2, seed=3)
+    for split in splits:
+        assert not {s.patient_id for s in split.train} & {s.patient_id for s in split.validation}
+        assert len(split.train) + len(split.validation) == len(scans)
+    judged = [s.scan_id for split in splits for s in split.validation if s.role != "healthy"]
+    assert sorted(judged) == sorted(s.scan_id for s in scans if s.role != "healthy")
+    sizes = [len({s.patient_id for s in split.validation}) for split in splits]
+    assert max(sizes) - min(sizes) <= 1
+    assert split_folds(scans, folds=2, seed=3)[0].to_json_dict() == splits[0].to_json_dict()
+
+
+def test_too_many_folds_are_refused(data: Path) -> None:
+    scans = [s for s in load_training_scans(data, TINY.preprocess) if s.role == "case"]
+    with pytest.raises(DatasetError, match="cannot be split"):
+        split_folds(scans, folds=len(scans) + 1, seed=3)
+
+
+def test_every_case_has_a_result_of_the_fold_that_kept_it_out(
+    found: CrossValidation, folder: Path
+) -> None:
+    assert sorted(result.case_id for result in found.results) == sorted(CASES)
+    for number in (1, 2):
+        record = json.loads(RunPaths(folder / f"fold-{number}").config.read_text(encoding="utf-8"))
+        judged = set(record["split"]["validation"]["case"])
+        manifest = json.loads((folder / f"weights-{number}" / "manifest.json").read_text("utf-8"))
+        assert {row["case_id"] for row in manifest["validation"]["cases"]} == judged
+    assert all(0 <= result.lung.dice <= 1 for result in found.results)
+    assert 0 <= found.picture_infection_dice <= 1
+    assert len(found.negative_shares) == len(found.healthy_shares) == 2
+
+
+def test_a_finished_fold_is_not_trained_again(
+    found: CrossValidation, data: Path, folder: Path
+) -> None:
+    before = {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file()}
+    again = cross_validate(data, folder, CONFIG, folds=2)
+    assert {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file()} == before
+    assert len(read_history(RunPaths(folder / "fold-1").history)) == 1
+    for one, other in zip(found.results, again.results, strict=True):
+        for a, b in zip(one.to_row().values(), other.to_row().values(), strict=True):
+            assert a == b or (math.isnan(a) and math.isnan(b))
+
+
+def test_rows_keep_what_is_undefined(found: CrossValidation) -> None:
+    row = found.results[0].to_row() | {"infection_dice": None, "lung_hd95_mm": None}
+    result = CaseResult.from_row(row)
+    assert math.isnan(result.infection.dice)
+    assert math.isnan(result.lung_surfaces.hd95_mm)
+    assert result.lung.recall == found.results[0].lung.recall
