@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -14,23 +15,9 @@ from core.quality.findings import Finding, Outcome, QualityReport
 from core.quality.measures import ScanMeasures, measure_scan
 from core.volume import Volume
 
-Show = Callable[[float], str]
-
-
-def _percent(value: float) -> str:
-    return f"{100.0 * value:.3g} %"
-
-
-def _mm(value: float) -> str:
-    return f"{value:.3g} mm"
-
-
-def _pixels(value: float) -> str:
-    return f"{value:.0f} pixels"
-
-
-def _number(value: float) -> str:
-    return f"{value:.3g}"
+Unit = Literal["share", "mm", "pixels", "number"]
+Family = Literal["sampling", "values", "content"]
+"""How a scan was sampled, whether its values can be trusted, and what it shows."""
 
 
 def _always(measures: ScanMeasures) -> str:
@@ -68,20 +55,22 @@ class Check:
     Attributes:
         name: of its measure in `ScanMeasures.values`.
         label: for tables and legends.
+        family: what kind of fault it looks for.
         setting: its threshold in `QualityConfig`; one named `min_…` is a lower limit.
         sentence: with {value} and {threshold}, read after "Slice 3: " or "Scan: ".
         help: what is measured and what may cause a finding or a false alarm.
-        show: a value as people read it.
+        unit: of value and threshold.
         undefined: why nothing can be told of a scan; empty where something can.
         whole_scan: whether there is one value for all slices.
     """
 
     name: str
     label: str
+    family: Family
     setting: str
     sentence: str
     help: str
-    show: Show = _percent
+    unit: Unit = "share"
     undefined: Callable[[ScanMeasures], str] = _always
     whole_scan: bool = False
 
@@ -90,11 +79,20 @@ class Check:
         """Whether values below the threshold are findings, rather than those above."""
         return self.setting.startswith("min_")
 
+    def show(self, value: float) -> str:
+        """A value as people read it."""
+        if self.unit == "share":
+            return f"{100.0 * value:.3g} %"
+        if self.unit == "mm":
+            return f"{value:.3g} mm"
+        return f"{value:.0f} pixels" if self.unit == "pixels" else f"{value:.3g}"
+
 
 CHECKS: tuple[Check, ...] = (
     Check(
         name="not_a_chest",
         label="Not a chest",
+        family="content",
         setting="min_paired_lung",
         sentence="no slice shows a body with air on both sides, as lungs give; at best {value} of "
         "the body on the emptier side, less than {threshold}",
@@ -106,27 +104,30 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="pixel_size",
         label="Coarse pixels",
+        family="sampling",
         setting="max_pixel_mm",
         sentence="pixels are {value} wide, more than {threshold}: small vessels and thin "
         "opacities blur away",
         help="The longer side of a pixel, as the file gives it.",
-        show=_mm,
+        unit="mm",
         undefined=_spacing_known,
         whole_scan=True,
     ),
     Check(
         name="slice_distance",
         label="Thick steps",
+        family="sampling",
         setting="max_slice_distance_mm",
         sentence="slices are {value} apart, more than {threshold}: what lies between is not seen",
         help="Distance between neighbouring slices, as the file gives it.",
-        show=_mm,
+        unit="mm",
         undefined=_distance_known,
         whole_scan=True,
     ),
     Check(
         name="field_of_view",
         label="Field of view",
+        family="sampling",
         setting="max_outline_on_edge",
         sentence="the picture cuts the body off: {value} of the outline lies on its edge, more "
         "than {threshold}",
@@ -137,25 +138,28 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="body_pixels",
         label="Few pixels",
+        family="sampling",
         setting="min_body_pixels",
         sentence="the body is {value} wide, fewer than {threshold}",
         help="Pixels across the body, whatever the file says of millimetres. Slices above the "
         "shoulders show a neck, which is narrow.",
-        show=_pixels,
+        unit="pixels",
     ),
     Check(
         name="sharpness",
         label="Blurred",
+        family="sampling",
         setting="min_sharpness",
         sentence="detail of one pixel is {value} times as strong as detail of two, less than "
         "{threshold}: the picture is blurred or was enlarged",
         help="Finest detail inside the body against detail twice as wide. Sharp kernels give 1.5 "
         "to 2.5, smooth ones about 0.9, pictures enlarged twofold 0.5 and less.",
-        show=_number,
+        unit="number",
     ),
     Check(
         name="gap",
         label="Gap",
+        family="sampling",
         setting="max_step_deviation",
         sentence="the step from the slice below is {value} off the usual one, more than "
         "{threshold}: slices are missing or unevenly spaced",
@@ -166,6 +170,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="noise",
         label="Noise",
+        family="values",
         setting="max_noise",
         sentence="noise is {value} of the step from air to tissue, more than {threshold}",
         help="Fine detail in soft tissue, as a robust standard deviation. One percent is about "
@@ -174,6 +179,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="unevenness",
         label="Uneven",
+        family="values",
         setting="max_unevenness",
         sentence="tissue brightens by {value} of the step from air to tissue from one side to "
         "the other, more than {threshold}",
@@ -182,6 +188,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="stripes",
         label="Stripes",
+        family="values",
         setting="max_stripes",
         sentence="rows or columns differ from those beside them by {value} of the step from air "
         "to tissue, more than {threshold}",
@@ -190,6 +197,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="brightness",
         label="Other brightness",
+        family="values",
         setting="max_brightness_step",
         sentence="tissue is {value} of the step from air to tissue brighter or darker than in the "
         "slices around, more than {threshold}",
@@ -200,6 +208,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="saturation",
         label="Saturated",
+        family="values",
         setting="max_saturation",
         sentence="{value} of the body is at the lowest or highest grey, more than {threshold}",
         help="Detail there is lost. Bone alone is a few percent where a lung window was exported.",
@@ -207,6 +216,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="inverted",
         label="Inverted",
+        family="values",
         setting="max_surroundings",
         sentence="surroundings are bright ({value} of tissue, more than {threshold}) and lungs "
         "are brighter than the body: greys are inverted",
@@ -217,16 +227,18 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="marks",
         label="Marks",
+        family="content",
         setting="max_marks",
         sentence="{value} white, sharp pieces lie beside the body, more than {threshold}, as "
         "letters burnt into the picture do",
         help="Small white pieces without any grey around them. Marks on the body itself are not "
         "looked for, because vessels and bones resemble them.",
-        show=_number,
+        unit="number",
     ),
     Check(
         name="duplicate",
         label="Repeated",
+        family="content",
         setting="min_difference",
         sentence="the picture differs from the slice below by {value} of the usual, less than "
         "{threshold}: a slice was repeated",
@@ -236,6 +248,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="moved",
         label="Moved",
+        family="content",
         setting="max_there_and_back",
         sentence="the body changes by {value} more towards this slice than past it, more than "
         "{threshold}: it moved, or belongs elsewhere",
@@ -245,6 +258,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="jump",
         label="Sudden change",
+        family="content",
         setting="max_jump",
         sentence="{value} more of the body changes from the slice below than is usual there, more "
         "than {threshold}: the patient moved, or slices are missing or in another order",
@@ -254,6 +268,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         name="no_lung",
         label="No lung",
+        family="content",
         setting="min_lung",
         sentence="{value} of the body may be lung, less than {threshold}",
         help="Air enclosed by the body that hangs together from slice to slice. The slices below "

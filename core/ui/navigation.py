@@ -13,6 +13,7 @@ BROWSE_PAGE = "pages/browse.py"
 SEGMENT_PAGE = "pages/segment.py"
 ENHANCE_PAGE = "pages/enhance.py"
 REGION_PAGE = "pages/region.py"
+QUALITY_PAGE = "pages/quality.py"
 
 
 def run_chosen_page() -> None:
@@ -42,6 +43,7 @@ def _navigation() -> st.Page:
         [
             st.Page(HOME_PAGE, title="Home", default=True),
             st.Page(BROWSE_PAGE, title="Browse"),
+            st.Page(QUALITY_PAGE, title="Quality"),
             st.Page(ENHANCE_PAGE, title="Enhance"),
             st.Page(REGION_PAGE, title="Region of interest"),
             st.Page(SEGMENT_PAGE, title="Segment"),

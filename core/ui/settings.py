@@ -72,8 +72,16 @@ class Settings:
             if value != self.defaults[name]
         }
 
-    def slide(self, label: str, setting: str, allowed: SettingRange, *, help: str) -> None:
-        """A slider over all that the setting may be."""
+    def slide(
+        self,
+        label: str,
+        setting: str,
+        allowed: SettingRange,
+        *,
+        help: str,
+        format: str | None = None,
+    ) -> None:
+        """A slider over all that the setting may be; `format` is Streamlit's."""
         whole = isinstance(self.defaults[setting], int)
         kind: Callable[[Any], Any] = int if whole else float
         # An address or a file may go further than the slider does.
@@ -84,6 +92,7 @@ class Settings:
             min_value=kind(allowed.low),
             max_value=kind(allowed.high),
             step=kind(allowed.step),
+            format=format,
             key=self.key(setting),
             help=help,
         )

@@ -1,0 +1,160 @@
+// The scan from feet to head, a row for each kind of finding and a cell for each slice; below it
+// how much of each slice is infected. A click or an arrow key asks for a slice.
+
+const ROW = 17;
+const PROFILE = 46;
+const GAP = 8;
+const NARROW = 520;
+const TEXT = "#c6d0da";
+const EMPTY = "#17202a";
+
+export default function (component) {
+  const { data, parentElement, setTriggerValue } = component;
+  const canvas = parentElement.querySelector("canvas");
+  if (!canvas || !data) return;
+  const strip = canvas.strip ?? (canvas.strip = build(canvas));
+  strip.ask = (index) => setTriggerValue("slice", index + 1);
+  strip.data = data;
+  strip.here = data.current;
+  strip.observer.observe(canvas.parentElement);
+  draw(strip);
+  return () => strip.observer.disconnect();
+}
+
+function build(canvas) {
+  const strip = { canvas, over: null };
+  strip.observer = new ResizeObserver(() => draw(strip));
+  canvas.addEventListener("pointerdown", (event) => {
+    strip.pressed = true;
+    canvas.setPointerCapture(event.pointerId);
+    point(strip, event);
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    strip.over = sliceAt(strip, event);
+    if (strip.pressed) point(strip, event);
+    else canvas.title = words(strip, strip.over);
+  });
+  canvas.addEventListener("pointerup", () => {
+    strip.pressed = false;
+    strip.ask(strip.here);
+  });
+  canvas.addEventListener("pointercancel", () => (strip.pressed = false));
+  canvas.addEventListener("keydown", (event) => {
+    const last = strip.data.slices - 1;
+    const to = {
+      ArrowLeft: strip.here - 1, ArrowRight: strip.here + 1, Home: 0, End: last,
+    }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    strip.here = Math.min(Math.max(to, 0), last);
+    draw(strip);
+    clearTimeout(strip.waiting);
+    strip.waiting = setTimeout(() => strip.ask(strip.here), 250);
+  });
+  return strip;
+}
+
+function point(strip, event) {
+  strip.here = sliceAt(strip, event);
+  draw(strip);
+}
+
+function sliceAt(strip, event) {
+  const place = strip.canvas.getBoundingClientRect();
+  const share = (event.clientX - place.left - strip.left) / (place.width - strip.left);
+  const { slices } = strip.data;
+  return Math.min(Math.max(Math.floor(share * slices), 0), slices - 1);
+}
+
+function words(strip, index) {
+  const { rows, profiles, slices } = strip.data;
+  const found = rows.filter(({ cells }) => cells.includes(index)).map(({ label }) => label);
+  const infected = profiles.map(({ label, values }) =>
+    values[index] > 0 ? `infected by ${label}` : `no infection by ${label}`);
+  const all = [...found, ...infected].join(", ");
+  return `Slice ${index + 1} of ${slices}${all ? `: ${all}` : ": nothing found"}`;
+}
+
+function draw(strip) {
+  const { canvas, data } = strip;
+  const width = canvas.parentElement.clientWidth;
+  if (!width) return;
+  const rows = Math.max(data.rows.length, 1);
+  const height = rows * ROW + (data.profiles.length ? GAP + PROFILE : 0) + 4;
+  const density = window.devicePixelRatio || 1;
+  canvas.width = Math.round(width * density);
+  canvas.height = Math.round(height * density);
+  canvas.style.height = `${height}px`;
+  const context = canvas.getContext("2d");
+  context.setTransform(density, 0, 0, density, 0, 0);
+  strip.left = width < NARROW ? 92 : 118;
+  const step = (width - strip.left) / data.slices;
+  const x = (index) => strip.left + index * step;
+  context.font = "12px sans-serif";
+  context.textBaseline = "middle";
+  if (!data.rows.length) drawRow(context, { label: "Nothing found", cells: [] }, 0, x, data.slices);
+  data.rows.forEach((row, at) => drawRow(context, row, at, x, data.slices));
+  if (data.profiles.length) drawProfiles(context, data, rows * ROW + GAP, x);
+  context.strokeStyle = "#f2f5f8";
+  context.lineWidth = 1.5;
+  context.beginPath();
+  context.moveTo(x(strip.here + 0.5), 0);
+  context.lineTo(x(strip.here + 0.5), height);
+  context.stroke();
+  describe(strip);
+}
+
+function drawRow(context, row, at, x, slices) {
+  const top = at * ROW;
+  context.fillStyle = TEXT;
+  context.textAlign = "left";
+  context.fillText(row.label, 0, top + ROW / 2);
+  context.fillStyle = EMPTY;
+  context.fillRect(x(0), top + 2, x(slices) - x(0), ROW - 4);
+  context.fillStyle = row.colour;
+  // A cell is never thinner than a line that can be seen, however many slices there are.
+  for (const index of row.cells) {
+    const wide = x(index + 1) - x(index);
+    context.fillRect(x(index), top + 2, Math.max(wide - (wide > 4 ? 1 : 0), 1.5), ROW - 4);
+  }
+}
+
+function drawProfiles(context, data, top, x) {
+  const floor = top + PROFILE - 8;
+  const most = Math.max(1, ...data.profiles.map(({ values }) => Math.max(...values)));
+  context.fillStyle = TEXT;
+  context.fillText("Infection", 0, (top + floor) / 2);
+  context.fillText("none", 0, floor + 5);
+  context.fillStyle = EMPTY;
+  context.fillRect(x(0), top, x(data.slices) - x(0), floor - top);
+  for (const { values, colour, dashed } of data.profiles) {
+    context.strokeStyle = colour;
+    context.lineWidth = 1.5;
+    context.setLineDash(dashed ? [4, 3] : []);
+    context.beginPath();
+    values.forEach((value, index) => {
+      const y = floor - (value / most) * (floor - top - 3);
+      context.lineTo(x(index), y);
+      context.lineTo(x(index + 1), y);
+    });
+    context.stroke();
+  }
+  context.setLineDash([]);
+  data.profiles.forEach(({ values, colour }, at) => {
+    context.fillStyle = colour;
+    values.forEach((value, index) => {
+      if (value === 0) {
+        context.fillRect(x(index), floor + 2 + at * 4, Math.max(x(1) - x(0) - 0.5, 1), 3);
+      }
+    });
+  });
+}
+
+function describe(strip) {
+  const { canvas, data, here } = strip;
+  canvas.title = words(strip, strip.over ?? here);
+  canvas.setAttribute("aria-valuemin", "1");
+  canvas.setAttribute("aria-valuemax", String(data.slices));
+  canvas.setAttribute("aria-valuenow", String(here + 1));
+  canvas.setAttribute("aria-valuetext", words(strip, here));
+}

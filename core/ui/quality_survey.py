@@ -1,0 +1,188 @@
+"""The public set at a glance: one row a case, measured beside the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from core.config import QualityConfig
+from core.errors import DatasetError
+from core.loading import Case
+from core.progress import OnProgress, ShouldCancel
+from core.quality import check_named
+from core.quality.empty import EmptySlices
+from core.quality.survey import SurveyedCase, survey_cases, total_empty
+from core.ui import session
+from core.ui.jobs import BackgroundJob
+from core.ui.leaving_out import left_out
+from core.ui.page import show_error, show_errors
+from core.ui.quality_view import MEASURING_LINE, show_job
+from core.volume import MaskPair, Study
+
+_JOB = "survey-job"
+
+
+class _Owner:
+    """Lives as long as the session that asked for the survey."""
+
+
+def show_survey(config: QualityConfig) -> None:
+    """Asks for the survey of the data folder's cases, follows it, and shows its rows."""
+    folder = session.find_case_folder()
+    if folder is None:
+        return
+    st.subheader("All cases", anchor=False)
+    with show_errors():
+        cases = session.load_cases(str(folder))
+        job: BackgroundJob[tuple[SurveyedCase, ...]] | None = st.session_state.get(_JOB)
+        if job is None:
+            _ask(cases)
+        elif not job.finished:
+            show_job(job, key=_JOB)
+        else:
+            _show_result(job, config)
+
+
+def _ask(cases: tuple[Case, ...]) -> None:
+    st.caption(
+        f"The data folder holds {len(cases)} cases. Checking them takes about a second for each "
+        "hundred slices; you can go on meanwhile, and stop it at any time."
+    )
+    text = st.text_input(
+        "Folder of predictions",
+        placeholder="optional, for example results",
+        key="survey-predictions",
+        help="Inside the data folder, with CASE/infection_mask.nii.gz as `python -m core segment` "
+        "writes it. Then slices without predicted infection are counted too.",
+    )
+    if st.button("Check all cases", type="primary", icon=":material/playlist_add_check:"):
+        predicted = _predictions(session.inside_data_folder(text)) if text.strip() else None
+
+        def work(on_progress: OnProgress, should_cancel: ShouldCancel) -> tuple[SurveyedCase, ...]:
+            return tuple(
+                survey_cases(
+                    cases,
+                    predicted=predicted,
+                    on_progress=on_progress,
+                    should_cancel=should_cancel,
+                )
+            )
+
+        owner = st.session_state.setdefault("survey-owner", _Owner())
+        st.session_state[_JOB] = BackgroundJob(work, line=MEASURING_LINE, owner=owner)
+        st.rerun()
+
+
+def _predictions(folder: Path) -> Callable[[Case, Study], MaskPair | None]:
+    def predicted(case: Case, study: Study) -> MaskPair | None:
+        from core.evaluation import load_prediction
+
+        try:
+            return load_prediction(folder, case, study)
+        except DatasetError:  # a folder may hold predictions for some of the cases
+            return None
+
+    return predicted
+
+
+def _show_result(job: BackgroundJob[tuple[SurveyedCase, ...]], config: QualityConfig) -> None:
+    if job.bug is not None:
+        del st.session_state[_JOB]
+        raise job.bug
+    if job.error is not None:
+        show_error(job.error)
+    if job.result is not None:
+        _show_rows(job.result, config)
+    else:
+        st.caption("Stopped. Nothing was kept.")
+    if st.button("Check again", key="survey-again"):
+        del st.session_state[_JOB]
+        st.rerun()
+
+
+def _show_rows(surveyed: tuple[SurveyedCase, ...], config: QualityConfig) -> None:
+    round_number = st.session_state.setdefault("survey-round", 0)
+    picked = st.dataframe(
+        pd.DataFrame([survey_row(case, config) for case in surveyed]),
+        hide_index=True,
+        on_select="rerun",
+        selection_mode="multi-row",
+        key=f"survey-{round_number}",
+        height=min(36 * (len(surveyed) + 1) + 2, 760),
+    )
+    for side, found in (
+        ("truth", [case.truth for case in surveyed]),
+        ("prediction", [case.prediction for case in surveyed]),
+    ):
+        total = total_empty(found)
+        if total.cases:
+            st.markdown(
+                f"By {side}, **{total.empty} of {total.slices}** slices of {total.cases} cases "
+                "hold no infection."
+            )
+    chosen = [surveyed[row].case_id for row in picked["selection"]["rows"]]
+    _show_actions(chosen, round_number)
+
+
+def _show_actions(chosen: list[str], round_number: int) -> None:
+    """What can be done with the rows that are ticked."""
+    marks = left_out()
+
+    def mark(*, out: bool) -> None:
+        for case_id in chosen:
+            marks.set_case(case_id, out=out)
+        st.session_state["survey-round"] = round_number + 1
+
+    if not chosen:
+        st.caption("Tick cases to open one, or to leave some out of training.")
+    with st.container(horizontal=True, gap="small"):
+        opened = st.button("Open the case", key="survey-open", disabled=len(chosen) != 1)
+        st.button(
+            "Leave out", key="survey-out", on_click=mark, kwargs={"out": True}, disabled=not chosen
+        )
+        st.button(
+            "Take back", key="survey-back", on_click=mark, kwargs={"out": False},
+            disabled=not chosen,
+        )  # fmt: skip
+    if opened:
+        st.session_state["survey-round"] = round_number + 1
+        with st.spinner("Opening the case…", show_time=True):
+            session.open_case(chosen[0])
+        st.rerun()
+
+
+def survey_row(case: SurveyedCase, config: QualityConfig) -> dict[str, str]:
+    """One line of the table."""
+    report = case.judged(config)
+    marks = left_out()
+    out = marks.slices_of(case.case_id)
+    row = {
+        "Case": case.case_id,
+        "Slices": "",
+        "With findings": "",
+        "No infection (truth)": _empty(case.truth),
+        "No infection (prediction)": _empty(case.prediction),
+        "Left out": "all" if marks.has_case(case.case_id) else str(len(out) or ""),
+        "Found": case.error,
+    }
+    if report is None:
+        return row
+    found = [
+        check_named(outcome.check).label
+        + ("" if check_named(outcome.check).whole_scan else f" {len(outcome.findings)}")
+        for outcome in report.outcomes
+        if outcome.findings
+    ]
+    return {
+        **row,
+        "Slices": str(report.slices),
+        "With findings": str(len(report.flagged_slices)),
+        "Found": ", ".join(found) or "nothing",
+    }
+
+
+def _empty(found: EmptySlices | None) -> str:
+    return "not known" if found is None else str(found.empty)

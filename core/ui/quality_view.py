@@ -1,0 +1,250 @@
+"""The widgets of Quality for the open scan: thresholds, strip, findings, picture."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.config import QUALITY_RANGES, QualityConfig
+from core.figures import PREDICTION_COLOURS, TRUTH_COLOURS
+from core.progress import OnProgress, ShouldCancel
+from core.quality import (
+    CHECKS,
+    QualityReport,
+    ScanMeasures,
+    check_named,
+    measure_scan,
+)
+from core.quality.empty import EmptySlices, find_empty_slices
+from core.ui.browsing import place_of, show_picture
+from core.ui.components import BrowserComponent
+from core.ui.jobs import BackgroundJob, Line
+from core.ui.leaving_out import case_id_of, left_out
+from core.ui.measures import known_masks
+from core.ui.page import show_error
+from core.ui.session import OpenStudy, remember
+from core.ui.settings import Settings
+from core.ui.text import escape_markdown
+
+MEASURING_LINE = Line()
+"""Its first measures scans: one at a time on the server, beside the network's."""
+
+FAMILY_COLOURS = {"sampling": "#56B4E9", "values": "#E69F00", "content": "#CC79A7"}
+_LEFT_OUT_COLOUR = "#8d99a5"
+_POLL_SECONDS = 0.5
+_AT_ONCE_SECONDS = 1.5
+"""Small scans are done by then; until then no progress is worth drawing."""
+
+_strip = BrowserComponent(
+    "lunglens_quality_strip",
+    html='<div class="quality"><canvas tabindex="0" role="slider" aria-label="Slice"></canvas>'
+    "</div>",
+    css=".quality { width: 100%; } canvas { display: block; width: 100%; cursor: pointer; "
+    "touch-action: pan-y; } canvas:focus-visible { outline: 2px solid #56b4e9; "
+    "outline-offset: 2px; }",
+    js=Path(__file__).with_name("quality_strip.js").read_text(encoding="utf-8"),
+)
+
+
+def read_settings() -> Settings:
+    """The thresholds of this session, of the address, or the defaults."""
+    return Settings("quality", asdict(QualityConfig()), lambda values: QualityConfig(**values))
+
+
+def choose_thresholds(settings: Settings) -> QualityConfig:
+    """A slider for each threshold; nothing is measured anew."""
+    with st.expander("Thresholds", icon=":material/tune:"):
+        st.caption("The scan is measured once; thresholds take effect at once.")
+        st.button(
+            "Reset",
+            icon=":material/restart_alt:",
+            help="All thresholds as they come.",
+            on_click=settings.forget,
+            key="quality-reset",
+        )
+        columns = st.columns(2)
+        for number, check in enumerate(CHECKS):
+            side = "at least" if check.is_lower_limit else "at most"
+            with columns[number % 2]:
+                settings.slide(
+                    f"{check.label}, {side}",
+                    check.setting,
+                    QUALITY_RANGES[check.setting],
+                    help=check.help,
+                    format="percent" if check.unit == "share" else None,
+                )
+    return QualityConfig(**settings.values)
+
+
+def measures_of(current: OpenStudy) -> ScanMeasures | None:
+    """What was measured of the open scan; none, and progress or a button, until it is there."""
+    key = f"quality-{current.token}"
+    volume = current.study.volume
+    asked: tuple[object, BackgroundJob[ScanMeasures]] | None = st.session_state.get(key)
+    # Grey values that were given another meaning lie elsewhere between air and tissue.
+    if asked is None or asked[0] != volume.intensity:
+
+        def work(on_progress: OnProgress, should_cancel: ShouldCancel) -> ScanMeasures:
+            return measure_scan(volume, on_progress=on_progress, should_cancel=should_cancel)
+
+        job = BackgroundJob(work, line=MEASURING_LINE, owner=current)
+        st.session_state[key] = (volume.intensity, job)
+        job.join(_AT_ONCE_SECONDS)
+    else:
+        job = asked[1]
+    if not job.finished:
+        show_job(job, key=key)
+        return None
+    if job.bug is not None:
+        raise job.bug
+    if job.error is not None:
+        show_error(job.error)
+    if job.result is None and st.button("Check the scan", type="primary", key="check-scan"):
+        del st.session_state[key]
+        st.rerun()
+    return job.result
+
+
+@st.fragment(run_every=_POLL_SECONDS)
+def show_job(job: BackgroundJob[Any], *, key: str) -> None:
+    """Progress of a job, and a way to stop it; draws the page anew at its end."""
+    if job.finished:
+        st.rerun()
+    words = job.stage + (f", {job.done} of {job.total}" if job.total > 1 else "")
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.progress(job.fraction, text=escape_markdown(words[:1].upper() + words[1:]))
+        if st.button("Stop", key=f"stop-{key}", icon=":material/stop_circle:"):
+            job.stop()
+
+
+def show_scan_and_strip(current: OpenStudy, report: QualityReport) -> int:
+    """The picture and below it the strip; gives the axial slice that is shown."""
+    place = show_picture(current, key="quality-picture", tools="few", tallest=0.5)
+    shown = place.voxel[2]
+
+    def go_to_asked() -> None:
+        asked = st.session_state["quality-strip"].get("slice")
+        if isinstance(asked, (int, float)):
+            go_to(current, int(asked) - 1)
+
+    _strip(
+        data=_strip_data(current, report, shown), key="quality-strip", on_slice_change=go_to_asked
+    )
+    st.caption(
+        "From the feet on the left to the head on the right; click to go there. Blue: how the scan "
+        "was sampled. Orange: its values. Pink: what it shows."
+    )
+    return shown
+
+
+def go_to(current: OpenStudy, slice_index: int) -> None:
+    """Moves the picture to an axial slice of the open scan."""
+    place = place_of(current)
+    i, j, _ = place.voxel
+    last = current.study.volume.shape[2] - 1
+    place.go_to(plane="axial", voxel=(i, j, min(max(slice_index, 0), last)))
+
+
+def _strip_data(current: OpenStudy, report: QualityReport, shown: int) -> dict[str, Any]:
+    rows = []
+    for outcome in report.outcomes:
+        check = check_named(outcome.check)
+        if outcome.findings and not check.whole_scan:
+            cells = [finding.slice_index for finding in outcome.findings]
+            colour = FAMILY_COLOURS[check.family]
+            rows.append({"label": check.label, "colour": colour, "cells": cells})
+    marks, case_id = left_out(), case_id_of(current)
+    whole = marks.has_case(case_id)
+    out = list(range(report.slices)) if whole else list(marks.slices_of(case_id))
+    if out:
+        rows.append({"label": "Left out", "colour": _LEFT_OUT_COLOUR, "cells": out})
+    return {
+        "slices": report.slices,
+        "current": shown,
+        "rows": rows,
+        "profiles": [
+            {
+                "label": name.lower(),
+                "values": empty.infected_pixels.tolist(),
+                "colour": (TRUTH_COLOURS if name == "Truth" else PREDICTION_COLOURS)["infection"],
+                "dashed": name == "Truth",
+            }
+            for name, empty in empty_slices(current).items()
+        ],
+    }
+
+
+def empty_slices(current: OpenStudy) -> dict[str, EmptySlices]:
+    """Slices without infection by prediction and by truth, as far as these are known."""
+    volume = current.study.volume
+    pairs = known_masks(current)
+    found = remember(
+        current,
+        "empty slices",
+        lambda: {name: find_empty_slices(pair, volume) for name, pair in pairs.items()},
+    )
+    return {name: empty for name, empty in found.items() if empty is not None}
+
+
+def show_slice_findings(report: QualityReport, slice_index: int) -> None:
+    """What is wrong with the whole scan, and with the slice that is shown."""
+    for finding in report.findings:
+        if finding.slice_index is None:
+            st.warning(escape_markdown(finding.sentence), icon=":material/error:")
+    found = report.of_slice(slice_index)
+    if not found:
+        st.success(f"Slice {slice_index + 1}: nothing found.", icon=":material/check_circle:")
+    for finding in found:
+        st.warning(escape_markdown(finding.sentence), icon=":material/info:")
+
+
+def show_empty_slices(current: OpenStudy) -> None:
+    """How many slices show no infection, by truth and by prediction."""
+    st.markdown(
+        "**Slices without infection**",
+        help="The profile under the strip shows the infected area of each slice, the truth dashed; "
+        "the dots below it are slices with none. Training sees lung without disease in them.",
+    )
+    found = empty_slices(current)
+    if not found:
+        st.caption("Not known: there is neither a prediction nor a true mask.")
+    for name, empty in found.items():
+        st.markdown(f"By {name.lower()}: {empty.empty} of {empty.slices} slices.")
+
+
+def show_table(current: OpenStudy, report: QualityReport) -> None:
+    """Every finding of a slice, one a row; a click goes there."""
+    rows = [finding for finding in report.findings if finding.slice_index is not None]
+    st.markdown(
+        f"**Findings** in {len(report.flagged_slices)} of {report.slices} slices",
+        help="Click a row to go to its slice.",
+    )
+    if rows:
+        round_number = st.session_state.setdefault("quality-round", 0)
+        picked = st.dataframe(
+            pd.DataFrame(
+                {
+                    "Slice": [(finding.slice_index or 0) + 1 for finding in rows],
+                    "What": [check_named(finding.check).label for finding in rows],
+                    "Value": [check_named(f.check).show(f.value) for f in rows],
+                    "Limit": [check_named(f.check).show(f.threshold) for f in rows],
+                }
+            ),
+            hide_index=True,
+            on_select="rerun",
+            selection_mode=["single-row", "single-cell"],
+            key=f"quality-findings-{round_number}",
+            height=min(36 * (len(rows) + 1) + 2, 260),
+        )
+        chosen = [*picked["selection"]["rows"], *(row for row, _ in picked["selection"]["cells"])]
+        if chosen:
+            st.session_state["quality-round"] = round_number + 1
+            go_to(current, rows[chosen[0]].slice_index or 0)
+            st.rerun(scope="fragment")
+    for outcome in report.outcomes:
+        if outcome.undefined:
+            st.caption(f"{check_named(outcome.check).label}: not defined, {outcome.undefined}.")
