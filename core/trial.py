@@ -11,7 +11,7 @@ import numpy as np
 
 from core.config import PostprocessConfig, PreprocessConfig
 from core.metrics import Overlap, compute_overlap
-from core.postprocess import restore_masks
+from core.postprocess import blend_neighbours, restore_masks
 from core.preprocess import SpatialRecord, build_model_input
 from core.roi import BoundingBox
 from core.volume import BoolArray, MaskPair, Volume
@@ -36,8 +36,8 @@ def segment_slice(
 ) -> tuple[MaskPair, ...]:
     """Masks of one axial slice, under each plan; the network is asked once for all.
 
-    A slice by itself has no neighbours: parts that a whole scan would keep because they hang
-    together elsewhere are judged by this slice alone.
+    The slices next to it have their say, as in a whole scan. Stray parts and holes are judged by
+    this slice alone: what a whole scan would keep because it hangs together elsewhere may go.
 
     Args:
         volume: standing upright.
@@ -46,12 +46,24 @@ def segment_slice(
     Returns:
         Lung and infection, (i, j, 1) each, one pair for each plan.
     """
-    frames = [build_model_input(volume, record, config, [slice_index]) for config, record in plans]
-    probabilities = engine.predict(np.concatenate(frames), batch_size=len(plans))
-    return tuple(
-        restore_masks(probabilities[:, index : index + 1], record, postprocess)
-        for index, (_, record) in enumerate(plans)
-    )
+    slices = _with_neighbours(volume, slice_index, postprocess)
+    frames = [build_model_input(volume, record, config, slices) for config, record in plans]
+    probabilities = engine.predict(np.concatenate(frames), batch_size=len(plans) * len(slices))
+    middle = len(slices) // 2
+    masks = []
+    for own, (_, record) in zip(np.split(probabilities, len(plans), axis=1), plans, strict=True):
+        blended = blend_neighbours(own, postprocess.neighbour_share)
+        masks.append(restore_masks(blended[:, middle : middle + 1], record, postprocess))
+    return tuple(masks)
+
+
+def _with_neighbours(volume: Volume, slice_index: int, postprocess: PostprocessConfig) -> list[int]:
+    """The slice, between its neighbours where they have a say; the first and the last slice stand
+    in for the neighbour they lack, as in `blend_neighbours`."""
+    last = volume.shape[2] - 1
+    if postprocess.neighbour_share == 0.0 or last == 0 or volume.source.format == "pictures":
+        return [slice_index]
+    return [max(slice_index - 1, 0), slice_index, min(slice_index + 1, last)]
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,31 @@ def test_a_slice_by_itself_is_marked_as_a_scan_of_that_slice(config: PreprocessC
     assert pair.lung.any()
 
 
+@pytest.mark.parametrize("slice_index", [0, 3, 7])
+def test_neighbours_have_the_say_they_have_in_a_scan(slice_index: int) -> None:
+    engine, volume = StandInSegmenter(), small_volume()
+    # Air above the patient is no lung to the stand-in; one slice is darker than those around it.
+    array = volume.array.copy(order="F")
+    array[:, :, 3] = -900
+    volume = replace(volume, array=array)
+    postprocess = PostprocessConfig(
+        neighbour_share=0.6, min_lung_part_fraction=0.0, max_hole_fraction=0.0
+    )
+    record = plan_spatial(volume, OWN)
+    plans = [(OWN, record), (DARKER, record)]
+    pair, _ = segment_slice(volume, slice_index, engine, plans=plans, postprocess=postprocess)
+    whole = segment_volume(volume, engine, config=SegmentConfig(postprocess=postprocess)).masks
+    assert pair.lung is not None
+    assert whole.lung is not None
+    assert np.array_equal(pair.lung[:, :, 0], whole.lung[:, :, slice_index])
+    assert np.array_equal(pair.infection[:, :, 0], whole.infection[:, :, slice_index])
+    (alone,) = segment_slice(
+        volume, 3, engine, plans=plans[:1], postprocess=replace(postprocess, neighbour_share=0.0)
+    )
+    (blended,) = segment_slice(volume, 3, engine, plans=plans[:1], postprocess=postprocess)
+    assert not np.array_equal(alone.lung, blended.lung)
+
+
 def test_plans_do_not_mix() -> None:
     engine, volume = StandInSegmenter(), small_volume()
     record = plan_spatial(volume, OWN)

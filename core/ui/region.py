@@ -42,7 +42,7 @@ from core.volume import BoolArray, Volume, pixel_size_mm
 _REGION_COLOUR = "#56B4E9"
 _SLICE_COLOUR = "#F0E442"
 _NETWORK_COLOUR = "#E69F00"
-_MASK_COLOURS = {"Body": "#CC79A7", "Air inside": "#D55E00", "Lungs": "#009E73"}
+_MASK_COLOURS = {"Body": "#CC79A7", "Air inside": "#D55E00", "Lung candidates": "#009E73"}
 _MIN_OUTLINE_POINTS = 8
 """Shorter outlines are specks of noise."""
 
@@ -146,17 +146,17 @@ def show_picture(current: OpenStudy, region: Region) -> int:
         "Outlines",
         tuple(_MASK_COLOURS),
         selection_mode="multi",
-        default=("Body", "Lungs"),
+        default=("Body", "Lung candidates"),
         key="region-outlines",
         persist_state="session",
         help="On the axial slice. Body: the largest piece of tissue and what it encloses. Air "
-        "inside: what of it is darker than the threshold. Lungs: the large pieces of that air; a "
+        "inside: what of it is darker than the threshold. Lung candidates: its large pieces; a "
         "threshold sees no disease, so these are no masks to measure by.",
     )
     place = place_of(current)
     slice_index = place.voxel[2]
     parted = part_slice_of(current.study.volume, region, slice_index)
-    masks = {"Body": parted.body, "Air inside": parted.air, "Lungs": parted.lung}
+    masks = {"Body": parted.body, "Air inside": parted.air, "Lung candidates": parted.lung}
     drawings: list[Box | Line] = _boxes(current, region, slice_index)
     for name in shown:
         drawings += _outlines(masks[name], slice_index, colour=_MASK_COLOURS[name])

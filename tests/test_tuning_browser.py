@@ -1,0 +1,120 @@
+"""Enhance and Region of interest in headless Chromium, with the demo and with a real scan."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from core.config import EnhanceConfig, PreprocessConfig, from_json_dict
+from tests.test_browser import DEMO, Page, serve, wait_for
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    yield from serve("streamlit_app.py", tmp_path_factory.mktemp("server") / "log.txt")
+
+
+@pytest.fixture
+def page(server: str, tmp_path: Path) -> Iterator[Page]:
+    (tmp_path / "downloads").mkdir()
+    tab = Page(server, tmp_path / "downloads", tmp_path / "profile")
+    yield tab
+    tab.browser.quit()
+
+
+def unfold(page: Page, title: str) -> None:
+    script = (
+        "const found = [...document.querySelectorAll('summary')]"
+        ".find((s) => s.innerText.includes(arguments[0])); found?.click(); return !!found;"
+    )
+    wait_for(lambda: page.js(script, title), what=title)
+
+
+def test_enhance_with_the_demo(page: Page, tmp_path: Path) -> None:
+    page.open("/enhance?case=demo&slice=48")
+    assert DEMO in page.text
+    page.click("Strong CLAHE")
+    wait_for(lambda: "clip_limit=7" in page.browser.current_url, what="the address")
+    page.settle()
+    page.wait_for_text("Entropy, bits")
+    unfold(page, "Take these settings along")
+    page.click("Settings (JSON)")
+    told = json.loads(page.downloaded("preprocess.json").read_text())
+    config = from_json_dict(PreprocessConfig, told["preprocess"])
+    assert config.enhance == EnhanceConfig("clahe", clip_limit=7.0, tile_grid=8)
+    page.click("Reset")
+    wait_for(lambda: "clip_limit" not in page.browser.current_url, what="the address")
+    page.settle()
+    page.upload(page.downloads / "preprocess.json")
+    wait_for(lambda: "clip_limit=7" in page.browser.current_url, what="the loaded settings")
+    page.settle()
+    page.browser.refresh()
+    page.settle()
+    assert "clip_limit=7" in page.browser.current_url
+    broken = tmp_path / "broken.json"
+    broken.write_text('{"preprocess": {"enhance": {"clip_limit": 1000}}}')
+    unfold(page, "Take these settings along")
+    page.upload(broken)
+    page.wait_for_text("clip_limit is out of range")
+    page.resize(400, 850)
+    page.settle()
+    assert page.js("return document.querySelector('[data-testid=stMain]').scrollWidth") <= 400
+
+
+@pytest.mark.real_data
+def test_both_pages_with_a_real_scan(page: Page, real_data: Path) -> None:
+    path = real_data / "covid20" / "ct_scans" / "coronacases_org_001.nii.gz"
+    page.open()
+    page.upload(path)
+    page.wait_for_text("Opened: coronacases_org_001")
+    page.settle()
+    page.go_to("Enhance")
+    page.wait_for_text("Entropy, bits")
+    page.click("Fine edges")
+    wait_for(lambda: "method=unsharp" in page.browser.current_url, what="the address")
+    page.settle()
+    assert "no truth" in page.text or "No trained network" in page.text
+    page.go_to("Region of interest")
+    page.wait_for_text("What it saves")
+    page.click("Lungs")
+    wait_for(lambda: "target=lungs" in page.browser.current_url, what="the address")
+    page.settle()
+    page.click("Cropped scan (NIfTI)")
+    cropped = nib.load(page.downloaded("coronacases_org_001_cropped.nii.gz"))
+    whole = nib.load(path)
+    values, inside = np.asanyarray(whole.dataobj), np.asanyarray(cropped.dataobj)
+    assert inside.size < 0.5 * values.size
+    start = np.linalg.inv(whole.affine) @ cropped.affine[:, 3]
+    i, j, k = np.rint(start[:3]).astype(int)
+    a, b, c = inside.shape
+    # The file keeps 8 bits with a slope, the cropped one what they stand for.
+    np.testing.assert_allclose(inside, values[i : i + a, j : j + b, k : k + c], atol=0.01)
+
+
+def test_region_with_the_demo(page: Page) -> None:
+    page.open("/region?case=demo&slice=48")
+    assert DEMO in page.text
+    page.wait_for_text("tissue above")
+    kept = [page.text.split(" of the voxels are kept")[0].rsplit(maxsplit=2)[-2]]
+    page.click("Lungs")
+    wait_for(lambda: "target=lungs" in page.browser.current_url, what="the address")
+    page.settle()
+    kept.append(page.text.split(" of the voxels are kept")[0].rsplit(maxsplit=2)[-2])
+    assert float(kept[1]) < float(kept[0]) < 70
+    for plane in ("Coronal", "Sagittal"):
+        page.js(
+            page._part(".lunglens")
+            + f"[...part.querySelectorAll('button')].find((b) => b.innerText === '{plane}').click()"
+        )
+        wait_for(lambda plane=plane: plane.lower() in page.picture_name(), what=plane)
+        page.settle()
+    page.resize(400, 850)
+    page.settle()
+    assert page.js("return document.querySelector('[data-testid=stMain]').scrollWidth") <= 400
