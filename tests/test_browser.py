@@ -61,7 +61,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     yield from serve("streamlit_app.py", tmp_path_factory.mktemp("server") / "log.txt")
 
 
-def serve(script: str, log: Path) -> Iterator[str]:
+def serve(script: str, log: Path, *, data_folder: Path | None = None) -> Iterator[str]:
     """A script on a free port, until the generator is closed; its address."""
     find_chromium()
     with socket.socket() as probe:
@@ -69,6 +69,8 @@ def serve(script: str, log: Path) -> Iterator[str]:
         port = probe.getsockname()[1]
     environment = {k: v for k, v in os.environ.items() if k != "LUNGLENS_DATA_FOLDER"}
     environment["PYTHONPATH"] = str(ROOT)
+    if data_folder is not None:
+        environment["LUNGLENS_DATA_FOLDER"] = str(data_folder)
     command = [sys.executable, "-m", "streamlit", "run", script]
     command += ["--server.port", str(port), "--server.headless", "true"]
     with log.open("w") as out:
@@ -256,6 +258,7 @@ def test_a_first_visit_by_a_link_to_a_slice_shows_that_slice(page: Page) -> None
     assert [link.text for link in links] == [
         "Home",
         "Browse",
+        "Quality",
         "Enhance",
         "Region of interest",
         "Segment",

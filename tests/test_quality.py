@@ -353,7 +353,7 @@ def test_slices_without_infection_are_counted():
 # ---------------------------------------------------------------- real scans
 
 TRUE_FAULTS = {
-    "coronacases_org_003": {"brightness": {28, 31, 58}, "jump": {1, 29}},
+    "coronacases_org_003": {"brightness": {1, 2, 3, 28, 29, 30}, "jump": {1, 29}},
     "coronacases_org_008": {"saturation": {84}, "brightness": {84, 86}},
     "radiopaedia_org_covid-19-pneumonia-29_86491_1-dcm": {"jump": {1, 2}},
 }

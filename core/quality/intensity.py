@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from core.biomarkers import FloatVector
-from core.quality.view import SliceView, shows_inverted_lung
+from core.quality.view import SliceView, find_slice_levels, shows_inverted_lung
+from core.roi import part_slice
 from core.volume import BoolArray, FloatArray
 
 _MIN_PIXELS = 200
@@ -108,13 +109,15 @@ def saturation(view: SliceView) -> float:
 
 
 def tissue_level(view: SliceView) -> float:
-    """Median of the tissue; 0 is the scan's air, 1 its tissue. nan without tissue."""
-    values = view.hu[view.tissue_inside]
-    if values.size < _MIN_PIXELS:
+    """Typical value of what is bright in the slice; 0 is the scan's air, 1 its tissue.
+
+    Parted by the slice's own threshold, so that a slice as a whole may be darker than the scan's.
+    nan without a body of its own.
+    """
+    own = find_slice_levels(view.coarse)
+    if not part_slice(view.coarse > own.threshold).body.any():
         return float("nan")
-    return (float(np.median(values[:: max(1, values.size // 20000)])) - view.levels.air) / (
-        view.levels.contrast
-    )
+    return (own.tissue - view.levels.air) / view.levels.contrast
 
 
 def brightness_step(tissue_levels: FloatVector) -> FloatVector:

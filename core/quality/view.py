@@ -135,12 +135,12 @@ def find_levels(volume: Volume) -> Levels:
     inverted, and its levels are those after putting it right.
     """
     coarse = np.stack([_shrink(_picture(volume, k, None)) for k in spread_slices(volume)])
-    levels = _levels(coarse)
+    levels = find_slice_levels(coarse)
     bright_lungs = sum(shows_inverted_lung(picture) for picture in coarse)
     if bright_lungs < max(1, _INVERTED_SHARE * len(coarse)):
         return levels
     turnover = float(coarse.min() + coarse.max())
-    upright = _levels(np.float32(turnover) - coarse)
+    upright = find_slice_levels(np.float32(turnover) - coarse)
     return Levels(upright.air, upright.tissue, upright.threshold, turnover)
 
 
@@ -150,7 +150,7 @@ def shows_inverted_lung(coarse: FloatArray) -> bool:
     The surroundings must be the brightest there is, as air becomes when greys are inverted:
     around lungs that a picture was cropped to lies tissue, and bone is brighter.
     """
-    levels = _levels(coarse)
+    levels = find_slice_levels(coarse)
     middle, bright = np.percentile(_frame(coarse), (50, 80))
     brightest = float(np.percentile(coarse, 99))
     if middle <= levels.threshold or brightest - bright > _SAME_BRIGHTNESS * levels.contrast:
@@ -190,7 +190,8 @@ def _shrink(picture: FloatArray) -> FloatArray:
     return np.asarray(shrunk, dtype=np.float32)
 
 
-def _levels(coarse: FloatArray) -> Levels:
+def find_slice_levels(coarse: FloatArray) -> Levels:
+    """Air, tissue and threshold of one or several shrunk slices by themselves, as they are."""
     # Rare extremes (metal, padding) would stretch the histogram until air and tissue share a bin.
     low, high = (float(value) for value in np.percentile(coarse, (1.0, 99.5)))
     scale = max(high - low, 1e-6) / 255.0

@@ -1,9 +1,7 @@
-// The scan from feet to head, a row for each kind of finding and a cell for each slice; below it
-// how much of each slice is infected. A click or an arrow key asks for a slice.
+// The scan from feet to head, a row for each kind of finding and a cell for each slice. A click, a
+// drag or an arrow key asks for a slice.
 
 const ROW = 17;
-const PROFILE = 46;
-const GAP = 8;
 const NARROW = 520;
 const TEXT = "#c6d0da";
 const EMPTY = "#17202a";
@@ -67,20 +65,16 @@ function sliceAt(strip, event) {
 }
 
 function words(strip, index) {
-  const { rows, profiles, slices } = strip.data;
+  const { rows, slices } = strip.data;
   const found = rows.filter(({ cells }) => cells.includes(index)).map(({ label }) => label);
-  const infected = profiles.map(({ label, values }) =>
-    values[index] > 0 ? `infected by ${label}` : `no infection by ${label}`);
-  const all = [...found, ...infected].join(", ");
-  return `Slice ${index + 1} of ${slices}${all ? `: ${all}` : ": nothing found"}`;
+  return `Slice ${index + 1} of ${slices}: ${found.join(", ") || "nothing found"}`;
 }
 
 function draw(strip) {
   const { canvas, data } = strip;
   const width = canvas.parentElement.clientWidth;
   if (!width) return;
-  const rows = Math.max(data.rows.length, 1);
-  const height = rows * ROW + (data.profiles.length ? GAP + PROFILE : 0) + 4;
+  const height = Math.max(data.rows.length, 1) * ROW + 4;
   const density = window.devicePixelRatio || 1;
   canvas.width = Math.round(width * density);
   canvas.height = Math.round(height * density);
@@ -94,7 +88,6 @@ function draw(strip) {
   context.textBaseline = "middle";
   if (!data.rows.length) drawRow(context, { label: "Nothing found", cells: [] }, 0, x, data.slices);
   data.rows.forEach((row, at) => drawRow(context, row, at, x, data.slices));
-  if (data.profiles.length) drawProfiles(context, data, rows * ROW + GAP, x);
   context.strokeStyle = "#f2f5f8";
   context.lineWidth = 1.5;
   context.beginPath();
@@ -117,37 +110,6 @@ function drawRow(context, row, at, x, slices) {
     const wide = x(index + 1) - x(index);
     context.fillRect(x(index), top + 2, Math.max(wide - (wide > 4 ? 1 : 0), 1.5), ROW - 4);
   }
-}
-
-function drawProfiles(context, data, top, x) {
-  const floor = top + PROFILE - 8;
-  const most = Math.max(1, ...data.profiles.map(({ values }) => Math.max(...values)));
-  context.fillStyle = TEXT;
-  context.fillText("Infection", 0, (top + floor) / 2);
-  context.fillText("none", 0, floor + 5);
-  context.fillStyle = EMPTY;
-  context.fillRect(x(0), top, x(data.slices) - x(0), floor - top);
-  for (const { values, colour, dashed } of data.profiles) {
-    context.strokeStyle = colour;
-    context.lineWidth = 1.5;
-    context.setLineDash(dashed ? [4, 3] : []);
-    context.beginPath();
-    values.forEach((value, index) => {
-      const y = floor - (value / most) * (floor - top - 3);
-      context.lineTo(x(index), y);
-      context.lineTo(x(index + 1), y);
-    });
-    context.stroke();
-  }
-  context.setLineDash([]);
-  data.profiles.forEach(({ values, colour }, at) => {
-    context.fillStyle = colour;
-    values.forEach((value, index) => {
-      if (value === 0) {
-        context.fillRect(x(index), floor + 2 + at * 4, Math.max(x(1) - x(0) - 0.5, 1), 3);
-      }
-    });
-  });
 }
 
 function describe(strip) {

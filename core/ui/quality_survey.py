@@ -120,8 +120,8 @@ def _show_rows(surveyed: tuple[SurveyedCase, ...], config: QualityConfig) -> Non
         total = total_empty(found)
         if total.cases:
             st.markdown(
-                f"By {side}, **{total.empty} of {total.slices}** slices of {total.cases} cases "
-                "hold no infection."
+                f"By {side}, **{total.empty} of {total.slices}** slices of {total.cases} "
+                f"case{'s' if total.cases > 1 else ''} hold no infection."
             )
     chosen = [surveyed[row].case_id for row in picked["selection"]["rows"]]
     _show_actions(chosen, round_number)

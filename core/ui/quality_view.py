@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -136,7 +137,7 @@ def show_scan_and_strip(current: OpenStudy, report: QualityReport) -> int:
     )
     st.caption(
         "From the feet on the left to the head on the right; click to go there. Blue: how the scan "
-        "was sampled. Orange: its values. Pink: what it shows."
+        "was sampled. Orange: its values. Pink: what it shows. Empty: no infection."
     )
     return shown
 
@@ -150,32 +151,25 @@ def go_to(current: OpenStudy, slice_index: int) -> None:
 
 
 def _strip_data(current: OpenStudy, report: QualityReport, shown: int) -> dict[str, Any]:
-    rows = []
+    rows: list[dict[str, Any]] = []
     for outcome in report.outcomes:
         check = check_named(outcome.check)
         if outcome.findings and not check.whole_scan:
-            cells = [finding.slice_index for finding in outcome.findings]
+            cells = np.flatnonzero(outcome.flagged).tolist()
             colour = FAMILY_COLOURS[check.family]
             rows.append({"label": check.label, "colour": colour, "cells": cells})
+    for name, empty in empty_slices(current).items():
+        colours = TRUTH_COLOURS if name == "Truth" else PREDICTION_COLOURS
+        cells = np.flatnonzero(empty.infected_pixels == 0).tolist()
+        if cells:
+            label = f"Empty, {name.lower()}"
+            rows.append({"label": label, "colour": colours["infection"], "cells": cells})
     marks, case_id = left_out(), case_id_of(current)
     whole = marks.has_case(case_id)
     out = list(range(report.slices)) if whole else list(marks.slices_of(case_id))
     if out:
         rows.append({"label": "Left out", "colour": _LEFT_OUT_COLOUR, "cells": out})
-    return {
-        "slices": report.slices,
-        "current": shown,
-        "rows": rows,
-        "profiles": [
-            {
-                "label": name.lower(),
-                "values": empty.infected_pixels.tolist(),
-                "colour": (TRUTH_COLOURS if name == "Truth" else PREDICTION_COLOURS)["infection"],
-                "dashed": name == "Truth",
-            }
-            for name, empty in empty_slices(current).items()
-        ],
-    }
+    return {"slices": report.slices, "current": shown, "rows": rows}
 
 
 def empty_slices(current: OpenStudy) -> dict[str, EmptySlices]:
@@ -206,8 +200,8 @@ def show_empty_slices(current: OpenStudy) -> None:
     """How many slices show no infection, by truth and by prediction."""
     st.markdown(
         "**Slices without infection**",
-        help="The profile under the strip shows the infected area of each slice, the truth dashed; "
-        "the dots below it are slices with none. Training sees lung without disease in them.",
+        help="The curve under the picture is the infected area of each slice; the rows Empty mark "
+        "those with none. In them training sees lung without disease.",
     )
     found = empty_slices(current)
     if not found:

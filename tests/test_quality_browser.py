@@ -1,0 +1,109 @@
+"""Quality in headless Chromium, with the demo and with a real scan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.quality.exclusions import Exclusion, read_exclusions
+from tests.test_browser import DEMO, Page, serve, wait_for
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+
+STRIP = (
+    "const strip = [...document.querySelectorAll('*')].map((e) => e.shadowRoot)"
+    ".map((s) => s && s.querySelector('.quality canvas')).find(Boolean)?.strip;"
+)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    yield from serve("streamlit_app.py", tmp_path_factory.mktemp("server") / "log.txt")
+
+
+@pytest.fixture
+def page(server: str, tmp_path: Path) -> Iterator[Page]:
+    (tmp_path / "downloads").mkdir()
+    tab = Page(server, tmp_path / "downloads", tmp_path / "profile")
+    yield tab
+    tab.browser.quit()
+
+
+def rows(page: Page) -> dict[str, list[int]]:
+    """Cells of the strip by its rows, slices from 0."""
+    wait_for(lambda: page.js(STRIP + "return Boolean(strip?.data);"), what="the strip")
+    found: list[dict[str, Any]] = page.js(STRIP + "return strip.data.rows;")
+    return {row["label"]: row["cells"] for row in found}
+
+
+def click_slice(page: Page, index: int) -> None:
+    """Presses the strip at the middle of a slice."""
+    script = STRIP + (
+        "const {canvas, left, data} = strip; const r = canvas.getBoundingClientRect();"
+        "const x = r.left + left + (arguments[0] + 0.5) / data.slices * (r.width - left);"
+        "for (const kind of ['pointerdown', 'pointerup']) canvas.dispatchEvent(new PointerEvent("
+        "kind, {clientX: x, clientY: r.top + 5, pointerId: 1, bubbles: true}));"
+    )
+    # A pointer that no hardware has cannot be captured.
+    page.js(STRIP + "strip.canvas.setPointerCapture = () => {};")
+    page.js(script, index)
+
+
+def test_the_strip_leads_to_slices_and_the_list_comes_out(page: Page) -> None:
+    page.open("/quality?case=demo&slice=50")
+    page.wait_for_text("Findings in")
+    assert DEMO in page.text
+    assert "Slice 50: nothing found." in page.text
+    empty = rows(page)["No lung"]
+    assert empty[0] == 0
+    assert empty[-1] == 95
+    click_slice(page, 3)
+    page.wait_for_text("Slice 4: 0 % of the body may be lung")
+    assert page.picture_slice() == 4
+    page.settle()
+    assert "slice=4" in page.browser.current_url
+    page.js(STRIP + "strip.canvas.focus();")
+    page.js(
+        STRIP
+        + "strip.canvas.dispatchEvent(new KeyboardEvent('keydown', {key: 'End', bubbles: true}));"
+    )
+    wait_for(lambda: page.picture_slice() == 96, what="the last slice")
+    page.settle()
+    page.click("Leave out slice 96")
+    page.wait_for_text("Left out: slices 96.")
+    assert rows(page)["Left out"] == [95]
+    page.settle()
+    page.click("List for training (JSON)")
+    assert read_exclusions(page.downloaded("exclude.json")) == (Exclusion("demo", (95,)),)
+    page.resize(400, 850)
+    page.settle()
+    assert page.js("return document.querySelector('[data-testid=stMain]').scrollWidth") <= 400
+
+
+@pytest.mark.real_data
+def test_all_cases_and_one_with_dark_slices(real_data: Path, tmp_path: Path) -> None:
+    folder = real_data / "covid20"
+    if not folder.is_dir():
+        pytest.skip("the 20-case set is not among the real scans")
+    data = tmp_path / "data"
+    for kind in ("ct_scans", "lung_mask", "infection_mask"):
+        (data / kind).mkdir(parents=True)
+        for path in (folder / kind).glob("coronacases*00[36]*"):
+            (data / kind / path.name).symlink_to(path)
+    (tmp_path / "downloads").mkdir()
+    for server in serve("streamlit_app.py", tmp_path / "log.txt", data_folder=data):
+        page = Page(server, tmp_path / "downloads", tmp_path / "profile")
+        try:
+            page.open("/quality?case=coronacases_org_003&slice=30")
+            page.wait_for_text("Findings in")
+            found = rows(page)
+            assert {1, 2, 3, 28, 29, 30} <= set(found["Other brightness"])
+            assert "Slice 30: tissue is" in page.text
+            page.click("Check all cases")
+            page.wait_for_text("slices of 2 cases hold no infection.")
+            assert "By truth, 0 of 94 slices" in page.text
+        finally:
+            page.browser.quit()
