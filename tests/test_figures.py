@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from core.figures import (
     AGREEMENT_COLOURS,
     PREDICTION_COLOURS,
     TRUTH_COLOURS,
+    make_histogram_figure,
 )
 
 
@@ -15,3 +17,46 @@ from core.figures import (
 def test_colours_of_one_picture_differ(colours):
     assert len(set(colours.values())) == len(colours)
     assert all(len(colour) == 7 and colour.startswith("#") for colour in colours.values())
+
+
+COUNTS = np.zeros(256, dtype=np.int64)
+COUNTS[[10, 20, 200]] = 50, 30, 20
+
+
+def test_a_histogram_shows_counts_and_their_running_share():
+    figure = make_histogram_figure(
+        {"Before": COUNTS, "After": COUNTS[::-1]},
+        values=np.arange(256.0),
+        value_label="Grey level",
+        cumulative=True,
+    )
+    named = {trace.name: np.asarray(trace.y) for trace in figure.data}
+    assert np.array_equal(named["Before"], COUNTS)
+    assert np.array_equal(named["After"], COUNTS[::-1])
+    share = named["Before, up to here"]
+    assert share[[9, 10, 19, 20, 199, 200, 255]].tolist() == [0, 50, 50, 80, 80, 100, 100]
+
+
+def test_on_a_logarithmic_scale_empty_levels_are_left_out_and_thresholds_drawn():
+    figure = make_histogram_figure(
+        {"Volume": COUNTS},
+        values=np.arange(256.0) * 5 - 1024,
+        value_label="HU",
+        logarithmic=True,
+        lines={"tissue above −499 HU": -499.0},
+    )
+    (trace,) = figure.data
+    assert np.flatnonzero(np.isfinite(np.asarray(trace.y))).tolist() == [10, 20, 200]
+    assert figure.layout.yaxis.type == "log"
+    assert [line.x0 for line in figure.layout.shapes] == [-499.0]
+    assert [text.text for text in figure.layout.annotations] == ["tissue above −499 HU"]
+
+
+def test_a_histogram_of_nothing_can_be_drawn():
+    figure = make_histogram_figure(
+        {"Lung": np.zeros(256, dtype=np.int64)},
+        values=np.arange(256.0),
+        value_label="Grey level",
+        cumulative=True,
+    )
+    assert not np.asarray(figure.data[1].y).any()
