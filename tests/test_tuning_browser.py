@@ -29,6 +29,11 @@ def page(server: str, tmp_path: Path) -> Iterator[Page]:
     tab.browser.quit()
 
 
+def drawn(page: Page) -> str:
+    """The first picture of the page, as its browser has drawn it."""
+    return str(page.js(page._part("canvas") + "return part ? part.toDataURL() : '';"))
+
+
 def unfold(page: Page, title: str) -> None:
     script = (
         "const found = [...document.querySelectorAll('summary')]"
@@ -40,9 +45,12 @@ def unfold(page: Page, title: str) -> None:
 def test_enhance_with_the_demo(page: Page, tmp_path: Path) -> None:
     page.open("/enhance?case=demo&slice=48")
     assert DEMO in page.text
+    before = drawn(page)
     page.click("Strong CLAHE")
     wait_for(lambda: "clip_limit=7" in page.browser.current_url, what="the address")
     page.settle()
+    wait_for(lambda: drawn(page) != before, what="another picture")
+    assert "BidiComponent Error" not in page.text
     page.wait_for_text("Entropy, bits")
     unfold(page, "Take these settings along")
     page.click("Settings (JSON)")
@@ -108,6 +116,7 @@ def test_region_with_the_demo(page: Page) -> None:
     page.settle()
     kept.append(page.text.split(" of the voxels are kept")[0].rsplit(maxsplit=2)[-2])
     assert float(kept[1]) < float(kept[0]) < 70
+    assert "BidiComponent Error" not in page.text
     for plane in ("Coronal", "Sagittal"):
         page.js(
             page._part(".lunglens")
