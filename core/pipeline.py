@@ -22,6 +22,7 @@ from core.config import (
     to_json_dict,
 )
 from core.engines import Engine, default_engine, load_engine
+from core.errors import LungLensError
 from core.metrics import compute_overlap
 from core.postprocess import (
     Probabilities,
@@ -80,6 +81,7 @@ def load_segmenter(weights_id: str | None = None, *, engine: EngineName | None =
     Raises:
         WeightsError: weights are missing, damaged or unknown.
         ConfigError: the engine asked for is not installed.
+        EngineUnfit: the engine asked for does not start here, or cannot run this network.
     """
     info = find_weights(weights_id)
     engine = engine or default_engine()
@@ -100,7 +102,7 @@ def _quiet_start_up() -> Iterator[None]:
     """Sends what TensorFlow's native code writes to standard error while it starts to nowhere.
 
     On every machine without a GPU that is a dozen alarming lines, written before any of its own
-    settings is read. They are shown after all if starting fails, and with `LUNGLENS_VERBOSE=1`.
+    settings is read. They are shown after all if starting fails by a bug, and with `LUNGLENS_VERBOSE=1`.
     """
     try:
         kept = os.dup(2)
@@ -113,6 +115,9 @@ def _quiet_start_up() -> Iterator[None]:
         try:
             yield
             failed = False
+        except LungLensError:  # told in a sentence, which needs no notes beside it
+            failed = False
+            raise
         finally:
             os.dup2(kept, 2)
             os.close(kept)

@@ -286,10 +286,6 @@ def _take_weights(model: keras.Model, initial: Path) -> None:
     model.set_weights(weights)
 
 
-def _resume_model(paths: RunPaths) -> keras.Model:
-    return _load_model(paths.last, for_training=True)
-
-
 def _check_or_write_record(
     paths: RunPaths,
     config: TrainConfig,

@@ -246,7 +246,15 @@ def _checked_file(info: WeightsInfo, name: str, sha256: str) -> Path:
         raise WeightsError(
             f"The weights file {shown} is missing", next_step="restore it from the repository"
         )
-    digest = file_sha256(path)
+    try:
+        digest = file_sha256(path)
+    except OSError as error:
+        raise WeightsError(
+            f"The weights file {shown} cannot be read",
+            got=error.strerror or "a read error",
+            expected="a file that this account may read",
+            next_step="check its permissions",
+        ) from error
     if digest != sha256:
         raise WeightsError(
             f"The weights file {shown} is damaged",

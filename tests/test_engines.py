@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from core.config import ModelConfig, PostprocessConfig, PreprocessConfig
 from core.engines import ENGINE_VARIABLE, choose_engine, default_engine, load_engine
 from core.engines.openvino_engine import OpenVinoSegmenter
 from core.engines.openvino_network import build_network
+from core.engines.protocol import EngineUnfit
 from core.errors import Cancelled, ConfigError, WeightsError
 from core.graph import Layer, describe_graph, graph_from_text, graph_to_text
 from core.inference import Segmenter
@@ -207,6 +209,7 @@ def _changed(layers: tuple[Layer, ...], name: str, **changes: Any) -> tuple[Laye
         ({"name": "down0_relu1", "settings": {"activation": "gelu"}}, "activation gelu"),
         ({"name": "up0_join", "settings": {"axis": 1}}, "axis 1"),
         ({"name": "up0_join", "inputs": ("up0_grow",)}, "does not fit its arrays"),
+        ({"name": "up0_join", "inputs": ()}, "does not fit its arrays"),
     ],
 )
 def test_graphs_that_cannot_be_built(tiny: WeightsInfo, changes: dict[str, Any], told: str) -> None:
@@ -223,6 +226,40 @@ def test_auto_falls_back_to_keras_for_an_unknown_layer(
     assert isinstance(load_engine(tiny, "auto"), Segmenter)
     with pytest.raises(WeightsError, match="does not know layer down0_relu1"):
         load_engine(tiny, "openvino")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ImportError("libopenvino.so.2630: cannot open shared object file"),
+        RuntimeError("Exception from src/inference/core.cpp:84:\nNo device CPU"),
+    ],
+)
+def test_an_openvino_that_does_not_start(
+    tiny: WeightsInfo, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(info: WeightsInfo) -> None:
+        raise error
+
+    monkeypatch.setattr("core.engines.openvino_engine.OpenVinoSegmenter", fail)
+    assert isinstance(load_engine(tiny, "auto"), Segmenter)
+    told = r"does not start: got [^\n]+; install it anew, or run with the engine keras\.$"
+    with pytest.raises(EngineUnfit, match=told):
+        load_engine(tiny, "openvino")
+
+
+def test_threads_at_once_each_get_their_own_answer(tiny: WeightsInfo) -> None:
+    engine = OpenVinoSegmenter(tiny)
+    generator = np.random.default_rng(5)
+    scans = [
+        generator.integers(0, 256, (count, SIZE.rows, SIZE.columns), dtype=np.uint8)
+        for count in (1, 2, 7, 30, 50)
+    ]
+    alone = [engine.predict(scan, batch_size=4) for scan in scans]
+    with ThreadPoolExecutor(len(scans)) as pool:
+        together = list(pool.map(lambda scan: engine.predict(scan, batch_size=4), scans))
+    for expected, found in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_arrays_that_do_not_fit(tiny: WeightsInfo) -> None:

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from typing import Literal, get_args
 
 from core.config import EngineName
-from core.engines.protocol import Engine
+from core.engines.protocol import Engine, EngineUnfit
 from core.errors import ConfigError, shown_name
 from core.machine import may_have_gpu
 from core.weights import WeightsInfo
@@ -69,17 +69,29 @@ def load_engine(info: WeightsInfo, wanted: EngineName = "auto") -> Engine:
     Raises:
         WeightsError: files are missing, damaged or do not fit each other.
         ConfigError: the engine asked for is not installed.
-        UnknownLayer: the engine asked for cannot run this network.
+        EngineUnfit: the engine asked for does not start here, or cannot run this network.
     """
     if choose_engine(wanted) == "openvino":
-        from core.engines.openvino_engine import OpenVinoSegmenter
-        from core.engines.openvino_network import UnknownLayer
-
         try:
-            return OpenVinoSegmenter(info)
-        except UnknownLayer:
+            return _load_openvino(info)
+        except EngineUnfit:
             if wanted == "openvino":
                 raise
     from core.inference import Segmenter
 
     return Segmenter(info)
+
+
+def _load_openvino(info: WeightsInfo) -> Engine:
+    try:
+        from core.engines.openvino_engine import OpenVinoSegmenter
+
+        return OpenVinoSegmenter(info)
+    # Installed for another system, or on a processor that its plugin for CPUs does not take.
+    except (ImportError, OSError, RuntimeError) as error:
+        raise EngineUnfit(
+            "The OpenVINO engine does not start",
+            got=(str(error).strip().splitlines() or [type(error).__name__])[-1][:120].rstrip("."),
+            expected="a package openvino made for this system",
+            next_step="install it anew, or run with the engine keras",
+        ) from error

@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.engines.openvino_runtime import openvino, ops
+from core.engines.protocol import EngineUnfit
 from core.errors import WeightsError
 from core.graph import Graph, Layer
 
@@ -26,7 +27,7 @@ _FLOAT32 = np.float32
 _GREY_MAX = 255
 
 
-class UnknownLayer(WeightsError):
+class UnknownLayer(WeightsError, EngineUnfit):
     """A network has a layer that cannot be built here; Keras can run it."""
 
 
@@ -66,7 +67,7 @@ def build_network(
     builder = _Builder(graph, dict(arrays), bfloat16=bfloat16, shown=shown)
     try:
         return builder.build(shape)
-    except (KeyError, RuntimeError, ValueError) as error:
+    except (IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise WeightsError(
             f"The graph of {shown} does not fit its arrays",
             got=(str(error).splitlines() or ["nothing"])[-1][:120],

@@ -8,8 +8,13 @@ import numpy as np
 import numpy.typing as npt
 
 from core.config import PreprocessConfig
+from core.errors import LungLensError
 from core.progress import OnProgress, ShouldCancel
 from core.weights import WeightsInfo
+
+
+class EngineUnfit(LungLensError):
+    """An engine does not start on this machine or does not know the network; another may do."""
 
 
 class Engine(Protocol):
