@@ -164,30 +164,59 @@ def evaluate_cases(
     for done, case in enumerate(cases):
         on_progress("comparing cases", done, len(cases))
         study = load_case(case)
-        if study.truth is None:
-            raise DatasetError(
-                f"Case {shown_name(case.case_id)} has no truth",
-                got="a scan alone",
-                expected="a lung or an infection mask beside it",
-            )
-        predicted = predict(case, study)
-        volume, truth = study.volume, study.truth
-        results.append(
-            CaseResult(
-                case_id=case.case_id,
-                patient_id=case.patient_id,
-                side=side_of_case(case, info),
-                slices=volume.shape[2],
-                lung=_overlap(truth.lung, predicted.lung),
-                infection=_overlap(truth.infection, predicted.infection),
-                lung_surfaces=_surfaces(truth.lung, predicted.lung, volume, config),
-                infection_surfaces=_surfaces(truth.infection, predicted.infection, volume, config),
-                infection_fraction_true=compute_burden(truth, volume).infection_fraction,
-                infection_fraction_pred=compute_burden(predicted, volume).infection_fraction,
-            )
-        )
+        truth_of(study, case)
+        results.append(compare_case(case, study, predict(case, study), info=info, config=config))
     on_progress("comparing cases", len(cases), len(cases))
     return tuple(results)
+
+
+def compare_case(
+    case: Case,
+    study: Study,
+    predicted: MaskPair,
+    *,
+    info: WeightsInfo | None = None,
+    config: EvaluateConfig | None = None,
+) -> CaseResult:
+    """One case's prediction against its truth.
+
+    Args:
+        study: the case as loaded.
+        predicted: on the study's canonical grid.
+        info, config: as in `evaluate_cases`.
+
+    Raises:
+        DatasetError: the case has no truth.
+    """
+    config = config or EvaluateConfig()
+    volume, truth = study.volume, truth_of(study, case)
+    return CaseResult(
+        case_id=case.case_id,
+        patient_id=case.patient_id,
+        side=side_of_case(case, info),
+        slices=volume.shape[2],
+        lung=_overlap(truth.lung, predicted.lung),
+        infection=_overlap(truth.infection, predicted.infection),
+        lung_surfaces=_surfaces(truth.lung, predicted.lung, volume, config),
+        infection_surfaces=_surfaces(truth.infection, predicted.infection, volume, config),
+        infection_fraction_true=compute_burden(truth, volume).infection_fraction,
+        infection_fraction_pred=compute_burden(predicted, volume).infection_fraction,
+    )
+
+
+def truth_of(study: Study, case: Case) -> MaskPair:
+    """The true masks of a case.
+
+    Raises:
+        DatasetError: it has none.
+    """
+    if study.truth is None:
+        raise DatasetError(
+            f"Case {shown_name(case.case_id)} has no truth",
+            got="a scan alone",
+            expected="a lung or an infection mask beside it",
+        )
+    return study.truth
 
 
 def load_prediction(folder: Path, case: Case, study: Study) -> MaskPair:
@@ -248,17 +277,41 @@ def bootstrap_intervals(
     return intervals
 
 
+def paired_differences(
+    first: Sequence[CaseResult], second: Sequence[CaseResult]
+) -> tuple[CaseResult, ...]:
+    """Case by case the figures of `second` less those of `first`, for cases that both have.
+
+    Each difference has the shape of a result, so that means and intervals over patients are taken
+    as of any other; undefined where either figure is. A case that either weights learned from is
+    "training", and one that either was chosen on "validation".
+    """
+    before = {result.case_id: result for result in first}
+    differences = []
+    for result in second:
+        other = before.get(result.case_id)
+        if other is None:
+            continue
+        row, told = result.to_row(), other.to_row()
+        row.update({name: row[name] - told[name] for name in FIGURE_COLUMNS})
+        sides = (other.side, result.side)
+        row["side"] = next((s for s in ("training", "validation") if s in sides), "unseen")
+        differences.append(CaseResult.from_row(row))
+    return tuple(differences)
+
+
 def results_csv(results: Sequence[CaseResult]) -> str:
     """One row a case; undefined figures are empty, and no text can pass for a formula."""
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=COLUMNS, lineterminator="\n")
     writer.writeheader()
     for result in results:
-        writer.writerow({name: _cell(value) for name, value in result.to_row().items()})
+        writer.writerow({name: csv_cell(value) for name, value in result.to_row().items()})
     return text.getvalue()
 
 
-def _cell(value: Any) -> Any:
+def csv_cell(value: Any) -> Any:
+    """A value as a table takes it: five decimals, empty where undefined, never a formula."""
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.5f}"
     # A spreadsheet would run what begins so, and the names of files are anyone's.

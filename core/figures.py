@@ -6,7 +6,8 @@ truth is besides always dashed and prediction always solid.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +22,9 @@ TRUTH_COLOURS: dict[Channel, str] = {"lung": "#CDE9FA", "infection": "#F0E442"}
 AGREEMENT_COLOURS: dict[str, str] = {"hit": "#009E73", "missed": "#F0E442", "wrong": "#CC79A7"}
 """Marked by both, only in the truth, only predicted."""
 
-_TEXT = "#C6D0DA"
-_CURRENT = "#F2F5F8"
-_GRID = "rgba(160, 180, 200, 0.16)"
+TEXT_COLOUR = "#C6D0DA"
+CURRENT_COLOUR = "#F2F5F8"
+GRID_COLOUR = "rgba(160, 180, 200, 0.16)"
 
 
 _LIGHTING = {
@@ -75,7 +76,7 @@ def make_surface_figure(
         height=430,
         margin={"l": 0, "r": 0, "t": 0, "b": 0},
         paper_bgcolor="rgba(0,0,0,0)",
-        font={"color": _TEXT},
+        font={"color": TEXT_COLOUR},
         showlegend=False,
         uirevision=revision,
         scene={
@@ -137,7 +138,7 @@ def _slice_plane(corners: FloatArray | None) -> tuple[go.Mesh3d, go.Scatter3d]:
             i=[0, 0],
             j=[1, 2],
             k=[2, 3],
-            color=_CURRENT,
+            color=CURRENT_COLOUR,
             opacity=0.12,
             lighting={"ambient": 1.0, "diffuse": 0.0, "specular": 0.0, "fresnel": 0.0},
             hoverinfo="skip",
@@ -146,7 +147,7 @@ def _slice_plane(corners: FloatArray | None) -> tuple[go.Mesh3d, go.Scatter3d]:
         go.Scatter3d(
             name="Outline of the slice",
             mode="lines",
-            line={"color": _CURRENT, "width": 3},
+            line={"color": CURRENT_COLOUR, "width": 3},
             hoverinfo="skip",
             **place,
         ),
@@ -166,7 +167,7 @@ def _letters(low: FloatArray, high: FloatArray) -> go.Scatter3d:
         z=places[:, 2],
         mode="text",
         text=["R", "L", "A", "P", "S", "I"],
-        textfont={"color": _TEXT, "size": 15},
+        textfont={"color": TEXT_COLOUR, "size": 15},
         hoverinfo="skip",
     )
 
@@ -226,29 +227,29 @@ def make_histogram_figure(
     for name, value in (lines or {}).items():
         figure.add_vline(
             x=value,
-            line={"color": _CURRENT, "width": 1.5, "dash": "dash"},
-            annotation={"text": name, "font": {"color": _CURRENT, "size": 11}},
+            line={"color": CURRENT_COLOUR, "width": 1.5, "dash": "dash"},
+            annotation={"text": name, "font": {"color": CURRENT_COLOUR, "size": 11}},
         )
     figure.update_layout(
         height=260,
         margin={"l": 8, "r": 8, "t": 28, "b": 8},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": _TEXT, "size": 12},
+        font={"color": TEXT_COLOUR, "size": 12},
         showlegend=len(figure.data) > 1,
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
         hovermode="x unified",
         hoverlabel={"bgcolor": "#1b232c", "font": {"color": "#F2F5F8"}},
         xaxis={
             "title": {"text": value_label, "standoff": 4},
-            "gridcolor": _GRID,
+            "gridcolor": GRID_COLOUR,
             "zeroline": False,
             "automargin": True,
             "range": [float(values[0]), float(values[-1])],
         },
         yaxis={
             "title": {"text": "Pixels", "standoff": 6},
-            "gridcolor": _GRID,
+            "gridcolor": GRID_COLOUR,
             "zeroline": False,
             "type": "log" if logarithmic else "linear",
             "rangemode": "tozero",
@@ -266,4 +267,105 @@ def make_histogram_figure(
                 "automargin": True,
             }
         )
+    return figure
+
+
+RUN_COLOURS: tuple[str, ...] = ("#56B4E9", "#E69F00", "#2BB98F", "#CC79A7", "#F0E442", "#D55E00")
+"""One a run where several are compared."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A line of `make_curve_figure`.
+
+    Attributes:
+        x, y: of one length; nan leaves a gap.
+        dash: as Plotly names it; dotted is measured on training slices.
+        best: x of a point to be marked with a star.
+    """
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+    colour: str
+    dash: str = "solid"
+    best: float | None = None
+
+
+def make_curve_figure(
+    curves: Sequence[Curve],
+    *,
+    x_label: str,
+    y_label: str,
+    revision: str,
+    y_range: tuple[float, float] | None = None,
+    logarithmic_x: bool = False,
+    logarithmic_y: bool = False,
+    lines: Mapping[str, float] | None = None,
+    height: int = 260,
+) -> go.Figure:
+    """Lines over epochs or learning rates.
+
+    Args:
+        revision: zoom and hidden lines stay as a person has put them as long as this stays.
+        lines: name → x of upright lines, such as a suggestion.
+    """
+    figure = go.Figure()
+    for curve in curves:
+        figure.add_trace(
+            go.Scatter(
+                x=list(curve.x),
+                y=list(curve.y),
+                name=curve.name,
+                mode="lines+markers" if len(curve.x) == 1 else "lines",
+                line={"color": curve.colour, "width": 2, "dash": curve.dash},
+                hovertemplate="%{y:.4g}<extra>" + curve.name + "</extra>",
+            )
+        )
+        if curve.best is not None and curve.best in curve.x:
+            figure.add_trace(
+                go.Scatter(
+                    x=[curve.best],
+                    y=[curve.y[list(curve.x).index(curve.best)]],
+                    name=f"{curve.name}, best epoch",
+                    mode="markers",
+                    showlegend=False,
+                    marker={"symbol": "star", "size": 13, "color": curve.colour},
+                    hoverinfo="skip",
+                )
+            )
+    for name, value in (lines or {}).items():
+        figure.add_vline(
+            x=value,
+            line={"color": _CURRENT, "width": 1.5, "dash": "dash"},
+            annotation={"text": name, "font": {"color": _CURRENT, "size": 11}},
+        )
+    figure.update_layout(
+        height=height,
+        margin={"l": 8, "r": 8, "t": 28, "b": 8},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font={"color": _TEXT, "size": 12},
+        uirevision=revision,
+        showlegend=len(curves) > 1,
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
+        hovermode="x unified",
+        hoverlabel={"bgcolor": "#1b232c", "font": {"color": "#F2F5F8"}},
+        xaxis={
+            "title": {"text": x_label, "standoff": 4},
+            "gridcolor": _GRID,
+            "zeroline": False,
+            "automargin": True,
+            "type": "log" if logarithmic_x else "linear",
+        },
+        yaxis={
+            "title": {"text": y_label, "standoff": 6},
+            "gridcolor": _GRID,
+            "zeroline": False,
+            "automargin": True,
+            "type": "log" if logarithmic_y else "linear",
+            "range": y_range,
+            "exponentformat": "e" if logarithmic_y else "none",
+        },
+    )
     return figure

@@ -58,13 +58,20 @@ def compute_overlap_per_slice(
     hit = np.count_nonzero(mask_true & mask_pred, axis=others).astype(np.float64)
     in_true = np.count_nonzero(mask_true, axis=others).astype(np.float64)
     in_pred = np.count_nonzero(mask_pred, axis=others).astype(np.float64)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return {
-            "dice": np.where(in_true + in_pred > 0, 2 * hit / (in_true + in_pred), np.nan),
-            "iou": np.where(in_true + in_pred > 0, hit / (in_true + in_pred - hit), np.nan),
-            "precision": np.where(in_pred > 0, hit / in_pred, np.nan),
-            "recall": np.where(in_true > 0, hit / in_true, np.nan),
-        }
+    return {
+        "dice": ratios(2 * hit, in_true + in_pred),
+        "iou": ratios(hit, in_true + in_pred - hit),
+        "precision": ratios(hit, in_pred),
+        "recall": ratios(hit, in_true),
+    }
+
+
+def ratios(part: npt.ArrayLike, whole: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """part / whole element by element, nan where `whole` is 0."""
+    above, below = np.asarray(part, np.float64), np.asarray(whole, np.float64)
+    result: npt.NDArray[np.float64] = np.full(below.shape, np.nan)
+    np.divide(above, below, out=result, where=below > 0)
+    return result
 
 
 @dataclass(frozen=True)
