@@ -102,7 +102,7 @@ def _quiet_start_up() -> Iterator[None]:
     """Sends what TensorFlow's native code writes to standard error while it starts to nowhere.
 
     On every machine without a GPU that is a dozen alarming lines, written before any of its own
-    settings is read. They are shown after all if starting fails by a bug, and with `LUNGLENS_VERBOSE=1`.
+    settings is read. They are shown after all if a bug stops it, and with `LUNGLENS_VERBOSE=1`.
     """
     try:
         kept = os.dup(2)
