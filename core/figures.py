@@ -337,15 +337,15 @@ def make_curve_figure(
     for name, value in (lines or {}).items():
         figure.add_vline(
             x=value,
-            line={"color": _CURRENT, "width": 1.5, "dash": "dash"},
-            annotation={"text": name, "font": {"color": _CURRENT, "size": 11}},
+            line={"color": CURRENT_COLOUR, "width": 1.5, "dash": "dash"},
+            annotation={"text": name, "font": {"color": CURRENT_COLOUR, "size": 11}},
         )
     figure.update_layout(
         height=height,
         margin={"l": 8, "r": 8, "t": 28, "b": 8},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
-        font={"color": _TEXT, "size": 12},
+        font={"color": TEXT_COLOUR, "size": 12},
         uirevision=revision,
         showlegend=len(curves) > 1,
         legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
@@ -353,14 +353,14 @@ def make_curve_figure(
         hoverlabel={"bgcolor": "#1b232c", "font": {"color": "#F2F5F8"}},
         xaxis={
             "title": {"text": x_label, "standoff": 4},
-            "gridcolor": _GRID,
+            "gridcolor": GRID_COLOUR,
             "zeroline": False,
             "automargin": True,
             "type": "log" if logarithmic_x else "linear",
         },
         yaxis={
             "title": {"text": y_label, "standoff": 6},
-            "gridcolor": _GRID,
+            "gridcolor": GRID_COLOUR,
             "zeroline": False,
             "automargin": True,
             "type": "log" if logarithmic_y else "linear",
