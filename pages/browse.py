@@ -16,6 +16,7 @@ def look(current: OpenStudy) -> None:
     with picture:
         place = browsing.show_picture(current, key="picture", tallest=0.62)
     with figures:
+        segmenting.show_progress()
         mark_and_browse(current)
         measures.show_burden(current, place.plane, place.slice_index)
         measures.show_agreement(current, place.plane, place.slice_index)
@@ -25,7 +26,6 @@ def look(current: OpenStudy) -> None:
 
 begin_page("Browse")
 current = need_study()
-segmenting.show_progress()
 look(current)
 browsing.show_grey_scale_choice(current)
 show_scan_warnings(current)

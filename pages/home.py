@@ -21,7 +21,6 @@ begin_page(
 )
 st.caption(RESEARCH_USE)
 show_notice()
-segmenting.show_progress()
 
 left, right = st.columns([6, 6], gap="large")
 with left:
@@ -37,6 +36,7 @@ with left:
             if st.button("Browse slices", type=kind, icon=":material/view_carousel:"):
                 go_to(BROWSE_PAGE)
         browsing.show_picture(current, key="glance", tools="few", tallest=0.42)
+        segmenting.show_progress()
         opening.show_recognised(current)
         show_scan_warnings(current)
     opening.show_demo_button(current)

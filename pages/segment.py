@@ -12,10 +12,10 @@ begin_page(
     "how likely infected. Thresholds turn that into masks.",
 )
 current = need_study()
-running = segmenting.show_progress()
 
 picture, controls = st.columns([7, 5], gap="large")
 with controls, show_errors():
+    running = segmenting.show_progress()
     weights = results.choose_weights()
     if weights is not None and not running:
         results.show_run_button(current, weights)

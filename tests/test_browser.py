@@ -310,6 +310,32 @@ def test_pages_share_one_scan_one_place_and_one_zoom(page: Page) -> None:
     assert page.fetched() == fetched
 
 
+def test_browsing_leaves_no_slices_on_the_way_back(page: Page) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    page.open("/browse?case=demo&plane=axial&slice=40")
+    steps = page.js("return history.length")
+    for number in (41, 42):
+        page.canvas().send_keys(Keys.ARROW_UP)
+        wait_for(lambda: f"slice={number}" in page.browser.current_url, what="the address")  # noqa: B023
+        page.settle()
+    page.canvas().send_keys("c")
+    wait_for(lambda: "plane=coronal" in page.browser.current_url, what="the plane")
+    page.settle()
+    assert page.js("return history.length") == steps
+
+
+def test_linked_planes_and_distances_are_there_after_another_page(page: Page) -> None:
+    page.open("/browse?case=demo&plane=axial&slice=40")
+    page.canvas().send_keys("l")
+    page.view("view.endMeasure(view.beginMeasure(pane, [10, 10]), true)")
+    page.go_to("Segment")
+    assert page.view("[view.layout, view.measures.length]") == ["single", 0]
+    page.go_to("Browse")
+    assert page.view("[view.layout, view.panes.length]") == ["linked", 3]
+    assert page.view("view.measures.length") == 1
+
+
 def test_the_value_under_the_pointer_is_that_of_the_scan(page: Page, demo: Study) -> None:
     from selenium.webdriver.common.action_chains import ActionChains
 

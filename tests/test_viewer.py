@@ -206,7 +206,17 @@ def test_chunks_are_served_gzipped_and_kept_nowhere():
 
 @pytest.mark.parametrize(
     "rest",
-    ["nobody/values/0", "{token}/values/1", "{token}/labels/2/0", "{token}/labels/1/9"],
+    [
+        "nobody/values/0",
+        "{token}/values/1",
+        "{token}/values/-1",
+        "{token}/values/0.5",
+        "{token}/values/²",
+        "{token}/values/" + "9" * 5000,
+        "{token}/labels/2/0",
+        "{token}/labels/1/9",
+        "{token}/labels/" + "9" * 5000 + "/0",
+    ],
 )
 def test_what_is_not_there_is_told_in_one_sentence(rest):
     owner = Owner()

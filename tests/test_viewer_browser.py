@@ -154,12 +154,13 @@ def test_zoom_and_pan_survive_slices_planes_and_runs_of_the_page(viewer: Page) -
 
 
 def test_the_wheel_enlarges_around_the_pointer(viewer: Page) -> None:
-    under = "pane.toPicture(200, 150)"
+    left, top = viewer.view("(({left, top}) => [left, top])(pane.canvas.getBoundingClientRect())")
+    x, y = round(left) + 200, round(top) + 150  # the mouse tells whole pixels
+    under = f"pane.toPicture({x - left}, {y - top})"
     before = viewer.view(under)
     viewer.view(
-        "pane.canvas.dispatchEvent(new WheelEvent('wheel', {deltaY: -200, ctrlKey: true,"
-        "clientX: pane.canvas.getBoundingClientRect().left + 200,"
-        "clientY: pane.canvas.getBoundingClientRect().top + 150, cancelable: true}))"
+        "pane.canvas.dispatchEvent(new WheelEvent('wheel', "
+        f"{{deltaY: -200, ctrlKey: true, clientX: {x}, clientY: {y}, cancelable: true}}))"
     )
     assert viewer.view("view.zoomOf('axial').factor") > 2
     assert viewer.view(under) == pytest.approx(before, abs=0.01)
@@ -294,6 +295,45 @@ def test_two_pictures_share_zoom_and_keep_it_when_they_change(tab: Page) -> None
     wait_for(lambda: page.view(red.format(middle - 40)) == 21, what="the new picture")
     assert page.view("view.zoomOf('axial').factor") == zoom
     press(page, "0")
+
+
+def test_two_pictures_stand_side_by_side_with_one_zoom(tab: Page) -> None:
+    page = opened(tab, "pictures")
+    press(page, "b")
+    wait_for(lambda: page.view("view.panes.length") == 2, what="two panes")
+    wait_for(lambda: page.view("!view.dirty"), what="the pictures")
+    middle = (
+        "Array.from(view.panes, (p) => p.context.getImageData("
+        "p.canvas.width / 2, p.canvas.height / 2, 1, 1).data[0])"
+    )
+    dark, bright = page.view(middle)
+    assert bright - dark == 180
+    press(page, "+")
+    assert page.view("view.panes[0].scale") == page.view("view.panes[1].scale")
+    assert page.view("view.panes[1].toPicture(10, 10)") == page.view(
+        "view.panes[0].toPicture(10, 10)"
+    )
+    press(page, "0", "b")
+    wait_for(lambda: page.view("view.panes.length") == 1, what="one pane")
+
+
+def test_cine_goes_on_while_the_page_runs_again(viewer: Page) -> None:
+    press(viewer, "a", " ")
+    viewer.click("Other masks")  # another header, as when a network has finished
+    wait_for(lambda: viewer.view("scan.header.labels.version") > 1, what="the new header")
+    before = viewer.picture_slice()
+    wait_for(lambda: viewer.picture_slice() != before, what="another slice", seconds=5)
+    press(viewer, " ")
+    assert viewer.view("view.cine") is None
+
+
+def test_pointing_at_the_picture_moves_nothing_below_it(viewer: Page) -> None:
+    height = "view.root.offsetHeight"
+    before = viewer.view(height)
+    viewer.view("view.value.textContent = 'as long as it may be '.repeat(20)")
+    assert viewer.view(height) == before
+    press(viewer, "m", "m")
+    assert "Point at" in viewer.value()
 
 
 def test_a_saved_picture_holds_what_is_on_the_screen(viewer: Page, tab: Page) -> None:

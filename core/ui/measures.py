@@ -56,6 +56,10 @@ def show_burden(current: OpenStudy, plane: Plane, slice_index: int) -> None:
     """Areas in this slice, volumes in the whole scan, and the infected share of both."""
     pairs = known_masks(current)
     if not pairs:
+        st.caption(
+            "Nothing is marked in this scan yet. Once lung and infection are, their areas and "
+            "volumes stand here."
+        )
         return
     here, whole = {}, {}
     for name, pair in pairs.items():

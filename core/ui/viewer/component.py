@@ -32,6 +32,9 @@ _SCRIPTS = (
     "controls",
     "keys",
     "view",
+    "layout",
+    "moving",
+    "tools",
     "picture",
     "main",
 )
@@ -81,8 +84,14 @@ def show_viewer(
         tallest=tallest,
     )
 
+    token = header["scans"][0]["token"]
+
     def _moved() -> None:
-        place.follow(st.session_state[key].get("place"), scan.volume.shape)
+        told = st.session_state[key].get("place")
+        # What was told of the scan before may arrive only after this one was opened.
+        if not isinstance(told, dict) or told.get("token") != token:
+            return
+        place.follow(told, scan.volume.shape)
         if on_place is not None:
             on_place(place)
 

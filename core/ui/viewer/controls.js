@@ -9,6 +9,7 @@ const ICONS = {
   pause: "M8 5v14M16 5v14",
   closer: "M11 5a6 6 0 1 0 0 12 6 6 0 0 0 0-12M15.5 15.5L20 20M11 8v6M8 11h6",
   wider: "M11 5a6 6 0 1 0 0 12 6 6 0 0 0 0-12M15.5 15.5L20 20M8 11h6",
+  aside: "M3 6h8v12H3zM13 6h8v12h-8z",
   split: "M12 3v18M4 7h5v10H4zM15 7h5v10h-5z",
   screen: "M3 5h18v12H3zM9 21h6",
   whole: "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5",
@@ -26,6 +27,7 @@ const KEYS = [
   ["Right drag, [ ] and , .", "grey scale: width and middle"],
   ["O", "marks: area, outline, agreement, off"],
   ["D", "truth and prediction on two sides of a divider"],
+  ["B", "two pictures side by side instead of a divider"],
   ["I, P, N", "most, previous and next infected slice"],
   ["+ −, Ctrl + wheel, pinch", "enlarge"],
   ["Drag while enlarged, Shift + drag", "move the picture"],
@@ -120,11 +122,17 @@ class Controls {
     const question = choiceButton("?", "Keys and mouse (?)", () => this.toggleHelp());
     question.className = "icon";
     this.planeGroup = group("Planes", ...Object.values(this.planes));
+    this.planeGroup.classList.add("planes");
     this.windowGroup = group("Grey scale", ...this.presets);
     this.split = iconButton(
       "split", "Truth and prediction on two sides of a divider (D)", () => view.toggleSplit());
-    this.styleGroup = group("Marks", ...Object.values(this.styles), this.opacity, this.split);
+    this.aside = iconButton(
+      "aside", "Side by side instead of a divider (B)", () => view.toggleAside());
+    this.styleGroup = group("Marks", ...Object.values(this.styles), this.opacity);
+    this.styleGroup.classList.add("marks");
+    this.twoGroup = group("Two pictures", this.split, this.aside);
     this.jumpGroup = group("Infected slices", ...this.jumps);
+    this.jumpGroup.classList.add("jumps");
     const zoom = group("Enlarge",
       iconButton("wider", "Smaller (−)", () => view.zoomBy(1 / 1.25)),
       iconButton("closer", "Larger (+)", () => view.zoomBy(1.25)),
@@ -135,8 +143,9 @@ class Controls {
       iconButton("copy", "Copy the picture (Ctrl + C)", () => view.copyPicture()),
       iconButton("save", "Save the picture as PNG (Ctrl + S)", () => view.savePicture()),
       question);
-    this.bar.append(this.planeGroup, this.windowGroup, this.styleGroup, this.jumpGroup,
-      this.toolGroup, zoom, take);
+    // Groups that come and go with masks stand last, so that the others stay where they are.
+    this.bar.append(this.planeGroup, this.windowGroup, this.toolGroup, take, zoom,
+      this.styleGroup, this.jumpGroup, this.twoGroup);
   }
 
   buildHelp() {
@@ -165,7 +174,7 @@ class Controls {
     this.updateJumps();
     const now = [
       layout, place.plane, look.windowChange, look.marksChange, Boolean(view.cine),
-      view.measuring, view.split, ...view.sources.map((source) => source.scan?.headers ?? ""),
+      view.measuring, view.split, view.aside, ...view.sources.map((source) => source.scan?.headers ?? ""),
     ].join();
     if (now === this.shown && header === this.shownHeader) return;
     this.shown = now;
@@ -182,6 +191,9 @@ class Controls {
     this.planes.linked.hidden = Boolean(header.comparison);
     this.split.hidden = !view.canSplit;
     press(this.split, view.split && view.canSplit);
+    this.aside.hidden = view.sources.length < 2;
+    press(this.aside, view.aside);
+    this.twoGroup.hidden = this.split.hidden && this.aside.hidden;
     for (const [name, button] of Object.entries(this.planes)) {
       press(button, name === (layout === "linked" ? "linked" : place.plane));
     }
@@ -189,7 +201,8 @@ class Controls {
       const { center, width } = header.presets[at];
       press(button, look.center === center && look.width === width);
     });
-    this.styles.agreement.hidden = !bothKnown(layers) || view.sources.length > 1;
+    this.styles.agreement.hidden = !bothKnown(layers);
+    this.styles.agreement.disabled = view.sources.length > 1;
     for (const [name, button] of Object.entries(this.styles)) press(button, name === view.style);
     this.opacity.value = String(Math.round(look.opacity * 100));
     this.opacity.disabled = !["fill", "agreement"].includes(view.style);
@@ -217,7 +230,7 @@ class Controls {
     const focused = this.legend.getRootNode().activeElement?.dataset?.layer;
     if (view.style === "agreement") {
       this.legend.replaceChildren(...regions.map((region) =>
-        element("span", { class: "item" }, swatch(region), region.name)));
+        element("span", { class: "item named" }, swatch(region), region.name)));
       return;
     }
     const both = bothKnown(layers);

@@ -37,6 +37,7 @@ function actionOf(view, event, inner) {
     "-": () => view.zoomBy(1 / 1.25),
     0: () => view.resetZoom(),
     "?": () => view.controls.toggleHelp(),
+    b: view.sources.length > 1 ? () => view.toggleAside() : undefined,
   };
   if (!view.sources[0].scan) return common[key];
   if (event.shiftKey && key.startsWith("Arrow")) return crossKey(view, pane, key);

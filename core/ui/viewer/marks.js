@@ -39,15 +39,18 @@ function drawWords(pane) {
   context.textAlign = "center";
   write(context, letters[0], 13, height / 2);
   write(context, letters[1], width - 13, height / 2);
-  write(context, letters[2], width / 2, 14);
-  write(context, letters[3], width / 2, height - 14);
+  const middle = clearOfDivider(pane, width / 2);
+  write(context, letters[2], middle, 14);
+  write(context, letters[3], middle, height - 14);
   context.font = "12px sans-serif";
   context.textAlign = "left";
   const { scan } = pane.leading;
-  const roomy = width > 260;
+  const roomy = width > 300;
   if (scan) {
-    const where = roomy && pane.where ? ` · ${pane.where}` : "";
-    write(context, `${pane.index + 1} / ${count}${where}`, 10, 16);
+    const number = `${pane.index + 1} / ${count}`;
+    const oneLine = roomy && pane.where;
+    write(context, oneLine ? `${number} · ${pane.where}` : number, 10, 16);
+    if (!roomy) write(context, pane.where, 10, 32);
   }
   const { stamp } = pane.leading.header;
   context.textAlign = "right";
@@ -56,10 +59,21 @@ function drawWords(pane) {
   if (view.sources.length > 1) drawNames(pane);
 }
 
+// A letter on the divider could not be read.
+function clearOfDivider({ sources, dividerX }, x) {
+  const off = x - dividerX;
+  return sources.length > 1 && Math.abs(off) < 16 ? dividerX + (off < 0 ? -16 : 16) : x;
+}
+
 function drawNames(pane) {
   const { context, width, view, dividerX } = pane;
   const { left, right } = view.comparison;
   context.font = "600 12px sans-serif";
+  if (pane.side !== null) {
+    context.textAlign = "center";
+    write(context, pane.side ? right : left, width / 2, width > 300 ? 38 : 50, width - 24);
+    return;
+  }
   context.textAlign = "right";
   if (dividerX > 60) write(context, left, dividerX - 10, 38, dividerX - 16);
   context.textAlign = "left";

@@ -8,6 +8,7 @@ class Pane {
   constructor(view, plane) {
     this.view = view;
     this.plane = plane;
+    this.side = null; // which of two pictures, where each has a pane of its own
     this.canvas = document.createElement("canvas");
     this.canvas.tabIndex = 0;
     this.canvas.setAttribute("role", "img");
@@ -110,12 +111,18 @@ class Pane {
     zoom.y = bound(zoom.y, grid.rows * grid.pixelHeight, this.height);
   }
 
+  // One picture, or two behind a divider.
+  get sources() {
+    const { sources } = this.view;
+    return this.side === null ? sources : [sources[this.side]];
+  }
+
   get dividerX() {
-    return this.view.sources.length > 1 ? this.view.divider * this.width : this.width;
+    return this.sources.length > 1 ? this.view.divider * this.width : this.width;
   }
 
   sourceAt(x) {
-    const { sources } = this.view;
+    const { sources } = this;
     return sources.length > 1 && x > this.dividerX ? sources[1] : sources[0];
   }
 
@@ -127,9 +134,9 @@ class Pane {
     context.fillRect(0, 0, width, height);
     this.waiting = false;
     const split = this.dividerX;
-    view.sources.forEach((source, side) => {
+    this.sources.forEach((source, side) => {
       context.save();
-      if (view.sources.length > 1) {
+      if (this.sources.length > 1) {
         context.beginPath();
         context.rect(side ? split : 0, 0, side ? width - split : split, height);
         context.clip();

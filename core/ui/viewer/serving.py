@@ -110,7 +110,7 @@ def _values(request: Request) -> Response:
     offer = offers.find(request.path_params["token"])
     if offer is None:
         return _gone()
-    span = _span(offer.volume, request.path_params["chunk"], VALUE_CHUNK_VOXELS)
+    span = _span(offer.volume, request, VALUE_CHUNK_VOXELS)
     if span is None:
         return _gone()
     return _packed(pack_values(offer.volume, start=span[0], stop=span[1]))
@@ -121,16 +121,25 @@ def _labels(request: Request) -> Response:
     if offer is None:
         return _gone()
     labels = offer.labels
-    span = _span(offer.volume, request.path_params["chunk"], LABEL_CHUNK_VOXELS)
-    if span is None or labels.empty or labels.version != request.path_params["version"]:
+    span = _span(offer.volume, request, LABEL_CHUNK_VOXELS)
+    if span is None or labels.empty or labels.version != _number(request, "version"):
         return _gone()
     return _packed(pack_labels(labels.truth, labels.prediction, start=span[0], stop=span[1]))
 
 
-def _span(volume: Volume, chunk: int, voxels: int) -> tuple[int, int] | None:
+def _span(volume: Volume, request: Request, voxels: int) -> tuple[int, int] | None:
+    chunk = _number(request, "chunk")
+    if chunk is None:
+        return None
     many = slices_per_chunk(volume.shape, voxels)
     start, count = chunk * many, volume.shape[2]
     return (start, min(start + many, count)) if start < count else None
+
+
+def _number(request: Request, name: str) -> int | None:
+    # Starlette's own conversion fails, and loudly, on a number of thousands of digits.
+    text = request.path_params[name]
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 def _packed(body: bytes) -> Response:
@@ -147,6 +156,6 @@ def slice_routes(base: str = "") -> list[Route]:
     before = f"/{base.strip('/')}{ADDRESS}" if base.strip("/") else ADDRESS
     # Plain functions: Starlette runs them in threads, and zlib lets go of the interpreter.
     return [
-        Route(before + "/{token}/values/{chunk:int}", _values),
-        Route(before + "/{token}/labels/{version:int}/{chunk:int}", _labels),
+        Route(before + "/{token}/values/{chunk}", _values),
+        Route(before + "/{token}/labels/{version}/{chunk}", _labels),
     ]

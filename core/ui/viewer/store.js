@@ -8,10 +8,12 @@ const TRIES = 5;
 const AFTER_TRIES_MS = 10000;
 const PAUSE_AFTER_MS = 1500;
 const LOST = "The server has let this scan go; reload the page.";
+const TOO_LARGE = "This scan is too large for this browser's memory.";
 const SILENT = "Slices cannot be loaded: the server does not answer. Trying again.";
 
 const shared = (globalThis.lunglens ??= {
-  scans: new Map(), places: new Map(), zooms: new Map(), look: null, views: new Set(),
+  scans: new Map(), places: new Map(), scenes: new Map(), layouts: new Map(), look: null,
+  views: new Set(),
 });
 
 function scanOf(header) {
@@ -46,8 +48,6 @@ class Scan {
     this.rows = down;
     this.slices = deep;
     this.area = across * down;
-    const count = this.area * deep;
-    this.values = header.bits === 8 ? new Uint8Array(count) : new Uint16Array(count);
     this.valueChunks = new Chunks(deep, header.chunk);
     this.labels = null;
     this.labelChunks = null;
@@ -60,6 +60,19 @@ class Scan {
     this.lost = false;
     this.changes = 0;
     this.headers = 0;
+    this.values = this.room(header.bits === 8 ? Uint8Array : Uint16Array);
+  }
+
+  // An array for all voxels; none where the browser has no room for one.
+  room(kind) {
+    try {
+      return new kind(this.area * this.slices);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      this.lost = true;
+      this.trouble = TOO_LARGE;
+      return null;
+    }
   }
 
   // A header of the same token: other masks or another meaning of values, never other voxels.
@@ -75,7 +88,7 @@ class Scan {
     } else if (wanted.version !== this.labelVersion) {
       this.labelVersion = wanted.version;
       // Marks drawn before stay on the screen until each is replaced.
-      this.labels ??= new Uint8Array(this.area * this.slices);
+      this.labels ??= this.room(Uint8Array);
       this.labelChunks = new Chunks(this.slices, wanted.chunk);
       this.coming = new InfectionCounts(this);
     }
