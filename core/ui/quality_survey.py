@@ -111,7 +111,7 @@ def _show_rows(surveyed: tuple[SurveyedCase, ...], config: QualityConfig) -> Non
         on_select="rerun",
         selection_mode="multi-row",
         key=f"survey-{round_number}",
-        height=min(36 * (len(surveyed) + 1) + 2, 760),
+        height=min(35 * (len(surveyed) + 1) + 3, 738),
     )
     for side, found in (
         ("truth", [case.truth for case in surveyed]),

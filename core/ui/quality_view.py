@@ -15,6 +15,7 @@ from core.figures import PREDICTION_COLOURS, TRUTH_COLOURS
 from core.progress import OnProgress, ShouldCancel
 from core.quality import (
     CHECKS,
+    Finding,
     QualityReport,
     ScanMeasures,
     check_named,
@@ -35,6 +36,7 @@ MEASURING_LINE = Line()
 """Its first measures scans: one at a time on the server, beside the network's."""
 
 FAMILY_COLOURS = {"sampling": "#56B4E9", "values": "#E69F00", "content": "#CC79A7"}
+_EMPTY = "Empty"
 _LEFT_OUT_COLOUR = "#8d99a5"
 _POLL_SECONDS = 0.5
 _AT_ONCE_SECONDS = 1.5
@@ -132,12 +134,13 @@ def show_scan_and_strip(current: OpenStudy, report: QualityReport) -> int:
         if isinstance(asked, (int, float)):
             go_to(current, int(asked) - 1)
 
-    _strip(
-        data=_strip_data(current, report, shown), key="quality-strip", on_slice_change=go_to_asked
-    )
+    data = _strip_data(current, report, shown)
+    _strip(data=data, key="quality-strip", on_slice_change=go_to_asked)
+    has_empty = any(row["label"].startswith(_EMPTY) for row in data["rows"])
     st.caption(
         "From the feet on the left to the head on the right; click to go there. Blue: how the scan "
-        "was sampled. Orange: its values. Pink: what it shows. Empty: no infection."
+        "was sampled. Orange: its values. Pink: what it shows."
+        + (f" {_EMPTY}: no infection." if has_empty else "")
     )
     return shown
 
@@ -162,7 +165,7 @@ def _strip_data(current: OpenStudy, report: QualityReport, shown: int) -> dict[s
         colours = TRUTH_COLOURS if name == "Truth" else PREDICTION_COLOURS
         cells = np.flatnonzero(empty.infected_pixels == 0).tolist()
         if cells:
-            label = f"Empty, {name.lower()}"
+            label = f"{_EMPTY}, {name.lower()}"
             rows.append({"label": label, "colour": colours["infection"], "cells": cells})
     marks, case_id = left_out(), case_id_of(current)
     whole = marks.has_case(case_id)
@@ -188,12 +191,17 @@ def show_slice_findings(report: QualityReport, slice_index: int) -> None:
     """What is wrong with the whole scan, and with the slice that is shown."""
     for finding in report.findings:
         if finding.slice_index is None:
-            st.warning(escape_markdown(finding.sentence), icon=":material/error:")
+            st.warning(_sentence(finding), icon=":material/error:")
     found = report.of_slice(slice_index)
     if not found:
         st.success(f"Slice {slice_index + 1}: nothing found.", icon=":material/check_circle:")
     for finding in found:
-        st.warning(escape_markdown(finding.sentence), icon=":material/info:")
+        st.warning(_sentence(finding), icon=":material/info:")
+
+
+def _sentence(finding: Finding) -> str:
+    """For a page, with numbers and their percent signs on one line."""
+    return escape_markdown(finding.sentence).replace(r" \%", "\u00a0\\%")
 
 
 def show_empty_slices(current: OpenStudy) -> None:
