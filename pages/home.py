@@ -35,7 +35,7 @@ with left:
             kind = "primary" if marked else "secondary"
             if st.button("Browse slices", type=kind, icon=":material/view_carousel:"):
                 go_to(BROWSE_PAGE)
-        browsing.show_picture(current, key="glance", tools="few", tallest=0.42)
+        browsing.show_glance(current, key="glance", tallest=0.42)
         segmenting.show_progress()
         opening.show_recognised(current)
         show_scan_warnings(current)

@@ -27,7 +27,7 @@ with controls, show_errors():
         results.show_run_facts(current.segmentation)
 
 with picture:
-    browsing.show_picture(current, key="preview", tools="few", tallest=0.56)
+    browsing.show_glance(current, key="preview", tallest=0.56)
     if current.segmentation is not None and st.button(
         "See all slices in Browse", type="primary", icon=":material/view_carousel:"
     ):

@@ -412,6 +412,28 @@ def test_an_uploaded_scan_opens_and_a_broken_one_leaves_it_open(page: Page, tmp_
     page.wait_for_text(DEMO)
 
 
+@pytest.mark.slow
+def test_browsing_the_open_scan_does_not_end_the_opening_of_another(
+    page: Page, tmp_path: Path
+) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    rng = np.random.default_rng(0)
+    noise = rng.integers(-1000, 400, (512, 512, 160), dtype=np.int16)
+    path = tmp_path / "next_scan.nii.gz"
+    path.write_bytes(gzip.compress(nifti_bytes(noise), 1))
+    page.open()
+    page.canvas()
+    page.upload(path)
+    # Each step is told to Python, where it must not end the run that opens the scan.
+    for _ in range(100):
+        if "Opened: next_scan" in page.text:
+            break
+        page.canvas().send_keys(Keys.ARROW_DOWN)
+        time.sleep(0.3)
+    page.wait_for_text("Opened: next_scan", seconds=1)
+
+
 @pytest.mark.parametrize("path", ["/", "/browse", "/segment"])
 def test_nothing_is_wider_than_a_phone(page: Page, path: str) -> None:
     page.resize(400, 850)

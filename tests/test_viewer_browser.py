@@ -350,6 +350,20 @@ def test_a_saved_picture_holds_what_is_on_the_screen(viewer: Page, tab: Page) ->
     assert len(np.unique(saved.reshape(-1, 3), axis=0)) > 10
 
 
+def test_the_whole_screen_cuts_nothing_off(viewer: Page) -> None:
+    press(viewer, "f")
+    wait_for(lambda: viewer.view("view.fullscreen && pane.width > 1000"), what="the whole screen")
+    right, bottom = viewer.view(
+        "(({right, bottom}) => [right, bottom])(view.root.lastElementChild"
+        ".previousElementSibling.getBoundingClientRect())"
+    )
+    stage = viewer.view("view.stage.getBoundingClientRect().left + pane.width")
+    assert stage <= right <= 1440
+    assert bottom <= 900
+    press(viewer, "f")
+    wait_for(lambda: viewer.view("!view.fullscreen && !view.dirty"), what="the page")
+
+
 def test_every_control_has_a_name(viewer: Page) -> None:
     nameless = viewer.js(
         viewer._part(".lunglens")

@@ -86,6 +86,16 @@ def viewer_scan(current: OpenStudy) -> ViewerScan:
     )
 
 
+@st.fragment
+def show_glance(current: OpenStudy, *, key: str, tallest: float) -> None:
+    """The open scan beside other things, without the toolbar.
+
+    It runs by itself. A step through its slices does not draw the page again, which would take
+    time and end what the page is doing, such as opening the next scan.
+    """
+    show_picture(current, key=key, tools="few", tallest=tallest)
+
+
 def show_picture(current: OpenStudy, *, key: str, tools: Tools = "all", tallest: float) -> Place:
     """The open scan with all that is marked in it; says where in it the person is.
 

@@ -33,7 +33,7 @@ Object.assign(View.prototype, {
 
   arrange() {
     this.needsLayout = false;
-    const width = this.root.clientWidth;
+    const width = this.controls.bar.clientWidth; // without the padding of a whole screen
     if (!width) return;
     const linked = this.layout === "linked";
     const { plane } = this.place;

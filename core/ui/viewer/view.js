@@ -27,6 +27,7 @@ class View {
     this.obey(header.place);
     // A plane chosen on another page is what the person wants to see here too.
     if (this.layout === "linked" && this.place.plane !== "axial") this.layout = "single";
+    if (header.place) this.replaceAddress();
     this.followFocus();
     for (const source of this.sources) source.scan?.hold(this);
     this.changed({ layout: true });
