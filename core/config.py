@@ -330,6 +330,22 @@ class AugmentConfig:
     that has only seen blurred slices takes the noise of sharp ones for disease."""
 
 
+AUGMENT_RANGES: dict[str, SettingRange] = {
+    "rotation_degrees": SettingRange(0.0, 45.0, 1.0),
+    "zoom": SettingRange(0.0, 0.5, 0.01),
+    "shift": SettingRange(0.0, 0.3, 0.01),
+    "elastic": SettingRange(0.0, 0.2, 0.01),
+    "window": SettingRange(0.0, 0.4, 0.01),
+    "clahe": SettingRange(0.0, 8.0, 0.5),
+    "brightness": SettingRange(0.0, 0.5, 0.01),
+    "contrast": SettingRange(0.0, 0.8, 0.01),
+    "gamma": SettingRange(0.0, 1.0, 0.05),
+    "noise": SettingRange(0.0, 0.2, 0.005),
+    "sharp_share": SettingRange(0.0, 1.0, 0.05),
+}
+"""What the page offers; files may go further."""
+
+
 @dataclass(frozen=True)
 class LossConfig:
     """What training makes small; the formulas are those of `core.losses`."""
@@ -463,6 +479,56 @@ class TrainConfig:
                 got=f"{self.validation_fraction:g}",
                 expected="a share between 0 and 1",
             )
+
+
+@dataclass(frozen=True)
+class TrainPreset:
+    """A training config worth starting from, and what it is for."""
+
+    name: str
+    config: TrainConfig
+    note: str
+
+
+TRAIN_PRESETS: tuple[TrainPreset, ...] = (
+    TrainPreset(
+        "Small and quick",
+        TrainConfig(
+            model=ModelConfig(depth=3, width=8),
+            preprocess=PreprocessConfig(rows=96, columns=128),
+            epochs=16,
+            batch_size=4,
+            learning_rate=5e-3,
+            warmup_epochs=1,
+            average_momentum=0.9,
+        ),
+        "To see how training goes: coarse slices, a narrow network, minutes on two cores.",
+    ),
+    TrainPreset(
+        "Full",
+        TrainConfig(),
+        "What a network for use needs: hours on two cores for the 20-case set.",
+    ),
+    TrainPreset(
+        "Full, U-Net++",
+        TrainConfig(model=ModelConfig(architecture="unetpp", deep_supervision=True)),
+        "Denser links and a head at every depth; slower, and not always better.",
+    ),
+)
+
+TRAIN_RANGES: dict[str, SettingRange] = {
+    "depth": SettingRange(2, 4, 1),
+    "width": SettingRange(4, 32, 4),
+    "epochs": SettingRange(1, 120, 1),
+    "batch_size": SettingRange(2, 16, 1),
+    "warmup_epochs": SettingRange(0, 10, 1),
+    "loss_alpha": SettingRange(0.05, 0.95, 0.05),
+    "loss_gamma": SettingRange(1.0, 3.0, 0.05),
+    "final_share": SettingRange(0.005, 0.5, 0.005),
+    "cycles": SettingRange(1, 6, 1),
+    "cycle_growth": SettingRange(1.0, 3.0, 0.5),
+}
+"""What the page offers; the command line and files may go further."""
 
 
 @dataclass(frozen=True)
@@ -612,6 +678,10 @@ class AppConfig:
 
     data_folder: str | None = None
     """Folder whose scans may be opened by path; none allows no server path at all."""
+    runs_folder: str | None = None
+    """Folder that training writes into; none takes `runs` beside the app."""
+    allow_training: bool | None = None
+    """Whether visitors may train; none allows it where only this machine can reach the app."""
 
 
 C = TypeVar("C")

@@ -17,8 +17,9 @@ from core.dataset import TrainingScan
 from core.errors import DatasetError, shown_name
 from core.models import averaged
 from core.progress import OnProgress, ShouldCancel
+from core.run_samples import MOST_SLICES, SampleSlices, save_prediction, save_slices
 from core.runs import HISTORY_COLUMNS, TAUGHT_FIGURES, RunPaths, read_history, score
-from core.validation import validate
+from core.validation import predict_masks, validate
 from core.weights import UNREADABLE_NPZ
 
 
@@ -137,11 +138,13 @@ class EpochRecorder(keras.callbacks.Callback):
         self._on_progress = on_progress
         self._should_cancel = should_cancel
         self._best = max((score(row) for row in read_history(paths.history)), default=-np.inf)
+        self._samples = choose_samples(validation)
         self.stopped = False
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         # What learns may have several heads; judged and kept is the network that predicts.
         self._network = averaged(self.model)
+        save_slices(self._paths.folder, self._samples)
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         if self._should_cancel():
@@ -154,6 +157,13 @@ class EpochRecorder(keras.callbacks.Callback):
         row.update({name: float((logs or {})[name]) for name in TAUGHT_FIGURES})
         self._mean.swap()
         row.update(validate(self._network, self._validation, batch_size=self._config.batch_size))
+        predicted = predict_masks(
+            self._network,
+            self._samples.images,
+            batch_size=self._config.batch_size,
+            infection_threshold=0.5,
+        )
+        save_prediction(self._paths.folder, epoch + 1, np.stack(predicted, axis=-1))
         row["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         # As written down, so that whoever reads the history finds the same best epoch.
         row = {name: float(f"{row[name]:.6g}") for name in HISTORY_COLUMNS}
@@ -178,3 +188,31 @@ class EpochRecorder(keras.callbacks.Callback):
             if is_new:
                 writer.writeheader()
             writer.writerow({name: f"{row[name]:.6g}" for name in HISTORY_COLUMNS})
+
+
+def choose_samples(scans: Sequence[TrainingScan]) -> SampleSlices:
+    """Slices to look at while a network learns: of each case the one with most infection, and
+    where there are few cases those with most infection of what is left, well apart."""
+    cases = [scan for scan in scans if scan.role == "case" and scan.lung is not None]
+    chosen: list[tuple[TrainingScan, int]] = []
+    for part in range(MOST_SLICES):
+        for scan in cases:
+            if len(chosen) == MOST_SLICES or part >= len(scan.images):
+                continue
+            taken = [k for other, k in chosen if other is scan]
+            area = scan.infection.sum(axis=(1, 2), dtype=np.int64)
+            for k in taken:
+                near = len(area) // (2 * MOST_SLICES)
+                area[max(0, k - near) : k + near + 1] = -1
+            chosen.append((scan, int(area.argmax())))
+    return SampleSlices(
+        names=tuple(f"{scan.scan_id}, slice {k + 1}" for scan, k in chosen),
+        images=np.stack([scan.images[k] for scan, k in chosen]),
+        truth=np.stack(
+            [
+                np.stack([scan.lung[k] > 0, scan.infection[k] > 0], axis=-1)
+                for scan, k in chosen
+                if scan.lung is not None
+            ]
+        ),
+    )

@@ -30,7 +30,7 @@ def validate(
     picture_dice: list[float] = []
     marked: dict[str, list[int]] = {"negative": [0, 0], "healthy": [0, 0]}
     for scan in scans:
-        lung, infection = _predict_masks(
+        lung, infection = predict_masks(
             model, scan.images, batch_size=batch_size, infection_threshold=infection_threshold
         )
         if scan.role == "case" and scan.lung is not None:
@@ -53,13 +53,14 @@ def validate(
     }
 
 
-def _predict_masks(
+def predict_masks(
     model: keras.Model,
     images: npt.NDArray[np.uint8],
     *,
     batch_size: int,
     infection_threshold: float,
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Lung and infection of images (n, rows, columns) uint8, each of that shape."""
     parts = []
     for start in range(0, len(images), batch_size):
         batch = images[start : start + batch_size]

@@ -109,6 +109,12 @@ def test_no_half_written_file_stays(whole: RunPaths) -> None:
         "last.keras",
         "mean.npz",
         "run.json",
+        "samples",
+    ]
+    assert sorted(path.name for path in (whole.folder / "samples").iterdir()) == [
+        "epoch-00001.npz",
+        "epoch-00002.npz",
+        "slices.npz",
     ]
 
 

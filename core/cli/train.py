@@ -13,8 +13,10 @@ from typing import Any
 from core.cli.terminal import Result, TerminalProgress, shown_figure
 from core.config import RangeTestConfig, TrainConfig, from_json_dict
 from core.errors import ConfigError, shown_name
+from core.progress import OnProgress
 from core.quality.exclusions import Exclusion, read_exclusions
 from core.records import check_place, make_folder, write_text
+from core.run_process import DEMO_DATA, RunReport, RunRequest, write_request
 from core.weights import check_weights_name
 
 EXAMPLES = """examples:
@@ -22,6 +24,7 @@ EXAMPLES = """examples:
   python -m core train --data covid20 --out runs/short --epochs 20 --seed 3
   python -m core train --data ../shared/data --out runs/first --publish weights/my-unet
   python -m core train --data covid20 --out runs/clean --exclude exclude.json
+  python -m core train --data demo --out runs/trial --epochs 8
   python -m core train --data ../shared/data --out runs/again \\
     --config weights/unet-v1/manifest.json --split weights/unet-v1/manifest.json"""
 
@@ -29,7 +32,7 @@ EXAMPLES = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `train`."""
     defaults = TrainConfig()
-    parser.add_argument("--data", type=Path, required=True, help="folder of cases")
+    parser.add_argument("--data", type=Path, required=True, help=f"folder of cases, or {DEMO_DATA}")
     parser.add_argument("--out", type=Path, required=True, help="run folder; same folder resumes")
     parser.add_argument(
         "--config",
@@ -94,22 +97,43 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     if options.publish is not None:
         check_weights_name(options.publish)
         check_place(options.publish, option="--publish", is_folder=True)
+    make_folder(options.out, option="--out folder")
+    with RunReport(options.out) as report:
+        result = _train(options, config, progress, report)
+        report.figures = {name: value for name, value in result.figures.items() if name != "rates"}
+    return result
+
+
+def _train(
+    options: argparse.Namespace,
+    config: TrainConfig,
+    progress: TerminalProgress,
+    report: RunReport,
+) -> Result:
     from core.runs import read_history, read_split, score
-    from core.training import train
+
+    def tell(stage: str, done: int, total: int) -> None:
+        progress(stage, done, total)
+        report(stage, done, total)
 
     recorded = None if options.split is None else read_split(options.split)
     excluded = () if options.exclude is None else read_exclusions(options.exclude)
+    write_request(options.out, _request(options, config, recorded, excluded))
+    data = _data_folder(options, tell)
+    from core.training import train
+
     if options.find_learning_rate:
-        return _find_learning_rate(options, config, recorded, excluded, progress)
+        return _find_learning_rate(options, data, config, recorded, excluded, tell, report)
     paths = train(
-        options.data,
+        data,
         options.out,
         config,
         recorded_split=recorded,
         excluded=excluded,
         initial=options.init,
         stop_after=options.stop_after,
-        on_progress=progress,
+        on_progress=tell,
+        should_cancel=report.should_stop,
     )
     history = read_history(paths.history)
     best = max(history, key=score)
@@ -123,31 +147,58 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
         from core.publishing import publish
 
         progress.clear()
-        info = publish(options.data, paths, options.publish, config, on_progress=progress)
+        info = publish(data, paths, options.publish, config, on_progress=tell)
         figures["weights_id"] = info.weights_id
         lines.append(f"published as {info.weights_id} in {info.folder}")
     return Result("\n".join(lines), figures)
 
 
-def _find_learning_rate(
+def _request(
     options: argparse.Namespace,
     config: TrainConfig,
     recorded: dict[str, Any] | None,
     excluded: Sequence[Exclusion],
-    progress: TerminalProgress,
+) -> RunRequest:
+    is_demo = options.data == Path(DEMO_DATA)
+    return RunRequest(
+        data=DEMO_DATA if is_demo else str(options.data.resolve()),
+        config=config,
+        split=recorded,
+        excluded=tuple(excluded),
+        initial=None if options.init is None else str(options.init.resolve()),
+    )
+
+
+def _data_folder(options: argparse.Namespace, on_progress: OnProgress) -> Path:
+    if options.data != Path(DEMO_DATA):
+        folder: Path = options.data
+        return folder
+    from core.demo_patients import write_demo_patients
+
+    # Beside the run, where the next one finds them.
+    return write_demo_patients(options.out.parent / "demo-patients", on_progress=on_progress)
+
+
+def _find_learning_rate(
+    options: argparse.Namespace,
+    data: Path,
+    config: TrainConfig,
+    recorded: dict[str, Any] | None,
+    excluded: Sequence[Exclusion],
+    on_progress: OnProgress,
+    report: RunReport,
 ) -> Result:
     from core.lr_range import range_csv, run_range_test
 
     found = run_range_test(
-        options.data,
+        data,
         config,
         RangeTestConfig(),
         recorded_split=recorded,
         excluded=excluded,
-        on_progress=progress,
+        on_progress=on_progress,
+        should_cancel=report.should_stop,
     )
-    progress.clear()
-    make_folder(options.out, option="--out folder")
     place = options.out / "learning_rates.csv"
     write_text(place, range_csv(found))
     advice = (
