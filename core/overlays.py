@@ -1,0 +1,38 @@
+"""Masks drawn as lines over grey slices, for pictures made outside of the viewer."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from core.volume import BoolArray
+
+Picture = npt.NDArray[np.uint8]
+
+
+def draw_outlines(
+    grey: Picture, masks: BoolArray, colours: tuple[str, ...], *, enlarge: int = 1
+) -> Picture:
+    """A slice in colour with the inner edge of each mask drawn into it.
+
+    Args:
+        grey: (rows, columns) uint8.
+        masks: (rows, columns, n); a later one is drawn over an earlier one.
+        colours: "#rrggbb", one a mask.
+        enlarge: pixels of the picture along each side of a pixel of the slice.
+
+    Returns:
+        (rows × enlarge, columns × enlarge, 3) RGB uint8.
+    """
+    rows, columns = grey.shape
+    size = (columns * enlarge, rows * enlarge)
+    large = cv2.resize(grey, size, interpolation=cv2.INTER_LINEAR)
+    picture: Picture = np.repeat(large[..., None], 3, axis=2).astype(np.uint8)
+    for channel, colour in enumerate(colours):
+        small = masks[..., channel].astype(np.uint8)
+        mask = cv2.resize(small, size, interpolation=cv2.INTER_NEAREST)
+        # Beyond the picture counts as outside, so that a mask cut by the edge is closed there.
+        inner = cv2.erode(mask, np.ones((3, 3), np.uint8), borderValue=0)
+        picture[(mask > 0) & (inner == 0)] = [int(colour[n : n + 2], 16) for n in (1, 3, 5)]
+    return picture

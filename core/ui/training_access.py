@@ -1,0 +1,57 @@
+"""Whether visitors of this server may train, and where runs lie."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import streamlit as st
+
+from core.config import AppConfig
+from core.ui import session
+
+RUNS_FOLDER_VARIABLE = "LUNGLENS_RUNS_FOLDER"
+ALLOW_TRAINING_VARIABLE = "LUNGLENS_ALLOW_TRAINING"
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
+_APP_FOLDER = Path(__file__).resolve().parent.parent.parent
+
+
+def training_config() -> AppConfig:
+    """What the operator has set in the environment about training."""
+    said = os.environ.get(ALLOW_TRAINING_VARIABLE, "").strip().lower()
+    allowed = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+    return AppConfig(
+        runs_folder=os.environ.get(RUNS_FOLDER_VARIABLE) or None,
+        allow_training=allowed.get(said),
+    )
+
+
+def may_train() -> bool:
+    """Where only this machine can reach the app, unless the operator says otherwise."""
+    said = training_config().allow_training
+    if said is not None:
+        return said
+    return str(st.get_option("server.address") or "").strip("[]").lower() in _THIS_MACHINE
+
+
+def runs_folder() -> Path:
+    """Folder of runs, which need not be there yet."""
+    configured = training_config().runs_folder
+    folder = _APP_FOLDER / "runs" if configured is None else Path(configured).expanduser()
+    return folder.resolve()
+
+
+def cases_folder() -> Path | None:
+    """The operator's cases; none where there are none, and generated patients take their place."""
+    return session.find_case_folder()
+
+
+def show_refusal() -> None:
+    """Why this server does not train for visitors."""
+    st.info(
+        "This server does not train for visitors: training takes all of a machine for minutes to "
+        "hours. Run the app on your own computer, where it listens to this machine only, or ask "
+        f"the operator, who can allow it with `{ALLOW_TRAINING_VARIABLE}=1`. Runs made on this "
+        "server can be looked at below.",
+        icon=":material/lock:",
+    )

@@ -1,0 +1,233 @@
+"""Runs as processes: begun, recognised, stopped, gone on with; and what their files say."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.config import to_json_dict
+from core.errors import Cancelled, ConfigError, DatasetError
+from core.overlays import draw_outlines
+from core.quality.exclusions import Exclusion
+from core.run_process import (
+    RANGE_TEST_NAME,
+    RunReport,
+    RunRequest,
+    busy_run,
+    check_run_name,
+    read_request,
+    read_run,
+    run_names,
+    start_run,
+    stop_run,
+    write_request,
+)
+from core.run_samples import (
+    SampleSlices,
+    read_prediction,
+    read_slices,
+    sampled_epochs,
+    save_prediction,
+    save_slices,
+)
+from core.runs import HISTORY_COLUMNS
+from tests.training_data import TINY, write_training_folder
+
+LONG = replace(TINY, epochs=200)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    return folder
+
+
+def make_run(root: Path, name: str, *, epochs_done: int = 0, epochs: int = 2) -> Path:
+    """A run folder as training leaves it, without its networks."""
+    folder = root / name
+    folder.mkdir()
+    write_request(folder, RunRequest(data="demo", config=replace(TINY, epochs=epochs)))
+    if epochs_done:
+        rows = [
+            ",".join(str(epoch if name == "epoch" else epoch / 10) for name in HISTORY_COLUMNS)
+            for epoch in range(1, epochs_done + 1)
+        ]
+        text = "\n".join([",".join(HISTORY_COLUMNS), *rows, ""])
+        (folder / "history.csv").write_text(text, encoding="utf-8")
+    return folder
+
+
+def wait_until(condition: Callable[[], bool], *, seconds: float = 120) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    "name", ["", "../x", "a/b", "a\\b", ".hidden", "a b", "x" * 41, "a\n", "-x", RANGE_TEST_NAME]
+)
+def test_a_name_is_a_plain_folder_or_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="cannot be called"):
+        check_run_name(name)
+
+
+def test_a_request_comes_back_as_it_was(root: Path) -> None:
+    folder = root / "first"
+    folder.mkdir()
+    request = RunRequest(
+        data="/some/where",
+        config=LONG,
+        split={"train": {"case": ["a"]}, "validation": {"case": ["b"]}},
+        excluded=(Exclusion("a", (0, 3)),),
+    )
+    write_request(folder, request)
+    assert read_request(folder) == request
+    (folder / "run.json").write_text("{}")
+    write_request(folder, replace(request, data="/elsewhere"))
+    assert read_request(folder).data == "/some/where"
+
+
+def test_states_follow_from_the_files(root: Path) -> None:
+    begun = make_run(root, "begun")
+    assert read_run(begun).state == "interrupted"
+    assert read_run(make_run(root, "whole", epochs_done=2)).state == "finished"
+    part = make_run(root, "part", epochs_done=1)
+    assert read_run(part).state == "interrupted"
+    (part / "progress.json").write_text(json.dumps({"outcome": "stopped"}))
+    assert read_run(part).state == "stopped"
+    (part / "progress.json").write_text(json.dumps({"outcome": "failed", "message": "No room."}))
+    assert (read_run(part).state, read_run(part).message) == ("failed", "No room.")
+    (part / "history.csv").write_text("epoch,loss\n1")
+    assert read_run(part).state == "damaged"
+    assert "history" in read_run(part).message
+    (begun / "request.json").write_text("[")
+    assert read_run(begun).state == "damaged"
+
+
+def test_runs_are_listed_and_nothing_else_is(root: Path) -> None:
+    make_run(root, "one")
+    make_run(root, RANGE_TEST_NAME)
+    (root / "demo-patients").mkdir()
+    (root / "linked").symlink_to(root / "one")
+    assert run_names(root) == ("one",)
+    assert run_names(root / "absent") == ()
+
+
+def test_a_report_tells_that_it_is_alive_and_how_it_ended(root: Path) -> None:
+    folder = make_run(root, "one")
+    with RunReport(folder) as report:
+        report("reading cases", 1, 4)
+        run = read_run(folder)
+        assert (run.state, run.stage, run.done, run.total) == ("running", "reading cases", 1, 4)
+        assert busy_run(root) == "one"
+        with pytest.raises(DatasetError, match="trained already"), RunReport(folder):
+            pass
+        stop_run(folder)
+        assert read_run(folder).state == "stopping"
+        with pytest.raises(Cancelled):
+            report("reading cases", 2, 4)
+        report.figures = {"suggestion": 0.5}
+    assert busy_run(root) is None
+    assert read_run(folder).figures == {"suggestion": 0.5}
+    assert not (folder / "stop").exists()
+    with pytest.raises(ValueError, match="odd"), RunReport(folder):
+        raise ValueError("odd")
+    run = read_run(folder)
+    assert (run.state, "log.txt" in run.message, "odd" in run.message) == ("failed", True, False)
+
+
+def test_a_killed_process_is_recognised(root: Path) -> None:
+    folder = make_run(root, "one")
+    code = (
+        "import sys, time; from pathlib import Path; from core.run_process import RunReport\n"
+        "with RunReport(Path(sys.argv[1])): time.sleep(100)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(folder)])
+    wait_until(lambda: read_run(folder).state == "running")
+    process.kill()
+    process.wait()
+    assert read_run(folder).state == "interrupted"
+
+
+@pytest.mark.slow
+def test_a_run_is_stopped_and_goes_on(root: Path, tmp_path: Path) -> None:
+    data = write_training_folder(tmp_path / "data")
+    request = RunRequest(data=str(data), config=LONG)
+    start_run(root, "one", request)
+    folder = root / "one"
+    with pytest.raises(DatasetError, match="under way"):
+        start_run(root, "two", request)
+    assert run_names(root) == ("one",)
+    wait_until(lambda: len(read_run(folder).history) >= 2)
+    stop_run(folder)
+    wait_until(lambda: not read_run(folder).is_alive)
+    stopped = read_run(folder)
+    assert stopped.state == "stopped"
+    assert (folder / "log.txt").read_text(errors="replace").count("Traceback") == 0
+    done = len(stopped.history)
+    assert sampled_epochs(folder) == tuple(range(1, done + 1))
+    start_run(root, "one", read_request(folder))
+    wait_until(lambda: len(read_run(folder).history) > done)
+    stop_run(folder)
+    wait_until(lambda: not read_run(folder).is_alive)
+    assert list(read_run(folder).history[:done]) == list(stopped.history)
+
+
+@pytest.mark.slow
+def test_what_the_trainer_refuses_is_told(root: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    start_run(root, "one", RunRequest(data=str(empty), config=TINY))
+    wait_until(lambda: not read_run(root / "one").is_alive)
+    run = read_run(root / "one")
+    assert run.state == "failed"
+    assert "case" in run.message
+    assert "Traceback" not in run.message
+
+
+def test_samples_come_back(root: Path) -> None:
+    rng = np.random.default_rng(3)
+    truth = rng.random((2, 16, 24, 2)) > 0.5
+    images = rng.integers(0, 256, (2, 16, 24), dtype=np.uint8)
+    assert read_slices(root) is None
+    save_slices(root, SampleSlices(("a, slice 1", "b, slice 7"), images, truth))
+    save_prediction(root, 2, ~truth)
+    save_prediction(root, 10, truth)
+    found = read_slices(root)
+    assert found is not None
+    assert found.names == ("a, slice 1", "b, slice 7")
+    np.testing.assert_array_equal(found.images, images)
+    assert sampled_epochs(root) == (2, 10)
+    np.testing.assert_array_equal(read_prediction(root, 2), ~truth)
+    (root / "samples" / "epoch-00010.npz").write_bytes(b"no archive")
+    with pytest.raises(DatasetError, match="sample"):
+        read_prediction(root, 10)
+
+
+def test_outlines_are_the_inner_edge_of_a_mask() -> None:
+    mask = np.zeros((9, 9, 1), dtype=bool)
+    mask[2:7, 2:7] = True
+    mask[0:2, 8] = True  # on the picture's edge
+    grey = np.full((9, 9), 40, dtype=np.uint8)
+    picture = draw_outlines(grey, mask, ("#FF8001",))
+    is_line = (picture == (255, 128, 1)).all(axis=-1)
+    expected = mask[..., 0].copy()
+    expected[3:6, 3:6] = False
+    np.testing.assert_array_equal(is_line, expected)
+    assert (picture[~is_line] == 40).all()
+    assert draw_outlines(grey, mask, ("#FF8001",), enlarge=3).shape == (27, 27, 3)
+
+
+def test_the_config_of_a_request_is_one_that_the_command_line_reads(root: Path) -> None:
+    folder = make_run(root, "one")
+    assert json.loads((folder / "request.json").read_text())["config"] == to_json_dict(TINY)
