@@ -24,10 +24,27 @@ from core.validation import validate
 from core.volume import MaskPair, Study
 from core.weights import CARD_NAME, WeightsInfo, list_weights, read_manifest, save_weights
 
-TITLE = "U-Net for lung and infection"
 STAGE_NAME = "stage{number}.json"
 """Configs of the runs before the published one, each the start of the next, first to last;
 `train --config` takes them."""
+_ARCHITECTURES = {
+    "unet": ("U-Net", "Ronneberger et al. 2015"),
+    "unetpp": ("U-Net++", "Zhou et al. 2018"),
+}
+_LOSSES = {
+    "bce": "binary cross-entropy",
+    "dice": "soft Dice",
+    "bce_dice": "binary cross-entropy + soft Dice",
+    "tversky": "Tversky loss (weight {alpha:g} of falsely marked pixels)",
+    "focal_tversky": "focal Tversky loss (weight {alpha:g} of falsely marked pixels, "
+    "exponent 1/{gamma:.3g})",
+}
+_SCHEDULES = {
+    "constant": "a constant rate",
+    "exponential": "exponential decay",
+    "cosine": "cosine decay",
+    "cosine_restarts": "cosine decay with restarts",
+}
 _NORMALIZATIONS = {
     "batch": "batch normalisation",
     "group": "group normalisation",
@@ -78,7 +95,7 @@ def publish(
         return save_weights(
             model,
             folder,
-            title=TITLE,
+            title=f"{_ARCHITECTURES[config.model.architecture][0]} for lung and infection",
             model_config=config.model,
             preprocess=preprocess,
             postprocess=postprocess,
@@ -144,13 +161,14 @@ def build_card(info: WeightsInfo) -> str:
     means = validation["mean_over_patients"]
     rows = "\n".join(_card_row(row) for row in validation["cases"])
     model = info.model
+    network, source = _ARCHITECTURES[model.architecture]
     roles = {role: len(split["train"][role]) for role in ("case", "picture", "negative")}
     kept = {role: len(split["validation"][role]) for role in ("case", "picture", "negative")}
     return f"""# {info.title} (`{info.weights_id}`)
 
 Research software, never a diagnosis.
 
-A 2D U-Net (Ronneberger et al. 2015) with {model.depth} levels and {model.width} filters at the
+A 2D {network} ({source}) with {model.depth} levels and {model.width} filters at the
 finest, {_NORMALIZATIONS[model.normalization]}, two sigmoid outputs: lung (with its infected
 parts) and infection.
 Input: axial slices, body box by Otsu, window {info.preprocess.window_center:g}/\
@@ -177,7 +195,8 @@ pickle and only if the sha256 in `manifest.json` agrees.
 Split by patient, fixed before training.
 
 {_stages_text(manifest["initial"])}{training["epochs_done"]} of {training["epochs"]} epochs of
-binary cross-entropy + soft Dice with AdamW and cosine decay, a running mean of the weights judged
+{_LOSSES[training["loss"]["kind"]].format(**training["loss"])} with AdamW and \
+{_SCHEDULES[training["schedule"]["kind"]]}, a running mean of the weights judged
 after each; epoch
 {training["best_epoch"]:.0f} was kept because it was best on the validation cases and slices, so
 their figures below are slightly optimistic. {_mix_text(training["published"])}The healthy chest \
@@ -187,7 +206,7 @@ had no part in any choice.
 
 Volume Dice on the scan's own grid after post-processing; threshold
 {info.postprocess.lung_threshold:g} for lung, {info.postprocess.infection_threshold:g} for
-infection, a share of {info.postprocess.neighbour_share:g} for the slices before and after (all
+infection{_neighbours_text(info.postprocess.neighbour_share)} (all
 chosen on these same cases).
 
 | case | slices | lung Dice | infection Dice | precision | recall | share true | share predicted |
@@ -240,6 +259,10 @@ def _stages_text(initial: dict[str, Any] | None) -> str:
         for number, stage in enumerate(stages, start=1)
     )
     return f"Trained in stages on one split, with other draws and augmentation: {told}; then "
+
+
+def _neighbours_text(share: float) -> str:
+    return f", a share of {share:g} for the slices before and after" if share else ""
 
 
 def _mix_text(published: dict[str, Any]) -> str:

@@ -34,12 +34,16 @@ def json_text(value: Any, *, ascii_only: bool = False) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes UTF-8, making folders as needed; a half-written file never stays behind.
+    """`write_bytes` in UTF-8."""
+    write_bytes(path, text.encode("utf-8", errors="backslashreplace"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file, making folders as needed; a half-written one never stays behind.
 
     Raises:
         SaveError: it cannot be written.
     """
-    content = text.encode("utf-8", errors="backslashreplace")
     partial = path.with_name(f"{path.name}.part")
     try:
         if path.exists() and not path.is_file():  # a pipe or a device: nothing to replace

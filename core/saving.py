@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ import nibabel as nib
 import numpy as np
 
 from core.compression import write_gzip
-from core.errors import GeometryError, LoadError, shown_name
+from core.errors import GeometryError
+from core.records import write_bytes
 from core.volume import MM_PER_UNIT, Array, Source, Volume, to_file_order
 
 
@@ -50,9 +50,10 @@ def save_volume(volume: Volume, path: Path | str) -> Path:
     """Writes `volume_nifti_bytes` to a file.
 
     Raises:
-        LoadError: the file cannot be written.
+        SaveError: the file cannot be written.
     """
-    return _write(Path(path), volume_nifti_bytes(volume))
+    write_bytes(Path(path), volume_nifti_bytes(volume))
+    return Path(path)
 
 
 def _pack(array: Array, source: Source, *, cal_max: int, description: bytes) -> bytes:
@@ -77,9 +78,10 @@ def save_mask(mask: Array, volume: Volume, path: Path | str) -> Path:
 
     Raises:
         GeometryError: the mask has not the shape of the scan.
-        LoadError: the file cannot be written.
+        SaveError: the file cannot be written.
     """
-    return _write(Path(path), mask_nifti_bytes(mask, volume))
+    write_bytes(Path(path), mask_nifti_bytes(mask, volume))
+    return Path(path)
 
 
 def mask_png_bytes(mask_slice: Array) -> bytes:
@@ -99,30 +101,13 @@ def save_mask_png(mask_slice: Array, path: Path | str) -> Path:
     """Writes `mask_png_bytes` to a file.
 
     Raises:
-        LoadError: the file cannot be written.
+        SaveError: the file cannot be written.
     """
-    return _write(Path(path), mask_png_bytes(mask_slice))
+    write_bytes(Path(path), mask_png_bytes(mask_slice))
+    return Path(path)
 
 
 def _is_rigid(affine: Array) -> bool:
     """Whether a quaternion can say it: a sheared affine (gantry tilt) has an sform only."""
     columns = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
     return bool(np.allclose(columns.T @ columns, np.eye(3), atol=1e-5))
-
-
-def _write(path: Path, content: bytes) -> Path:
-    partial = path.with_name(f"{path.name}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        partial.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise LoadError(
-            f"{shown_name(path.name)} cannot be written",
-            got=error.strerror or "a write error",
-            expected="a folder with room",
-            next_step="choose another folder",
-        ) from error
-    return path

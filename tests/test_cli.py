@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -116,6 +117,39 @@ def test_segment_marks_a_folder_of_pictures_of_any_size(
             assert set(np.unique(mask)) <= {0, 255}
         assert np.asarray(Image.open(output / f"{name}_lung.png")).mean() > 10
     assert not (output / "broken_lung.png").exists()
+
+
+def test_one_picture_says_what_was_found_and_what_was_not_known(
+    chest: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grey = np.clip((chest.volume.array[:, :, 6].T + 1250.0) / 1500.0 * 255.0, 0, 255)
+    lying = np.rot90(grey.astype(np.uint8))  # to the left, so one turn clockwise mends it
+    Image.fromarray(lying).save(tmp_path / "lying.png")
+    assert main(["segment", str(tmp_path / "lying.png"), "-o", str(tmp_path / "masks")]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"^infected share \d+\.\d+ %$", printed, re.MULTILINE)
+    assert "note: Pictures carry no spacing" in printed
+    assert "note: The picture seems to lie on its side: it was turned by 90° clockwise" in printed
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--folds", "2", "--out", "runs", "--cases", "a"], "judges every case: got --cases"),
+        (["--folds", "2", "--out", "runs", "--engine", "keras"], "got --engine"),
+        (["--folds", "2", "--out", "runs", "--lung-threshold", "0.4"], "got --lung-threshold"),
+        (["--out", "runs"], "got --out without --folds"),
+        (["--folds", "1", "--out", "runs"], "expected 2 to 20 folds"),
+    ],
+)
+def test_evaluate_refuses_options_that_would_do_nothing(
+    case_folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    told: str,
+) -> None:
+    assert main(["evaluate", str(case_folder), *options]) == 1
+    assert told in capsys.readouterr().err
 
 
 def test_pictures_of_one_stem_do_not_overwrite_each_other(chest: Study, tmp_path: Path) -> None:

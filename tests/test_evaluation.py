@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from core.evaluation import (
 )
 from core.loading.kaggle import Case, load_case, load_case_table
 from core.metrics import Overlap, SurfaceAgreement
-from core.publishing import publish
+from core.publishing import build_card, publish
 from core.runs import RunPaths
 from core.saving import save_mask
 from core.training import train
@@ -315,6 +316,24 @@ def test_card_is_whole(published: WeightsInfo) -> None:
     assert "nan" not in card
     assert "None" not in card
     assert "{" not in card
+
+
+def test_card_names_the_network_loss_and_schedule_that_were_used(published: WeightsInfo) -> None:
+    manifest = published.manifest
+    manifest["training"]["loss"] = {"kind": "focal_tversky", "alpha": 0.3, "gamma": 2.0}
+    manifest["training"]["schedule"]["kind"] = "cosine_restarts"
+    manifest["model"]["architecture"] = "unetpp"
+    manifest["postprocess"]["neighbour_share"] = 0.0
+    folder = published.folder.parent / "plus"
+    folder.mkdir()
+    manifest["weights_id"] = folder.name
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    card = " ".join(build_card(read_manifest(folder)).split())
+    assert "A 2D U-Net++ (Zhou et al. 2018) with" in card
+    assert "focal Tversky loss (weight 0.3 of falsely marked pixels, exponent 1/2)" in card
+    assert "with AdamW and cosine decay with restarts" in card
+    assert "slices before and after" not in card
+    shutil.rmtree(folder)  # the other tests publish beside it
 
 
 def test_second_weights_do_not_push_the_first_aside(

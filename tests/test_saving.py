@@ -12,7 +12,7 @@ import pytest
 from nibabel.affines import apply_affine
 from nibabel.orientations import apply_orientation, inv_ornt_aff
 
-from core.errors import GeometryError, LoadError
+from core.errors import GeometryError, SaveError
 from core.loading import load_dicom, load_mask, load_nifti
 from core.saving import mask_nifti_bytes, mask_png_bytes, save_mask, save_mask_png, save_volume
 from tests.scans import chest_hu, dicom_series, small_affine, write_dicom
@@ -128,5 +128,5 @@ def test_png_is_black_and_white(tmp_path: Path) -> None:
 def test_what_cannot_be_written_is_told(small_chest: Path, tmp_path: Path) -> None:
     volume = load_nifti(small_chest)
     (tmp_path / "taken").write_text("a file where a folder is wanted")
-    with pytest.raises(LoadError, match=r"mask\.nii\.gz cannot be written"):
+    with pytest.raises(SaveError, match=r"mask\.nii\.gz cannot be written"):
         save_mask(volume.array > 0, volume, tmp_path / "taken" / "mask.nii.gz")

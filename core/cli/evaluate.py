@@ -37,6 +37,9 @@ _FEW_SLICES = 10
 _SEED = 0
 """Of the bootstrap, so that a table can be repeated."""
 
+_OF_TRAINED_WEIGHTS = ("weights", "engine", "preprocess", "lung_threshold", "infection_threshold")
+"""Options that mean nothing where networks are yet to be trained."""
+
 EXAMPLES = """examples:
   python -m core evaluate covid20
   python -m core evaluate covid20 --cases coronacases_org_001 coronacases_org_007
@@ -85,6 +88,11 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
             )
     if options.folds is not None:
         return _run_folds(options, progress)
+    for option in ("out", "config"):
+        if getattr(options, option) is not None:
+            raise ConfigError(
+                "Only cross-validation trains", got=f"--{option} without --folds", expected="both"
+            )
     judging = EvaluateConfig(surface_tolerance_mm=options.tolerance)
     cases = _chosen(load_case_table(options.data), options.cases)
     if options.csv is not None:
@@ -125,6 +133,18 @@ def _run_folds(options: argparse.Namespace, progress: TerminalProgress) -> Resul
             "Cross-validation cannot begin",
             got=f"--folds {options.folds}{'' if options.out else ' and no --out'}",
             expected="2 to 20 folds and a folder for the runs",
+        )
+    ignored = [
+        option
+        for option in ("cases", "predictions", *_OF_TRAINED_WEIGHTS)
+        if getattr(options, option) is not None
+    ]
+    if ignored:
+        raise ConfigError(
+            "Cross-validation trains its own networks and judges every case",
+            got=f"--{ignored[0].replace('_', '-')}",
+            expected="settings in the file given to --config",
+            next_step="leave it out",
         )
     check_place(options.out, option="--out", is_folder=True)
     if options.csv is not None:

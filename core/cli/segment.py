@@ -236,11 +236,22 @@ def _segment_pictures(
     if failed and len(failed) == len(rows):
         raise LoadError(failed[0]["error"].rstrip("."))
     lines = [f"{len(rows) - len(failed)} of {len(rows)} pictures marked, masks in {output}"]
-    if masks:
+    if len(rows) == 1:
+        lines.append(f"infected share {shown_share(rows[0]['infection_fraction'])}")
         lines += _overlap_lines(rows[0])
+    lines += _notes(rows)
     lines += [f"error: {row['error']}" for row in failed]
     lines.append(RESEARCH_NOTE)
     return Result("\n".join(lines), {"note": RESEARCH_NOTE, "pictures": rows}, failed=bool(failed))
+
+
+def _notes(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """What there is to know of the pictures, once each, with how many of several it holds for."""
+    counts = Counter(warning for row in rows for warning in row.get("warnings", ()))
+    return [
+        f"note: {warning}" + (f" ({count} of {len(rows)} pictures)" if len(rows) > 1 else "")
+        for warning, count in counts.items()
+    ]
 
 
 def _pictures_below(path: Path, output: Path) -> tuple[Path, ...]:
