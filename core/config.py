@@ -330,6 +330,50 @@ class AugmentConfig:
     that has only seen blurred slices takes the noise of sharp ones for disease."""
 
 
+@dataclass(frozen=True)
+class AugmentPreset:
+    """A pipeline of random changes worth starting from, and what it is for."""
+
+    name: str
+    config: AugmentConfig
+    note: str
+
+
+AUGMENT_PRESETS: tuple[AugmentPreset, ...] = (
+    AugmentPreset("Usual", AugmentConfig(), "What training takes unless told otherwise."),
+    AugmentPreset(
+        "Strong",
+        AugmentConfig(
+            rotation_degrees=25.0,
+            zoom=0.25,
+            shift=0.1,
+            elastic=0.06,
+            window=0.1,
+            clahe=4.0,
+            brightness=0.15,
+            contrast=0.3,
+            gamma=0.4,
+            noise=0.06,
+        ),
+        "For few patients, or scans from many scanners; learning takes longer.",
+    ),
+    AugmentPreset(
+        "None",
+        AugmentConfig(
+            flip=False,
+            rotation_degrees=0.0,
+            zoom=0.0,
+            shift=0.0,
+            brightness=0.0,
+            contrast=0.0,
+            gamma=0.0,
+            noise=0.0,
+            blur=False,
+        ),
+        "Slices as they are, to see what changes are good for.",
+    ),
+)
+
 AUGMENT_RANGES: dict[str, SettingRange] = {
     "rotation_degrees": SettingRange(0.0, 45.0, 1.0),
     "zoom": SettingRange(0.0, 0.5, 0.01),
@@ -496,7 +540,7 @@ TRAIN_PRESETS: tuple[TrainPreset, ...] = (
         TrainConfig(
             model=ModelConfig(depth=3, width=8),
             preprocess=PreprocessConfig(rows=96, columns=128),
-            epochs=16,
+            epochs=12,
             batch_size=4,
             learning_rate=5e-3,
             warmup_epochs=1,

@@ -324,7 +324,10 @@ def _ended(
     told: dict[str, Any], history: Sequence[dict[str, float]], config: TrainConfig | None
 ) -> State:
     outcome = told.get("outcome")
-    if outcome == "finished" or (config is not None and len(history) >= config.epochs):
+    whole = config is not None and len(history) >= config.epochs
+    if outcome == "finished" and history and not whole:
+        return "stopped"  # as `--stop-after` asked for
+    if outcome == "finished" or whole:
         return "finished"
     if outcome == "failed":
         return "failed"

@@ -105,6 +105,8 @@ def test_states_follow_from_the_files(root: Path) -> None:
     assert read_run(part).state == "interrupted"
     (part / "progress.json").write_text(json.dumps({"outcome": "stopped"}))
     assert read_run(part).state == "stopped"
+    (part / "progress.json").write_text(json.dumps({"outcome": "finished"}))  # --stop-after
+    assert read_run(part).state == "stopped"
     (part / "progress.json").write_text(json.dumps({"outcome": "failed", "message": "No room."}))
     assert (read_run(part).state, read_run(part).message) == ("failed", "No room.")
     (part / "history.csv").write_text("epoch,loss\n1")

@@ -133,9 +133,13 @@ def test_interrupted_run_goes_on(whole: RunPaths, interrupted: RunPaths) -> None
 
 
 def test_a_finished_run_is_left_alone(data: Path, whole: RunPaths) -> None:
-    before = {path.name: path.read_bytes() for path in whole.folder.iterdir()}
+    before = contents(whole.folder)
     train(data, whole.folder, TINY)
-    assert {path.name: path.read_bytes() for path in whole.folder.iterdir()} == before
+    assert contents(whole.folder) == before
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_best_model_is_that_of_the_best_epoch(data: Path, whole: RunPaths) -> None:

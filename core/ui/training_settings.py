@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from core.config import (
+    AUGMENT_PRESETS,
     TRAIN_PRESETS,
     TRAIN_RANGES,
     AugmentConfig,
@@ -42,11 +43,7 @@ _SCHEDULES = {
     "cosine": "Cosine",
     "cosine_restarts": "Cosine with restarts",
 }
-_CHANGES = {"usual": "Usual", "none": "None", "tuned": "Tuned"}
-_NO_CHANGES = AugmentConfig(
-    flip=False, rotation_degrees=0.0, zoom=0.0, shift=0.0, brightness=0.0, contrast=0.0,
-    gamma=0.0, noise=0.0, blur=False,
-)  # fmt: skip
+_CHANGES = {**{preset.name.lower(): preset.name for preset in AUGMENT_PRESETS}, "tuned": "Tuned"}
 
 
 def read_settings() -> Settings:
@@ -84,9 +81,9 @@ def build_config(values: dict[str, Any]) -> TrainConfig:
         ConfigError: a value makes no sense.
     """
     rows = 96 if values["size"] == "96" else 192
+    changes = {preset.name.lower(): preset.config for preset in AUGMENT_PRESETS}
     usual = AugmentConfig()
-    tuned = st.session_state.get(TUNED_AUGMENTATION, usual)
-    changes = {"none": _NO_CHANGES, "tuned": tuned}.get(values["changes"], usual)
+    changes["tuned"] = st.session_state.get(TUNED_AUGMENTATION, usual)
     is_nested = values["architecture"] == "unetpp"
     base = TrainConfig()
     return replace(
@@ -98,7 +95,7 @@ def build_config(values: dict[str, Any]) -> TrainConfig:
             deep_supervision=is_nested and values["deep_supervision"],
         ),
         preprocess=replace(base.preprocess, rows=rows, columns=rows * 4 // 3),
-        augment=changes,
+        augment=changes.get(values["changes"], usual),
         loss=LossConfig(values["loss"], alpha=values["loss_alpha"], gamma=values["loss_gamma"]),
         schedule=ScheduleConfig(
             values["schedule"],

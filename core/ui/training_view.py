@@ -134,7 +134,7 @@ def _show_actions(folder: Path, run: RunStatus) -> None:
         ):
             with show_errors():
                 stop_run(folder)
-            st.rerun(scope="fragment")
+            st.rerun()
         st.caption("It goes on when this tab is closed, and is found here again.")
     elif run.state in ("stopped", "interrupted", "failed") and st.button(
         "Go on", key="train-resume", icon=":material/play_circle:", type="primary",

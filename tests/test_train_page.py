@@ -1,0 +1,188 @@
+"""The Train page in all its states, without a browser; one run is begun from it for real."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.config import TRAIN_PRESETS, AugmentConfig, TrainConfig
+from core.run_process import RunReport, read_request, read_run, stop_run
+from core.ui.training_settings import TUNED_AUGMENTATION, build_config
+from tests.studies import small_study
+from tests.test_pages import button, page, ran_well, texts
+from tests.test_run_process import make_run, wait_until
+from tests.training_data import write_training_folder
+
+
+@pytest.fixture(autouse=True)
+def root(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    monkeypatch.setenv("LUNGLENS_RUNS_FOLDER", str(folder))
+    monkeypatch.setenv("LUNGLENS_ALLOW_TRAINING", "1")
+    monkeypatch.delenv("LUNGLENS_DATA_FOLDER", raising=False)
+    return folder
+
+
+def train_page() -> AppTest:
+    return ran_well(page("train", small_study()).run())
+
+
+def labels(app: AppTest) -> list[str]:
+    return [item.label for item in app.button]
+
+
+def config_of(app: AppTest) -> TrainConfig:
+    return build_config(app.session_state["train"])
+
+
+@pytest.mark.parametrize(
+    ("said", "address", "allowed"),
+    [
+        (None, "localhost", True),
+        (None, "127.0.0.1", True),
+        (None, "::1", True),
+        (None, "0.0.0.0", False),
+        (None, "", False),
+        ("1", "0.0.0.0", True),
+        ("0", "localhost", False),
+        ("perhaps", "0.0.0.0", False),
+    ],
+)
+def test_who_may_train(
+    monkeypatch: pytest.MonkeyPatch, said: str | None, address: str, allowed: bool
+) -> None:
+    from core.ui import training_access
+
+    monkeypatch.delenv("LUNGLENS_ALLOW_TRAINING")
+    if said is not None:
+        monkeypatch.setenv("LUNGLENS_ALLOW_TRAINING", said)
+    monkeypatch.setattr(training_access.st, "get_option", lambda name: address)
+    assert training_access.may_train() is allowed
+
+
+def test_a_shared_server_says_why_it_does_not_train_and_shows_its_runs(
+    monkeypatch: pytest.MonkeyPatch, root: Path
+) -> None:
+    monkeypatch.setenv("LUNGLENS_ALLOW_TRAINING", "0")
+    make_run(root, "begun", epochs_done=1)
+    app = train_page()
+    assert "does not train for visitors" in texts(app)
+    assert not {"Start training", "Go on", "Stop", "Find a learning rate"} & set(labels(app))
+    assert app.selectbox(key="train-run").value == "begun"
+
+
+def test_without_data_generated_patients_are_taken_and_said_so() -> None:
+    app = train_page()
+    assert "**generated** patients" in texts(app)
+    assert "3 patients to learn from, 1 patient to judge on." in texts(app)
+    assert "No run yet" in texts(app)
+    assert config_of(app) == TRAIN_PRESETS[0].config
+    app.multiselect[0].set_value([])
+    ran_well(app.run())
+    assert "must judge" in texts(app)
+    assert button(app, "Start training").disabled
+
+
+@pytest.mark.parametrize("preset", TRAIN_PRESETS, ids=lambda preset: preset.name)
+def test_a_preset_gives_its_config_to_the_letter(preset) -> None:
+    app = train_page()
+    button(app, preset.name).click()
+    assert config_of(ran_well(app.run())) == preset.config
+
+
+def test_what_was_tuned_on_the_augmentation_page_is_taken() -> None:
+    app = page("train", small_study())
+    app.session_state[TUNED_AUGMENTATION] = AugmentConfig(elastic=0.05)
+    ran_well(app.run())
+    app.session_state["train"]["changes"] = "tuned"
+    app.session_state["train-changes"] = "tuned"
+    ran_well(app.run())
+    assert "elastic 0.05" in texts(app)
+
+
+def test_patients_of_the_data_folder_keep_their_cases_together(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    data = write_training_folder(tmp_path / "data")
+    monkeypatch.setenv("LUNGLENS_DATA_FOLDER", str(data))
+    app = train_page()
+    assert "radiopaedia_10" in app.multiselect[0].options
+    assert "generated" not in texts(app)
+    assert "4 patients to learn from, 1 patient to judge on." in texts(app)
+
+
+def test_a_finished_run_shows_figures_and_no_way_to_go_on(root: Path) -> None:
+    make_run(root, "whole", epochs_done=2)
+    app = train_page()
+    assert "2 of 2 epochs done" in texts(app)
+    assert "Best, epoch 1" in texts(app)
+    assert "Go on" not in labels(app)
+    assert len(app.get("plotly_chart")) >= 3
+
+
+def test_a_run_under_way_can_be_stopped(root: Path) -> None:
+    folder = make_run(root, "busy", epochs_done=1, epochs=5)
+    with RunReport(folder) as report:
+        report("training", 1, 5)
+        app = train_page()
+        assert "1 of 5 epochs done" in texts(app)
+        assert button(app, "Start training").disabled
+        assert "one at a time" in texts(app)
+        button(app, "Stop").click()
+        ran_well(app.run())
+        assert report.should_stop()
+    ran_well(app.run())
+    assert "Go on" in labels(app)
+
+
+def test_a_damaged_history_is_told_in_a_sentence(root: Path) -> None:
+    folder = make_run(root, "bad", epochs_done=2)
+    (folder / "history.csv").write_text("epoch,loss\n<script>,1", encoding="utf-8")
+    app = train_page()
+    assert any("history" in item.value for item in app.error)
+    assert "Start training" in labels(app)
+
+
+def test_runs_are_compared(root: Path) -> None:
+    make_run(root, "one", epochs_done=2)
+    make_run(root, "two", epochs_done=1)
+    app = train_page()
+    assert "Compare runs" in texts(app)
+    assert any("Best epochs of the compared runs" in html.proto.body for html in app.get("html"))
+
+
+@pytest.mark.parametrize("name", ["../out", "a b", "", "learning-rate-test"])
+def test_a_bad_name_starts_nothing(root: Path, name: str) -> None:
+    app = train_page()
+    app.text_input(key="train-name").set_value(name)
+    button(app, "Start training").click()
+    ran_well(app.run())
+    assert any("cannot be called" in item.value for item in app.error)
+    assert not list(root.iterdir())
+    assert not (root.parent / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_run_begun_from_the_page_goes_on_without_it(
+    root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LUNGLENS_DATA_FOLDER", str(write_training_folder(tmp_path / "data")))
+    app = train_page()
+    button(app, "Start training").click()
+    ran_well(app.run())
+    folder = root / "run-1"
+    try:
+        del app
+        wait_until(lambda: len(read_run(folder).history) >= 1)
+        assert "Sample slices" in texts(train_page())
+    finally:
+        stop_run(folder)
+        wait_until(lambda: not read_run(folder).is_alive)
+    split = read_request(folder).split
+    assert split is not None
+    taught, judged = (set(split[side]["case"]) for side in ("train", "validation"))
+    assert not taught & judged
+    assert len(taught | judged) == 6
