@@ -14,6 +14,7 @@ SEGMENT_PAGE = "pages/segment.py"
 ENHANCE_PAGE = "pages/enhance.py"
 REGION_PAGE = "pages/region.py"
 QUALITY_PAGE = "pages/quality.py"
+TRAIN_PAGE = "pages/train.py"
 
 
 def run_chosen_page() -> None:
@@ -47,5 +48,6 @@ def _navigation() -> st.Page:
             st.Page(ENHANCE_PAGE, title="Enhance"),
             st.Page(REGION_PAGE, title="Region of interest"),
             st.Page(SEGMENT_PAGE, title="Segment"),
+            st.Page(TRAIN_PAGE, title="Train"),
         ]
     )
