@@ -16,6 +16,9 @@ import numpy.typing as npt
 from core.errors import GeometryError
 from core.volume import BoolArray
 
+_MANY_POINTS = 20_000
+"""From so many on, threads save more than they cost."""
+
 
 @dataclass(frozen=True)
 class Overlap:
@@ -103,14 +106,16 @@ def compute_surface_agreement(
     slice is taken as the flat picture that it is.
     """
     _check_shapes(mask_true, mask_pred)
-    true, pred = (_surface_points(mask, spacing_mm) for mask in (mask_true, mask_pred))
+    box = _box_around(mask_true | mask_pred)
+    true, pred = (_surface_points(mask[box], spacing_mm) for mask in (mask_true, mask_pred))
     if not (len(true) and len(pred)):
         return SurfaceAgreement(float("nan"), 0.0 if len(true) + len(pred) else float("nan"))
     # Imported here: few need it, and it takes a while.
     from scipy.spatial import cKDTree
 
-    from_true = cKDTree(pred).query(true, workers=-1)[0]
-    from_pred = cKDTree(true).query(pred, workers=-1)[0]
+    workers = -1 if len(true) + len(pred) > _MANY_POINTS else 1
+    from_true = cKDTree(pred).query(true, workers=workers)[0]
+    from_pred = cKDTree(true).query(pred, workers=workers)[0]
     # Centres of voxels on a common grid: a distance equal to the tolerance is within it, whatever
     # the last bits say.
     reach = tolerance_mm * (1 + 1e-9)
@@ -119,6 +124,18 @@ def compute_surface_agreement(
         hd95_mm=float(max(np.percentile(from_true, 95), np.percentile(from_pred, 95))),
         surface_dice=close / (len(true) + len(pred)),
     )
+
+
+def _box_around(mask: BoolArray) -> tuple[slice, ...]:
+    """Ranges that hold all of `mask` and a voxel more on each side where there is one, so that
+    the box has the same surfaces and no axis becomes flat that was not."""
+    ranges = []
+    for axis in range(mask.ndim):
+        others = tuple(other for other in range(mask.ndim) if other != axis)
+        held = np.flatnonzero(mask.any(axis=others))
+        first, last = (int(held[0]), int(held[-1])) if held.size else (0, 0)
+        ranges.append(slice(max(first - 1, 0), last + 2))
+    return tuple(ranges)
 
 
 def _surface_points(

@@ -33,6 +33,7 @@ from core.weights import WeightsInfo
 
 _PICTURES = 6
 """Of each channel and each way to be worst."""
+_OF_ONE_CASE = 3
 _PICTURE_WIDTH = 300
 
 
@@ -221,7 +222,8 @@ def _draw_worst(
 def find_worst(
     reviews: Sequence[CaseReview], channel: Channel, *, by: str, count: int
 ) -> list[WorstSlice]:
-    """The worst slices of several cases together, worst first; no more of a case than it kept.
+    """The worst slices of several cases together, worst first; of each case at most three while
+    there are others, so that one bad case does not hide the rest.
 
     Args:
         by: "dice" or "area", as in `SliceScores.worst`.
@@ -231,7 +233,13 @@ def find_worst(
         found.sort(key=lambda one: (one.dice, -(one.missed + one.false)))
     else:
         found.sort(key=lambda one: -(one.missed + one.false))
-    return found[:count]
+    seen: dict[str, int] = {}
+    first: list[WorstSlice] = []
+    rest: list[WorstSlice] = []
+    for one in found:
+        seen[one.case_id] = seen.get(one.case_id, 0) + 1
+        (first if seen[one.case_id] <= _OF_ONE_CASE else rest).append(one)
+    return [*first, *rest][:count]
 
 
 def slice_rows(review: CaseReview) -> list[dict[str, Any]]:

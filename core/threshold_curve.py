@@ -25,8 +25,8 @@ Counts = npt.NDArray[np.int64]
 Figures = npt.NDArray[np.float64]
 
 _LEVELS = 256
-THRESHOLDS: tuple[float, ...] = tuple(round(0.01 + 0.98 * step / 49, 2) for step in range(50))
-"""Fifty, from 0.01 to 0.99, 0.02 apart."""
+THRESHOLDS: tuple[float, ...] = tuple(round(step / 100, 2) for step in range(1, 100))
+"""Every hundredth from 0.01 to 0.99."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -234,6 +234,11 @@ def open_demo() -> OpenStudy:
 
 def open_case(case_id: str) -> OpenStudy:
     """Opens a case of the public set, with its true masks."""
+    return _set_opened(case_study(case_id), origin="case", link=case_id)
+
+
+def case_study(case_id: str) -> Study:
+    """A case of the public set, with its true masks; what is open stays open."""
     folder = find_case_folder()
     if folder is None:
         raise LoadError(
@@ -241,7 +246,7 @@ def open_case(case_id: str) -> OpenStudy:
             expected="its metadata.csv in the data folder",
             next_step="fetch it or open another scan on Home",
         )
-    return _set_opened(_case_study(str(folder), case_id), origin="case", link=case_id)
+    return _case_study(str(folder), case_id)
 
 
 @st.cache_resource(show_spinner=False)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import streamlit as st
 
 from core.ui.components import BrowserComponent
-from core.ui.viewer.header import Box, Comparison, Line, Tools, ViewerScan, make_header
+from core.ui.viewer.header import Box, Comparison, Line, Marks, Tools, ViewerScan, make_header
 from core.ui.viewer.place import Place
 
 Picture = npt.NDArray[np.uint8]
@@ -58,6 +58,7 @@ def show_viewer(
     drawings: Sequence[Box | Line] = (),
     tools: Tools = "all",
     tallest: float = 0.61,
+    marks: Marks | None = None,
     on_place: Callable[[Place], None] | None = None,
 ) -> None:
     """The scan in the browser: planes, slices, window, overlays, zoom, without a run of Python.
@@ -72,6 +73,8 @@ def show_viewer(
         drawings: boxes and lines over the picture.
         tools: "few" leaves out the toolbar, and takes the wheel only once clicked on.
         tallest: largest height, as a share of the browser window's.
+        marks: how masks are drawn when this viewer first shows the scan; none leaves that as the
+            person last chose it.
         on_place: called with `place` after the browser has moved it, before the page runs.
     """
     header = make_header(
@@ -82,6 +85,7 @@ def show_viewer(
         drawings=drawings,
         tools=tools,
         tallest=tallest,
+        marks=marks,
     )
 
     token = header["scans"][0]["token"]

@@ -21,6 +21,7 @@ from core.ui.viewer.serving import Offer, offers
 from core.volume import MaskPair, Volume
 
 Tools = Literal["all", "few"]
+Marks = Literal["fill", "outline", "agreement", "off"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +106,7 @@ def make_header(
     drawings: Sequence[Box | Line],
     tools: Tools,
     tallest: float,
+    marks: Marks | None = None,
 ) -> dict[str, Any]:
     """Everything but voxels, and the tokens by which the browser gets those."""
     shown = [scan] if comparison is None or comparison.scan is None else [scan, comparison.scan]
@@ -119,6 +121,7 @@ def make_header(
         "lines": [asdict(one) for one in drawings if isinstance(one, Line)],
         "tools": tools,
         "tallest": tallest,
+        "marks": marks,
     }
 
 

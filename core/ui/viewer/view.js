@@ -86,6 +86,7 @@ class View {
       const zooms = Object.fromEntries(
         Object.keys(PLANES).map((plane) => [plane, { factor: 1, x: 0, y: 0 }]));
       shared.scenes.set(name, { zooms, measures: [], cross: false });
+      if (header.marks) this.look.style = header.marks;
     }
     this.scene = shared.scenes.get(name);
     if (!shared.layouts.has(header.key)) {

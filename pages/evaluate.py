@@ -1,0 +1,42 @@
+"""Evaluate: predictions against truth, case by case and slice by slice."""
+
+import streamlit as st
+
+from core.ui import evaluated, evaluating, evaluation_curves, worst_slices
+from core.ui.evaluating import Question
+from core.ui.page import begin_page
+
+VIEWS = {
+    "Cases": evaluated.show_cases,
+    "Slices": worst_slices.show_slices,
+    "Threshold": evaluation_curves.show_thresholds,
+    "Infected share": evaluation_curves.show_share,
+    "Two networks": evaluated.show_pair,
+}
+
+
+@st.fragment
+def look(question: Question) -> None:
+    """What was found: another view or threshold runs this part of the page only."""
+    view = st.segmented_control(
+        "View",
+        tuple(VIEWS),
+        default="Cases",
+        required=True,
+        key="evaluation-view",
+        label_visibility="collapsed",
+    )
+    VIEWS[view or "Cases"](question)
+    evaluated.show_downloads(question)
+
+
+begin_page(
+    "Evaluate",
+    lead="How well does the network do? Its masks are compared with true ones, through the same "
+    "steps that every scan takes. What it learned from is marked and kept out of the means.",
+)
+question = evaluating.ask()
+if question is not None:
+    evaluating.run(question)
+    if question.reviews(question.weights):
+        look(question)
