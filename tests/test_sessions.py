@@ -36,6 +36,22 @@ def wait_for(true: Any, seconds: float = 10.0) -> None:
         time.sleep(0.01)
 
 
+def test_a_thread_that_cannot_start_leaves_the_line_to_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    line, owner = Line(), Owner()
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", fail)
+        with pytest.raises(RuntimeError, match="new thread"):
+            BackgroundJob(lambda *_: 1, line=line, owner=owner)
+    job = BackgroundJob(lambda *_: 2, line=line, owner=owner)
+    job.join(10)
+    assert (job.state, job.result) == ("done", 2)
+
+
 class CountingSegmenter(StandInSegmenter):
     """The stand-in network, which keeps count of its runs."""
 

@@ -92,7 +92,11 @@ class BackgroundJob(Generic[T]):
         self._stop = threading.Event()
         self._owner = weakref.ref(owner)
         self._thread = threading.Thread(target=self._run, args=(work, line, ticket), daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except BaseException:  # no thread left: the place must not stay taken for ever
+            line.leave(ticket)
+            raise
 
     @property
     def finished(self) -> bool:
