@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 
 from core.config import CHANNELS, TrainConfig
+from core.demo_patients import DEMO_CASES
 from core.errors import LungLensError
 from core.figures import PREDICTION_COLOURS, RUN_COLOURS, TRUTH_COLOURS, Curve, make_curve_figure
 from core.metrics import compute_overlap
@@ -220,7 +221,10 @@ def _show_samples(folder: Path, run: RunStatus) -> None:
     samples = read_slices(folder)
     if samples is None or not epochs:
         return
-    st.markdown("**Sample slices** of patients kept out")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown("**Sample slices** of patients kept out")
+        if all(name.split(",")[0] in DEMO_CASES for name in samples.names):
+            st.badge("SYNTHETIC", icon=":material/science:", color="orange")
     epoch = epochs[-1]
     if len(epochs) > 1 and not run.is_alive:
         epoch = st.select_slider(

@@ -1,0 +1,33 @@
+"""Augmentation: the random changes that training slices go through, seen before training."""
+
+import streamlit as st
+
+from core.ui import augmenting
+from core.ui.page import begin_page, need_study
+from core.ui.session import OpenStudy
+
+
+@st.fragment
+def look(current: OpenStudy) -> None:
+    """Settings beside the slices they make: a change runs this part of the page only."""
+    settings = augmenting.read_settings()
+    slices, controls = st.columns([8, 4], gap="large")
+    with controls:
+        saving = st.container()
+        config = augmenting.choose_pipeline(settings)
+    with saving:
+        augmenting.show_saving(config)
+    with slices:
+        case = augmenting.choose_case(current)
+        if case is not None:
+            augmenting.show_slices(*case, config)
+
+
+begin_page(
+    "Augmentation",
+    lead="A network that sees each slice turned, bent and brightened a little differently every "
+    "time learns what stays the same. Here are such slices, made by the very layers that training "
+    "uses, with their masks.",
+)
+current = need_study()
+look(current)

@@ -1,0 +1,98 @@
+"""The Augmentation page without a browser, and the slices that it shows."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from core.augmentation_preview import preview_augmentation
+from core.cli.train import read_training_config
+from core.config import AUGMENT_PRESETS, AUGMENT_RANGES, AugmentConfig
+from core.ui.training_settings import TUNED_AUGMENTATION
+from tests.studies import small_study
+from tests.test_pages import button, page, ran_well, texts
+
+NONE = next(preset.config for preset in AUGMENT_PRESETS if preset.name == "None")
+RNG = np.random.default_rng(5)
+IMAGES = RNG.integers(0, 256, (3, 32, 48), dtype=np.uint8)
+MASKS = RNG.random((3, 32, 48, 2)) > 0.6
+
+
+@pytest.fixture(autouse=True)
+def _no_data_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LUNGLENS_DATA_FOLDER", raising=False)
+
+
+def test_no_changes_leave_every_pixel() -> None:
+    images, masks = preview_augmentation(IMAGES, MASKS, NONE, seed=3)
+    np.testing.assert_array_equal(images, IMAGES)
+    np.testing.assert_array_equal(masks, MASKS)
+
+
+def test_masks_move_with_their_picture() -> None:
+    """A picture that is its own mask stays so under flips, whichever slices are flipped."""
+    from dataclasses import replace
+
+    own = MASKS[..., :1]
+    pictures = np.where(own[..., 0], 255, 0).astype(np.uint8)
+    flips = replace(NONE, flip=True, sharp_share=0.5)
+    flipped = 0
+    for seed in range(4):
+        images, masks = preview_augmentation(pictures, own, flips, seed=seed)
+        np.testing.assert_array_equal(images == 255, masks[..., 0])
+        for before, after in zip(pictures, images, strict=True):
+            assert (after == before).all() or (after == before[:, ::-1]).all()
+            flipped += bool((after != before).any())
+    assert 0 < flipped < 12
+
+
+def test_a_seed_repeats_and_another_does_not() -> None:
+    first, _ = preview_augmentation(IMAGES, MASKS, AugmentConfig(), seed=1)
+    again, _ = preview_augmentation(IMAGES, MASKS, AugmentConfig(), seed=1)
+    other, _ = preview_augmentation(IMAGES, MASKS, AugmentConfig(), seed=2)
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+def test_all_settings_have_a_widget_and_presets_stay_in_range() -> None:
+    for preset in AUGMENT_PRESETS:
+        for name, allowed in AUGMENT_RANGES.items():
+            assert allowed.low <= getattr(preset.config, name) <= allowed.high
+    app = ran_well(page("augmentation", small_study()).run())
+    shown = {item.key.removeprefix("augment-") for item in (*app.slider, *app.toggle)}
+    assert shown == set(AugmentConfig.__dataclass_fields__)
+
+
+def test_slices_are_drawn_compared_and_drawn_anew() -> None:
+    app = ran_well(page("augmentation", small_study()).run())
+    assert "As it is" in texts(app)
+    assert "This pipeline" in texts(app)
+    assert "Seed 1." in texts(app)
+    app.selectbox(key="augment-compared").set_value("Strong")
+    ran_well(app.run())
+    assert "B: Strong" in texts(app).replace("\\", "")
+    button(app, "New draw").click()
+    ran_well(app.run())
+    assert "Seed 2." in texts(app)
+    button(app, "Keep for comparison").click()
+    ran_well(app.run())
+    assert "B: Kept" in texts(app).replace("\\", "")
+
+
+def test_a_pipeline_is_taken_for_training_and_read_by_the_command_line(tmp_path) -> None:
+    app = page("augmentation", small_study())
+    app.query_params["elastic"] = "0.07"
+    ran_well(app.run())
+    button(app, "Take for training").click()
+    ran_well(app.run())
+    taken = app.session_state[TUNED_AUGMENTATION]
+    assert taken == AugmentConfig(elastic=0.07)
+    path = tmp_path / "augmentation.json"
+    path.write_text(json.dumps({"augment": {"elastic": 0.07}}))
+    assert read_training_config(path).augment == taken
+
+
+def test_without_a_scan_the_page_says_what_to_do() -> None:
+    assert "No scan is open" in texts(ran_well(page("augmentation").run()))
