@@ -150,23 +150,25 @@ def _show_gallery(
     with st.container(horizontal=True, gap="small", key="evaluation-gallery"):
         for one in worst:
             with st.container(width=_WIDTH, gap="small"):
-                _show_thumbnail(one, reviews[one.case_id], is_shown=wanted == _name(one))
+                name = "Slice" if len(reviews) == 1 else f"{_short(one.case_id)} ·"
+                side = reviews[one.case_id].result.side
+                _show_thumbnail(one, name=name, side=side, is_shown=wanted == _name(one))
 
 
 def _name(one: WorstSlice) -> tuple[str, int]:
     return one.case_id, one.slice_index
 
 
-def _show_thumbnail(one: WorstSlice, review: CaseReview, *, is_shown: bool) -> None:
+def _show_thumbnail(one: WorstSlice, *, name: str, side: str, is_shown: bool) -> None:
     st.image(one.picture, width="stretch")
     st.button(
-        f"{_short(one.case_id)} · {one.slice_index + 1}",
+        f"{name} {one.slice_index + 1}",
         key=f"look-{one.channel}-{one.case_id}-{one.slice_index}",
         type="primary" if is_shown else "tertiary",
         width="stretch",
         on_click=_look_at,
         args=_name(one),
-        help=f"Case {escape_markdown(one.case_id)} ({review.result.side}), slice "
+        help=f"Case {escape_markdown(one.case_id)} ({side}), slice "
         f"{one.slice_index + 1}: Dice {score(one.dice)}, {one.missed} pixels missed, {one.false} "
         "false.",
     )
