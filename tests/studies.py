@@ -77,6 +77,7 @@ class StandInInfo:
     """What pages ask of installed weights."""
 
     weights_id: str = "stand-in"
+    sha256: str = "stand-in"
     title: str = "Stand-in network"
     is_default: bool = True
     preprocess: PreprocessConfig = field(default_factory=PreprocessConfig)
