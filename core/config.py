@@ -544,6 +544,7 @@ TRAIN_PRESETS: tuple[TrainPreset, ...] = (
             batch_size=4,
             learning_rate=5e-3,
             warmup_epochs=1,
+            slices_per_patient=48,
             average_momentum=0.9,
         ),
         "To see how training goes: coarse slices, a narrow network, minutes on two cores.",

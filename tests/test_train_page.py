@@ -112,6 +112,10 @@ def test_patients_of_the_data_folder_keep_their_cases_together(
     assert "radiopaedia_10" in app.multiselect[0].options
     assert "generated" not in texts(app)
     assert "4 patients to learn from, 1 patient to judge on." in texts(app)
+    app.session_state["train-data"] = "Generated"
+    ran_well(app.run())
+    assert "Four **generated** patients" in texts(app)
+    assert "3 patients to learn from, 1 patient to judge on." in texts(app)
 
 
 def test_a_finished_run_shows_figures_and_no_way_to_go_on(root: Path) -> None:

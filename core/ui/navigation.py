@@ -16,6 +16,7 @@ REGION_PAGE = "pages/region.py"
 QUALITY_PAGE = "pages/quality.py"
 EVALUATE_PAGE = "pages/evaluate.py"
 TRAIN_PAGE = "pages/train.py"
+AUGMENTATION_PAGE = "pages/augmentation.py"
 
 
 def run_chosen_page() -> None:
@@ -50,6 +51,7 @@ def _navigation() -> st.Page:
             st.Page(REGION_PAGE, title="Region of interest"),
             st.Page(SEGMENT_PAGE, title="Segment"),
             st.Page(EVALUATE_PAGE, title="Evaluate"),
+            st.Page(AUGMENTATION_PAGE, title="Augmentation"),
             st.Page(TRAIN_PAGE, title="Train"),
         ]
     )

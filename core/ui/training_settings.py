@@ -28,6 +28,7 @@ from core.ui.training_access import cases_folder
 TUNED_AUGMENTATION = "tuned-augmentation"
 """In the session: the pipeline last taken over on the Augmentation page."""
 
+_REAL, _GENERATED = "Data folder", "Generated"
 _SIZES = {"96": "96 × 128", "192": "192 × 256"}
 _ARCHITECTURES = {"unet": "U-Net", "unetpp": "U-Net++"}
 _LOSSES = {
@@ -70,6 +71,7 @@ def _flat(config: TrainConfig) -> dict[str, Any]:
         "batch_size": config.batch_size,
         "warmup_epochs": config.warmup_epochs,
         "average_momentum": config.average_momentum,
+        "slices_per_patient": config.slices_per_patient,
         "changes": "usual",
     }
 
@@ -106,7 +108,8 @@ def build_config(values: dict[str, Any]) -> TrainConfig:
         **{
             name: values[name]
             for name in (
-                "learning_rate", "epochs", "batch_size", "warmup_epochs", "average_momentum"
+                "learning_rate", "epochs", "batch_size", "warmup_epochs", "average_momentum",
+                "slices_per_patient",
             )
         },
     )  # fmt: skip
@@ -132,9 +135,15 @@ def choose_cases(config: TrainConfig) -> RunRequest | None:
     """Patients that judge and those left out; all others teach. None where too few are left."""
     folder = cases_folder()
     patients: dict[str, list[str]] = {}
+    if folder is not None and st.segmented_control(
+        "Patients", (_REAL, _GENERATED), default=_REAL, required=True, key="train-data",
+        help="The cases of the server's data folder, or four generated patients to try with.",
+    ) == _GENERATED:  # fmt: skip
+        folder = None
     if folder is None:
+        absent = "No cases lie in this server's data folder, so four"
         st.info(
-            "No cases lie in this server's data folder, so four **generated** patients are taken. "
+            f"{absent if cases_folder() is None else 'Four'} **generated** patients are taken. "
             "They share one anatomy: a network that learned from them knows generated chests "
             "only, and says nothing about people.",
             icon=":material/science:",
@@ -150,6 +159,7 @@ def choose_cases(config: TrainConfig) -> RunRequest | None:
     judges = st.multiselect(
         "Judge on",
         names,
+        key=f"train-judges-{folder is None}",
         default=names[3::4] or names[-1:],
         help="Patients that the network never learns from; its figures come from them. Cases of "
         "one patient always stay together.",
@@ -157,6 +167,7 @@ def choose_cases(config: TrainConfig) -> RunRequest | None:
     unused = st.multiselect(
         "Leave out",
         [name for name in names if name not in judges],
+        key=f"train-unused-{folder is None}",
         placeholder="Nobody",
         help="Patients that neither teach nor judge.",
     )
