@@ -129,6 +129,11 @@ def test_the_open_scan_is_judged_slice_by_slice() -> None:
     np.testing.assert_array_equal(
         shown.segmentation.masks.infection, review.kept.restore().masks.infection
     )
+    # The viewer compares infection before lung, so for the lung it gets nothing else.
+    truth, prediction = shown.masks("lung")
+    assert truth.infection is None is prediction.infection
+    assert prediction.lung is shown.segmentation.masks.lung
+    assert shown.masks("lung")[1] is prediction
     # Nothing was opened, and nothing marked, without being asked for.
     assert opened(app).segmentation is None
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 import streamlit as st
 
+from core.config import Channel
 from core.figures import AGREEMENT_COLOURS
 from core.pipeline import Segmentation
 from core.review import CaseReview, WorstSlice, find_worst, slice_rows
@@ -19,7 +21,7 @@ from core.ui.navigation import BROWSE_PAGE
 from core.ui.page import go_to, show_errors
 from core.ui.text import escape_markdown, score
 from core.ui.viewer import Place, ViewerScan, show_viewer
-from core.volume import Study
+from core.volume import MaskPair, Study
 
 _SHOWN = "evaluation-shown"
 _LOOK = "evaluation-look"
@@ -39,6 +41,19 @@ class _Shown:
     segmentation: Segmentation
     place: Place
     """Also what slices are served for: they can be fetched as long as this is kept."""
+
+    @cached_property
+    def lungs(self) -> tuple[MaskPair | None, MaskPair]:
+        """Truth and prediction without infection: the viewer compares what there is."""
+        truth = self.study.truth
+        return (
+            None if truth is None else MaskPair(truth.lung, None),
+            MaskPair(self.segmentation.masks.lung, None),
+        )
+
+    def masks(self, channel: Channel) -> tuple[MaskPair | None, MaskPair]:
+        """Truth and prediction to show, the same objects each time."""
+        return self.lungs if channel == "lung" else (self.study.truth, self.segmentation.masks)
 
 
 def show_slices(question: Question) -> None:
@@ -61,7 +76,7 @@ def show_slices(question: Question) -> None:
         worst = find_worst(list(reviews.values()), channel, by=by or "area", count=_COUNT)
     wanted = _wanted(worst, reviews)
     with picture, show_errors():
-        shown = _show_case(question, reviews, *wanted)
+        shown = _show_case(question, reviews, *wanted, channel=channel)
     with gallery:
         _show_gallery(worst, reviews, wanted)
     _show_rows(reviews[shown.case_id] if shown is not None else None)
@@ -87,7 +102,12 @@ def _look_at(case_id: str, slice_index: int) -> None:
 
 
 def _show_case(
-    question: Question, reviews: dict[str, CaseReview], case_id: str, slice_index: int
+    question: Question,
+    reviews: dict[str, CaseReview],
+    case_id: str,
+    slice_index: int,
+    *,
+    channel: Channel,
 ) -> _Shown | None:
     shown: _Shown | None = st.session_state.get(_SHOWN)
     sha256 = question.weights.sha256
@@ -103,11 +123,12 @@ def _show_case(
                 place=Place(voxel=(i, j, slice_index)),
             )
         st.session_state[_SHOWN] = shown
+    truth, prediction = shown.masks(channel)
     scan = ViewerScan(
         owner=shown,
         volume=shown.study.volume,
-        truth=shown.study.truth,
-        prediction=shown.segmentation.masks,
+        truth=truth,
+        prediction=prediction,
         name=shown.case_id,
         stamp="SYNTHETIC" if shown.study.synthetic else "",
     )
