@@ -1,0 +1,64 @@
+"""Evaluate in headless Chromium, with the demo."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.weights import list_weights
+from tests.test_browser import DEMO, Page, need_weights, serve, wait_for
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    yield from serve("streamlit_app.py", tmp_path_factory.mktemp("server") / "log.txt")
+
+
+@pytest.fixture
+def page(server: str, tmp_path: Path) -> Iterator[Page]:
+    (tmp_path / "downloads").mkdir()
+    tab = Page(server, tmp_path / "downloads", tmp_path / "profile")
+    yield tab
+    tab.browser.quit()
+
+
+def test_the_demo_is_judged_looked_at_and_taken_away(page: Page) -> None:
+    need_weights()
+    page.open("/evaluate?case=demo")
+    assert DEMO in page.text
+    page.click("Judge the open scan")
+    page.wait_for_text("Case by case")
+    page.settle()
+    page.click("Cases (CSV)")
+    table = page.downloaded(f"evaluation_{list_weights()[0].weights_id}.csv")
+    (row,) = csv.DictReader(table.read_text().splitlines())
+    assert row["case_id"] == DEMO
+    assert float(row["lung_dice"]) > 0.9
+    page.click("Slices")
+    page.wait_for_text("slices of this case")
+    page.settle()
+    # The worst slice at first, what is right and wrong in it in colours, and the next by a click.
+    assert page.view("view.style") == "agreement"
+    first = page.picture_slice()
+    pictures = page.browser.find_elements("css selector", ".st-key-evaluation-gallery img")
+    buttons = page.browser.find_elements("css selector", ".st-key-evaluation-gallery button")
+    looks = [one for one in buttons if one.text]
+    assert len(pictures) == len(looks) > 1
+    assert looks[0].text.endswith(f" {first}")
+    looks[1].click()
+    wait_for(lambda: page.picture_slice() != first, what="another slice")
+    page.settle()
+    page.click("Threshold")
+    page.wait_for_text("Highest mean Dice")
+    page.settle()
+    assert len(page.browser.find_elements("css selector", ".js-plotly-plot")) == 2
+    for view in ("Cases", "Slices", "Threshold", "Infected share"):
+        page.resize(400, 850)
+        page.click(view)
+        page.settle()
+        assert page.js("return document.querySelector('[data-testid=stMain]').scrollWidth") <= 400
