@@ -197,6 +197,21 @@ def test_what_the_trainer_refuses_is_told(root: Path, tmp_path: Path) -> None:
     assert "Traceback" not in run.message
 
 
+@pytest.mark.slow
+def test_a_range_test_leaves_its_losses_and_its_advice(root: Path, tmp_path: Path) -> None:
+    data = write_training_folder(tmp_path / "data")
+    start_run(root, "", RunRequest(data=str(data), config=TINY), find_learning_rate=True)
+    folder = root / RANGE_TEST_NAME
+    wait_until(lambda: not read_run(folder).is_alive)
+    run = read_run(folder)
+    assert (run.state, run.message) == ("finished", "")
+    assert set(run.figures) == {"suggestion"}
+    rows = (folder / "learning_rates.csv").read_text().splitlines()
+    assert rows[0] == "learning_rate,loss,smoothed_loss"
+    assert float(rows[1].split(",")[0]) == pytest.approx(1e-6)
+    assert run_names(root) == ()
+
+
 def test_samples_come_back(root: Path) -> None:
     rng = np.random.default_rng(3)
     truth = rng.random((2, 16, 24, 2)) > 0.5
