@@ -46,6 +46,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 _SECONDS_BETWEEN_WRITES = 0.25
 _SECONDS_TO_TAKE_LOCK = 3.0
 _SECONDS_TO_BEGIN = 90.0
+_SECONDS_TO_END = 15.0
 _LESS_URGENT = 5
 """Niceness: the pages stay quick beside a run."""
 _starting = threading.Lock()
@@ -206,8 +207,7 @@ def _wait_for_beginning(folder: Path, process: subprocess.Popen[bytes]) -> None:
     end = time.monotonic() + _SECONDS_TO_BEGIN
     while time.monotonic() < end:
         if (folder / _PROGRESS).is_file():
-            # Reaped at its end, so that it does not stay in the table of processes.
-            threading.Thread(target=process.wait, daemon=True).start()
+            threading.Thread(target=_see_off, args=(folder, process), daemon=True).start()
             return
         if process.poll() is not None:
             break
@@ -220,6 +220,21 @@ def _wait_for_beginning(folder: Path, process: subprocess.Popen[bytes]) -> None:
         got="a process that told nothing",
         next_step=f"look into {_LOG} of the run folder",
     )
+
+
+def _see_off(folder: Path, process: subprocess.Popen[bytes]) -> None:
+    """Waits for the end of a process, so that it does not stay in the system's table.
+
+    The threads of TensorFlow at times keep a process whose work is done from ending.
+    """
+    while process.poll() is None:
+        if not _is_locked(folder):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_SECONDS_TO_END)
+                return
+            process.kill()
+            process.wait()
+        time.sleep(1.0)
 
 
 def stop_run(folder: Path) -> None:

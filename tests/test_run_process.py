@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core import run_process
 from core.config import to_json_dict
 from core.errors import Cancelled, ConfigError, DatasetError
 from core.overlays import draw_outlines
@@ -66,7 +67,7 @@ def make_run(root: Path, name: str, *, epochs_done: int = 0, epochs: int = 2) ->
     return folder
 
 
-def wait_until(condition: Callable[[], bool], *, seconds: float = 120) -> None:
+def wait_until(condition: Callable[[], bool], *, seconds: float = 240) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited too long"
@@ -148,6 +149,15 @@ def test_a_report_tells_that_it_is_alive_and_how_it_ended(root: Path) -> None:
     assert (run.state, "log.txt" in run.message, "odd" in run.message) == ("failed", True, False)
 
 
+def test_a_process_that_is_done_but_does_not_end_is_ended(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_process, "_SECONDS_TO_END", 0.2)
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"])
+    run_process._see_off(make_run(root, "one"), process)
+    assert process.poll() not in (None, 0)
+
+
 def test_a_killed_process_is_recognised(root: Path) -> None:
     folder = make_run(root, "one")
     code = (
@@ -162,11 +172,19 @@ def test_a_killed_process_is_recognised(root: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_a_run_is_stopped_and_goes_on(root: Path, tmp_path: Path) -> None:
     data = write_training_folder(tmp_path / "data")
     request = RunRequest(data=str(data), config=LONG)
     start_run(root, "one", request)
     folder = root / "one"
+    try:
+        stop_and_go_on(root, folder, request)
+    finally:
+        stop_run(folder)
+
+
+def stop_and_go_on(root: Path, folder: Path, request: RunRequest) -> None:
     with pytest.raises(DatasetError, match="under way"):
         start_run(root, "two", request)
     assert run_names(root) == ("one",)
