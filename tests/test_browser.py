@@ -162,9 +162,20 @@ class Page:
         return [b for b in found if b.is_displayed() and label in b.text]
 
     def click(self, label: str) -> None:
-        button = wait_for(lambda: self.buttons(label), what=f"button {label!r}")[0]
-        self.js("arguments[0].scrollIntoView({block: 'center'})", button)
-        button.click()
+        wait_for(lambda: self._clicked(label), what=f"button {label!r}")
+
+    def _clicked(self, label: str) -> bool:
+        from selenium.common.exceptions import StaleElementReferenceException
+
+        try:
+            button = next(iter(self.buttons(label)), None)
+            if button is None:
+                return False
+            self.js("arguments[0].scrollIntoView({block: 'center'})", button)
+            button.click()
+        except StaleElementReferenceException:  # drawn anew at this moment
+            return False
+        return True
 
     def go_to(self, name: str) -> None:
         links = self.browser.find_elements("css selector", "[data-testid=stSidebarNavLink]")
@@ -263,6 +274,7 @@ def test_a_first_visit_by_a_link_to_a_slice_shows_that_slice(page: Page) -> None
         "Region of interest",
         "Segment",
         "Evaluate",
+        "Augmentation",
         "Train",
     ]
     page.browser.refresh()
