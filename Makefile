@@ -11,6 +11,8 @@ PORT ?= 8501
 DATA ?= $(if $(LUNGLENS_DATA),$(LUNGLENS_DATA),../shared/data)
 # Extra arguments for pytest: make test ARGS="-k volume"
 ARGS ?=
+# How many tests run at once; those of one file stay together.
+WORKERS ?= 2
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 # The stamps carry a checksum of the requirements, so that an unchanged set-up starts at once
@@ -28,13 +30,13 @@ help: ## Show this list
 	@echo "LungLens. Targets:"
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1|\2/p' Makefile | \
 		awk -F '|' '{ printf "%-18s %s\n", $$1, $$2 }'
-	@echo "Settings: PORT=$(PORT)  DATA=$(DATA)  PYTHON=(an interpreter, 3.10 to 3.13)"
+	@echo "Settings: PORT=$(PORT)  WORKERS=$(WORKERS)  DATA=$(DATA)  PYTHON=(an interpreter, 3.10 to 3.13)"
 
 app: $(APP_STAMP) ## Set up on first use, then open the app on localhost:8501
 	@exec $(BIN)/python -m streamlit run streamlit_app.py --server.port $(PORT)
 
 test: $(DEV_STAMP) ## Set up on first use, then run the tests (ARGS="..." goes to pytest)
-	@exec $(BIN)/python -m pytest $(ARGS)
+	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(ARGS)
 
 lint: $(DEV_STAMP) ## Check style, types and who imports whom
 	$(BIN)/ruff check .
