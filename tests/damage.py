@@ -153,12 +153,6 @@ def shifted(volume: Volume, slices: Sequence[int], *, share: float = 0.06) -> Vo
     return change(volume, slices, shift)
 
 
-def without(volume: Volume, slices: Sequence[int]) -> Volume:
-    """Slices taken out; nothing says so."""
-    kept = [k for k in range(volume.shape[2]) if k not in slices]
-    return with_pictures(volume, pictures_of(volume)[kept])
-
-
 def without_lung(volume: Volume, slices: Sequence[int]) -> Volume:
     """Lungs filled with something like water."""
     pictures = pictures_of(volume)

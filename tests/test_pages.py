@@ -32,7 +32,7 @@ from tests.scans import chest_hu, nifti_bytes, small_affine
 from tests.studies import StandInInfo, StandInSegmenter, small_study
 
 PAGES = Path(__file__).resolve().parent.parent / "pages"
-PAGE_NAMES = ("home", "browse", "enhance", "region", "segment")
+PAGE_NAMES = ("home", "browse", "quality", "enhance", "region", "segment")
 
 
 def page(name: str, study=None, *, origin="case", link="small", **params: str) -> AppTest:

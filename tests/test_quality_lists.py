@@ -196,7 +196,7 @@ def test_a_survey_can_be_stopped_between_cases(cases):
 
 def test_totals_leave_out_what_is_not_known():
     def known(*pixels: int) -> EmptySlices:
-        return EmptySlices(np.array(pixels, dtype=float), np.zeros(len(pixels)))
+        return EmptySlices(np.array(pixels, dtype=float))
 
     assert total_empty([known(0, 3, 0), None, known(5, 0)]) == EmptyTotal(2, slices=5, empty=3)
     assert total_empty([None]) == EmptyTotal(0, slices=0, empty=0)

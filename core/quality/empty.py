@@ -15,11 +15,9 @@ class EmptySlices:
 
     Attributes:
         infected_pixels: (slices,) float64.
-        infected_share: of the slice's lung; nan where it has none or the lung is unknown.
     """
 
     infected_pixels: FloatVector
-    infected_share: FloatVector
 
     @property
     def slices(self) -> int:
@@ -41,4 +39,4 @@ def find_empty_slices(masks: MaskPair | None, volume: Volume) -> EmptySlices | N
     if masks is None or masks.infection is None:
         return None
     burden = compute_slice_burden(masks, volume)
-    return EmptySlices(burden.infection_pixels, burden.infection_fraction)
+    return EmptySlices(burden.infection_pixels)

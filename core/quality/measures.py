@@ -18,7 +18,7 @@ from core.progress import (
 from core.quality import content, geometry, intensity
 from core.quality.view import SliceView, find_levels
 from core.roi.lungs import find_lungs
-from core.volume import Unit, Volume
+from core.volume import Volume
 
 _STAGE = "checking slices"
 
@@ -42,14 +42,11 @@ class ScanMeasures:
     Attributes:
         values: (slices,) float64, or (1,) for measures of the whole scan; nan where undefined.
         slices: how many there are.
-        contrast_hu: the step from air to tissue, on the scan's (possibly assumed) HU scale.
-        unit, spacing_nominal, steps_known: what the scan's file says, and so what can be told.
+        spacing_nominal, steps_known: what the scan's file says, and so what can be told.
     """
 
     values: dict[str, FloatVector]
     slices: int
-    contrast_hu: float
-    unit: Unit
     spacing_nominal: bool
     steps_known: bool
 
@@ -101,8 +98,6 @@ def measure_scan(
     return ScanMeasures(
         values=values,
         slices=count,
-        contrast_hu=levels.contrast,
-        unit=volume.unit,
         spacing_nominal=volume.spacing_nominal,
         steps_known=bool(np.isfinite(steps).any()),
     )
