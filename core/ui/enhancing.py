@@ -20,12 +20,14 @@ from core.config import (
     RoiConfig,
 )
 from core.enhancement import Contrast, Grey, compute_contrast, compute_histogram, enhance
+from core.errors import WeightsError
 from core.figures import make_histogram_figure
 from core.preprocess import SpatialRecord, plan_spatial, window_slice
 from core.roi import find_region, part_slice_of
 from core.ui import segmenting
 from core.ui.browsing import place_of
 from core.ui.measures import known_masks
+from core.ui.page import show_error
 from core.ui.session import OpenStudy, remember
 from core.ui.settings import Settings
 from core.ui.tables import show_figure_table
@@ -78,8 +80,13 @@ _ENHANCE_FIELDS = tuple(field.name for field in fields(EnhanceConfig))
 
 
 def base_preprocess() -> PreprocessConfig:
-    """The preprocessing of the default network; where none is installed, of any new one."""
-    weights = segmenting.default_weights()
+    """The preprocessing of the default network; of any new one where none is installed, or (with a
+    sentence) where it is broken."""
+    try:
+        weights = segmenting.default_weights()
+    except WeightsError as error:
+        show_error(error)
+        weights = None
     return PreprocessConfig() if weights is None else weights.preprocess
 
 
