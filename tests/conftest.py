@@ -13,6 +13,12 @@ from tests.scans import chest_hu, small_affine
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that drive a browser first: with two tests at a time the long ones must not come last,
+    when nothing is left to run beside them."""
+    items.sort(key=lambda item: item.get_closest_marker("browser") is None)
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Folder of the real scans; they are not part of the project."""

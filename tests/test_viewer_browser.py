@@ -105,23 +105,28 @@ def test_position_in_mm_is_that_of_the_affine(viewer: Page) -> None:
     assert viewer.view("pane.where") == "I 10.0 mm"
 
 
+def shows(viewer: Page, number: int) -> None:
+    """Waits for a slice: what keys ask for is drawn with the next frame."""
+    wait_for(lambda: viewer.picture_slice() == number, what=f"slice {number}", seconds=20)
+
+
 def test_keys_step_and_stop_at_the_ends(viewer: Page) -> None:
     from selenium.webdriver.common.keys import Keys
 
     press(viewer, "a", Keys.HOME)
-    assert viewer.picture_slice() == 1
+    shows(viewer, 1)
     press(viewer, Keys.ARROW_DOWN)
-    assert viewer.picture_slice() == 1
+    shows(viewer, 1)
     press(viewer, Keys.ARROW_RIGHT, Keys.ARROW_UP, Keys.PAGE_UP)
-    assert viewer.picture_slice() == 13
+    shows(viewer, 13)
     press(viewer, Keys.END)
-    assert viewer.picture_slice() == SHAPE[2]
+    shows(viewer, SHAPE[2])
     told(viewer, f"axial (30, 45, {SHAPE[2] - 1})")
     strip = viewer.strip()
     assert strip.get_attribute("role") == "slider"
     assert strip.get_attribute("aria-valuenow") == str(SHAPE[2])
     strip.send_keys(Keys.ARROW_LEFT)
-    assert viewer.picture_slice() == SHAPE[2] - 1
+    shows(viewer, SHAPE[2] - 1)
 
 
 def test_jumps_lead_through_the_infected_slices(viewer: Page) -> None:
@@ -129,11 +134,11 @@ def test_jumps_lead_through_the_infected_slices(viewer: Page) -> None:
     press(viewer, "a")
     viewer.view("view.goTo('axial', 0)")
     press(viewer, "n")
-    assert viewer.picture_slice() == 16
+    shows(viewer, 16)
     press(viewer, "n", "n", "p")
-    assert viewer.picture_slice() == 17
+    shows(viewer, 17)
     press(viewer, "i")
-    assert viewer.picture_slice() == 16
+    shows(viewer, 16)
     assert viewer.view("Array.from(scan.counts.truth.axial)") == [0] * 15 + [15 * 30] * 5
     assert viewer.view("scan.counts.prediction.sagittal.reduce((a, b) => a + b)") == 15 * 30 * 5
 
@@ -172,13 +177,13 @@ def test_running_the_page_neither_sends_slices_again_nor_moves_the_picture(viewe
     viewer.view("view.goTo('axial', 8)")
     viewer.click("Run again")
     viewer.settle()
-    assert viewer.picture_slice() == 9
+    shows(viewer, 9)
     told(viewer, "axial (30, 45, 8)")
     viewer.click("Go to slice 3")
     wait_for(lambda: viewer.picture_slice() == 3, what="slice 3")
     viewer.view("view.goTo('axial', 5)")
     told(viewer, "(30, 45, 5)")
-    assert viewer.picture_slice() == 6
+    shows(viewer, 6)
     assert viewer.fetched() == fetched
 
 
@@ -187,11 +192,13 @@ def test_other_masks_fetch_labels_alone(viewer: Page) -> None:
     viewer.click("Other masks")
     wait_for(lambda: viewer.view("scan.labelVersion") == 2, what="the new masks")
     wait_for(lambda: viewer.view("scan.counts.prediction.sagittal[59]") == 0, what="the counts")
-    new = viewer.js(
-        "return performance.getEntriesByType('resource').map((e) => e.name)"
-        f".filter((n) => n.includes('/lunglens/slices/')).slice({before})"
+    new = wait_for(
+        lambda: viewer.js(
+            "return performance.getEntriesByType('resource').map((e) => e.name)"
+            f".filter((n) => n.includes('/lunglens/slices/')).slice({before})"
+        ),
+        what="the requests",
     )
-    assert new
     assert all("/labels/2/" in name for name in new)
 
 
@@ -224,7 +231,7 @@ def drag(page: Page, fro: tuple[int, int], to: tuple[int, int], element: Any = N
 def test_a_drag_steps_slices_and_a_measure_is_in_mm(viewer: Page) -> None:
     viewer.view("view.goTo('axial', 10)")
     drag(viewer, (0, 0), (0, -30))
-    assert viewer.picture_slice() == 16
+    shows(viewer, 16)
     press(viewer, "m")
     drag(viewer, (0, 0), (100, 0))
     length = float(re.search(r"([\d.]+) mm", viewer.value()).group(1))
@@ -422,7 +429,7 @@ def test_fingers_step_slices_and_enlarge(viewer: Page) -> None:
     touch(viewer, "touchMove", (x - 25, y), (x + 75, y))
     touch(viewer, "touchEnd")
     wait_for(lambda: viewer.view("view.zoomOf('axial').factor") > 1.5, what="a larger picture")
-    assert viewer.picture_slice() == 10
+    shows(viewer, 10)
     press(viewer, "0")
 
 
@@ -445,14 +452,14 @@ def test_spacing_of_the_test_scan_is_what_the_viewer_was_told(viewer: Page) -> N
 @pytest.mark.slow
 def test_the_browser_benchmark_measures_viewer_and_plain_widgets() -> None:
     find_chromium()
-    command = [sys.executable, "-m", "core", "benchmark", "--browser", "--size", "64x64x40"]
+    command = [sys.executable, "-m", "core", "benchmark", "--browser", "--size", "64x64x16"]
     done = subprocess.run(
         [*command, "--json"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=500
     )
     figures = json.loads(done.stdout)
-    assert figures["shape"] == [64, 64, 40]
-    # 64×64×40 voxels of 2 bytes, and masks of one byte, before they are packed.
-    assert 0.01 < figures["sent_mb"] < 0.5
+    assert figures["shape"] == [64, 64, 16]
+    # 64×64×16 voxels of 2 bytes, and masks of one byte, before they are packed.
+    assert 0.004 < figures["sent_mb"] < 0.2
     assert set(figures["widgets"]) == {"image", "plotly"}
     spent = [*figures["events"].values(), *figures["widgets"].values()]
     assert all(0 < one["p50_ms"] <= one["p95_ms"] for one in spent)
