@@ -166,7 +166,8 @@ ENHANCE_PRESETS: tuple[EnhancePreset, ...] = (
 class PreprocessConfig:
     """The ordered steps to the network's input: box → crop → window → enhance → resize → smooth."""
 
-    crop: Literal["body", "none"] = "body"
+    crop: Literal["body", "lungs", "none"] = "body"
+    """What the box holds: the body, or the lungs where they can be found by their air."""
     margin_mm: float = 6.0
     window_center: float = -500.0
     window_width: float = 1500.0
@@ -177,7 +178,7 @@ class PreprocessConfig:
     """Gaussian that takes noise out of the network's input, in its pixels; 0 leaves it as it is."""
 
     def __post_init__(self) -> None:
-        _check_choice("crop", self.crop, ("body", "none"))
+        _check_choice("crop", self.crop, ("body", "lungs", "none"))
         _check_range("margin_mm", self.margin_mm, ROI_RANGES["margin_mm"], unit="mm")
         _check_range("smooth_sigma", self.smooth_sigma, SettingRange(0.0, 5.0, 0.1), unit="pixels")
         if not 0.0 < self.window_width < 1e6:
@@ -302,6 +303,9 @@ class ModelConfig:
     dropout: float = 0.0
     input_channels: int = 1
     output_channels: int = 2
+    max_filters: int = 0
+    """No level has more filters than this; 0 sets no bound. Most weights lie at the coarsest
+    levels, which few scans fill."""
     deep_supervision: bool = False
     """Of a U-Net++: a head at every depth learns too, and prediction is their mean."""
 
@@ -486,7 +490,7 @@ class TrainConfig:
     """Judged and kept is a running mean of the weights (Polyak averaging); 0 switches it off."""
     published: PublishConfig = field(default_factory=PublishConfig)
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
-    """auto takes bfloat16 on a GPU and on CPUs with AMX, where it more than doubles the speed."""
+    """auto takes bfloat16 on a GPU and on CPUs that multiply it (AMX, AVX-512 BF16)."""
     seed: int = 7
 
     def __post_init__(self) -> None:
