@@ -18,5 +18,8 @@ class ModelConfig:
     dropout: float = 0.0
     input_channels: int = 1
     output_channels: int = 2
+    max_filters: int = 0
+    """No level has more filters than this; 0 sets no bound. Most weights lie at the coarsest
+    levels, which few scans fill."""
     deep_supervision: bool = False
     """Of a U-Net++: a head at every depth learns too, and prediction is their mean."""

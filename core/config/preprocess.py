@@ -17,7 +17,8 @@ from core.errors import ConfigError
 class PreprocessConfig:
     """The ordered steps to the network's input: box → crop → window → enhance → resize → smooth."""
 
-    crop: Literal["body", "none"] = "body"
+    crop: Literal["body", "lungs", "none"] = "body"
+    """What the box holds: the body, or the lungs where they can be found by their air."""
     margin_mm: float = 6.0
     window_center: float = -500.0
     window_width: float = 1500.0
@@ -28,7 +29,7 @@ class PreprocessConfig:
     """Gaussian that takes noise out of the network's input, in its pixels; 0 leaves it as it is."""
 
     def __post_init__(self) -> None:
-        check_choice("crop", self.crop, ("body", "none"))
+        check_choice("crop", self.crop, ("body", "lungs", "none"))
         check_range("margin_mm", self.margin_mm, ROI_RANGES["margin_mm"], unit="mm")
         check_range("smooth_sigma", self.smooth_sigma, SettingRange(0.0, 5.0, 0.1), unit="pixels")
         if not 0.0 < self.window_width < 1e6:

@@ -108,7 +108,7 @@ class TrainConfig:
     """Judged and kept is a running mean of the weights (Polyak averaging); 0 switches it off."""
     published: PublishConfig = field(default_factory=PublishConfig)
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
-    """auto takes bfloat16 on a GPU and on CPUs with AMX, where it more than doubles the speed."""
+    """auto takes bfloat16 on a GPU and on CPUs that multiply it (AMX, AVX-512 BF16)."""
     seed: int = 7
 
     def __post_init__(self) -> None:

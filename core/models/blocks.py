@@ -30,6 +30,14 @@ def check_network(config: ModelConfig, *, rows: int, columns: int) -> None:
             got=repr(config.normalization),
             expected="'batch', 'group' or 'none'",
         )
+    if config.max_filters and (
+        config.max_filters < config.width or config.max_filters % config.width
+    ):
+        raise ConfigError(
+            "The bound on filters does not fit the network",
+            got=f"{config.max_filters}",
+            expected=f"0 for none, or a multiple of the width, {config.width}",
+        )
     if not 0.0 <= config.dropout < 1.0:
         raise ConfigError(
             "Dropout is out of range", got=f"{config.dropout:g}", expected="a share from 0 to 1"
@@ -41,6 +49,12 @@ def check_network(config: ModelConfig, *, rows: int, columns: int) -> None:
             got=f"{rows}×{columns}",
             expected=f"multiples of {step}",
         )
+
+
+def level_filters(config: ModelConfig, level: int) -> int:
+    """Filters after `level` halvings: twice as many at each, up to the bound."""
+    filters = config.width * 2**level
+    return min(filters, config.max_filters) if config.max_filters else filters
 
 
 def double_convolution(x: Any, config: ModelConfig, *, filters: int, name: str) -> Any:
