@@ -202,7 +202,7 @@ def show_pair(question: Question) -> None:
     if second is None:
         st.info(
             "One network was judged. Choose another under **Compare with**; networks you train "
-            "appear there once their folder lies in `weights/`.",
+            "appear there once you publish them on **Train**.",
             icon=":material/info:",
         )
         return

@@ -173,13 +173,13 @@ def _choose_networks() -> tuple[WeightsInfo, WeightsInfo | None] | None:
     if not others:
         st.caption(
             "One network is installed, so there is none to compare it with. Networks you train "
-            "appear here once their folder lies in `weights/`."
+            "appear here once you publish them on **Train**."
         )
         return weights, None
     second = st.selectbox(
         "Compare with",
         [None, *others],
-        format_func=lambda info: "no other network" if info is None else info.title,
+        format_func=lambda info: "no other network" if info is None else results.weights_name(info),
         key="evaluation-second",
         help="Judges every case by both networks, and shows the difference case by case.",
     )

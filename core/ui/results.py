@@ -38,7 +38,7 @@ def choose_weights() -> WeightsInfo | None:
     chosen = st.selectbox(
         "Weights",
         weights,
-        format_func=lambda info: info.title,
+        format_func=weights_name,
         key="weights",
         help="A network trained to find lung and infection. Its card says on what it was "
         "trained, how well it does and where it fails.",
@@ -47,6 +47,11 @@ def choose_weights() -> WeightsInfo | None:
         with st.expander("Card of these weights", icon=":material/description:"):
             st.markdown(chosen.card_path.read_text(encoding="utf-8"))
     return chosen
+
+
+def weights_name(info: WeightsInfo) -> str:
+    """Title and id, which tells weights of one title apart."""
+    return f"{info.title} · {info.weights_id}"
 
 
 def show_run_button(current: OpenStudy, weights: WeightsInfo) -> None:
