@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from core.config.ranges import check_choice
@@ -39,6 +40,27 @@ def from_json_dict(kind: type[C], values: dict[str, Any]) -> C:
             expected="one of " + ", ".join(sorted(fields)),
         )
     return kind(**{name: _coerce(hints[name], value, name) for name, value in values.items()})
+
+
+def settings_in_text(text: str, *, under: str, what: str, page: str) -> Any:
+    """What a JSON file that a person chose says, or what it holds under `under`.
+
+    Args:
+        what, page: for the sentence where it is no JSON: what was looked for, and where to get it.
+
+    Raises:
+        ConfigError: it is no JSON.
+    """
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(
+            f"The {what} settings cannot be read",
+            got="no JSON",
+            expected="a JSON object",
+            next_step=f"download them from the {page} page",
+        ) from error
+    return values[under] if isinstance(values, dict) and under in values else values
 
 
 def _coerce(hint: Any, value: Any, name: str) -> Any:

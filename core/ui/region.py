@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from math import prod
-from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -339,16 +338,3 @@ def show_download(current: OpenStudy, region: Region) -> None:
         help="What is inside the blue box, with the scan's own values. It opens in the right place "
         "over the original.",
     )
-
-
-def show_code(config: RoiConfig) -> None:
-    """The settings as code."""
-    with st.expander("Settings as code", icon=":material/code:"):
-        settings: dict[str, Any] = asdict(config)
-        lines = "\n".join(f"    {name}={value!r}," for name, value in settings.items())
-        st.code(
-            "from core.config import RoiConfig\nfrom core.roi import crop_volume, find_region\n\n"
-            f"config = RoiConfig(\n{lines}\n)\nregion = find_region(volume, config)\n"
-            "cropped, record = crop_volume(volume, region.box)",
-            language="python",
-        )
