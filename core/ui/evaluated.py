@@ -237,6 +237,7 @@ def show_pair(question: Question) -> None:
         index=tuple(columns).index("infection_dice"),
         format_func=lambda name: columns[name],
         key="evaluation-pair-figure",
+        persist_state="session",
     )
     show_chart(
         make_paired_figure(

@@ -68,6 +68,7 @@ def choose_channel(key: str) -> Channel:
         default="infection",
         required=True,
         key=key,
+        persist_state="session",
         label_visibility="collapsed",
     )
     return chosen or "infection"
@@ -87,6 +88,7 @@ def show_thresholds(question: Question) -> None:
         THRESHOLDS,
         value=min(THRESHOLDS, key=lambda one: abs(one - own)),
         key=f"evaluation-threshold-{channel}-{question.weights.weights_id}",
+        persist_state="session",
         help="Probability from which a voxel counts. The weights' own is where it stands at first.",
     )
     at = THRESHOLDS.index(threshold)

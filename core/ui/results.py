@@ -40,6 +40,7 @@ def choose_weights() -> WeightsInfo | None:
         weights,
         format_func=weights_name,
         key="weights",
+        persist_state="session",
         help="A network trained to find lung and infection. Its card says on what it was "
         "trained, how well it does and where it fails.",
     )
