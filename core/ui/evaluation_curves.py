@@ -19,7 +19,7 @@ from core.evaluation_figures import (
 from core.review import CaseReview
 from core.threshold_curve import THRESHOLDS, ThresholdCurve, curve_of, mean_curves
 from core.ui.evaluating import Question
-from core.ui.text import score
+from core.ui.text import MINUS, score
 
 Chart = Any
 
@@ -197,4 +197,4 @@ def share_figure(reviews: Sequence[CaseReview]) -> Chart:
 
 
 def _points(share: float) -> str:
-    return "not defined" if math.isnan(share) else f"{100 * share:+.1f}"
+    return "not defined" if math.isnan(share) else f"{100 * share:+.1f}".replace("-", MINUS)

@@ -33,7 +33,7 @@ from core.ui.results import file_stem
 from core.ui.session import OpenStudy, remember
 from core.ui.settings import Settings
 from core.ui.tables import show_figure_table
-from core.ui.text import area_text, percent, seconds_text
+from core.ui.text import MINUS, area_text, percent, seconds_text
 from core.ui.viewer import Box, Line, show_viewer
 from core.volume import BoolArray, Volume, pixel_size_mm
 
@@ -238,7 +238,7 @@ def _value_label(volume: Volume) -> str:
 
 
 def _threshold_name(volume: Volume, level: int, thresholds: tuple[int, ...]) -> str:
-    value = f"{float(level_values(volume, level)):.0f}".replace("-", "−")
+    value = f"{float(level_values(volume, level)):.0f}".replace("-", MINUS)
     unit = " HU" if volume.unit == "HU" else ""
     parts = "tissue above " if level == tissue_threshold(thresholds) else ""
     return f"{parts}{value}{unit}"
