@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from core.biomarkers import compute_burden
-from core.config import PostprocessConfig, TrainConfig, to_json_dict
+from core.config import ModelConfig, PostprocessConfig, TrainConfig, to_json_dict
 from core.dataset import Split, load_training_scans, split_as_recorded
 from core.demo_patients import DEMO_CASES
 from core.errors import WeightsError
@@ -41,8 +41,9 @@ _UNFINISHED = ".unfinished"
 """Folder that weights are written into before they are whole; no weights are looked for there."""
 _SET_ORIGINS = ("coronacases", "radiopaedia")
 """How case ids of the 20-case set begin."""
+LICENCE = "Non-commercial research use, because of the data it was trained on."
 _LICENCES = {
-    "public": "Non-commercial research use, because of the data it was trained on.",
+    "public": LICENCE,
     "generated": "Trained on generated scans only: no data limit its use.",
     "own": "What the owners of the scans it was trained on allow.",
 }
@@ -142,7 +143,7 @@ def _write(
         return save_weights(
             model,
             folder,
-            title=f"{_ARCHITECTURES[config.model.architecture][0]} for lung and infection",
+            title=f"{network_title(config.model)} for lung and infection",
             model_config=config.model,
             preprocess=preprocess,
             postprocess=postprocess,
@@ -205,20 +206,12 @@ def build_card(info: WeightsInfo) -> str:
     manifest = info.manifest
     validation, training, split = (manifest[key] for key in ("validation", "training", "split"))
     means = validation["mean_over_patients"]
-    rows = "\n".join(_card_row(row) for row in validation["cases"])
-    model, origin = info.model, _source(split)
-    network, source = _ARCHITECTURES[model.architecture]
+    rows = "\n".join(card_row(row) for row in validation["cases"])
     return f"""# {info.title} (`{info.weights_id}`)
 
 Research software, never a diagnosis.
 
-A 2D {network} ({source}) with {model.depth} levels and {model.width} filters at the
-finest, {_NORMALIZATIONS[model.normalization]}, two sigmoid outputs: lung (with its infected
-parts) and infection.
-Input: axial slices, body box by Otsu, window {info.preprocess.window_center:g}/\
-{info.preprocess.window_width:g} HU, {info.preprocess.rows}×{info.preprocess.columns} pixels,
-smoothed with a Gaussian of {info.preprocess.smooth_sigma:g} pixels (chosen on validation cases,
-of this network or an earlier one).
+It is {describe_network(info)}
 Arrays: `weights.npz`, kernels in float16, {manifest["file"]["bytes"] / 1e6:.1f} MB, read without
 pickle and only if the sha256 in `manifest.json` agrees.
 
@@ -247,10 +240,42 @@ chosen on validation cases, of this network or an earlier one).
 |---|---|---|---|---|---|---|---|
 {rows}
 
-Mean over {_many(validation["patients"], "patient")}: lung Dice **{_figure(means["lung_dice"])}**,
-infection Dice **{_figure(means["infection_dice"])}** (IoU {_figure(means["infection_iou"])}).
+Mean over {_many(validation["patients"], "patient")}: lung Dice \
+**{shown_number(means["lung_dice"])}**,
+infection Dice **{shown_number(means["infection_dice"])}** \
+(IoU {shown_number(means["infection_iou"])}).
 
-{_checks_text(validation, split["validation"])}## Known failures and limits
+{_checks_text(validation, split["validation"])}\
+{known_limits(manifest["licence"], origin=_source(split))}"""
+
+
+def network_title(config: ModelConfig) -> str:
+    """The architecture's name."""
+    return _ARCHITECTURES[config.architecture][0]
+
+
+def describe_network(info: WeightsInfo) -> str:
+    """Architecture and input in two sentences of a card, beginning with "a 2D"."""
+    model, preprocess = info.model, info.preprocess
+    network, source = _ARCHITECTURES[model.architecture]
+    bound = f" (at most {model.max_filters} at any)" if model.max_filters else ""
+    box = {"body": "the body's box by Otsu", "lungs": "the lungs' box by Otsu", "none": "whole"}
+    return f"""a 2D {network} ({source}) with {model.depth} levels and {model.width} filters at the
+finest{bound}, {_NORMALIZATIONS[model.normalization]}, two sigmoid outputs: lung (with its infected
+parts) and infection.
+Input: axial slices, {box[preprocess.crop]}, window {preprocess.window_center:g}/\
+{preprocess.window_width:g} HU, {preprocess.rows}×{preprocess.columns} pixels, smoothed with a
+Gaussian of {preprocess.smooth_sigma:g} pixels (chosen on validation cases, of this network
+or an earlier one)."""
+
+
+def known_limits(licence: str, *, origin: str = "public") -> str:
+    """The closing sections of a card.
+
+    Args:
+        origin: of the cases, a key of `_LICENCES`.
+    """
+    return f"""## Known failures and limits
 
 {_SEEN[origin]}: other pneumonia, fibrosis, oedema, tumours and dependent
   atelectasis are likely to be marked as infection.
@@ -261,7 +286,7 @@ infection Dice **{_figure(means["infection_dice"])}** (IoU {_figure(means["infec
 
 ## Licence
 
-{manifest["licence"]}{_SET_LICENCES if origin == "public" else ""}
+{licence}{_SET_LICENCES if origin == "public" else ""}
 """
 
 
@@ -293,11 +318,11 @@ def _checks_text(validation: dict[str, Any], judged: dict[str, Any]) -> str:
     """The further checks, of those that there was something for."""
     rows = {
         "healthy": "| healthy chest `normal001`: infected share of the lung | "
-        f"{_percent(validation.get('normal001_infected_share'))} |",
+        f"{shown_percent(validation.get('normal001_infected_share'))} |",
         "negative": "| LUNA slices: infected share of the lung | "
-        f"{_percent(validation.get('negative_slices_infected_share'))} |",
+        f"{shown_percent(validation.get('negative_slices_infected_share'))} |",
         "picture": "| MedSeg slices turned upright: mean infection Dice, one a slice | "
-        f"{_figure(validation.get('pictures_infection_dice'))} |",
+        f"{shown_number(validation.get('pictures_infection_dice'))} |",
     }
     shown = [row for role, row in rows.items() if judged[role]]
     return "\n".join(["| check | figure |", "|---|---|", *shown, "", ""]) if shown else ""
@@ -379,18 +404,23 @@ def _mix_text(published: dict[str, Any]) -> str:
     )
 
 
-def _card_row(row: dict[str, Any]) -> str:
-    return (
-        f"| {row['case_id']} | {row['slices']} | {_figure(row['lung_dice'])} "
-        f"| {_figure(row['infection_dice'])} | {_figure(row['infection_precision'])} "
-        f"| {_figure(row['infection_recall'])} | {_percent(row['infection_fraction_true'])} "
-        f"| {_percent(row['infection_fraction_pred'])} |"
+def card_row(row: dict[str, Any]) -> str:
+    """One case as a line of a card's table."""
+    overlaps = " | ".join(
+        shown_number(row[name])
+        for name in ("lung_dice", "infection_dice", "infection_precision", "infection_recall")
     )
+    shares = " | ".join(
+        shown_percent(row[f"infection_fraction_{side}"]) for side in ("true", "pred")
+    )
+    return f"| {row['case_id']} | {row['slices']} | {overlaps} | {shares} |"
 
 
-def _figure(value: float | None) -> str:
+def shown_number(value: float | None) -> str:
+    """Three digits; none is not defined."""
     return "not defined" if value is None else f"{value:.3f}"
 
 
-def _percent(value: float | None) -> str:
+def shown_percent(value: float | None) -> str:
+    """In percent; none was not measured."""
     return "not measured" if value is None else f"{100 * value:.2f} %"

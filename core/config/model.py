@@ -23,3 +23,5 @@ class ModelConfig:
     levels, which few scans fill."""
     deep_supervision: bool = False
     """Of a U-Net++: a head at every depth learns too, and prediction is their mean."""
+    members: int = 1
+    """Networks of this shape whose mean probability counts; each is trained by itself."""

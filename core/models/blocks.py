@@ -16,12 +16,18 @@ def check_network(config: ModelConfig, *, rows: int, columns: int) -> None:
     Raises:
         ConfigError: the size cannot be halved `depth` times, or a setting is out of range.
     """
-    counts = (config.depth, config.width, config.input_channels, config.output_channels)
+    counts = (
+        config.depth,
+        config.width,
+        config.input_channels,
+        config.output_channels,
+        config.members,
+    )
     if min(counts) < 1:
         raise ConfigError(
             "A network needs levels, filters and channels",
             got=f"depth {config.depth}, width {config.width}, {config.input_channels} input and "
-            f"{config.output_channels} output channels",
+            f"{config.output_channels} output channels, {config.members} members",
             expected="all at least 1",
         )
     if config.normalization not in ("batch", "group", "none"):

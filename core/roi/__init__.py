@@ -1,7 +1,7 @@
 """The region of interest: where the body is, where the lungs are, and cutting that out.
 
-Found by thresholds, without a network. `find_body_box` and `find_lung_box` give the box of the network's input;
-`find_region` adds to it what a person may want to see, choose and be warned of.
+Found by thresholds, without a network. `find_body_box` and `find_lung_box` give the box of the
+network's input; `find_region` adds to it what a person may want to see, choose and be warned of.
 """
 
 from core.roi.body import find_body_box
