@@ -294,7 +294,11 @@ def _check_or_write_record(
     initial: dict[str, Any] | None,
     excluded: Sequence[Exclusion],
 ) -> None:
-    wanted = {"config": to_json_dict(config), "split": split.to_json_dict(), "initial": initial}
+    wanted: dict[str, Any] = {
+        "config": to_json_dict(config),
+        "split": split.to_json_dict(),
+        "initial": initial,
+    }
     if excluded:
         wanted["excluded"] = exclusions_record(excluded)
     if paths.config.is_file():

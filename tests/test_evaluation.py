@@ -359,7 +359,7 @@ def test_card_names_the_network_loss_and_schedule_that_were_used(published: Weig
     manifest["weights_id"] = folder.name
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     card = " ".join(build_card(read_manifest(folder)).split())
-    assert "A 2D U-Net++ (Zhou et al. 2018) with" in card
+    assert "a 2D U-Net++ (Zhou et al. 2018) with" in card
     assert "focal Tversky loss (weight 0.3 of falsely marked pixels, exponent 1/2)" in card
     assert "with AdamW and cosine decay with restarts" in card
     assert "slices before and after" not in card
