@@ -292,6 +292,16 @@ class Curve:
     best: float | None = None
 
 
+def _whole_ticks(curves: Sequence[Curve]) -> dict[str, int]:
+    """Ticks where x counts something, such as epochs: there is no half of one."""
+    values = [x for curve in curves for x in curve.x]
+    if not values or any(x != round(x) for x in values):
+        return {}
+    span = max(values) - min(values)
+    step = next((step for step in (1, 2, 5, 10, 20, 50) if span / step <= 10), 100)
+    return {"tick0": 0, "dtick": step}
+
+
 def make_curve_figure(
     curves: Sequence[Curve],
     *,
@@ -357,6 +367,7 @@ def make_curve_figure(
             "zeroline": False,
             "automargin": True,
             "type": "log" if logarithmic_x else "linear",
+            **_whole_ticks(curves),
         },
         yaxis={
             "title": {"text": y_label, "standoff": 6},
@@ -365,6 +376,8 @@ def make_curve_figure(
             "automargin": True,
             "type": "log" if logarithmic_y else "linear",
             "range": y_range,
+            # A lone value would else be given ticks below zero.
+            "rangemode": "tozero" if all(len(curve.x) == 1 for curve in curves) else "normal",
             "exponentformat": "e" if logarithmic_y else "none",
         },
     )

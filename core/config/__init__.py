@@ -23,7 +23,7 @@ from core.config.model import ModelConfig
 from core.config.preprocess import PreprocessConfig, preprocess_from_json
 from core.config.quality import QUALITY_RANGES, QualityConfig
 from core.config.ranges import SettingRange
-from core.config.roi import ROI_RANGES, TYPICAL_SECONDS_PER_SLICE, RoiConfig
+from core.config.roi import ROI_RANGES, TYPICAL_SECONDS_PER_SLICE, RoiConfig, roi_from_json
 from core.config.segmentation import PostprocessConfig, SegmentConfig, SurfaceConfig
 from core.config.training import (
     TRAIN_PRESETS,
@@ -58,6 +58,7 @@ __all__ = [
     "ROI_RANGES",
     "TYPICAL_SECONDS_PER_SLICE",
     "RoiConfig",
+    "roi_from_json",
     "PreprocessConfig",
     "preprocess_from_json",
     "PostprocessConfig",

@@ -11,7 +11,5 @@ class AppConfig:
 
     data_folder: str | None = None
     """Folder whose scans may be opened by path; none allows no server path at all."""
-    runs_folder: str | None = None
-    """Folder that training writes into; none takes `runs` beside the app."""
     allow_training: bool | None = None
     """Whether visitors may train; none allows it where only this machine can reach the app."""

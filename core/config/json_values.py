@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import math
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 from core.config.ranges import check_choice
@@ -41,6 +43,38 @@ def from_json_dict(kind: type[C], values: dict[str, Any]) -> C:
     return kind(**{name: _coerce(hints[name], value, name) for name, value in values.items()})
 
 
+def settings_in_text(text: str, *, under: str, what: str, page: str) -> Any:
+    """What a JSON file that a person chose says, or what it holds under `under`.
+
+    Args:
+        what, page: for the sentence where it is no JSON: what was looked for, and where to get it.
+
+    Raises:
+        ConfigError: it is no JSON.
+    """
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(
+            f"The {what} settings cannot be read",
+            got="no JSON",
+            expected="a JSON object",
+            next_step=f"download them from the {page} page",
+        ) from error
+    return values[under] if isinstance(values, dict) and under in values else values
+
+
+def _finite(value: float, name: str) -> float:
+    # JSON as Python reads it knows NaN, Infinity and whole numbers of any length.
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        raise ConfigError(f"Setting {name} is no number", got=f"{number}", expected="a finite one")
+    return number
+
+
 def _coerce(hint: Any, value: Any, name: str) -> Any:
     if get_origin(hint) is Literal:
         check_choice(name, value, get_args(hint))
@@ -52,7 +86,7 @@ def _coerce(hint: Any, value: Any, name: str) -> Any:
         if dataclasses.is_dataclass(option) and isinstance(value, dict):
             return from_json_dict(option, value)  # type: ignore[arg-type]
         if option is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-            return float(value)
+            return _finite(value, name)
         if isinstance(option, type) and type(value) is option:
             return value
     raise ConfigError(f"Setting {name} is not understood", got=repr(value), expected=str(hint))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from core.config.enhancement import EnhanceConfig
-from core.config.json_values import from_json_dict, to_json_dict
+from core.config.json_values import from_json_dict, settings_in_text, to_json_dict
 from core.config.ranges import SettingRange, check_choice, check_range
 from core.config.roi import ROI_RANGES
 from core.errors import ConfigError
@@ -84,17 +83,7 @@ def preprocess_from_json(text: str, base: PreprocessConfig) -> PreprocessConfig:
         ConfigError: it is no such JSON, a setting is unknown or out of range, or the network's
             input would have another size than that of `base`.
     """
-    try:
-        values = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(
-            "The preprocessing settings cannot be read",
-            got="no JSON",
-            expected="a JSON object",
-            next_step="download them from the Enhance page",
-        ) from error
-    if isinstance(values, dict) and "preprocess" in values:
-        values = values["preprocess"]
+    values = settings_in_text(text, under="preprocess", what="preprocessing", page="Enhance")
     if isinstance(values, dict):
         values = PreprocessConfig.upgrade_json(values)
         known = to_json_dict(base)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from core.config.json_values import from_json_dict, settings_in_text
 from core.config.ranges import SettingRange, check_choice, check_range
 
 ROI_RANGES: dict[str, SettingRange] = {
@@ -44,3 +45,16 @@ class RoiConfig:
         check_choice("scope", self.scope, ("volume", "slice"))
         for name, allowed in ROI_RANGES.items():
             check_range(name, getattr(self, name), allowed)
+
+
+def roi_from_json(text: str) -> RoiConfig:
+    """The region from a JSON file that a person chose: an object of settings, or one that holds
+    such under "region". What it does not name has its default.
+
+    Raises:
+        ConfigError: it is no such JSON, or a setting is unknown or out of range.
+    """
+    return from_json_dict(
+        RoiConfig,
+        settings_in_text(text, under="region", what="region", page="Region of interest"),
+    )

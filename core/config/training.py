@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -127,11 +128,17 @@ class TrainConfig:
                     got=f"{getattr(self, name)}",
                     expected=f"at least {low}",
                 )
-        if not self.learning_rate > 0:
+        if not 0.0 < self.learning_rate < math.inf:
             raise ConfigError(
                 "Setting learning_rate is out of range",
                 got=f"{self.learning_rate:g}",
                 expected="above 0",
+            )
+        if not 0.0 <= self.weight_decay < math.inf:
+            raise ConfigError(
+                "Setting weight_decay is out of range",
+                got=f"{self.weight_decay:g}",
+                expected="at least 0",
             )
         if not 0.0 <= self.average_momentum < 1.0:
             raise ConfigError(

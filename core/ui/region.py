@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from math import prod
-from typing import Any
 
 import numpy as np
 import streamlit as st
@@ -34,7 +33,7 @@ from core.ui.results import file_stem
 from core.ui.session import OpenStudy, remember
 from core.ui.settings import Settings
 from core.ui.tables import show_figure_table
-from core.ui.text import area_text, percent, seconds_text
+from core.ui.text import MINUS, area_text, percent, seconds_text
 from core.ui.viewer import Box, Line, show_viewer
 from core.volume import BoolArray, Volume, pixel_size_mm
 
@@ -239,7 +238,7 @@ def _value_label(volume: Volume) -> str:
 
 
 def _threshold_name(volume: Volume, level: int, thresholds: tuple[int, ...]) -> str:
-    value = f"{float(level_values(volume, level)):.0f}".replace("-", "−")
+    value = f"{float(level_values(volume, level)):.0f}".replace("-", MINUS)
     unit = " HU" if volume.unit == "HU" else ""
     parts = "tissue above " if level == tissue_threshold(thresholds) else ""
     return f"{parts}{value}{unit}"
@@ -339,16 +338,3 @@ def show_download(current: OpenStudy, region: Region) -> None:
         help="What is inside the blue box, with the scan's own values. It opens in the right place "
         "over the original.",
     )
-
-
-def show_code(config: RoiConfig) -> None:
-    """The settings as code."""
-    with st.expander("Settings as code", icon=":material/code:"):
-        settings: dict[str, Any] = asdict(config)
-        lines = "\n".join(f"    {name}={value!r}," for name, value in settings.items())
-        st.code(
-            "from core.config import RoiConfig\nfrom core.roi import crop_volume, find_region\n\n"
-            f"config = RoiConfig(\n{lines}\n)\nregion = find_region(volume, config)\n"
-            "cropped, record = crop_volume(volume, region.box)",
-            language="python",
-        )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from core.config import CHANNELS
 from core.errors import shown_name
 from core.pipeline import measure
 from core.saving import mask_nifti_bytes
@@ -38,8 +39,9 @@ def choose_weights() -> WeightsInfo | None:
     chosen = st.selectbox(
         "Weights",
         weights,
-        format_func=lambda info: info.title,
+        format_func=weights_name,
         key="weights",
+        persist_state="session",
         help="A network trained to find lung and infection. Its card says on what it was "
         "trained, how well it does and where it fails.",
     )
@@ -47,6 +49,11 @@ def choose_weights() -> WeightsInfo | None:
         with st.expander("Card of these weights", icon=":material/description:"):
             st.markdown(chosen.card_path.read_text(encoding="utf-8"))
     return chosen
+
+
+def weights_name(info: WeightsInfo) -> str:
+    """Title and id, which tells weights of one title apart."""
+    return f"{info.title} · {info.weights_id}"
 
 
 def show_run_button(current: OpenStudy, weights: WeightsInfo) -> None:
@@ -65,28 +72,19 @@ def show_run_button(current: OpenStudy, weights: WeightsInfo) -> None:
 def choose_thresholds(current: OpenStudy, segmentation: Segmentation) -> None:
     """Probability from which a voxel counts as lung and as infection; takes effect at once."""
     used = segmentation.config.postprocess
-    left, right = st.columns(2)
-    lung = left.slider(
-        "Lung threshold",
-        0.05,
-        0.95,
-        value=float(used.lung_threshold),
-        step=0.05,
-        key=f"lung-threshold-{current.token}",
-        persist_state="session",
-        help="Voxels whose probability of being lung is at least this are marked. Lower marks "
-        "more. The network does not run again.",
-    )
-    infection = right.slider(
-        "Infection threshold",
-        0.05,
-        0.95,
-        value=float(used.infection_threshold),
-        step=0.05,
-        key=f"infection-threshold-{current.token}",
-        persist_state="session",
-        help="Voxels whose probability of being infected is at least this are marked. Lower "
-        "marks more. The network does not run again.",
+    lung, infection = (
+        place.slider(
+            f"{channel.capitalize()} threshold",
+            0.05,
+            0.95,
+            value=float(getattr(used, f"{channel}_threshold")),
+            step=0.05,
+            key=f"{channel}-threshold-{current.token}",
+            persist_state="session",
+            help=f"Voxels whose probability of being {being} is at least this are marked. Lower "
+            "marks more. The network does not run again.",
+        )
+        for place, channel, being in zip(st.columns(2), CHANNELS, ("lung", "infected"), strict=True)
     )
     with st.spinner("Drawing the masks anew…"):
         segmenting.change_thresholds(current, segmentation, lung=lung, infection=infection)

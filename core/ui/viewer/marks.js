@@ -2,6 +2,7 @@
 
 const CROSS = "rgba(108, 195, 213, 0.85)";
 const RULER = "#f0e442";
+const LABELS_FROM = 48; // Above stand slice number and position.
 
 function drawMarks(pane) {
   const { view, context } = pane;
@@ -159,7 +160,7 @@ function strokePoints(pane, points, { closed, colour, dashed, label }) {
   const [x, y] = pane.toCanvas(...points[0]);
   context.font = "600 12px sans-serif";
   context.textAlign = "left";
-  write(context, label, Math.max(x, 8) + 3, y > 44 ? y - 9 : y + 12);
+  write(context, label, Math.max(x, 8) + 3, Math.max(y > 56 ? y - 9 : y + 12, LABELS_FROM));
 }
 
 function lengthText(grid, [[fromX, fromY], [toX, toY]]) {
