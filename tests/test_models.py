@@ -205,9 +205,7 @@ def test_networks_without_several_heads_stay_as_they_are() -> None:
 def test_no_level_has_more_filters_than_the_bound(architecture: Literal["unet", "unetpp"]) -> None:
     config = ModelConfig(architecture, depth=3, width=4, max_filters=8)
     model = build_model(config, rows=16, columns=16)
-    widths = [
-        layer.filters for layer in model.layers if isinstance(layer, keras.layers.Conv2D)
-    ]
+    widths = [layer.filters for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
     assert max(widths) == 8
     assert min(widths[:-1]) == 4
 
