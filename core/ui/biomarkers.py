@@ -11,7 +11,7 @@ from core.biomarkers import Biomarkers, Figure, compute_biomarkers
 from core.ui.measures import known_masks
 from core.ui.session import OpenStudy, remember
 
-_STYLE = """<style>
+STYLE = """<style>
 .biomarkers { width: 100%; border-collapse: collapse; font-size: 0.9rem;
   font-variant-numeric: tabular-nums; margin: 0 0 0.9rem; }
 .biomarkers th, .biomarkers td { padding: 0.26rem 0 0.26rem 0.7rem; text-align: right;
@@ -21,17 +21,19 @@ _STYLE = """<style>
 .biomarkers thead th { color: #aab6c2; font-size: 0.84rem; }
 .biomarkers thead th:first-child { color: #dbe3ea; }
 .biomarkers .undefined { color: #8d99a5; font-size: 0.84rem; }
-.biomarkers .said { position: relative; cursor: help; outline-offset: 2px; }
+.biomarkers tbody tr { position: relative; }
+.biomarkers .said { cursor: help; outline-offset: 2px; }
 .biomarkers .said > span { display: none; position: absolute; right: 0; top: 100%; z-index: 20;
-  width: min(20rem, 72vw); padding: 0.55rem 0.7rem; border-radius: 0.4rem; white-space: normal;
+  width: min(20rem, 100%); padding: 0.55rem 0.7rem; border-radius: 0.4rem; white-space: normal;
   text-align: left; color: #dbe3ea; background: #26323d; border: 1px solid #4a5a68;
   font-size: 0.82rem; line-height: 1.4; overflow-wrap: anywhere; }
 .biomarkers tr:nth-last-child(-n+4) .said > span { top: auto; bottom: 100%; }
+.biomarkers th.said > span { right: auto; left: 0; }
 .biomarkers .said:hover > span, .biomarkers .said:focus > span { display: block; }
 .biomarkers .said i { display: block; margin-top: 0.3rem; color: #aab6c2; font-style: normal; }
 </style>"""
 
-_SIDED = {
+_SIDED: dict[str, dict[str, tuple[str, ...]]] = {
     "Lungs": {
         "Lung volume": ("right_lung_volume_ml", "left_lung_volume_ml", "lung_volume_ml"),
         "Infected lung": (
@@ -93,7 +95,7 @@ def show_biomarkers(current: OpenStudy) -> None:
 
 def _choose_masks(names: tuple[str, ...]) -> str:
     if len(names) == 1:
-        st.caption(f"Measured on: {names[0].lower()}.")
+        st.caption(f"Measured on the {names[0].lower()}.")
         return names[0]
     chosen: str | None = st.segmented_control(
         "Measured on",
@@ -109,8 +111,8 @@ def _choose_masks(names: tuple[str, ...]) -> str:
 
 def show_biomarker_tables(found: Biomarkers) -> None:
     """Both lungs side by side, then what is said of the scan as a whole."""
-    pieces = [_STYLE]
-    sided_keys = set()
+    pieces = [STYLE]
+    sided_keys: set[str] = set()
     for heading, rows in _SIDED.items():
         for keys in rows.values():
             sided_keys.update(keys)
@@ -153,10 +155,20 @@ def _cell(figure: Figure) -> str:
 
 def said_cell(text: str, figure: Figure, *, undefined: bool = False) -> str:
     """A cell that says, on hover and on focus, what a figure is and where its rule comes from."""
-    reason = f"<i>Not defined: {escape(figure.reason)}</i>" if figure.reason else ""
     kind = "said undefined" if undefined else "said"
+    return f'<td class="{kind}" tabindex="0">{escape(text)}{_tooltip(figure)}</td>'
+
+
+def said_header(figure: Figure) -> str:
+    """The name of a row, which says so in place of its cells."""
     return (
-        f'<td class="{kind}" tabindex="0">{escape(text)}<span role="tooltip">'
-        f"{escape(figure.label)}. {escape(figure.definition)}{reason}"
-        f"<i>Source: {escape(figure.source)}</i></span></td>"
+        f'<th class="said" scope="row" tabindex="0">{escape(figure.label)}{_tooltip(figure)}</th>'
+    )
+
+
+def _tooltip(figure: Figure) -> str:
+    reason = f"<i>Not defined: {escape(figure.reason)}</i>" if figure.reason else ""
+    return (
+        f'<span role="tooltip">{escape(figure.label)}. {escape(figure.definition)}{reason}'
+        f"<i>Source: {escape(figure.source)}</i></span>"
     )
