@@ -59,7 +59,9 @@ def test_at_first_a_second_scan_is_asked_for() -> None:
 
 
 def test_a_generated_follow_up_can_be_had_without_data(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.phantom.build_demo_follow_up", lambda: later_study(synthetic=True))
+    monkeypatch.setattr(
+        "core.phantom.build_demo_follow_up", lambda on_progress: later_study(synthetic=True)
+    )
     app = ran_well(follow_up_page(first=small_study(synthetic=True)).run())
     ran_well(button(app, "Generate a follow-up").click().run())
     assert app.session_state["follow_up"].study.synthetic

@@ -20,9 +20,9 @@ from core.biomarkers import (
     split_lungs,
 )
 from core.errors import Cancelled, ConfigError, GeometryError
-from core.phantom import build_demo_study
 from core.volume import BoolArray, MaskPair, Study, Volume, to_canonical, volume_from_file
 from tests.spheres import AFFINES, GREY, HU, ball, make_volume
+from tests.studies import small_demo
 
 SHAPE = (60, 50, 30)
 RIGHT = np.s_[4:24, 10:40, :]
@@ -323,7 +323,7 @@ def test_categories_change_at_their_cut_offs(rows: int, category: str) -> None:
 
 @pytest.fixture(scope="module")
 def demo() -> Study:
-    return build_demo_study(shape=(128, 128, 48))
+    return small_demo()
 
 
 def test_the_demo_studys_truth(demo: Study) -> None:

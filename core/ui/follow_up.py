@@ -161,15 +161,23 @@ def _choose_generated(first: OpenStudy) -> None:
         words += "It is **not of your patient**: open the demo study on Home to see it as meant. "
     st.caption(words + "It is labelled synthetic wherever it appears.")
     if st.button("Generate a follow-up", type="primary", icon=":material/science:"):
-        with st.spinner("Making the follow-up…", show_time=True):
-            _take(_demo_follow_up, "demo", "demo-follow-up")
+        progress = ProgressLine()
+        _take(lambda: _demo_follow_up(progress), "demo", "demo-follow-up")
 
 
-@st.cache_resource(max_entries=1, show_spinner=False)
-def _demo_follow_up() -> Study:
+@st.cache_resource(show_spinner=False)
+def _kept_follow_ups() -> dict[str, Study]:
+    return {}
+
+
+def _demo_follow_up(on_progress: OnProgress) -> Study:
+    """Generated once per server; not by Streamlit's cache, which replays what was drawn."""
     from core.phantom import build_demo_follow_up
 
-    return build_demo_follow_up()
+    kept = _kept_follow_ups()
+    if "demo" not in kept:
+        kept["demo"] = build_demo_follow_up(on_progress=on_progress)
+    return kept["demo"]
 
 
 def _take(load: Callable[[], Study], origin: session.Origin, link: str) -> None:
