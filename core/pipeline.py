@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from core.biomarkers import compute_burden
+from core.biomarkers import compute_biomarkers, compute_burden
 from core.config import (
     EngineName,
     PostprocessConfig,
@@ -216,8 +216,8 @@ def apply_thresholds(segmentation: Segmentation, postprocess: PostprocessConfig)
 def measure(study: Study, segmentation: Segmentation) -> dict[str, Any]:
     """Every figure of a segmented scan, JSON-ready: undefined figures are null.
 
-    `metrics` is there only where truth is known, per channel; `preprocess` only where it was not
-    that of the weights.
+    `biomarkers` holds values by key, and beside them what each is; `metrics` is there only where
+    truth is known, per channel; `preprocess` only where it was not that of the weights.
     """
     volume = study.volume
     burden = compute_burden(segmentation.masks, volume)
@@ -232,6 +232,7 @@ def measure(study: Study, segmentation: Segmentation) -> dict[str, Any]:
         **asdict(burden),
         "seconds": {stage: round(spent, 4) for stage, spent in segmentation.seconds.items()},
         "warnings": [*volume.warnings, *segmentation.warnings],
+        "biomarkers": compute_biomarkers(volume, segmentation.masks).to_json_dict(),
     }
     if segmentation.config.preprocess is not None:
         figures["preprocess"] = to_json_dict(segmentation.config.preprocess)

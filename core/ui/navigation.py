@@ -17,6 +17,7 @@ QUALITY_PAGE = "pages/quality.py"
 EVALUATE_PAGE = "pages/evaluate.py"
 TRAIN_PAGE = "pages/train.py"
 AUGMENTATION_PAGE = "pages/augmentation.py"
+FOLLOW_UP_PAGE = "pages/follow_up.py"
 
 
 def run_chosen_page() -> None:
@@ -50,6 +51,7 @@ def _navigation() -> st.Page:
             st.Page(ENHANCE_PAGE, title="Enhance"),
             st.Page(REGION_PAGE, title="Region of interest"),
             st.Page(SEGMENT_PAGE, title="Segment"),
+            st.Page(FOLLOW_UP_PAGE, title="Follow-up"),
             st.Page(EVALUATE_PAGE, title="Evaluate"),
             st.Page(AUGMENTATION_PAGE, title="Augmentation"),
             st.Page(TRAIN_PAGE, title="Train"),

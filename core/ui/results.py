@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +12,11 @@ import streamlit as st
 from core.config import CHANNELS
 from core.errors import shown_name
 from core.pipeline import measure
+from core.records import json_text
 from core.saving import mask_nifti_bytes
 from core.ui import segmenting
 from core.ui.measures import scan_burden
-from core.ui.session import OpenStudy, remember
+from core.ui.session import OpenStudy
 from core.ui.tables import show_facts
 from core.ui.text import percent, seconds_text, volume_text
 from core.volume import BoolArray
@@ -120,10 +120,9 @@ def show_downloads(current: OpenStudy, segmentation: Segmentation) -> None:
                 key=f"download-{channel}",
                 help="0 and 1, in the shape and position of the scan's own file.",
             )
-        figures = figures_of(current, segmentation)
         st.download_button(
             "Figures (JSON)",
-            data=json.dumps(figures, indent=2, allow_nan=False),
+            data=_figures_file(current, segmentation, json_text),
             file_name=f"{stem}_metrics.json",
             mime="application/json",
             icon=":material/download:",
@@ -132,7 +131,7 @@ def show_downloads(current: OpenStudy, segmentation: Segmentation) -> None:
         )
         st.download_button(
             "Figures (CSV)",
-            data=figures_csv(figures),
+            data=_figures_file(current, segmentation, figures_csv),
             file_name=f"{stem}_metrics.csv",
             mime="text/csv",
             icon=":material/download:",
@@ -146,6 +145,13 @@ def _mask_file(current: OpenStudy, mask: BoolArray) -> Callable[[], bytes]:
     return lambda: mask_nifti_bytes(mask, current.study.volume)
 
 
+def _figures_file(
+    current: OpenStudy, segmentation: Segmentation, write: Callable[[dict[str, Any]], str]
+) -> Callable[[], str]:
+    # Measured only when asked for, so that thresholds move without waiting for it.
+    return lambda: write(measure(current.study, segmentation))
+
+
 def file_stem(current: OpenStudy) -> str:
     """A name for files about the open scan: letters, digits, dots, dashes, underscores."""
     name = shown_name(current.name)
@@ -155,13 +161,13 @@ def file_stem(current: OpenStudy) -> str:
     return kept.strip("._") or "scan"
 
 
-def figures_of(current: OpenStudy, segmentation: Segmentation) -> dict[str, Any]:
-    """Everything measured, ready for JSON."""
-    return remember(current, "figures", lambda: measure(current.study, segmentation))
-
-
 def figures_csv(figures: dict[str, Any]) -> str:
-    """Nested figures as lines of name and value; parts of a name are joined by dots."""
+    """Nested figures as lines of name and value; parts of a name are joined by dots.
+
+    Of the biomarkers, values alone.
+    """
+    if "biomarkers" in figures:
+        figures = {**figures, "biomarkers": figures["biomarkers"]["values"]}
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")
     writer.writerow(["name", "value"])
