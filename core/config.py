@@ -618,6 +618,25 @@ class SegmentConfig:
 
 
 @dataclass(frozen=True)
+class BatchConfig:
+    """How a folder of scans is worked through."""
+
+    segment: SegmentConfig = field(default_factory=SegmentConfig)
+    engine: EngineName | None = None
+    """None takes what the environment asks for, else what is fastest."""
+    workers: int = 1
+    """Processes on this machine."""
+    retry_failed: bool = False
+    """Whether scans that failed before are tried again."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.workers <= 256:
+            raise ConfigError(
+                "Number of workers is out of range", got=f"{self.workers}", expected="1 to 256"
+            )
+
+
+@dataclass(frozen=True)
 class SurfaceConfig:
     """How finely masks are turned into surfaces to look at."""
 
@@ -723,6 +742,8 @@ class AppConfig:
 
     data_folder: str | None = None
     """Folder whose scans may be opened by path; none allows no server path at all."""
+    cohort_folder: str | None = None
+    """Folder of a batch result, or of several, to look at; none looks in the data folder."""
     runs_folder: str | None = None
     """Folder that training writes into; none takes `runs` beside the app."""
     allow_training: bool | None = None
