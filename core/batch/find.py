@@ -22,6 +22,7 @@ from core.loading.dicom.headers import NoPictureError, is_dicom, read_headers
 from core.loading.dicom.series import ct_series, group_by_series
 from core.loading.dicom.slices import Slice
 from core.loading.kaggle import CASE_FOLDERS
+from core.loading.nifti import nifti_stem
 from core.loading.pictures import PICTURE_ENDINGS, natural_order
 from core.progress import (
     OnProgress,
@@ -239,10 +240,10 @@ class _Search:
             if _MASK_NAME.search(path.name) or _is_own_mask(path):
                 self._left_out["masks"] += 1
             else:
-                self._take("nifti", self._below(path), [path], name=shown_name(path.name))
+                self._take("nifti", self._below(path), [path], name=nifti_stem(path))
         for path in others:
             if _ends(path, _PAIR_ENDINGS):
-                self._take("nifti", self._below(path), [path], name=shown_name(path.name))
+                self._take("nifti", self._below(path), [path], name=nifti_stem(path))
             elif _ends(path, (".zip",)):
                 if is_archive(path) and _holds_masks_only(path):
                     self._left_out["zips of masks"] += 1
