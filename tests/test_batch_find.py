@@ -113,9 +113,7 @@ def dcm(place: str, *prefixes: str, count: int = 8) -> tuple[str, ...]:
     return tuple(f"{place}/{prefix}{n:04d}.dcm" for prefix in prefixes for n in range(count))
 
 
-TABLE: list[
-    tuple[Callable[[Path], None], list[tuple[str, tuple[str, ...]]], dict[str, int]]
-] = [
+TABLE: list[tuple[Callable[[Path], None], list[tuple[str, tuple[str, ...]]], dict[str, int]]] = [
     (
         nested,
         [
@@ -241,9 +239,7 @@ def test_the_folder_of_results_is_left_out_and_broken_files_are_scans_that_will_
         (lambda folder: None, "got nothing of that name"),
     ],
 )
-def test_nothing_to_do_is_told(
-    tmp_path: Path, make: Callable[[Path], object], told: str
-) -> None:
+def test_nothing_to_do_is_told(tmp_path: Path, make: Callable[[Path], object], told: str) -> None:
     make(tmp_path / "scans")
     with pytest.raises(LoadError, match=told):
         find_scans(tmp_path / "scans")

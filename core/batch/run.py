@@ -18,7 +18,15 @@ from core.batch.job import BatchJob, ScanTask, fingerprint
 from core.batch.local import run_on_processes
 from core.batch.on_dask import run_on_dask
 from core.batch.places import FORMAT, BatchPaths, is_batch_result, read_record
-from core.batch.tables import FAILURE_COLUMNS, Row, row_of, table_csv, waiting_row
+from core.batch.tables import (
+    FAILURE_COLUMNS,
+    Row,
+    biomarker_columns,
+    columns,
+    row_of,
+    table_csv,
+    waiting_row,
+)
 from core.config import CHANNELS, BatchConfig, to_json_dict
 from core.errors import SaveError
 from core.locks import take_lock
@@ -197,6 +205,13 @@ def _write_record(
         "settings": to_json_dict(config),
         "weights": {"weights_id": info.weights_id, "title": info.title, "sha256": info.sha256},
         "versions": _versions(),
+        "definitions": [
+            {
+                name: getattr(figure, name)
+                for name in ("key", "label", "unit", "definition", "source")
+            }
+            for figure in biomarker_columns()
+        ],
         "scans": len(found.scans),
         "left_out": found.left_out,
         "runs": [*runs, run],
@@ -287,7 +302,7 @@ class _Ledger:
             for scan in self._found.scans
         ]
         failed = [row for row in rows if row["status"] == "failed"]
-        write_text(self._job.paths.table, table_csv(rows))
+        write_text(self._job.paths.table, table_csv(rows, columns()))
         write_text(self._job.paths.failures, table_csv(failed, FAILURE_COLUMNS))
         self._written = time.monotonic()
 

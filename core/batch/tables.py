@@ -5,9 +5,14 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any
 
+import numpy as np
+
+from core.biomarkers import Figure, compute_biomarkers
 from core.evaluation import csv_cell
+from core.volume import Intensity, MaskPair, volume_from_file
 
 FAILURE_COLUMNS = ("scan_id", "name", "kind", "reason")
 BASE_COLUMNS = (
@@ -25,9 +30,6 @@ BASE_COLUMNS = (
     "spacing_nominal",
     "unit",
     "key_slice",
-    "lung_volume_ml",
-    "infection_volume_ml",
-    "infection_fraction",
     "infected_slices",
     "lung_dice",
     "infection_dice",
@@ -37,9 +39,29 @@ BASE_COLUMNS = (
     "finished",
     "warnings",
 )
-COLUMNS = BASE_COLUMNS
 
 Row = dict[str, Any]
+
+
+@cache
+def biomarker_columns() -> tuple[Figure, ...]:
+    """Every biomarker with label, unit, definition and source, in order; the same for all scans.
+
+    They are those of a scan on which nothing is marked, so each value is undefined.
+    """
+    nothing = volume_from_file(
+        np.zeros((2, 2, 2), dtype=np.int16),
+        np.eye(4),
+        intensity=Intensity("HU", "made so"),
+        name="nothing",
+        format="generated",
+    )
+    return compute_biomarkers(nothing, MaskPair(None, None)).figures
+
+
+def columns() -> tuple[str, ...]:
+    """The head of the table."""
+    return (*BASE_COLUMNS, *(figure.key for figure in biomarker_columns()))
 
 
 def row_of(record: dict[str, Any]) -> Row:
@@ -48,7 +70,9 @@ def row_of(record: dict[str, Any]) -> Row:
     Args:
         record: of `result.json`, done or failed.
     """
-    row: Row = {name: record.get(name) for name in COLUMNS}
+    row: Row = {name: record.get(name) for name in BASE_COLUMNS}
+    measured = record.get("biomarkers", {}).get("values", {})
+    row.update({figure.key: measured.get(figure.key) for figure in biomarker_columns()})
     scan = record.get("scan", {})
     row.update(zip(("columns", "rows", "slices"), scan.get("shape", ()), strict=False))
     spacing = ("spacing_x_mm", "spacing_y_mm", "spacing_z_mm")
@@ -58,7 +82,8 @@ def row_of(record: dict[str, Any]) -> Row:
     for channel, overlap in record.get("metrics", {}).items():
         row[f"{channel}_dice"] = overlap.get("dice")
     row["seconds"] = record.get("seconds", {}).get("all")
-    row["warnings"] = " ".join(record.get("warnings", ()))
+    notes = record.get("biomarkers", {}).get("notes", ())
+    row["warnings"] = " ".join([*record.get("warnings", ()), *notes])
     return row
 
 
@@ -68,15 +93,13 @@ def waiting_row(scan_id: str, name: str, kind: str) -> Row:
     return {**row, "reason": "not worked on yet"}
 
 
-def table_csv(rows: Iterable[Row], columns: Sequence[str] = COLUMNS) -> str:
+def table_csv(rows: Iterable[Row], names: Sequence[str]) -> str:
     """Rows as CSV; what is not defined is empty, and no text can pass for a formula."""
     text = io.StringIO()
-    writer = csv.DictWriter(
-        text, fieldnames=list(columns), lineterminator="\n", extrasaction="ignore"
-    )
+    writer = csv.DictWriter(text, names, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
     for row in rows:
-        writer.writerow({name: _cell(row.get(name)) for name in columns})
+        writer.writerow({name: _cell(row.get(name)) for name in names})
     return text.getvalue()
 
 

@@ -19,13 +19,13 @@ import numpy as np
 from core.batch.find import FoundScan
 from core.batch.job import MOST_CRASHES, BatchJob, ScanTask
 from core.batch.places import FORMAT, ScanPaths, read_record
-from core.biomarkers import compute_slice_burden
+from core.biomarkers import compute_biomarkers, compute_slice_burden
 from core.config import CHANNELS
 from core.engines import Engine
 from core.errors import Cancelled, LungLensError, SaveError
 from core.loading import Case, load_case, open_study
 from core.locks import take_lock
-from core.pipeline import Segmentation, load_segmenter, measure, segment_volume
+from core.pipeline import load_segmenter, measure, segment_volume
 from core.progress import OnProgress, ignore_progress
 from core.records import json_text, write_bytes, write_text
 from core.saving import save_mask
@@ -202,26 +202,34 @@ def _open_mark_and_write(
         study.volume, segmenter, config=job.segment, on_progress=on_progress
     )
     marked = time.perf_counter()
+    masks, volume = segmentation.masks, study.volume
     for channel in CHANNELS:
-        save_mask(getattr(segmentation.masks, channel), study.volume, paths.mask(channel))
-    key_slice = choose_key_slice(segmentation.masks, study.volume)
-    write_bytes(
-        paths.thumbnail, _thumbnail(study.volume, segmentation.masks, key_slice, job.colours)
-    )
+        save_mask(getattr(masks, channel), volume, paths.mask(channel))
+    key_slice = choose_key_slice(masks, volume)
+    write_bytes(paths.thumbnail, _thumbnail(volume, masks, key_slice, job.colours))
+    saved = time.perf_counter()
+    biomarkers = compute_biomarkers(volume, masks, on_progress=on_progress)
     seconds = {
         "load": loaded - started,
         **segmentation.seconds,
-        "save": time.perf_counter() - marked,
+        "save": saved - marked,
+        "measure": time.perf_counter() - saved,
     }
+    found = biomarkers.to_json_dict()
     return {
-        **_measured(study, replace(segmentation, seconds=seconds)),
+        **measure(study, replace(segmentation, seconds=seconds)),
         "kind": scan.kind,
         "key_slice": key_slice,
+        "biomarkers": {
+            "values": found["values"],
+            # Definitions are the same for every scan: they stand once in the record of the batch.
+            "undefined_because": {
+                figure.key: figure.reason for figure in biomarkers.figures if not figure.defined
+            },
+            "cut_offs": found["cut_offs"],
+            "notes": found["notes"],
+        },
     }
-
-
-def _measured(study: Study, segmentation: Segmentation) -> dict[str, Any]:
-    return measure(study, segmentation)
 
 
 def open_found(
