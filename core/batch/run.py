@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from core.batch.tables import (
     table_csv,
     waiting_row,
 )
-from core.config import CHANNELS, BatchConfig, to_json_dict
+from core.config import CHANNELS, BatchConfig, SegmentConfig, to_json_dict
 from core.errors import SaveError
 from core.locks import take_lock
 from core.machine import cpu_count, cpu_name
@@ -81,7 +81,8 @@ def run_batch(
     Args:
         folder: where scans are looked for, see `find_scans`.
         output: gets a folder for each scan, and tables of all; made if absent.
-        config: settings; `workers` counts only without a scheduler.
+        config: settings; `workers` counts only without a scheduler. None takes the thresholds
+            that the default weights were judged with, and one worker.
         scheduler: address of a Dask scheduler whose workers do the work.
         on_progress: told how many scans have ended, and about how long the rest takes.
         should_cancel: asked a few times a second.
@@ -92,8 +93,12 @@ def run_batch(
         SaveError: results cannot be written, or another batch writes into the same folder.
         Cancelled: the person asked to stop; what is done stays done.
     """
-    config = config or BatchConfig()
+    if config is None:
+        info = find_weights()
+        config = BatchConfig(segment=SegmentConfig(postprocess=info.postprocess))
     info = find_weights(config.segment.weights_id)
+    # By their name: what the default is may change before the batch goes on.
+    config = replace(config, segment=replace(config.segment, weights_id=info.weights_id))
     paths = _claim_place(folder, output)
     with _alone(paths):
         started = time.monotonic()
