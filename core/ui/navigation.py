@@ -15,6 +15,7 @@ ENHANCE_PAGE = "pages/enhance.py"
 REGION_PAGE = "pages/region.py"
 QUALITY_PAGE = "pages/quality.py"
 EVALUATE_PAGE = "pages/evaluate.py"
+COHORT_PAGE = "pages/cohort.py"
 TRAIN_PAGE = "pages/train.py"
 AUGMENTATION_PAGE = "pages/augmentation.py"
 
@@ -51,6 +52,7 @@ def _navigation() -> st.Page:
             st.Page(REGION_PAGE, title="Region of interest"),
             st.Page(SEGMENT_PAGE, title="Segment"),
             st.Page(EVALUATE_PAGE, title="Evaluate"),
+            st.Page(COHORT_PAGE, title="Cohort"),
             st.Page(AUGMENTATION_PAGE, title="Augmentation"),
             st.Page(TRAIN_PAGE, title="Train"),
         ]
