@@ -235,7 +235,7 @@ def read_thumbnail(folder: Path, scan_id: str, *, width: int) -> bytes | None:
         return None
 
 
-def place_of(cohort: Cohort, scan_id: str) -> tuple[Path, str | None] | None:
+def scan_place(cohort: Cohort, scan_id: str) -> tuple[Path, str | None] | None:
     """Where a scan lies, and which series it is, by the batch's own word; to be checked before
     anything is opened there. None where it is not known."""
     if cohort.folder is None:
@@ -267,7 +267,7 @@ __all__ = [
     "find_batch_results",
     "load_cohort",
     "median_of",
-    "place_of",
+    "scan_place",
     "read_rows",
     "read_thumbnail",
     "rows_csv",

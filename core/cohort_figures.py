@@ -74,8 +74,8 @@ def make_spread_figure(
         )
     chart.update_layout(
         barmode="stack",
-        height=260 + boxes,
-        margin={"l": 10, "r": 10, "t": 10, "b": 10},
+        height=300 + boxes,
+        margin={"l": 60, "r": 16, "t": 10, "b": 56},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"color": TEXT_COLOUR},

@@ -160,7 +160,7 @@ def test_every_kind_of_scan_gets_masks_figures_and_a_row(
     dice = 2 * hit / (np.count_nonzero(lung) + np.count_nonzero(chest.truth.lung))
     assert float(case["lung_dice"]) == pytest.approx(dice, abs=1e-5)
     assert dicom["lung_dice"] == ""
-    assert int(case["key_slice"]) == int(np.argmax(infection.sum(axis=(0, 1))))
+    assert int(case["key_slice"]) == int(np.argmax(infection.sum(axis=(0, 1)))) + 1
     original = nib.load(folder / "set" / "ct_scans" / "case.nii.gz")
     saved = nib.load(folder_of_case / "lung_mask.nii.gz")
     np.testing.assert_allclose(saved.affine, original.affine, atol=1e-5)

@@ -219,7 +219,7 @@ def _open_mark_and_write(
     return {
         **measure(study, replace(segmentation, seconds=seconds)),
         "kind": scan.kind,
-        "key_slice": key_slice,
+        "key_slice": key_slice + 1,  # counted from 1, as people do
         "biomarkers": {
             "values": found["values"],
             # Definitions are the same for every scan: they stand once in the record of the batch.

@@ -20,10 +20,10 @@ from core.cohort import (
     find_batch_results,
     load_cohort,
     median_of,
-    place_of,
     read_rows,
     read_thumbnail,
     rows_csv,
+    scan_place,
     select_rows,
     sort_rows,
 )
@@ -31,6 +31,7 @@ from core.cohort_figures import make_spread_figure
 from core.config import AppConfig
 from core.errors import LoadError, LungLensError, shown_name
 from core.ui import session
+from core.ui.browsing import place_of
 from core.ui.evaluation_curves import show_chart
 from core.ui.navigation import BROWSE_PAGE
 from core.ui.page import go_to, show_errors
@@ -120,12 +121,19 @@ def _picture(folder: str, scan_id: str, finished: str, width: int) -> bytes | No
 def choose_cohort() -> Cohort | None:
     """The batch to look at; none (and what to do) where there is none."""
     found = [(root, folder) for root in _roots() for folder in _results_in(str(root))]
-    uploaded = _uploaded_cohort(expanded=not found)
-    if uploaded is not None:
-        return uploaded
-    if not found:
-        _say_how_to_begin()
-        return None
+    choice, upload = st.container(), st.container()
+    with upload:
+        uploaded = _uploaded_cohort()
+    with choice:
+        if uploaded is not None:
+            return uploaded
+        if not found:
+            _say_how_to_begin()
+            return None
+        return _chosen_cohort(found)
+
+
+def _chosen_cohort(found: list[tuple[Path, Path]]) -> Cohort | None:
     chosen = st.selectbox(
         "Batch",
         range(len(found)),
@@ -154,7 +162,7 @@ def _batch_name(root: Path, folder: Path) -> str:
     return " / ".join(map(shown_name, parts))
 
 
-def _uploaded_cohort(*, expanded: bool) -> Cohort | None:
+def _uploaded_cohort() -> Cohort | None:
     with st.expander("Look at a cohort.csv from elsewhere", icon=":material/upload_file:"):
         file = st.file_uploader(
             "Table of a batch",
@@ -181,7 +189,8 @@ def _say_how_to_begin() -> None:
         f"Let OUT lie in the data folder (`{DATA_FOLDER_VARIABLE}`), or start the app with "
         f"`{COHORT_FOLDER_VARIABLE}` set to it."
     ]
-    if cohort_config().cohort_folder and not _roots():
+    configured = cohort_config().cohort_folder
+    if configured and not Path(configured).expanduser().is_dir():
         where.append("The folder that was set does not exist.")
     st.caption(" ".join(where))
 
@@ -277,6 +286,7 @@ def _choose_range(
         high,
         (low, high),
         step=step,
+        format="%.1f" if step < 1 else "%.0f",
         key=f"cohort-range-{column}",
         help="Narrowed, it leaves out scans for which this is not defined. "
         + _FIGURES[column].definition,
@@ -312,7 +322,7 @@ def show_table(cohort: Cohort, rows: list[Row]) -> Row | None:
     table["State"] = [row["status"] for row in shown]
     for key in _TABLE_FIGURES:
         figure, name = _FIGURES[key], _SHORT[key]
-        table[name] = [row[key] for row in shown]
+        table[name] = [_shown(row[key], figure.unit) for row in shown]
         formats[name] = _format(figure.unit, figure.definition, words=key in _WORD_FIGURES)
     if any(row["infection_dice"] is not None for row in shown):
         for channel in ("lung", "infection"):
@@ -332,6 +342,7 @@ def show_table(cohort: Cohort, rows: list[Row]) -> Row | None:
         pd.DataFrame(table),
         hide_index=True,
         column_config=formats,
+        placeholder="not defined",
         row_height=_ROW_HEIGHT if cohort.folder is not None else None,
         height=min(_ROW_HEIGHT * len(shown) + 40, 620) if cohort.folder is not None else "auto",
         on_select="rerun",
@@ -348,8 +359,15 @@ _WORD_FIGURES = ("mosmed_category", "laterality")
 def _format(unit: str, definition: str, *, words: bool) -> Any:
     if words:
         return st.column_config.TextColumn(help=definition)
-    form = {"share": "percent", "ml": "%.0f", "HU": "%.0f"}.get(unit, "%d")
+    form = {"share": "%.1f %%", "ml": "%.0f", "HU": "%.0f"}.get(unit, "%d")
     return st.column_config.NumberColumn(format=form, help=definition)
+
+
+def _shown(value: Any, unit: str) -> Any:
+    """Shares in percent; what is not defined as nothing, also among words."""
+    if unit == "share" and isinstance(value, float):
+        return 100.0 * value
+    return None if value == "" else value
 
 
 def _picture_address(cohort: Cohort, row: Row) -> str | None:
@@ -391,7 +409,7 @@ def _facts(row: Row) -> dict[str, str]:
 
 
 def _show_way_to_browse(cohort: Cohort, row: Row) -> None:
-    place = place_of(cohort, row["scan_id"])
+    place = scan_place(cohort, row["scan_id"])
     if place is None:
         st.caption("Where this scan lies is not known here, so it cannot be opened.")
         return
@@ -407,11 +425,11 @@ def _show_way_to_browse(cohort: Cohort, row: Row) -> None:
         "Open in Browse",
         type="primary",
         icon=":material/folder_open:",
-        help="Opens the scan itself, without the masks of the batch.",
+        help="Opens the scan itself at this slice; the masks of the batch stay in its folder.",
     ):
         try:
             with st.spinner("Opening the scan…", show_time=True):
-                opened = _open(path, place[1])
+                opened = _open(path, place[1], row["key_slice"])
         except LungLensError as error:
             st.error(escape_markdown(str(error)), icon=":material/error:")
             return
@@ -419,17 +437,25 @@ def _show_way_to_browse(cohort: Cohort, row: Row) -> None:
             go_to(BROWSE_PAGE)
 
 
-def _open(path: Path, series_uid: str | None) -> bool:
-    case_folder = session.find_case_folder()
-    if case_folder is not None and path.is_relative_to(case_folder):
-        for case in session.load_cases(str(case_folder)):
-            if case.scan_path == path:  # with its true masks
-                session.open_case(case.case_id)
-                return True
-    found = session.open_file(str(path))
-    if found is None and series_uid is not None:
-        found = session.open_series(series_uid)
-    return found is not None
+def _open(path: Path, series_uid: str | None, key_slice: float | None) -> bool:
+    current = _open_case(path) or session.open_file(str(path))
+    if current is None and series_uid is not None:
+        current = session.open_series(series_uid)
+    if current is not None and key_slice is not None:
+        shape, place = current.study.volume.shape, place_of(current)
+        i, j, _ = place.voxel
+        place.go_to(plane="axial", voxel=(i, j, min(max(int(key_slice) - 1, 0), shape[2] - 1)))
+    return current is not None
+
+
+def _open_case(path: Path) -> session.OpenStudy | None:
+    """With its true masks, where the scan is one of the public set."""
+    folder = session.find_case_folder()
+    if folder is not None and path.is_relative_to(folder):
+        for case in session.load_cases(str(folder)):
+            if case.scan_path == path:
+                return session.open_case(case.case_id)
+    return None
 
 
 def show_spread(rows: list[Row]) -> None:
