@@ -244,15 +244,11 @@ def scan_place(cohort: Cohort, scan_id: str) -> tuple[Path, str | None] | None:
     key = read_record(path) if _is_plain(path) else {}
     scans, root = key.get("scans"), key.get("folder")
     known = scans.get(scan_id) if isinstance(scans, dict) else None
-    files = known.get("files") if isinstance(known, dict) else None
-    if not isinstance(root, str) or not isinstance(files, list) or not files:
+    place = known.get("place") if isinstance(known, dict) else None
+    if not isinstance(root, str) or not isinstance(place, str) or "\0" in root + place:
         return None
-    if not all(isinstance(name, str) and "\0" not in name for name in files):
-        return None
-    paths = [os.path.join(root, name) for name in files]
     uid = known.get("series_uid") if isinstance(known, dict) else None
-    place = paths[0] if len(paths) == 1 else os.path.commonpath([os.path.dirname(p) for p in paths])
-    return Path(place), uid if isinstance(uid, str) else None
+    return Path(root, place), uid if isinstance(uid, str) else None
 
 
 def _is_plain(path: Path) -> bool:

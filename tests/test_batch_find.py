@@ -207,6 +207,7 @@ def test_cases_bring_their_true_masks_and_every_slice_of_a_split_series_counts(
     assert open_found(by_name["coronacases_org_002"], tmp_path / "k").truth is None
     split_series(tmp_path / "s")
     (one,) = find_scans(tmp_path / "s").scans
+    assert one.place == "pat"
     assert open_found(one, tmp_path / "s").volume.shape == (48, 40, 8)
 
 

@@ -82,7 +82,7 @@ def write_batch(folder: Path, records: list[dict[str, Any]], *, scans: Path | No
             drawn = draw_key_slice(VOLUME, 4, masks={"#56B4E9": truth.lung}, width=224)
             write_bytes(folder / one["scan_id"] / "thumbnail.png", drawn)
     if scans is not None:
-        places = {one["scan_id"]: {"files": [f"{one['scan_id']}.nii.gz"]} for one in records}
+        places = {one["scan_id"]: {"place": f"{one['scan_id']}.nii.gz"} for one in records}
         key = {"format": FORMAT, "folder": str(scans), "scans": places}
         write_text(folder / "paths.json", json_text(key))
     return folder
@@ -276,11 +276,11 @@ def test_where_a_scan_lies_is_taken_from_good_records_only(tmp_path: Path) -> No
     assert scan_place(cohort, f"{9:012x}") is None
     assert scan_place(Cohort(cohort.rows), f"{1:012x}") is None
     key = json.loads((folder / "paths.json").read_text())
-    for broken in ([], [3], ["a\0b"], "text"):
-        key["scans"][f"{1:012x}"]["files"] = broken
+    for broken in ([], 3, "a\0b", None):
+        key["scans"][f"{1:012x}"]["place"] = broken
         (folder / "paths.json").write_text(json.dumps(key))
         assert scan_place(cohort, f"{1:012x}") is None
-    key["scans"][f"{1:012x}"] = {"files": ["p/1/a.dcm", "p/2/b.dcm"], "series_uid": "1.2"}
+    key["scans"][f"{1:012x}"] = {"place": "p", "series_uid": "1.2"}
     (folder / "paths.json").write_text(json.dumps(key))
     assert scan_place(cohort, f"{1:012x}") == (tmp_path / "p", "1.2")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
@@ -75,6 +76,13 @@ class FoundScan:
         """All files that the result depends on."""
         masks = (self.lung, self.infection, self.labels)
         return (*self.files, *(mask for mask in masks if mask is not None))
+
+    @property
+    def place(self) -> str:
+        """The file, or the folder of the files, by which the scan is opened."""
+        if len(self.files) == 1:
+            return self.files[0]
+        return posixpath.commonpath([posixpath.dirname(name) for name in self.files]) or "."
 
     def to_json_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -158,7 +166,7 @@ class _Search:
         walk = os.walk(self._root, onerror=self._unreadable)
         for number, (parent, subfolders, names) in enumerate(walk):
             raise_if_cancelled(self._should_cancel, "looking for scans")
-            self._on_progress("looking for scans in folders", number, 0)
+            self._on_progress(f"looking for scans, folder {number + 1}", 0, 1)
             here = Path(parent)
             if here != self._root and (here == self._leave_out or is_batch_result(here)):
                 subfolders.clear()

@@ -10,18 +10,20 @@ import asyncio
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 from core.batch.job import MOST_CRASHES, BatchJob, ScanTask
 from core.batch.local import OnEnded
-from core.batch.work import is_settled, work_on_scan, write_failure
+from core.batch.work import count_open_attempts, is_settled, work_on_scan, write_failure
 from core.errors import ConfigError, LungLensError, SaveError, shown_name
 from core.progress import ShouldCancel, raise_if_cancelled
 
 _SECONDS_TO_CONNECT = 15
 _SECONDS_FOR_WORKERS = 60.0
 _SECONDS_BETWEEN_LOOKS = 0.25
+_MOST_SUBMISSIONS = 20
 
 
 def run_on_dask(
@@ -86,6 +88,7 @@ class _Cluster:
         self._tasks = {self._key(task): task for task in tasks}
         self._changed = threading.Event()
         self._seen: set[str] = set()
+        self._times: Counter[str] = Counter()
         self.lost = 0
 
     def _key(self, task: ScanTask) -> str:
@@ -100,8 +103,12 @@ class _Cluster:
                 self._count_lost()
                 ended = [key for key, future in futures.items() if future.done()]
                 for key in ended:
-                    self._take(futures.pop(key), self._tasks[key])
-                    on_ended(self._tasks[key])
+                    task, future = self._tasks[key], futures.pop(key)
+                    if self._is_innocent(future, task):
+                        futures[key] = self._submit(key, task)
+                        continue
+                    self._take(future, task)
+                    on_ended(task)
                 if not ended:
                     self._changed.wait(_SECONDS_BETWEEN_LOOKS)
                     self._changed.clear()
@@ -111,16 +118,29 @@ class _Cluster:
         return self.lost
 
     def _submit(self, key: str, task: ScanTask) -> Any:
+        self._times[key] += 1
         future = self._client.submit(
             do_task,
             self._job.to_json(),
             json.dumps(task.to_json_dict()),
-            key=key,
+            key=f"{key}-{self._times[key]}",
             pure=False,
             retries=MOST_CRASHES - 1,
         )
         future.add_done_callback(lambda _: self._changed.set())
         return future
+
+    def _is_innocent(self, future: Any, task: ScanTask) -> bool:
+        """Whether Dask has given up a scan that merely waited at workers which others ended."""
+        from distributed.scheduler import KilledWorker
+
+        if future.status != "error" or not isinstance(future.exception(), KilledWorker):
+            return False
+        paths = self._job.paths.scan(task.scan.scan_id)
+        tried = self._times[self._key(task)]
+        return tried < _MOST_SUBMISSIONS and (
+            count_open_attempts(paths, self._job.run_id) < MOST_CRASHES
+        )
 
     def _wait_for_workers(self, should_cancel: ShouldCancel) -> None:
         end = time.monotonic() + _SECONDS_FOR_WORKERS

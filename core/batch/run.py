@@ -228,7 +228,11 @@ def _write_record(
         "this file back when results are passed on.",
         "folder": job.folder,
         "scans": {
-            scan.scan_id: {"files": list(scan.files), "series_uid": scan.series_uid}
+            scan.scan_id: {
+                "place": scan.place,
+                "files": len(scan.files),
+                "series_uid": scan.series_uid,
+            }
             for scan in found.scans
         },
     }
