@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from core.batch.job import MOST_CRASHES, BatchJob, ScanTask
@@ -22,6 +24,7 @@ from core.progress import ShouldCancel, raise_if_cancelled
 
 _SECONDS_TO_CONNECT = 15
 _SECONDS_FOR_WORKERS = 60.0
+_SECONDS_WITHOUT_WORKERS = 300.0
 _SECONDS_BETWEEN_LOOKS = 0.25
 _MOST_SUBMISSIONS = 20
 
@@ -41,11 +44,26 @@ def run_on_dask(
         LungLensError: workers cannot do any scan, or the scheduler was lost.
         Cancelled: the person asked to stop.
     """
-    client = _connect(scheduler)
+    with _quiet_client():
+        client = _connect(scheduler)
+        try:
+            return _Cluster(client, job, tasks).work(on_ended, should_cancel)
+        finally:
+            client.close(timeout=_SECONDS_TO_CONNECT)
+
+
+@contextmanager
+def _quiet_client() -> Iterator[None]:
+    """Dask logs a lost scheduler with a traceback; here a sentence tells it."""
+    loggers = [logging.getLogger(f"distributed.{name}") for name in ("client", "comm", "utils")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     try:
-        return _Cluster(client, job, tasks).work(on_ended, should_cancel)
+        yield
     finally:
-        client.close(timeout=_SECONDS_TO_CONNECT)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def do_task(job_text: str, task_text: str) -> dict[str, Any]:
@@ -89,6 +107,7 @@ class _Cluster:
         self._changed = threading.Event()
         self._seen: set[str] = set()
         self._times: Counter[str] = Counter()
+        self._last_seen = time.monotonic()
         self.lost = 0
 
     def _key(self, task: ScanTask) -> str:
@@ -154,14 +173,32 @@ class _Cluster:
                     next_step="start 'dask worker ADDRESS --nthreads 1' on each machine",
                 )
             time.sleep(_SECONDS_BETWEEN_LOOKS)
+        self._last_seen = time.monotonic()
 
     def _workers(self) -> set[str]:
         return set(self._client.scheduler_info(n_workers=-1)["workers"])
 
     def _count_lost(self) -> None:
-        now = self._workers()
+        """Looks who is there; a cluster that stays empty will do no scan.
+
+        Raises:
+            LungLensError: no worker has been there for long.
+        """
+        try:
+            now = self._workers()
+        except (OSError, RuntimeError, TimeoutError, asyncio.TimeoutError):
+            return  # where the scheduler is gone, its futures say so
         self.lost += len(self._seen - now)
         self._seen = now
+        if now:
+            self._last_seen = time.monotonic()
+        elif time.monotonic() - self._last_seen > _SECONDS_WITHOUT_WORKERS:
+            raise LungLensError(
+                "The Dask cluster has no workers left",
+                got=f"none for {_SECONDS_WITHOUT_WORKERS:.0f} s",
+                expected="at least one",
+                next_step="start workers and give the same command to go on",
+            )
 
     def _take(self, future: Any, task: ScanTask) -> None:
         """Reads how a task went, and writes the record where no worker lived to do so."""
