@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -12,6 +13,7 @@ from core.figures import CURRENT_COLOUR, GRID_COLOUR, TEXT_COLOUR
 
 GROUP_COLOURS = ("#56B4E9", "#E69F00", "#2bb98f", "#CC79A7", "#F0E442", "#D55E00")
 _ROW_PIXELS = 46
+_BINS = 12
 
 
 def make_spread_figure(
@@ -32,7 +34,7 @@ def make_spread_figure(
     )
     several = len(shown) > 1
     values = [factor * value for members in shown.values() for _, value in members]
-    bins = {"start": min(values), "end": max(values)} if values else {}
+    bins = _bins(values)
     for number, (name, members) in enumerate(shown.items()):
         colour = GROUP_COLOURS[number % len(GROUP_COLOURS)]
         # Names come from files: as text of a chart they would be read as markup.
@@ -43,9 +45,8 @@ def make_spread_figure(
                 x=x,
                 name=f"{safe} ({len(x)})",
                 marker={"color": colour, "line": {"color": "#0e1319", "width": 1}},
-                bingroup="all",
-                autobinx=not bins,
-                nbinsx=20,
+                xbins=bins,
+                autobinx=False,
                 legendgroup=safe,
                 hovertemplate="%{x}<br>%{y} scans<extra>" + (safe if several else "") + "</extra>",
             ),
@@ -89,3 +90,17 @@ def make_spread_figure(
     chart.update_yaxes(title="scans", tickformat="d", rangemode="tozero", row=1, col=1)
     chart.update_yaxes(showticklabels=several, automargin=True, autorange="reversed", row=2, col=1)
     return chart
+
+
+def _bins(values: Sequence[float]) -> dict[str, float]:
+    """Round bins, about `_BINS` of them, the same for all groups."""
+    low, high = (min(values), max(values)) if values else (0.0, 1.0)
+    rough = (high - low) / _BINS or max(abs(high), 1.0) / _BINS
+    power = 10.0 ** math.floor(math.log10(rough))
+    size = next(n * power for n in (1.0, 2.0, 5.0, 10.0) if n * power >= rough)
+    start = math.floor(low / size) * size
+    return {
+        "start": start,
+        "end": start + size * (math.floor((high - start) / size) + 1),
+        "size": size,
+    }

@@ -299,12 +299,15 @@ def test_a_killed_batch_leaves_no_worker_behind_and_goes_on(chest: Study, tmp_pa
     assert all(events(output)[name] == ["begun", "done"] for name in finished)
 
 
-def test_ctrl_c_says_how_to_go_on(chest: Study, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "ending", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
+def test_ctrl_c_says_how_to_go_on(chest: Study, tmp_path: Path, ending: signal.Signals) -> None:
     folder, output = copies(chest, tmp_path / "scans", 4), tmp_path / "out"
     command = [sys.executable, "-m", "core", "batch", str(folder), "-o", str(output)]
     parent = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     wait_for(lambda: any("done" in log for log in events(output).values()))
-    parent.send_signal(signal.SIGINT)
+    parent.send_signal(ending)
     _, said = parent.communicate(timeout=30)
     assert parent.returncode == 1
     assert "the same command goes on from there" in said

@@ -304,6 +304,9 @@ def test_a_chart_counts_every_scan_and_takes_no_markup_from_names() -> None:
     histograms = [trace for trace in chart.data if trace.type == "histogram"]
     boxes = [trace for trace in chart.data if trace.type == "box"]
     assert [list(trace.x) for trace in histograms] == [[10.0, 20.0], [40.0]]
+    # Round bins that hold every value, the same in all groups: 10 to 40 in steps of 5.
+    for trace in histograms:
+        assert (trace.xbins.start, trace.xbins.end, trace.xbins.size) == (10.0, 45.0, 5.0)
     assert [trace.name for trace in histograms] == ["CT-1 (2)", "CT-2 (1)"]
     assert next(iter(boxes[0].text)) == "&lt;b&gt;*x*&lt;/b&gt; $y$"
     assert chart.layout.xaxis2.title.text == "Infected share, %"

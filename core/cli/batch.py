@@ -9,6 +9,10 @@ next time, so whatever stopped a batch, the same command goes on with it.
 from __future__ import annotations
 
 import argparse
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from core.batch import BatchSummary, run_batch
@@ -74,18 +78,36 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
         retry_failed=options.retry_failed,
     )
     try:
-        summary = run_batch(
-            options.folder,
-            options.output,
-            config=config,
-            scheduler=options.scheduler,
-            on_progress=progress,
-        )
+        with _ending_like_ctrl_c():
+            summary = run_batch(
+                options.folder,
+                options.output,
+                config=config,
+                scheduler=options.scheduler,
+                on_progress=progress,
+            )
     except KeyboardInterrupt:
         raise Cancelled(
             "working on scans; what is done is kept, and the same command goes on from there"
         ) from None
     return Result(_text(summary, options.output), summary.to_json_dict())
+
+
+@contextmanager
+def _ending_like_ctrl_c() -> Iterator[None]:
+    """Schedulers of clusters end a process by SIGTERM: then too the tables are written."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _text(summary: BatchSummary, output: Path) -> str:

@@ -200,12 +200,7 @@ def show_summary(cohort: Cohort) -> None:
     cells = st.columns(5)
     cells[0].metric("Scans", str(len(cohort.rows)), help="Every scan that the batch has found.")
     cells[1].metric("Done", str(cohort.count("done")), help="With masks, figures and a picture.")
-    waiting = cohort.count("waiting")
-    cells[2].metric(
-        "Failed",
-        str(cohort.count("failed")) + (f", {waiting} waiting" if waiting else ""),
-        help="With the reason below. Waiting scans come with the next run of the same command.",
-    )
+    cells[2].metric("Failed", str(cohort.count("failed")), help="With the reason below.")
     share, shares = median_of(cohort.rows, "infected_share")
     cells[3].metric(
         f"Median infected share (n = {shares})",
@@ -219,6 +214,12 @@ def show_summary(cohort: Cohort) -> None:
         help="Only scans whose files say how large a voxel is. "
         + _FIGURES["lung_volume_ml"].definition,
     )
+    waiting = cohort.count("waiting")
+    if waiting:
+        st.caption(
+            f"{waiting} scan{'s are' if waiting != 1 else ' is'} waiting: the batch is under way, "
+            "or was stopped and goes on with the same command."
+        )
     weights = cohort.record.get("weights", {})
     if isinstance(weights, dict) and weights.get("weights_id"):
         versions = cohort.record.get("versions", {})
@@ -342,13 +343,14 @@ def show_table(cohort: Cohort, rows: list[Row]) -> Row | None:
         pd.DataFrame(table),
         hide_index=True,
         column_config=formats,
-        placeholder="not defined",
+        placeholder="–",
         row_height=_ROW_HEIGHT if cohort.folder is not None else None,
         height=min(_ROW_HEIGHT * len(shown) + 40, 620) if cohort.folder is not None else "auto",
         on_select="rerun",
         selection_mode=["single-row", "single-cell"],
         key="cohort-rows",
     )
+    st.caption("– stands for what is not defined; point at the head of a column for its rule.")
     chosen = [*picked["selection"]["rows"], *(row for row, _ in picked["selection"]["cells"])]
     return shown[chosen[0]] if chosen and chosen[0] < len(shown) else None
 
@@ -515,7 +517,8 @@ def show_failures(cohort: Cohort) -> None:
             }
         ),
         hide_index=True,
-        column_config={"Reason": st.column_config.TextColumn(width="large")},
+        column_config={"Reason": st.column_config.TextColumn(width=820)},
+        row_height=56,  # two lines
         key="cohort-failures",
     )
     st.caption("The same command with `--retry-failed` tries them once more.")
