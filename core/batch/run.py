@@ -135,8 +135,8 @@ def run_batch(
                     should_cancel=should_cancel,
                 )
         finally:
-            # Also when stopped: the tables then say what is waiting.
-            ledger.write()
+            # Also when stopped: the tables then say what is done and what is waiting.
+            ledger.close()
         seconds = round(time.monotonic() - started, 2)
         summary = ledger.summary(lost_workers=lost, seconds=seconds)
         _write_record(job, config, info, found, summary)
@@ -290,14 +290,24 @@ class _Ledger:
         self.write()
 
     def enter(self, task: ScanTask) -> None:
-        """Reads the record that work on a scan has left."""
-        known = read_record(self._job.paths.scan(task.scan.scan_id).result)
-        if known.get("fingerprint") == task.fingerprint:
-            self._rows[task.scan.scan_id] = row_of(known)
+        """Takes over the record that work on a scan has left."""
+        self._read(task)
         self._ended += 1
         self._tell()
         if time.monotonic() - self._written > _SECONDS_BETWEEN_TABLES:
             self.write()
+
+    def close(self) -> None:
+        """Takes over what workers had written when the batch was stopped, too late to say so."""
+        for task in self.left:
+            if task.scan.scan_id not in self._rows:
+                self._read(task)
+        self.write()
+
+    def _read(self, task: ScanTask) -> None:
+        known = read_record(self._job.paths.scan(task.scan.scan_id).result)
+        if known.get("fingerprint") == task.fingerprint:
+            self._rows[task.scan.scan_id] = row_of(known)
 
     def _tell(self) -> None:
         words = self._pace.words(self._ended, self._total - self._ended)
