@@ -22,15 +22,11 @@ from typing import IO, Any, Literal
 
 from core.config import TrainConfig, from_json_dict, to_json_dict
 from core.errors import Cancelled, ConfigError, DatasetError, LungLensError
+from core.locks import take_lock
 from core.progress import raise_if_cancelled
 from core.quality.exclusions import Exclusion, exclusions_text, parse_exclusions
 from core.records import json_text, make_folder, write_text
 from core.runs import PUBLISHED_NAME, RunPaths, read_history
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
 
 State = Literal["running", "stopping", "finished", "stopped", "failed", "interrupted", "damaged"]
 
@@ -378,7 +374,7 @@ class RunReport:
         end = time.monotonic() + _SECONDS_TO_TAKE_LOCK
         self._lock = (self._folder / _LOCK).open("ab")
         # Someone who just looks holds the lock for a moment.
-        while not _take(self._lock):
+        while not take_lock(self._lock):
             if time.monotonic() > end:
                 self._lock.close()
                 raise DatasetError(
@@ -440,22 +436,9 @@ def _reason(error: BaseException) -> str:
 def _is_locked(folder: Path) -> bool:
     try:
         with (folder / _LOCK).open("rb+") as file:
-            return not _take(file)
+            return not take_lock(file)
     except OSError:
         return False
-
-
-def _take(file: IO[bytes]) -> bool:
-    """Locks a file until it is closed, if no one else has."""
-    try:
-        if sys.platform == "win32":
-            file.seek(0)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 def _read_json(path: Path) -> dict[str, Any]:

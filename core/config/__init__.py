@@ -24,7 +24,7 @@ from core.config.preprocess import PreprocessConfig, preprocess_from_json
 from core.config.quality import QUALITY_RANGES, QualityConfig
 from core.config.ranges import SettingRange
 from core.config.roi import ROI_RANGES, TYPICAL_SECONDS_PER_SLICE, RoiConfig, roi_from_json
-from core.config.segmentation import PostprocessConfig, SegmentConfig, SurfaceConfig
+from core.config.segmentation import BatchConfig, PostprocessConfig, SegmentConfig, SurfaceConfig
 from core.config.training import (
     TRAIN_PRESETS,
     TRAIN_RANGES,
@@ -63,6 +63,7 @@ __all__ = [
     "preprocess_from_json",
     "PostprocessConfig",
     "SegmentConfig",
+    "BatchConfig",
     "SurfaceConfig",
     "ModelConfig",
     "AugmentConfig",

@@ -11,5 +11,7 @@ class AppConfig:
 
     data_folder: str | None = None
     """Folder whose scans may be opened by path; none allows no server path at all."""
+    cohort_folder: str | None = None
+    """Folder of a batch result, or of several, to look at; none looks in the data folder."""
     allow_training: bool | None = None
     """Whether visitors may train; none allows it where only this machine can reach the app."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from core.config.preprocess import PreprocessConfig
+from core.config.words import EngineName
 from core.errors import ConfigError
 
 
@@ -55,6 +56,25 @@ class SegmentConfig:
         if not 1 <= self.batch_size <= 256:
             raise ConfigError(
                 "Batch size is out of range", got=f"{self.batch_size}", expected="1 to 256"
+            )
+
+
+@dataclass(frozen=True)
+class BatchConfig:
+    """How a folder of scans is worked through."""
+
+    segment: SegmentConfig = field(default_factory=SegmentConfig)
+    engine: EngineName | None = None
+    """None takes what the environment asks for, else what is fastest."""
+    workers: int = 1
+    """Processes on this machine."""
+    retry_failed: bool = False
+    """Whether scans that failed before are tried again."""
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.workers <= 256:
+            raise ConfigError(
+                "Number of workers is out of range", got=f"{self.workers}", expected="1 to 256"
             )
 
 

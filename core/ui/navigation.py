@@ -15,6 +15,7 @@ ENHANCE_PAGE = "pages/enhance.py"
 REGION_PAGE = "pages/region.py"
 QUALITY_PAGE = "pages/quality.py"
 EVALUATE_PAGE = "pages/evaluate.py"
+COHORT_PAGE = "pages/cohort.py"
 TRAIN_PAGE = "pages/train.py"
 AUGMENTATION_PAGE = "pages/augmentation.py"
 FOLLOW_UP_PAGE = "pages/follow_up.py"
@@ -53,6 +54,7 @@ def _navigation() -> st.Page:
             st.Page(SEGMENT_PAGE, title="Segment"),
             st.Page(FOLLOW_UP_PAGE, title="Follow-up"),
             st.Page(EVALUATE_PAGE, title="Evaluate"),
+            st.Page(COHORT_PAGE, title="Cohort"),
             st.Page(AUGMENTATION_PAGE, title="Augmentation"),
             st.Page(TRAIN_PAGE, title="Train"),
         ]
