@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -11,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from core.errors import shown_name
+from core.exports import figures_csv
 from core.pipeline import measure
 from core.saving import mask_nifti_bytes
 from core.ui import segmenting
@@ -160,33 +159,6 @@ def file_stem(current: OpenStudy) -> str:
 def figures_of(current: OpenStudy, segmentation: Segmentation) -> dict[str, Any]:
     """Everything measured, ready for JSON."""
     return remember(current, "figures", lambda: measure(current.study, segmentation))
-
-
-def figures_csv(figures: dict[str, Any]) -> str:
-    """Nested figures as lines of name and value; parts of a name are joined by dots."""
-    lines = io.StringIO()
-    writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow(["name", "value"])
-    writer.writerows((_cell(name), _cell(value)) for name, value in _flat("", figures))
-    return lines.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    """Text that a spreadsheet would take for a formula gets an apostrophe; numbers stay."""
-    formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
-    return f"'{value}" if formula else value
-
-
-def _flat(name: str, value: Any) -> list[tuple[str, Any]]:
-    if isinstance(value, dict):
-        parts = value.items()
-    elif isinstance(value, (list, tuple)):
-        parts = enumerate(value)  # type: ignore[assignment]
-    else:
-        return [(name, "" if value is None else value)]
-    return [
-        row for key, part in parts for row in _flat(f"{name}.{key}" if name else str(key), part)
-    ]
 
 
 _STAGES = {
