@@ -59,6 +59,8 @@ def dicom_seg_bytes(
     marked = _marked(masks, volume)
     sources = _source_headers(origin, volume, identity or PatientIdentity())
     frames = np.stack([_frames(mask, volume) for _, mask in marked], axis=-1)
+    if origin.instances[0].frame is not None:
+        frames = frames[_as_stored(origin)]
     seed = [origin.series_uid, algorithm, __version__, made_on.isoformat(), _digest(frames)]
     with warnings.catch_warnings():
         # highdicom warns of empty names and of slices that are not evenly spaced: both are meant.
@@ -102,15 +104,20 @@ def _origin_of(volume: Volume) -> DicomOrigin:
             next_step="take the masks as NIfTI",
         )
     files = {instance.sop_instance_uid for instance in origin.instances}
-    many_frames = any(instance.frame is not None for instance in origin.instances)
-    if many_frames and len(files) > 1:
+    frames = [instance.frame for instance in origin.instances if instance.frame is not None]
+    if frames and (len(files) > 1 or sorted(frames) != list(range(len(origin.instances)))):
         raise SaveError(
             "There can be no DICOM segmentation of this scan",
-            got=f"{len(files)} files of several frames each",
-            expected="one such file, or single slices",
+            got="frames that are not all those of one file",
+            expected="one file of several frames, or single slices",
             next_step="take the masks as NIfTI",
         )
     return origin
+
+
+def _as_stored(origin: DicomOrigin) -> list[int]:
+    """Slices in the order of their frames in the file."""
+    return sorted(range(len(origin.instances)), key=lambda k: origin.instances[k].frame or 0)
 
 
 def _marked(masks: MaskPair, volume: Volume) -> list[tuple[str, Any]]:
@@ -228,8 +235,12 @@ def _multi_frame_header(origin: DicomOrigin, volume: Volume, identity: PatientId
         item(PixelMeasuresSequence=[measures], PlaneOrientationSequence=[turned])
     ]
     header.PerFrameFunctionalGroupsSequence = [
-        item(PlanePositionSequence=[item(ImagePositionPatient=_decimals(instance.position_mm))])
-        for instance in origin.instances
+        item(
+            PlanePositionSequence=[
+                item(ImagePositionPatient=_decimals(origin.instances[k].position_mm))
+            ]
+        )
+        for k in _as_stored(origin)
     ]
     return header
 
