@@ -32,7 +32,7 @@ def stl_bytes(surface: Surface, *, name: str, nominal: bool = False) -> bytes:
     facets["corners"] = corners
     facets["normal"] = _unit_normals(corners)
     count = np.uint32(len(facets)).astype("<u4").tobytes()
-    return header.ljust(_STL_HEADER_BYTES) + count + facets.tobytes()
+    return b"".join((header.ljust(_STL_HEADER_BYTES), count, facets.tobytes()))
 
 
 def ply_bytes(surface: Surface, *, name: str, nominal: bool = False) -> bytes:
