@@ -1,4 +1,4 @@
-"""The command line: `python -m core info|quality|segment|train|evaluate|benchmark`.
+"""The command line: `python -m core info|quality|segment|report|train|evaluate|benchmark`.
 
 Exit codes: 0 done, 1 something the person can mend (told in one sentence), 2 wrong usage.
 """
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 
 from core import __version__
-from core.cli import benchmark, evaluate, info, quality, segment, train
+from core.cli import benchmark, evaluate, info, quality, report, segment, train
 from core.cli.terminal import Result, TerminalProgress
 from core.errors import LungLensError
 from core.records import json_text
@@ -22,6 +22,7 @@ _COMMANDS = {
     "info": info,
     "quality": quality,
     "segment": segment,
+    "report": report,
     "train": train,
     "evaluate": evaluate,
     "benchmark": benchmark,

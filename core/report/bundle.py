@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from core import __version__
@@ -193,7 +194,7 @@ def _makers(
     for channel in CHANNELS:
         mask = getattr(masks, channel)
         if mask is not None:
-            yield f"masks/{channel}_mask.nii.gz", lambda m=mask: mask_nifti_bytes(m, volume)
+            yield f"masks/{channel}_mask.nii.gz", partial(mask_nifti_bytes, mask, volume)
     yield LABEL_MAP, lambda: mask_nifti_bytes(masks.label_map(), volume)
     if volume.source.dicom is not None:
         try:
@@ -203,7 +204,7 @@ def _makers(
         else:
             yield DICOM_SEG, lambda: content
     for name, mesh in mesh_bytes(study, segmentation).items():
-        yield f"surfaces/{name}", lambda m=mesh: m
+        yield f"surfaces/{name}", partial(bytes, mesh)
     yield "figures/figures.json", lambda: figures_json(report, study, segmentation)
     yield "figures/figures.csv", lambda: figures_csv(_flat_figures(report, study, segmentation))
     yield "figures/biomarkers.csv", lambda: biomarkers_csv(report)
@@ -211,8 +212,8 @@ def _makers(
     for picture in report.pictures:
         yield f"pictures/{picture.plane}_{picture.index + 1:03d}.png", picture.png_bytes
     for name, drawing in _drawings(report):
-        yield f"pictures/{name}.png", lambda d=drawing: drawing_png_bytes(d)
-        yield f"pictures/{name}.svg", lambda d=drawing: svg_text(d)
+        yield f"pictures/{name}.png", partial(drawing_png_bytes, drawing)
+        yield f"pictures/{name}.svg", partial(svg_text, drawing)
     yield "methods.txt", lambda: report.methods.text
     yield "methods.bib", lambda: report.methods.bibtex
 

@@ -54,9 +54,7 @@ def register_fonts() -> Any:
 def printable(text: str) -> str:
     """`text` in letters that the font has."""
     known = register_fonts()
-    return "".join(
-        c if ord(c) in known else _spelt(c, known) for c in unicodedata.normalize("NFC", text)
-    )
+    return "".join(_shown(c, known) for c in unicodedata.normalize("NFC", text))
 
 
 def lacks_letters(text: str) -> bool:
@@ -64,16 +62,18 @@ def lacks_letters(text: str) -> bool:
     return printable(text).count(UNKNOWN) > text.count(UNKNOWN)
 
 
-def _spelt(character: str, known: frozenset[int]) -> str:
+def _shown(character: str, known: frozenset[int]) -> str:
+    # Spelt first: of Greek the font has a few letters, as signs of mathematics.
     if character in _SPELT:
         return _SPELT[character]
-    base = "".join(
-        c for c in unicodedata.normalize("NFKD", character) if not unicodedata.combining(c)
-    )
-    spelt = "".join(_SPELT.get(c, c) for c in base)
-    if spelt and all(ord(c) in known for c in spelt):
+    if ord(character) in known:
+        return character
+    parts = unicodedata.normalize("NFKD", character)
+    base = [_SPELT.get(c, c) for c in parts if not unicodedata.combining(c)]
+    spelt = "".join(base)
+    if all(ord(c) in known for c in spelt):
         return spelt
-    return "" if unicodedata.combining(character) else UNKNOWN
+    return UNKNOWN
 
 
 @lru_cache(maxsize=8)

@@ -90,15 +90,15 @@ def _second_page(canvas: Any, report: Report) -> None:
     gap = 16.0
     half = (_INNER - gap) / 2
     methods = _methods(report)
-    methods_height = min(_height_of(methods, _INNER), 0.38 * _HEIGHT)
-    bottom = _FOOT + methods_height + 10
-    _fill(canvas, _biomarker_column(report, half), (_SIDE, bottom, half, top - bottom))
-    _fill(
-        canvas,
-        _facts_column(report, half),
-        (_SIDE + half + gap, bottom, half, top - bottom),
-    )
-    _fill(canvas, methods, (_SIDE, _FOOT, _INNER, methods_height + 4))
+    columns = [_biomarker_column(report, half), _facts_column(report, half)]
+    methods_height = min(_height_of(methods, _INNER) + 6, 0.38 * _HEIGHT)
+    room = top - _FOOT - methods_height - 10
+    height = min(room, max(_height_of(column, half) for column in columns) + 6)
+    for number, column in enumerate(columns):
+        x = _SIDE + number * (half + gap)
+        _fill(canvas, column, (x, top - height, half, height))
+    below = top - height - 8
+    _fill(canvas, methods, (_SIDE, below - methods_height, _INNER, methods_height))
     _footer(canvas, report, 2)
 
 
@@ -197,11 +197,11 @@ def _pictures(canvas: Any, pictures: Sequence[KeySlice], top: float, room: float
     from reportlab.lib.utils import ImageReader
 
     gap = 7.0
-    columns = 3 if len(pictures) > 2 else max(1, len(pictures))
+    columns = 2 if len(pictures) == 4 else min(3, max(1, len(pictures)))
     width = (_INNER - (columns - 1) * gap) / columns if columns > 1 else 0.55 * _INNER
     rows = -(-len(pictures) // columns)
     limit = max(90.0, room / rows - gap)
-    if rows > 1:
+    if rows > 1 and columns == 3:
         limit = min(limit, _ROW_LIMIT)
     for start in range(0, len(pictures), columns):
         row = pictures[start : start + columns]

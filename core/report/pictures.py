@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -32,6 +33,8 @@ _SPREAD = (0.2, 0.5, 0.8)
 """Where the lung is cut besides, as shares of its voxels from below."""
 _MAX_RATIO = 1.15
 """Height over width from which a picture is made narrower instead."""
+_FLAT = 0.2
+"""Side views of scans lower than this share of their width are left out."""
 _DASH = 9.0
 _WHITE, _BLACK = (242, 245, 248), (8, 12, 16)
 
@@ -96,7 +99,7 @@ def _choose(volume: Volume, predicted: MaskPair) -> list[tuple[Plane, int, str]]
         axial = [k for k in axial if abs(k - most) >= apart][-3:]
         chosen.append(("axial", most, "most infected"))
     chosen += [("axial", k, "") for k in sorted(axial)]
-    if volume.source.format == "pictures" or volume.shape[2] < 3:
+    if volume.source.format == "pictures" or _is_flat(volume):
         return chosen
     for plane in ("coronal", "sagittal"):
         side: Plane = plane
@@ -104,6 +107,12 @@ def _choose(volume: Volume, predicted: MaskPair) -> list[tuple[Plane, int, str]]
         why = "most infected" if index is not None else ""
         chosen.append((side, volume.plane_count(side) // 2 if index is None else index, why))
     return chosen
+
+
+def _is_flat(volume: Volume) -> bool:
+    """Whether the slices are too few for a side view to show more than a strip."""
+    i, j, k = (n * mm for n, mm in zip(volume.shape, volume.spacing_mm, strict=True))
+    return volume.shape[2] < 3 or k < _FLAT * max(i, j)
 
 
 def _spread(lung_pixels: npt.NDArray[np.float64], count: int) -> list[int]:
@@ -162,9 +171,8 @@ def _draw(
 
     grey = _grey(volume, cut(volume.array))
     size = _size(grey.shape, pixel_size_mm(volume, plane))
-    picture = cv2.cvtColor(
-        cv2.resize(grey, size, interpolation=cv2.INTER_CUBIC), cv2.COLOR_GRAY2RGB
-    )
+    enlarged = cv2.resize(grey, size, interpolation=cv2.INTER_CUBIC)
+    picture: Picture = np.repeat(enlarged[..., None], 3, axis=2).astype(np.uint8)
     truth = study.truth.infection if study.truth is not None else None
     for mask, colour, dashed in (
         (predicted.lung, PREDICTION_COLOURS["lung"], False),
@@ -251,7 +259,7 @@ def _letter(
     # Letters come out alike however far a tall picture is made smaller to stand beside others.
     factor = max(width / WIDTH, height / (0.8 * WIDTH))
     large, small = picture_font(round(34 * factor)), picture_font(round(26 * factor))
-    shade = {"stroke_width": 3, "stroke_fill": _BLACK}
+    shade: dict[str, Any] = {"stroke_width": 3, "stroke_fill": _BLACK}
     left, right, _, _ = PLANE_LABELS[plane]
     if placed:
         pen.text((12, height / 2), left, fill=_WHITE, font=large, anchor="lm", **shade)
