@@ -83,6 +83,7 @@ class StandInInfo:
     preprocess: PreprocessConfig = field(default_factory=PreprocessConfig)
     postprocess: PostprocessConfig = field(default_factory=PostprocessConfig)
     card_path: Path = Path("no card")
+    manifest: dict[str, Any] = field(default_factory=dict)
 
 
 class StandInSegmenter:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from core import __version__
 from core.biomarkers import Biomarkers, Figure, compute_biomarkers
@@ -239,3 +239,8 @@ def _agreement(
         return None
     case = case_of_scan(study.case_id or volume.source.name)
     return Agreement(figures, side_of_case(case, info))
+
+
+def with_config(report: Report, study: Study, config: ReportConfig) -> Report:
+    """The same report under another date, name or show of the file's name; nothing is measured."""
+    return replace(report, config=config, facts=_facts(study, config))

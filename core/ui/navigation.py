@@ -14,6 +14,7 @@ SEGMENT_PAGE = "pages/segment.py"
 ENHANCE_PAGE = "pages/enhance.py"
 REGION_PAGE = "pages/region.py"
 QUALITY_PAGE = "pages/quality.py"
+REPORT_PAGE = "pages/report.py"
 EVALUATE_PAGE = "pages/evaluate.py"
 TRAIN_PAGE = "pages/train.py"
 AUGMENTATION_PAGE = "pages/augmentation.py"
@@ -50,6 +51,7 @@ def _navigation() -> st.Page:
             st.Page(ENHANCE_PAGE, title="Enhance"),
             st.Page(REGION_PAGE, title="Region of interest"),
             st.Page(SEGMENT_PAGE, title="Segment"),
+            st.Page(REPORT_PAGE, title="Report"),
             st.Page(EVALUATE_PAGE, title="Evaluate"),
             st.Page(AUGMENTATION_PAGE, title="Augmentation"),
             st.Page(TRAIN_PAGE, title="Train"),
