@@ -213,7 +213,7 @@ def _makers(
         yield f"pictures/{picture.plane}_{picture.index + 1:03d}.png", picture.png_bytes
     for name, drawing in _drawings(report):
         yield f"pictures/{name}.png", partial(drawing_png_bytes, drawing)
-        yield f"pictures/{name}.svg", partial(svg_text, drawing)
+        yield f"pictures/{name}.svg", partial(svg_text, drawing, title=f"LungLens: {name}")
     yield "methods.txt", lambda: report.methods.text
     yield "methods.bib", lambda: report.methods.bibtex
 

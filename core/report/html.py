@@ -183,7 +183,8 @@ def _profile(report: Report) -> str:
         return ""
     marks = [picture.index for picture in report.pictures if picture.plane == "axial"]
     drawing = draw_profile(report.profile, width=640, height=170, marks=marks)
-    return _section("Along the scan", f'<div class="chart">{svg_text(drawing)}</div>')
+    drawn = svg_text(drawing, title="Areas along the scan")
+    return _section("Along the scan", f'<div class="chart">{drawn}</div>')
 
 
 def _notes(report: Report) -> list[str]:
@@ -197,7 +198,10 @@ def _listed(lines: Sequence[str]) -> str:
 def _lungs(report: Report) -> str:
     found = report.biomarkers
     zones = draw_zones(found, width=320, height=130)
-    drawn = f'<div class="chart">{svg_text(zones)}</div>' if zones is not None else ""
+    drawn = ""
+    if zones is not None:
+        svg = svg_text(zones, title="Infected share of the six zones")
+        drawn = f'<div class="chart">{svg}</div>'
     return _section(
         "Lungs and zones",
         f'<div class="two"><div>{_side_table(lung_rows(found))}{drawn}</div>'

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,8 @@ from core.volume import MaskPair, Study
 FloatVector = npt.NDArray[np.float64]
 
 _LUNG, _INFECTION, _TRUTH = "#56B4E9", "#E69F00", "#8A6D00"
+_LUNG_FILL = "#CDE8F8"
+"""A plain light blue and no transparency, which not every form of the drawing keeps."""
 _INK, _FAINT = "#27343F", "#C9D3DB"
 
 
@@ -80,21 +84,20 @@ def draw_profile(
         style = {"fontName": REGULAR, "fontSize": 6.5, "fillColor": ink, **style}
         drawing.add(String(x, y, words, **style))
 
+    for values, line_colour, fill in (
+        (profile.lung, _LUNG, _LUNG_FILL),
+        (profile.infection, _INFECTION, _INFECTION),
+    ):
+        line = [n for k, v in enumerate(np.nan_to_num(values)) for n in (x_of(k), y_of(float(v)))]
+        area = [x_of(0), y_of(0), *line, x_of(count - 1), y_of(0)]
+        drawing.add(Polygon(area, fillColor=HexColor(fill), strokeColor=None))
+        drawing.add(PolyLine(line, strokeColor=HexColor(line_colour), strokeWidth=0.8))
     for tick in ticks:
         y = y_of(tick)
         drawing.add(Line(left, y, width - right, y, strokeColor=faint, strokeWidth=0.4))
         text(left - 4, y - 2.2, f"{tick:,.0f}".replace(",", "\u00a0"), textAnchor="end")
     for k in _slice_ticks(count):
         text(x_of(k), bottom - 9, str(k + 1), textAnchor="middle")
-    for values, colour, opacity in (
-        (profile.lung, _LUNG, 0.35),
-        (profile.infection, _INFECTION, 0.9),
-    ):
-        line = [n for k, v in enumerate(np.nan_to_num(values)) for n in (x_of(k), y_of(float(v)))]
-        area = [x_of(0), y_of(0), *line, x_of(count - 1), y_of(0)]
-        fill = HexColor(colour)
-        drawing.add(Polygon(area, fillColor=fill, fillOpacity=opacity, strokeColor=None))
-        drawing.add(PolyLine(line, strokeColor=fill, strokeWidth=0.8))
     if profile.infection_true is not None:
         true = np.nan_to_num(profile.infection_true)
         line = [n for k, v in enumerate(true) for n in (x_of(k), y_of(float(v)))]
@@ -114,12 +117,21 @@ def draw_profile(
     return drawing
 
 
-def svg_text(drawing: Any) -> str:
-    """A drawing as an `<svg>` element for a page."""
+def svg_text(drawing: Any, *, title: str) -> str:
+    """A drawing as an `<svg>` element for a page.
+
+    Args:
+        title: for those who cannot see it; also parts its identifiers from those of others.
+    """
     from reportlab.graphics import renderSVG
 
     whole = renderSVG.drawToString(drawing)
-    return str(whole[whole.index("<svg") :]).replace("font-family: Vera", "font-family: sans-serif")
+    svg = str(whole[whole.index("<svg") :]).replace("font-family: Vera", "font-family: sans-serif")
+    own = re.sub("[^a-z]", "-", title.lower())
+    svg = re.sub(r"<title>.*?</title>", f"<title>{escape(title)}</title>", svg, count=1)
+    svg = re.sub(r"\s*<desc>.*?</desc>", "", svg, count=1)
+    svg = re.sub(r'id="(clip|group)"', rf'id="{own}-\1"', svg)
+    return svg.replace("url(#clip)", f"url(#{own}-clip)")
 
 
 def _ticks(top: float) -> list[float]:
