@@ -13,7 +13,8 @@ begin_page(
 current = need_study()
 report = None
 
-picture, controls = st.columns([7, 5], gap="large")
+with st.container(key="report"):
+    picture, controls = st.columns([7, 5], gap="large")
 with controls, show_errors():
     segmentation = reporting.prediction_of(current)
     if segmentation is not None:

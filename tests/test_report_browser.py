@@ -69,4 +69,9 @@ def test_a_report_is_made_shown_and_taken_away(page: Page) -> None:
     page.resize(400, 900)
     page.settle()
     assert page.js("return document.documentElement.scrollWidth") <= 400
+    # On a phone the buttons come before the pages.
+    top = "arguments[0].getBoundingClientRect().top"
+    (button,) = page.buttons("Report (PDF)")
+    image = page.browser.find_element("css selector", "[data-testid=stImage] img")
+    assert page.js(f"return {top}", button) < page.js(f"return {top}", image)
     keep_screenshot(page, "report-narrow")

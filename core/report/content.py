@@ -39,11 +39,13 @@ HEADLINE = (
 """Keys of the biomarkers that stand on the first page, in order."""
 
 _KINDS = {
-    "nifti": "NIfTI",
+    "nifti": "NIfTI file",
     "dicom": "DICOM series",
     "pictures": "Pictures",
     "generated": "Generated",
 }
+NOBODY = "Subject not named"
+"""In place of a name that nobody typed."""
 _SIDES: dict[Side, str] = {
     "training": "The weights learned from this very case or patient: these figures flatter, and "
     "say nothing of new scans.",

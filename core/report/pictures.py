@@ -29,8 +29,11 @@ from core.volume import (
 WIDTH = 840
 """Pixels across a key slice."""
 _MARGIN_MM = 12.0
-_SPREAD = (0.2, 0.5, 0.8)
-"""Where the lung is cut besides, as shares of its voxels from below."""
+_SPREAD = (0.2, 0.5, 0.8, 0.35, 0.65, 0.1, 0.9)
+"""Where the lung is cut besides, as shares of its voxels from below; the first that are apart."""
+_BESIDES = 3
+_APART = 0.05
+"""Of the slices of the scan."""
 _MAX_RATIO = 1.15
 """Height over width from which a picture is made narrower instead."""
 _FLAT = 0.2
@@ -91,14 +94,12 @@ def draw_key_slices(study: Study, predicted: MaskPair, *, stamp: str = "") -> tu
 
 def _choose(volume: Volume, predicted: MaskPair) -> list[tuple[Plane, int, str]]:
     lung = compute_slice_burden(predicted, volume).lung_pixels
-    axial = _spread(lung, volume.shape[2])
+    count = volume.shape[2]
     most = _most_infected(predicted, volume, "axial")
     chosen: list[tuple[Plane, int, str]] = []
     if most is not None:
-        apart = max(1, round(0.05 * volume.shape[2]))
-        axial = [k for k in axial if abs(k - most) >= apart][-3:]
-        chosen.append(("axial", most, "most infected"))
-    chosen += [("axial", k, "") for k in sorted(axial)]
+        chosen.append(("axial", most, "most infected" if count > 1 else ""))
+    chosen += [("axial", k, "") for k in _spread(lung, count, apart_from=most)]
     if volume.source.format == "pictures" or _is_flat(volume):
         return chosen
     for plane in ("coronal", "sagittal"):
@@ -115,11 +116,20 @@ def _is_flat(volume: Volume) -> bool:
     return volume.shape[2] < 3 or k < _FLAT * max(i, j)
 
 
-def _spread(lung_pixels: npt.NDArray[np.float64], count: int) -> list[int]:
+def _spread(
+    lung_pixels: npt.NDArray[np.float64], count: int, *, apart_from: int | None
+) -> list[int]:
     """Slices at equal shares of the lung; of the scan where no lung is marked."""
     pixels = np.nan_to_num(lung_pixels)
     total = np.cumsum(pixels) if pixels.any() else np.arange(1.0, count + 1)
-    return sorted({int(np.searchsorted(total, share * total[-1])) for share in _SPREAD})
+    apart = max(1, round(_APART * count))
+    taken = [] if apart_from is None else [apart_from]
+    wanted = _BESIDES + len(taken)
+    for share in _SPREAD:
+        k = int(np.searchsorted(total, share * total[-1]))
+        if len(taken) < wanted and all(abs(k - other) >= apart for other in taken):
+            taken.append(k)
+    return sorted(k for k in taken if k != apart_from)
 
 
 def _most_infected(predicted: MaskPair, volume: Volume, plane: Plane) -> int | None:

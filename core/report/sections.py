@@ -72,7 +72,7 @@ def zone_rows(found: Biomarkers) -> tuple[Row, ...]:
             graded = [row.cells[0]]
             for side, cell in zip(("right", "left"), row.cells[1:], strict=True):
                 grade = found.figure(f"zone_score_{side}_{zone}")
-                graded.append(f"{cell} (grade {grade.text})" if grade.defined else cell)
+                graded.append(f"{cell} ({grade.text})" if grade.defined else cell)
             row = Row(label, (graded[0], graded[1], graded[2]), row.explained)
         rows.append(row)
     return tuple(rows)
