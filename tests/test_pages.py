@@ -33,7 +33,7 @@ from tests.scans import chest_hu, nifti_bytes, small_affine
 from tests.studies import StandInInfo, StandInSegmenter, small_study
 
 PAGES = Path(__file__).resolve().parent.parent / "pages"
-PAGE_NAMES = ("home", "browse", "quality", "enhance", "region", "segment")
+PAGE_NAMES = ("home", "browse", "quality", "enhance", "region", "segment", "report")
 NO_NETWORK_PAGES = ("quality",)
 """Pages that do without a network, and so without a word about a broken one."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from core import __version__
@@ -144,7 +144,10 @@ def biomarkers_csv(report: Report) -> str:
 
 def slices_csv(study: Study, segmentation: Segmentation) -> str:
     """Every axial slice a line."""
-    rows = slice_rows(study, segmentation.masks)
+    return _slice_table(slice_rows(study, segmentation.masks))
+
+
+def _slice_table(rows: list[dict[str, Any]]) -> str:
     return table_csv(tuple(rows[0]), [tuple(row.values()) for row in rows])
 
 
@@ -205,10 +208,11 @@ def _makers(
             yield DICOM_SEG, lambda: content
     for name, mesh in mesh_bytes(study, segmentation).items():
         yield f"surfaces/{name}", partial(bytes, mesh)
-    yield "figures/figures.json", lambda: figures_json(report, study, segmentation)
-    yield "figures/figures.csv", lambda: figures_csv(_flat_figures(report, study, segmentation))
+    figures = cache(lambda: figures_dict(report, study, segmentation))
+    yield "figures/figures.json", lambda: json_text(figures()) + "\n"
+    yield "figures/figures.csv", lambda: figures_csv(_without_tables(figures()))
     yield "figures/biomarkers.csv", lambda: biomarkers_csv(report)
-    yield "figures/slices.csv", lambda: slices_csv(study, segmentation)
+    yield "figures/slices.csv", lambda: _slice_table(figures()["slices"])
     for picture in report.pictures:
         yield f"pictures/{picture.plane}_{picture.index + 1:03d}.png", picture.png_bytes
     for name, drawing in _drawings(report):
@@ -218,9 +222,8 @@ def _makers(
     yield "methods.bib", lambda: report.methods.bibtex
 
 
-def _flat_figures(report: Report, study: Study, segmentation: Segmentation) -> dict[str, Any]:
+def _without_tables(figures: dict[str, Any]) -> dict[str, Any]:
     """What has no table of its own."""
-    figures = figures_dict(report, study, segmentation)
     return {k: v for k, v in figures.items() if k not in ("biomarkers", "quality", "slices")}
 
 
