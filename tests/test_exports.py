@@ -22,6 +22,7 @@ from core.errors import SaveError
 from core.exports import dicom_seg_bytes, figures_csv, ply_bytes, slice_rows, stl_bytes, table_csv
 from core.loading import load_dicom, load_nifti
 from core.loading.dicom import read_patient_identity
+from core.roi import BoundingBox, VolumeBox, crop_volume
 from core.saving import mask_nifti_bytes
 from core.surfaces import build_surface
 from core.volume import BoolArray, MaskPair, Volume
@@ -263,6 +264,12 @@ def test_what_cannot_be_referred_to_is_refused(tmp_path: Path) -> None:
     nameless = load_dicom(write_dicom(dicom_series(chest_hu()), tmp_path / "series"))
     with pytest.raises(SaveError, match="do not say who they are"):
         dicom_seg_bytes(masks_of(nameless), nameless, algorithm="unet-v1", made_on=DAY)
+    odd = dicom_series(chest_hu(), **{**UIDS, "StudyInstanceUID": "a/b"})
+    assert load_dicom(write_dicom(odd, tmp_path / "odd")).source.dicom is None
+    whole = series(tmp_path / "whole")
+    part, _ = crop_volume(whole, VolumeBox(BoundingBox(4, 40, 2, 38), 0, whole.shape[2]))
+    with pytest.raises(SaveError, match="do not say who they are"):
+        dicom_seg_bytes(masks_of(part), part, algorithm="unet-v1", made_on=DAY)
 
 
 @pytest.mark.real_data

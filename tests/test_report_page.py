@@ -36,12 +36,7 @@ def made(study: Study) -> AppTest:
     app.session_state["job"].join(60)
     ran_well(app.run())
     ran_well(button(app, "Make the report").click().run())
-    return finished(app, "report")
-
-
-def finished(app: AppTest, name: str) -> AppTest:
-    """Waits for a job of the page, and draws the page again."""
-    app.session_state[f"{name}-{opened(app).token}"][1].join(60)
+    opened(app).memo["measured report"].join(60)
     return ran_well(app.run())
 
 
@@ -75,13 +70,13 @@ def test_a_report_is_made_on_demand_and_written_anew_for_other_words() -> None:
     assert all(content.startswith(b"\x89PNG") for content in written(app).pages)
     assert "Mueller" not in pdf_text(app)
     assert "Mueller" not in written(app).html
-    measured = app.session_state[f"report-{opened(app).token}"][1].result
+    measured = opened(app).memo["measured report"].result
     first = written(app)
     app.text_input[0].set_value("Case <7> & friends")
     app.date_input[0].set_value(date(2026, 3, 4))
     ran_well(app.run())
     assert written(app) is not first
-    assert app.session_state[f"report-{opened(app).token}"][1].result is measured
+    assert opened(app).memo["measured report"].result is measured
     assert "Case <7> & friends" in pdf_text(app)
     assert "2026-03-04" in pdf_text(app)
     assert "Case &lt;7&gt; &amp; friends" in written(app).html
@@ -96,9 +91,10 @@ def test_a_report_is_made_on_demand_and_written_anew_for_other_words() -> None:
 def test_everything_is_packed_beside_the_page() -> None:
     app = made(small_study())
     ran_well(button(app, "Pack everything (zip)").click().run())
-    finished(app, "report-zip")
+    opened(app).memo["packed report"][1].join(60)
+    ran_well(app.run())
     assert any(label.startswith("Everything (zip, ") for label in downloads(app))
-    packed = app.session_state[f"report-zip-{opened(app).token}"][1].result
+    packed = opened(app).memo["packed report"][1].result
     names = zipfile.ZipFile(io.BytesIO(packed)).namelist()
     assert {"report.pdf", "report.html", "masks/label_map.nii.gz", "README.txt"} <= set(names)
     app.text_input[0].set_value("somebody")

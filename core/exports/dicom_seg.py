@@ -55,8 +55,7 @@ def dicom_seg_bytes(
     import highdicom
     from pydicom.uid import generate_uid
 
-    origin = _origin_of(volume)
-    marked = _marked(masks, volume)
+    origin, marked = check_dicom_seg(masks, volume)
     sources = _source_headers(origin, volume, identity or PatientIdentity())
     frames = np.stack([_frames(mask, volume) for _, mask in marked], axis=-1)
     if origin.instances[0].frame is not None:
@@ -89,6 +88,15 @@ def dicom_seg_bytes(
     packed = io.BytesIO()
     segmentation.save_as(packed, enforce_file_format=True)
     return packed.getvalue()
+
+
+def check_dicom_seg(masks: MaskPair, volume: Volume) -> tuple[DicomOrigin, list[tuple[str, Any]]]:
+    """What a segmentation refers to, and the masks that go into it by name.
+
+    Raises:
+        SaveError, GeometryError: as `dicom_seg_bytes`, before anything is made.
+    """
+    return _origin_of(volume), _marked(masks, volume)
 
 
 def _origin_of(volume: Volume) -> DicomOrigin:

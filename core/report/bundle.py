@@ -16,6 +16,7 @@ from core import __version__
 from core.config import CHANNELS, SurfaceConfig
 from core.errors import SaveError
 from core.exports import (
+    check_dicom_seg,
     dicom_seg_bytes,
     figures_csv,
     ply_bytes,
@@ -96,7 +97,7 @@ def bundle_bytes(
         raise_if_cancelled(should_cancel, "packing files")
         on_progress("packing files", done, len(makers))
         made.append((name, make()))
-    made.append((README, _readme([name for name, _ in made], study)))
+    made.append((README, _readme([name for name, _ in made], study, segmentation)))
     on_progress("packing files", len(makers), len(makers))
     return _zipped(made, report)
 
@@ -199,13 +200,8 @@ def _makers(
         if mask is not None:
             yield f"masks/{channel}_mask.nii.gz", partial(mask_nifti_bytes, mask, volume)
     yield LABEL_MAP, lambda: mask_nifti_bytes(masks.label_map(), volume)
-    if volume.source.dicom is not None:
-        try:
-            content = dicom_seg_of(report, study, segmentation, identity=identity)
-        except SaveError:  # nothing is marked, or frames that cannot be referred to
-            pass
-        else:
-            yield DICOM_SEG, lambda: content
+    if not _no_dicom_seg(study, segmentation):
+        yield DICOM_SEG, lambda: dicom_seg_of(report, study, segmentation, identity=identity)
     for name, mesh in mesh_bytes(study, segmentation).items():
         yield f"surfaces/{name}", partial(bytes, mesh)
     figures = cache(lambda: figures_dict(report, study, segmentation))
@@ -222,6 +218,15 @@ def _makers(
     yield "methods.bib", lambda: report.methods.bibtex
 
 
+def _no_dicom_seg(study: Study, segmentation: Segmentation) -> str:
+    """Why there is no DICOM segmentation; empty where there is one."""
+    try:
+        check_dicom_seg(segmentation.masks, study.volume)
+    except SaveError as error:
+        return str(error)
+    return ""
+
+
 def _without_tables(figures: dict[str, Any]) -> dict[str, Any]:
     """What has no table of its own."""
     return {k: v for k, v in figures.items() if k not in ("biomarkers", "quality", "slices")}
@@ -236,7 +241,7 @@ def _drawings(report: Report) -> Iterator[tuple[str, Any]]:
         yield "zones", zones
 
 
-def _readme(names: list[str], study: Study) -> str:
+def _readme(names: list[str], study: Study, segmentation: Segmentation) -> str:
     lines = [
         "LungLens: result of one chest CT",
         "",
@@ -257,6 +262,8 @@ def _readme(names: list[str], study: Study) -> str:
             "The scan's file does not say how large a voxel is: millimetres of surfaces and masks",
             "are NOMINAL, and no volume or area is given in ml or mm².",
         ]
+    if study.volume.source.format == "dicom" and DICOM_SEG not in names:
+        lines += ["", _no_dicom_seg(study, segmentation)]
     lines += [
         "",
         "Nothing in here names a patient unless a person asked for it or typed it. The DICOM",

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import streamlit as st
 
 from core.config import CHANNELS, Channel
+from core.errors import SaveError
+from core.exports import check_dicom_seg
 from core.progress import OnProgress, ShouldCancel
 from core.saving import mask_nifti_bytes
 from core.ui import results, segmenting
@@ -33,7 +35,8 @@ REPORT_LINE = Line()
 """Its first measures a scan for its report, or packs its files: one at a time on the server."""
 
 _PAGE_SCALE = 2.0
-_WRITTEN = "written report"
+_MEASURED, _WRITTEN, _PACKED = "measured report", "written report", "packed report"
+"""Names in the memo of the open study, so that all of it goes when the study goes."""
 _MIME = {
     "gz": "application/gzip",
     "dcm": "application/dicom",
@@ -113,24 +116,22 @@ def _choose_settings(current: OpenStudy) -> ReportConfig:
 
 def _measured_report(current: OpenStudy, segmentation: Segmentation) -> Report | None:
     """Everything the report says, measured beside the page once it is asked for."""
-    key = f"report-{current.token}"
-    asked: tuple[Any, BackgroundJob[Report]] | None = st.session_state.get(key)
-    # With other thresholds it would say something else.
-    if asked is None or asked[0] is not segmentation:
+    # The memo is emptied by another result and by a truth that is added: both change the report.
+    job: BackgroundJob[Report] | None = current.memo.get(_MEASURED)
+    if job is None:
         if st.button(
             "Make the report",
             type="primary",
             icon=":material/description:",
             help="Measures the scan, checks its quality and draws key slices. Takes some seconds.",
         ):
-            st.session_state[key] = (segmentation, _start(current, segmentation))
+            current.memo[_MEASURED] = _start(current, segmentation)
             st.rerun()
         return None
-    job = asked[1]
     if not job.finished:
-        show_job(job, key=key)
+        show_job(job, key="report")
         return None
-    return _result(job, key)
+    return _result(current, job, _MEASURED)
 
 
 def _start(current: OpenStudy, segmentation: Segmentation) -> BackgroundJob[Report]:
@@ -158,15 +159,15 @@ def _weights_of(segmentation: Segmentation) -> WeightsInfo | None:
     return next((w for w in weights if w.weights_id == segmentation.weights_id), None)
 
 
-def _result(job: BackgroundJob[T], key: str) -> T | None:
+def _result(current: OpenStudy, job: BackgroundJob[T], name: str) -> T | None:
     """What a finished job has made; where it made nothing, says why and offers another try."""
     if job.bug is not None:
         raise job.bug
     if job.result is None:
         if job.error is not None:
             show_error(job.error)
-        if st.button("Try again", key=f"again-{key}", icon=":material/refresh:"):
-            del st.session_state[key]
+        if st.button("Try again", key=f"again-{name}", icon=":material/refresh:"):
+            del current.memo[name]
             st.rerun()
     return job.result
 
@@ -212,8 +213,7 @@ def show_report_downloads(files: WrittenReport) -> None:
 
 def show_everything(current: OpenStudy, segmentation: Segmentation, files: WrittenReport) -> None:
     """One zip with all files, packed beside the page."""
-    key = f"report-zip-{current.token}"
-    asked: tuple[Any, BackgroundJob[bytes]] | None = st.session_state.get(key)
+    asked: tuple[WrittenReport, BackgroundJob[bytes]] | None = current.memo.get(_PACKED)
     if asked is not None and asked[0] is not files:
         asked[1].stop()
         asked = None
@@ -223,14 +223,14 @@ def show_everything(current: OpenStudy, segmentation: Segmentation, files: Writt
             icon=":material/folder_zip:",
             help="Report, masks, surfaces, tables, pictures and a Methods paragraph in one zip.",
         ):
-            st.session_state[key] = (files, _start_packing(current, segmentation, files))
+            current.memo[_PACKED] = (files, _start_packing(current, segmentation, files))
             st.rerun()
         return
     job = asked[1]
     if not job.finished:
-        show_job(job, key=key)
+        show_job(job, key="report-zip")
         return
-    packed = _result(job, key)
+    packed = _result(current, job, _PACKED)
     if packed is None:
         return
     _offer(
@@ -283,7 +283,7 @@ def show_single_files(current: OpenStudy, segmentation: Segmentation, files: Wri
             help="0 background, 1 lung, 2 infection, in the shape and position of the scan's own "
             "file.",
         )
-        if volume.source.dicom is not None and marked:
+        if _fits_dicom(current, segmentation):
             _offer(
                 "Segmentation (DICOM)",
                 lambda: dicom_seg_of(files.report, study, segmentation),
@@ -320,6 +320,15 @@ def show_single_files(current: OpenStudy, segmentation: Segmentation, files: Wri
             f"{stem}_slices.csv",
             help="Areas and shares of every axial slice, and overlap where the truth is known.",
         )
+
+
+def _fits_dicom(current: OpenStudy, segmentation: Segmentation) -> bool:
+    """Whether a DICOM segmentation can be made: of a DICOM series, with something marked."""
+    try:
+        check_dicom_seg(segmentation.masks, current.study.volume)
+    except SaveError:
+        return False
+    return True
 
 
 def _mesh(current: OpenStudy, segmentation: Segmentation, channel: Channel, ending: str) -> bytes:

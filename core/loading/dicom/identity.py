@@ -86,5 +86,7 @@ def _read(
             expected="the series it was loaded from",
             next_step="leave the identity out, or open the series again",
         )
-    header = pydicom.dcmread(source, stop_before_pixels=True, specific_tags=list(_TAGS.values()))
+    header = pydicom.dcmread(
+        source, stop_before_pixels=True, specific_tags=list(_TAGS.values()), force=True
+    )
     return PatientIdentity(**{name: str(header.get(tag) or "") for name, tag in _TAGS.items()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from core.loading.dicom.series import SeriesInfo, choose, group_by_series, serie
 from core.loading.dicom.slices import Slice
 from core.progress import OnProgress, ShouldCancel, ignore_progress, never_cancel
 from core.volume import DicomInstance, DicomOrigin, Volume
+
+_UID = re.compile(r"[0-9.]{1,64}")
 
 
 def list_series(
@@ -87,13 +90,13 @@ def _origin(slices: tuple[Slice, ...]) -> DicomOrigin | None:
     first = slices[0]
     instances = []
     for item in slices:
-        if item.position is None or not item.sop_instance_uid:
+        if item.position is None or not _are_uids(item.sop_class_uid, item.sop_instance_uid):
             return None
         x, y, z = map(float, item.position)
         instances.append(
             DicomInstance(item.sop_class_uid, item.sop_instance_uid, item.frame, (x, y, z))
         )
-    named = first.study_uid and first.uid and first.frame_of_reference_uid
+    named = _are_uids(first.study_uid, first.uid, first.frame_of_reference_uid)
     alike = len({(s.study_uid, s.frame_of_reference_uid) for s in slices}) == 1
     if first.orientation is None or first.pixel_mm is None or not (named and alike):
         return None
@@ -106,6 +109,10 @@ def _origin(slices: tuple[Slice, ...]) -> DicomOrigin | None:
         thickness_mm=first.thickness_mm,
         instances=tuple(instances),
     )
+
+
+def _are_uids(*texts: str) -> bool:
+    return all(_UID.fullmatch(text) for text in texts)
 
 
 def _facts(item: Slice) -> tuple[tuple[str, str], ...]:
