@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.biomarkers import compute_burden
-from core.config import PostprocessConfig, TrainConfig, to_json_dict
+from core.config import ModelConfig, PostprocessConfig, TrainConfig, to_json_dict
 from core.dataset import Split, load_training_scans, split_as_recorded
 from core.errors import WeightsError
 from core.evaluation import evaluate_cases, mean_figures
@@ -27,6 +27,7 @@ from core.weights import CARD_NAME, WeightsInfo, list_weights, read_manifest, sa
 STAGE_NAME = "stage{number}.json"
 """Configs of the runs before the published one, each the start of the next, first to last;
 `train --config` takes them."""
+LICENCE = "Non-commercial research use, because of the data it was trained on."
 _ARCHITECTURES = {
     "unet": ("U-Net", "Ronneberger et al. 2015"),
     "unetpp": ("U-Net++", "Zhou et al. 2018"),
@@ -83,7 +84,7 @@ def publish(
         "split": split.to_json_dict(),
         **({"excluded": run["excluded"]} if "excluded" in run else {}),
         "versions": software_versions(),
-        "licence": "Non-commercial research use, because of the data it was trained on.",
+        "licence": LICENCE,
     }
 
     # Weights published beside others do not push themselves forward.
@@ -95,7 +96,7 @@ def publish(
         return save_weights(
             model,
             folder,
-            title=f"{_ARCHITECTURES[config.model.architecture][0]} for lung and infection",
+            title=f"{network_title(config.model)} for lung and infection",
             model_config=config.model,
             preprocess=preprocess,
             postprocess=postprocess,
@@ -159,22 +160,14 @@ def build_card(info: WeightsInfo) -> str:
     manifest = info.manifest
     validation, training, split = (manifest[key] for key in ("validation", "training", "split"))
     means = validation["mean_over_patients"]
-    rows = "\n".join(_card_row(row) for row in validation["cases"])
-    model = info.model
-    network, source = _ARCHITECTURES[model.architecture]
+    rows = "\n".join(card_row(row) for row in validation["cases"])
     roles = {role: len(split["train"][role]) for role in ("case", "picture", "negative")}
     kept = {role: len(split["validation"][role]) for role in ("case", "picture", "negative")}
     return f"""# {info.title} (`{info.weights_id}`)
 
 Research software, never a diagnosis.
 
-A 2D {network} ({source}) with {model.depth} levels and {model.width} filters at the
-finest, {_NORMALIZATIONS[model.normalization]}, two sigmoid outputs: lung (with its infected
-parts) and infection.
-Input: axial slices, body box by Otsu, window {info.preprocess.window_center:g}/\
-{info.preprocess.window_width:g} HU, {info.preprocess.rows}×{info.preprocess.columns} pixels,
-smoothed with a Gaussian of {info.preprocess.smooth_sigma:g} pixels (chosen on the validation
-cases).
+It is {describe_network(info)}
 Arrays: `weights.npz`, kernels in float16, {manifest["file"]["bytes"] / 1e6:.1f} MB, read without
 pickle and only if the sha256 in `manifest.json` agrees.
 
@@ -213,19 +206,44 @@ chosen on these same cases).
 |---|---|---|---|---|---|---|---|
 {rows}
 
-Mean over {validation["patients"]} patients: lung Dice **{_figure(means["lung_dice"])}**,
-infection Dice **{_figure(means["infection_dice"])}** (IoU {_figure(means["infection_iou"])}).
+Mean over {validation["patients"]} patients: lung Dice **{shown_number(means["lung_dice"])}**,
+infection Dice **{shown_number(means["infection_dice"])}** \
+(IoU {shown_number(means["infection_iou"])}).
 
 | check | figure |
 |---|---|
 | healthy chest `normal001`: infected share of the lung | \
-{_percent(validation.get("normal001_infected_share"))} |
+{shown_percent(validation.get("normal001_infected_share"))} |
 | LUNA slices: infected share of the lung | \
-{_percent(validation.get("negative_slices_infected_share"))} |
+{shown_percent(validation.get("negative_slices_infected_share"))} |
 | MedSeg slices turned upright: mean infection Dice, one a slice | \
-{_figure(validation["pictures_infection_dice"])} |
+{shown_number(validation["pictures_infection_dice"])} |
 
-## Known failures and limits
+{known_limits(manifest["licence"])}"""
+
+
+def network_title(config: ModelConfig) -> str:
+    """The architecture's name."""
+    return _ARCHITECTURES[config.architecture][0]
+
+
+def describe_network(info: WeightsInfo) -> str:
+    """Architecture and input in two sentences of a card, beginning with "a 2D"."""
+    model, preprocess = info.model, info.preprocess
+    network, source = _ARCHITECTURES[model.architecture]
+    bound = f" (at most {model.max_filters} at any)" if model.max_filters else ""
+    box = {"body": "the body's box by Otsu", "lungs": "the lungs' box by Otsu", "none": "whole"}
+    return f"""a 2D {network} ({source}) with {model.depth} levels and {model.width} filters at the
+finest{bound}, {_NORMALIZATIONS[model.normalization]}, two sigmoid outputs: lung (with its infected
+parts) and infection.
+Input: axial slices, {box[preprocess.crop]}, window {preprocess.window_center:g}/\
+{preprocess.window_width:g} HU, {preprocess.rows}×{preprocess.columns} pixels, smoothed with a
+Gaussian of {preprocess.smooth_sigma:g} pixels (chosen on the cases it was judged on)."""
+
+
+def known_limits(licence: str) -> str:
+    """The closing sections of a card."""
+    return f"""## Known failures and limits
 
 - Few patients, one disease, adults: other pneumonia, fibrosis, oedema, tumours and dependent
   atelectasis are likely to be marked as infection.
@@ -237,7 +255,7 @@ infection Dice **{_figure(means["infection_dice"])}** (IoU {_figure(means["infec
 
 ## Licence
 
-{manifest["licence"]} The 20-case set is CC BY 4.0 by its record and CC BY-NC-SA by its authors'
+{licence} The 20-case set is CC BY 4.0 by its record and CC BY-NC-SA by its authors'
 repository; MedSeg allows non-commercial research; LUNA slices are CC BY 3.0.
 """
 
@@ -275,18 +293,23 @@ def _mix_text(published: dict[str, Any]) -> str:
     )
 
 
-def _card_row(row: dict[str, Any]) -> str:
-    return (
-        f"| {row['case_id']} | {row['slices']} | {_figure(row['lung_dice'])} "
-        f"| {_figure(row['infection_dice'])} | {_figure(row['infection_precision'])} "
-        f"| {_figure(row['infection_recall'])} | {_percent(row['infection_fraction_true'])} "
-        f"| {_percent(row['infection_fraction_pred'])} |"
+def card_row(row: dict[str, Any]) -> str:
+    """One case as a line of a card's table."""
+    overlaps = " | ".join(
+        shown_number(row[name])
+        for name in ("lung_dice", "infection_dice", "infection_precision", "infection_recall")
     )
+    shares = " | ".join(
+        shown_percent(row[f"infection_fraction_{side}"]) for side in ("true", "pred")
+    )
+    return f"| {row['case_id']} | {row['slices']} | {overlaps} | {shares} |"
 
 
-def _figure(value: float | None) -> str:
+def shown_number(value: float | None) -> str:
+    """Three digits; none is not defined."""
     return "not defined" if value is None else f"{value:.3f}"
 
 
-def _percent(value: float | None) -> str:
+def shown_percent(value: float | None) -> str:
+    """In percent; none was not measured."""
     return "not measured" if value is None else f"{100 * value:.2f} %"

@@ -11,6 +11,7 @@ import streamlit as st
 
 from core.config import ROI_RANGES, TYPICAL_SECONDS_PER_SLICE, RoiConfig
 from core.figures import make_histogram_figure
+from core.preprocess import plan_spatial
 from core.roi import (
     BoundingBox,
     Region,
@@ -19,13 +20,11 @@ from core.roi import (
     compute_savings,
     count_levels,
     crop_volume,
-    find_body_box,
     find_region,
     level_values,
     part_slice_of,
     slice_levels,
     tissue_threshold,
-    whole_slice_box,
 )
 from core.saving import volume_nifti_bytes
 from core.trial import find_outlines
@@ -127,17 +126,14 @@ def show_findings(current: OpenStudy, region: Region) -> None:
         st.caption("In the slice, this is the box that the network's input is cut out with.")
     else:
         st.caption(
-            f"The network's own box is {networks.width} × {networks.height} pixels, drawn dashed. "
-            "To have it look closer, segment the cropped scan."
+            f"The network's own box is {networks.width} × {networks.height} pixels, drawn dashed."
         )
 
 
 def _networks_box(current: OpenStudy) -> BoundingBox:
     own, volume = base_preprocess(), current.study.volume
-    if own.crop == "none":
-        return whole_slice_box(volume)
-    key = ("body box", own.margin_mm)
-    return remember(current, key, lambda: find_body_box(volume, margin_mm=own.margin_mm))
+    key = ("network's box", own.crop, own.margin_mm)
+    return remember(current, key, lambda: plan_spatial(volume, own).box)
 
 
 def show_picture(current: OpenStudy, region: Region) -> int:
