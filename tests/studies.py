@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ import pytest
 from core.config import PostprocessConfig, PreprocessConfig
 from core.errors import Cancelled
 from core.loading import grey_intensity
+from core.phantom import build_demo_study
 from core.volume import Intensity, MaskPair, Study, Volume, volume_from_file
 from tests.scans import chest_hu, small_affine
 
 Mask = npt.NDArray[np.bool_]
+SMALL_DEMO = (96, 96, 40)
 
 
 def small_volume(
@@ -70,6 +73,12 @@ def small_study(
         case_id=case_id,
         synthetic=synthetic,
     )
+
+
+@cache
+def small_demo() -> Study:
+    """The demo study on a coarse grid, generated once for all tests of a process."""
+    return build_demo_study(shape=SMALL_DEMO)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from core.biomarkers.burden import (
 )
 from core.biomarkers.compute import compute_biomarkers
 from core.biomarkers.config import BiomarkerConfig
-from core.biomarkers.figures import Figure, figure_text
+from core.biomarkers.figures import UNDEFINED, Figure, figure_text
 from core.biomarkers.lesions import Lesions
 from core.biomarkers.listing import GROUPS
 from core.biomarkers.result import Biomarkers, Density, Part
@@ -31,6 +31,7 @@ __all__ = [
     "LungSides",
     "Part",
     "SliceBurden",
+    "UNDEFINED",
     "compute_biomarkers",
     "compute_burden",
     "compute_slice_burden",

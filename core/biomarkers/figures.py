@@ -55,7 +55,7 @@ def figure_text(value: float | int | str, unit: str, *, signed: bool = False) ->
         return value
     if not math.isfinite(value):
         return UNDEFINED
-    plus = "+" if signed else ""
+    plus = "+" if signed and value else ""
     if unit == SHARE:
         shown = 100.0 * value
         digits = 2 if 0 < abs(shown) < 1 else 1

@@ -261,7 +261,7 @@ class _Listing:
                 density.ground_glass,
             ),
             ("consolidation", "Consolidation", f"from {solid} HU on", density.consolidation),
-            ("neither", "Neither of both", f"below {glass} HU", density.neither),
+            ("neither", "Below ground glass", f"below {glass} HU", density.neither),
         ):
             yield self._hu_figure(
                 f"{name}_share",

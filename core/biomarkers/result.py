@@ -92,13 +92,20 @@ class Biomarkers:
         raise KeyError(key)
 
     def to_json_dict(self) -> dict[str, Any]:
-        """Values by key, definitions, cut-offs and notes; what is undefined is null."""
+        """`values` by key in reading order, `figures` with all that is said of each, `cut_offs`
+        and `notes`; what is undefined is null."""
         result: dict[str, Any] = without_nan(
             {
                 "values": {figure.key: figure.value for figure in self.figures},
-                "figures": [asdict(figure) for figure in self.figures],
+                "figures": {figure.key: _said_of(figure) for figure in self.figures},
                 "cut_offs": asdict(self.config),
                 "notes": list(self.notes),
             }
         )
         return result
+
+
+def _said_of(figure: Figure) -> dict[str, Any]:
+    kept = asdict(figure)
+    del kept["key"]
+    return kept

@@ -39,6 +39,8 @@ _APART_SHARE = 0.3
 """Of the width of all lung: how far apart the middles of two lungs lie at least."""
 _NECK_SHARE = 0.35
 """Of the lesser of both largest sagittal areas: what a cutting plane may hold at most."""
+_STRADDLE_SHARE = 0.25
+"""Of a piece: what lies on either side of the body's middle where it is sure to be two lungs."""
 _MISSING_SHARE = 0.01
 """Of all lung: a side that holds less is no lung."""
 _COARSE_SIDE = 96
@@ -164,8 +166,12 @@ def _find_midline(
         at = int(np.argmax(gaps))
         return (middles[at] + middles[at + 1]) / 2, False
     # One lung, in one piece or several above each other: the body says on which side it lies.
+    return _body_middle(volume) - box[0].start, True
+
+
+def _body_middle(volume: Volume) -> float:
     body = find_body_box(volume, margin_mm=0.0)
-    return (body.i_start + body.i_stop - 1) / 2 - box[0].start, True
+    return (body.i_start + body.i_stop - 1) / 2
 
 
 def _cut(
@@ -188,9 +194,12 @@ def _cut(
     before, after = areas[first:plane], areas[plane + 1 : last]
     if before.size == 0 or after.size == 0:
         return None
-    if areas[plane] > _NECK_SHARE * min(before.max(), after.max()):
-        return None
     if min(before.sum(), after.sum()) < _PART_SHARE * areas.sum():
+        return None
+    middle = round(_body_middle(volume)) - first_i
+    beside = areas[: max(0, middle)].sum() / areas.sum()
+    straddles = _STRADDLE_SHARE <= beside <= 1 - _STRADDLE_SHARE
+    if areas[plane] > _NECK_SHARE * min(before.max(), after.max()) and not straddles:
         return None
     part = piece.copy()
     part[plane:] = False

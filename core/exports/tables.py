@@ -15,7 +15,12 @@ from core.volume import MaskPair, Study
 
 
 def figures_csv(figures: Mapping[str, Any]) -> str:
-    """Nested figures as lines of name and value; parts of a name are joined by dots."""
+    """Nested figures as lines of name and value; parts of a name are joined by dots.
+
+    Of the biomarkers, values alone.
+    """
+    if "biomarkers" in figures:
+        figures = {**figures, "biomarkers": figures["biomarkers"]["values"]}
     return table_csv(("name", "value"), _flat("", figures))
 
 

@@ -104,14 +104,13 @@ def bundle_bytes(
 
 def figures_dict(report: Report, study: Study, segmentation: Segmentation) -> dict[str, Any]:
     """Every number of the scan, JSON-ready; without what changes from run to run."""
-    figures = measure(study, segmentation)
+    figures = measure(study, segmentation, biomarkers=report.biomarkers)
     del figures["seconds"]
     figures["scan"]["name"] = scan_name(study, show_file_name=report.config.show_file_name)
     figures["weights_sha256"] = dict(report.settings)["SHA-256"]
     if report.agreement is not None:
         figures["metrics"] = {c: dict(found) for c, found in report.agreement.figures.items()}
         figures["metrics_note"] = report.agreement.sentence
-    figures["biomarkers"] = report.biomarkers.to_json_dict()
     figures["quality"] = report.quality.to_json_dict()
     figures["slices"] = slice_rows(study, segmentation.masks)
     figures["made_on"] = report.config.made_on.isoformat()

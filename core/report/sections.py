@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from core.biomarkers import Biomarkers, Figure
+from core.biomarkers import UNDEFINED, Biomarkers, Figure
 from core.report.content import Agreement
 
 SIDES = ("Both", "Right", "Left")
-_UNDEFINED = "not defined"
 _THIRDS = ("upper", "middle", "lower")
 _ZONES = {
     "upper": "Upper third",
@@ -125,4 +124,4 @@ def agreement_rows(agreement: Agreement) -> tuple[tuple[str, ...], list[tuple[st
 
 
 def _shown(value: float | None, digits: int) -> str:
-    return _UNDEFINED if value is None or math.isnan(value) else f"{value:.{digits}f}"
+    return UNDEFINED if value is None or math.isnan(value) else f"{value:.{digits}f}"

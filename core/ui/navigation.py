@@ -18,6 +18,7 @@ REPORT_PAGE = "pages/report.py"
 EVALUATE_PAGE = "pages/evaluate.py"
 TRAIN_PAGE = "pages/train.py"
 AUGMENTATION_PAGE = "pages/augmentation.py"
+FOLLOW_UP_PAGE = "pages/follow_up.py"
 
 
 def run_chosen_page() -> None:
@@ -51,6 +52,7 @@ def _navigation() -> st.Page:
             st.Page(ENHANCE_PAGE, title="Enhance"),
             st.Page(REGION_PAGE, title="Region of interest"),
             st.Page(SEGMENT_PAGE, title="Segment"),
+            st.Page(FOLLOW_UP_PAGE, title="Follow-up"),
             st.Page(REPORT_PAGE, title="Report"),
             st.Page(EVALUATE_PAGE, title="Evaluate"),
             st.Page(AUGMENTATION_PAGE, title="Augmentation"),

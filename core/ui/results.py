@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +10,11 @@ import streamlit as st
 from core.errors import shown_name
 from core.exports import figures_csv
 from core.pipeline import measure
+from core.records import json_text
 from core.saving import mask_nifti_bytes
 from core.ui import segmenting
 from core.ui.measures import scan_burden
-from core.ui.session import OpenStudy, remember
+from core.ui.session import OpenStudy
 from core.ui.tables import show_facts
 from core.ui.text import percent, seconds_text, volume_text
 from core.volume import BoolArray
@@ -121,10 +121,9 @@ def show_downloads(current: OpenStudy, segmentation: Segmentation) -> None:
                 key=f"download-{channel}",
                 help="0 and 1, in the shape and position of the scan's own file.",
             )
-        figures = figures_of(current, segmentation)
         st.download_button(
             "Figures (JSON)",
-            data=json.dumps(figures, indent=2, allow_nan=False),
+            data=_figures_file(current, segmentation, json_text),
             file_name=f"{stem}_metrics.json",
             mime="application/json",
             icon=":material/download:",
@@ -133,7 +132,7 @@ def show_downloads(current: OpenStudy, segmentation: Segmentation) -> None:
         )
         st.download_button(
             "Figures (CSV)",
-            data=figures_csv(figures),
+            data=_figures_file(current, segmentation, figures_csv),
             file_name=f"{stem}_metrics.csv",
             mime="text/csv",
             icon=":material/download:",
@@ -147,6 +146,13 @@ def _mask_file(current: OpenStudy, mask: BoolArray) -> Callable[[], bytes]:
     return lambda: mask_nifti_bytes(mask, current.study.volume)
 
 
+def _figures_file(
+    current: OpenStudy, segmentation: Segmentation, write: Callable[[dict[str, Any]], str]
+) -> Callable[[], str]:
+    # Measured only when asked for, so that thresholds move without waiting for it.
+    return lambda: write(measure(current.study, segmentation))
+
+
 def file_stem(current: OpenStudy) -> str:
     """A name for files about the open scan: letters, digits, dots, dashes, underscores."""
     name = shown_name(current.name)
@@ -154,11 +160,6 @@ def file_stem(current: OpenStudy) -> str:
         name = name[: -len(ending)] if name.lower().endswith(ending) else name
     kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in name)
     return kept.strip("._") or "scan"
-
-
-def figures_of(current: OpenStudy, segmentation: Segmentation) -> dict[str, Any]:
-    """Everything measured, ready for JSON."""
-    return remember(current, "figures", lambda: measure(current.study, segmentation))
 
 
 _STAGES = {
