@@ -348,6 +348,12 @@ def test_methods_cite_what_was_used(plain) -> None:
     numbers = {int(n) for n in re.findall(r"\[(\d+)", known.methods.paragraph)}
     assert numbers == set(range(1, len(known.methods.references) + 1))
     assert known.methods.bibtex.count("@") == len(known.methods.references)
+    weights = find_weights("unet-v1")
+    several = replace(weights, model=replace(weights.model, architecture="unetpp", members=5))
+    joined = build_report(
+        study, segmentation, config=ReportConfig(DAY), info=several, quality=report.quality
+    )
+    assert "mean probability [2] of 5 two-dimensional U-Net++s [3]" in joined.methods.paragraph
 
 
 # ---------------------------------------------------------------- files

@@ -10,7 +10,7 @@ from importlib import metadata
 
 from core import __version__
 from core.biomarkers import Biomarkers
-from core.config import PreprocessConfig
+from core.config import ModelConfig, PreprocessConfig
 from core.pipeline import Segmentation
 from core.volume import Study, Volume
 from core.weights import WeightsInfo
@@ -112,6 +112,22 @@ UNETPP = Reference(
         ("doi", "10.1007/978-3-030-00889-5_1"),
     ),
     "Zhou et al., UNet++. DLMIA 2018:3.",
+)
+ENSEMBLE = Reference(
+    "lakshminarayanan2017ensembles",
+    "inproceedings",
+    (
+        ("author", "Lakshminarayanan, Balaji and Pritzel, Alexander and Blundell, Charles"),
+        (
+            "title",
+            "Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles",
+        ),
+        ("booktitle", "Advances in Neural Information Processing Systems"),
+        ("year", "2017"),
+        ("eprint", "1612.01474"),
+        ("archiveprefix", "arXiv"),
+    ),
+    "Lakshminarayanan et al., NeurIPS 2017. arXiv:1612.01474.",
 )
 TRAINING_SET = _article(
     "ma2021covid",
@@ -233,16 +249,14 @@ def describe_methods(
                 cited.append(work)
         return "[" + ", ".join(str(cited.index(work) + 1) for work in works) + "]"
 
-    architecture = getattr(getattr(info, "model", None), "architecture", "unet")
-    network = ("U-Net++", UNETPP) if architecture == "unetpp" else ("U-Net", UNET)
+    model = info.model if info is not None else ModelConfig()
     weights = segmentation.weights_id
     if info is not None:
         weights += f", sha256 {info.sha256[:12]}"
     sentences = [
         f"{_scan_words(study)} lung and infection were segmented with LungLens {__version__} "
-        f"{cite(LUNGLENS)}, a two-dimensional {network[0]} {cite(network[1])} with one sigmoid "
-        f"output for each, applied to every axial slice (weights {weights}; "
-        f"{segmentation.device}).",
+        f"{cite(LUNGLENS)}, {_network_words(model, cite)}, applied to every axial slice (weights "
+        f"{weights}; {segmentation.device}).",
         _preprocess_words(segmentation, info),
         _postprocess_words(segmentation, study.volume),
     ]
@@ -264,6 +278,14 @@ def describe_methods(
     return Methods(" ".join(sentence for sentence in sentences if sentence), tuple(cited))
 
 
+def _network_words(model: ModelConfig, cite: Callable[[Reference], str]) -> str:
+    name, work = ("U-Net++", UNETPP) if model.architecture == "unetpp" else ("U-Net", UNET)
+    if model.members > 1:
+        averaged = f"the mean probability {cite(ENSEMBLE)} of {model.members} two-dimensional"
+        return f"{averaged} {name}s {cite(work)} with one sigmoid output for each target"
+    return f"a two-dimensional {name} {cite(work)} with one sigmoid output for each"
+
+
 def _scan_words(study: Study) -> str:
     volume = study.volume
     size = "×".join(map(str, volume.shape))
@@ -283,11 +305,12 @@ def _preprocess_words(segmentation: Segmentation, info: WeightsInfo | None) -> s
         used = info.preprocess
     if used is None:
         return ""
-    crop = (
-        f"cropped to the body by Otsu's threshold with a margin of {used.margin_mm:g} mm, "
-        if used.crop == "body"
-        else ""
-    )
+    crop = {
+        "body": f"cropped to the body by Otsu's threshold with a margin of {used.margin_mm:g} mm, ",
+        "lungs": f"cropped to the lungs by their air with a margin of {used.margin_mm:g} mm, or to "
+        "the body where they could not be found, ",
+        "none": "",
+    }[used.crop]
     enhance = {
         "window": "",
         "clahe": f", equalised by CLAHE (clip limit {used.enhance.clip_limit:g}, "
@@ -347,8 +370,8 @@ def _biomarker_words(found: Biomarkers, volume: Volume, cite: Callable[[Referenc
 
 
 def _learned_from_public_set(info: WeightsInfo | None) -> bool:
-    manifest = getattr(info, "manifest", None)
-    split = manifest.get("split") if isinstance(manifest, dict) else None
+    # A manifest made by hand may record no split.
+    split = info.manifest.get("split") if info is not None else None
     train = split.get("train") if isinstance(split, dict) else None
     patients = train.get("patients") if isinstance(train, dict) else None
     known = patients if isinstance(patients, list) else []
