@@ -151,7 +151,8 @@ class Change:
         """The difference in percent of the value before."""
         if not math.isfinite(self.relative):
             return figure_text(NAN, "")
-        return f"{100 * self.relative:+.0f}\u00a0%"
+        shown = round(100 * self.relative)
+        return f"{shown:+d}\u00a0%" if shown else "0\u00a0%"
 
 
 def compare_biomarkers(first: Biomarkers, second: Biomarkers) -> tuple[Change, ...]:

@@ -44,13 +44,13 @@ def test_two_scans_step_together_and_their_changes_come_out(page: Page) -> None:
     assert second(page, "scan.header.numbers.of") == 88
     assert second(page, "header.stamp") == "SYNTHETIC"
     assert page.picture_slice() == 40
-    assert "first scan stands beside slice 35 of 88" in page.text
+    page.wait_for_text("first scan stands beside slice 35 of 88")
     # Both panes show the same slice after a step, without waiting for the server.
     page.canvas().send_keys("\ue015")
     wait_for(lambda: page.picture_slice() != 40, what="another slice")
     assert page.view("view.panes[1].canvas.dataset.slice") == str(page.picture_slice())
+    page.wait_for_text(f"Axial slice {page.picture_slice()} of the first scan")
     page.settle()
-    assert f"Axial slice {page.picture_slice()} of the first scan" in page.text
     page.click("Changes (CSV)")
     stem = "Synthetic_demo_study_to_Synthetic_follow-up"
     rows = csv.DictReader(page.downloaded(f"{stem}.csv").read_text().splitlines())

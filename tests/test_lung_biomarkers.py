@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 import pytest
+from scipy import ndimage
 
 from core.biomarkers import (
     GROUPS,
@@ -19,6 +20,7 @@ from core.biomarkers import (
     figure_text,
     split_lungs,
 )
+from core.biomarkers.sides import _label_pieces
 from core.errors import Cancelled, ConfigError, GeometryError
 from core.volume import BoolArray, MaskPair, Study, Volume, to_canonical, volume_from_file
 from tests.spheres import AFFINES, GREY, HU, ball, make_volume
@@ -193,6 +195,15 @@ def test_a_large_scan_is_cut_on_a_coarser_grid() -> None:
     assert sum(sides.voxels) == np.count_nonzero(mask)
     assert np.array_equal(sides.labels > 0, mask[sides.box])
     assert sides.voxels[0] / sides.voxels[1] == pytest.approx(1.0, abs=0.005)
+
+
+def test_pieces_are_those_of_a_plain_labelling() -> None:
+    mask = np.asfortranarray(np.random.default_rng(4).random((30, 25, 12)) < 0.35)
+    mask[:, :, 5] = False
+    labels, count = ndimage.label(mask)
+    found = _label_pieces(mask)
+    assert found.max() == count
+    assert len(np.unique(found * (count + 1) + labels)) == count + 1  # one to one
 
 
 def test_specks_follow_the_lung_they_lie_at() -> None:

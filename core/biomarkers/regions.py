@@ -33,6 +33,8 @@ DEPTHS = ("central", "peripheral")
 HU_LOW, HU_HIGH = -1500, 3100
 """HU beyond are counted at these ends."""
 _SHAPE = (2, 3, 2, 2, 2)
+_CHORD = 0.25
+"""Of a pixel: how far the outline may be straightened, which halves the work on it."""
 _FEW = 0.1
 """A slice in which one lung covers less than this share of the other is taken for one of a single
 lung when its outer outline is sought."""
@@ -159,13 +161,16 @@ def _depth_below_ribs(
 ) -> Points:
     """Distance of each voxel of a slice from the convex outline around both lungs."""
     where = np.stack([i, j], axis=1).astype(np.float32)
+    in_plane_size = float(np.abs(np.diag(in_plane)).min())
     outline = _rim_points(i, j)
     held = np.bincount(side, minlength=2)
     if held.min() < _FEW * held.max():
         mirrored = outline.copy()
         mirrored[:, 0] = 2 * midline - mirrored[:, 0]
         outline = np.concatenate([outline, mirrored])
-    hull = cv2.convexHull(outline @ in_plane.T)[:, 0]
+    hull = cv2.approxPolyDP(cv2.convexHull(outline @ in_plane.T), _CHORD * in_plane_size, True)[
+        :, 0
+    ]
     edges = np.roll(hull, -1, axis=0) - hull
     lengths = np.linalg.norm(edges, axis=1)
     edges, hull, lengths = edges[lengths > 0], hull[lengths > 0], lengths[lengths > 0]

@@ -12,9 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 from skimage.segmentation import watershed
 
 from core.progress import ShouldCancel, never_cancel, raise_if_cancelled
@@ -44,6 +47,8 @@ _STRADDLE_SHARE = 0.25
 _MISSING_SHARE = 0.01
 """Of all lung: a side that holds less is no lung."""
 _COARSE_SIDE = 96
+_FEW_PAIRS = 1 << 18
+"""Pairs of pieces up to which counting each is quicker than sorting."""
 _LEVELS = np.linspace(0.05, 0.75, 15)
 
 
@@ -91,8 +96,7 @@ def split_lungs(
     box = bounding_box(lung)
     if box is None:
         return None
-    pieces = lung[box]
-    labels, _ = ndimage.label(pieces)
+    labels = _label_pieces(lung[box])
     raise_if_cancelled(should_cancel, "parting the lungs")
     table = _sagittal_table(labels)
     total = int(table.sum())
@@ -121,6 +125,36 @@ def split_lungs(
         way="one lung" if one else way,
         midline=box[0].start + midline,
     )
+
+
+def _label_pieces(mask: BoolArray) -> npt.NDArray[np.int32]:
+    """Pieces that hang together by faces, numbered from 1; what `ndimage.label` gives, but in a
+    third of its time: slices are labelled one by one, and pieces joined that lie over each other.
+    """
+    labels = np.zeros(mask.shape, dtype=np.int32, order="F")
+    joined: list[npt.NDArray[np.int64]] = []
+    count, before, before_from, before_found = 0, None, 0, 1
+    for k in range(mask.shape[2]):
+        picture = np.ascontiguousarray(mask[:, :, k].T).view(np.uint8)
+        found, own = cv2.connectedComponents(picture, connectivity=4, ltype=cv2.CV_32S)
+        if before is not None and found > 1:
+            over = (before > 0) & (own > 0)
+            pairs = before[over].astype(np.int64) * found + own[over]
+            few = before_found * found <= _FEW_PAIRS
+            held = np.flatnonzero(np.bincount(pairs)) if few else np.unique(pairs)
+            one, other = np.divmod(held, found)
+            joined.append(np.stack([one + before_from, other + count]))
+        labels[:, :, k] = np.where(own > 0, own + count, 0).T
+        before, before_from, before_found = own, count, found
+        count += found - 1
+    ends = np.concatenate(joined, axis=1) if joined else np.zeros((2, 0), dtype=np.int64)
+    graph = coo_matrix((np.ones(ends.shape[1]), ends), shape=(count + 1, count + 1))
+    _, piece_of = connected_components(graph, directed=False)
+    # Background keeps its 0: it is joined to nothing, and comes first.
+    names = piece_of.astype(np.int32)
+    for k in range(mask.shape[2]):
+        labels[:, :, k] = names[labels[:, :, k]]
+    return labels
 
 
 def bounding_box(mask: BoolArray) -> Box | None:
