@@ -1,4 +1,4 @@
-"""Every Plotly figure of the app, and the colours of what is marked.
+"""Every Plotly figure of the app.
 
 Colours are those of Okabe and Ito, which people with a colour vision deficiency can tell apart;
 truth is besides always dashed and prediction always solid.
@@ -14,13 +14,11 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from core.config import CHANNELS, Channel
+from core.overlays import AGREEMENT_COLOURS as AGREEMENT_COLOURS
+from core.overlays import PREDICTION_COLOURS as PREDICTION_COLOURS
+from core.overlays import TRUTH_COLOURS as TRUTH_COLOURS
 from core.surfaces import Surface
 from core.volume import FloatArray
-
-PREDICTION_COLOURS: dict[Channel, str] = {"lung": "#56B4E9", "infection": "#E69F00"}
-TRUTH_COLOURS: dict[Channel, str] = {"lung": "#CDE9FA", "infection": "#F0E442"}
-AGREEMENT_COLOURS: dict[str, str] = {"hit": "#009E73", "missed": "#F0E442", "wrong": "#CC79A7"}
-"""Marked by both, only in the truth, only predicted."""
 
 TEXT_COLOUR = "#C6D0DA"
 CURRENT_COLOUR = "#F2F5F8"

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from core.config import PostprocessConfig, PreprocessConfig
+from core.config import ModelConfig, PostprocessConfig, PreprocessConfig
 from core.errors import Cancelled
 from core.loading import grey_intensity
 from core.phantom import build_demo_study
@@ -92,6 +92,8 @@ class StandInInfo:
     preprocess: PreprocessConfig = field(default_factory=PreprocessConfig)
     postprocess: PostprocessConfig = field(default_factory=PostprocessConfig)
     card_path: Path = Path("no card")
+    manifest: dict[str, Any] = field(default_factory=dict)
+    model: ModelConfig = field(default_factory=ModelConfig)
 
 
 class StandInSegmenter:

@@ -1,4 +1,5 @@
-"""The command line: `python -m core info|quality|segment|batch|train|evaluate|benchmark`.
+"""The command line:
+`python -m core info|quality|segment|report|batch|train|evaluate|benchmark`.
 
 Exit codes: 0 done, 1 something the person can mend (told in one sentence), 2 wrong usage.
 """
@@ -13,7 +14,7 @@ import sys
 from collections.abc import Sequence
 
 from core import __version__
-from core.cli import batch, benchmark, evaluate, info, quality, segment, train
+from core.cli import batch, benchmark, evaluate, info, quality, report, segment, train
 from core.cli.terminal import Result, TerminalProgress
 from core.errors import LungLensError
 from core.records import json_text
@@ -23,6 +24,7 @@ _COMMANDS = {
     "quality": quality,
     "segment": segment,
     "batch": batch,
+    "report": report,
     "train": train,
     "evaluate": evaluate,
     "benchmark": benchmark,

@@ -14,6 +14,7 @@ SEGMENT_PAGE = "pages/segment.py"
 ENHANCE_PAGE = "pages/enhance.py"
 REGION_PAGE = "pages/region.py"
 QUALITY_PAGE = "pages/quality.py"
+REPORT_PAGE = "pages/report.py"
 EVALUATE_PAGE = "pages/evaluate.py"
 COHORT_PAGE = "pages/cohort.py"
 TRAIN_PAGE = "pages/train.py"
@@ -53,6 +54,7 @@ def _navigation() -> st.Page:
             st.Page(REGION_PAGE, title="Region of interest"),
             st.Page(SEGMENT_PAGE, title="Segment"),
             st.Page(FOLLOW_UP_PAGE, title="Follow-up"),
+            st.Page(REPORT_PAGE, title="Report"),
             st.Page(EVALUATE_PAGE, title="Evaluate"),
             st.Page(COHORT_PAGE, title="Cohort"),
             st.Page(AUGMENTATION_PAGE, title="Augmentation"),

@@ -50,6 +50,7 @@ _STYLE = """
   [data-testid="stMainBlockContainer"] { padding: 3.2rem 1rem 2rem; }
   h1 { font-size: 1.6rem !important; }
   .st-key-jumps > div:nth-child(2) { order: 1; }
+  .st-key-report .stColumn:has([data-testid="stImage"]) { order: 1; }
 }
 </style>
 """

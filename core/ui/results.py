@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +9,7 @@ import streamlit as st
 
 from core.config import CHANNELS
 from core.errors import shown_name
+from core.exports import figures_csv
 from core.pipeline import measure
 from core.records import json_text
 from core.saving import mask_nifti_bytes
@@ -159,38 +158,6 @@ def file_stem(current: OpenStudy) -> str:
         name = name[: -len(ending)] if name.lower().endswith(ending) else name
     kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in name)
     return kept.strip("._") or "scan"
-
-
-def figures_csv(figures: dict[str, Any]) -> str:
-    """Nested figures as lines of name and value; parts of a name are joined by dots.
-
-    Of the biomarkers, values alone.
-    """
-    if "biomarkers" in figures:
-        figures = {**figures, "biomarkers": figures["biomarkers"]["values"]}
-    lines = io.StringIO()
-    writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow(["name", "value"])
-    writer.writerows((_cell(name), _cell(value)) for name, value in _flat("", figures))
-    return lines.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    """Text that a spreadsheet would take for a formula gets an apostrophe; numbers stay."""
-    formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
-    return f"'{value}" if formula else value
-
-
-def _flat(name: str, value: Any) -> list[tuple[str, Any]]:
-    if isinstance(value, dict):
-        parts = value.items()
-    elif isinstance(value, (list, tuple)):
-        parts = enumerate(value)  # type: ignore[assignment]
-    else:
-        return [(name, "" if value is None else value)]
-    return [
-        row for key, part in parts for row in _flat(f"{name}.{key}" if name else str(key), part)
-    ]
 
 
 _STAGES = {
