@@ -10,11 +10,17 @@ from typing import Any
 import numpy as np
 
 from core.config import TrainConfig
-from core.dataset import Split, load_training_scans, split_folds
+from core.dataset import (
+    Split,
+    TrainingScan,
+    load_training_scans,
+    split_as_recorded,
+    split_folds,
+)
 from core.evaluation import CaseResult
 from core.progress import OnProgress, ShouldCancel, ignore_progress, never_cancel
 from core.publishing import publish
-from core.runs import RunPaths, read_history
+from core.runs import RunPaths, read_history, read_record
 from core.training import train
 from core.weights import MANIFEST_NAME, read_manifest
 
@@ -44,6 +50,7 @@ def cross_validate(
     config: TrainConfig,
     *,
     folds: int,
+    initial: Path | None = None,
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
 ) -> CrossValidation:
@@ -55,13 +62,15 @@ def cross_validate(
         data: see `core.dataset`.
         folder: gets `fold-1`, `weights-1`, `fold-2` and so on.
         config: of every fold's training; its settings for publishing are those judged with.
+        initial: folder of an earlier cross-validation with as many folds; each fold starts from
+            the best weights of its namesake and keeps out the same patients.
 
     Raises:
         DatasetError: too few patients for so many folds, or the folder holds other runs.
         Cancelled: the person asked to stop.
     """
     scans = load_training_scans(data, config.preprocess, on_progress=on_progress)
-    splits = split_folds(scans, folds=folds, seed=config.seed)
+    splits = _splits(scans, folds=folds, seed=config.seed, initial=initial)
     found = []
     for number, split in enumerate(splits, start=1):
         paths = train(
@@ -69,6 +78,7 @@ def cross_validate(
             folder / f"fold-{number}",
             config,
             recorded_split=split.to_json_dict(),
+            initial=None if initial is None else initial / f"fold-{number}",
             on_progress=lambda stage, done, total, number=number: on_progress(  # type: ignore[misc]
                 f"fold {number} of {folds}: {stage}", done, total
             ),
@@ -76,6 +86,17 @@ def cross_validate(
         )
         found.append(_judged(data, paths, folder / _WEIGHTS.format(fold=number), config))
     return _summed(splits, found)
+
+
+def _splits(
+    scans: Sequence[TrainingScan], *, folds: int, seed: int, initial: Path | None
+) -> tuple[Split, ...]:
+    if initial is None:
+        return split_folds(scans, folds=folds, seed=seed)
+    records = (
+        read_record(RunPaths(initial / f"fold-{number}").config) for number in range(1, folds + 1)
+    )
+    return tuple(split_as_recorded(scans, record["split"]) for record in records)
 
 
 def _judged(data: Path, paths: RunPaths, weights: Path, config: TrainConfig) -> dict[str, Any]:

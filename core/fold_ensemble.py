@@ -26,10 +26,11 @@ from core.publishing import (
     network_title,
     shown_number,
     shown_percent,
+    write_stages,
 )
 from core.records import without_nan, write_text
-from core.runs import RunPaths, read_history, score
-from core.training import load_best_model, software_versions
+from core.runs import RunPaths, read_history, read_record, score
+from core.training import load_published_model, software_versions
 from core.weights import CARD_NAME, WeightsInfo, list_weights, read_manifest, save_weights
 
 _SEED = 0
@@ -63,7 +64,11 @@ def publish_ensemble(
         neighbour_share=published.neighbour_share,
     )
     runs = [RunPaths(folds_folder / f"fold-{number}") for number in range(1, folds + 1)]
-    model = join_members(config.model, [load_best_model(run) for run in runs])
+    model = join_members(
+        config.model,
+        [load_published_model(run, initial_share=published.initial_share) for run in runs],
+    )
+    initial = read_record(runs[0].config)["initial"]
     histories = [read_history(run.history) for run in runs]
     scans = load_training_scans(data, preprocess, on_progress=on_progress)
     taught = {
@@ -82,6 +87,7 @@ def publish_ensemble(
                 for history in histories
             ],
         },
+        "initial": initial,
         "split": {
             "train": {
                 "patients": sorted({scan.patient_id for scan in scans if scan.role == "case"}),
@@ -135,6 +141,7 @@ def publish_ensemble(
         burden = compute_burden(segment_volume(volume, Segmenter(info)).masks, volume)
         info = save({"validation": {"normal001_infected_share": burden.infection_fraction}})
     write_text(folder / CARD_NAME, build_ensemble_card(info))
+    write_stages(initial, folder)
     return read_manifest(folder)
 
 
@@ -166,9 +173,9 @@ pickle and only if the sha256 in `manifest.json` agrees.
   infection-free examples, by patient.
 - One healthy chest of COVID-CT-MD, never learned from, as a check for false alarms.
 
-Dealt out to {judged["folds"]} folds by patient before training. Each member trained for
+Dealt out to {judged["folds"]} folds by patient before training. {_stages_text(manifest["initial"])}
 {manifest["training"]["epochs"]} epochs; the best on its own fold's patients was kept
-(epochs {epochs}).
+(epochs {epochs}).{_mix_text(manifest["training"]["published"])}
 
 ## Figures out of fold
 
@@ -197,6 +204,25 @@ over patients): lung Dice {_with_interval(judged, "lung_dice")}, infection Dice
 {shown_percent(healthy)} |
 
 {known_limits(manifest["licence"])}"""
+
+
+def _stages_text(initial: dict[str, Any] | None) -> str:
+    if initial is None:
+        return "Each member trained for"
+    return (
+        f"Each member trained for {initial['config']['epochs']} epochs (`stage1.json`) and, from "
+        "the best of them on, for"
+    )
+
+
+def _mix_text(published: dict[str, Any]) -> str:
+    share = published["initial_share"]
+    if not share:
+        return ""
+    return (
+        "\nPublished is the mean of its weights and those it started from, the latter with a share "
+        f"of {share:g}\n(Wortsman et al. 2022)."
+    )
 
 
 def _with_interval(judged: dict[str, Any], name: str) -> str:

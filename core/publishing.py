@@ -156,7 +156,12 @@ def _write(
     validation = _judge(data, segmenter, split, config, tell)
     info = save({"validation": validation})
     write_text(folder / CARD_NAME, build_card(info))
-    for number, stage in enumerate(_stages(run["initial"]), start=1):
+    write_stages(run["initial"], folder)
+
+
+def write_stages(initial: dict[str, Any] | None, folder: Path) -> None:
+    """Writes the configs of the runs before the published one beside the weights."""
+    for number, stage in enumerate(_stages(initial), start=1):
         written = json.dumps({**stage, "initial": None}, indent=1)
         write_text(folder / STAGE_NAME.format(number=number), written + "\n")
 

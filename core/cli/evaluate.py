@@ -73,6 +73,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--config", type=Path, help="with --folds: JSON of a training config, as for train"
     )
     parser.add_argument(
+        "--init",
+        type=Path,
+        help="with --folds: folder of an earlier cross-validation, whose networks to start from",
+    )
+    parser.add_argument(
         "--publish",
         type=Path,
         help="with --folds: then write the mean of all networks as weights/NAME, with manifest",
@@ -92,7 +97,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
             )
     if options.folds is not None:
         return _run_folds(options, progress)
-    for option in ("out", "config", "publish"):
+    for option in ("out", "config", "init", "publish"):
         if getattr(options, option) is not None:
             raise ConfigError(
                 "Only cross-validation trains", got=f"--{option} without --folds", expected="both"
@@ -162,7 +167,12 @@ def _run_folds(options: argparse.Namespace, progress: TerminalProgress) -> Resul
     from core.fold_ensemble import publish_ensemble
 
     found = cross_validate(
-        options.data, options.out, config, folds=options.folds, on_progress=progress
+        options.data,
+        options.out,
+        config,
+        folds=options.folds,
+        initial=options.init,
+        on_progress=progress,
     )
     if options.publish is not None:
         publish_ensemble(
