@@ -44,6 +44,8 @@ from core.upright import uprightness
 from core.volume import MaskPair, Study, Volume, turn_masks, turn_volume
 from core.weights import find_weights
 
+AFTER_MASKS = "biomarkers"
+"""The stage of a command that comes once masks are saved."""
 RESEARCH_NOTE = "Research software, never a diagnosis."
 
 _loading = threading.Lock()

@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
+from core.biomarkers import compute_biomarkers
 from core.cli.terminal import Result, TerminalProgress, shown_figure, shown_ml, shown_share
 from core.config import CHANNELS, EngineName, PreprocessConfig, SegmentConfig, preprocess_from_json
 from core.engines import ENGINE_VARIABLE, Engine
@@ -26,7 +27,14 @@ from core.loading.dicom import is_dicom
 from core.loading.masks import load_mask
 from core.loading.pictures import load_pictures, pictures_in
 from core.machine import peak_memory_mb
-from core.pipeline import RESEARCH_NOTE, Segmentation, load_segmenter, measure, segment_volume
+from core.pipeline import (
+    AFTER_MASKS,
+    RESEARCH_NOTE,
+    Segmentation,
+    load_segmenter,
+    measure,
+    segment_volume,
+)
 from core.records import check_place, json_text, make_folder, refuse_overwriting, write_text
 from core.saving import save_mask, save_mask_png
 from core.volume import MaskPair, Study, Volume
@@ -149,7 +157,10 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
         **segmentation.seconds,
         "save": time.perf_counter() - written,
     }
-    figures = measure(study, replace(segmentation, seconds=seconds))
+    saved = time.perf_counter()
+    biomarkers = compute_biomarkers(study.volume, segmentation.masks, on_progress=progress)
+    seconds[AFTER_MASKS] = time.perf_counter() - saved
+    figures = measure(study, replace(segmentation, seconds=seconds), biomarkers=biomarkers)
     figures["peak_memory_mb"] = peak_memory_mb()
     write_text(output / _METRICS, json_text(figures) + "\n")
     return Result(_scan_text(figures, output), figures)
