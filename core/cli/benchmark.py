@@ -13,6 +13,7 @@ from core.cli.segment import add_engine_argument
 from core.cli.terminal import Result, TerminalProgress, table
 from core.comparison import time_lungmask
 from core.errors import ConfigError
+from core.pipeline import AFTER_MASKS
 from core.records import check_place, json_text, write_text
 
 EXAMPLES = """examples:
@@ -89,7 +90,9 @@ def _parse_size(text: str) -> tuple[int, int, int]:
 def _text(figures: dict[str, Any]) -> str:
     slices = figures["shape"][2]
     total = figures["seconds_from_start_to_masks"]
-    stages = {**figures["seconds"], "start to saved masks": total}
+    stages = dict(figures["seconds"])
+    afterwards = stages.pop(AFTER_MASKS)
+    stages |= {"start to saved masks": total, f"then {AFTER_MASKS}": afterwards}
     rows = [
         (stage, f"{spent:.2f}", f"{1000 * spent / slices:.1f}") for stage, spent in stages.items()
     ]
