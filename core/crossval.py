@@ -51,6 +51,7 @@ def cross_validate(
     *,
     folds: int,
     initial: Path | None = None,
+    stop_after: int | None = None,
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
 ) -> CrossValidation:
@@ -64,6 +65,7 @@ def cross_validate(
         config: of every fold's training; its settings for publishing are those judged with.
         initial: folder of an earlier cross-validation with as many folds; each fold starts from
             the best weights of its namesake and keeps out the same patients.
+        stop_after: as for `core.training.train`; folds that are further already stay as they are.
 
     Raises:
         DatasetError: too few patients for so many folds, or the folder holds other runs.
@@ -79,6 +81,7 @@ def cross_validate(
             config,
             recorded_split=split.to_json_dict(),
             initial=None if initial is None else initial / f"fold-{number}",
+            stop_after=stop_after,
             on_progress=lambda stage, done, total, number=number: on_progress(  # type: ignore[misc]
                 f"fold {number} of {folds}: {stage}", done, total
             ),

@@ -151,6 +151,7 @@ def build_ensemble_card(info: WeightsInfo) -> str:
     judged, split = manifest["cross_validation"], manifest["split"]["train"]
     rows = "\n".join(card_row(row) for row in judged["cases"])
     epochs = ", ".join(f"{member['best_epoch']:.0f}" for member in manifest["training"]["members"])
+    done = ", ".join(str(member["epochs_done"]) for member in manifest["training"]["members"])
     healthy = manifest.get("validation", {}).get("normal001_infected_share")
     negatives = [share for share in judged["negative_slices_infected_share"] if share is not None]
     return f"""# {info.title} (`{info.weights_id}`)
@@ -174,7 +175,7 @@ pickle and only if the sha256 in `manifest.json` agrees.
 - One healthy chest of COVID-CT-MD, never learned from, as a check for false alarms.
 
 Dealt out to {judged["folds"]} folds by patient before training. {_stages_text(manifest["initial"])}
-{manifest["training"]["epochs"]} epochs; the best on its own fold's patients was kept
+{done} of {manifest["training"]["epochs"]} epochs; the best on its own fold's patients was kept
 (epochs {epochs}).{_mix_text(manifest["training"]["published"])}
 
 ## Figures out of fold

@@ -78,6 +78,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --folds: folder of an earlier cross-validation, whose networks to start from",
     )
     parser.add_argument(
+        "--stop-after",
+        type=int,
+        metavar="EPOCHS",
+        help="with --folds: end each network early, on the schedule of the whole run",
+    )
+    parser.add_argument(
         "--publish",
         type=Path,
         help="with --folds: then write the mean of all networks as weights/NAME, with manifest",
@@ -97,10 +103,12 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
             )
     if options.folds is not None:
         return _run_folds(options, progress)
-    for option in ("out", "config", "init", "publish"):
+    for option in ("out", "config", "init", "stop_after", "publish"):
         if getattr(options, option) is not None:
             raise ConfigError(
-                "Only cross-validation trains", got=f"--{option} without --folds", expected="both"
+                "Only cross-validation trains",
+                got=f"--{option.replace('_', '-')} without --folds",
+                expected="both",
             )
     judging = EvaluateConfig(surface_tolerance_mm=options.tolerance)
     cases = _chosen(load_case_table(options.data), options.cases)
@@ -143,6 +151,12 @@ def _run_folds(options: argparse.Namespace, progress: TerminalProgress) -> Resul
             got=f"--folds {options.folds}{'' if options.out else ' and no --out'}",
             expected="2 to 20 folds and a folder for the runs",
         )
+    if options.stop_after is not None and options.stop_after < 1:
+        raise ConfigError(
+            "The networks would end before they began",
+            got=f"--stop-after {options.stop_after}",
+            expected="at least 1",
+        )
     ignored = [
         option
         for option in ("cases", "predictions", *_OF_TRAINED_WEIGHTS)
@@ -172,6 +186,7 @@ def _run_folds(options: argparse.Namespace, progress: TerminalProgress) -> Resul
         config,
         folds=options.folds,
         initial=options.init,
+        stop_after=options.stop_after,
         on_progress=progress,
     )
     if options.publish is not None:
