@@ -20,8 +20,10 @@ from core.pipeline import segment_volume
 from core.progress import OnProgress, ignore_progress
 from core.publishing import (
     LICENCE,
+    STAGE_NAME,
     card_row,
     describe_network,
+    earlier_stages,
     known_limits,
     network_title,
     shown_number,
@@ -208,11 +210,17 @@ over patients): lung Dice {_with_interval(judged, "lung_dice")}, infection Dice
 
 
 def _stages_text(initial: dict[str, Any] | None) -> str:
-    if initial is None:
+    stages = earlier_stages(initial)
+    if not stages:
         return "Each member trained for"
+    told = "; ".join(
+        f"`{STAGE_NAME.format(number=number)}`, {stage['epochs_done']} of "
+        f"{stage['config']['epochs']} epochs in the first fold"
+        for number, stage in enumerate(stages, start=1)
+    )
     return (
-        f"Each member trained for {initial['config']['epochs']} epochs (`stage1.json`) and, from "
-        "the best of them on, for"
+        "Each member trained in stages, each\nfrom the best epoch of the one before: "
+        f"{told}; then for"
     )
 
 

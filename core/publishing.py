@@ -161,7 +161,7 @@ def _write(
 
 def write_stages(initial: dict[str, Any] | None, folder: Path) -> None:
     """Writes the configs of the runs before the published one beside the weights."""
-    for number, stage in enumerate(_stages(initial), start=1):
+    for number, stage in enumerate(earlier_stages(initial), start=1):
         written = json.dumps({**stage, "initial": None}, indent=1)
         write_text(folder / STAGE_NAME.format(number=number), written + "\n")
 
@@ -376,15 +376,15 @@ def _data_text(split: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _stages(initial: dict[str, Any] | None) -> list[dict[str, Any]]:
+def earlier_stages(initial: dict[str, Any] | None) -> list[dict[str, Any]]:
     """The runs before the published one, first to last."""
     if initial is None:
         return []
-    return [*_stages(initial.get("initial")), initial]
+    return [*earlier_stages(initial.get("initial")), initial]
 
 
 def _stages_text(initial: dict[str, Any] | None) -> str:
-    stages = _stages(initial)
+    stages = earlier_stages(initial)
     if not stages:
         return ""
     told = "; ".join(
