@@ -22,7 +22,6 @@ _SETTINGS: dict[str, tuple[str, ...]] = {
     "GroupNormalization": ("groups", "epsilon"),
     "Activation": ("activation",),
     "MaxPooling2D": ("pool_size", "strides", "padding"),
-    "AveragePooling2D": ("pool_size", "strides", "padding"),
     "Concatenate": ("axis",),
 }
 """Kinds that keep settings; of any other only kind, name and inputs are kept."""

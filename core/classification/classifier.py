@@ -1,19 +1,21 @@
-"""The slice classifier at work: from frames to logits, features and maps of evidence."""
+"""The slice classifier at work: from frames to features, logits and maps of evidence."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-from core.classification.config import INPUT_CHANNELS
+from core.classification.config import map_names
+from core.classification.features import bottom_mean_weights, pool_features
 from core.classification.info import (
     ClassifierInfo,
-    Outlook,
+    Head,
     find_classifier,
     read_classifier_arrays,
 )
@@ -35,39 +37,46 @@ _classifiers: dict[tuple[str, str, str], Classifier] = {}
 _MAX_CLASSIFIERS = 2
 
 
-class _Network(Protocol):
-    def predict(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]: ...
+class Encoder(Protocol):
+    def maps(self, slices: npt.NDArray[np.uint8]) -> Iterator[Sequence[FloatArray]]: ...
 
 
 @dataclass(frozen=True, eq=False)
 class Sight:
-    """What the network makes of n slices, each seen as it is and mirrored.
+    """What the classifier makes of n slices.
 
     Attributes:
         logits: (n,) before the temperature.
-        evidence: (n, height, width) whose mean is the logit, upright and unmirrored.
-        distance: (n,) Mahalanobis distance of the features from ordinary ones, over the root of
-            their number; 0 without an outlook.
-        axial: (n,) probability of being an axial chest slice; 1 without an outlook.
+        distance: (n,) how far the features are from those of the slices learned from; about 1
+            for these.
+        axial: (n,) probability of being an axial chest slice.
+        evidence: (n, height, width) of `heat`, not cut off.
     """
 
     logits: npt.NDArray[np.float64]
-    evidence: npt.NDArray[np.float32]
     distance: npt.NDArray[np.float64]
     axial: npt.NDArray[np.float64]
+    evidence: FloatArray
+
+    def one(self, n: int) -> Sight:
+        """That of one slice."""
+        own = slice(n, n + 1)
+        return Sight(self.logits[own], self.distance[own], self.axial[own], self.evidence[own])
 
 
 class Classifier:
     """A trained classifier, ready: loaded once, shared by sessions."""
 
-    def __init__(
-        self, info: ClassifierInfo, network: _Network, outlook: Outlook | None, *, bias: float
-    ) -> None:
+    def __init__(self, info: ClassifierInfo, encoder: Encoder, head: Head) -> None:
         self.info = info
-        self._network = network
-        self._outlook = outlook
-        self.bias = bias
-        """What the logit is where there is no evidence at all."""
+        self._encoder = encoder
+        self._head = head
+        filters = [info.model.width * 2**level for level in range(info.model.depth + 1)]
+        self._bottom_weights = bottom_mean_weights(
+            (head.weights / head.scale).astype(np.float64),
+            filters,
+            with_masks=info.model.with_masks,
+        ).astype(np.float32)
 
     @property
     def weights_id(self) -> str:
@@ -86,56 +95,46 @@ class Classifier:
         Raises:
             Cancelled: between two batches.
         """
-        shown = frames[..., : self.info.model.channels]
-        maps = []
-        for start in range(0, len(shown), _BATCH):
-            raise_if_cancelled(should_cancel, "judging slices")
-            on_progress("judging slices", start, len(shown))
-            batch = shown[start : start + _BATCH]
-            mirrored = self._network.predict(np.ascontiguousarray(batch[:, :, ::-1]))
-            maps.append((self._network.predict(batch) + mirrored[:, :, ::-1]) / np.float32(2))
-        on_progress("judging slices", len(shown), len(shown))
-        if not maps:
+        rows, evidence = [], []
+        masks = frames[..., 1:] if self.info.model.with_masks else None
+        for n, maps in enumerate(self._encoder.maps(frames[..., 0])):
+            if n % _BATCH == 0:
+                raise_if_cancelled(should_cancel, "judging slices")
+                on_progress("judging slices", n, len(frames))
+            rows.append(pool_features(maps, None if masks is None else masks[n]))
+            evidence.append(np.tensordot(self._bottom_weights, maps[-1], axes=1))
+        on_progress("judging slices", len(frames), len(frames))
+        if not rows:
             none = np.zeros(0)
-            return Sight(none, np.zeros((0, 1, 1), dtype=np.float32), none, none)
-        seen = np.concatenate(maps)
-        evidence = np.ascontiguousarray(seen[..., 0])
-        distance, axial = _compare(seen[..., 1:].mean(axis=(1, 2)), self._outlook)
-        return Sight(
-            logits=evidence.mean(axis=(1, 2)).astype(np.float64),
-            evidence=evidence,
-            distance=distance,
-            axial=axial,
-        )
+            return Sight(none, none, none, np.zeros((0, 1, 1), dtype=np.float32))
+        return judge_features(np.stack(rows), self._head, np.stack(evidence))
 
     def probability(self, logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Calibrated probabilities of logits."""
         probabilities: npt.NDArray[np.float64] = expit(logits / self.info.temperature)
         return probabilities
 
-    def heat(self, evidence: FloatArray) -> FloatArray:
-        """Evidence (height, width) as heat in [0, 1]: what speaks for COVID-19 over its maximum,
-        0 where nothing does."""
-        positive = np.maximum(evidence - np.float32(self.bias), np.float32(0))
-        top = float(positive.max())
-        return positive / np.float32(top) if top > 0 else positive
+
+def judge_features(rows: npt.NDArray[np.float32], head: Head, evidence: FloatArray) -> Sight:
+    """What the head makes of features (n, features)."""
+    standard = (rows - head.mean) / head.scale
+    along = standard @ head.axes
+    distance = np.sqrt(np.mean(along**2, axis=1))
+    axial = along @ head.axial[:-2] + head.axial[-2] * distance + head.axial[-1]
+    return Sight(
+        logits=(standard @ head.weights + head.bias[0]).astype(np.float64),
+        distance=distance.astype(np.float64),
+        axial=expit(axial.astype(np.float64)),
+        evidence=evidence,
+    )
 
 
-def _compare(
-    features: npt.NDArray[np.float32], outlook: Outlook | None
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    if outlook is None:
-        return np.zeros(len(features)), np.ones(len(features))
-    white = whitened(features, outlook)
-    distance = np.sqrt(np.mean(white**2, axis=1))
-    axial = expit(white @ outlook.axial[:-1] + outlook.axial[-1])
-    return distance.astype(np.float64), axial.astype(np.float64)
-
-
-def whitened(features: npt.NDArray[np.float32], outlook: Outlook) -> npt.NDArray[np.float32]:
-    """Features (n, features) on axes along which ordinary ones vary by about one."""
-    white: npt.NDArray[np.float32] = (features - outlook.mean) @ outlook.whitening
-    return white
+def heat(evidence: FloatArray) -> FloatArray:
+    """Evidence (height, width) as heat in [0, 1]: what speaks for COVID-19 over its maximum,
+    0 where nothing does."""
+    positive: FloatArray = np.maximum(evidence, np.float32(0))
+    top = float(positive.max())
+    return positive / np.float32(top) if top > 0 else positive
 
 
 def load_classifier(
@@ -159,27 +158,30 @@ def load_from_info(info: ClassifierInfo, *, engine: EngineName | None = None) ->
     key = (str(info.folder), info.sha256, chosen)
     with _loading:
         if key not in _classifiers:
-            arrays, outlook = read_classifier_arrays(info)
-            biases = [float(arrays[name][0]) for name in arrays if name.endswith("evidence/bias")]
-            network: _Network
-            if chosen == "openvino":
-                from core.engines.openvino_maps import OpenVinoMaps
-
-                assert info.graph_sha256 is not None
-                network = OpenVinoMaps(
-                    read_stored_graph(info, info.graph_sha256),
-                    arrays,
-                    shape=(info.model.side, info.model.side),
-                    channels=len(INPUT_CHANNELS[: info.model.channels]),
-                    shown=info.weights_id,
-                )
-            else:
-                from core.classification.network import KerasMaps
-
-                network = KerasMaps(info.model, arrays, shown=info.weights_id)
-            while len(_classifiers) >= _MAX_CLASSIFIERS:
-                del _classifiers[next(iter(_classifiers))]
-            _classifiers[key] = Classifier(
-                info, network, outlook, bias=float(np.mean(biases)) if biases else 0.0
-            )
+            arrays, head = read_classifier_arrays(info)
+            _classifiers_room()
+            _classifiers[key] = Classifier(info, _build_encoder(info, arrays, chosen), head)
         return _classifiers[key]
+
+
+def _classifiers_room() -> None:
+    while len(_classifiers) >= _MAX_CLASSIFIERS:
+        del _classifiers[next(iter(_classifiers))]
+
+
+def _build_encoder(
+    info: ClassifierInfo, arrays: dict[str, npt.NDArray[Any]], engine: str
+) -> Encoder:
+    if engine == "openvino":
+        from core.engines.openvino_maps import OpenVinoMaps
+
+        return OpenVinoMaps(
+            read_stored_graph(info, info.graph_sha256),
+            arrays,
+            shape=(info.model.side, info.model.side),
+            maps=map_names(info.model),
+            shown=info.weights_id,
+        )
+    from core.classification.network import KerasMaps
+
+    return KerasMaps(info.model, arrays, shown=info.weights_id)

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from core.classification.classifier import Classifier, Sight
+from core.classification.classifier import Classifier, Sight, heat
 from core.classification.fitness import FIT, unfit_reasons
 from core.classification.frames import Frames, slice_frames, unsquared
 from core.classification.pictures import OpenedPicture, segment_pictures
@@ -100,13 +100,7 @@ def classify_pictures(
         )
         sight = classifier.look(frames, should_cancel=should_cancel)
         for n, (picture, segmentation) in enumerate(zip(part, found, strict=True)):
-            own = Sight(
-                sight.logits[n : n + 1],
-                sight.evidence[n : n + 1],
-                sight.distance[n : n + 1],
-                sight.axial[n : n + 1],
-            )
-            verdict = _judge_picture(segmentation, frames[n : n + 1], own, classifier)
+            verdict = _judge_picture(segmentation, frames[n : n + 1], sight.one(n), classifier)
             if picture.complaint:
                 verdict = replace(verdict, abstained=True, reason=picture.complaint)
             verdicts.append(verdict)
@@ -122,17 +116,18 @@ def explain_slice(
 ) -> FloatArray:
     """Where in a slice the evidence for COVID-19 lies.
 
-    The network ends in a mean over a linear map of its last features, so this map itself is
-    exact: the class activation map (Zhou et al. 2016), to which Grad-CAM (Selvaraju et al. 2017)
-    reduces for such networks, cut off below zero as there. No gradient is needed. Its grid is as
-    coarse as the last features, so borders mean little.
+    Grad-CAM (Selvaraju et al. 2017) over the encoder's coarsest maps. Behind them come only
+    pooling and a linear head, so the averaged gradients are known in closed form and no engine
+    for gradients is needed; see `core.classification.features.bottom_mean_weights`. Of the
+    finer levels, which the head reads too, it says nothing, and its grid is coarse, so borders
+    mean little.
 
     Returns:
         (rows, columns) float32 in [0, 1] on the grid of the slice as it is stored: evidence over
         its maximum, all 0 where nothing speaks for COVID-19.
     """
     frames = slice_frames(volume, segmentation, [slice_index], side=classifier.info.model.side)
-    return unsquared(classifier.heat(classifier.look(frames).evidence[0]), volume, segmentation)
+    return unsquared(heat(classifier.look(frames).evidence[0]), volume, segmentation)
 
 
 def _is_picture(volume: Volume) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,8 @@ from core.weights import MANIFEST_NAME, WEIGHTS_FOLDER, manifest_kind, read_arra
 
 KIND = "classifier"
 DEFAULT_ID = "classifier-v1"
-OUTLOOK_PREFIX = "outlook/"
-"""Of arrays that are not the network's: what ordinary features look like."""
+HEAD_PREFIX = "head/"
+"""Of arrays that are not the encoder's."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class FitnessConfig:
     min_lung_share: float = 0.03
     """Of the picture: less is too little lung."""
     max_distance: float = float("inf")
-    """Mahalanobis distance of its features from those of the training slices, over the root of
-    their number."""
+    """Root mean square of its features along the main axes of those of the slices learned
+    from: a Mahalanobis distance, about 1 for these."""
     min_axial: float = 0.0
     """Probability of being an axial chest slice."""
     min_contrast: float = 8.0
@@ -62,7 +62,7 @@ class ClassifierInfo:
     title: str
     folder: Path
     sha256: str
-    graph_sha256: str | None
+    graph_sha256: str
     model: ClassifierModelConfig
     temperature: float
     bands: BandConfig
@@ -156,34 +156,48 @@ def _unreadable(shown: str, got: str) -> WeightsError:
 
 
 @dataclass(frozen=True, eq=False)
-class Outlook:
-    """What features of ordinary slices look like.
+class Head:
+    """What is made of a row of features.
 
     Attributes:
-        mean: (features,).
-        whitening: (features, features): distance is the length of (x - mean) @ whitening.
-        axial: (features + 1,) weights and bias of a logistic regression on the whitened features.
+        mean, scale: (features,) of the slices learned from.
+        weights: (features,) of the standardised features; bias: (1,).
+        axes: (features, components), along which standardised features of the slices learned
+            from vary by one, most important first.
+        axial: (components + 2,) of a logistic regression that tells axial chest slices from all
+            else: components, distance, bias.
     """
 
     mean: npt.NDArray[np.float32]
-    whitening: npt.NDArray[np.float32]
+    scale: npt.NDArray[np.float32]
+    weights: npt.NDArray[np.float32]
+    bias: npt.NDArray[np.float32]
+    axes: npt.NDArray[np.float32]
     axial: npt.NDArray[np.float32]
 
 
-def read_classifier_arrays(
-    info: ClassifierInfo,
-) -> tuple[dict[str, npt.NDArray[Any]], Outlook | None]:
-    """The network's arrays, and the outlook; none where the classifier has none.
+def read_classifier_arrays(info: ClassifierInfo) -> tuple[dict[str, npt.NDArray[Any]], Head]:
+    """The encoder's arrays and the head.
 
     Raises:
         WeightsError: the file is missing, has another sha256, or holds anything else.
     """
     arrays = read_arrays(info)
     kept = {
-        name.removeprefix(OUTLOOK_PREFIX): arrays.pop(name).astype(np.float32)
+        name.removeprefix(HEAD_PREFIX): arrays.pop(name).astype(np.float32)
         for name in list(arrays)
-        if name.startswith(OUTLOOK_PREFIX)
+        if name.startswith(HEAD_PREFIX)
     }
-    if set(kept) != {"mean", "whitening", "axial"}:
-        return arrays, None
-    return arrays, Outlook(**kept)
+    wanted = {field.name for field in fields(Head)}
+    features = kept["mean"].size if "mean" in kept else 0
+    fits = set(kept) == wanted and all(
+        kept[name].shape == (features,) for name in ("scale", "weights")
+    )
+    if not fits or kept["axes"].shape != (features, kept["axial"].size - 2):
+        raise WeightsError(
+            f"The head of the classifier {info.weights_id} cannot be read",
+            got=f"{len(kept)} arrays",
+            expected=", ".join(sorted(wanted)) + " of one number of features",
+            next_step="restore weights and manifest from the same version",
+        )
+    return arrays, Head(**kept)

@@ -1,24 +1,19 @@
-"""The slice classifier in Keras: the encoder column of a U-Net++ and a linear head.
-
-The head is a 1×1 convolution over the coarsest features, and the logit is the mean of the map
-that it gives. As both are linear, that equals a dense layer on globally averaged features, and the
-map is the class activation map of Zhou et al. 2016 (arXiv:1512.04150), which for such a network
-is what Grad-CAM (Selvaraju et al. 2017) computes, before it cuts off what is negative.
-"""
+"""The encoder column of a U-Net++ in Keras, started from segmentation weights."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 from keras import layers
 
-from core.classification.config import ClassifierModelConfig
+from core.classification.config import ClassifierModelConfig, map_names
 from core.config import ModelConfig
 from core.errors import WeightsError
 from core.models.blocks import double_convolution
+from core.weights import WeightsInfo, read_arrays
 
 _VARIABLES = (
     "conv1/kernel",
@@ -31,58 +26,17 @@ _VARIABLES = (
 )
 
 
-def build_classifier(config: ClassifierModelConfig) -> keras.Model:
-    """From (n, side, side, channels) in [0, 1] to (n, h, w, 1 + features): evidence for COVID-19,
-    whose mean is the logit, then the first member's coarsest features as they are."""
-    inputs = keras.Input((config.side, config.side, config.channels), name="slices")
-    evidence, features = [], None
-    for member in range(config.members):
-        coarsest, joined = _encoder(inputs, config, prefix=f"m{member}_")
-        features = coarsest if features is None else features
-        evidence.append(_head(joined, prefix=f"m{member}_"))
-    mean = (
-        layers.Average(name="evidence", dtype="float32")(evidence) if evidence[1:] else evidence[0]
-    )
-    both = layers.Concatenate(name="evidence_and_features", dtype="float32")([mean, features])
-    return keras.Model(inputs, both, name="slice_classifier")
-
-
-def build_taught(config: ClassifierModelConfig, *, member: int) -> keras.Model:
-    """One member as it learns: (n, side, side, channels) to (n, 1) logits."""
-    inputs = keras.Input((config.side, config.side, config.channels), name="slices")
-    prefix = f"m{member}_"
-    _, joined = _encoder(inputs, config, prefix=prefix)
-    evidence = _head(joined, prefix=prefix)
-    logit = layers.GlobalAveragePooling2D(name="logit", dtype="float32")(evidence)
-    return keras.Model(inputs, logit, name="taught_classifier")
-
-
-def _encoder(inputs: Any, config: ClassifierModelConfig, *, prefix: str) -> tuple[Any, Any]:
-    """The coarsest features, and those that the head reads, pooled onto their grid and joined."""
+def build_encoder(config: ClassifierModelConfig) -> keras.Model:
+    """From (n, side, side, 1) in [0, 1] to the coarsest features; layers are named as those of
+    `core.models.unetpp`, whose nodes X(i, 0) they are."""
     blocks = ModelConfig(depth=config.depth, width=config.width)
-    x, columns = inputs, []
+    inputs = keras.Input((config.side, config.side, 1), name="slices")
+    x = inputs
     for level in range(config.depth + 1):
         if level:
-            x = layers.MaxPooling2D(name=f"{prefix}x{level}_0_pool")(x)
-        x = double_convolution(
-            x, blocks, filters=config.width * 2**level, name=f"{prefix}x{level}_0"
-        )
-        columns.append(x)
-    read = []
-    for level in range(config.depth + 1 - config.head_levels, config.depth + 1):
-        step = 2 ** (config.depth - level)
-        own = columns[level]
-        if step > 1:
-            own = layers.AveragePooling2D(step, name=f"{prefix}x{level}_0_mean")(own)
-        read.append(own)
-    joined = layers.Concatenate(name=f"{prefix}features")(read) if read[1:] else read[0]
-    if config.dropout > 0:
-        joined = layers.SpatialDropout2D(config.dropout, name=f"{prefix}dropout")(joined)
-    return x, joined
-
-
-def _head(features: Any, *, prefix: str) -> Any:
-    return layers.Conv2D(1, 1, dtype="float32", name=f"{prefix}evidence")(features)
+            x = layers.MaxPooling2D(name=f"x{level}_0_pool")(x)
+        x = double_convolution(x, blocks, filters=config.width * 2**level, name=f"x{level}_0")
+    return keras.Model(inputs, x, name="encoder")
 
 
 def transfer_encoder(
@@ -91,13 +45,11 @@ def transfer_encoder(
     *,
     source: ModelConfig,
     config: ClassifierModelConfig,
-    member: int,
 ) -> int:
-    """Copies the encoder of segmentation weights into a member.
+    """Copies the encoder of segmentation weights.
 
-    The encoder of a U-Net and the encoder column X(i, 0) of a U-Net++ are the same layers under
-    other names, so every array is copied as it is. Only the first kernel grows: its part for the
-    slice is copied, its parts for the masks begin at zero.
+    The encoder of a U-Net and the column X(i, 0) of a U-Net++ are the same layers under other
+    names, so every array is copied as it is.
 
     Args:
         arrays: of `core.weights.read_arrays`.
@@ -124,28 +76,14 @@ def transfer_encoder(
         else:
             theirs = f"down{level}" if level < config.depth else "bottom"
         for name in _VARIABLES:
-            target = variables[f"m{member}_x{level}_0_{name}"]
             array = np.asarray(arrays[f"{theirs}_{name}"], dtype=np.float32)
-            if array.shape != tuple(target.shape):  # the first kernel: masks join the slice
-                grown = np.zeros(tuple(target.shape), dtype=np.float32)
-                grown[:, :, : array.shape[2]] = array
-                array = grown
-            target.assign(array)
+            variables[f"x{level}_0_{name}"].assign(array)
             copied += 1
     return copied
 
 
-def assemble_members(config: ClassifierModelConfig, members: list[keras.Model]) -> keras.Model:
-    """The network to be shipped, with the weights of members that learned apart."""
-    model = build_classifier(config)
-    learned = {variable.path: variable for member in members for variable in member.weights}
-    for variable in model.weights:
-        variable.assign(np.asarray(learned[variable.path]))
-    return model
-
-
 class KerasMaps:
-    """The shipped network on Keras, where OpenVINO is not installed."""
+    """The encoder on Keras, where OpenVINO is not installed."""
 
     def __init__(
         self, config: ClassifierModelConfig, arrays: Mapping[str, Any], *, shown: str
@@ -155,20 +93,41 @@ class KerasMaps:
         Raises:
             WeightsError: they do not fit the architecture.
         """
-        self._model = build_classifier(config)
-        wanted = {variable.path: tuple(variable.shape) for variable in self._model.weights}
+        encoder = build_encoder(config)
+        wanted = {variable.path: tuple(variable.shape) for variable in encoder.weights}
         found = {name: array.shape for name, array in arrays.items()}
         if wanted != found:
             raise WeightsError(
                 f"The weights file of {shown} does not fit its architecture",
                 got=f"{len(set(wanted.items()) ^ set(found.items()))} differing arrays",
-                expected=f"the {len(wanted)} arrays of the classifier",
+                expected=f"the {len(wanted)} arrays of the encoder",
                 next_step="restore weights and manifest from the same version",
             )
-        for variable in self._model.weights:
+        for variable in encoder.weights:
             variable.assign(np.asarray(arrays[variable.path], dtype=np.float32))
+        outputs = [encoder.get_layer(name).output for name in map_names(config)]
+        self._model = keras.Model(encoder.input, outputs)
 
-    def predict(self, frames: Any) -> Any:
-        """(n, rows, columns, channels) uint8 to (n, height, width, maps) float32."""
-        batch = frames.astype(np.float32) / np.float32(255)
-        return np.asarray(self._model.predict_on_batch(batch), dtype=np.float32)
+    def maps(self, slices: Any) -> Iterator[Any]:
+        """For each of (n, rows, columns) uint8 its maps, (filters, height, width) float32 each."""
+        for one in slices:
+            batch = one[None, ..., None].astype(np.float32) / np.float32(255)
+            found = self._model.predict_on_batch(batch)
+            yield tuple(np.moveaxis(np.asarray(level)[0], -1, 0) for level in found)
+
+
+def start_encoder(
+    config: ClassifierModelConfig, segmentation: WeightsInfo | None, *, seed: int
+) -> keras.Model:
+    """The encoder with the arrays of segmentation weights, or by chance where there are none.
+
+    Raises:
+        WeightsError: they are damaged or do not fit.
+    """
+    keras.utils.set_random_seed(seed)
+    encoder = build_encoder(config)
+    if segmentation is not None:
+        transfer_encoder(
+            encoder, read_arrays(segmentation), source=segmentation.model, config=config
+        )
+    return encoder

@@ -1,4 +1,4 @@
-"""The command line: `python -m core info|quality|segment|train|evaluate|benchmark`.
+"""The command line: `python -m core info|quality|segment|classify|train|train-classifier|evaluate|benchmark`.
 
 Exit codes: 0 done, 1 something the person can mend (told in one sentence), 2 wrong usage.
 """
@@ -13,7 +13,16 @@ import sys
 from collections.abc import Sequence
 
 from core import __version__
-from core.cli import benchmark, evaluate, info, quality, segment, train
+from core.cli import (
+    benchmark,
+    classify,
+    evaluate,
+    info,
+    quality,
+    segment,
+    train,
+    train_classifier,
+)
 from core.cli.terminal import Result, TerminalProgress
 from core.errors import LungLensError
 from core.records import json_text
@@ -22,7 +31,9 @@ _COMMANDS = {
     "info": info,
     "quality": quality,
     "segment": segment,
+    "classify": classify,
     "train": train,
+    "train-classifier": train_classifier,
     "evaluate": evaluate,
     "benchmark": benchmark,
 }

@@ -1,8 +1,9 @@
-"""A network whose maps are wanted as they are, on OpenVINO: what classifies slices."""
+"""A network of whose layers the maps themselves are wanted, on OpenVINO: what classifies slices."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from core.graph import Graph
 from core.machine import cpu_count
 
 _MAX_STREAMS = 8
+Maps = tuple[npt.NDArray[np.float32], ...]
 
 
 class OpenVinoMaps:
@@ -25,7 +27,7 @@ class OpenVinoMaps:
         arrays: dict[str, npt.NDArray[Any]],
         *,
         shape: tuple[int, int],
-        channels: int,
+        maps: Sequence[str],
         shown: str,
     ) -> None:
         """Builds and compiles the network; arguments as those of `build_network`.
@@ -33,9 +35,7 @@ class OpenVinoMaps:
         Raises:
             WeightsError: graph and arrays do not fit each other, or a layer is unknown here.
         """
-        model = build_network(
-            graph, arrays, shape=shape, bfloat16=False, shown=shown, channels=channels
-        )
+        model = build_network(graph, arrays, shape=shape, bfloat16=False, shown=shown, maps=maps)
         cores = cpu_count()
         settings = {
             "INFERENCE_PRECISION_HINT": "f32",
@@ -45,22 +45,22 @@ class OpenVinoMaps:
         compiled = openvino.Core().compile_model(model, "CPU", settings)
         count = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
         self._requests = [compiled.create_infer_request() for _ in range(count)]
-        self._maps = tuple(compiled.output(0).shape)[1:]
+        self._outputs = len(maps)
         self._lock = threading.Lock()
 
-    def predict(self, frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """(n, rows, columns, channels) uint8 to (n, height, width, maps) float32."""
-        count = len(frames)
-        planes = np.ascontiguousarray(np.moveaxis(frames, -1, 1))
-        maps = np.empty((count, *self._maps), dtype=np.float32)
+    def maps(self, slices: npt.NDArray[np.uint8]) -> Iterator[Maps]:
+        """For each of (n, rows, columns) uint8 its maps, (filters, height, width) float32 each.
+
+        They are the engine's own memory: to be used before the next ones are asked for.
+        """
+        count, ahead = len(slices), len(self._requests)
+        slices = np.ascontiguousarray(slices)
         with self._lock:
-            for k in range(count + len(self._requests)):
-                done = k - len(self._requests)
-                request = self._requests[k % len(self._requests)]
-                if done >= 0:
+            for k in range(count + ahead):
+                request = self._requests[k % ahead]
+                if k >= ahead and k - ahead < count:
                     request.wait()
-                    maps[done] = request.get_output_tensor().data[0]
+                    yield tuple(request.get_output_tensor(n).data[0] for n in range(self._outputs))
                 if k < count:
-                    request.set_input_tensor(openvino.Tensor(planes[k : k + 1], shared_memory=True))
+                    request.set_input_tensor(openvino.Tensor(slices[k : k + 1], shared_memory=True))
                     request.start_async()
-        return np.moveaxis(maps, 1, -1)

@@ -10,7 +10,7 @@ takes it out again.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,7 +47,7 @@ def build_network(
     shape: tuple[int, int],
     bfloat16: bool,
     shown: str,
-    channels: int | None = None,
+    maps: Sequence[str] = (),
 ) -> openvino.Model:
     """An OpenVINO model from layers and their arrays.
 
@@ -57,13 +57,11 @@ def build_network(
         shape: rows and columns of a slice.
         bfloat16: whether the model is to be compiled for bfloat16.
         shown: name of the weights, for errors.
-        channels: none for a network that marks slices; a number for one that takes as many
-            channels and whose output is wanted as it is.
+        maps: names of layers whose output is wanted as it is, in place of probabilities.
 
     Returns:
         From (1, rows, columns) uint8 to (1, channels, rows, columns) uint8: probability × 255.
-        With `channels` from (1, channels, rows, columns) uint8 to (1, maps, height, width)
-        float32.
+        With `maps` to (1, filters, height, width) float32 each.
 
     Raises:
         UnknownLayer: a layer or one of its settings is unknown here.
@@ -71,7 +69,7 @@ def build_network(
     """
     builder = _Builder(graph, dict(arrays), bfloat16=bfloat16, shown=shown)
     try:
-        return builder.build(shape, channels)
+        return builder.build(shape, maps)
     except (IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise WeightsError(
             f"The graph of {shown} does not fit its arrays",
@@ -100,25 +98,20 @@ class _Builder:
             "GroupNormalization": self._group_norm,
             "Activation": lambda layer, x: self._activate(x[0], layer),
             "MaxPooling2D": self._max_pool,
-            "AveragePooling2D": self._average_pool,
             "Concatenate": self._join,
             "Average": self._average,
             "Dropout": lambda layer, x: x[0],
             "SpatialDropout2D": lambda layer, x: x[0],
         }
 
-    def build(self, shape: tuple[int, int], channels: int | None) -> openvino.Model:
-        size = [1, *shape] if channels is None else [1, channels, *shape]
-        slices = ops.parameter(size, np.uint8, name="slices")
+    def build(self, shape: tuple[int, int], maps: Sequence[str]) -> openvino.Model:
+        slices = ops.parameter([1, *shape], np.uint8, name="slices")
         for layer in self._graph:
             if layer.kind == "InputLayer":
                 # Whole numbers up to 256 are exact in bfloat16: the slices stay as they are, and
                 # count as scaled.
-                grey = ops.convert(slices, "f32")
-                if channels is None:
-                    grey = ops.unsqueeze(grey, ops.constant(np.int64(1)))
-                scale = np.full(channels or 1, _GREY_MAX, dtype=_FLOAT32)
-                self._done[layer.name] = _Value(grey, scale)
+                grey = ops.unsqueeze(ops.convert(slices, "f32"), ops.constant(np.int64(1)))
+                self._done[layer.name] = _Value(grey, np.full(1, _GREY_MAX, dtype=_FLOAT32))
             elif layer.name not in self._done:  # else folded into the convolution before it
                 if layer.kind not in self._kinds:
                     raise self._unknown(layer, layer.kind)
@@ -126,9 +119,9 @@ class _Builder:
                 self._done[layer.name] = self._kinds[layer.kind](layer, read)
         if self._arrays:
             raise ValueError(f"{len(self._arrays)} arrays of no layer, first {min(self._arrays)}")
+        if maps:
+            return openvino.Model([_unscaled(self._done[name]) for name in maps], [slices])
         probability = _unscaled(self._done[self._graph[-1].name])
-        if channels is not None:
-            return openvino.Model([probability], [slices])
         grown = ops.round(ops.multiply(probability, _constant(_GREY_MAX)), "half_to_even")
         return openvino.Model([ops.convert(grown, "u8")], [slices])
 
@@ -215,18 +208,6 @@ class _Builder:
             layer.settings["pool_size"],
             auto_pad=self._padding(layer),
         ).output(0)
-        return _Value(node, inputs[0].scale)
-
-    def _average_pool(self, layer: Layer, inputs: list[_Value]) -> _Value:
-        self._demand(layer, padding="valid")
-        node = ops.avg_pool(
-            inputs[0].node,
-            layer.settings["strides"],
-            [0, 0],
-            [0, 0],
-            layer.settings["pool_size"],
-            exclude_pad=True,
-        )
         return _Value(node, inputs[0].scale)
 
     def _join(self, layer: Layer, inputs: list[_Value]) -> _Value:
