@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from core.classification.data import SETS, LabelledFeatures
+from core.classification.features import global_columns
 from core.classification.fitting import Logistic, balanced_weights, fit_logistic
 from core.classification.metrics import (
     Vector,
@@ -84,23 +87,30 @@ def judge(features: LabelledFeatures, head: Logistic, *, grey: bool = False) -> 
 
 
 def table(
-    features: LabelledFeatures, *, penalty: float, ucsd_share: float
+    features: LabelledFeatures, *, penalty: float, ucsd_share: float, filters: Sequence[int] = ()
 ) -> dict[str, dict[str, Any]]:
     """Trained on one set or both, judged on the validation side of a set learned from and on all
-    of a set not learned from; and the same for grey statistics."""
-    grey_penalty, _ = choose_penalty(features, ucsd_share=ucsd_share, grey=True)
+    of a set not learned from; and the same for grey statistics.
+
+    Args:
+        filters: of each level, to judge the same features without those of masks too; none where
+            there are no features of masks.
+    """
+    models = [("classifier", features, penalty, False)]
+    if filters:
+        plain = replace(features, rows=features.rows[:, global_columns(filters)])
+        own, _ = choose_penalty(plain, ucsd_share=ucsd_share)
+        models.append(("without masks", plain, own, False))
+    own, _ = choose_penalty(features, ucsd_share=ucsd_share, grey=True)
+    models.append(("grey statistics", features, own, True))
     rows: dict[str, dict[str, Any]] = {}
-    for model, is_grey, strength in (
-        ("classifier", False, penalty),
-        ("grey statistics", True, grey_penalty),
-    ):
-        for taught in ("ucsd", "sars", None):
+    for model, seen, strength, is_grey in models:
+        for taught in (None, "ucsd", "sars"):
             head = fit_on(
-                features.of(taught, "train"), penalty=strength, ucsd_share=ucsd_share, grey=is_grey
+                seen.of(taught, "train"), penalty=strength, ucsd_share=ucsd_share, grey=is_grey
             )
             for judged in SETS:
-                side = "validation" if taught in (None, judged) else None
-                part = features.of(judged, side)
+                part = seen.of(judged, "validation" if taught in (None, judged) else None)
                 logits = head.logits(part.grey if is_grey else part.rows)
                 rows[f"{model}, {taught or 'both'} → {judged}"] = figures_of(part.labels, logits)
     return rows

@@ -68,6 +68,18 @@ def mask_figures(masks: npt.NDArray[np.uint8]) -> Row:
     return np.array([lung.mean(), *np.sqrt(shares), np.sqrt(abs(left - right))], dtype=np.float32)
 
 
+def global_columns(filters: Sequence[int]) -> npt.NDArray[np.int64]:
+    """Columns of rows with masks that rows without masks hold, in their order."""
+    figures = len(GLOBAL_FIGURES) + len(MASK_FIGURES)
+    starts = figures * np.concatenate([[0], np.cumsum(filters)[:-1]])
+    return np.concatenate(
+        [
+            np.arange(start, start + len(GLOBAL_FIGURES) * count)
+            for start, count in zip(starts, filters, strict=True)
+        ]
+    ).astype(np.int64)
+
+
 def bottom_mean_weights(
     weights: npt.NDArray[np.float64], filters: Sequence[int], *, with_masks: bool
 ) -> npt.NDArray[np.float64]:

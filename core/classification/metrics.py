@@ -122,7 +122,7 @@ def bootstrap_interval(
     scores: Vector,
     figure: Callable[[Labels, Vector], float],
     *,
-    draws: int = 1000,
+    draws: int = 400,
     seed: int = 0,
 ) -> tuple[float, float]:
     """95 % percentile interval of a figure over slices drawn with replacement within each class.

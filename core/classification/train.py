@@ -59,7 +59,7 @@ class ClassifierTrainConfig:
     refit_on_all: bool = True
     """At last fit the head again on all pictures, with the penalty and the temperature that
     were found on held-out ones."""
-    strangers: int = 240
+    strangers: int = 120
     """Slices that are no axial chest slices, to learn to abstain on."""
     seed: int = 7
 
@@ -172,7 +172,7 @@ def load_strangers(
     third = config.strangers // 3
     cases = load_case_table(data / "covid20")
     volumes = list(artificial(third, seed=config.seed))
-    each = max(1, third // (2 * len(cases)))
+    each = max(2, third // (2 * len(cases)))
     for case in cases:
         volumes += other_planes(load_case(case).volume, count=each)
     axial = [one.path for one in list_labelled(data)[:: max(1, 3000 // max(1, third))]]
@@ -215,7 +215,13 @@ def fit_classifier(
         )
         for source in ("ucsd", "sars")
     }
-    figures = table(features, penalty=penalty, ucsd_share=fit.ucsd_share)
+    filters = [config.model.width * 2**level for level in range(config.model.depth + 1)]
+    figures = table(
+        features,
+        penalty=penalty,
+        ucsd_share=fit.ucsd_share,
+        filters=filters if config.model.with_masks else (),
+    )
     taught = features if config.refit_on_all else features.of(None, "train")
     stored = fit_on(taught, penalty=penalty, ucsd_share=fit.ucsd_share)
     head, fitness, abstaining = _with_outlook(features, strangers, stored, fit)
@@ -238,7 +244,7 @@ def fit_classifier(
             "calibration": calibration,
             "abstaining": abstaining,
             "pictures": {
-                f"{source} {side}": int(len(features.of(source, side).labels))
+                f"{source} {side}": len(features.of(source, side).labels)
                 for source in ("ucsd", "sars")
                 for side in ("train", "validation", "gap")
             },

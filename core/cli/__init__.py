@@ -1,4 +1,4 @@
-"""The command line: `python -m core info|quality|segment|classify|train|train-classifier|evaluate|benchmark`.
+"""The command line: `python -m core COMMAND`, where a command is a module of this package.
 
 Exit codes: 0 done, 1 something the person can mend (told in one sentence), 2 wrong usage.
 """
