@@ -10,6 +10,7 @@ What a data folder may hold (each part may be absent, but some cases must be the
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import ceil
@@ -35,6 +36,8 @@ from core.volume import MaskPair, Volume, turn_masks, turn_volume
 
 Role = Literal["case", "picture", "negative", "healthy"]
 Slices = npt.NDArray[np.uint8]
+MOST_BYTES_IN_MEMORY = 6 * 1024**3
+"""Of slices and masks; the 20-case set in 512×512 takes half of it."""
 _ROLES: tuple[Role, ...] = ("case", "picture", "negative", "healthy")
 _TAUGHT_ROLES: tuple[Role, ...] = ("case", "picture", "negative")
 
@@ -89,33 +92,71 @@ def load_training_scans(
         LoadError: there is no case, or a file cannot be read.
     """
     cases_folder = data / "covid20" if (data / "covid20").is_dir() else data
-    scans: list[TrainingScan] = []
+    shelf = _Shelf()
     cases = load_case_table(cases_folder)
     for done, case in enumerate(cases):
         on_progress("reading cases", done, len(cases))
         study = load_case(case)
         truth = study.truth
         if truth is not None and truth.lung is not None and truth.infection is not None:
-            scans.append(
+            shelf.add(
                 _to_scan(case.case_id, case.patient_id, "case", study.volume, truth, preprocess)
             )
-    if not scans:
+    if not shelf.scans:
         raise DatasetError(
             "No training case found",
             got="a folder without cases that have lung and infection masks",
             expected="the 20-case set, with metadata.csv or ct_scans/, lung_mask/, infection_mask/",
             next_step="pass the folder with --data",
         )
-    scans += _load_pictures(data / "medseg100_train", preprocess, on_progress)
-    scans += _load_negatives(data / "luna_slices", preprocess, on_progress)
+    for scan in _load_pictures(data / "medseg100_train", preprocess, on_progress):
+        shelf.add(scan)
+    for scan in _load_negatives(data / "luna_slices", preprocess, on_progress):
+        shelf.add(scan)
     healthy = data / "covid_ct_md" / "normal001.nii.gz"
     if healthy.is_file():
         volume = load_nifti(healthy)
         none = np.zeros(volume.shape, dtype=np.bool_)
-        scans.append(
+        shelf.add(
             _to_scan("normal001", "normal001", "healthy", volume, MaskPair(None, none), preprocess)
         )
-    return tuple(scans)
+    return tuple(shelf.scans)
+
+
+class _Shelf:
+    """Scans in memory as long as there is room; those that come later wait in files, which go when
+    nothing looks at them any more."""
+
+    def __init__(self) -> None:
+        self.scans: list[TrainingScan] = []
+        self._bytes = 0
+
+    def add(self, scan: TrainingScan) -> None:
+        arrays = {"images": scan.images, "lung": scan.lung, "infection": scan.infection}
+        known = {name: array for name, array in arrays.items() if array is not None}
+        size = sum(array.nbytes for array in known.values())
+        if self._bytes + size > MOST_BYTES_IN_MEMORY:
+            placed: dict[str, Any] = {name: _in_a_file(array) for name, array in known.items()}
+            scan = replace(scan, **placed)
+        else:
+            self._bytes += size
+        self.scans.append(scan)
+
+
+def _in_a_file(array: Slices) -> Slices:
+    """The same values, read when they are asked for."""
+    try:
+        with tempfile.TemporaryFile(prefix="lunglens-") as file:
+            array.tofile(file)
+            # The map keeps the nameless file alive.
+            return np.memmap(file, dtype=array.dtype, mode="r", shape=array.shape)
+    except OSError as error:
+        raise DatasetError(
+            "The slices do not fit into memory, and not into a file either",
+            got=error.strerror or "a write error",
+            expected=f"{array.nbytes / 1e9:.1f} GB of room for temporary files",
+            next_step="make room, name another folder in TMPDIR, or take smaller slices",
+        ) from error
 
 
 def _to_scan(

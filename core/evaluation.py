@@ -27,6 +27,8 @@ from core.progress import OnProgress, ignore_progress
 from core.volume import BoolArray, MaskPair, Study, Volume
 from core.weights import WeightsInfo
 
+FEW_SLICES = 10
+"""A scan of no more than these says little by itself."""
 _FEWEST_FOR_INTERVAL = 3
 
 T = TypeVar("T")

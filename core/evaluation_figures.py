@@ -85,7 +85,7 @@ def make_distribution_figure(
                     hovertemplate="%{text}<br>%{x:.3f}<extra>" + side + "</extra>",
                 )
             )
-    _style(chart, x_label=label, height=120 + 95 * len(columns))
+    _style(chart, x_label=label, height=150 + 95 * len(columns))
     chart.update_layout(hovermode="closest", boxmode="overlay")
     chart.update_yaxes(autorange="reversed", showgrid=False)
     if highest is not None:
@@ -142,7 +142,7 @@ def make_precision_recall_figure(
             hovertemplate="recall %{x:.3f}<br>precision %{y:.3f}<extra></extra>",
         )
     )
-    _style(chart, x_label="Recall", y_label="Precision", height=380)
+    _style(chart, x_label="Recall", y_label="Precision", height=410)
     chart.update_layout(hovermode="closest")
     chart.update_xaxes(range=[0, 1.02])
     chart.update_yaxes(range=[0, 1.02])
@@ -177,7 +177,7 @@ def make_threshold_figure(
         annotation={"text": "weights' own", "font": {"color": "#aab6c2", "size": 11}},
     )
     chart.add_vline(x=float(thresholds[at]), line={"color": CURRENT_COLOUR, "width": 1.6})
-    _style(chart, x_label="Threshold", y_label="", height=380)
+    _style(chart, x_label="Threshold", y_label="", height=410)
     chart.update_xaxes(range=[0, 1])
     chart.update_yaxes(range=[0, 1.02])
     return chart
@@ -227,7 +227,7 @@ def make_bland_altman_figure(
         chart,
         x_label="Infected share of the lung, mean of truth and prediction, %",
         y_label="Prediction − truth, points",
-        height=420,
+        height=450,
     )
     chart.update_layout(hovermode="closest")
     chart.update_xaxes(rangemode="tozero")
@@ -277,7 +277,7 @@ def make_paired_figure(
                 hovertemplate="%{y}<br>%{x:.3f}<extra></extra>",
             )
         )
-    _style(chart, x_label=label, height=130 + 26 * len(pairs))
+    _style(chart, x_label=label, height=160 + 26 * len(pairs))
     chart.update_layout(hovermode="closest")
     chart.update_yaxes(autorange="reversed")
     return chart
@@ -315,7 +315,8 @@ def _style(chart: go.Figure, *, x_label: str, y_label: str = "", height: int) ->
     axis: dict[str, Any] = {"gridcolor": GRID_COLOUR, "zeroline": False, "automargin": True}
     chart.update_layout(
         height=height,
-        margin={"l": 8, "r": 16, "t": 34, "b": 8},
+        # Above the legend lie the buttons of the chart.
+        margin={"l": 8, "r": 16, "t": 64, "b": 8},
         paper_bgcolor=_BACKGROUND,
         plot_bgcolor=_BACKGROUND,
         font={"color": TEXT_COLOUR, "size": 12},

@@ -1,4 +1,4 @@
-"""Every Plotly figure of the app, and the colours of what is marked.
+"""Every Plotly figure of the app.
 
 Colours are those of Okabe and Ito, which people with a colour vision deficiency can tell apart;
 truth is besides always dashed and prediction always solid.
@@ -14,13 +14,11 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from core.config import CHANNELS, Channel
+from core.overlays import AGREEMENT_COLOURS as AGREEMENT_COLOURS
+from core.overlays import PREDICTION_COLOURS as PREDICTION_COLOURS
+from core.overlays import TRUTH_COLOURS as TRUTH_COLOURS
 from core.surfaces import Surface
 from core.volume import FloatArray
-
-PREDICTION_COLOURS: dict[Channel, str] = {"lung": "#56B4E9", "infection": "#E69F00"}
-TRUTH_COLOURS: dict[Channel, str] = {"lung": "#CDE9FA", "infection": "#F0E442"}
-AGREEMENT_COLOURS: dict[str, str] = {"hit": "#009E73", "missed": "#F0E442", "wrong": "#CC79A7"}
-"""Marked by both, only in the truth, only predicted."""
 
 TEXT_COLOUR = "#C6D0DA"
 CURRENT_COLOUR = "#F2F5F8"
@@ -292,6 +290,16 @@ class Curve:
     best: float | None = None
 
 
+def _whole_ticks(curves: Sequence[Curve]) -> dict[str, int]:
+    """Ticks where x counts something, such as epochs: there is no half of one."""
+    values = [x for curve in curves for x in curve.x]
+    if not values or any(x != round(x) for x in values):
+        return {}
+    span = max(values) - min(values)
+    step = next((step for step in (1, 2, 5, 10, 20, 50) if span / step <= 10), 100)
+    return {"tick0": 0, "dtick": step}
+
+
 def make_curve_figure(
     curves: Sequence[Curve],
     *,
@@ -357,6 +365,7 @@ def make_curve_figure(
             "zeroline": False,
             "automargin": True,
             "type": "log" if logarithmic_x else "linear",
+            **_whole_ticks(curves),
         },
         yaxis={
             "title": {"text": y_label, "standoff": 6},
@@ -365,6 +374,8 @@ def make_curve_figure(
             "automargin": True,
             "type": "log" if logarithmic_y else "linear",
             "range": y_range,
+            # A lone value would else be given ticks below zero.
+            "rangemode": "tozero" if all(len(curve.x) == 1 for curve in curves) else "normal",
             "exponentformat": "e" if logarithmic_y else "none",
         },
     )

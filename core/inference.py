@@ -45,10 +45,11 @@ def prepare_device() -> str:
 
 
 def has_fast_bfloat16() -> bool:
-    """Whether bfloat16 pays: on a GPU, or on a CPU with AMX tiles."""
+    """Whether training in bfloat16 pays: on a GPU, or on a CPU that multiplies it, by AMX tiles
+    (twice as fast) or AVX-512 (1.4 times)."""
     if prepare_device().startswith("GPU"):
         return True
-    return " amx_bf16" in cpu_facts()
+    return any(flag in cpu_facts() for flag in (" amx_bf16", " avx512_bf16"))
 
 
 class Segmenter:

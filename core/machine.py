@@ -12,11 +12,18 @@ _CPU_FACTS = Path("/proc/cpuinfo")
 _NVIDIA_DEVICES = (Path("/dev/nvidia0"), Path("/dev/nvidiactl"), Path("/dev/dxg"))
 
 
+THREADS_VARIABLE = "LUNGLENS_THREADS"
+"""Environment variable that leaves a process fewer cores than there are, beside others."""
+
+
 def cpu_count() -> int:
     """Cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    said = os.environ.get(THREADS_VARIABLE, "")
+    return min(cores, max(1, int(said))) if said.isdecimal() else cores
 
 
 @cache

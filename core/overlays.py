@@ -1,4 +1,9 @@
-"""Masks drawn as lines over grey slices, for pictures made outside of the viewer."""
+"""Masks drawn as lines over grey slices, for pictures made outside of the viewer, and the colours
+of what is marked.
+
+Colours are those of Okabe and Ito, which people with a colour vision deficiency can tell apart;
+truth is besides always dashed and prediction always solid.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from core.config import Channel
 from core.volume import BoolArray
+
+PREDICTION_COLOURS: dict[Channel, str] = {"lung": "#56B4E9", "infection": "#E69F00"}
+TRUTH_COLOURS: dict[Channel, str] = {"lung": "#CDE9FA", "infection": "#F0E442"}
+AGREEMENT_COLOURS: dict[str, str] = {"hit": "#009E73", "missed": "#F0E442", "wrong": "#CC79A7"}
+"""Marked by both, only in the truth, only predicted."""
 
 Picture = npt.NDArray[np.uint8]
 

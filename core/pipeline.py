@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from core.biomarkers import compute_burden
+from core.biomarkers import Biomarkers, compute_biomarkers, compute_burden
 from core.config import (
     EngineName,
     PostprocessConfig,
@@ -236,13 +236,19 @@ def apply_thresholds(segmentation: Segmentation, postprocess: PostprocessConfig)
     )
 
 
-def measure(study: Study, segmentation: Segmentation) -> dict[str, Any]:
+def measure(
+    study: Study, segmentation: Segmentation, *, biomarkers: Biomarkers | None = None
+) -> dict[str, Any]:
     """Every figure of a segmented scan, JSON-ready: undefined figures are null.
 
-    `metrics` is there only where truth is known, per channel; `preprocess` only where it was not
-    that of the weights.
+    `biomarkers` holds values by key, and beside them what each is; `metrics` is there only where
+    truth is known, per channel; `preprocess` only where it was not that of the weights.
+
+    Args:
+        biomarkers: of this result, where they are measured already.
     """
     volume = study.volume
+    biomarkers = biomarkers or compute_biomarkers(volume, segmentation.masks)
     burden = compute_burden(segmentation.masks, volume)
     figures: dict[str, Any] = {
         "note": RESEARCH_NOTE,
@@ -255,6 +261,7 @@ def measure(study: Study, segmentation: Segmentation) -> dict[str, Any]:
         **asdict(burden),
         "seconds": {stage: round(spent, 4) for stage, spent in segmentation.seconds.items()},
         "warnings": [*volume.warnings, *segmentation.warnings],
+        "biomarkers": biomarkers.to_json_dict(),
     }
     if segmentation.config.preprocess is not None:
         figures["preprocess"] = to_json_dict(segmentation.config.preprocess)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from core.config import PreprocessConfig
 from core.enhancement import enhance
-from core.roi import BoundingBox, find_body_box, whole_slice_box
+from core.roi import BoundingBox, find_body_box, find_lung_box, whole_slice_box
 from core.volume import Array, BoolArray, Volume
 
 Grey = npt.NDArray[np.uint8]
@@ -50,6 +50,8 @@ def plan_spatial(volume: Volume, config: PreprocessConfig) -> SpatialRecord:
     """Finds the box and how it fits into the network's frame; one answer for the whole scan."""
     if config.crop == "body":
         box = find_body_box(volume, margin_mm=config.margin_mm)
+    elif config.crop == "lungs":
+        box = find_lung_box(volume, margin_mm=config.margin_mm)
     else:
         box = whole_slice_box(volume)
     width_mm = box.width * volume.spacing_mm[0]

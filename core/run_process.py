@@ -22,20 +22,17 @@ from typing import IO, Any, Literal
 
 from core.config import TrainConfig, from_json_dict, to_json_dict
 from core.errors import Cancelled, ConfigError, DatasetError, LungLensError
+from core.locks import take_lock
 from core.progress import raise_if_cancelled
 from core.quality.exclusions import Exclusion, exclusions_text, parse_exclusions
 from core.records import json_text, make_folder, write_text
-from core.runs import RunPaths, read_history
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
+from core.runs import PUBLISHED_NAME, RunPaths, read_history
 
 State = Literal["running", "stopping", "finished", "stopped", "failed", "interrupted", "damaged"]
 
 RANGE_TEST_NAME = "learning-rate-test"
 """Folder among the runs that learning-rate range tests write into."""
+_TAKEN_NAMES = (RANGE_TEST_NAME, PUBLISHED_NAME)
 DEMO_DATA = "demo"
 """What `--data` says for the generated patients of `core.demo_patients`."""
 
@@ -92,6 +89,8 @@ class RunStatus:
     history: tuple[dict[str, float], ...]
     config: TrainConfig | None
     figures: dict[str, Any]
+    publishes: bool = False
+    """Whether its process publishes, or was to publish, what was learned."""
 
     @property
     def is_alive(self) -> bool:
@@ -105,11 +104,11 @@ def check_run_name(name: str) -> str:
     Raises:
         ConfigError: it cannot.
     """
-    if not _NAME.fullmatch(name) or name == RANGE_TEST_NAME:
+    if not _NAME.fullmatch(name) or name in _TAKEN_NAMES:
         raise ConfigError(
             "A run cannot be called this",
             got=f"{len(name)} characters" if name else "no name",
-            expected=f"1 to 40 letters, digits, - or _, and not {RANGE_TEST_NAME}",
+            expected=f"1 to 40 letters, digits, - or _, and not {' or '.join(_TAKEN_NAMES)}",
         )
     return name
 
@@ -125,7 +124,7 @@ def run_names(root: Path) -> tuple[str, ...]:
 
 def _is_run(folder: Path) -> bool:
     known = any((folder / name).is_file() for name in (_REQUEST, RunPaths(folder).config.name))
-    named = _NAME.fullmatch(folder.name) is not None and folder.name != RANGE_TEST_NAME
+    named = _NAME.fullmatch(folder.name) is not None and folder.name not in _TAKEN_NAMES
     return named and known and not folder.is_symlink()
 
 
@@ -143,13 +142,19 @@ def busy_run(root: Path) -> str | None:
 
 
 def start_run(
-    root: Path, name: str, request: RunRequest, *, find_learning_rate: bool = False
+    root: Path,
+    name: str,
+    request: RunRequest,
+    *,
+    find_learning_rate: bool = False,
+    publish: Path | None = None,
 ) -> None:
     """Begins a run, or goes on with one, in a process that outlives this one.
 
     Args:
         root: folder of runs; made if absent.
         find_learning_rate: a range test instead, in `RANGE_TEST_NAME`.
+        publish: folder of weights to write the best epoch into once the run is at its end.
 
     Raises:
         ConfigError: the name is none.
@@ -168,13 +173,13 @@ def start_run(
             )
         make_folder(folder, option="folder of runs")
         write_request(folder, request)
-        process = _spawn(folder, request, find_learning_rate=find_learning_rate)
+        wanted = ["--find-learning-rate"] if find_learning_rate else []
+        wanted += [] if publish is None else ["--publish", str(publish)]
+        process = _spawn(folder, request, wanted)
         _wait_for_beginning(folder, process)
 
 
-def _spawn(
-    folder: Path, request: RunRequest, *, find_learning_rate: bool
-) -> subprocess.Popen[bytes]:
+def _spawn(folder: Path, request: RunRequest, wanted: list[str]) -> subprocess.Popen[bytes]:
     told = folder / _REQUEST
     command = [sys.executable, "-m", "core", "train", "--quiet", "--data", request.data]
     command += ["--out", str(folder), "--config", str(told)]
@@ -185,8 +190,7 @@ def _spawn(
         command += ["--exclude", str(folder / _EXCLUDE)]
     if request.initial is not None:
         command += ["--init", request.initial]
-    if find_learning_rate:
-        command.append("--find-learning-rate")
+    command += wanted
     (folder / _PROGRESS).unlink(missing_ok=True)
     with (folder / _LOG).open("wb") as log:
         process = subprocess.Popen(
@@ -303,7 +307,7 @@ def read_run(folder: Path) -> RunStatus:
         message, state = str(error), "damaged"
     else:
         state = _ended(told, history, config)
-        if state != "failed":
+        if told.get("outcome") != "failed":
             message = ""
     if alive:
         state = "stopping" if (folder / _STOP).is_file() else "running"
@@ -318,6 +322,7 @@ def read_run(folder: Path) -> RunStatus:
         history=tuple(history),
         config=config,
         figures=told["figures"] if isinstance(told.get("figures"), dict) else {},
+        publishes=told.get("publishes") is True,
     )
 
 
@@ -356,10 +361,11 @@ class RunReport:
     once a stop was asked for.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, publishes: bool = False) -> None:
         self._folder = folder
         self._lock: IO[bytes] | None = None
         self._told: dict[str, Any] = {"stage": "starting", "done": 0, "total": 0}
+        self._told["publishes"] = publishes
         self._written = 0.0
         self.figures: dict[str, Any] = {}
         """To be told at the end."""
@@ -368,7 +374,7 @@ class RunReport:
         end = time.monotonic() + _SECONDS_TO_TAKE_LOCK
         self._lock = (self._folder / _LOCK).open("ab")
         # Someone who just looks holds the lock for a moment.
-        while not _take(self._lock):
+        while not take_lock(self._lock):
             if time.monotonic() > end:
                 self._lock.close()
                 raise DatasetError(
@@ -430,22 +436,9 @@ def _reason(error: BaseException) -> str:
 def _is_locked(folder: Path) -> bool:
     try:
         with (folder / _LOCK).open("rb+") as file:
-            return not _take(file)
+            return not take_lock(file)
     except OSError:
         return False
-
-
-def _take(file: IO[bytes]) -> bool:
-    """Locks a file until it is closed, if no one else has."""
-    try:
-        if sys.platform == "win32":
-            file.seek(0)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        else:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,11 @@ import numpy as np
 
 from core.config import CHANNELS
 from core.errors import DatasetError, shown_name
+
+RUNS_FOLDER_VARIABLE = "LUNGLENS_RUNS_FOLDER"
+PUBLISHED_NAME = "published"
+"""Folder among the runs that holds the weights published here, a folder each."""
+_APP_FOLDER = Path(__file__).resolve().parent.parent
 
 TAUGHT_FIGURES = tuple(
     f"train_{channel}_{name}"
@@ -38,6 +44,13 @@ HISTORY_COLUMNS = (
     "learning_rate",
 )
 """One row an epoch; what does not begin with `train_` was measured on validation scans."""
+
+
+def runs_folder() -> Path:
+    """Folder of runs as the operator named it, else `runs` beside the app; it need not be there."""
+    named = os.environ.get(RUNS_FOLDER_VARIABLE)
+    folder = Path(named).expanduser() if named else _APP_FOLDER / "runs"
+    return folder.resolve()
 
 
 @dataclass(frozen=True)

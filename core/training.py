@@ -294,7 +294,11 @@ def _check_or_write_record(
     initial: dict[str, Any] | None,
     excluded: Sequence[Exclusion],
 ) -> None:
-    wanted = {"config": to_json_dict(config), "split": split.to_json_dict(), "initial": initial}
+    wanted: dict[str, Any] = {
+        "config": to_json_dict(config),
+        "split": split.to_json_dict(),
+        "initial": initial,
+    }
     if excluded:
         wanted["excluded"] = exclusions_record(excluded)
     if paths.config.is_file():
@@ -302,6 +306,8 @@ def _check_or_write_record(
         # Settings that came later than the run have the defaults that it had without them.
         found = {key: record[key] for key in (*wanted, "excluded") if key in record}
         found["config"] = to_json_dict(from_json_dict(TrainConfig, record["config"]))
+        # How weights are published is chosen when they are trained, and changes no training.
+        found["config"]["published"] = wanted["config"]["published"]
         if found != wanted:
             raise DatasetError(
                 "The run folder holds another run",

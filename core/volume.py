@@ -57,6 +57,39 @@ class Intensity:
     intercept: float = 0.0
 
 
+@dataclass(frozen=True)
+class DicomInstance:
+    """Which stored picture a slice came from."""
+
+    sop_class_uid: str
+    sop_instance_uid: str
+    frame: int | None
+    """Counted from 0 inside a multi-frame object; none in a single-frame one."""
+    position_mm: tuple[float, float, float]
+    """LPS, centre of the first pixel."""
+
+
+@dataclass(frozen=True)
+class DicomOrigin:
+    """What objects derived from a DICOM series must refer to, and nothing of the patient.
+
+    Unique identifiers stay on purpose: without them a derived object belongs to no study and
+    points at no picture. They name objects, not people, but who holds the original study can find
+    it by them.
+    """
+
+    study_uid: str
+    series_uid: str
+    frame_of_reference_uid: str
+    orientation: tuple[float, ...]
+    """(6,) LPS directions in which columns and rows count up."""
+    pixel_mm: tuple[float, float]
+    """Distance between rows, between columns."""
+    thickness_mm: float | None
+    instances: tuple[DicomInstance, ...]
+    """One for each slice along the file's last axis."""
+
+
 @dataclass(frozen=True, eq=False)
 class Source:
     """Where a scan came from and how its file lay, so that results go back the same way."""
@@ -76,6 +109,8 @@ class Source:
     steps_mm: tuple[float, ...] = ()
     """Distances between neighbouring slices along the file's last axis, one fewer than slices;
     none where the file does not say where each of them lies."""
+    dicom: DicomOrigin | None = None
+    """Of a DICOM series whose slices say who they are and where they lie."""
 
 
 @dataclass(frozen=True, eq=False)

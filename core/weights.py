@@ -1,6 +1,9 @@
 """Trained weights on disk: a folder each with `manifest.json`, `weights.npz`, `graph.json` and
 `README.md`.
 
+They lie in `weights/`, which ships with the app, and in `published/` among the runs, where those
+trained here are published. Where both hold weights of one name, the shipped ones count.
+
 Arrays are stored by variable path in NumPy's npz format, kernels as float16, read without
 pickle, and only after the file's sha256 has been checked against the manifest.
 """
@@ -28,6 +31,7 @@ from core.config import (
 from core.errors import ConfigError, SaveError, WeightsError, shown_name
 from core.graph import Graph, describe_graph, graph_from_text, graph_to_text
 from core.records import json_text, make_folder, write_text
+from core.runs import PUBLISHED_NAME, runs_folder
 
 if TYPE_CHECKING:
     import keras
@@ -104,36 +108,56 @@ class WeightsInfo:
         return self.folder / CARD_NAME
 
 
-def list_weights(folder: Path = WEIGHTS_FOLDER) -> tuple[WeightsInfo, ...]:
-    """All weights for segmentation whose manifest can be read, the default first.
+def published_folder() -> Path:
+    """Where weights trained on this machine are published; it need not be there yet."""
+    return runs_folder() / PUBLISHED_NAME
+
+
+def _places(folder: Path | None) -> tuple[Path, ...]:
+    return (WEIGHTS_FOLDER, published_folder()) if folder is None else (folder,)
+
+
+def list_weights(folder: Path | None = None) -> tuple[WeightsInfo, ...]:
+    """All weights for segmentation whose manifest can be read: the shipped ones first, of those the default first.
+
+    Args:
+        folder: look there alone; none looks where weights ship and where they are published.
 
     Raises:
         WeightsError: there are manifests, but none can be read.
     """
-    infos, broken = [], []
-    for path in sorted(folder.glob(f"*/{MANIFEST_NAME}")):
-        if manifest_kind(path.parent) != SEGMENTATION_KIND:
-            continue
-        try:
-            infos.append(read_manifest(path.parent))
-        except WeightsError as error:
-            # One broken folder must not cost the others; asked for by its id it is told.
-            broken.append(error)
+    infos: dict[str, WeightsInfo] = {}
+    broken: list[WeightsError] = []
+    for place in _places(folder):
+        found = []
+        for path in sorted(place.glob(f"*/{MANIFEST_NAME}")):
+            if manifest_kind(path.parent) != SEGMENTATION_KIND:
+                continue
+            try:
+                found.append(read_manifest(path.parent))
+            except WeightsError as error:
+                # One broken folder must not cost the others; asked for by its id it is told.
+                broken.append(error)
+        for info in sorted(found, key=lambda info: (not info.is_default, info.weights_id)):
+            infos.setdefault(info.weights_id, info)
     if broken and not infos:
         raise broken[0]
-    return tuple(sorted(infos, key=lambda info: (not info.is_default, info.weights_id)))
+    return tuple(infos.values())
 
 
-def find_weights(weights_id: str | None = None, *, folder: Path = WEIGHTS_FOLDER) -> WeightsInfo:
+def find_weights(weights_id: str | None = None, *, folder: Path | None = None) -> WeightsInfo:
     """The weights of that id, or the default ones.
+
+    Args:
+        folder: as for `list_weights`.
 
     Raises:
         WeightsError: there are none, none of that id, or its manifest cannot be read.
     """
     if weights_id is not None and _ID_PATTERN.fullmatch(weights_id):
-        asked = folder / weights_id
-        if (asked / MANIFEST_NAME).exists():
-            return read_manifest(asked)
+        for place in _places(folder):
+            if (place / weights_id / MANIFEST_NAME).exists():
+                return read_manifest(place / weights_id)
     known = list_weights(folder)
     if not known:
         raise WeightsError(

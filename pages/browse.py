@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core.ui import browsing, measures, segmenting
+from core.ui.biomarkers import show_biomarkers
 from core.ui.page import begin_page, need_study, show_scan_warnings
 from core.ui.session import OpenStudy
 from core.ui.starting import mark_and_browse
@@ -20,6 +21,7 @@ def look(current: OpenStudy) -> None:
         mark_and_browse(current)
         measures.show_burden(current, place.plane, place.slice_index)
         measures.show_agreement(current, place.plane, place.slice_index)
+        show_biomarkers(current)
         show_surfaces(current, place.plane, place.slice_index)
     browsing.write_address(current)
 

@@ -24,6 +24,7 @@ def look(question: Question) -> None:
         default="Cases",
         required=True,
         key="evaluation-view",
+        persist_state="session",
         label_visibility="collapsed",
     )
     VIEWS[view or "Cases"](question)

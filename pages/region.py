@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.ui import region
+from core.ui import region, settings_files
 from core.ui.page import begin_page, need_study, show_scan_warnings
 from core.ui.session import OpenStudy
 from core.ui.settings import write_address
@@ -24,7 +24,7 @@ def look(current: OpenStudy) -> None:
     with controls:
         region.show_histogram(current, found, config, slice_index)
         region.show_sizes(current, found, slice_index)
-        region.show_code(config)
+        settings_files.show_region_files(settings, config)
     write_address(current, slice_index, settings)
 
 

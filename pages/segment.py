@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core.ui import browsing, results, segmenting
+from core.ui.biomarkers import show_biomarkers
 from core.ui.navigation import BROWSE_PAGE
 from core.ui.page import begin_page, go_to, need_study, show_errors, show_scan_warnings
 
@@ -22,6 +23,7 @@ with controls, show_errors():
     if current.segmentation is not None:
         results.choose_thresholds(current, current.segmentation)
         results.show_headline(current)
+        show_biomarkers(current)
         st.markdown("**Take it away**")
         results.show_downloads(current, current.segmentation)
         results.show_run_facts(current.segmentation)

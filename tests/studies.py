@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,15 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from core.config import PostprocessConfig, PreprocessConfig
+from core.config import ModelConfig, PostprocessConfig, PreprocessConfig
 from core.errors import Cancelled
 from core.loading import grey_intensity
+from core.phantom import build_demo_study
 from core.volume import Intensity, MaskPair, Study, Volume, volume_from_file
 from tests.scans import chest_hu, small_affine
 
 Mask = npt.NDArray[np.bool_]
+SMALL_DEMO = (96, 96, 40)
 
 
 def small_volume(
@@ -72,6 +75,12 @@ def small_study(
     )
 
 
+@cache
+def small_demo() -> Study:
+    """The demo study on a coarse grid, generated once for all tests of a process."""
+    return build_demo_study(shape=SMALL_DEMO)
+
+
 @dataclass(frozen=True)
 class StandInInfo:
     """What pages ask of installed weights."""
@@ -83,6 +92,8 @@ class StandInInfo:
     preprocess: PreprocessConfig = field(default_factory=PreprocessConfig)
     postprocess: PostprocessConfig = field(default_factory=PostprocessConfig)
     card_path: Path = Path("no card")
+    manifest: dict[str, Any] = field(default_factory=dict)
+    model: ModelConfig = field(default_factory=ModelConfig)
 
 
 class StandInSegmenter:

@@ -222,7 +222,7 @@ def test_unknown_weights_are_refused(
     assert "Unknown weights" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["info", "segment", "train", "evaluate", "benchmark"])
+@pytest.mark.parametrize("command", ["info", "segment", "report", "train", "evaluate", "benchmark"])
 def test_help_has_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stopped:
         main([command, "--help"])

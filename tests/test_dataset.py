@@ -367,3 +367,23 @@ def test_sharp_batches_are_as_many_as_asked(scans: tuple[TrainingScan, ...]) -> 
         images, _ = drawn_epoch(SliceBatches(scans[:2], config, epoch=0))
         drawn = [np.rint(image[..., 0] * 255).astype(np.uint8).tobytes() for image in images]
         assert np.mean([slice_ in known for slice_ in drawn]) == share
+
+
+def test_what_does_not_fit_into_memory_waits_in_files(
+    folder: Path, scans: tuple[TrainingScan, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    within = scans
+    room = sum(scan.images.nbytes * 3 for scan in within[:2])
+    monkeypatch.setattr("core.dataset.MOST_BYTES_IN_MEMORY", room)
+    beyond = load_training_scans(folder, TINY.preprocess)
+    in_files = [isinstance(scan.images, np.memmap) for scan in beyond]
+    assert not any(in_files[:2])
+    assert in_files[2]
+    for one, other in zip(within, beyond, strict=True):
+        np.testing.assert_array_equal(one.images, other.images)
+        np.testing.assert_array_equal(one.infection, other.infection)
+        assert (one.lung is None) == (other.lung is None)
+    taught = ([scan for scan in some if scan.role != "healthy"] for some in (within, beyond))
+    batches = [SliceBatches(some, TINY, epoch=0)[0] for some in taught]
+    for first, second in zip(*batches, strict=True):
+        np.testing.assert_allclose(first, second, atol=1e-6)

@@ -22,7 +22,7 @@ from core.enhancement import compute_contrast, compute_histogram, enhance
 from core.preprocess import plan_spatial, window_slice
 from core.ui.enhancing import build_config, flat_settings
 from core.ui.jobs import NETWORK_LINE
-from core.ui.settings_files import as_code
+from core.ui.settings_files import preprocess_code
 from tests.studies import small_study, small_volume, use_stand_in
 from tests.test_pages import button, html_pieces, in_address, page, ran_well, texts
 
@@ -164,7 +164,7 @@ def test_settings_go_into_a_file_and_back() -> None:
         smooth_sigma=0.7, crop="none", enhance=EnhanceConfig("gamma", gamma=0.4)
     )
     built: dict[str, Any] = {}
-    exec(as_code(config), built)
+    exec(preprocess_code(config), built)
     assert built["preprocess"] == config
 
 

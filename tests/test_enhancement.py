@@ -286,7 +286,7 @@ def test_a_file_of_settings_changes_what_it_names(
         ('{"colour": 1}', "no such setting"),
         ('{"enhance": {"clip_limit": 1000}}', "clip_limit is out of range"),
         ('{"enhance": "clahe"}', "enhance is not understood"),
-        ('{"window_width": NaN}', "Window width"),
+        ('{"window_width": NaN}', "window_width is no number"),
         ('{"rows": 256}', "size of the network"),
     ],
 )

@@ -16,7 +16,7 @@ import pytest
 
 from core.config import PostprocessConfig
 from core.dataset import load_training_scans, split_by_patient
-from core.errors import DatasetError, GeometryError
+from core.errors import Cancelled, DatasetError, GeometryError
 from core.evaluation import (
     COLUMNS,
     CaseResult,
@@ -307,6 +307,36 @@ def test_manifest_says_what_the_weights_learned_from(
     json.dumps(manifest, allow_nan=False)
 
 
+def test_a_publication_that_is_stopped_leaves_nothing(
+    data: Path, run: RunPaths, tmp_path: Path
+) -> None:
+    def stop(stage: str, *_: int) -> None:
+        if stage == "comparing cases":
+            raise Cancelled("publishing")
+
+    with pytest.raises(Cancelled):
+        publish(data, run, tmp_path / "weights" / "tiny", CONFIG, on_progress=stop)
+    assert list((tmp_path / "weights").iterdir()) == []
+
+
+def test_a_card_says_where_its_cases_come_from(published: WeightsInfo) -> None:
+    def card_of(taught: str, judged: str) -> str:
+        manifest = json.loads(published.manifest_text)
+        manifest["split"]["train"].update(case=[taught], picture=[], negative=[])
+        manifest["split"]["validation"].update(case=[judged], picture=[], negative=[], healthy=[])
+        return build_card(replace(published, manifest_text=json.dumps(manifest)))
+
+    generated = card_of("generated_1", "generated_2")
+    assert "1 scan of" in generated
+    assert "on scans of people its marks mean" in generated
+    for word in ("Zenodo", "MedSeg", "LUNA", "20-case", "healthy chest"):
+        assert word not in generated
+        assert word in published.card_path.read_text(encoding="utf-8")
+    own = card_of("generated_1", "ward_7")
+    assert "a folder of the person who trained it" in own
+    assert "Zenodo" not in own
+
+
 def test_card_is_whole(published: WeightsInfo) -> None:
     card = published.card_path.read_text(encoding="utf-8")
     assert "never a diagnosis" in card
@@ -329,7 +359,7 @@ def test_card_names_the_network_loss_and_schedule_that_were_used(published: Weig
     manifest["weights_id"] = folder.name
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     card = " ".join(build_card(read_manifest(folder)).split())
-    assert "A 2D U-Net++ (Zhou et al. 2018) with" in card
+    assert "a 2D U-Net++ (Zhou et al. 2018) with" in card
     assert "focal Tversky loss (weight 0.3 of falsely marked pixels, exponent 1/2)" in card
     assert "with AdamW and cosine decay with restarts" in card
     assert "slices before and after" not in card
@@ -355,4 +385,5 @@ def test_card_without_extras_holds_no_nan(data: Path, run: RunPaths, tmp_path: P
     card = info.card_path.read_text(encoding="utf-8")
     assert "nan" not in card
     assert "None" not in card
-    assert "not measured" in card
+    for word in ("| check |", "MedSeg COVID-19", "LIDC", "healthy chest"):
+        assert word not in card

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import keras
 import numpy as np
@@ -12,7 +13,15 @@ import pytest
 from core.config import ModelConfig, PostprocessConfig, PreprocessConfig
 from core.errors import ConfigError
 from core.losses import SegmentationLoss
-from core.models import averaged, build_model, build_unet, build_unetpp, prune, supervised
+from core.models import (
+    averaged,
+    build_model,
+    build_unet,
+    build_unetpp,
+    join_members,
+    prune,
+    supervised,
+)
 from core.weights import load_weights, save_weights
 
 TINY = PreprocessConfig(rows=32, columns=48)
@@ -102,6 +111,8 @@ def test_group_normalisation_fits_every_width(width: int) -> None:
         ModelConfig(depth=2, width=4),
         ModelConfig(depth=2, width=4, normalization="group"),
         ModelConfig(depth=2, width=4, normalization="none", dropout=0.2),
+        ModelConfig(depth=2, width=4, max_filters=8),
+        ModelConfig(depth=1, width=2, members=2),
         ModelConfig("unetpp", depth=2, width=4),
         ModelConfig("unetpp", depth=2, width=4, deep_supervision=True),
     ],
@@ -188,3 +199,33 @@ def test_networks_without_several_heads_stay_as_they_are() -> None:
         prune(model, level=1)
     with pytest.raises(ConfigError, match="level 4"):
         prune(build_unetpp(NESTED, rows=16, columns=16), level=4)
+
+
+@pytest.mark.parametrize("architecture", ["unet", "unetpp"])
+def test_no_level_has_more_filters_than_the_bound(architecture: Literal["unet", "unetpp"]) -> None:
+    config = ModelConfig(architecture, depth=3, width=4, max_filters=8)
+    model = build_model(config, rows=16, columns=16)
+    widths = [layer.filters for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert max(widths) == 8
+    assert min(widths[:-1]) == 4
+
+
+@pytest.mark.parametrize("bound", [3, 6])
+def test_a_bound_that_does_not_fit_the_width_is_refused(bound: int) -> None:
+    with pytest.raises(ConfigError, match="bound on filters"):
+        build_model(ModelConfig(depth=1, width=4, max_filters=bound), rows=4, columns=4)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [ModelConfig(depth=2, width=4), ModelConfig("unetpp", depth=1, width=2, deep_supervision=True)],
+)
+def test_an_ensemble_is_the_mean_of_its_members(config: ModelConfig) -> None:
+    keras.utils.set_random_seed(4)
+    members = [build_model(config, rows=8, columns=12) for _ in range(3)]
+    together = join_members(config, members)
+    x = np.random.default_rng(0).random((2, 8, 12, 1)).astype(np.float32)
+    singly = [member.predict_on_batch(x) for member in members]
+    assert np.ptp(singly, axis=0).max() > 0.01
+    assert np.abs(together.predict_on_batch(x) - np.mean(singly, axis=0)).max() < 1e-6
+    assert together.count_params() == 3 * members[0].count_params()

@@ -18,12 +18,13 @@ from streamlit.runtime.scriptrunner import RerunData, RerunException
 from streamlit.testing.v1 import AppTest
 
 from core.errors import DownloadError, LungLensError, WeightsError, shown_name
+from core.exports import figures_csv
 from core.loading import SeriesInfo, SeveralSeriesError, open_study
 from core.loading.names import safe_name
 from core.ui import segmenting
 from core.ui.jobs import BackgroundJob, Line
 from core.ui.links import FileLinks
-from core.ui.results import figures_csv, file_stem
+from core.ui.results import file_stem
 from core.ui.session import OpenStudy
 from core.ui.text import area_text, escape_markdown, percent, score, volume_text
 from core.ui.viewer import Place
@@ -32,7 +33,7 @@ from tests.scans import chest_hu, nifti_bytes, small_affine
 from tests.studies import StandInInfo, StandInSegmenter, small_study
 
 PAGES = Path(__file__).resolve().parent.parent / "pages"
-PAGE_NAMES = ("home", "browse", "quality", "enhance", "region", "segment")
+PAGE_NAMES = ("home", "browse", "quality", "enhance", "region", "segment", "report")
 NO_NETWORK_PAGES = ("quality",)
 """Pages that do without a network, and so without a word about a broken one."""
 

@@ -147,6 +147,11 @@ def test_figures_are_complete_and_undefined_ones_null(segmenter: Segmenter, ches
     assert set(figures["metrics"]) == {"lung", "infection"}
     assert set(figures["seconds"]) == {"preprocess", "predict", "postprocess", "restore"}
 
+    biomarkers = figures["biomarkers"]
+    assert biomarkers["values"]["lung_volume_ml"] == pytest.approx(figures["lung_volume_ml"])
+    assert biomarkers["values"]["infected_share"] == pytest.approx(figures["infection_fraction"])
+    assert set(biomarkers["figures"]) == set(biomarkers["values"])
+
     nothing = np.zeros(chest.volume.shape, dtype=np.bool_)
     empty = measure(Study(chest.volume, truth=MaskPair(None, nothing)), result)
     assert set(empty["metrics"]) == {"infection"}

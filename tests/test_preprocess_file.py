@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,14 @@ import pytest
 
 from core.cli import main
 from core.cli.train import read_training_config
-from core.config import EnhanceConfig, PreprocessConfig, TrainConfig, to_json_dict
+from core.config import (
+    EnhanceConfig,
+    PreprocessConfig,
+    TrainConfig,
+    from_json_dict,
+    to_json_dict,
+)
+from core.errors import ConfigError
 from core.phantom import build_demo_study
 from core.saving import save_volume
 from core.weights import list_weights
@@ -89,3 +97,17 @@ def test_training_takes_the_same_file(tmp_path: Path) -> None:
     config = PreprocessConfig(window_width=900.0, enhance=EnhanceConfig("clahe", clip_limit=3.0))
     path = written(tmp_path / "preprocess.json", config)
     assert read_training_config(path) == replace(TrainConfig(), preprocess=config)
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e999", "1" + "0" * 400])
+@pytest.mark.parametrize("place", ['{"learning_rate": %s}', '{"augment": {"noise": %s}}'])
+def test_numbers_of_a_file_are_finite(place: str, value: str) -> None:
+    with pytest.raises(ConfigError, match="is no number"):
+        from_json_dict(TrainConfig, json.loads(place % value))
+
+
+def test_a_rate_given_by_hand_is_finite_too() -> None:
+    with pytest.raises(ConfigError, match="learning_rate is out of range"):
+        TrainConfig(learning_rate=math.inf)
+    with pytest.raises(ConfigError, match="weight_decay is out of range"):
+        TrainConfig(weight_decay=math.nan)

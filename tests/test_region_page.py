@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.config import ROI_RANGES, RoiConfig
+from core.config import ROI_RANGES, RoiConfig, to_json_dict
 from core.roi import find_region
+from core.ui.settings_files import region_code
 from core.volume import Study
 from tests.spheres import GREY
 from tests.studies import small_study, use_stand_in
@@ -111,3 +113,38 @@ def test_one_picture() -> None:
     volume = replace(study.volume, array=np.asfortranarray(study.volume.array[:, :, 3:4]))
     app = region_page(replace(study, volume=volume))
     assert figures(app, "What the region saves")["Slices"] == ["1", "1"]
+
+
+def load_file(app: AppTest, content: bytes) -> AppTest:
+    app.file_uploader[-1].upload("region.json", content, "application/json")
+    return ran_well(app.run())
+
+
+def test_settings_go_into_a_file_and_back() -> None:
+    config = RoiConfig(target="lungs", method="multi-otsu", classes=4, margin_mm=11.0)
+    told = {"target": "lungs", "method": "multi-otsu", "classes": "4", "margin_mm": "11"}
+    app = region_page(chest_study(), **told)
+    built: dict[str, Any] = {}
+    exec(region_code(config).split("region =")[0], built)
+    assert built["config"] == config
+    assert app.code[0].value == region_code(config)
+    written = json.dumps({"region": to_json_dict(config)}).encode()
+    fresh = load_file(region_page(chest_study()), written)
+    assert fresh.code[0].value == region_code(config)
+    assert {name: in_address(fresh, name) for name in told} == told
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"\xff\xfe no", "region settings cannot be read"),
+        (b'{"region": {"margin_mm": Infinity}}', "is no number"),
+        (b'{"region": {"target": "<b>liver"}}', "target is not understood"),
+        (b'{"crop": "body"}', "no such setting"),
+        (b"[]", "cannot be read"),
+    ],
+)
+def test_a_file_that_makes_no_sense_changes_nothing(content: bytes, said: str) -> None:
+    app = load_file(region_page(chest_study(), margin_mm="9"), content)
+    assert any(said in item.value for item in app.error)
+    assert app.code[0].value == region_code(RoiConfig(margin_mm=9.0))

@@ -10,7 +10,7 @@ import pytest
 
 from core.errors import GeometryError
 from core.loading.kaggle import load_case, load_case_table
-from core.roi import BoundingBox, find_body_box, whole_slice_box
+from core.roi import BoundingBox, find_body_box, find_lung_box, whole_slice_box
 from core.volume import BoolArray, Volume
 from tests.spheres import GREY, make_volume
 
@@ -223,3 +223,39 @@ def test_no_lung_of_a_real_scan_is_lost(real_data: Path) -> None:
     assert len(lost) == 15
     assert cropped >= 5  # else the box would be trivially safe
     assert not any(lost.values()), lost
+
+
+@pytest.mark.parametrize("margin_mm", [0.0, 10.0])
+def test_lung_box_holds_the_lungs_in_anisotropic_pixels(margin_mm: float) -> None:
+    hu, _, lungs = torso(center_mm=(150.0, 110.0))
+    box = find_lung_box(scan(hu), margin_mm=margin_mm)
+    assert_close_around(box, lungs, margin_mm=margin_mm)
+
+
+def test_lung_box_is_the_body_box_where_lungs_hold_no_air() -> None:
+    hu, _, lungs = torso()
+    hu[lungs] = 30
+    assert find_lung_box(scan(hu), margin_mm=6.0) == find_body_box(scan(hu), margin_mm=6.0)
+
+
+def test_lung_box_is_the_body_box_where_one_lung_is_filled() -> None:
+    hu, _, lungs = torso()
+    hu[lungs & (np.arange(SHAPE[0])[:, None] * SPACING_MM[0] > CENTER_MM[0])] = 20
+    assert find_lung_box(scan(hu), margin_mm=6.0) == find_body_box(scan(hu), margin_mm=6.0)
+
+
+def test_lung_box_of_no_chest_is_the_whole_slice() -> None:
+    nothing = scan(np.full(SHAPE, -1000, dtype=np.int16))
+    assert find_lung_box(nothing, margin_mm=6.0) == whole_slice_box(nothing)
+
+
+@pytest.mark.real_data
+def test_no_true_lung_lies_outside_the_lung_box(real_data: Path) -> None:
+    for case in load_case_table(real_data / "covid20"):
+        study = load_case(case)
+        assert study.truth is not None
+        assert study.truth.lung is not None
+        box = find_lung_box(study.volume, margin_mm=8.0)
+        outside = study.truth.lung.copy()
+        outside[box.i_start : box.i_stop, box.j_start : box.j_stop] = False
+        assert not outside.any(), case.case_id

@@ -257,6 +257,40 @@ def test_nothing_but_the_button_runs_the_network(network: CountingSegmenter) -> 
     assert np.count_nonzero(current.segmentation.masks.lung) == before
 
 
+@pytest.mark.parametrize(
+    "name",
+    sorted({path.stem for path in PAGES.glob("*.py")} - {"enhance", "augmentation"}),
+)
+def test_no_setting_of_a_page_runs_the_network(
+    name: str, network: CountingSegmenter, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Enhance is not among them: asking the network about one slice is what it is for.
+    Augmentation draws with Keras at every change, which takes long; it is counted above."""
+    monkeypatch.setenv("LUNGLENS_RUNS_FOLDER", str(tmp_path))
+    monkeypatch.setenv("LUNGLENS_ALLOW_TRAINING", "1")
+    app = app_with(small_study())
+    run_network(app)
+    app = app_with(app.session_state["opened"], name)
+    for kind in ("slider", "toggle", "selectbox"):
+        # The first and the last: a page of twenty sliders treats those between alike.
+        for number in (0, -1):
+            if widgets := app.get(kind):
+                change(widgets[number])
+                app.run()
+                assert not app.exception, (name, kind, number)
+    assert network.runs == 1
+
+
+def change(widget: Any) -> None:
+    """Another value than it has."""
+    if widget.type == "slider":
+        widget.set_value(widget.max if widget.value == widget.min else widget.min)
+    elif widget.type == "toggle":
+        widget.set_value(not widget.value)
+    else:
+        widget.select_index(len(widget.options) - 1)
+
+
 def test_the_network_is_loaded_once_for_all_who_ask_together(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.config import TRAIN_PRESETS, AugmentConfig, TrainConfig
-from core.run_process import RunReport, read_request, read_run, stop_run
+from core.run_process import (
+    RunReport,
+    RunRequest,
+    read_request,
+    read_run,
+    stop_run,
+    write_request,
+)
 from core.ui.training_settings import TUNED_AUGMENTATION, build_config
+from core.weights import list_weights
 from tests.studies import small_study
 from tests.test_pages import button, page, ran_well, texts
 from tests.test_run_process import make_run, wait_until
-from tests.training_data import write_training_folder
+from tests.training_data import TINY, write_training_folder
 
 
 @pytest.fixture(autouse=True)
@@ -124,7 +134,34 @@ def test_a_finished_run_shows_figures_and_no_way_to_go_on(root: Path) -> None:
     assert "2 of 2 epochs done" in texts(app)
     assert "Best, epoch 1" in texts(app)
     assert "Go on" not in labels(app)
+    assert "Publish as weights" in labels(app)
     assert len(app.get("plotly_chart")) >= 3
+
+
+def test_only_a_finished_run_with_a_name_of_its_own_is_published(root: Path) -> None:
+    make_run(root, "part", epochs_done=1)
+    assert "Publish as weights" not in labels(train_page())
+    make_run(root, "unet-v1", epochs_done=2)
+    app = train_page()
+    app.selectbox(key="train-run").set_value("unet-v1")
+    ran_well(app.run())
+    assert "Publish as weights" not in labels(app)
+    assert "Weights that ship with the app have this name" in texts(app)
+
+
+def test_a_publication_that_fails_is_told_and_can_be_tried_again(root: Path) -> None:
+    folder = make_run(root, "whole", epochs_done=2)
+    with RunReport(folder, publishes=True) as report:
+        report("reading cases", 1, 3)
+        app = train_page()
+        assert "Publishing" in texts(app)
+        assert "Publish as weights" not in labels(app)
+    told = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
+    told.update(outcome="failed", message="No training case found.")
+    (folder / "progress.json").write_text(json.dumps(told), encoding="utf-8")
+    app = train_page()
+    assert any("No training case found" in item.value for item in app.error)
+    assert "Publish as weights" in labels(app)
 
 
 def test_a_run_under_way_can_be_stopped(root: Path) -> None:
@@ -158,7 +195,7 @@ def test_runs_are_compared(root: Path) -> None:
     assert any("Best epochs of the compared runs" in html.proto.body for html in app.get("html"))
 
 
-@pytest.mark.parametrize("name", ["../out", "a b", "", "learning-rate-test"])
+@pytest.mark.parametrize("name", ["../out", "a b", "", "learning-rate-test", "published"])
 def test_a_bad_name_starts_nothing(root: Path, name: str) -> None:
     app = train_page()
     app.text_input(key="train-name").set_value(name)
@@ -167,6 +204,32 @@ def test_a_bad_name_starts_nothing(root: Path, name: str) -> None:
     assert any("cannot be called" in item.value for item in app.error)
     assert not list(root.iterdir())
     assert not (root.parent / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_finished_run_becomes_weights_that_can_be_chosen(root: Path, tmp_path: Path) -> None:
+    from core.training import train
+
+    data = write_training_folder(tmp_path / "data")
+    config = replace(TINY, epochs=1)
+    train(data, root / "mine", config)
+    write_request_of(root / "mine", data, config)
+    app = train_page()
+    button(app, "Publish as weights").click()
+    ran_well(app.run())
+    wait_until(lambda: not read_run(root / "mine").is_alive)
+    assert "Published as **mine**" in texts(train_page())
+    assert [info.weights_id for info in list_weights()][-1] == "mine"
+    shown = ran_well(page("segment", small_study()).run())
+    assert shown.selectbox(key="weights").options[-1].endswith("mine")
+
+
+def write_request_of(folder: Path, data: Path, config: TrainConfig) -> None:
+    """What the page would have written before the run began."""
+    record = (folder / "run.json").read_bytes()
+    (folder / "run.json").unlink()
+    write_request(folder, RunRequest(data=str(data), config=config))
+    (folder / "run.json").write_bytes(record)
 
 
 @pytest.mark.slow

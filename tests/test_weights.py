@@ -272,6 +272,25 @@ def test_default_first_then_by_name(tmp_path: Path) -> None:
     assert find_weights("d", folder=tmp_path).weights_id == "d"
 
 
+def test_published_weights_stand_behind_the_shipped_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped, runs = tmp_path / "weights", tmp_path / "runs"
+    monkeypatch.setattr("core.weights.WEIGHTS_FOLDER", shipped)
+    monkeypatch.setenv("LUNGLENS_RUNS_FOLDER", str(runs))
+    make_weights(runs / "published" / "mine", is_default=True)
+    assert find_weights().weights_id == "mine"  # better than none
+    make_weights(shipped / "z", is_default=True)
+    make_weights(shipped / "same")
+    make_weights(runs / "published" / "same")
+    assert [info.weights_id for info in list_weights()] == ["z", "same", "mine"]
+    assert find_weights().weights_id == "z"
+    assert find_weights("same").folder == shipped / "same"
+    assert find_weights("mine").folder == runs / "published" / "mine"
+    (runs / "published" / "mine" / "manifest.json").write_text("{", encoding="utf-8")
+    assert [info.weights_id for info in list_weights()] == ["z", "same"]
+
+
 def test_unknown_id_lists_what_there_is(folder: Path) -> None:
     with pytest.raises(WeightsError, match=r"Unknown weights: got other, expected one of tiny\."):
         find_weights("other", folder=folder.parent)

@@ -14,11 +14,13 @@ from collections.abc import Sequence
 
 from core import __version__
 from core.cli import (
+    batch,
     benchmark,
     classify,
     evaluate,
     info,
     quality,
+    report,
     segment,
     train,
     train_classifier,
@@ -32,6 +34,8 @@ _COMMANDS = {
     "quality": quality,
     "segment": segment,
     "classify": classify,
+    "batch": batch,
+    "report": report,
     "train": train,
     "train-classifier": train_classifier,
     "evaluate": evaluate,

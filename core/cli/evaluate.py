@@ -19,6 +19,7 @@ from core.cli.train import read_training_config
 from core.config import CHANNELS, EvaluateConfig
 from core.errors import ConfigError, DatasetError, shown_name
 from core.evaluation import (
+    FEW_SLICES,
     CaseResult,
     bootstrap_intervals,
     evaluate_cases,
@@ -30,10 +31,8 @@ from core.loading.kaggle import Case, load_case_table
 from core.pipeline import load_segmenter, segment_volume
 from core.records import check_place, refuse_overwriting, write_text
 from core.volume import MaskPair, Study
-from core.weights import find_weights
+from core.weights import check_weights_name, find_weights
 
-_FEW_SLICES = 10
-"""A scan of no more than these says little by itself."""
 _SEED = 0
 """Of the bootstrap, so that a table can be repeated."""
 
@@ -73,6 +72,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=Path, help="with --folds: JSON of a training config, as for train"
     )
+    parser.add_argument(
+        "--publish",
+        type=Path,
+        help="with --folds: then write the mean of all networks as weights/NAME, with manifest",
+    )
     add_segment_arguments(parser)
 
 
@@ -88,7 +92,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
             )
     if options.folds is not None:
         return _run_folds(options, progress)
-    for option in ("out", "config"):
+    for option in ("out", "config", "publish"):
         if getattr(options, option) is not None:
             raise ConfigError(
                 "Only cross-validation trains", got=f"--{option} without --folds", expected="both"
@@ -149,13 +153,27 @@ def _run_folds(options: argparse.Namespace, progress: TerminalProgress) -> Resul
     check_place(options.out, option="--out", is_folder=True)
     if options.csv is not None:
         check_place(options.csv, option="--csv")
+    if options.publish is not None:
+        check_weights_name(options.publish)
+        check_place(options.publish, option="--publish", is_folder=True)
     config = read_training_config(options.config)
-    # Imported here: it brings Keras along, which the other ways do not need.
+    # Imported here: they bring Keras along, which the other ways do not need.
     from core.crossval import cross_validate
+    from core.fold_ensemble import publish_ensemble
 
     found = cross_validate(
         options.data, options.out, config, folds=options.folds, on_progress=progress
     )
+    if options.publish is not None:
+        publish_ensemble(
+            options.data,
+            options.out,
+            options.publish,
+            config,
+            found,
+            folds=options.folds,
+            on_progress=progress,
+        )
     progress.clear()
     if options.csv is not None:
         write_text(options.csv, results_csv(found.results))
@@ -164,11 +182,11 @@ def _run_folds(options: argparse.Namespace, progress: TerminalProgress) -> Resul
         "infection-free slices, infected share by fold": _shares(found.negative_shares),
         "healthy chest, infected share by fold": _shares(found.healthy_shares),
     }
-    long_scans = [result for result in found.results if result.slices > _FEW_SLICES]
+    long_scans = [result for result in found.results if result.slices > FEW_SLICES]
     means = mean_figures(long_scans)
     lines = [
         _text(found.results),
-        f"of those with more than {_FEW_SLICES} slices: lung Dice "
+        f"of those with more than {FEW_SLICES} slices: lung Dice "
         f"{shown_figure(means['lung_dice'])}, infection Dice "
         f"{shown_figure(means['infection_dice'])}",
         *(f"{name}: {value}" for name, value in extras.items()),

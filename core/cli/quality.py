@@ -15,9 +15,8 @@ from core.config import QualityConfig
 from core.errors import DatasetError
 from core.evaluation import load_prediction
 from core.loading import Case, is_case_folder, load_case_table, open_study
-from core.quality import CHECKS, QualityReport, check_named, check_scan
+from core.quality import CHECKS, QualityReport, check_named, check_scan, summary_lines
 from core.quality.empty import EmptySlices, find_empty_slices
-from core.quality.findings import slice_ranges
 from core.quality.survey import SurveyedCase, survey_cases, total_empty
 from core.volume import MaskPair, Study
 
@@ -73,17 +72,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
 
 def _report_lines(report: QualityReport) -> list[str]:
     lines = [_headline(report)]
-    for outcome in report.outcomes:
-        check = check_named(outcome.check)
-        if check.whole_scan:
-            lines += [finding.sentence for finding in outcome.findings]
-        elif outcome.findings:
-            count = len(outcome.findings)
-            where = slice_ranges([f.slice_index for f in outcome.findings])
-            lines.append(
-                f"{check.label}: {count} slice{'s' if count > 1 else ''} ({where}), at worst "
-                f"{check.show(outcome.worst)}, threshold {check.show(outcome.threshold)}"
-            )
+    lines += summary_lines(report)
     for outcome in report.outcomes:
         if outcome.undefined:
             lines.append(f"{check_named(outcome.check).label}: not defined, {outcome.undefined}")

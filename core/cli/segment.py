@@ -57,7 +57,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_segment_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of every command that runs the network."""
-    parser.add_argument("--weights", help="folder name in weights/ (default: the best so far)")
+    parser.add_argument(
+        "--weights",
+        help="folder name in weights/, or among the published ones of the runs folder (default: "
+        "the best so far)",
+    )
     add_engine_argument(parser)
     parser.add_argument("--batch-size", type=int, default=SegmentConfig().batch_size)
     parser.add_argument(

@@ -98,7 +98,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
         check_weights_name(options.publish)
         check_place(options.publish, option="--publish", is_folder=True)
     make_folder(options.out, option="--out folder")
-    with RunReport(options.out) as report:
+    with RunReport(options.out, publishes=options.publish is not None) as report:
         result = _train(options, config, progress, report)
         report.figures = {name: value for name, value in result.figures.items() if name != "rates"}
     return result

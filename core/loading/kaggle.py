@@ -18,7 +18,7 @@ from core.volume import BoolArray, MaskPair, Study
 
 _TABLE = "metadata.csv"
 _MAX_TABLE_BYTES = 4 * 1024**2
-_FOLDERS: dict[str, tuple[str, ...]] = {
+CASE_FOLDERS: dict[str, tuple[str, ...]] = {
     "ct_scan": ("ct_scans", "covid-19-ct-seg_20cases"),
     "lung_mask": ("lung_mask",),
     "infection_mask": ("infection_mask",),
@@ -163,7 +163,7 @@ def _cases_of_table(folder: Path, table: Path) -> tuple[Case, ...]:
         raise LoadError(
             f"{_TABLE} cannot be used",
             got="no column ct_scan",
-            expected="columns " + ", ".join(_FOLDERS),
+            expected="columns " + ", ".join(CASE_FOLDERS),
             next_step="take the table that comes with the data set",
         )
     cases = []
@@ -217,7 +217,7 @@ def _inside(folder: Path, written: str | None) -> Path | None:
 
 def _subfolder(folder: Path, column: str) -> Path | None:
     found = {child.name.lower(): child for child in _folders_in(folder)}
-    return next((found[name] for name in _FOLDERS[column] if name in found), None)
+    return next((found[name] for name in CASE_FOLDERS[column] if name in found), None)
 
 
 def _scans_in(folder: Path | None) -> list[Path]:
@@ -247,7 +247,7 @@ def _children(folder: Path) -> list[Path]:
 def _cases_of_names(folder: Path) -> tuple[Case, ...]:
     masks = {
         column: {_key(_stem(path)): path for path in _scans_in(_subfolder(folder, column))}
-        for column in _FOLDERS
+        for column in CASE_FOLDERS
         if column != "ct_scan"
     }
     cases = []

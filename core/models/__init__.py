@@ -1,7 +1,17 @@
 """Networks: layers → functional graph → config."""
 
 from core.models.build import build_model
+from core.models.ensemble import build_ensemble, join_members
 from core.models.unet import build_unet
 from core.models.unetpp import averaged, build_unetpp, prune, supervised
 
-__all__ = ["build_model", "build_unet", "build_unetpp", "supervised", "averaged", "prune"]
+__all__ = [
+    "build_model",
+    "build_unet",
+    "build_unetpp",
+    "build_ensemble",
+    "join_members",
+    "supervised",
+    "averaged",
+    "prune",
+]

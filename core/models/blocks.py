@@ -16,12 +16,18 @@ def check_network(config: ModelConfig, *, rows: int, columns: int) -> None:
     Raises:
         ConfigError: the size cannot be halved `depth` times, or a setting is out of range.
     """
-    counts = (config.depth, config.width, config.input_channels, config.output_channels)
+    counts = (
+        config.depth,
+        config.width,
+        config.input_channels,
+        config.output_channels,
+        config.members,
+    )
     if min(counts) < 1:
         raise ConfigError(
             "A network needs levels, filters and channels",
             got=f"depth {config.depth}, width {config.width}, {config.input_channels} input and "
-            f"{config.output_channels} output channels",
+            f"{config.output_channels} output channels, {config.members} members",
             expected="all at least 1",
         )
     if config.normalization not in ("batch", "group", "none"):
@@ -29,6 +35,14 @@ def check_network(config: ModelConfig, *, rows: int, columns: int) -> None:
             "Unknown normalisation",
             got=repr(config.normalization),
             expected="'batch', 'group' or 'none'",
+        )
+    if config.max_filters and (
+        config.max_filters < config.width or config.max_filters % config.width
+    ):
+        raise ConfigError(
+            "The bound on filters does not fit the network",
+            got=f"{config.max_filters}",
+            expected=f"0 for none, or a multiple of the width, {config.width}",
         )
     if not 0.0 <= config.dropout < 1.0:
         raise ConfigError(
@@ -41,6 +55,12 @@ def check_network(config: ModelConfig, *, rows: int, columns: int) -> None:
             got=f"{rows}×{columns}",
             expected=f"multiples of {step}",
         )
+
+
+def level_filters(config: ModelConfig, level: int) -> int:
+    """Filters after `level` halvings: twice as many at each, up to the bound."""
+    filters = config.width * 2**level
+    return min(filters, config.max_filters) if config.max_filters else filters
 
 
 def double_convolution(x: Any, config: ModelConfig, *, filters: int, name: str) -> Any:

@@ -6,10 +6,7 @@ import keras
 
 from core.config import ModelConfig
 from core.errors import ConfigError
-from core.models.unet import build_unet
-from core.models.unetpp import build_unetpp
-
-_BUILDERS = {"unet": build_unet, "unetpp": build_unetpp}
+from core.models.ensemble import BUILDERS, build_ensemble
 
 
 def build_model(config: ModelConfig, *, rows: int, columns: int) -> keras.Model:
@@ -18,9 +15,9 @@ def build_model(config: ModelConfig, *, rows: int, columns: int) -> keras.Model:
     Raises:
         ConfigError: there is no such network, or the config does not fit it or the size.
     """
-    if config.architecture not in _BUILDERS:
+    if config.architecture not in BUILDERS:
         raise ConfigError(
-            "Unknown architecture", got=config.architecture, expected=" or ".join(_BUILDERS)
+            "Unknown architecture", got=config.architecture, expected=" or ".join(BUILDERS)
         )
     if config.deep_supervision and config.architecture != "unetpp":
         raise ConfigError(
@@ -28,4 +25,6 @@ def build_model(config: ModelConfig, *, rows: int, columns: int) -> keras.Model:
             got=config.architecture,
             expected="unetpp",
         )
-    return _BUILDERS[config.architecture](config, rows=rows, columns=columns)
+    if config.members > 1:
+        return build_ensemble(config, rows=rows, columns=columns)
+    return BUILDERS[config.architecture](config, rows=rows, columns=columns)

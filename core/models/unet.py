@@ -6,7 +6,13 @@ import keras
 from keras import layers
 
 from core.config import ModelConfig
-from core.models.blocks import check_network, double_convolution, grow, probability_head
+from core.models.blocks import (
+    check_network,
+    double_convolution,
+    grow,
+    level_filters,
+    probability_head,
+)
 
 
 def build_unet(config: ModelConfig, *, rows: int, columns: int) -> keras.Model:
@@ -27,12 +33,12 @@ def build_unet(config: ModelConfig, *, rows: int, columns: int) -> keras.Model:
     x = inputs
     skips = []
     for level in range(config.depth):
-        x = double_convolution(x, config, filters=config.width * 2**level, name=f"down{level}")
+        x = double_convolution(x, config, filters=level_filters(config, level), name=f"down{level}")
         skips.append(x)
         x = layers.MaxPooling2D(name=f"down{level}_pool")(x)
-    x = double_convolution(x, config, filters=config.width * 2**config.depth, name="bottom")
+    x = double_convolution(x, config, filters=level_filters(config, config.depth), name="bottom")
     for level in reversed(range(config.depth)):
-        filters = config.width * 2**level
+        filters = level_filters(config, level)
         x = grow(x, filters=filters, name=f"up{level}_grow")
         x = layers.Concatenate(name=f"up{level}_join")([skips[level], x])
         x = double_convolution(x, config, filters=filters, name=f"up{level}")

@@ -14,7 +14,13 @@ from keras import layers
 
 from core.config import ModelConfig
 from core.errors import ConfigError
-from core.models.blocks import check_network, double_convolution, grow, probability_head
+from core.models.blocks import (
+    check_network,
+    double_convolution,
+    grow,
+    level_filters,
+    probability_head,
+)
 
 _HEAD = "head"
 
@@ -40,7 +46,7 @@ def build_unetpp(config: ModelConfig, *, rows: int, columns: int) -> keras.Model
     for level in range(config.depth + 1):
         if level:
             x = layers.MaxPooling2D(name=f"x{level}_0_pool")(x)
-        x = double_convolution(x, config, filters=config.width * 2**level, name=f"x{level}_0")
+        x = double_convolution(x, config, filters=level_filters(config, level), name=f"x{level}_0")
         nodes.append([x])
     for column in range(1, config.depth + 1):
         for level in range(config.depth + 1 - column):
@@ -55,7 +61,7 @@ def build_unetpp(config: ModelConfig, *, rows: int, columns: int) -> keras.Model
 
 
 def _node(nodes: list[list[Any]], config: ModelConfig, *, level: int, column: int) -> Any:
-    filters = config.width * 2**level
+    filters = level_filters(config, level)
     name = f"x{level}_{column}"
     below = grow(nodes[level + 1][column - 1], filters=filters, name=f"{name}_grow")
     joined = layers.Concatenate(name=f"{name}_join")([*nodes[level], below])

@@ -27,8 +27,13 @@ class Disease:
     """0 along thickened septa."""
 
 
-def spread_disease(depth_mm: FloatImage, rng: np.random.Generator) -> Disease:
-    """Patches with ragged edges in lungs of a given depth below the pleura."""
+def spread_disease(
+    depth_mm: FloatImage, rng: np.random.Generator, infected_fraction: float = INFECTED_FRACTION
+) -> Disease:
+    """Patches with ragged edges in lungs of a given depth below the pleura.
+
+    The same patches grow and shrink with `infected_fraction`, the share of the lung in them.
+    """
     inside = depth_mm > 0
     patches = _patches(depth_mm, rng)
     ragged = (
@@ -36,7 +41,7 @@ def spread_disease(depth_mm: FloatImage, rng: np.random.Generator) -> Disease:
     )
     score = patches + 0.12 * ragged + 0.2 * np.exp(-depth_mm / 10.0)
     score[patches < 0.12] -= 0.6
-    level = float(np.quantile(score[inside], 1 - INFECTED_FRACTION))
+    level = float(np.quantile(score[inside], 1 - infected_fraction))
     solid = np.clip((score - level - 0.25) / 0.3 + 0.3 * smooth_noise(rng, 2.2), 0.0, 1.0)
     score = (score - level).astype(np.float32)
     extent = ndimage.gaussian_filter(score, 0.8)

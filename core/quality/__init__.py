@@ -7,6 +7,7 @@ moved, `check_scan` does both.
 from core.quality.checks import CHECKS, Check, check_named, check_scan, judge_scan
 from core.quality.findings import Finding, Outcome, QualityReport
 from core.quality.measures import ScanMeasures, measure_scan
+from core.quality.summary import summary_lines
 
 __all__ = [
     "CHECKS",
@@ -19,4 +20,5 @@ __all__ = [
     "check_scan",
     "judge_scan",
     "measure_scan",
+    "summary_lines",
 ]

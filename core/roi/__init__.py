@@ -1,7 +1,7 @@
 """The region of interest: where the body is, where the lungs are, and cutting that out.
 
-Found by thresholds, without a network. `find_body_box` is the box of the network's input;
-`find_region` adds to it what a person may want to see, choose and be warned of.
+Found by thresholds, without a network. `find_body_box` and `find_lung_box` give the box of the
+network's input; `find_region` adds to it what a person may want to see, choose and be warned of.
 """
 
 from core.roi.body import find_body_box
@@ -13,6 +13,7 @@ from core.roi.region import (
     Region,
     Savings,
     compute_savings,
+    find_lung_box,
     find_region,
     part_slice_of,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "count_levels",
     "crop_volume",
     "find_body_box",
+    "find_lung_box",
     "find_region",
     "find_thresholds",
     "level_values",

@@ -119,6 +119,27 @@ def find_region(volume: Volume, config: RoiConfig) -> Region:
     )
 
 
+def find_lung_box(volume: Volume, *, margin_mm: float) -> BoundingBox:
+    """One box for the whole scan that holds the lungs in every slice looked at, found by their
+    air; that of `find_body_box`, with the same margin, where they cannot be found so.
+
+    Looks at the same slices as `find_body_box`, with the same threshold.
+    """
+    levels = coarse_levels(volume, spread_slices(volume))
+    tissues: BoolArray = levels > tissue_threshold(
+        find_thresholds(levels, RoiConfig(method="otsu"))
+    )
+    body = box_around_body(volume, tissues, margin_mm=margin_mm)
+    if body is None:
+        return whole_slice_box(volume)
+    lungs = find_lungs(tissues)
+    seen: BoolArray = np.asarray(lungs.any(axis=0))
+    extents = [extent for tissue in tissues if (extent := body_extent(tissue)) is not None]
+    if not seen.any() or _hidden_lungs(lungs, extents):
+        return body
+    return scaled_box(volume, extent_of(seen), _shape(lungs), margin_mm=margin_mm)
+
+
 def part_slice_of(volume: Volume, region: Region, slice_index: int) -> SliceTissue:
     """Body, air and lung candidates of one slice as it is, by the thresholds of a region; all
     (rows, columns). Air counts as lung where the region found lungs."""

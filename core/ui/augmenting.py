@@ -164,6 +164,7 @@ def _choose_other(config: AugmentConfig) -> tuple[str, AugmentConfig] | None:
         "Compare with",
         ("Nothing", *known),
         key="augment-compared",
+        persist_state="session",
         help="Another pipeline on the same slices with the same seed.",
     )
     st.button(

@@ -14,6 +14,7 @@ from core.ui.text import escape_markdown
 from core.ui.viewer import (
     DEFAULT_WINDOW,
     PLANES,
+    Comparison,
     Place,
     Tools,
     ViewerScan,
@@ -96,10 +97,18 @@ def show_glance(current: OpenStudy, *, key: str, tallest: float) -> None:
     show_picture(current, key=key, tools="few", tallest=tallest)
 
 
-def show_picture(current: OpenStudy, *, key: str, tools: Tools = "all", tallest: float) -> Place:
+def show_picture(
+    current: OpenStudy,
+    *,
+    key: str,
+    tools: Tools = "all",
+    tallest: float,
+    comparison: Comparison | None = None,
+) -> Place:
     """The open scan with all that is marked in it; says where in it the person is.
 
     Args:
+        comparison: what stands beside it, such as a second scan.
         tools: "few" for a picture beside other things, without the toolbar.
         tallest: largest height, as a share of the browser window's.
     """
@@ -110,6 +119,7 @@ def show_picture(current: OpenStudy, *, key: str, tools: Tools = "all", tallest:
         key=key,
         tools=tools,
         tallest=tallest,
+        comparison=comparison,
         on_place=_remember_window,
     )
     return place

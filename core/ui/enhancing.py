@@ -187,16 +187,17 @@ def choose_window(current: OpenStudy, settings: Settings, base: PreprocessConfig
     settings.choose(
         "Cut out",
         "crop",
-        {"body": "Body box", "none": "Whole slice"},
-        help="The network sees the box around the body. CLAHE and equalisation look at what is "
-        "cut out, so air and table around the body change their result.",
+        {"body": "Body box", "lungs": "Lung box", "none": "Whole slice"},
+        help="The network sees a box around the body, or around the lungs where their air shows "
+        "them. CLAHE and equalisation look at what is cut out, so air and table around the body "
+        "change their result.",
     )
-    if settings.values["crop"] == "body":
+    if settings.values["crop"] != "none":
         settings.slide(
             "Margin, mm",
             "margin_mm",
             ROI_RANGES["margin_mm"],
-            help="Kept around the body. Too much: the body gets small in the network's frame, and "
+            help="Kept around it. Too much: what matters gets small in the network's frame, and "
             "fine marks are lost.",
         )
 

@@ -37,6 +37,7 @@ from core.ui.evaluation_curves import (
     with_share,
 )
 from core.ui.tables import show_figure_table
+from core.ui.text import MINUS
 
 _SEED = 0
 """Of the bootstrap, so that a table can be repeated."""
@@ -158,10 +159,10 @@ def _interval_text(
     if math.isnan(mean):
         return "not known" if millimetres else "not defined"
     digits = 1 if millimetres or factor != 1.0 else 3
-    shown = f"{factor * mean:.{digits}f}"
-    if math.isnan(low):
-        return shown
-    return f"{shown} ({factor * low:.{digits}f} to {factor * high:.{digits}f})"
+    shown, *ends = (
+        f"{factor * value:.{digits}f}".replace("-", MINUS) for value in (mean, low, high)
+    )
+    return shown if math.isnan(low) else f"{shown} ({ends[0]} to {ends[1]})"
 
 
 def _show_rows(results: Sequence[CaseResult]) -> None:
@@ -192,6 +193,7 @@ def _show_rows(results: Sequence[CaseResult]) -> None:
         hide_index=True,
         column_config=formats,
         height=min(35 * (len(rows) + 1) + 3, 600),
+        placeholder="not defined",
         key="evaluation-rows",
     )
 
@@ -202,7 +204,7 @@ def show_pair(question: Question) -> None:
     if second is None:
         st.info(
             "One network was judged. Choose another under **Compare with**; networks you train "
-            "appear there once their folder lies in `weights/`.",
+            "appear there once you publish them on **Train**.",
             icon=":material/info:",
         )
         return
@@ -237,6 +239,7 @@ def show_pair(question: Question) -> None:
         index=tuple(columns).index("infection_dice"),
         format_func=lambda name: columns[name],
         key="evaluation-pair-figure",
+        persist_state="session",
     )
     show_chart(
         make_paired_figure(

@@ -154,6 +154,7 @@ def _choose_cases(
         default=next(iter(names)),
         required=True,
         key="evaluation-scope",
+        persist_state="session",
         help="Cases need true masks beside them. They are loaded one at a time.",
     )
     if which == "open" and current is not None:
@@ -173,14 +174,15 @@ def _choose_networks() -> tuple[WeightsInfo, WeightsInfo | None] | None:
     if not others:
         st.caption(
             "One network is installed, so there is none to compare it with. Networks you train "
-            "appear here once their folder lies in `weights/`."
+            "appear here once you publish them on **Train**."
         )
         return weights, None
     second = st.selectbox(
         "Compare with",
         [None, *others],
-        format_func=lambda info: "no other network" if info is None else info.title,
+        format_func=lambda info: "no other network" if info is None else results.weights_name(info),
         key="evaluation-second",
+        persist_state="session",
         help="Judges every case by both networks, and shows the difference case by case.",
     )
     return weights, second
@@ -196,6 +198,7 @@ def _choose_tolerance() -> EvaluateConfig:
             value=default,
             step=0.5,
             key="evaluation-tolerance",
+            persist_state="session",
             help="Surfaces this close count as the same. Another tolerance is another run.",
         )
     return EvaluateConfig(surface_tolerance_mm=float(tolerance))

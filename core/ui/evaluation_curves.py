@@ -19,7 +19,7 @@ from core.evaluation_figures import (
 from core.review import CaseReview
 from core.threshold_curve import THRESHOLDS, ThresholdCurve, curve_of, mean_curves
 from core.ui.evaluating import Question
-from core.ui.text import score
+from core.ui.text import MINUS, score
 
 Chart = Any
 
@@ -68,6 +68,7 @@ def choose_channel(key: str) -> Channel:
         default="infection",
         required=True,
         key=key,
+        persist_state="session",
         label_visibility="collapsed",
     )
     return chosen or "infection"
@@ -87,6 +88,7 @@ def show_thresholds(question: Question) -> None:
         THRESHOLDS,
         value=min(THRESHOLDS, key=lambda one: abs(one - own)),
         key=f"evaluation-threshold-{channel}-{question.weights.weights_id}",
+        persist_state="session",
         help="Probability from which a voxel counts. The weights' own is where it stands at first.",
     )
     at = THRESHOLDS.index(threshold)
@@ -195,4 +197,4 @@ def share_figure(reviews: Sequence[CaseReview]) -> Chart:
 
 
 def _points(share: float) -> str:
-    return "not defined" if math.isnan(share) else f"{100 * share:+.1f}"
+    return "not defined" if math.isnan(share) else f"{100 * share:+.1f}".replace("-", MINUS)

@@ -11,11 +11,11 @@ from core.config import TrainConfig
 from core.errors import DatasetError, LungLensError
 from core.figures import RUN_COLOURS, Curve, make_curve_figure
 from core.run_process import RANGE_TEST_NAME, RunRequest, read_run, start_run, stop_run
+from core.runs import runs_folder
 from core.schedule import learning_rates
 from core.ui.page import show_error, show_errors
 from core.ui.settings import Settings
 from core.ui.text import escape_markdown
-from core.ui.training_access import runs_folder
 
 _REFRESH_SECONDS = 1.5
 _FIGURE_SETTINGS = {"displayModeBar": False}

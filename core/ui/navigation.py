@@ -14,9 +14,12 @@ SEGMENT_PAGE = "pages/segment.py"
 ENHANCE_PAGE = "pages/enhance.py"
 REGION_PAGE = "pages/region.py"
 QUALITY_PAGE = "pages/quality.py"
+REPORT_PAGE = "pages/report.py"
 EVALUATE_PAGE = "pages/evaluate.py"
+COHORT_PAGE = "pages/cohort.py"
 TRAIN_PAGE = "pages/train.py"
 AUGMENTATION_PAGE = "pages/augmentation.py"
+FOLLOW_UP_PAGE = "pages/follow_up.py"
 
 
 def run_chosen_page() -> None:
@@ -50,7 +53,10 @@ def _navigation() -> st.Page:
             st.Page(ENHANCE_PAGE, title="Enhance"),
             st.Page(REGION_PAGE, title="Region of interest"),
             st.Page(SEGMENT_PAGE, title="Segment"),
+            st.Page(FOLLOW_UP_PAGE, title="Follow-up"),
+            st.Page(REPORT_PAGE, title="Report"),
             st.Page(EVALUATE_PAGE, title="Evaluate"),
+            st.Page(COHORT_PAGE, title="Cohort"),
             st.Page(AUGMENTATION_PAGE, title="Augmentation"),
             st.Page(TRAIN_PAGE, title="Train"),
         ]

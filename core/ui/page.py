@@ -32,7 +32,8 @@ _MARK = (
 _WORDMARK = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="270" height="64" viewBox="0 0 270 64">'
     f'{_MARK_SHAPES}<text x="80" y="45" font-family="sans-serif" font-size="37" '
-    'font-weight="600" fill="#dbe3ea">LungLens</text></svg>'
+    'font-weight="600" fill="#dbe3ea" textLength="180" lengthAdjust="spacingAndGlyphs">'
+    "LungLens</text></svg>"
 )
 
 _STYLE = """
@@ -49,6 +50,7 @@ _STYLE = """
   [data-testid="stMainBlockContainer"] { padding: 3.2rem 1rem 2rem; }
   h1 { font-size: 1.6rem !important; }
   .st-key-jumps > div:nth-child(2) { order: 1; }
+  .st-key-report .stColumn:has([data-testid="stImage"]) { order: 1; }
 }
 </style>
 """

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from math import prod
-from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from core.config import ROI_RANGES, TYPICAL_SECONDS_PER_SLICE, RoiConfig
 from core.figures import make_histogram_figure
+from core.preprocess import plan_spatial
 from core.roi import (
     BoundingBox,
     Region,
@@ -19,13 +19,11 @@ from core.roi import (
     compute_savings,
     count_levels,
     crop_volume,
-    find_body_box,
     find_region,
     level_values,
     part_slice_of,
     slice_levels,
     tissue_threshold,
-    whole_slice_box,
 )
 from core.saving import volume_nifti_bytes
 from core.trial import find_outlines
@@ -35,7 +33,7 @@ from core.ui.results import file_stem
 from core.ui.session import OpenStudy, remember
 from core.ui.settings import Settings
 from core.ui.tables import show_figure_table
-from core.ui.text import area_text, percent, seconds_text
+from core.ui.text import MINUS, area_text, percent, seconds_text
 from core.ui.viewer import Box, Line, show_viewer
 from core.volume import BoolArray, Volume, pixel_size_mm
 
@@ -127,17 +125,14 @@ def show_findings(current: OpenStudy, region: Region) -> None:
         st.caption("In the slice, this is the box that the network's input is cut out with.")
     else:
         st.caption(
-            f"The network's own box is {networks.width} × {networks.height} pixels, drawn dashed. "
-            "To have it look closer, segment the cropped scan."
+            f"The network's own box is {networks.width} × {networks.height} pixels, drawn dashed."
         )
 
 
 def _networks_box(current: OpenStudy) -> BoundingBox:
     own, volume = base_preprocess(), current.study.volume
-    if own.crop == "none":
-        return whole_slice_box(volume)
-    key = ("body box", own.margin_mm)
-    return remember(current, key, lambda: find_body_box(volume, margin_mm=own.margin_mm))
+    key = ("network's box", own.crop, own.margin_mm)
+    return remember(current, key, lambda: plan_spatial(volume, own).box)
 
 
 def show_picture(current: OpenStudy, region: Region) -> int:
@@ -243,7 +238,7 @@ def _value_label(volume: Volume) -> str:
 
 
 def _threshold_name(volume: Volume, level: int, thresholds: tuple[int, ...]) -> str:
-    value = f"{float(level_values(volume, level)):.0f}".replace("-", "−")
+    value = f"{float(level_values(volume, level)):.0f}".replace("-", MINUS)
     unit = " HU" if volume.unit == "HU" else ""
     parts = "tissue above " if level == tissue_threshold(thresholds) else ""
     return f"{parts}{value}{unit}"
@@ -343,16 +338,3 @@ def show_download(current: OpenStudy, region: Region) -> None:
         help="What is inside the blue box, with the scan's own values. It opens in the right place "
         "over the original.",
     )
-
-
-def show_code(config: RoiConfig) -> None:
-    """The settings as code."""
-    with st.expander("Settings as code", icon=":material/code:"):
-        settings: dict[str, Any] = asdict(config)
-        lines = "\n".join(f"    {name}={value!r}," for name, value in settings.items())
-        st.code(
-            "from core.config import RoiConfig\nfrom core.roi import crop_volume, find_region\n\n"
-            f"config = RoiConfig(\n{lines}\n)\nregion = find_region(volume, config)\n"
-            "cropped, record = crop_volume(volume, region.box)",
-            language="python",
-        )

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
+from core.config import CHANNELS
 from core.errors import shown_name
+from core.exports import figures_csv
 from core.pipeline import measure
+from core.records import json_text
 from core.saving import mask_nifti_bytes
 from core.ui import segmenting
 from core.ui.measures import scan_burden
-from core.ui.session import OpenStudy, remember
+from core.ui.session import OpenStudy
 from core.ui.tables import show_facts
 from core.ui.text import percent, seconds_text, volume_text
 from core.volume import BoolArray
@@ -38,8 +38,9 @@ def choose_weights() -> WeightsInfo | None:
     chosen = st.selectbox(
         "Weights",
         weights,
-        format_func=lambda info: info.title,
+        format_func=weights_name,
         key="weights",
+        persist_state="session",
         help="A network trained to find lung and infection. Its card says on what it was "
         "trained, how well it does and where it fails.",
     )
@@ -47,6 +48,11 @@ def choose_weights() -> WeightsInfo | None:
         with st.expander("Card of these weights", icon=":material/description:"):
             st.markdown(chosen.card_path.read_text(encoding="utf-8"))
     return chosen
+
+
+def weights_name(info: WeightsInfo) -> str:
+    """Title and id, which tells weights of one title apart."""
+    return f"{info.title} · {info.weights_id}"
 
 
 def show_run_button(current: OpenStudy, weights: WeightsInfo) -> None:
@@ -65,28 +71,19 @@ def show_run_button(current: OpenStudy, weights: WeightsInfo) -> None:
 def choose_thresholds(current: OpenStudy, segmentation: Segmentation) -> None:
     """Probability from which a voxel counts as lung and as infection; takes effect at once."""
     used = segmentation.config.postprocess
-    left, right = st.columns(2)
-    lung = left.slider(
-        "Lung threshold",
-        0.05,
-        0.95,
-        value=float(used.lung_threshold),
-        step=0.05,
-        key=f"lung-threshold-{current.token}",
-        persist_state="session",
-        help="Voxels whose probability of being lung is at least this are marked. Lower marks "
-        "more. The network does not run again.",
-    )
-    infection = right.slider(
-        "Infection threshold",
-        0.05,
-        0.95,
-        value=float(used.infection_threshold),
-        step=0.05,
-        key=f"infection-threshold-{current.token}",
-        persist_state="session",
-        help="Voxels whose probability of being infected is at least this are marked. Lower "
-        "marks more. The network does not run again.",
+    lung, infection = (
+        place.slider(
+            f"{channel.capitalize()} threshold",
+            0.05,
+            0.95,
+            value=float(getattr(used, f"{channel}_threshold")),
+            step=0.05,
+            key=f"{channel}-threshold-{current.token}",
+            persist_state="session",
+            help=f"Voxels whose probability of being {being} is at least this are marked. Lower "
+            "marks more. The network does not run again.",
+        )
+        for place, channel, being in zip(st.columns(2), CHANNELS, ("lung", "infected"), strict=True)
     )
     with st.spinner("Drawing the masks anew…"):
         segmenting.change_thresholds(current, segmentation, lung=lung, infection=infection)
@@ -122,10 +119,9 @@ def show_downloads(current: OpenStudy, segmentation: Segmentation) -> None:
                 key=f"download-{channel}",
                 help="0 and 1, in the shape and position of the scan's own file.",
             )
-        figures = figures_of(current, segmentation)
         st.download_button(
             "Figures (JSON)",
-            data=json.dumps(figures, indent=2, allow_nan=False),
+            data=_figures_file(current, segmentation, json_text),
             file_name=f"{stem}_metrics.json",
             mime="application/json",
             icon=":material/download:",
@@ -134,7 +130,7 @@ def show_downloads(current: OpenStudy, segmentation: Segmentation) -> None:
         )
         st.download_button(
             "Figures (CSV)",
-            data=figures_csv(figures),
+            data=_figures_file(current, segmentation, figures_csv),
             file_name=f"{stem}_metrics.csv",
             mime="text/csv",
             icon=":material/download:",
@@ -148,6 +144,13 @@ def _mask_file(current: OpenStudy, mask: BoolArray) -> Callable[[], bytes]:
     return lambda: mask_nifti_bytes(mask, current.study.volume)
 
 
+def _figures_file(
+    current: OpenStudy, segmentation: Segmentation, write: Callable[[dict[str, Any]], str]
+) -> Callable[[], str]:
+    # Measured only when asked for, so that thresholds move without waiting for it.
+    return lambda: write(measure(current.study, segmentation))
+
+
 def file_stem(current: OpenStudy) -> str:
     """A name for files about the open scan: letters, digits, dots, dashes, underscores."""
     name = shown_name(current.name)
@@ -155,38 +158,6 @@ def file_stem(current: OpenStudy) -> str:
         name = name[: -len(ending)] if name.lower().endswith(ending) else name
     kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in name)
     return kept.strip("._") or "scan"
-
-
-def figures_of(current: OpenStudy, segmentation: Segmentation) -> dict[str, Any]:
-    """Everything measured, ready for JSON."""
-    return remember(current, "figures", lambda: measure(current.study, segmentation))
-
-
-def figures_csv(figures: dict[str, Any]) -> str:
-    """Nested figures as lines of name and value; parts of a name are joined by dots."""
-    lines = io.StringIO()
-    writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow(["name", "value"])
-    writer.writerows((_cell(name), _cell(value)) for name, value in _flat("", figures))
-    return lines.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    """Text that a spreadsheet would take for a formula gets an apostrophe; numbers stay."""
-    formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
-    return f"'{value}" if formula else value
-
-
-def _flat(name: str, value: Any) -> list[tuple[str, Any]]:
-    if isinstance(value, dict):
-        parts = value.items()
-    elif isinstance(value, (list, tuple)):
-        parts = enumerate(value)  # type: ignore[assignment]
-    else:
-        return [(name, "" if value is None else value)]
-    return [
-        row for key, part in parts for row in _flat(f"{name}.{key}" if name else str(key), part)
-    ]
 
 
 _STAGES = {

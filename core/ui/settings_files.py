@@ -1,13 +1,21 @@
-"""Tuned preprocessing as code and as a file, and back from one."""
+"""Tuned settings as code and as a file, and back from one."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from typing import Any
 
 import streamlit as st
 
-from core.config import PreprocessConfig, preprocess_from_json, to_json_dict
+from core.config import (
+    PreprocessConfig,
+    RoiConfig,
+    preprocess_from_json,
+    roi_from_json,
+    to_json_dict,
+)
 from core.errors import LungLensError
 from core.ui.enhancing import build_config, flat_settings
 from core.ui.page import show_error
@@ -15,50 +23,77 @@ from core.ui.settings import Settings
 
 
 def show_files(settings: Settings, base: PreprocessConfig) -> None:
-    """The settings as code and as a file, and back from one."""
+    """Preprocessing as code and as a file, and back from one."""
     config = build_config(settings.values, base)
+    _show(
+        settings,
+        code=preprocess_code(config),
+        content={"preprocess": to_json_dict(config)},
+        file_name="preprocess.json",
+        save_help="For `python -m core segment SCAN -o result --preprocess preprocess.json` and "
+        "`python -m core train --config preprocess.json …`.",
+        load_help="A file from here, or the manifest of weights.",
+        read=lambda text: flat_settings(preprocess_from_json(text, base)),
+    )
+
+
+def show_region_files(settings: Settings, config: RoiConfig) -> None:
+    """The region's settings as code and as a file, and back from one."""
+    _show(
+        settings,
+        code=region_code(config),
+        content={"region": to_json_dict(config)},
+        file_name="region.json",
+        save_help="To find the same region in another scan, here or in code by "
+        "`core.config.roi_from_json`.",
+        load_help="A file from here.",
+        read=lambda text: asdict(roi_from_json(text)),
+    )
+
+
+def _show(
+    settings: Settings,
+    *,
+    code: str,
+    content: dict[str, Any],
+    file_name: str,
+    save_help: str,
+    load_help: str,
+    read: Callable[[str], Mapping[str, Any]],
+) -> None:
+    count, refused = f"{settings.name}-files", f"{settings.name}-refused"
     with st.expander("Take these settings along", icon=":material/code:"):
-        st.code(as_code(config), language="python")
+        st.code(code, language="python")
         st.download_button(
             "Settings (JSON)",
-            json.dumps({"preprocess": to_json_dict(config)}, indent=1) + "\n",
-            file_name="preprocess.json",
+            json.dumps(content, indent=1) + "\n",
+            file_name=file_name,
             mime="application/json",
             on_click="ignore",
             icon=":material/download:",
-            help="For `python -m core segment SCAN -o result --preprocess preprocess.json` and "
-            "`python -m core train --config preprocess.json …`.",
+            help=save_help,
         )
-        number = st.session_state.get("enhance-files", 0)
-        key = f"enhance-file-{number}"
+        number = st.session_state.get(count, 0)
+        key = f"{settings.name}-file-{number}"
 
         def load() -> None:
             # A new key takes the file off the widget, so that it can be chosen again.
-            st.session_state["enhance-files"] = number + 1
+            st.session_state[count] = number + 1
             file = st.session_state[key]
-            if file is not None:
-                _load_settings(file.getvalue(), settings, base)
+            if file is None:
+                return
+            try:
+                settings.set(read(file.getvalue().decode("utf-8", "replace")))
+            except LungLensError as error:
+                st.session_state[refused] = error
 
-        st.file_uploader(
-            "Load settings",
-            type="json",
-            key=key,
-            on_change=load,
-            help="A file from here, or the manifest of weights.",
-        )
-        refused: LungLensError | None = st.session_state.pop("enhance-refused", None)
-        if refused is not None:
-            show_error(refused)
+        st.file_uploader("Load settings", type="json", key=key, on_change=load, help=load_help)
+        error: LungLensError | None = st.session_state.pop(refused, None)
+        if error is not None:
+            show_error(error)
 
 
-def _load_settings(content: bytes, settings: Settings, base: PreprocessConfig) -> None:
-    try:
-        settings.set(flat_settings(preprocess_from_json(content.decode("utf-8", "replace"), base)))
-    except LungLensError as error:
-        st.session_state["enhance-refused"] = error
-
-
-def as_code(config: PreprocessConfig) -> str:
+def preprocess_code(config: PreprocessConfig) -> str:
     """Python that builds the config."""
     enhanced = ",\n".join(
         f"        {name}={value!r}" for name, value in asdict(config.enhance).items()
@@ -77,4 +112,14 @@ def as_code(config: PreprocessConfig) -> str:
             "    ),",
             ")",
         ]
+    )
+
+
+def region_code(config: RoiConfig) -> str:
+    """Python that finds the region and cuts it out."""
+    lines = "\n".join(f"    {name}={value!r}," for name, value in asdict(config).items())
+    return (
+        "from core.config import RoiConfig\nfrom core.roi import crop_volume, find_region\n\n"
+        f"config = RoiConfig(\n{lines}\n)\nregion = find_region(volume, config)\n"
+        "cropped, record = crop_volume(volume, region.box)"
     )

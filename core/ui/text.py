@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 import re
 
+MINUS = "\u2212"
+"""The sign as it is printed; a hyphen is too short beside digits."""
 _MARKDOWN_MARKS = re.compile(r"([!-/:-@\[-`{-~])")
 
 

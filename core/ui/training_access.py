@@ -1,4 +1,4 @@
-"""Whether visitors of this server may train, and where runs lie."""
+"""Whether visitors of this server may train, and on what."""
 
 from __future__ import annotations
 
@@ -10,20 +10,15 @@ import streamlit as st
 from core.config import AppConfig
 from core.ui import session
 
-RUNS_FOLDER_VARIABLE = "LUNGLENS_RUNS_FOLDER"
 ALLOW_TRAINING_VARIABLE = "LUNGLENS_ALLOW_TRAINING"
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
-_APP_FOLDER = Path(__file__).resolve().parent.parent.parent
 
 
 def training_config() -> AppConfig:
     """What the operator has set in the environment about training."""
     said = os.environ.get(ALLOW_TRAINING_VARIABLE, "").strip().lower()
     allowed = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
-    return AppConfig(
-        runs_folder=os.environ.get(RUNS_FOLDER_VARIABLE) or None,
-        allow_training=allowed.get(said),
-    )
+    return AppConfig(allow_training=allowed.get(said))
 
 
 def may_train() -> bool:
@@ -32,13 +27,6 @@ def may_train() -> bool:
     if said is not None:
         return said
     return str(st.get_option("server.address") or "").strip("[]").lower() in _THIS_MACHINE
-
-
-def runs_folder() -> Path:
-    """Folder of runs, which need not be there yet."""
-    configured = training_config().runs_folder
-    folder = _APP_FOLDER / "runs" if configured is None else Path(configured).expanduser()
-    return folder.resolve()
 
 
 def cases_folder() -> Path | None:

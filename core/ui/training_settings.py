@@ -137,6 +137,7 @@ def choose_cases(config: TrainConfig) -> RunRequest | None:
     patients: dict[str, list[str]] = {}
     if folder is not None and st.segmented_control(
         "Patients", (_REAL, _GENERATED), default=_REAL, required=True, key="train-data",
+        persist_state="session",
         help="The cases of the server's data folder, or four generated patients to try with.",
     ) == _GENERATED:  # fmt: skip
         folder = None
@@ -160,6 +161,7 @@ def choose_cases(config: TrainConfig) -> RunRequest | None:
         "Judge on",
         names,
         key=f"train-judges-{folder is None}",
+        persist_state="session",
         default=names[3::4] or names[-1:],
         help="Patients that the network never learns from; its figures come from them. Cases of "
         "one patient always stay together.",
@@ -168,6 +170,7 @@ def choose_cases(config: TrainConfig) -> RunRequest | None:
         "Leave out",
         [name for name in names if name not in judges],
         key=f"train-unused-{folder is None}",
+        persist_state="session",
         placeholder="Nobody",
         help="Patients that neither teach nor judge.",
     )

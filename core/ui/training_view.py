@@ -24,12 +24,13 @@ from core.run_process import (
     stop_run,
 )
 from core.run_samples import read_prediction, read_slices, sampled_epochs
-from core.runs import RunPaths, score
+from core.runs import RunPaths, runs_folder, score
 from core.ui.page import show_error, show_errors
 from core.ui.tables import show_facts, show_figure_table
 from core.ui.text import escape_markdown, seconds_text
 from core.ui.text import score as score_text
-from core.ui.training_access import may_train, runs_folder
+from core.ui.training_access import may_train
+from core.ui.training_publish import show_publishing
 
 CHOSEN_RUN = "train-run"
 _REFRESH_SECONDS = 1.5
@@ -84,6 +85,8 @@ def _show_run(folder: Path, was_alive: bool) -> None:
     if run.message:
         st.error(escape_markdown(run.message), icon=":material/error:")
     _show_actions(folder, run)
+    if run.state == "finished" and run.history and run.config is not None and may_train():
+        show_publishing(folder, run, run.config)
     if run.history:
         _show_best(run)
         _show_curves(run)
@@ -97,6 +100,8 @@ def _show_run(folder: Path, was_alive: bool) -> None:
 
 def _show_state(run: RunStatus) -> None:
     label, colour = _STATES[run.state]
+    if run.state == "running" and _only_publishes(run):
+        label = "Publishing"
     epochs = "" if run.config is None else f" of {run.config.epochs}"
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.badge(label, color=colour)  # type: ignore[arg-type]
@@ -106,11 +111,27 @@ def _show_state(run: RunStatus) -> None:
         )
     if not run.is_alive:
         return
-    if run.stage == "training" or run.total == 0:
+    if _only_publishes(run):
+        share = run.done / run.total if run.total else 0.0
+        st.progress(min(1.0, share), text=_publishing_text(run))
+    elif run.stage == "training" or run.total == 0:
         total = run.config.epochs if run.config is not None else 1
         st.progress(min(1.0, len(run.history) / total), text=_stage_text(run))
     else:
         st.progress(min(1.0, run.done / run.total), text=_stage_text(run))
+
+
+def _only_publishes(run: RunStatus) -> bool:
+    """Whether there is nothing left to learn."""
+    return run.publishes and run.config is not None and len(run.history) >= run.config.epochs
+
+
+def _publishing_text(run: RunStatus) -> str:
+    if run.state == "stopping":
+        return "Stopping"
+    if run.stage in ("training", "starting", "") or not run.total:
+        return "Getting ready"
+    return f"{run.stage.capitalize()}: {run.done} of {run.total}"
 
 
 def _stage_text(run: RunStatus) -> str:

@@ -230,6 +230,7 @@ def _show_rows(review: CaseReview | None) -> None:
             on_select="rerun",
             selection_mode="single-row",
             height=min(36 * (len(rows) + 1) + 2, 420),
+            placeholder="not defined",
             key=f"evaluation-slices-{round_number}",
         )
         chosen = picked["selection"]["rows"]

@@ -19,6 +19,10 @@ from core.progress import OnProgress, ShouldCancel, raise_if_cancelled
 _MAX_FILE_BYTES = 2 * 1024**3
 
 
+class NoPictureError(LoadError):
+    """The files hold reports, masks or other objects, and no picture."""
+
+
 def read_headers(
     paths: Path | str | Sequence[Path | str],
     *,
@@ -29,8 +33,8 @@ def read_headers(
     """The slices in a folder (with subfolders), a file or a list of files.
 
     Raises:
-        LoadError: a file may not be read or is damaged, there is no picture, or there are too
-            many files.
+        NoPictureError: there is no picture.
+        LoadError: a file may not be read or is damaged, or there are too many files.
     """
     files = _files(paths, limits)
     slices: list[Slice] = []
@@ -74,7 +78,7 @@ def read_headers(
         got = f"{len(files)} file{'s' if len(files) != 1 else ''} without one"
         if without_picture:
             got = f"{without_picture} DICOM files that are reports or other objects"
-        raise LoadError(
+        raise NoPictureError(
             "There is no DICOM picture",
             got=got,
             expected="the slices of a CT series",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,9 @@ from core.loading.dicom.pixels import read_pixels
 from core.loading.dicom.series import SeriesInfo, choose, group_by_series, series_info
 from core.loading.dicom.slices import Slice
 from core.progress import OnProgress, ShouldCancel, ignore_progress, never_cancel
-from core.volume import Volume
+from core.volume import DicomInstance, DicomOrigin, Volume
+
+_UID = re.compile(r"[0-9.]{1,64}")
 
 
 def list_series(
@@ -76,8 +79,40 @@ def load_dicom(
         warnings=grid.warnings,
         facts=_facts(grid.slices[0]),
     )
-    source = replace(volume.source, steps_mm=slice_steps_mm(grid.slices))
+    source = replace(
+        volume.source, steps_mm=slice_steps_mm(grid.slices), dicom=_origin(grid.slices)
+    )
     return replace(volume, source=source)
+
+
+def _origin(slices: tuple[Slice, ...]) -> DicomOrigin | None:
+    """What derived objects refer to; none where the slices lack any of it."""
+    first = slices[0]
+    instances = []
+    for item in slices:
+        if item.position is None or not _are_uids(item.sop_class_uid, item.sop_instance_uid):
+            return None
+        x, y, z = map(float, item.position)
+        instances.append(
+            DicomInstance(item.sop_class_uid, item.sop_instance_uid, item.frame, (x, y, z))
+        )
+    named = _are_uids(first.study_uid, first.uid, first.frame_of_reference_uid)
+    alike = len({(s.study_uid, s.frame_of_reference_uid) for s in slices}) == 1
+    if first.orientation is None or first.pixel_mm is None or not (named and alike):
+        return None
+    return DicomOrigin(
+        study_uid=first.study_uid,
+        series_uid=first.uid,
+        frame_of_reference_uid=first.frame_of_reference_uid,
+        orientation=tuple(map(float, first.orientation.ravel())),
+        pixel_mm=first.pixel_mm,
+        thickness_mm=first.thickness_mm,
+        instances=tuple(instances),
+    )
+
+
+def _are_uids(*texts: str) -> bool:
+    return all(_UID.fullmatch(text) for text in texts)
 
 
 def _facts(item: Slice) -> tuple[tuple[str, str], ...]:

@@ -71,13 +71,23 @@ def choose(groups: dict[str, list[Slice]], series_uid: str | None) -> list[Slice
         LoadError: there is no such series, or no CT.
     """
     wanted = list(groups.values()) if series_uid is None else [_of_uid(groups, series_uid)]
-    pictures = _ct_pictures(wanted)
-    if len(pictures) > 1:
-        # A single coronal or sagittal picture is a scout that does not say so.
-        pictures = [g for g in pictures if len(g) > 1 or _is_axial(g[0])] or pictures
+    pictures = ct_series(wanted)
     if len(pictures) > 1:
         raise SeveralSeriesError(tuple(series_info(group) for group in pictures))
     return pictures[0]
+
+
+def ct_series(groups: Iterable[list[Slice]]) -> list[list[Slice]]:
+    """The series that are scans of their own: CT, without localizers and scouts.
+
+    Raises:
+        LoadError: there is none.
+    """
+    pictures = _ct_pictures(list(groups))
+    if len(pictures) > 1:
+        # A single coronal or sagittal picture is a scout that does not say so.
+        pictures = [g for g in pictures if len(g) > 1 or _is_axial(g[0])] or pictures
+    return pictures
 
 
 def _of_uid(groups: dict[str, list[Slice]], series_uid: str) -> list[Slice]:

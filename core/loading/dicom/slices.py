@@ -21,7 +21,10 @@ pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 
 TAGS = [
     "SOPClassUID",
+    "SOPInstanceUID",
+    "StudyInstanceUID",
     "SeriesInstanceUID",
+    "FrameOfReferenceUID",
     "SeriesDescription",
     "Modality",
     "ImageType",
@@ -47,7 +50,8 @@ TAGS = [
     "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
 ]
-"""The only tags kept of a header: nothing of the patient, the study or the place."""
+"""The only tags kept of a header: of patient, study and place no more than unique identifiers,
+which objects derived from the series must refer to."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +83,10 @@ class Slice:
     """Stored values from first to second mean "outside the reconstruction"."""
     kernel: str
     kvp: float | None
+    sop_class_uid: str
+    sop_instance_uid: str
+    study_uid: str
+    frame_of_reference_uid: str
 
 
 def slices_of(path: Path, dataset: Dataset, limits: LoadLimits) -> list[Slice]:
@@ -147,6 +155,10 @@ def _slice(path: Path, dataset: Dataset, frame: int | None, sources: list[Datase
         padding=_padding(dataset),
         kernel=_text(find("ConvolutionKernel")),
         kvp=_number(find("KVP")),
+        sop_class_uid=str(dataset.get("SOPClassUID") or ""),
+        sop_instance_uid=str(dataset.get("SOPInstanceUID") or ""),
+        study_uid=str(dataset.get("StudyInstanceUID") or ""),
+        frame_of_reference_uid=str(dataset.get("FrameOfReferenceUID") or ""),
     )
 
 

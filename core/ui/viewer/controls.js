@@ -210,7 +210,7 @@ class Controls {
     if (this.playing !== playing) this.play.replaceChildren(icon(playing));
     this.playing = playing;
     press(this.measure, view.measuring);
-    this.updateLegend(layers);
+    this.updateLegend(drawnLayers(view));
   }
 
   updateJumps() {
@@ -251,6 +251,13 @@ class Controls {
     }));
     if (focused) this.legend.querySelector(`[data-layer="${focused}"]`)?.focus();
   }
+}
+
+// Of every scan, the masks that its picture draws, each named once.
+function drawnLayers(view) {
+  const drawn = view.sources.flatMap(({ header, masks = [] }) =>
+    (header.labels?.layers ?? []).filter((layer) => masks.includes(layer.source)));
+  return [...new Map(drawn.map((layer) => [layerName(layer), layer])).values()];
 }
 
 function swatch(region) {

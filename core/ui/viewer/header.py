@@ -34,6 +34,8 @@ class ViewerScan:
         truth, prediction: masks on the scan's own grid; either may be missing.
         name: what the scan is called for people who cannot see it, and in comparisons.
         stamp: a word drawn into every picture, such as "SYNTHETIC".
+        numbers: where this scan was laid on the slices of another: for each axial slice its own
+            index, or -1, and how many slices it had.
     """
 
     owner: object
@@ -42,6 +44,7 @@ class ViewerScan:
     prediction: MaskPair | None = None
     name: str = ""
     stamp: str = ""
+    numbers: tuple[tuple[int, ...], int] | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ class Comparison:
         scan: the second scan, such as a follow-up, shown on the right at the same relative
             height; none to show the masks of one scan against each other.
         left_masks, right_masks: whose masks are drawn on each side.
+        aside: begins side by side; people change that in the toolbar.
     """
 
     left: str
@@ -95,6 +99,7 @@ class Comparison:
     scan: ViewerScan | None = None
     left_masks: tuple[str, ...] = ("truth", "prediction")
     right_masks: tuple[str, ...] = ("truth", "prediction")
+    aside: bool = False
 
 
 def make_header(
@@ -133,6 +138,7 @@ def _scan_header(scan: ViewerScan) -> dict[str, Any]:
         "token": offer.token,
         "name": scan.name,
         "stamp": scan.stamp,
+        "numbers": _numbers_header(scan),
         "shape": list(volume.shape),
         "spacing": list(volume.spacing_mm),
         "affine": volume.affine.tolist(),
@@ -144,6 +150,13 @@ def _scan_header(scan: ViewerScan) -> dict[str, Any]:
         "chunk": slices_per_chunk(volume.shape, VALUE_CHUNK_VOXELS),
         "labels": _labels_header(offer),
     }
+
+
+def _numbers_header(scan: ViewerScan) -> dict[str, Any] | None:
+    if scan.numbers is None:
+        return None
+    slices, count = scan.numbers
+    return {"slices": list(slices), "of": count}
 
 
 def _labels_header(offer: Offer) -> dict[str, Any] | None:
@@ -171,4 +184,5 @@ def _comparison_header(comparison: Comparison) -> dict[str, Any]:
         "left": comparison.left,
         "right": comparison.right,
         "masks": [list(comparison.left_masks), list(comparison.right_masks)],
+        "aside": comparison.aside,
     }

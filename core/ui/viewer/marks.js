@@ -2,6 +2,7 @@
 
 const CROSS = "rgba(108, 195, 213, 0.85)";
 const RULER = "#f0e442";
+const LABELS_FROM = 48; // Above stand slice number and position.
 
 function drawMarks(pane) {
   const { view, context } = pane;
@@ -34,7 +35,7 @@ function write(context, text, x, y, widest) {
 
 function drawWords(pane) {
   const { context, width, height, view } = pane;
-  const { letters, count } = pane.leading.grid(pane.plane);
+  const { letters } = pane.leading.grid(pane.plane);
   context.font = "600 14px sans-serif";
   context.textAlign = "center";
   write(context, letters[0], 13, height / 2);
@@ -47,16 +48,25 @@ function drawWords(pane) {
   const { scan } = pane.leading;
   const roomy = width > 300;
   if (scan) {
-    const number = `${pane.index + 1} / ${count}`;
-    const oneLine = roomy && pane.where;
-    write(context, oneLine ? `${number} · ${pane.where}` : number, 10, 16);
-    if (!roomy) write(context, pane.where, 10, 32);
+    // Where the first scan is says nothing of where the second one lies.
+    const where = pane.side === 1 ? "" : pane.where;
+    const number = numberOf(pane);
+    write(context, roomy && where ? `${number} · ${where}` : number, 10, 16);
+    if (!roomy) write(context, where, 10, 32);
   }
-  const { stamp } = pane.leading.header;
+  const stamp = pane.sources.map((source) => source.header.stamp).find(Boolean) ?? "";
   context.textAlign = "right";
   context.font = `600 ${roomy ? 12 : 10}px sans-serif`;
   write(context, stamp, width - 10, 16);
   if (view.sources.length > 1) drawNames(pane);
+}
+
+// "12 / 80", in the second scan's own slices where it was laid on those of the first.
+function numberOf({ plane, index, leading, sources: [source] }) {
+  const at = source.indexOf(plane, index, leading);
+  const { numbers } = source.header;
+  if (plane !== "axial" || !numbers) return `${at + 1} / ${source.grid(plane).count}`;
+  return numbers.slices[at] < 0 ? "beyond this scan" : `${numbers.slices[at] + 1} / ${numbers.of}`;
 }
 
 // A letter on the divider could not be read.
@@ -159,7 +169,7 @@ function strokePoints(pane, points, { closed, colour, dashed, label }) {
   const [x, y] = pane.toCanvas(...points[0]);
   context.font = "600 12px sans-serif";
   context.textAlign = "left";
-  write(context, label, Math.max(x, 8) + 3, y > 44 ? y - 9 : y + 12);
+  write(context, label, Math.max(x, 8) + 3, Math.max(y > 56 ? y - 9 : y + 12, LABELS_FROM));
 }
 
 function lengthText(grid, [[fromX, fromY], [toX, toY]]) {

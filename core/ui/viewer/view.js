@@ -90,8 +90,8 @@ class View {
     }
     this.scene = shared.scenes.get(name);
     if (!shared.layouts.has(header.key)) {
-      shared.layouts.set(
-        header.key, { layout: "single", split: false, aside: false, divider: 0.5 });
+      const aside = header.comparison?.aside ?? false;
+      shared.layouts.set(header.key, { layout: "single", split: false, aside, divider: 0.5 });
     }
     this.arrangement = shared.layouts.get(header.key);
   }

@@ -1,0 +1,181 @@
+"""Worker processes on this machine. One that is killed is replaced, and its scan done again."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+from core.batch.job import BatchJob, ScanTask
+from core.errors import LungLensError
+from core.machine import THREADS_VARIABLE, cpu_count
+from core.progress import ShouldCancel, raise_if_cancelled
+
+OnEnded = Callable[[ScanTask], None]
+"""Called once work on a scan has come to an end, whose record then lies in its folder."""
+
+_ROOT = Path(__file__).resolve().parent.parent.parent
+_SECONDS_BETWEEN_LOOKS = 0.25
+_SECONDS_TO_END = 10.0
+_MOST_DEAD_STARTS = 3
+_THREAD_VARIABLES = (
+    THREADS_VARIABLE,
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+)
+
+
+def run_on_processes(
+    job: BatchJob,
+    tasks: Sequence[ScanTask],
+    *,
+    workers: int,
+    on_ended: OnEnded,
+    should_cancel: ShouldCancel,
+) -> int:
+    """Works through all tasks; returns how many worker processes were lost on the way.
+
+    Raises:
+        LungLensError: workers do not start, or cannot do any scan.
+        Cancelled: the person asked to stop; what was half-done does not count.
+    """
+    with job.paths.log.open("ab") as log:
+        crew = _Crew(job, tasks, min(workers, len(tasks)), log)
+        try:
+            crew.work(on_ended, should_cancel)
+        finally:
+            crew.dismiss()
+    return crew.lost
+
+
+class _Worker:
+    """One process, and the scan it was given."""
+
+    def __init__(self, job: BatchJob, threads: int, log: IO[bytes], events: _Events) -> None:
+        environment = {**os.environ, **dict.fromkeys(_THREAD_VARIABLES, str(threads))}
+        self.task: ScanTask | None = None
+        self.ready = False
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "core.batch.worker"],
+            cwd=_ROOT,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+        )
+        self._tell(job.to_json())
+        threading.Thread(target=self._listen, args=(events,), daemon=True).start()
+
+    def _listen(self, events: _Events) -> None:
+        """Hands on what the process says, and its end, also where it was killed."""
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            with suppress(ValueError):
+                events.put((self, json.loads(line)))
+        self._process.wait()
+        events.put((self, None))
+
+    def give(self, task: ScanTask) -> None:
+        """Hands over a scan; a process that is gone says so by its end."""
+        self.task = task
+        self._tell(json.dumps(task.to_json_dict()))
+
+    def _tell(self, line: str) -> None:
+        assert self._process.stdin is not None
+        with suppress(OSError):
+            self._process.stdin.write(f"{line}\n".encode())
+            self._process.stdin.flush()
+
+    def end(self) -> None:
+        """Ends the process, whatever it is at."""
+        with suppress(OSError):
+            self._process.kill()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_SECONDS_TO_END)
+        assert self._process.stdin is not None
+        with suppress(OSError):
+            self._process.stdin.close()
+
+
+_Events = queue.SimpleQueue[tuple[_Worker, "dict[str, Any] | None"]]
+
+
+class _Crew:
+    """The workers, and who is at what."""
+
+    def __init__(
+        self, job: BatchJob, tasks: Sequence[ScanTask], count: int, log: IO[bytes]
+    ) -> None:
+        self._job, self._log = job, log
+        self._waiting = deque(tasks)
+        self._left = {task.scan.scan_id for task in tasks}
+        self._count = count
+        self._threads = max(1, cpu_count() // max(1, count))
+        self._events: _Events = queue.SimpleQueue()
+        self._workers: set[_Worker] = set()
+        self._dead_starts = 0
+        self.lost = 0
+
+    def work(self, on_ended: OnEnded, should_cancel: ShouldCancel) -> None:
+        while self._left:
+            raise_if_cancelled(should_cancel, "working on scans")
+            while len(self._workers) < min(self._count, len(self._left)):
+                self._workers.add(_Worker(self._job, self._threads, self._log, self._events))
+            try:
+                worker, said = self._events.get(timeout=_SECONDS_BETWEEN_LOOKS)
+            except queue.Empty:
+                continue
+            if said is None:
+                self._replace(worker)
+            else:
+                self._hear(worker, said, on_ended)
+            self._hand_out()
+
+    def _hear(self, worker: _Worker, said: dict[str, Any], on_ended: OnEnded) -> None:
+        if said.get("event") == "unfit":
+            raise LungLensError(str(said.get("sentence", "A worker can do no scan")).rstrip("."))
+        worker.ready, self._dead_starts = True, 0
+        ended, worker.task = worker.task, None
+        if ended is not None:
+            self._left.discard(ended.scan.scan_id)
+            on_ended(ended)
+
+    def _hand_out(self) -> None:
+        for worker in self._workers:
+            if self._waiting and worker.ready and worker.task is None:
+                worker.give(self._waiting.popleft())
+
+    def _replace(self, worker: _Worker) -> None:
+        """The process of a worker has ended by itself or was killed."""
+        worker.end()
+        self._workers.discard(worker)
+        self.lost += 1
+        if worker.task is not None:
+            # Last, so that a scan no process survives does not keep the others waiting. Whether
+            # it is done in truth, or has to be given up, the next worker reads from its folder.
+            self._waiting.append(worker.task)
+        elif not worker.ready:
+            self._dead_starts += 1
+        if self._dead_starts >= _MOST_DEAD_STARTS:
+            raise LungLensError(
+                "Worker processes do not start",
+                got=f"{self._dead_starts} that ended at once",
+                expected="processes that work",
+                next_step=f"look into {self._job.paths.log.name} of the results",
+            )
+
+    def dismiss(self) -> None:
+        """Ends all workers."""
+        for worker in self._workers:
+            worker.end()

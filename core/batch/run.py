@@ -1,0 +1,346 @@
+"""A batch from beginning to end: find, leave out what is done, work, gather."""
+
+from __future__ import annotations
+
+import platform
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from core import __version__
+from core.batch.find import Found, find_scans
+from core.batch.job import BatchJob, ScanTask, fingerprint
+from core.batch.local import run_on_processes
+from core.batch.on_dask import run_on_dask
+from core.batch.places import FORMAT, BatchPaths, is_batch_result, read_record
+from core.batch.tables import (
+    FAILURE_COLUMNS,
+    Row,
+    biomarker_columns,
+    columns,
+    row_of,
+    table_csv,
+    waiting_row,
+)
+from core.config import CHANNELS, BatchConfig, SegmentConfig, to_json_dict
+from core.errors import SaveError
+from core.locks import take_lock
+from core.machine import cpu_count, cpu_name
+from core.progress import OnProgress, ShouldCancel, ignore_progress, never_cancel
+from core.records import json_text, make_folder, write_text
+from core.weights import WeightsInfo, find_weights
+
+_SECONDS_BETWEEN_TABLES = 15.0
+
+
+@dataclass(frozen=True)
+class BatchSummary:
+    """How a batch went.
+
+    Attributes:
+        found: scans in the folder.
+        done: of them with a result, now or before.
+        kept: of those done, how many an earlier run had done.
+        failures: (id, name, reason) of each that failed, now or before.
+        lost_workers: processes that ended abruptly and were replaced.
+        left_out: reason → how many files or folders were not taken for scans.
+    """
+
+    found: int
+    done: int
+    kept: int
+    failures: tuple[tuple[str, str, str], ...]
+    lost_workers: int
+    left_out: dict[str, int]
+    seconds: float
+
+    def to_json_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        named = [
+            dict(zip(("scan_id", "name", "reason"), one, strict=True)) for one in self.failures
+        ]
+        return {**self.__dict__, "failed": len(self.failures), "failures": named}
+
+
+def run_batch(
+    folder: Path,
+    output: Path,
+    *,
+    config: BatchConfig | None = None,
+    scheduler: str | None = None,
+    on_progress: OnProgress = ignore_progress,
+    should_cancel: ShouldCancel = never_cancel,
+) -> BatchSummary:
+    """Marks and measures every scan below a folder; may be stopped, killed and given again.
+
+    Args:
+        folder: where scans are looked for, see `find_scans`.
+        output: gets a folder for each scan, and tables of all; made if absent.
+        config: settings; `workers` counts only without a scheduler. None takes the thresholds
+            that the default weights were judged with, and one worker.
+        scheduler: address of a Dask scheduler whose workers do the work.
+        on_progress: told how many scans have ended, and about how long the rest takes.
+        should_cancel: asked a few times a second.
+
+    Raises:
+        LoadError: there is no scan.
+        WeightsError, ConfigError, EngineUnfit: the network cannot be had.
+        SaveError: results cannot be written, or another batch writes into the same folder.
+        Cancelled: the person asked to stop; what is done stays done.
+    """
+    if config is None:
+        info = find_weights()
+        config = BatchConfig(segment=SegmentConfig(postprocess=info.postprocess))
+    info = find_weights(config.segment.weights_id)
+    # By their name: what the default is may change before the batch goes on.
+    config = replace(config, segment=replace(config.segment, weights_id=info.weights_id))
+    paths = _claim_place(folder, output)
+    with _alone(paths):
+        started = time.monotonic()
+        found = find_scans(
+            folder, leave_out=output, on_progress=on_progress, should_cancel=should_cancel
+        )
+        job = BatchJob(
+            folder=str(folder.resolve()),
+            output=str(output.resolve()),
+            run_id=secrets.token_hex(6),
+            segment=config.segment,
+            engine=config.engine,
+            weights_sha256=info.sha256,
+            colours=_outline_colours(),
+        )
+        _write_record(job, config, info, found)
+        ledger = _Ledger(job, found, retry_failed=config.retry_failed, on_progress=on_progress)
+        lost = 0
+        try:
+            if ledger.left and scheduler is not None:
+                lost = run_on_dask(
+                    job,
+                    ledger.left,
+                    scheduler=scheduler,
+                    on_ended=ledger.enter,
+                    should_cancel=should_cancel,
+                )
+            elif ledger.left:
+                lost = run_on_processes(
+                    job,
+                    ledger.left,
+                    workers=config.workers,
+                    on_ended=ledger.enter,
+                    should_cancel=should_cancel,
+                )
+        finally:
+            # Also when stopped: the tables then say what is done and what is waiting.
+            ledger.close()
+        seconds = round(time.monotonic() - started, 2)
+        summary = ledger.summary(lost_workers=lost, seconds=seconds)
+        _write_record(job, config, info, found, summary)
+        return summary
+
+
+def _outline_colours() -> dict[str, str]:
+    # Plotly comes along with the figures, and workers import this module too.
+    from core.figures import PREDICTION_COLOURS
+
+    return {channel: PREDICTION_COLOURS[channel] for channel in CHANNELS}
+
+
+def _claim_place(folder: Path, output: Path) -> BatchPaths:
+    """The folder of results, made and tried."""
+    paths = BatchPaths(output)
+    if output.resolve() == folder.resolve():
+        raise SaveError(
+            "Results cannot go into the folder of the scans itself",
+            got="one folder for both",
+            expected="another folder, which may lie inside it",
+            next_step="choose another -o",
+        )
+    make_folder(output, option="-o")
+    foreign = [path for path in (paths.table, paths.failures) if path.exists()]
+    if foreign and not is_batch_result(output):
+        raise SaveError(
+            f"{foreign[0].name} would be overwritten",
+            got="a folder that no batch has written",
+            expected="an empty folder, or the results of an earlier batch",
+            next_step="choose another -o",
+        )
+    return paths
+
+
+@contextmanager
+def _alone(paths: BatchPaths) -> Iterator[None]:
+    """One batch at a time writes into a folder; the system ends the claim of one that is killed."""
+    with paths.lock.open("ab") as file:
+        if not take_lock(file):
+            raise SaveError(
+                "Another batch writes into this folder",
+                got="a batch under way",
+                expected="one at a time",
+                next_step="wait for its end or choose another -o",
+            )
+        yield
+
+
+def _write_record(
+    job: BatchJob,
+    config: BatchConfig,
+    info: WeightsInfo,
+    found: Found,
+    summary: BatchSummary | None = None,
+) -> None:
+    before = read_record(job.paths.record)
+    runs = [run for run in before.get("runs", ()) if run.get("run_id") != job.run_id]
+    run: dict[str, Any] = {"run_id": job.run_id, "machine": cpu_name(), "cores": cpu_count()}
+    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    if summary is None:
+        run["started"] = now
+    else:
+        own = [run for run in before.get("runs", ()) if run.get("run_id") == job.run_id]
+        counts = summary.to_json_dict()
+        del counts["failures"], counts["left_out"]
+        run.update(*own, finished=now, **counts)
+    record = {
+        "format": FORMAT,
+        "run_id": job.run_id,
+        "settings": to_json_dict(config),
+        "weights": {"weights_id": info.weights_id, "title": info.title, "sha256": info.sha256},
+        "versions": _versions(),
+        "definitions": [
+            {
+                name: getattr(figure, name)
+                for name in ("key", "label", "unit", "definition", "source")
+            }
+            for figure in biomarker_columns()
+        ],
+        "scans": len(found.scans),
+        "left_out": found.left_out,
+        "runs": [*runs, run],
+    }
+    write_text(job.paths.record, json_text(record) + "\n")
+    key = {
+        "format": FORMAT,
+        "note": "Where each scan lies. Names of files and folders may be those of patients: keep "
+        "this file back when results are passed on.",
+        "folder": job.folder,
+        "scans": {
+            scan.scan_id: {
+                "place": scan.place,
+                "files": len(scan.files),
+                "series_uid": scan.series_uid,
+            }
+            for scan in found.scans
+        },
+    }
+    write_text(job.paths.key, json_text(key) + "\n")
+
+
+def _versions() -> dict[str, str]:
+    import nibabel
+    import numpy
+
+    versions = {"lunglens": __version__, "python": platform.python_version()}
+    versions |= {"numpy": numpy.__version__, "nibabel": nibabel.__version__}
+    return versions
+
+
+@dataclass
+class _Pace:
+    """How long the rest will take, from how long the ended ones took."""
+
+    started: float = field(default_factory=time.monotonic)
+
+    def words(self, ended: int, left: int) -> str:
+        if not ended or not left:
+            return ""
+        seconds = (time.monotonic() - self.started) / ended * left
+        if seconds < 90:
+            return f", about {max(1, round(seconds))} s left"
+        if seconds < 5400:
+            return f", about {round(seconds / 60)} min left"
+        return f", about {seconds / 3600:.1f} h left"
+
+
+class _Ledger:
+    """What is known of each scan of a batch, and the tables of it."""
+
+    def __init__(
+        self, job: BatchJob, found: Found, *, retry_failed: bool, on_progress: OnProgress
+    ) -> None:
+        self._job, self._found, self._on_progress = job, found, on_progress
+        self._rows: dict[str, Row] = {}
+        self._kept = 0
+        self.left: Sequence[ScanTask] = []
+        for scan in found.scans:
+            task = ScanTask(scan, fingerprint(scan, job))
+            known = read_record(job.paths.scan(scan.scan_id).result)
+            again = retry_failed and known.get("status") == "failed"
+            if known.get("fingerprint") == task.fingerprint and not again:
+                self._rows[scan.scan_id] = row_of(known)
+                self._kept += known.get("status") == "done"
+            else:
+                self.left.append(task)
+        self._total, self._ended = len(self.left), 0
+        self._pace, self._written = _Pace(), time.monotonic()
+        self._tell()
+        self.write()
+
+    def enter(self, task: ScanTask) -> None:
+        """Takes over the record that work on a scan has left."""
+        self._read(task)
+        self._ended += 1
+        self._tell()
+        if time.monotonic() - self._written > _SECONDS_BETWEEN_TABLES:
+            self.write()
+
+    def close(self) -> None:
+        """Takes over what workers had written when the batch was stopped, too late to say so."""
+        for task in self.left:
+            if task.scan.scan_id not in self._rows:
+                self._read(task)
+        self.write()
+
+    def _read(self, task: ScanTask) -> None:
+        known = read_record(self._job.paths.scan(task.scan.scan_id).result)
+        if known.get("fingerprint") == task.fingerprint:
+            self._rows[task.scan.scan_id] = row_of(known)
+
+    def _tell(self) -> None:
+        words = self._pace.words(self._ended, self._total - self._ended)
+        before = len(self._found.scans) - self._total
+        self._on_progress(f"working on scans{words}", before + self._ended, len(self._found.scans))
+
+    def write(self) -> None:
+        """Writes the tables anew: one row a scan found, in the order found."""
+        rows = [
+            self._rows.get(scan.scan_id) or waiting_row(scan.scan_id, scan.name, scan.kind)
+            for scan in self._found.scans
+        ]
+        failed = [row for row in rows if row["status"] == "failed"]
+        write_text(self._job.paths.table, table_csv(rows, columns()))
+        write_text(self._job.paths.failures, table_csv(failed, FAILURE_COLUMNS))
+        self._written = time.monotonic()
+
+    def summary(self, *, lost_workers: int, seconds: float) -> BatchSummary:
+        """Counts at the end."""
+        rows = [
+            self._rows[scan.scan_id] for scan in self._found.scans if scan.scan_id in self._rows
+        ]
+        failures = [
+            (row["scan_id"], row["name"], row["reason"])
+            for row in rows
+            if row["status"] == "failed"
+        ]
+        return BatchSummary(
+            found=len(self._found.scans),
+            done=sum(row["status"] == "done" for row in rows),
+            kept=self._kept,
+            failures=tuple(failures),
+            lost_workers=lost_workers,
+            left_out=self._found.left_out,
+            seconds=seconds,
+        )

@@ -1,0 +1,312 @@
+"""The work on one scan: open, mark, measure, write. Its result is a file, not what is returned."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from core.batch.find import FoundScan
+from core.batch.job import MOST_CRASHES, BatchJob, ScanTask
+from core.batch.places import FORMAT, ScanPaths, read_record
+from core.biomarkers import compute_biomarkers, compute_slice_burden
+from core.config import CHANNELS
+from core.engines import Engine
+from core.errors import Cancelled, LungLensError, SaveError
+from core.loading import Case, load_case, open_study
+from core.locks import take_lock
+from core.pipeline import load_segmenter, measure, segment_volume
+from core.progress import OnProgress, ignore_progress
+from core.records import json_text, write_bytes, write_text
+from core.saving import save_mask
+from core.thumbnails import draw_key_slice
+from core.volume import MaskPair, Study, Volume
+
+Outcome = Literal["done", "failed", "kept"]
+
+_SECONDS_BETWEEN_LOOKS = 0.2
+_THUMBNAIL_WIDTH = 224
+
+
+class WorkerUnfit(LungLensError):
+    """This worker can do no scan at all: it lacks the weights, the engine or the folder."""
+
+
+def prepare_worker(job: BatchJob) -> Engine:
+    """The network, loaded once per process.
+
+    Raises:
+        WorkerUnfit: it cannot be had here, or the folders of the batch cannot be seen.
+    """
+    if read_record(job.paths.record).get("run_id") != job.run_id or not os.path.isdir(job.folder):
+        raise WorkerUnfit(
+            "A worker does not see the folders of the batch",
+            got="other or no folders at their paths",
+            expected="one file system, under the same paths on every machine",
+            next_step="mount them there, or start the batch on this machine alone",
+        )
+    try:
+        segmenter = load_segmenter(job.segment.weights_id, engine=job.engine)
+    except LungLensError as error:
+        raise WorkerUnfit(str(error).rstrip(".")) from error
+    if segmenter.info.sha256 != job.weights_sha256:
+        raise WorkerUnfit(
+            "A worker has other weights than the batch",
+            got=segmenter.info.sha256[:12],
+            expected=job.weights_sha256[:12],
+            next_step="install the same version of LungLens on every machine",
+        )
+    return segmenter
+
+
+def work_on_scan(
+    job: BatchJob, task: ScanTask, *, on_progress: OnProgress = ignore_progress
+) -> Outcome:
+    """Works on a scan, unless this run, or an earlier one on the same files, has done so.
+
+    May be called again for the same scan, by any process, at any time: whoever holds the scan's
+    lock works, whoever comes later finds the result. A scan that took several processes along
+    with it is given up.
+
+    Raises:
+        WorkerUnfit: see `prepare_worker`.
+        SaveError: nothing can be written into the folder of results.
+    """
+    segmenter = prepare_worker(job)
+    paths = job.paths.scan(task.scan.scan_id)
+    with _claimed(paths):
+        if is_settled(paths, job, task):
+            return "kept"
+        crashes = count_open_attempts(paths, job.run_id)
+        if crashes >= MOST_CRASHES:
+            write_failure(job, task, crash_sentence(crashes))
+            return "failed"
+        note_attempt(paths, job.run_id, "begun")
+        _clear(paths)
+        started = time.perf_counter()
+        try:
+            figures = _open_mark_and_write(job, task.scan, paths, segmenter, on_progress)
+        except SaveError:
+            raise  # a full disk is no fault of the scan
+        except Exception as error:
+            return _fail(job, task, error)
+        figures["seconds"]["all"] = round(time.perf_counter() - started, 4)
+        name = figures["scan"]["name"] if task.scan.kind != "case" else task.scan.name
+        record = {**_head(job, task, "done"), "name": name, **figures}
+        # The one moment from which the scan counts as done.
+        write_text(paths.result, json_text(record) + "\n")
+        note_attempt(paths, job.run_id, "done")
+        return "done"
+
+
+def write_failure(job: BatchJob, task: ScanTask, reason: str) -> None:
+    """The record of a scan that has no figures, and why."""
+    paths = job.paths.scan(task.scan.scan_id)
+    write_text(paths.result, json_text({**_head(job, task, "failed"), "reason": reason}) + "\n")
+    note_attempt(paths, job.run_id, "failed")
+
+
+def crash_sentence(crashes: int) -> str:
+    """What a scan that ends its worker process each time failed of."""
+    return (
+        f"The worker process ended abruptly each time it worked on this scan: got {crashes} "
+        "attempts, expected enough memory for the scan; try fewer workers, then --retry-failed."
+    )
+
+
+def count_open_attempts(paths: ScanPaths, run_id: str) -> int:
+    """How often work began in this run without coming to any end."""
+    begun = 0
+    try:
+        lines = paths.attempts.read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):
+        return 0
+    for line in lines:
+        try:
+            said = json.loads(line)
+        except ValueError:  # the last line of a process that ended while it wrote
+            continue
+        if isinstance(said, dict) and said.get("run_id") == run_id:
+            begun = begun + 1 if said.get("event") == "begun" else 0
+    return begun
+
+
+def note_attempt(paths: ScanPaths, run_id: str, event: str) -> None:
+    """Appends a line that is there whole or, should the process end just then, not at all."""
+    said = {"event": event, "run_id": run_id, "pid": os.getpid(), "at": _now()}
+    try:
+        with paths.attempts.open("ab") as file:
+            file.write((json.dumps(said) + "\n").encode())
+    except OSError as error:
+        raise SaveError(
+            "The log of attempts cannot be written", got=error.strerror or "a write error"
+        ) from error
+
+
+@contextmanager
+def _claimed(paths: ScanPaths) -> Iterator[None]:
+    """The scan's lock, waited for while another process works on it.
+
+    The system drops it with the process that holds it, so a killed worker claims nothing.
+    """
+    try:
+        paths.folder.mkdir(exist_ok=True)
+        file = paths.lock.open("ab")
+    except OSError as error:
+        raise SaveError(
+            "The folder of results cannot be written",
+            got=error.strerror or "a write error",
+            expected="a place that may be written to, with room",
+            next_step="choose another -o",
+        ) from error
+    with file:
+        while not take_lock(file):
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+        yield
+
+
+def is_settled(paths: ScanPaths, job: BatchJob, task: ScanTask) -> bool:
+    """Whether there is a result of these very files and settings, or a failure of this run."""
+    known = read_record(paths.result)
+    if known.get("fingerprint") != task.fingerprint:
+        return False
+    return known.get("status") == "done" or known.get("run_id") == job.run_id
+
+
+def _clear(paths: ScanPaths) -> None:
+    """Old files must not pass for those of a result that is not there yet."""
+    # The result first: what it vouches for changes from here on.
+    old = [paths.result, *map(paths.mask, CHANNELS), paths.thumbnail, paths.error]
+    for path in old:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def _open_mark_and_write(
+    job: BatchJob, scan: FoundScan, paths: ScanPaths, segmenter: Engine, on_progress: OnProgress
+) -> dict[str, Any]:
+    started = time.perf_counter()
+    study = open_found(scan, Path(job.folder), on_progress=on_progress)
+    loaded = time.perf_counter()
+    segmentation = segment_volume(
+        study.volume, segmenter, config=job.segment, on_progress=on_progress
+    )
+    marked = time.perf_counter()
+    masks, volume = segmentation.masks, study.volume
+    for channel in CHANNELS:
+        save_mask(getattr(masks, channel), volume, paths.mask(channel))
+    key_slice = choose_key_slice(masks, volume)
+    write_bytes(paths.thumbnail, _thumbnail(volume, masks, key_slice, job.colours))
+    saved = time.perf_counter()
+    biomarkers = compute_biomarkers(volume, masks, on_progress=on_progress)
+    seconds = {
+        "load": loaded - started,
+        **segmentation.seconds,
+        "save": saved - marked,
+        "measure": time.perf_counter() - saved,
+    }
+    found = biomarkers.to_json_dict()
+    return {
+        **measure(study, replace(segmentation, seconds=seconds)),
+        "kind": scan.kind,
+        "key_slice": key_slice + 1,  # counted from 1, as people do
+        "biomarkers": {
+            "values": found["values"],
+            # Definitions are the same for every scan: they stand once in the record of the batch.
+            "undefined_because": {
+                figure.key: figure.reason for figure in biomarkers.figures if not figure.defined
+            },
+            "cut_offs": found["cut_offs"],
+            "notes": found["notes"],
+        },
+    }
+
+
+def open_found(
+    scan: FoundScan, folder: Path, *, on_progress: OnProgress = ignore_progress
+) -> Study:
+    """The scan behind what was found, with its true masks where it has any.
+
+    Raises:
+        LoadError, GeometryError: it cannot be opened.
+    """
+    files = [folder / name for name in scan.files]
+    if scan.kind == "case":
+        lung, infection, labels = (
+            None if name is None else folder / name
+            for name in (scan.lung, scan.infection, scan.labels)
+        )
+        case = Case(
+            case_id=scan.name,
+            patient_id=scan.name,
+            scan_path=files[0],
+            lung_path=lung,
+            infection_path=infection,
+            label_path=labels,
+        )
+        return load_case(case, on_progress=on_progress)
+    return open_study(files, series_uid=scan.series_uid, on_progress=on_progress)
+
+
+def choose_key_slice(masks: MaskPair, volume: Volume) -> int:
+    """The axial slice that shows most: of infection, else of lung, else the middle one."""
+    burden = compute_slice_burden(masks, volume)
+    if burden.most_infected is not None:
+        return burden.most_infected
+    if masks.lung is not None and masks.lung.any():
+        return int(np.argmax(burden.lung_pixels))
+    return volume.shape[2] // 2
+
+
+def _thumbnail(volume: Volume, masks: MaskPair, key_slice: int, colours: dict[str, str]) -> bytes:
+    drawn = {
+        colours[channel]: mask
+        for channel in CHANNELS
+        if (mask := getattr(masks, channel)) is not None
+    }
+    return draw_key_slice(volume, key_slice, masks=drawn, width=_THUMBNAIL_WIDTH)
+
+
+def _fail(job: BatchJob, task: ScanTask, error: Exception) -> Outcome:
+    if isinstance(error, Cancelled):
+        raise error
+    if isinstance(error, LungLensError):
+        reason = str(error)
+    elif isinstance(error, MemoryError):
+        reason = "There is not enough memory for this scan; try fewer workers, then --retry-failed."
+    else:
+        write_text(job.paths.scan(task.scan.scan_id).error, traceback.format_exc())
+        reason = (
+            f"A fault of the program stopped the work on this scan: got {type(error).__name__}; "
+            f"error.txt in its folder says where."
+        )
+    write_failure(job, task, reason)
+    return "failed"
+
+
+def _head(job: BatchJob, task: ScanTask, status: str) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "scan_id": task.scan.scan_id,
+        "name": task.scan.name,
+        "kind": task.scan.kind,
+        "status": status,
+        "reason": "",
+        "fingerprint": task.fingerprint,
+        "run_id": job.run_id,
+        "finished": _now(),
+    }
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")

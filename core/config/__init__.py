@@ -1,0 +1,85 @@
+"""Every default of the project, once: widgets, command line, training and tests read it here.
+
+All configs are frozen and hashable, so that they can key caches, and turn into plain JSON
+with `to_json_dict` and back with `from_json_dict`.
+"""
+
+from __future__ import annotations
+
+from core.config.app import AppConfig
+from core.config.augmentation import AUGMENT_PRESETS, AUGMENT_RANGES, AugmentConfig, AugmentPreset
+from core.config.enhancement import (
+    ENHANCE_PRESETS,
+    ENHANCE_RANGES,
+    WINDOW_RANGES,
+    EnhanceConfig,
+    EnhanceMethod,
+    EnhancePreset,
+)
+from core.config.evaluation import EvaluateConfig
+from core.config.json_values import from_json_dict, to_json_dict
+from core.config.loading import GREY_WINDOW_HU, WINDOW_PRESETS, LoadLimits, WindowPreset
+from core.config.model import ModelConfig
+from core.config.preprocess import PreprocessConfig, preprocess_from_json
+from core.config.quality import QUALITY_RANGES, QualityConfig
+from core.config.ranges import SettingRange
+from core.config.roi import ROI_RANGES, TYPICAL_SECONDS_PER_SLICE, RoiConfig, roi_from_json
+from core.config.segmentation import BatchConfig, PostprocessConfig, SegmentConfig, SurfaceConfig
+from core.config.training import (
+    TRAIN_PRESETS,
+    TRAIN_RANGES,
+    LossConfig,
+    PublishConfig,
+    RangeTestConfig,
+    ScheduleConfig,
+    TrainConfig,
+    TrainPreset,
+)
+from core.config.words import CHANNELS, Channel, EngineName, Plane
+
+__all__ = [
+    "Plane",
+    "Channel",
+    "EngineName",
+    "CHANNELS",
+    "SettingRange",
+    "to_json_dict",
+    "from_json_dict",
+    "LoadLimits",
+    "WindowPreset",
+    "WINDOW_PRESETS",
+    "GREY_WINDOW_HU",
+    "EnhanceMethod",
+    "WINDOW_RANGES",
+    "ENHANCE_RANGES",
+    "EnhanceConfig",
+    "EnhancePreset",
+    "ENHANCE_PRESETS",
+    "ROI_RANGES",
+    "TYPICAL_SECONDS_PER_SLICE",
+    "RoiConfig",
+    "roi_from_json",
+    "PreprocessConfig",
+    "preprocess_from_json",
+    "PostprocessConfig",
+    "SegmentConfig",
+    "BatchConfig",
+    "SurfaceConfig",
+    "ModelConfig",
+    "AugmentConfig",
+    "AugmentPreset",
+    "AUGMENT_PRESETS",
+    "AUGMENT_RANGES",
+    "LossConfig",
+    "ScheduleConfig",
+    "PublishConfig",
+    "TrainConfig",
+    "TrainPreset",
+    "TRAIN_PRESETS",
+    "TRAIN_RANGES",
+    "RangeTestConfig",
+    "EvaluateConfig",
+    "QUALITY_RANGES",
+    "QualityConfig",
+    "AppConfig",
+]

@@ -1,0 +1,41 @@
+"""What is taken in, and how it is looked at first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class LoadLimits:
+    """Sizes past which an input is refused before memory is taken."""
+
+    max_voxels: int = 512 * 512 * 1500
+    max_side: int = 4096
+    max_files: int = 5000
+    max_unpacked_bytes: int = 4 * 1024**3
+    max_compression_ratio: float = 200.0
+    min_side: int = 16
+    """Smallest number of rows or columns of an axial slice that can still show a chest."""
+
+
+@dataclass(frozen=True)
+class WindowPreset:
+    """A display window in HU."""
+
+    name: str
+    center: float
+    width: float
+
+
+WINDOW_PRESETS: tuple[WindowPreset, ...] = (
+    WindowPreset("Lung", -600.0, 1500.0),
+    WindowPreset("Mediastinum", 40.0, 400.0),
+    WindowPreset("Bone", 400.0, 1800.0),
+    WindowPreset("Wide", -100.0, 2400.0),
+)
+
+GREY_WINDOW_HU: tuple[float, float] = (-1250.0, 250.0)
+"""HU that black and white of an 8-bit scan are taken to stand for, unless a person says otherwise.
+
+The authors of the 20-case set exported half of it with this lung window (Ma et al. 2021,
+doi:10.1002/mp.14676)."""

@@ -1,0 +1,27 @@
+"""The network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """A U-Net (Ronneberger et al. 2015, arXiv:1505.04597) or U-Net++ (Zhou et al. 2018,
+    arXiv:1807.10165)."""
+
+    architecture: Literal["unet", "unetpp"] = "unet"
+    depth: int = 4
+    width: int = 16
+    normalization: Literal["batch", "group", "none"] = "batch"
+    dropout: float = 0.0
+    input_channels: int = 1
+    output_channels: int = 2
+    max_filters: int = 0
+    """No level has more filters than this; 0 sets no bound. Most weights lie at the coarsest
+    levels, which few scans fill."""
+    deep_supervision: bool = False
+    """Of a U-Net++: a head at every depth learns too, and prediction is their mean."""
+    members: int = 1
+    """Networks of this shape whose mean probability counts; each is trained by itself."""

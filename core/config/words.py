@@ -1,0 +1,14 @@
+"""Words that many settings share."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Plane = Literal["axial", "coronal", "sagittal"]
+Channel = Literal["lung", "infection"]
+
+EngineName = Literal["auto", "openvino", "keras"]
+"""What computes the network; auto takes what is fastest on the machine."""
+
+CHANNELS: tuple[Channel, ...] = ("lung", "infection")
+"""Order of the network's output channels."""

@@ -1,0 +1,506 @@
+"""Batches by real processes: resumed, broken scans, killed workers, killed parents, Dask."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+from PIL import Image
+
+from core.batch import BatchPaths, BatchSummary, find_scans, run_batch
+from core.batch.job import MOST_CRASHES, BatchJob, ScanTask, fingerprint
+from core.batch.tables import BASE_COLUMNS, biomarker_columns, columns
+from core.batch.work import WorkerUnfit, note_attempt, prepare_worker, work_on_scan
+from core.biomarkers import compute_biomarkers
+from core.cli import main
+from core.config import BatchConfig, SegmentConfig
+from core.errors import Cancelled, LungLensError, SaveError
+from core.loading import open_study
+from core.loading.masks import load_mask
+from core.phantom import build_demo_study
+from core.records import json_text, write_text
+from core.saving import save_mask, save_volume
+from core.volume import MaskPair, Study
+from core.weights import list_weights
+from tests.scans import dicom_series, write_dicom
+
+pytestmark = pytest.mark.skipif(not list_weights(), reason="no trained weights are installed")
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def chest() -> Study:
+    return build_demo_study(shape=(128, 128, 8))
+
+
+def copies(chest: Study, folder: Path, count: int) -> Path:
+    """A folder with the same small scan several times."""
+    content = save_volume(chest.volume, folder / "one.nii.gz").read_bytes()
+    (folder / "one.nii.gz").unlink()
+    for number in range(count):
+        (folder / f"scan{number}.nii.gz").write_bytes(content)
+    return folder
+
+
+def events(output: Path) -> dict[str, list[str]]:
+    """What the logs of attempts say: id → begun, done, failed in order."""
+    return {
+        path.parent.name: [json.loads(line)["event"] for line in path.read_text().splitlines()]
+        for path in output.glob("*/attempts.jsonl")
+    }
+
+
+def rows(output: Path, name: str = "cohort.csv") -> list[dict[str, str]]:
+    return list(csv.DictReader((output / name).read_text().splitlines()))
+
+
+def busy_attempts(output: Path) -> dict[str, int]:
+    """The scans being worked on at this moment, and by which process."""
+    found = {}
+    for path in output.glob("*/attempts.jsonl"):
+        lines = path.read_text().splitlines()
+        last = json.loads(lines[-1]) if lines else {}
+        if last.get("event") == "begun":
+            found[path.parent.name] = int(last["pid"])
+    return found
+
+
+class Killer(threading.Thread):
+    """Kills processes that work on a scan, as the system does that runs out of memory."""
+
+    def __init__(self, output: Path, *, kills: int, only: str | None = None) -> None:
+        super().__init__(daemon=True)
+        self.output, self.kills, self.only = output, kills, only
+        self.victims: list[str] = []
+        self._ended = threading.Event()
+
+    def __enter__(self) -> Killer:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self.join(10)
+
+    def run(self) -> None:
+        killed: set[int] = set()
+        while len(self.victims) < self.kills and not self._ended.is_set():
+            for scan_id, pid in busy_attempts(self.output).items():
+                if pid not in killed and self.only in (None, scan_id):
+                    os.kill(pid, signal.SIGKILL)
+                    killed.add(pid)
+                    time.sleep(0.05)
+                    if events(self.output)[scan_id][-1] == "begun":
+                        self.victims.append(scan_id)
+                    break
+            time.sleep(0.005)
+
+
+def test_every_kind_of_scan_gets_masks_figures_and_a_row(
+    chest: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, output = tmp_path / "scans", tmp_path / "out"
+    assert chest.truth is not None
+    assert chest.truth.lung is not None
+    assert chest.truth.infection is not None
+    save_volume(chest.volume, folder / "set" / "ct_scans" / "case.nii.gz")
+    save_mask(chest.truth.lung, chest.volume, folder / "set" / "lung_mask" / "case.nii.gz")
+    save_mask(chest.truth.infection, chest.volume, folder / "set" / "infection_mask/case.nii.gz")
+    write_dicom(dicom_series(chest.volume.array, pixel_mm=(2.9, 2.9)), folder / "Secret^Name")
+    cut = (folder / "set" / "ct_scans" / "case.nii.gz").read_bytes()[:5000]
+    (folder / "=cut.nii.gz").write_bytes(cut)
+    assert main(["batch", str(folder), "-o", str(output), "--json", "--workers", "2"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["found"], told["done"], told["failed"]) == (3, 2, 1)
+    table = {row["kind"]: row for row in rows(output)}
+    assert tuple(rows(output)[0]) == columns()
+    assert table["nifti"]["status"] == "failed"
+    assert table["nifti"]["name"] == "'=cut"  # no formula
+    assert "cut short" in table["nifti"]["reason"]
+    (failure,) = rows(output, "failures.csv")
+    assert failure["reason"] == table["nifti"]["reason"]
+    assert failure["reason"].lstrip("'") == told["failures"][0]["reason"]
+    case, dicom = table["case"], table["dicom"]
+    assert case["name"] == "case"
+    assert dicom["name"] == "DICOM series, 8 slices"
+    assert "Secret" not in "".join(
+        path.read_text() for path in output.rglob("*.[cj]s[vo]*") if path.name != "paths.json"
+    )
+    # The row says what the saved masks say, read back and measured anew.
+    folder_of_case = output / case["scan_id"]
+    study = open_study(folder / "set" / "ct_scans" / "case.nii.gz")
+    lung, infection = (
+        load_mask(folder_of_case / f"{name}_mask.nii.gz", study.volume)
+        for name in ("lung", "infection")
+    )
+    measured = compute_biomarkers(study.volume, MaskPair(lung, infection))
+    assert float(case["infected_share"]) == pytest.approx(
+        measured.figure("infected_share").value, abs=1e-5
+    )
+    assert float(case["lung_volume_ml"]) == pytest.approx(
+        measured.figure("lung_volume_ml").value, abs=1e-4
+    )
+    hit = np.count_nonzero(lung & chest.truth.lung)
+    dice = 2 * hit / (np.count_nonzero(lung) + np.count_nonzero(chest.truth.lung))
+    assert float(case["lung_dice"]) == pytest.approx(dice, abs=1e-5)
+    assert dicom["lung_dice"] == ""
+    assert int(case["key_slice"]) == int(np.argmax(infection.sum(axis=(0, 1)))) + 1
+    original = nib.load(folder / "set" / "ct_scans" / "case.nii.gz")
+    saved = nib.load(folder_of_case / "lung_mask.nii.gz")
+    np.testing.assert_allclose(saved.affine, original.affine, atol=1e-5)
+    picture = np.asarray(Image.open(folder_of_case / "thumbnail.png"))
+    assert picture.shape == (224, 224, 3)
+    orange = (picture == (0xE6, 0x9F, 0x00)).all(axis=2)
+    assert 20 < np.count_nonzero(orange) < 5000
+    record = json.loads((output / "batch.json").read_text())
+    assert [one["key"] for one in record["definitions"]] == list(columns()[len(BASE_COLUMNS) :])
+    assert str(tmp_path) not in json.dumps(record)
+
+
+def test_columns_are_those_of_every_scan(chest: Study) -> None:
+    for volume in (chest.volume, replace(chest.volume, spacing_nominal=True)):
+        figures = compute_biomarkers(volume, chest.truth or MaskPair(None, None)).figures
+        assert [one.key for one in figures] == [one.key for one in biomarker_columns()]
+        assert [one.label for one in figures] == [one.label for one in biomarker_columns()]
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same work without the start of worker processes, which takes seconds each."""
+
+    def run(job: BatchJob, tasks: list[ScanTask], *, on_ended: Any, **_: object) -> int:
+        for task in tasks:
+            work_on_scan(job, task)
+            on_ended(task)
+        return 0
+
+    monkeypatch.setattr("core.batch.run.run_on_processes", run)
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_a_second_run_does_what_is_new_or_changed(chest: Study, tmp_path: Path) -> None:
+    folder, output = copies(chest, tmp_path / "scans", 2), tmp_path / "out"
+    (folder / "cut.nii.gz").write_bytes((folder / "scan0.nii.gz").read_bytes()[:5000])
+    first = run_batch(folder, output)
+    assert (first.found, first.done, first.kept, len(first.failures)) == (3, 2, 0, 1)
+    assert run_batch(folder, output).kept == 2
+    assert sorted(map(tuple, events(output).values())) == [("begun", "done")] * 2 + [
+        ("begun", "failed")
+    ]
+    # Another threshold is another question; one file changed is one scan.
+    segment = SegmentConfig()
+    other = replace(segment, postprocess=replace(segment.postprocess, infection_threshold=0.9))
+    before = {row["name"]: row["infected_share"] for row in rows(output)}
+    again = run_batch(folder, output, config=BatchConfig(segment=other))
+    assert (again.done, again.kept) == (2, 0)
+    after = {row["name"]: row["infected_share"] for row in rows(output)}
+    assert float(after["scan0"]) < float(before["scan0"])
+    (folder / "scan1.nii.gz").touch()
+    (folder / "cut.nii.gz").write_bytes((folder / "scan0.nii.gz").read_bytes())
+    os.utime(folder / "cut.nii.gz", (1, 1))
+    mended = run_batch(folder, output, config=BatchConfig(segment=other))
+    assert (mended.done, mended.kept, len(mended.failures)) == (3, 1, 0)
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_a_failed_scan_is_tried_again_only_when_asked(chest: Study, tmp_path: Path) -> None:
+    folder, output = tmp_path / "scans", tmp_path / "out"
+    folder.mkdir()
+    (folder / "cut.nii.gz").write_bytes(b"\x1f\x8b nothing")
+    assert len(run_batch(folder, output).failures) == 1
+    assert len(run_batch(folder, output).failures) == 1
+    (log,) = events(output).values()
+    assert log == ["begun", "failed"]
+    assert main(["batch", str(folder), "-o", str(output), "--quiet", "--retry-failed"]) == 0
+    (log,) = events(output).values()
+    assert log == ["begun", "failed"] * 2
+
+
+def complete(output: Path, summary: BatchSummary, names: list[str]) -> None:
+    """Every scan has one row that is done, and was finished exactly once."""
+    assert [row["name"] for row in rows(output)] == names
+    assert {row["status"] for row in rows(output)} == {"done"}
+    assert (summary.done, summary.found, summary.failures) == (len(names), len(names), ())
+    assert all(log.count("done") == 1 and log[-1] == "done" for log in events(output).values())
+    for folder in output.glob("*/result.json"):
+        assert {"lung_mask.nii.gz", "infection_mask.nii.gz", "thumbnail.png"} <= {
+            path.name for path in folder.parent.iterdir()
+        }
+
+
+@pytest.mark.slow
+def test_killed_workers_are_replaced_and_a_scan_that_ends_them_all_is_given_up(
+    chest: Study, tmp_path: Path
+) -> None:
+    folder, output = copies(chest, tmp_path / "scans", 4), tmp_path / "out"
+    poison, unlucky = (scan.scan_id for scan in find_scans(folder).scans[:2])
+    told: list[tuple[str, int, int]] = []
+    always = Killer(output, kills=MOST_CRASHES, only=poison)
+    with always, Killer(output, kills=1, only=unlucky) as once:
+        summary = run_batch(
+            folder,
+            output,
+            config=BatchConfig(workers=2),
+            on_progress=lambda *said: told.append(said),
+        )
+    assert once.victims == [unlucky]
+    assert always.victims == [poison] * MOST_CRASHES
+    assert summary.lost_workers == MOST_CRASHES + 1
+    assert (summary.found, summary.done) == (4, 3)
+    ((scan_id, _, reason),) = summary.failures
+    assert scan_id == poison
+    assert "ended abruptly each time" in reason
+    logs = events(output)
+    assert logs.pop(poison) == ["begun"] * MOST_CRASHES + ["failed"]
+    assert logs.pop(unlucky) == ["begun", "begun", "done"]
+    assert list(logs.values()) == [["begun", "done"]] * 2
+    assert [row["status"] for row in rows(output)] == ["failed", "done", "done", "done"]
+    assert told[-1][1:] == (4, 4)
+    assert any("left" in stage for stage, _, _ in told)
+
+
+@pytest.mark.slow
+def test_a_killed_batch_leaves_no_worker_behind_and_goes_on(chest: Study, tmp_path: Path) -> None:
+    folder, output = copies(chest, tmp_path / "scans", 5), tmp_path / "out"
+    command = [sys.executable, "-m", "core", "batch", str(folder), "-o", str(output)]
+    parent = subprocess.Popen([*command, "--workers", "2"], cwd=ROOT, stdout=subprocess.DEVNULL)
+    wait_for(lambda: any("done" in log for log in events(output).values()))
+    workers = {
+        json.loads(line)["pid"]
+        for path in output.glob("*/attempts.jsonl")
+        for line in path.read_text().splitlines()
+    }
+    with pytest.raises(SaveError, match="Another batch"):
+        run_batch(folder, output)
+    parent.send_signal(signal.SIGKILL)
+    parent.wait(10)
+    wait_for(lambda: not any(map(is_alive, workers)))
+    finished = {name for name, log in events(output).items() if log[-1] == "done"}
+    assert 1 <= len(finished) < 5
+    summary = run_batch(folder, output)
+    assert summary.kept == len(finished)
+    complete(output, summary, [f"scan{n}" for n in range(5)])
+    assert all(events(output)[name] == ["begun", "done"] for name in finished)
+
+
+@pytest.mark.parametrize(
+    "ending", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
+def test_ctrl_c_says_how_to_go_on(chest: Study, tmp_path: Path, ending: signal.Signals) -> None:
+    folder, output = copies(chest, tmp_path / "scans", 4), tmp_path / "out"
+    command = [sys.executable, "-m", "core", "batch", str(folder), "-o", str(output)]
+    parent = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: any("done" in log for log in events(output).values()))
+    parent.send_signal(ending)
+    _, said = parent.communicate(timeout=30)
+    assert parent.returncode == 1
+    assert "the same command goes on from there" in said
+    assert "Traceback" not in said
+    states = Counter(row["status"] for row in rows(output))
+    assert states["done"] >= 1
+    assert sum(states.values()) == 4
+    assert set(states) <= {"done", "waiting"}
+
+
+def test_cancelling_keeps_what_is_done(chest: Study, tmp_path: Path) -> None:
+    folder, output = copies(chest, tmp_path / "scans", 3), tmp_path / "out"
+    with pytest.raises(Cancelled):
+        run_batch(folder, output, should_cancel=lambda: any(output.glob("*/result.json")))
+    assert Counter(row["status"] for row in rows(output))["done"] >= 1
+    assert not any(map(is_alive, busy_attempts(output).values()))
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.01)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+# ------------------------------------------------------------ one scan, as any worker does it
+
+
+@pytest.fixture
+def task(chest: Study, tmp_path: Path) -> tuple[BatchJob, ScanTask]:
+    folder, output = copies(chest, tmp_path / "scans", 1), tmp_path / "out"
+    output.mkdir()
+    job = BatchJob(
+        folder=str(folder),
+        output=str(output),
+        run_id="first",
+        segment=BatchConfig().segment,
+        engine=None,
+        weights_sha256=list_weights()[0].sha256,
+        colours={"lung": "#56B4E9", "infection": "#E69F00"},
+    )
+    announce(job)
+    (scan,) = find_scans(folder).scans
+    return job, ScanTask(scan, fingerprint(scan, job))
+
+
+def announce(job: BatchJob) -> None:
+    write_text(job.paths.record, json_text({"format": "lunglens-batch-1", "run_id": job.run_id}))
+
+
+def test_a_task_given_twice_is_done_once(task: tuple[BatchJob, ScanTask]) -> None:
+    job, scan = task
+    outcomes: list[str] = []
+    threads = [
+        threading.Thread(target=lambda: outcomes.append(work_on_scan(job, scan))) for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert sorted(outcomes) == ["done", "kept", "kept"]
+    assert list(events(Path(job.output)).values()) == [["begun", "done"]]
+    # A worker lost right after it had written: what it did is found, not done again.
+    assert work_on_scan(replace(job, run_id="first"), scan) == "kept"
+
+
+def test_half_a_result_is_no_result(task: tuple[BatchJob, ScanTask]) -> None:
+    job, scan = task
+    assert work_on_scan(job, scan) == "done"
+    paths = BatchPaths(Path(job.output)).scan(scan.scan.scan_id)
+    paths.result.write_text(paths.result.read_text()[:200])
+    assert work_on_scan(job, scan) == "done"
+    assert json.loads(paths.result.read_text())["status"] == "done"
+    paths.attempts.write_text('{"event": "beg')  # a process ended while it wrote
+    note_attempt(paths, job.run_id, "begun")
+
+
+def test_a_bug_is_a_failure_with_a_note_where(
+    task: tuple[BatchJob, ScanTask], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, scan = task
+
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("oops")
+
+    monkeypatch.setattr("core.batch.work.compute_biomarkers", broken)
+    assert work_on_scan(job, scan) == "failed"
+    paths = BatchPaths(Path(job.output)).scan(scan.scan.scan_id)
+    assert "got ZeroDivisionError" in json.loads(paths.result.read_text())["reason"]
+    assert "oops" in paths.error.read_text()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"weights_sha256": "0" * 64}, "has other weights"),
+        ({"folder": "/nowhere"}, "does not see the folders"),
+        ({"run_id": "other"}, "does not see the folders"),
+    ],
+)
+def test_a_worker_that_can_do_nothing_says_so(
+    task: tuple[BatchJob, ScanTask], change: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(WorkerUnfit, match=told):
+        prepare_worker(replace(task[0], **change))
+
+
+def test_results_do_not_go_where_they_would_do_harm(chest: Study, tmp_path: Path) -> None:
+    folder = copies(chest, tmp_path / "scans", 1)
+    with pytest.raises(SaveError, match="into the folder of the scans"):
+        run_batch(folder, folder)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "cohort.csv").write_text("my own table")
+    with pytest.raises(SaveError, match="would be overwritten"):
+        run_batch(folder, tmp_path / "mine")
+    assert (tmp_path / "mine" / "cohort.csv").read_text() == "my own table"
+
+
+# --------------------------------------------------------------------------------------- Dask
+
+
+@contextmanager
+def cluster(workers: int) -> Iterator[str]:
+    """A Dask cluster of worker processes on this machine; its address."""
+    from distributed import LocalCluster
+
+    with LocalCluster(
+        n_workers=workers,
+        threads_per_worker=1,
+        processes=True,
+        host="127.0.0.1",
+        dashboard_address=None,
+    ) as made:
+        yield made.scheduler_address
+
+
+@pytest.mark.slow
+def test_dask_workers_do_the_same_and_a_killed_one_costs_nothing(
+    chest: Study, tmp_path: Path
+) -> None:
+    folder, output = copies(chest, tmp_path / "scans", 5), tmp_path / "out"
+    (folder / "cut.nii.gz").write_bytes((folder / "scan0.nii.gz").read_bytes()[:5000])
+    with cluster(2) as address, Killer(output, kills=1) as killer:
+        summary = run_batch(folder, output, scheduler=address)
+        assert len(killer.victims) == 1
+        assert (summary.found, summary.done, len(summary.failures)) == (6, 5, 1)
+        assert summary.lost_workers >= 1
+        logs = events(output)
+        assert len(logs) == 6
+        assert all(log.count("done") + log.count("failed") == 1 for log in logs.values())
+        assert logs[killer.victims[0]].count("begun") == 2
+        pids = {
+            json.loads(line)["pid"]
+            for path in output.glob("*/attempts.jsonl")
+            for line in path.read_text().splitlines()
+        }
+        assert os.getpid() not in pids
+        assert len(pids) >= 2
+        assert run_batch(folder, output, scheduler=address).kept == 5
+        assert events(output) == logs
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "told"),
+    [
+        ("10.0.0.1", "address is not understood"),
+        ("tcp://127.0.0.1:9", "No Dask scheduler answers"),
+    ],
+)
+def test_a_scheduler_that_is_none_is_told(
+    chest: Study,
+    tmp_path: Path,
+    scheduler: str,
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("core.batch.on_dask._SECONDS_TO_CONNECT", 1)
+    folder = copies(chest, tmp_path / "scans", 1)
+    with pytest.raises(LungLensError, match=told):
+        run_batch(folder, tmp_path / "out", scheduler=scheduler)
+
+
+def test_workers_and_scheduler_exclude_each_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["batch", str(tmp_path), "-o", str(tmp_path / "out"), "--workers", "2"]
+    assert main([*arguments, "--scheduler", "tcp://127.0.0.1:1"]) == 1
+    assert "leave --workers out" in capsys.readouterr().err
