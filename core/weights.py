@@ -118,7 +118,8 @@ def _places(folder: Path | None) -> tuple[Path, ...]:
 
 
 def list_weights(folder: Path | None = None) -> tuple[WeightsInfo, ...]:
-    """All weights for segmentation whose manifest can be read: the shipped ones first, of those the default first.
+    """All weights for segmentation whose manifest can be read: the shipped ones first, of those
+    the default first.
 
     Args:
         folder: look there alone; none looks where weights ship and where they are published.
