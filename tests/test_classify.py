@@ -24,8 +24,9 @@ from core.classification import (
 )
 from core.classification.frames import GREY_WINDOW
 from core.classification.metrics import accuracy, area_under_curve
+from core.classification.scores import COLUMNS, ScoreRow, table_text
 from core.cli import main
-from core.cli.classify import COLUMNS, list_inputs, table_text
+from core.cli.classify import list_inputs
 from core.errors import LoadError
 from core.loading import load_nifti
 from core.phantom import build_demo_study
@@ -140,9 +141,7 @@ def test_what_cannot_be_judged_at_all(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 def test_names_are_no_formulas() -> None:
-    from core.cli.classify import _Row
-
-    text = table_text([_Row("=cmd()", None, '-x "quoted", \nline')])
+    text = table_text([ScoreRow("=cmd()", None, '-x "quoted", \nline')])
     (row,) = list(csv.DictReader(io.StringIO(text)))
     assert row["name"] == "'=cmd()"
     assert row["reason"] == '\'-x "quoted",  line'

@@ -5,7 +5,9 @@ from core.classification.classify import (
     classify_pictures,
     classify_volume,
     explain_slice,
+    explain_slices,
     load_segmenter_for,
+    segment_for,
 )
 from core.classification.info import ClassifierInfo, find_classifier
 from core.classification.pictures import OpenedPicture, open_picture
@@ -20,8 +22,10 @@ __all__ = [
     "classify_pictures",
     "classify_volume",
     "explain_slice",
+    "explain_slices",
     "find_classifier",
     "load_classifier",
     "load_segmenter_for",
     "open_picture",
+    "segment_for",
 ]

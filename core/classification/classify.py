@@ -33,6 +33,25 @@ def load_segmenter_for(classifier: Classifier) -> Engine:
     return load_segmenter(learned_with if installed else None)
 
 
+def segment_for(
+    volume: Volume,
+    classifier: Classifier,
+    *,
+    on_progress: OnProgress = ignore_progress,
+    should_cancel: ShouldCancel = never_cancel,
+) -> Segmentation:
+    """Lung and infection as the classifier is to be shown them.
+
+    Raises:
+        Cancelled: the person asked to stop.
+        WeightsError: the segmentation weights are missing or damaged.
+    """
+    segmenter = load_segmenter_for(classifier)
+    if _is_picture(volume):
+        return segment_pictures([volume], segmenter)[0]
+    return segment_volume(volume, segmenter, on_progress=on_progress, should_cancel=should_cancel)
+
+
 def classify_volume(
     volume: Volume,
     segmentation: Segmentation | None,
@@ -52,13 +71,9 @@ def classify_volume(
         WeightsError: the segmentation weights are missing or damaged.
     """
     if segmentation is None:
-        segmenter = load_segmenter_for(classifier)
-        if _is_picture(volume):
-            (segmentation,) = segment_pictures([volume], segmenter)
-        else:
-            segmentation = segment_volume(
-                volume, segmenter, on_progress=on_progress, should_cancel=should_cancel
-            )
+        segmentation = segment_for(
+            volume, classifier, on_progress=on_progress, should_cancel=should_cancel
+        )
     if _is_picture(volume):
         frames = slice_frames(volume, segmentation, [0], side=classifier.info.model.side)
         sight = classifier.look(frames, on_progress=on_progress, should_cancel=should_cancel)
@@ -126,8 +141,27 @@ def explain_slice(
         (rows, columns) float32 in [0, 1] on the grid of the slice as it is stored: evidence over
         its maximum, all 0 where nothing speaks for COVID-19.
     """
-    frames = slice_frames(volume, segmentation, [slice_index], side=classifier.info.model.side)
-    return unsquared(heat(classifier.look(frames).evidence[0]), volume, segmentation)
+    (found,) = explain_slices(volume, [slice_index], segmentation, classifier)
+    return found
+
+
+def explain_slices(
+    volume: Volume,
+    slices: Sequence[int],
+    segmentation: Segmentation,
+    classifier: Classifier,
+    *,
+    on_progress: OnProgress = ignore_progress,
+    should_cancel: ShouldCancel = never_cancel,
+) -> tuple[FloatArray, ...]:
+    """`explain_slice` for several slices, each over its own maximum, in one go.
+
+    Raises:
+        Cancelled: the person asked to stop.
+    """
+    frames = slice_frames(volume, segmentation, slices, side=classifier.info.model.side)
+    sight = classifier.look(frames, on_progress=on_progress, should_cancel=should_cancel)
+    return unsquared([heat(own) for own in sight.evidence], volume, segmentation)
 
 
 def _is_picture(volume: Volume) -> bool:

@@ -83,16 +83,29 @@ def _squared(picture: Grey, side: int) -> Grey:
     return np.asarray(squared, dtype=np.uint8)
 
 
-def unsquared(heat: FloatArray, volume: Volume, segmentation: Segmentation) -> FloatArray:
-    """A map of a square frame back on the slice's own grid (rows, columns), as it is stored;
-    0 outside of what was shown."""
+def unsquared(
+    heats: Sequence[FloatArray], volume: Volume, segmentation: Segmentation
+) -> tuple[FloatArray, ...]:
+    """Maps of square frames back on the slices' own grid (rows, columns), as it is stored; 0
+    outside of what was shown."""
     upright = turn_volume(volume, segmentation.quarter_turns)
     box = frame_box(upright)
     columns, rows, _ = upright.shape
-    placed = np.zeros((rows, columns), dtype=np.float32)
-    placed[box.j_start : box.j_stop, box.i_start : box.i_stop] = cv2.resize(
-        heat, (box.width, box.height), interpolation=cv2.INTER_LINEAR
-    )
-    # As `turn_volume` turns (columns, rows), so a picture (rows, columns) turns the other way.
-    turned: FloatArray = np.ascontiguousarray(np.rot90(placed, segmentation.quarter_turns))
-    return turned
+    found = []
+    for heat in heats:
+        placed = np.zeros((rows, columns), dtype=np.float32)
+        placed[box.j_start : box.j_stop, box.i_start : box.i_stop] = cv2.resize(
+            heat, (box.width, box.height), interpolation=cv2.INTER_LINEAR
+        )
+        # As `turn_volume` turns (columns, rows), so a picture (rows, columns) turns the other way.
+        found.append(np.ascontiguousarray(np.rot90(placed, segmentation.quarter_turns)))
+    return tuple(found)
+
+
+def shrink_heat(heat: FloatArray, *, longest: int) -> Frames:
+    """A map in [0, 1] as (rows, columns) uint8 with at most `longest` cells a side."""
+    rows, columns = heat.shape
+    shrink = min(1.0, longest / max(rows, columns))
+    size = (max(1, round(columns * shrink)), max(1, round(rows * shrink)))
+    small = cv2.resize(heat, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(np.rint(np.clip(small, 0.0, 1.0) * 255.0), dtype=np.uint8)

@@ -41,7 +41,7 @@ def scan_logit(
 ) -> float:
     """The logit of a scan from the calibrated logits of its slices and its infected share; the
     slices alone where that is not defined."""
-    loudest = np.sort(slice_logits)[-max(1, ceil(len(slice_logits) * config.driving_share)) :]
+    loudest = np.sort(slice_logits)[-_loudest_count(len(slice_logits), config) :]
     slices = _bounded(float(loudest.mean()))
     if isnan(infected_share):
         return slices
@@ -49,6 +49,18 @@ def scan_logit(
         config.share_steepness * log(max(infected_share, _LEAST_SHARE) / config.half_share)
     )
     return (1.0 - config.share_weight) * slices + config.share_weight * burden
+
+
+def loudest_slices(
+    slices: Sequence[int], probabilities: Sequence[float], config: ScanConfig
+) -> tuple[int, ...]:
+    """The slices whose mean speaks in `scan_logit`, loudest first."""
+    order = sorted(zip(probabilities, slices, strict=True), key=lambda pair: -pair[0])
+    return tuple(k for _, k in order[: _loudest_count(len(order), config)])
+
+
+def _loudest_count(slices: int, config: ScanConfig) -> int:
+    return max(1, ceil(slices * config.driving_share))
 
 
 def _bounded(logit: float) -> float:

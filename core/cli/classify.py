@@ -7,8 +7,6 @@ is judged picture by picture. What cannot be read has a row that says why. Never
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,13 +16,13 @@ from typing import Any
 from core.classification import (
     NOT_A_DIAGNOSIS,
     Classifier,
-    Verdict,
     classify_pictures,
     classify_volume,
     load_classifier,
     load_segmenter_for,
     open_picture,
 )
+from core.classification.scores import COLUMNS, ScoreRow, table_text
 from core.cli.segment import add_engine_argument
 from core.cli.terminal import Result, TerminalProgress
 from core.errors import LoadError, LungLensError, shown_name
@@ -34,10 +32,8 @@ from core.loading.dicom import is_dicom
 from core.loading.pictures import PICTURE_ENDINGS, is_picture, natural_order
 from core.records import check_place, refuse_overwriting, write_text
 
-COLUMNS = ("name", "covid_probability", "band", "abstained", "reason")
 _SCAN_ENDINGS = (".nii", ".nii.gz", ".zip", ".dcm")
 _PICTURES_AT_ONCE = 64
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 EXAMPLES = """examples:
   python -m core classify picture.png -o scores.csv
@@ -53,25 +49,6 @@ class _Input:
     name: str
     path: Path
     is_picture: bool
-
-
-@dataclass(frozen=True)
-class _Row:
-    name: str
-    verdict: Verdict | None
-    error: str = ""
-
-    def cells(self) -> tuple[str, str, str, str, str]:
-        if self.verdict is None:
-            return self.name, "", "", "true", self.error
-        found = self.verdict
-        return (
-            self.name,
-            f"{found.covid_probability:.6f}",
-            found.band,
-            "true" if found.abstained else "false",
-            found.reason,
-        )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -153,9 +130,9 @@ def _judge(
     classifier: Classifier,
     options: argparse.Namespace,
     progress: TerminalProgress,
-) -> Iterator[_Row]:
+) -> Iterator[ScoreRow]:
     pictures = [one for one in inputs if one.is_picture]
-    judged: dict[str, _Row] = {}
+    judged: dict[str, ScoreRow] = {}
     for start in range(0, len(pictures), _PICTURES_AT_ONCE):
         progress("judging pictures", start, len(pictures))
         for row in _judge_pictures(pictures[start : start + _PICTURES_AT_ONCE], classifier):
@@ -170,13 +147,13 @@ def _judge(
         yield _judge_scan(one, classifier)
 
 
-def _judge_pictures(part: list[_Input], classifier: Classifier) -> list[_Row]:
+def _judge_pictures(part: list[_Input], classifier: Classifier) -> list[ScoreRow]:
     rows, opened = [], []
     for one in part:
         try:
             opened.append((one, open_picture(one.path)))
         except LungLensError as error:
-            rows.append(_Row(one.name, None, str(error)))
+            rows.append(ScoreRow(one.name, None, str(error)))
     if opened:
         verdicts = classify_pictures(
             [picture for _, picture in opened],
@@ -184,37 +161,21 @@ def _judge_pictures(part: list[_Input], classifier: Classifier) -> list[_Row]:
             segmenter=load_segmenter_for(classifier),
         )
         rows += [
-            _Row(one.name, verdict) for (one, _), verdict in zip(opened, verdicts, strict=True)
+            ScoreRow(one.name, verdict) for (one, _), verdict in zip(opened, verdicts, strict=True)
         ]
     return rows
 
 
-def _judge_scan(one: _Input, classifier: Classifier) -> _Row:
+def _judge_scan(one: _Input, classifier: Classifier) -> ScoreRow:
     try:
         study = open_study(one.path)
-        return _Row(one.name, classify_volume(study.volume, None, classifier))
+        return ScoreRow(one.name, classify_volume(study.volume, None, classifier))
     except (LungLensError, MemoryError) as error:
         # One broken scan must not cost the others.
-        return _Row(one.name, None, str(error) or "There is not enough memory for this scan.")
+        return ScoreRow(one.name, None, str(error) or "There is not enough memory for this scan.")
 
 
-def table_text(rows: list[_Row]) -> str:
-    """CSV with a header. A cell that a spreadsheet would take for a formula gets an apostrophe
-    before it."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for row in rows:
-        writer.writerow([_safe(cell) for cell in row.cells()])
-    return text.getvalue()
-
-
-def _safe(cell: str) -> str:
-    cell = cell.replace("\r", " ").replace("\n", " ")
-    return f"'{cell}" if cell.startswith(_FORMULA_STARTS) else cell
-
-
-def _result(rows: list[_Row], classifier: Classifier, output: Path) -> Result:
+def _result(rows: list[ScoreRow], classifier: Classifier, output: Path) -> Result:
     judged = [row for row in rows if row.verdict is not None]
     abstained = sum(row.verdict.abstained for row in rows if row.verdict is not None)
     lines = [
