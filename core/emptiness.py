@@ -26,7 +26,6 @@ SHARE_NAMES = (
     "log_sum",
     "peak_promille",
     "peak_percent",
-    "lung_share",
 )
 _LEVELS = (64, 128, 191)
 _SURE_LUNG = 128
@@ -77,11 +76,12 @@ class EmptySliceGate:
 
 
 def slice_shares(probabilities: Probabilities) -> Vector:
-    """What the gate looks at: (n, 7) float64, named in `SHARE_NAMES`.
+    """What the gate looks at: (n, 6) float64, named in `SHARE_NAMES`.
 
     Logarithms of the share of lung that is infected at three levels of certainty and of the mean
-    probability; the mean probability of the most suspicious thousandth and hundredth of the lung;
-    the share of the frame that is lung. Shares, so that no size of the network's grid matters.
+    probability; the mean probability of the most suspicious thousandth and hundredth of the lung.
+    Shares, so that no size of the network's grid matters; how much of the frame is lung is left
+    out, because that tells the source.
     """
     rows = [
         _shares_of(lung, infection)
@@ -94,7 +94,7 @@ def _shares_of(lung: Probabilities, infection: Probabilities) -> list[float]:
     inside = infection[lung >= _SURE_LUNG]
     count = inside.size
     if not count:
-        return [np.log(_FLOOR)] * 4 + [0.0, 0.0, 0.0]
+        return [float(np.log(_FLOOR))] * 4 + [0.0, 0.0]
     areas = [np.log(_FLOOR + np.count_nonzero(inside >= level) / count) for level in _LEVELS]
     peaks = []
     for share in (0.001, 0.01):
@@ -104,7 +104,6 @@ def _shares_of(lung: Probabilities, infection: Probabilities) -> list[float]:
         *areas,
         float(np.log(_FLOOR + inside.mean() / 255.0)),
         *peaks,
-        count / lung.size,
     ]
 
 

@@ -14,11 +14,15 @@ from core.classification.config import BandConfig, ClassifierModelConfig
 from core.classification.data import split_by_blocks
 from core.classification.features import bottom_mean_weights, mask_figures, pool_features
 from core.classification.fitting import (
+    MOST_CERTAIN,
+    FitConfig,
+    Mixture,
     assemble_head,
     balanced_weights,
     fit_axial,
     fit_logistic,
     main_axes,
+    mix,
 )
 from core.classification.info import FitnessConfig, ScanConfig, find_classifier
 from core.classification.metrics import (
@@ -32,6 +36,7 @@ from core.classification.metrics import (
 )
 from core.classification.scan import choose_slices, find_drivers, scan_logit, shares
 from core.classification.verdict import band_of
+from core.config import to_json_dict
 from core.errors import WeightsError
 from core.volume import MaskPair
 
@@ -147,12 +152,35 @@ def test_sets_and_classes_have_their_share() -> None:
     assert weights[labels == 1].sum() == pytest.approx(weights[labels == 0].sum())
 
 
+def test_the_origin_weighs_the_two_heads() -> None:
+    one, other = np.array([2.0, 2.0, 100.0]), np.array([-2.0, -2.0, 100.0])
+    found = mix(one, other, np.array([-50.0, 0.0, 50.0]))
+    np.testing.assert_allclose(found, [2, 0, MOST_CERTAIN])
+
+
+def test_stored_mixture_is_the_fitted_one() -> None:
+    generator = np.random.default_rng(6)
+    rows = generator.normal(2, 3, (200, 5)).astype(np.float32)
+    parts = [
+        fit_logistic(rows[part], (rows[part, n] > 2).astype(np.int64), penalty=0.1)
+        for n, part in enumerate((slice(0, 100), slice(100, 200), slice(0, 200)))
+    ]
+    mixture = Mixture(*parts, doubt=0.7)
+    mean, scale = rows.mean(axis=0), rows.std(axis=0)
+    axes = main_axes(rows, mean, scale, components=3)
+    head = assemble_head(mixture, mean, scale, axes, np.zeros(5, dtype=np.float32))
+    none = np.zeros((1, 2, 1, 1), dtype=np.float32)
+    np.testing.assert_allclose(
+        judge_features(rows, head, none).logits, mixture.logits(rows), atol=1e-4
+    )
+
+
 def test_strangers_are_told_from_ordinary_rows() -> None:
     generator = np.random.default_rng(4)
     rows = generator.normal(0, 1, (300, 6)).astype(np.float32)
     strange = generator.normal(0, 5, (60, 6)).astype(np.float32)
     head = _head(rows, strange)
-    none = np.zeros((1, 1, 1), dtype=np.float32)
+    none = np.zeros((1, 2, 1, 1), dtype=np.float32)
     ordinary, odd = judge_features(rows, head, none), judge_features(strange, head, none)
     assert ordinary.distance.mean() == pytest.approx(1.0, abs=0.1)
     assert (
@@ -166,7 +194,8 @@ def _head(rows: np.ndarray, strange: np.ndarray):  # type: ignore[no-untyped-def
     logistic = fit_logistic(rows, labels, penalty=0.1)
     axes = main_axes(rows, logistic.mean, logistic.scale, components=4)
     axial = fit_axial(rows, strange, axes=axes, mean=logistic.mean, scale=logistic.scale)
-    return assemble_head(logistic, axes, axial)
+    mixture = Mixture(logistic, logistic, logistic, doubt=0.0)
+    return assemble_head(mixture, logistic.mean, logistic.scale, axes, axial)
 
 
 @pytest.mark.parametrize(
@@ -233,11 +262,12 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     logistic = fit_logistic(rows, (np.arange(24) % 2).astype(np.int64), penalty=0.1)
     axes = main_axes(rows, logistic.mean, logistic.scale, components=4)
     axial = fit_axial(rows, -rows, axes=axes, mean=logistic.mean, scale=logistic.scale)
+    mixture = Mixture(logistic, logistic, logistic, doubt=0.0)
     figures = {"auc": 0.5, "accuracy": 0.5, "f1": 0.5, "slices": 2}
     figures |= {f"{name}_interval": [0.4, 0.6] for name in ("auc", "accuracy", "f1")}
     one = {"ece": 0.1, "brier": 0.2, "reliability": []}
     record = {
-        "penalty": 0.1,
+        "fit": to_json_dict(FitConfig()),
         "figures": {"classifier, both → ucsd": figures},
         "validation": {"ucsd": figures, "sars": figures},
         "calibration": {"ucsd": {"before": one, "after": one}},
@@ -252,7 +282,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     publish_classifier(
         encoder,
         TrainedClassifier(
-            assemble_head(logistic, axes, axial),
+            assemble_head(mixture, logistic.mean, logistic.scale, axes, axial),
             2.0,
             BandConfig(),
             ScanConfig(),
@@ -264,7 +294,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
         segmentation=find_weights(),
         command="made by a test",
     )
-    np.savez(folder / "frames.npz", frames=frames, logits=logistic.logits(rows))
+    np.savez(folder / "frames.npz", frames=frames, logits=mixture.logits(rows))
     return folder
 
 

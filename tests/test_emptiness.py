@@ -43,7 +43,6 @@ def gate(**changes: object) -> EmptySliceGate:
 def test_shares_by_hand() -> None:
     shares = dict(zip(SHARE_NAMES, slice_shares(probabilities()).T, strict=True))
     np.testing.assert_allclose(shares["log_area_half"], np.log(1e-5 + np.array([0, 0.01, 0.25])))
-    np.testing.assert_allclose(shares["lung_share"], 0.25)
     # A thousandth of 2000 pixels is two, a hundredth twenty.
     np.testing.assert_allclose(shares["peak_promille"], [0, 200 / 255, 1])
     np.testing.assert_allclose(shares["peak_percent"], [0, 200 / 255, 1])

@@ -13,6 +13,7 @@ from scipy.special import expit
 
 from core.classification.config import map_names
 from core.classification.features import bottom_mean_weights, pool_features
+from core.classification.fitting import mix
 from core.classification.info import (
     ClassifierInfo,
     Head,
@@ -72,10 +73,15 @@ class Classifier:
         self._encoder = encoder
         self._head = head
         filters = [info.model.width * 2**level for level in range(info.model.depth + 1)]
-        self._bottom_weights = bottom_mean_weights(
-            (head.weights / head.scale).astype(np.float64),
-            filters,
-            with_masks=info.model.with_masks,
+        self._bottom_weights = np.stack(
+            [
+                bottom_mean_weights(
+                    (weights / head.scale).astype(np.float64),
+                    filters,
+                    with_masks=info.model.with_masks,
+                )
+                for weights in head.weights[:2]
+            ]
         ).astype(np.float32)
 
     @property
@@ -116,16 +122,22 @@ class Classifier:
 
 
 def judge_features(rows: npt.NDArray[np.float32], head: Head, evidence: FloatArray) -> Sight:
-    """What the head makes of features (n, features)."""
+    """What the head makes of features (n, features).
+
+    Args:
+        evidence: (n, 2, height, width), of either head.
+    """
     standard = (rows - head.mean) / head.scale
+    logits = (standard @ head.weights.T + head.bias).astype(np.float64)
     along = standard @ head.axes
     distance = np.sqrt(np.mean(along**2, axis=1))
     axial = along @ head.axial[:-2] + head.axial[-2] * distance + head.axial[-1]
+    share = expit(logits[:, 2]).astype(np.float32)[:, None, None]
     return Sight(
-        logits=(standard @ head.weights + head.bias[0]).astype(np.float64),
+        logits=mix(*logits.T),
         distance=distance.astype(np.float64),
         axial=expit(axial.astype(np.float64)),
-        evidence=evidence,
+        evidence=(1 - share) * evidence[:, 0] + share * evidence[:, 1],
     )
 
 

@@ -11,7 +11,13 @@ import numpy.typing as npt
 
 from core.classification.data import SETS, LabelledFeatures
 from core.classification.features import global_columns
-from core.classification.fitting import Logistic, balanced_weights, fit_logistic
+from core.classification.fitting import (
+    FitConfig,
+    Logistic,
+    Mixture,
+    balanced_weights,
+    fit_logistic,
+)
 from core.classification.metrics import (
     Vector,
     accuracy,
@@ -24,7 +30,7 @@ from core.classification.metrics import (
     to_probability,
 )
 
-PENALTIES = (0.01, 0.03, 0.1, 0.3, 1.0)
+PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3)
 
 
 def figures_of(labels: npt.NDArray[np.int64], logits: Vector) -> dict[str, Any]:
@@ -55,39 +61,51 @@ def calibration_of(
     return found
 
 
-def fit_on(
-    features: LabelledFeatures, *, penalty: float, ucsd_share: float, grey: bool = False
-) -> Logistic:
-    """A head, or the grey baseline, on the pictures given."""
-    return fit_logistic(
-        features.grey if grey else features.rows,
-        features.labels,
-        penalty=penalty,
-        weights=balanced_weights(features.sources, features.labels, ucsd_share=ucsd_share),
+def fit_on(features: LabelledFeatures, fit: FitConfig, *, grey: bool = False) -> Logistic | Mixture:
+    """A head, or the grey baseline, on the pictures given: a mixture where they are of both
+    sets."""
+    seen = replace(features, rows=features.grey) if grey else features
+    heads = {}
+    for source in SETS:
+        part = seen.of(source, None)
+        if len(part.labels):
+            heads[source] = fit_logistic(
+                part.rows,
+                part.labels,
+                penalty=getattr(fit, f"{source}_penalty"),
+                weights=balanced_weights(part.sources, part.labels, ucsd_share=1.0),
+            )
+    if len(heads) == 1:
+        return next(iter(heads.values()))
+    origin = fit_logistic(
+        seen.rows,
+        (seen.sources == "sars").astype(np.int64),
+        penalty=fit.origin_penalty,
+        weights=balanced_weights(seen.sources, seen.labels, ucsd_share=0.5),
     )
+    return Mixture(heads["ucsd"], heads["sars"], origin, fit.origin_doubt)
 
 
-def choose_penalty(
-    features: LabelledFeatures, *, ucsd_share: float, grey: bool = False
-) -> tuple[float, dict[str, float]]:
-    """The penalty with the best mean AUC over the validation pictures of the sets present."""
-    taught = features.of(None, "train")
-    scores = {}
-    for penalty in PENALTIES:
-        head = fit_on(taught, penalty=penalty, ucsd_share=ucsd_share, grey=grey)
-        judged = [judge(features.of(source, "validation"), head, grey=grey) for source in SETS]
-        scores[f"{penalty:g}"] = float(np.nanmean(judged))
-    best = max(PENALTIES, key=lambda penalty: scores[f"{penalty:g}"])
-    return best, scores
-
-
-def judge(features: LabelledFeatures, head: Logistic, *, grey: bool = False) -> float:
-    """AUC of a head on the pictures given."""
-    return area_under_curve(features.labels, head.logits(features.grey if grey else features.rows))
+def choose_penalties(
+    features: LabelledFeatures, fit: FitConfig, *, grey: bool = False
+) -> tuple[FitConfig, dict[str, dict[str, float]]]:
+    """For each set the penalty whose own head has the best AUC on its validation pictures."""
+    scores: dict[str, dict[str, float]] = {}
+    for source in SETS:
+        taught, judged = features.of(source, "train"), features.of(source, "validation")
+        scores[source] = {}
+        for penalty in PENALTIES:
+            tried = replace(fit, **{f"{source}_penalty": penalty})
+            head = fit_on(taught, tried, grey=grey)
+            rows = judged.grey if grey else judged.rows
+            scores[source][f"{penalty:g}"] = area_under_curve(judged.labels, head.logits(rows))
+        best = max(PENALTIES, key=lambda penalty: scores[source][f"{penalty:g}"])
+        fit = replace(fit, **{f"{source}_penalty": best})
+    return fit, scores
 
 
 def table(
-    features: LabelledFeatures, *, penalty: float, ucsd_share: float, filters: Sequence[int] = ()
+    features: LabelledFeatures, fit: FitConfig, *, filters: Sequence[int] = ()
 ) -> dict[str, dict[str, Any]]:
     """Trained on one set or both, judged on the validation side of a set learned from and on all
     of a set not learned from; and the same for grey statistics.
@@ -96,19 +114,16 @@ def table(
         filters: of each level, to judge the same features without those of masks too; none where
             there are no features of masks.
     """
-    models = [("classifier", features, penalty, False)]
+    models = [("classifier", features, fit, False)]
     if filters:
         plain = replace(features, rows=features.rows[:, global_columns(filters)])
-        own, _ = choose_penalty(plain, ucsd_share=ucsd_share)
-        models.append(("without masks", plain, own, False))
-    own, _ = choose_penalty(features, ucsd_share=ucsd_share, grey=True)
-    models.append(("grey statistics", features, own, True))
+        models.append(("without masks", plain, choose_penalties(plain, fit)[0], False))
+    grey_fit, _ = choose_penalties(features, fit, grey=True)
+    models.append(("grey statistics", features, grey_fit, True))
     rows: dict[str, dict[str, Any]] = {}
-    for model, seen, strength, is_grey in models:
+    for model, seen, own, is_grey in models:
         for taught in (None, "ucsd", "sars"):
-            head = fit_on(
-                seen.of(taught, "train"), penalty=strength, ucsd_share=ucsd_share, grey=is_grey
-            )
+            head = fit_on(seen.of(taught, "train"), own, grey=is_grey)
             for judged in SETS:
                 part = seen.of(judged, "validation" if taught in (None, judged) else None)
                 logits = head.logits(part.grey if is_grey else part.rows)

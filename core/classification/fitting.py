@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.linalg import eigh
 from scipy.optimize import minimize
 from scipy.special import expit
 
@@ -18,18 +19,23 @@ from core.classification.info import Head
 Rows = npt.NDArray[np.float32]
 Vector = npt.NDArray[np.float64]
 
-_MOST_STEPS = 300
+_MOST_STEPS = 200
 _LEAST_SCALE = 1e-4
+MOST_CERTAIN = 4.0
+"""Bound of each head's logit: far from what it learned from, a head is sure for no reason."""
 
 
 @dataclass(frozen=True)
 class FitConfig:
     """What the fit of a head can be told."""
 
-    penalty: float = 0.1
+    ucsd_penalty: float = 0.1
     """Half of it times the squared weights is added to the mean log loss."""
-    ucsd_share: float = 0.5
-    """Share of the loss that the UCSD pictures have, however few they are."""
+    sars_penalty: float = 0.01
+    origin_penalty: float = 0.1
+    origin_doubt: float = 2.5
+    """Logit by which a picture must look like one of SARS-COV-2 before that head has half the
+    say: the pictures of papers are of many origins."""
     components: int = 48
     """Axes along which a slice's distance from those learned from is measured."""
 
@@ -74,13 +80,46 @@ def fit_logistic(
         return value + penalty * float(slopes @ slopes) / 2, np.append(gradient, error.sum())
 
     start = np.zeros(rows.shape[1] + 1)
-    found = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": _MOST_STEPS})
+    # Sums in float32 cannot settle the last digits: searching for them would take minutes.
+    options = {"maxiter": _MOST_STEPS, "maxfun": 2 * _MOST_STEPS, "ftol": 1e-7}
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", options=options)
     return Logistic(
         mean=mean.astype(np.float32),
         scale=scale.astype(np.float32),
         weights=np.asarray(found.x[:-1], dtype=np.float64),
         bias=float(found.x[-1]),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """Two heads, one a set, and which of them speaks.
+
+    The two sets contradict each other: what speaks for COVID-19 in one does not in the other, and
+    one linear head for both is worse on each. So each has its own, and a third regression tells
+    how much a picture looks like those of SARS-COV-2.
+    """
+
+    ucsd: Logistic
+    sars: Logistic
+    origin: Logistic
+    doubt: float
+
+    def logits(self, rows: Rows) -> Vector:
+        """(n,) of rows (n, columns)."""
+        return mix(
+            self.ucsd.logits(rows), self.sars.logits(rows), self.origin.logits(rows) - self.doubt
+        )
+
+
+def mix(ucsd: Vector, sars: Vector, origin: Vector) -> Vector:
+    """Logits of two heads, each kept within bounds, by the logit of the origin."""
+    share = expit(origin)
+    bound = MOST_CERTAIN
+    mixed: Vector = (1.0 - share) * np.clip(ucsd, -bound, bound) + share * np.clip(
+        sars, -bound, bound
+    )
+    return mixed
 
 
 def balanced_weights(
@@ -104,10 +143,10 @@ def main_axes(rows: Rows, mean: Rows, scale: Rows, *, components: int) -> Rows:
     so that they vary by one along it."""
     standard = ((rows - mean) / scale).astype(np.float32)
     covariance = standard.T @ standard / np.float32(len(standard))
-    values, vectors = np.linalg.eigh(covariance.astype(np.float64))
-    kept = min(components, len(values))
-    largest = slice(len(values) - kept, None)
-    axes = vectors[:, largest] / np.sqrt(np.maximum(values[largest], 1e-6))
+    size = len(covariance)
+    kept = min(components, size)
+    values, vectors = eigh(covariance, subset_by_index=(size - kept, size - 1))
+    axes = vectors / np.sqrt(np.maximum(values, 1e-6))
     return axes[:, ::-1].astype(np.float32)
 
 
@@ -125,13 +164,23 @@ def fit_axial(rows: Rows, strangers: Rows, *, axes: Rows, mean: Rows, scale: Row
     return np.append(slopes, found.bias - float(slopes @ found.mean)).astype(np.float32)
 
 
-def assemble_head(logistic: Logistic, axes: Rows, axial: Rows) -> Head:
-    """The parts as they are stored."""
+def assemble_head(mixture: Mixture, mean: Rows, scale: Rows, axes: Rows, axial: Rows) -> Head:
+    """The parts as they are stored: all regressions on one standardisation."""
+    parts = [_on(one, mean, scale) for one in (mixture.ucsd, mixture.sars, mixture.origin)]
+    bias = np.array([bias for _, bias in parts])
+    bias[2] -= mixture.doubt
     return Head(
-        mean=logistic.mean,
-        scale=logistic.scale,
-        weights=logistic.weights.astype(np.float32),
-        bias=np.array([logistic.bias], dtype=np.float32),
+        mean=mean,
+        scale=scale,
+        weights=np.stack([weights for weights, _ in parts]).astype(np.float32),
+        bias=bias.astype(np.float32),
         axes=axes,
         axial=axial,
     )
+
+
+def _on(logistic: Logistic, mean: Rows, scale: Rows) -> tuple[Vector, float]:
+    """Weights and bias of the same regression on another standardisation."""
+    slopes = logistic.weights / logistic.scale
+    bias = logistic.bias + float(slopes @ (mean - logistic.mean).astype(np.float64))
+    return slopes * scale, bias

@@ -161,7 +161,9 @@ class Head:
 
     Attributes:
         mean, scale: (features,) of the slices learned from.
-        weights: (features,) of the standardised features; bias: (1,).
+        weights: (3, features) of the standardised features, bias: (3,): the head for pictures of
+            papers (UCSD), that for pictures as those of SARS-COV-2, and how much a picture looks
+            like the latter; see `core.classification.fitting.Mixture`.
         axes: (features, components), along which standardised features of the slices learned
             from vary by one, most important first.
         axial: (components + 2,) of a logistic regression that tells axial chest slices from all
@@ -190,8 +192,11 @@ def read_classifier_arrays(info: ClassifierInfo) -> tuple[dict[str, npt.NDArray[
     }
     wanted = {field.name for field in fields(Head)}
     features = kept["mean"].size if "mean" in kept else 0
-    fits = set(kept) == wanted and all(
-        kept[name].shape == (features,) for name in ("scale", "weights")
+    fits = (
+        set(kept) == wanted
+        and kept["scale"].shape == (features,)
+        and kept["weights"].shape == (3, features)
+        and kept["bias"].shape == (3,)
     )
     if not fits or kept["axes"].shape != (features, kept["axial"].size - 2):
         raise WeightsError(

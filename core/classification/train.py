@@ -20,9 +20,16 @@ from core.classification.data import (
     list_labelled,
     picture_frames,
 )
-from core.classification.evaluation import calibration_of, choose_penalty, figures_of, fit_on, table
+from core.classification.evaluation import (
+    calibration_of,
+    choose_penalties,
+    figures_of,
+    fit_on,
+    table,
+)
 from core.classification.fitting import (
     FitConfig,
+    Mixture,
     assemble_head,
     fit_axial,
     main_axes,
@@ -33,6 +40,7 @@ from core.classification.info import FitnessConfig, Head, ScanConfig
 from core.classification.metrics import fit_temperature
 from core.classification.pictures import segment_pictures
 from core.classification.strangers import artificial, other_planes, turned
+from core.config import to_json_dict
 from core.engines import Engine
 from core.engines.openvino_maps import OpenVinoMaps
 from core.errors import DatasetError
@@ -52,8 +60,8 @@ class ClassifierTrainConfig:
 
     model: ClassifierModelConfig = field(default_factory=ClassifierModelConfig)
     fit: FitConfig = field(default_factory=FitConfig)
-    choose_penalty: bool = True
-    """Take the penalty that does best on validation pictures in place of the config's."""
+    choose_penalties: bool = True
+    """Take the penalties that do best on validation pictures in place of the config's."""
     transfer: bool = True
     """Take the encoder of the segmentation weights; else one drawn by chance."""
     refit_on_all: bool = True
@@ -199,13 +207,10 @@ def fit_classifier(
     Figures in the record are those of heads that never saw the pictures they are judged on; what
     is stored has seen all of them where `refit_on_all`.
     """
-    fit = config.fit
-    penalty, scores = (
-        choose_penalty(features, ucsd_share=fit.ucsd_share)
-        if config.choose_penalty
-        else (fit.penalty, {})
+    fit, scores = (
+        choose_penalties(features, config.fit) if config.choose_penalties else (config.fit, {})
     )
-    chosen = fit_on(features.of(None, "train"), penalty=penalty, ucsd_share=fit.ucsd_share)
+    chosen = fit_on(features.of(None, "train"), fit)
     held_out = features.of(None, "validation")
     logits = chosen.logits(held_out.rows)
     temperature = _temperature(held_out, logits)
@@ -216,14 +221,10 @@ def fit_classifier(
         for source in ("ucsd", "sars")
     }
     filters = [config.model.width * 2**level for level in range(config.model.depth + 1)]
-    figures = table(
-        features,
-        penalty=penalty,
-        ucsd_share=fit.ucsd_share,
-        filters=filters if config.model.with_masks else (),
-    )
+    figures = table(features, fit, filters=filters if config.model.with_masks else ())
     taught = features if config.refit_on_all else features.of(None, "train")
-    stored = fit_on(taught, penalty=penalty, ucsd_share=fit.ucsd_share)
+    stored = fit_on(taught, fit)
+    assert isinstance(stored, Mixture)
     head, fitness, abstaining = _with_outlook(features, strangers, stored, fit)
     return TrainedClassifier(
         head=head,
@@ -232,7 +233,7 @@ def fit_classifier(
         scan=ScanConfig(),
         fitness=fitness,
         record={
-            "penalty": penalty,
+            "fit": to_json_dict(fit),
             "penalty_scores": scores,
             "figures": figures,
             "validation": {
@@ -265,17 +266,19 @@ def _temperature(held_out: LabelledFeatures, logits: npt.NDArray[np.float64]) ->
 def _with_outlook(
     features: LabelledFeatures,
     strangers: npt.NDArray[np.float32],
-    stored: Any,
+    stored: Mixture,
     fit: FitConfig,
 ) -> tuple[Head, FitnessConfig, dict[str, Any]]:
     """The head with what it needs to abstain, fitted on training pictures and half of the
     strangers, judged on held-out pictures and the other half."""
     taught, held_out = features.of(None, "train").rows, features.of(None, "validation").rows
     half = len(strangers) // 2
-    axes = main_axes(taught, stored.mean, stored.scale, components=fit.components)
-    axial = fit_axial(taught, strangers[:half], axes=axes, mean=stored.mean, scale=stored.scale)
-    head = assemble_head(stored, axes, axial)
-    none = np.zeros((len(held_out), 1, 1), dtype=np.float32)
+    mean = taught.mean(axis=0)
+    scale = taught.std(axis=0) + np.float32(1e-4)
+    axes = main_axes(taught, mean, scale, components=fit.components)
+    axial = fit_axial(taught, strangers[:half], axes=axes, mean=mean, scale=scale)
+    head = assemble_head(stored, mean, scale, axes, axial)
+    none = np.zeros((1, 2, 1, 1), dtype=np.float32)
     ordinary = judge_features(held_out, head, none)
     strange = judge_features(strangers[half:], head, none)
     fitness = FitnessConfig(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +44,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--from-chance",
         action="store_true",
         help="an encoder drawn by chance in place of that of the segmentation weights",
-    )
-    parser.add_argument(
-        "--penalty", type=float, help="of the head (default: chosen on validation pictures)"
     )
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument(
@@ -99,10 +95,6 @@ def _fit_classifier(options: argparse.Namespace, progress: TerminalProgress) -> 
         transfer=not options.from_chance,
         seed=options.seed,
     )
-    if options.penalty is not None:
-        config = replace(
-            config, choose_penalty=False, fit=replace(config.fit, penalty=options.penalty)
-        )
     encoder = start_encoder(config.model, info if config.transfer else None, seed=config.seed)
     arrays = {variable.path: np.asarray(variable) for variable in encoder.weights}
     maps = build_maps(describe_graph(encoder), arrays, config.model)
@@ -117,7 +109,7 @@ def _fit_classifier(options: argparse.Namespace, progress: TerminalProgress) -> 
         f"{name}: AUC {shown_figure(found['auc'])}, accuracy {shown_figure(found['accuracy'])}"
         for name, found in figures["figures"].items()
     ]
-    lines.append(f"penalty {figures['penalty']:g}, temperature {trained.temperature:.3f}")
+    lines.append(f"temperature {trained.temperature:.3f}")
     if options.publish is not None:
         published = publish_classifier(
             encoder, trained, options.publish, config, segmentation=info, command=_command(options)
@@ -154,8 +146,6 @@ def _command(options: argparse.Namespace) -> str:
         ("--empty-slices", options.empty_slices),
     ):
         words += [flag] if is_set else []
-    if options.penalty is not None:
-        words += ["--penalty", f"{options.penalty:g}"]
     if options.publish is not None:
         words += ["--publish", f"weights/{options.publish.name}"]
     return shlex.join(words)
