@@ -283,6 +283,54 @@ def make_paired_figure(
     return chart
 
 
+def make_reliability_figure(
+    sets: Mapping[str, Sequence[Sequence[float]]], *, marked: float | None = None
+) -> go.Figure:
+    """What a classifier said against what was so, in percent: on the diagonal both agree.
+
+    Args:
+        sets: name → rows of low, high, count, mean probability and share that had the disease.
+        marked: a probability to mark.
+    """
+    chart = go.Figure()
+    chart.add_trace(
+        go.Scatter(
+            x=[0, 100],
+            y=[0, 100],
+            mode="lines",
+            name="As said",
+            line={"color": "#8d99a5", "width": 1.2, "dash": "dot"},
+            hoverinfo="skip",
+        )
+    )
+    styles = (("#56B4E9", "circle"), ("#E69F00", "diamond"), ("#CC79A7", "square"))
+    for (name, rows), (colour, symbol) in zip(sets.items(), styles, strict=False):
+        chart.add_trace(
+            go.Scatter(
+                x=[100 * row[3] for row in rows],
+                y=[100 * row[4] for row in rows],
+                customdata=[[int(row[2])] for row in rows],
+                mode="lines+markers",
+                name=name,
+                line={"color": colour, "width": 1.4},
+                marker={"color": colour, "symbol": symbol, "size": 8},
+                hovertemplate="said %{x:.0f} %, was %{y:.0f} % of %{customdata[0]}"
+                f"<extra>{name}</extra>",
+            )
+        )
+    if marked is not None:
+        chart.add_vline(
+            x=100 * marked,
+            line={"color": CURRENT_COLOUR, "width": 1.6},
+            annotation={"text": "here", "font": {"color": CURRENT_COLOUR, "size": 11}},
+        )
+    _style(chart, x_label="Said, %", y_label="Was COVID-19, %", height=290)
+    chart.update_layout(hovermode="closest", margin={"l": 8, "r": 16, "t": 40, "b": 8})
+    chart.update_xaxes(range=[-3, 103])
+    chart.update_yaxes(range=[-3, 103])
+    return chart
+
+
 def figures_html(charts: Mapping[str, go.Figure]) -> str:
     """All charts as one page that needs no network: Plotly's own script, about 5 MB, comes
     along once.

@@ -22,6 +22,15 @@ AGREEMENT_COLOURS: dict[str, str] = {"hit": "#009E73", "missed": "#F0E442", "wro
 Picture = npt.NDArray[np.uint8]
 
 
+def heat_colours() -> Picture:
+    """(256, 3) RGB of heat from least to most: viridis, which gets lighter all the way, so that
+    people with a colour vision deficiency can read it, and does not pass through grey, as a scan
+    does."""
+    ramp = np.arange(256, dtype=np.uint8)[:, None]
+    colours = np.asarray(cv2.applyColorMap(ramp, cv2.COLORMAP_VIRIDIS), dtype=np.uint8)
+    return np.ascontiguousarray(colours[:, 0, ::-1])
+
+
 def draw_outlines(
     grey: Picture, masks: BoolArray, colours: tuple[str, ...], *, enlarge: int = 1
 ) -> Picture:

@@ -21,8 +21,9 @@ from core.config import (
     SegmentConfig,
     to_json_dict,
 )
+from core.emptiness import EmptySliceGate, find_gate
 from core.engines import Engine, default_engine, load_engine
-from core.errors import LungLensError
+from core.errors import ConfigError, LungLensError
 from core.metrics import compute_overlap
 from core.postprocess import (
     Probabilities,
@@ -42,7 +43,7 @@ from core.progress import (
 from core.records import without_nan
 from core.upright import uprightness
 from core.volume import MaskPair, Study, Volume, turn_masks, turn_volume
-from core.weights import find_weights
+from core.weights import WeightsInfo, find_weights
 
 AFTER_MASKS = "biomarkers"
 """The stage of a command that comes once masks are saved."""
@@ -151,6 +152,7 @@ def segment_volume(
 
     Raises:
         Cancelled: the person asked to stop.
+        ConfigError: empty slices are to be cleared and no gate was fitted for these weights.
     """
     if config is None:
         config = SegmentConfig(
@@ -177,6 +179,8 @@ def segment_volume(
     started = time.perf_counter()
     if volume.source.format != "pictures":  # which may be of anything, in any order
         probabilities = blend_neighbours(probabilities, config.postprocess.neighbour_share)
+    if config.clear_empty:
+        probabilities = require_gate(segmenter.info).clear(probabilities)
     lung_probability = clean_lung(probabilities[0], config.postprocess)
     seconds["postprocess"] = time.perf_counter() - started
     started = time.perf_counter()
@@ -200,6 +204,25 @@ def segment_volume(
         config=config,
         warnings=_result_warnings(masks, turns),
     )
+
+
+def require_gate(info: WeightsInfo) -> EmptySliceGate:
+    """The gate for empty slices that was fitted for these weights.
+
+    Raises:
+        ConfigError: there is none.
+        WeightsError: its manifest cannot be read.
+    """
+    gate = find_gate(info)
+    if gate is None:
+        raise ConfigError(
+            "Slices without infection cannot be told with these weights",
+            got=f"no gate for {info.weights_id}",
+            expected="one in weights/ that was fitted for them",
+            next_step="run without it, or fit one with 'python -m core train-classifier "
+            "--empty-slices'",
+        )
+    return gate
 
 
 def apply_thresholds(segmentation: Segmentation, postprocess: PostprocessConfig) -> Segmentation:

@@ -17,7 +17,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -54,6 +54,30 @@ UNREADABLE_NPZ = (
 )
 """What NumPy lets through when a npz file is damaged."""
 _ID_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class StoredWeights(Protocol):
+    """What is known of a weights folder before its files are opened, whatever its network does."""
+
+    @property
+    def weights_id(self) -> str:
+        """Folder name."""
+
+    @property
+    def folder(self) -> Path:
+        """Where its files lie."""
+
+    @property
+    def sha256(self) -> str:
+        """Of `weights.npz`."""
+
+    @property
+    def graph_sha256(self) -> str | None:
+        """Of `graph.json`; none where there is no such file."""
+
+
+SEGMENTATION_KIND = "segmentation"
+"""What a manifest without a `kind` describes."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +118,8 @@ def _places(folder: Path | None) -> tuple[Path, ...]:
 
 
 def list_weights(folder: Path | None = None) -> tuple[WeightsInfo, ...]:
-    """All weights whose manifest can be read: the shipped ones first, of those the default first.
+    """All weights for segmentation whose manifest can be read: the shipped ones first, of those
+    the default first.
 
     Args:
         folder: look there alone; none looks where weights ship and where they are published.
@@ -107,6 +132,8 @@ def list_weights(folder: Path | None = None) -> tuple[WeightsInfo, ...]:
     for place in _places(folder):
         found = []
         for path in sorted(place.glob(f"*/{MANIFEST_NAME}")):
+            if manifest_kind(path.parent) != SEGMENTATION_KIND:
+                continue
             try:
                 found.append(read_manifest(path.parent))
             except WeightsError as error:
@@ -147,6 +174,16 @@ def find_weights(weights_id: str | None = None, *, folder: Path | None = None) -
         got=shown_name(weights_id),
         expected="one of " + ", ".join(info.weights_id for info in known),
     )
+
+
+def manifest_kind(folder: Path) -> str:
+    """What the weights of a folder are for; segmentation too where the manifest cannot tell."""
+    try:
+        manifest = json.loads((folder / MANIFEST_NAME).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return SEGMENTATION_KIND
+    kind = manifest.get("kind", SEGMENTATION_KIND) if isinstance(manifest, dict) else None
+    return kind if isinstance(kind, str) else SEGMENTATION_KIND
 
 
 def read_manifest(folder: Path) -> WeightsInfo:
@@ -229,12 +266,21 @@ def read_graph(info: WeightsInfo) -> Graph:
         return describe_graph(
             build_model(info.model, rows=preprocess.rows, columns=preprocess.columns)
         )
-    path = _checked_file(info, GRAPH_NAME, info.graph_sha256)
+    return read_stored_graph(info, info.graph_sha256)
+
+
+def read_stored_graph(info: StoredWeights, sha256: str) -> Graph:
+    """The layers in a folder's `graph.json`.
+
+    Raises:
+        WeightsError: as `read_graph`.
+    """
+    path = _checked_file(info, GRAPH_NAME, sha256)
     text = path.read_text(encoding="utf-8", errors="replace")
     return graph_from_text(text, shown=f"{info.weights_id}/{GRAPH_NAME}")
 
 
-def read_arrays(info: WeightsInfo) -> dict[str, Any]:
+def read_arrays(info: StoredWeights) -> dict[str, Any]:
     """The trained arrays by variable path, float16 or float32, checked against the manifest.
 
     Raises:
@@ -263,7 +309,7 @@ def read_arrays(info: WeightsInfo) -> dict[str, Any]:
     return arrays
 
 
-def _checked_file(info: WeightsInfo, name: str, sha256: str) -> Path:
+def _checked_file(info: StoredWeights, name: str, sha256: str) -> Path:
     path = info.folder / name
     shown = f"{info.weights_id}/{name}"
     if not path.is_file():
@@ -334,10 +380,36 @@ def save_weights(
     """
     check_weights_name(folder)
     make_folder(folder, option="folder")
+    files = write_network(model, folder)
+    manifest = {
+        "weights_id": folder.name,
+        "title": title,
+        "default": is_default,
+        **files,
+        "model": to_json_dict(model_config),
+        "preprocess": to_json_dict(preprocess),
+        "postprocess": to_json_dict(postprocess),
+        **record,
+    }
+    write_text(folder / MANIFEST_NAME, json_text(manifest) + "\n")
+    return read_manifest(folder)
+
+
+def write_network(
+    model: keras.Model, folder: Path, *, more_arrays: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Writes `weights.npz` and `graph.json`; gives what a manifest says of them.
+
+    Args:
+        more_arrays: further arrays by name, stored as they are.
+
+    Raises:
+        SaveError: they cannot be written.
+    """
     arrays = {variable.path: _to_stored(np.asarray(variable)) for variable in model.weights}
     path = folder / ARRAYS_NAME
     try:
-        np.savez_compressed(path, **arrays)
+        np.savez_compressed(path, **arrays, **(more_arrays or {}))
     except OSError as error:
         raise SaveError(
             f"The weights {shown_name(folder)} cannot be written",
@@ -346,19 +418,10 @@ def save_weights(
             next_step="choose another folder",
         ) from error
     write_text(folder / GRAPH_NAME, graph_to_text(describe_graph(model)))
-    manifest = {
-        "weights_id": folder.name,
-        "title": title,
-        "default": is_default,
+    return {
         "file": {"name": ARRAYS_NAME, "sha256": file_sha256(path), "bytes": path.stat().st_size},
         "graph": {"name": GRAPH_NAME, "sha256": file_sha256(folder / GRAPH_NAME)},
-        "model": to_json_dict(model_config),
-        "preprocess": to_json_dict(preprocess),
-        "postprocess": to_json_dict(postprocess),
-        **record,
     }
-    write_text(folder / MANIFEST_NAME, json_text(manifest) + "\n")
-    return read_manifest(folder)
 
 
 def _to_stored(array: Any) -> Any:

@@ -273,6 +273,7 @@ def test_a_first_visit_by_a_link_to_a_slice_shows_that_slice(page: Page) -> None
         "Enhance",
         "Region of interest",
         "Segment",
+        "Classify",
         "Follow-up",
         "Report",
         "Evaluate",

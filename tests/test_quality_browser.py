@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 STRIP = (
     "const strip = [...document.querySelectorAll('*')].map((e) => e.shadowRoot)"
-    ".map((s) => s && s.querySelector('.quality canvas')).find(Boolean)?.strip;"
+    ".map((s) => s && s.querySelector('.slice-strip canvas')).find(Boolean)?.strip;"
 )
 
 

@@ -1,5 +1,4 @@
-"""The command line:
-`python -m core info|quality|segment|report|batch|train|evaluate|benchmark`.
+"""The command line: `python -m core COMMAND`, where a command is a module of this package.
 
 Exit codes: 0 done, 1 something the person can mend (told in one sentence), 2 wrong usage.
 """
@@ -14,7 +13,18 @@ import sys
 from collections.abc import Sequence
 
 from core import __version__
-from core.cli import batch, benchmark, evaluate, info, quality, report, segment, train
+from core.cli import (
+    batch,
+    benchmark,
+    classify,
+    evaluate,
+    info,
+    quality,
+    report,
+    segment,
+    train,
+    train_classifier,
+)
 from core.cli.terminal import Result, TerminalProgress
 from core.errors import LungLensError
 from core.records import json_text
@@ -23,9 +33,11 @@ _COMMANDS = {
     "info": info,
     "quality": quality,
     "segment": segment,
+    "classify": classify,
     "batch": batch,
     "report": report,
     "train": train,
+    "train-classifier": train_classifier,
     "evaluate": evaluate,
     "benchmark": benchmark,
 }

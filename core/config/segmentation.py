@@ -51,6 +51,8 @@ class SegmentConfig:
     postprocess: PostprocessConfig = field(default_factory=PostprocessConfig)
     turn_pictures: bool = True
     """Pictures carry no orientation: try the four quarter turns and take the surest."""
+    clear_empty: bool = False
+    """Take all infection out of slices that the gate for empty slices calls empty."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.batch_size <= 256:

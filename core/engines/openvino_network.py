@@ -10,7 +10,7 @@ takes it out again.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,6 +47,7 @@ def build_network(
     shape: tuple[int, int],
     bfloat16: bool,
     shown: str,
+    maps: Sequence[str] = (),
 ) -> openvino.Model:
     """An OpenVINO model from layers and their arrays.
 
@@ -56,9 +57,11 @@ def build_network(
         shape: rows and columns of a slice.
         bfloat16: whether the model is to be compiled for bfloat16.
         shown: name of the weights, for errors.
+        maps: names of layers whose output is wanted as it is, in place of probabilities.
 
     Returns:
         From (1, rows, columns) uint8 to (1, channels, rows, columns) uint8: probability × 255.
+        With `maps` to (1, filters, height, width) float32 each.
 
     Raises:
         UnknownLayer: a layer or one of its settings is unknown here.
@@ -66,7 +69,7 @@ def build_network(
     """
     builder = _Builder(graph, dict(arrays), bfloat16=bfloat16, shown=shown)
     try:
-        return builder.build(shape)
+        return builder.build(shape, maps)
     except (IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise WeightsError(
             f"The graph of {shown} does not fit its arrays",
@@ -101,7 +104,7 @@ class _Builder:
             "SpatialDropout2D": lambda layer, x: x[0],
         }
 
-    def build(self, shape: tuple[int, int]) -> openvino.Model:
+    def build(self, shape: tuple[int, int], maps: Sequence[str]) -> openvino.Model:
         slices = ops.parameter([1, *shape], np.uint8, name="slices")
         for layer in self._graph:
             if layer.kind == "InputLayer":
@@ -116,6 +119,8 @@ class _Builder:
                 self._done[layer.name] = self._kinds[layer.kind](layer, read)
         if self._arrays:
             raise ValueError(f"{len(self._arrays)} arrays of no layer, first {min(self._arrays)}")
+        if maps:
+            return openvino.Model([_unscaled(self._done[name]) for name in maps], [slices])
         probability = _unscaled(self._done[self._graph[-1].name])
         grown = ops.round(ops.multiply(probability, _constant(_GREY_MAX)), "half_to_even")
         return openvino.Model([ops.convert(grown, "u8")], [slices])

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from core.config import LoadLimits
@@ -121,6 +122,27 @@ def load_picture(
         _refuse_turned_tiff(image, name)
         picture = _grey(_pixels(image), name)
         return replace(picture, turned_by_viewers=_exif_orientation(image) != _UPRIGHT)
+
+
+def load_unfit_picture(
+    path: Path, *, limits: LoadLimits = DEFAULT_LIMITS
+) -> npt.NDArray[np.uint8] | None:
+    """What can be seen of a picture that is no CT slice: its first page in grey, (rows, columns)
+    uint8; none where it cannot be read at all or is too large."""
+    name = shown_name(path.name)
+    try:
+        with _opened(path, name) as image:
+            check_size(image.size, limits, what=name)
+            grey = _pixels(image)
+    except LoadError:
+        return None
+    if grey.ndim == 3:
+        grey = cv2.cvtColor(np.ascontiguousarray(grey), cv2.COLOR_RGB2GRAY)
+    if grey.dtype != np.uint8:
+        values = np.nan_to_num(grey.astype(np.float32), posinf=0.0, neginf=0.0)
+        low, high = float(values.min()), float(values.max())
+        grey = ((values - low) * (255.0 / max(high - low, 1e-6))).astype(np.uint8)
+    return grey
 
 
 def load_pictures(

@@ -123,6 +123,25 @@ def show_biomarker_tables(found: Biomarkers) -> None:
     st.html("".join(pieces))
 
 
+def show_shares(found: Biomarkers) -> None:
+    """Infected share of both lungs and of their zones; of pictures, which have neither, the one
+    share there is."""
+    zones = {
+        name.capitalize(): (
+            f"infected_share_right_{name}",
+            f"infected_share_left_{name}",
+            f"infected_share_{name}",
+        )
+        for name in ("upper", "middle", "lower")
+    }
+    whole = ("infected_share_right", "infected_share_left", "infected_share")
+    if found.split is None:
+        table = _plain_table("Infected share", [found.figure("infected_share")])
+    else:
+        table = _sided_table(found, "Infected share", {"Whole lung": whole, **zones})
+    st.html(STYLE + table)
+
+
 def _sided_table(found: Biomarkers, heading: str, rows: dict[str, tuple[str, ...]]) -> str:
     columns = ("Right", "Left", "Both")[: max(map(len, rows.values()))]
     names = "".join(f'<th scope="col">{name}</th>' for name in columns)

@@ -15,6 +15,8 @@ from core.ui.viewer import (
     DEFAULT_WINDOW,
     PLANES,
     Comparison,
+    Heat,
+    Marks,
     Place,
     Tools,
     ViewerScan,
@@ -104,6 +106,8 @@ def show_picture(
     tools: Tools = "all",
     tallest: float,
     comparison: Comparison | None = None,
+    heat: Heat | None = None,
+    marks: Marks | None = None,
 ) -> Place:
     """The open scan with all that is marked in it; says where in it the person is.
 
@@ -111,6 +115,7 @@ def show_picture(
         comparison: what stands beside it, such as a second scan.
         tools: "few" for a picture beside other things, without the toolbar.
         tallest: largest height, as a share of the browser window's.
+        heat, marks: see `core.ui.viewer.show_viewer`.
     """
     place = place_of(current)
     show_viewer(
@@ -120,6 +125,8 @@ def show_picture(
         tools=tools,
         tallest=tallest,
         comparison=comparison,
+        heat=heat,
+        marks=marks,
         on_place=_remember_window,
     )
     return place

@@ -11,6 +11,7 @@ ENTRY_SCRIPT = "streamlit_app.py"
 HOME_PAGE = "pages/home.py"
 BROWSE_PAGE = "pages/browse.py"
 SEGMENT_PAGE = "pages/segment.py"
+CLASSIFY_PAGE = "pages/classify.py"
 ENHANCE_PAGE = "pages/enhance.py"
 REGION_PAGE = "pages/region.py"
 QUALITY_PAGE = "pages/quality.py"
@@ -53,6 +54,7 @@ def _navigation() -> st.Page:
             st.Page(ENHANCE_PAGE, title="Enhance"),
             st.Page(REGION_PAGE, title="Region of interest"),
             st.Page(SEGMENT_PAGE, title="Segment"),
+            st.Page(CLASSIFY_PAGE, title="Classify"),
             st.Page(FOLLOW_UP_PAGE, title="Follow-up"),
             st.Page(REPORT_PAGE, title="Report"),
             st.Page(EVALUATE_PAGE, title="Evaluate"),

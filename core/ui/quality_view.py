@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,14 +21,14 @@ from core.quality import (
     measure_scan,
 )
 from core.quality.empty import EmptySlices, find_empty_slices
-from core.ui.browsing import place_of, show_picture
-from core.ui.components import BrowserComponent
+from core.ui.browsing import show_picture
 from core.ui.jobs import BackgroundJob, Line
 from core.ui.leaving_out import case_id_of, left_out
 from core.ui.measures import known_masks
 from core.ui.page import show_error
 from core.ui.session import OpenStudy, remember
 from core.ui.settings import Settings
+from core.ui.slice_strip import StripRow, go_to, show_strip
 from core.ui.text import escape_markdown
 
 MEASURING_LINE = Line()
@@ -41,16 +40,6 @@ _LEFT_OUT_COLOUR = "#8d99a5"
 _POLL_SECONDS = 0.5
 _AT_ONCE_SECONDS = 1.5
 """Small scans are done by then; until then no progress is worth drawing."""
-
-_strip = BrowserComponent(
-    "lunglens_quality_strip",
-    html='<div class="quality"><canvas tabindex="0" role="slider" aria-label="Slice"></canvas>'
-    "</div>",
-    css=".quality { width: 100%; } canvas { display: block; width: 100%; cursor: pointer; "
-    "touch-action: pan-y; } canvas:focus-visible { outline: 2px solid #56b4e9; "
-    "outline-offset: 2px; }",
-    js=Path(__file__).with_name("quality_strip.js").read_text(encoding="utf-8"),
-)
 
 
 def read_settings() -> Settings:
@@ -128,15 +117,9 @@ def show_scan_and_strip(current: OpenStudy, report: QualityReport) -> int:
     """The picture and below it the strip; gives the axial slice that is shown."""
     place = show_picture(current, key="quality-picture", tools="few", tallest=0.5)
     shown = place.voxel[2]
-
-    def go_to_asked() -> None:
-        asked = st.session_state["quality-strip"].get("slice")
-        if isinstance(asked, (int, float)):
-            go_to(current, int(asked) - 1)
-
-    data = _strip_data(current, report, shown)
-    _strip(data=data, key="quality-strip", on_slice_change=go_to_asked)
-    has_empty = any(row["label"].startswith(_EMPTY) for row in data["rows"])
+    rows = _strip_rows(current, report)
+    show_strip(current, rows, shown=shown, key="quality-strip")
+    has_empty = any(row.label.startswith(_EMPTY) for row in rows)
     st.caption(
         "From the feet on the left to the head on the right; click to go there. Blue: how the scan "
         "was sampled. Orange: its values. Pink: what it shows."
@@ -145,34 +128,26 @@ def show_scan_and_strip(current: OpenStudy, report: QualityReport) -> int:
     return shown
 
 
-def go_to(current: OpenStudy, slice_index: int) -> None:
-    """Moves the picture to an axial slice of the open scan."""
-    place = place_of(current)
-    i, j, _ = place.voxel
-    last = current.study.volume.shape[2] - 1
-    place.go_to(plane="axial", voxel=(i, j, min(max(slice_index, 0), last)))
-
-
-def _strip_data(current: OpenStudy, report: QualityReport, shown: int) -> dict[str, Any]:
-    rows: list[dict[str, Any]] = []
+def _strip_rows(current: OpenStudy, report: QualityReport) -> list[StripRow]:
+    rows: list[StripRow] = []
     for outcome in report.outcomes:
         check = check_named(outcome.check)
         if outcome.findings and not check.whole_scan:
             cells = np.flatnonzero(outcome.flagged).tolist()
             colour = FAMILY_COLOURS[check.family]
-            rows.append({"label": check.label, "colour": colour, "cells": cells})
+            rows.append(StripRow(check.label, colour, cells))
     for name, empty in empty_slices(current).items():
         colours = TRUTH_COLOURS if name == "Truth" else PREDICTION_COLOURS
         cells = np.flatnonzero(empty.infected_pixels == 0).tolist()
         if cells:
             label = f"{_EMPTY}, {name.lower()}"
-            rows.append({"label": label, "colour": colours["infection"], "cells": cells})
+            rows.append(StripRow(label, colours["infection"], cells))
     marks, case_id = left_out(), case_id_of(current)
     whole = marks.has_case(case_id)
     out = list(range(report.slices)) if whole else list(marks.slices_of(case_id))
     if out:
-        rows.append({"label": "Left out", "colour": _LEFT_OUT_COLOUR, "cells": out})
-    return {"slices": report.slices, "current": shown, "rows": rows}
+        rows.append(StripRow("Left out", _LEFT_OUT_COLOUR, out))
+    return rows
 
 
 def empty_slices(current: OpenStudy) -> dict[str, EmptySlices]:

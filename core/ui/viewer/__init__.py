@@ -9,6 +9,7 @@ How to stand on it:
   on release, and `place.go_to(…)` moves the picture.
 - `drawings=[Box(start, stop, …), Line(points, …)]` draws over the picture: a crop box in all
   planes, or a line in one.
+- `heat=Heat(name, {slice: map})` lays coarse maps over axial slices.
 - `comparison=Comparison("Truth", "Prediction", left_masks=("truth",), right_masks=("prediction",))`
   puts a draggable divider between two sets of masks of one scan; with `scan=` between two scans.
 - `show_pictures(left, right, names=("Before", "After"), key=…)` does so for two uint8 pictures,
@@ -17,7 +18,7 @@ How to stand on it:
 """
 
 from core.ui.viewer.component import show_pictures, show_viewer
-from core.ui.viewer.header import Box, Comparison, Line, Tools, ViewerScan
+from core.ui.viewer.header import Box, Comparison, Heat, Line, Marks, Tools, ViewerScan
 from core.ui.viewer.place import DEFAULT_WINDOW, PLANES, Place, Window
 from core.ui.viewer.serving import slice_routes
 
@@ -25,7 +26,9 @@ __all__ = [
     "Box",
     "Comparison",
     "DEFAULT_WINDOW",
+    "Heat",
     "Line",
+    "Marks",
     "PLANES",
     "Place",
     "Tools",

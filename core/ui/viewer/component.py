@@ -13,7 +13,7 @@ import numpy.typing as npt
 import streamlit as st
 
 from core.ui.components import BrowserComponent
-from core.ui.viewer.header import Box, Comparison, Line, Marks, Tools, ViewerScan, make_header
+from core.ui.viewer.header import Box, Comparison, Heat, Line, Marks, Tools, ViewerScan, make_header
 from core.ui.viewer.place import Place
 
 Picture = npt.NDArray[np.uint8]
@@ -24,6 +24,7 @@ _SCRIPTS = (
     "planes",
     "paint",
     "contours",
+    "heat",
     "sources",
     "pane",
     "marks",
@@ -56,6 +57,7 @@ def show_viewer(
     key: str,
     comparison: Comparison | None = None,
     drawings: Sequence[Box | Line] = (),
+    heat: Heat | None = None,
     tools: Tools = "all",
     tallest: float = 0.61,
     marks: Marks | None = None,
@@ -71,6 +73,7 @@ def show_viewer(
         place: where to begin; kept by the caller, one for each scan and session.
         key: tells viewers of one page apart; zoom and layout are remembered by it.
         drawings: boxes and lines over the picture.
+        heat: maps over axial slices, below the outlines of masks.
         tools: "few" leaves out the toolbar, and takes the wheel only once clicked on.
         tallest: largest height, as a share of the browser window's.
         marks: how masks are drawn when this viewer first shows the scan; none leaves that as the
@@ -83,6 +86,7 @@ def show_viewer(
         key=key,
         comparison=comparison,
         drawings=drawings,
+        heat=heat,
         tools=tools,
         tallest=tallest,
         marks=marks,

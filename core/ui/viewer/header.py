@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+import numpy as np
+import numpy.typing as npt
+
 from core.config import WINDOW_PRESETS, Plane
 from core.figures import AGREEMENT_COLOURS, PREDICTION_COLOURS, TRUTH_COLOURS
+from core.overlays import heat_colours
 from core.ui.viewer.packing import (
     BITS,
     LABEL_CHUNK_VOXELS,
@@ -83,6 +88,22 @@ class Line:
 
 
 @dataclass(frozen=True, eq=False)
+class Heat:
+    """Maps over axial slices, such as what speaks for a verdict; drawn by viridis.
+
+    Attributes:
+        name: other maps must have another name.
+        slices: slice index → (rows, columns) uint8, stretched over the whole slice, so it may be
+            as coarse as what it says; 0 leaves the picture as it is.
+        opacity: of the highest value, 0 to 1.
+    """
+
+    name: str
+    slices: Mapping[int, npt.NDArray[np.uint8]]
+    opacity: float = 0.5
+
+
+@dataclass(frozen=True, eq=False)
 class Comparison:
     """A second picture behind a divider that people drag, with shared slice and zoom.
 
@@ -111,6 +132,7 @@ def make_header(
     drawings: Sequence[Box | Line],
     tools: Tools,
     tallest: float,
+    heat: Heat | None = None,
     marks: Marks | None = None,
 ) -> dict[str, Any]:
     """Everything but voxels, and the tokens by which the browser gets those."""
@@ -124,6 +146,7 @@ def make_header(
         "place": place.asked,
         "boxes": [asdict(one) for one in drawings if isinstance(one, Box)],
         "lines": [asdict(one) for one in drawings if isinstance(one, Line)],
+        "heat": None if heat is None else _heat_header(heat),
         "tools": tools,
         "tallest": tallest,
         "marks": marks,
@@ -177,6 +200,22 @@ def _labels_header(offer: Offer) -> dict[str, Any] | None:
         "chunk": slices_per_chunk(offer.volume.shape, LABEL_CHUNK_VOXELS),
         "layers": layers,
     }
+
+
+def _heat_header(heat: Heat) -> dict[str, Any]:
+    return {
+        "name": heat.name,
+        "opacity": heat.opacity,
+        "colours": _packed(heat_colours()),
+        "slices": {
+            str(index): {"rows": one.shape[0], "columns": one.shape[1], "values": _packed(one)}
+            for index, one in heat.slices.items()
+        },
+    }
+
+
+def _packed(values: npt.NDArray[np.uint8]) -> str:
+    return b64encode(np.ascontiguousarray(values).tobytes()).decode("ascii")
 
 
 def _comparison_header(comparison: Comparison) -> dict[str, Any]:

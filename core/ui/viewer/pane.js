@@ -165,6 +165,7 @@ class Pane {
     context.imageSmoothingEnabled = Math.min(frame.perColumn, frame.perRow) * density < COARSE;
     context.imageSmoothingQuality = frame.perColumn * density < 1 ? "medium" : "low";
     context.drawImage(image.canvas, frame.left, frame.top, frame.width, frame.height);
+    drawHeat(this, index, frame);
     const paths = image.contours();
     if (!paths.length) return;
     const matrix = new DOMMatrix(

@@ -67,7 +67,11 @@ function sliceAt(strip, event) {
 function words(strip, index) {
   const { rows, slices } = strip.data;
   const found = rows.filter(({ cells }) => cells.includes(index)).map(({ label }) => label);
-  return `Slice ${index + 1} of ${slices}: ${found.join(", ") || "nothing found"}`;
+  return `Slice ${index + 1} of ${slices}: ${found.join(", ") || strip.data.nothing}`;
+}
+
+function capital(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function draw(strip) {
@@ -86,7 +90,7 @@ function draw(strip) {
   const x = (index) => strip.left + index * step;
   context.font = "12px sans-serif";
   context.textBaseline = "middle";
-  if (!data.rows.length) drawRow(context, { label: "Nothing found", cells: [] }, 0, x, data.slices);
+  if (!data.rows.length) drawRow(context, { label: capital(data.nothing), cells: [] }, 0, x, data.slices);
   data.rows.forEach((row, at) => drawRow(context, row, at, x, data.slices));
   context.strokeStyle = "#f2f5f8";
   context.lineWidth = 1.5;

@@ -1,0 +1,239 @@
+"""From a scan or pictures to verdicts: the one path for the page, the command line and tests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from core.classification.classifier import Classifier, Sight, heat
+from core.classification.fitness import FIT, unfit_reasons
+from core.classification.frames import Frames, slice_frames, unsquared
+from core.classification.pictures import OpenedPicture, segment_pictures
+from core.classification.scan import choose_slices, find_drivers, scan_logit, shares
+from core.classification.verdict import Verdict, band_of
+from core.engines import Engine
+from core.pipeline import Segmentation, load_segmenter, segment_volume
+from core.progress import OnProgress, ShouldCancel, ignore_progress, never_cancel
+from core.volume import FloatArray, Volume
+from core.weights import MANIFEST_NAME, WEIGHTS_FOLDER
+
+_PICTURES_AT_ONCE = 32
+
+
+def load_segmenter_for(classifier: Classifier) -> Engine:
+    """The segmentation network whose masks the classifier learned with, else the default one.
+
+    Raises:
+        WeightsError: there are no weights, or they are damaged.
+    """
+    learned_with = classifier.info.segmentation_id
+    installed = (WEIGHTS_FOLDER / learned_with / MANIFEST_NAME).is_file()
+    return load_segmenter(learned_with if installed else None)
+
+
+def segment_for(
+    volume: Volume,
+    classifier: Classifier,
+    *,
+    on_progress: OnProgress = ignore_progress,
+    should_cancel: ShouldCancel = never_cancel,
+) -> Segmentation:
+    """Lung and infection as the classifier is to be shown them.
+
+    Raises:
+        Cancelled: the person asked to stop.
+        WeightsError: the segmentation weights are missing or damaged.
+    """
+    segmenter = load_segmenter_for(classifier)
+    if _is_picture(volume):
+        return segment_pictures([volume], segmenter)[0]
+    return segment_volume(volume, segmenter, on_progress=on_progress, should_cancel=should_cancel)
+
+
+def classify_volume(
+    volume: Volume,
+    segmentation: Segmentation | None,
+    classifier: Classifier,
+    *,
+    on_progress: OnProgress = ignore_progress,
+    should_cancel: ShouldCancel = never_cancel,
+) -> Verdict:
+    """What the classifier says of a scan, or of one picture.
+
+    Args:
+        segmentation: of this scan; none lets the network run first.
+        on_progress: told the stages of `segment_volume` and "judging slices".
+
+    Raises:
+        Cancelled: the person asked to stop.
+        WeightsError: the segmentation weights are missing or damaged.
+    """
+    if segmentation is None:
+        segmentation = segment_for(
+            volume, classifier, on_progress=on_progress, should_cancel=should_cancel
+        )
+    if _is_picture(volume):
+        frames = slice_frames(volume, segmentation, [0], side=classifier.info.model.side)
+        sight = classifier.look(frames, on_progress=on_progress, should_cancel=should_cancel)
+        return _judge_picture(segmentation, frames, sight, classifier)
+    lung = segmentation.masks.lung
+    assert lung is not None
+    slices = choose_slices(np.count_nonzero(lung, axis=(0, 1)), classifier.info.scan)
+    frames = slice_frames(volume, segmentation, slices, side=classifier.info.model.side)
+    sight = classifier.look(frames, on_progress=on_progress, should_cancel=should_cancel)
+    return _judge_scan(segmentation, slices, frames, sight, classifier)
+
+
+def classify_pictures(
+    pictures: Sequence[OpenedPicture],
+    classifier: Classifier,
+    *,
+    segmenter: Engine | None = None,
+    on_progress: OnProgress = ignore_progress,
+    should_cancel: ShouldCancel = never_cancel,
+) -> tuple[Verdict, ...]:
+    """Verdicts on pictures, each by itself, computed together.
+
+    Raises:
+        Cancelled: the person asked to stop.
+        WeightsError: the segmentation weights are missing or damaged.
+    """
+    segmenter = segmenter or load_segmenter_for(classifier)
+    side = classifier.info.model.side
+    verdicts: list[Verdict] = []
+    for start in range(0, len(pictures), _PICTURES_AT_ONCE):
+        on_progress("judging pictures", start, len(pictures))
+        part = pictures[start : start + _PICTURES_AT_ONCE]
+        found = segment_pictures([picture.volume for picture in part], segmenter)
+        frames = np.concatenate(
+            [
+                slice_frames(picture.volume, segmentation, [0], side=side)
+                for picture, segmentation in zip(part, found, strict=True)
+            ]
+        )
+        sight = classifier.look(frames, should_cancel=should_cancel)
+        for n, (picture, segmentation) in enumerate(zip(part, found, strict=True)):
+            verdict = _judge_picture(segmentation, frames[n : n + 1], sight.one(n), classifier)
+            if picture.complaint:
+                verdict = replace(verdict, abstained=True, reason=picture.complaint)
+            verdicts.append(verdict)
+    on_progress("judging pictures", len(pictures), len(pictures))
+    return tuple(verdicts)
+
+
+def explain_slice(
+    volume: Volume,
+    slice_index: int,
+    segmentation: Segmentation,
+    classifier: Classifier,
+) -> FloatArray:
+    """Where in a slice the evidence for COVID-19 lies.
+
+    Grad-CAM (Selvaraju et al. 2017) over the encoder's coarsest maps. Behind them come only
+    pooling and a linear head, so the averaged gradients are known in closed form and no engine
+    for gradients is needed; see `core.classification.features.bottom_mean_weights`. Of the
+    finer levels, which the head reads too, it says nothing, and its grid is coarse, so borders
+    mean little.
+
+    Returns:
+        (rows, columns) float32 in [0, 1] on the grid of the slice as it is stored: evidence over
+        its maximum, all 0 where nothing speaks for COVID-19.
+    """
+    (found,) = explain_slices(volume, [slice_index], segmentation, classifier)
+    return found
+
+
+def explain_slices(
+    volume: Volume,
+    slices: Sequence[int],
+    segmentation: Segmentation,
+    classifier: Classifier,
+    *,
+    on_progress: OnProgress = ignore_progress,
+    should_cancel: ShouldCancel = never_cancel,
+) -> tuple[FloatArray, ...]:
+    """`explain_slice` for several slices, each over its own maximum, in one go.
+
+    Raises:
+        Cancelled: the person asked to stop.
+    """
+    frames = slice_frames(volume, segmentation, slices, side=classifier.info.model.side)
+    sight = classifier.look(frames, on_progress=on_progress, should_cancel=should_cancel)
+    return unsquared([heat(own) for own in sight.evidence], volume, segmentation)
+
+
+def _is_picture(volume: Volume) -> bool:
+    return volume.source.format == "pictures" and volume.shape[2] == 1
+
+
+def _judge_picture(
+    segmentation: Segmentation, frames: Frames, sight: Sight, classifier: Classifier
+) -> Verdict:
+    (reason,) = unfit_reasons(frames, sight, classifier.info.fitness)
+    probability = float(classifier.probability(sight.logits)[0])
+    return _verdict(segmentation, (0,), (probability,), probability, reason, classifier)
+
+
+def _judge_scan(
+    segmentation: Segmentation,
+    slices: tuple[int, ...],
+    frames: Frames,
+    sight: Sight,
+    classifier: Classifier,
+) -> Verdict:
+    reasons = unfit_reasons(frames, sight, classifier.info.fitness)
+    unfit = [reason for reason in reasons if reason != FIT]
+    infected_share, _ = shares(segmentation.masks, has_zones=False)
+    logit = scan_logit(
+        sight.logits / classifier.info.temperature, infected_share, classifier.info.scan
+    )
+    probability = float(1.0 / (1.0 + np.exp(-logit)))
+    reason = FIT
+    if 2 * len(unfit) > len(reasons):
+        reason = f"{len(unfit)} of {len(reasons)} slices cannot be judged, the first: {unfit[0]}"
+    by_slice = tuple(float(p) for p in classifier.probability(sight.logits))
+    return _verdict(segmentation, slices, by_slice, probability, reason, classifier)
+
+
+def _verdict(
+    segmentation: Segmentation,
+    slices: tuple[int, ...],
+    by_slice: tuple[float, ...],
+    probability: float,
+    unfit: str,
+    classifier: Classifier,
+) -> Verdict:
+    is_scan = segmentation.probabilities.shape[1] > 1
+    infected_share, by_zone = shares(segmentation.masks, has_zones=is_scan)
+    band = band_of(probability, classifier.info.bands)
+    drivers = find_drivers(slices, by_slice)
+    return Verdict(
+        covid_probability=probability,
+        band=band,
+        abstained=unfit != FIT,
+        reason=unfit or _reason(probability, infected_share, len(slices), by_slice),
+        slice_indices=slices,
+        slice_probabilities=by_slice,
+        infected_share=infected_share,
+        share_by_zone=by_zone,
+        drivers=drivers,
+        weights_id=classifier.weights_id,
+        segmentation_id=segmentation.weights_id,
+        temperature=classifier.info.temperature,
+    )
+
+
+def _reason(
+    probability: float, infected_share: float, count: int, by_slice: tuple[float, ...]
+) -> str:
+    share = (
+        "no lung was marked"
+        if np.isnan(infected_share)
+        else f"{infected_share:.1%} of the lung is marked as infected"
+    )
+    if count == 1:
+        return f"the picture alone gives {probability:.2f}; {share}"
+    loud = sum(p >= 0.5 for p in by_slice)
+    return f"{loud} of {count} slices looked at speak for COVID-19; {share}"

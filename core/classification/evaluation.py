@@ -1,0 +1,131 @@
+"""The table of a classifier: what it reaches where, against what grey levels alone reach."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from core.classification.data import SETS, LabelledFeatures
+from core.classification.features import global_columns
+from core.classification.fitting import (
+    FitConfig,
+    Logistic,
+    Mixture,
+    balanced_weights,
+    fit_logistic,
+)
+from core.classification.metrics import (
+    Vector,
+    accuracy,
+    area_under_curve,
+    bootstrap_interval,
+    brier_score,
+    expected_calibration_error,
+    f1_score,
+    reliability,
+    to_probability,
+)
+
+PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3)
+
+
+def figures_of(labels: npt.NDArray[np.int64], logits: Vector) -> dict[str, Any]:
+    """AUC, accuracy and F1 at one half with 95 % intervals, JSON-ready."""
+    probabilities = to_probability(logits)
+    found: dict[str, Any] = {"slices": len(labels), "positive": int(labels.sum())}
+    for name, figure in (("auc", area_under_curve), ("accuracy", accuracy), ("f1", f1_score)):
+        found[name] = figure(labels, probabilities)
+        found[f"{name}_interval"] = list(bootstrap_interval(labels, probabilities, figure))
+    return found
+
+
+def calibration_of(
+    labels: npt.NDArray[np.int64], logits: Vector, temperature: float
+) -> dict[str, Any]:
+    """Calibration before and after a temperature, with the bins of the latter."""
+    found: dict[str, Any] = {"temperature": temperature}
+    for name, divisor in (("before", 1.0), ("after", temperature)):
+        probabilities = to_probability(logits, temperature=divisor)
+        found[name] = {
+            "ece": expected_calibration_error(labels, probabilities),
+            "brier": brier_score(labels, probabilities),
+            "reliability": [
+                [one.low, one.high, one.count, one.mean_probability, one.share_positive]
+                for one in reliability(labels, probabilities)
+            ],
+        }
+    return found
+
+
+def fit_on(features: LabelledFeatures, fit: FitConfig, *, grey: bool = False) -> Logistic | Mixture:
+    """A head, or the grey baseline, on the pictures given: a mixture where they are of both
+    sets."""
+    seen = replace(features, rows=features.grey) if grey else features
+    heads = {}
+    for source in SETS:
+        part = seen.of(source, None)
+        if len(part.labels):
+            heads[source] = fit_logistic(
+                part.rows,
+                part.labels,
+                penalty=getattr(fit, f"{source}_penalty"),
+                weights=balanced_weights(part.sources, part.labels, ucsd_share=1.0),
+            )
+    if len(heads) == 1:
+        return next(iter(heads.values()))
+    origin = fit_logistic(
+        seen.rows,
+        (seen.sources == "sars").astype(np.int64),
+        penalty=fit.origin_penalty,
+        weights=balanced_weights(seen.sources, seen.labels, ucsd_share=0.5),
+    )
+    return Mixture(heads["ucsd"], heads["sars"], origin, fit.origin_doubt)
+
+
+def choose_penalties(
+    features: LabelledFeatures, fit: FitConfig, *, grey: bool = False
+) -> tuple[FitConfig, dict[str, dict[str, float]]]:
+    """For each set the penalty whose own head has the best AUC on its validation pictures."""
+    scores: dict[str, dict[str, float]] = {}
+    for source in SETS:
+        taught, judged = features.of(source, "train"), features.of(source, "validation")
+        scores[source] = {}
+        for penalty in PENALTIES:
+            tried = replace(fit, **{f"{source}_penalty": penalty})
+            head = fit_on(taught, tried, grey=grey)
+            rows = judged.grey if grey else judged.rows
+            scores[source][f"{penalty:g}"] = area_under_curve(judged.labels, head.logits(rows))
+        best = max(PENALTIES, key=lambda penalty: scores[source][f"{penalty:g}"])
+        fit = replace(fit, **{f"{source}_penalty": best})
+    return fit, scores
+
+
+def table(
+    features: LabelledFeatures, fit: FitConfig, *, filters: Sequence[int] = ()
+) -> dict[str, dict[str, Any]]:
+    """Trained on one set or both, judged on the validation side of a set learned from and on all
+    of a set not learned from; and the same for grey statistics.
+
+    Args:
+        filters: of each level, to judge the same features without those of masks too; none where
+            there are no features of masks.
+    """
+    models = [("classifier", features, fit, False)]
+    if filters:
+        plain = replace(features, rows=features.rows[:, global_columns(filters)])
+        models.append(("without masks", plain, choose_penalties(plain, fit)[0], False))
+    grey_fit, _ = choose_penalties(features, fit, grey=True)
+    models.append(("grey statistics", features, grey_fit, True))
+    rows: dict[str, dict[str, Any]] = {}
+    for model, seen, own, is_grey in models:
+        for taught in (None, "ucsd", "sars"):
+            head = fit_on(seen.of(taught, "train"), own, grey=is_grey)
+            for judged in SETS:
+                part = seen.of(judged, "validation" if taught in (None, judged) else None)
+                logits = head.logits(part.grey if is_grey else part.rows)
+                rows[f"{model}, {taught or 'both'} → {judged}"] = figures_of(part.labels, logits)
+    return rows

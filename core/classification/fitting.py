@@ -1,0 +1,186 @@
+"""How the head is fitted: logistic regressions on features, which have one best answer.
+
+No epochs and no chance: the same features and the same strength of the penalty give the same
+head. The strength is chosen on pictures that are held out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.linalg import eigh
+from scipy.optimize import minimize
+from scipy.special import expit
+
+from core.classification.info import Head
+
+Rows = npt.NDArray[np.float32]
+Vector = npt.NDArray[np.float64]
+
+_MOST_STEPS = 200
+_LEAST_SCALE = 1e-4
+MOST_CERTAIN = 4.0
+"""Bound of each head's logit: far from what it learned from, a head is sure for no reason."""
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """What the fit of a head can be told."""
+
+    ucsd_penalty: float = 0.1
+    """Half of it times the squared weights is added to the mean log loss."""
+    sars_penalty: float = 0.01
+    origin_penalty: float = 0.1
+    origin_doubt: float = 2.5
+    """Logit by which a picture must look like one of SARS-COV-2 before that head has half the
+    say: the pictures of papers are of many origins."""
+    components: int = 48
+    """Axes along which a slice's distance from those learned from is measured."""
+
+
+@dataclass(frozen=True, eq=False)
+class Logistic:
+    """A logistic regression on standardised columns."""
+
+    mean: Rows
+    scale: Rows
+    weights: Vector
+    bias: float
+
+    def logits(self, rows: Rows) -> Vector:
+        """(n,) of rows (n, columns)."""
+        found: Vector = ((rows - self.mean) / self.scale).astype(np.float64) @ self.weights
+        return found + self.bias
+
+
+def fit_logistic(
+    rows: Rows, labels: npt.NDArray[np.int64], *, penalty: float, weights: Vector | None = None
+) -> Logistic:
+    """The logistic regression with the least mean log loss and penalty.
+
+    Args:
+        rows: (n, columns); labels: (n,) 0 or 1.
+        weights: (n,) of each row in the mean; none counts all alike.
+    """
+    share = np.ones(len(labels)) if weights is None else weights
+    share = share / share.sum()
+    mean = (share[:, None] * rows).sum(axis=0)
+    scale = np.sqrt((share[:, None] * (rows - mean) ** 2).sum(axis=0)) + _LEAST_SCALE
+    standard = ((rows - mean) / scale).astype(np.float32)
+    signs = 2.0 * labels - 1.0
+
+    def loss(parameters: Vector) -> tuple[float, Vector]:
+        slopes = parameters[:-1]
+        logits = standard @ slopes.astype(np.float32) + parameters[-1]
+        value = float(share @ np.logaddexp(0.0, -signs * logits))
+        error = share * (expit(logits) - labels)
+        gradient = standard.T @ error.astype(np.float32) + penalty * slopes
+        return value + penalty * float(slopes @ slopes) / 2, np.append(gradient, error.sum())
+
+    start = np.zeros(rows.shape[1] + 1)
+    # Sums in float32 cannot settle the last digits: searching for them would take minutes.
+    options = {"maxiter": _MOST_STEPS, "maxfun": 2 * _MOST_STEPS, "ftol": 1e-7}
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", options=options)
+    return Logistic(
+        mean=mean.astype(np.float32),
+        scale=scale.astype(np.float32),
+        weights=np.asarray(found.x[:-1], dtype=np.float64),
+        bias=float(found.x[-1]),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture:
+    """Two heads, one a set, and which of them speaks.
+
+    The two sets contradict each other: what speaks for COVID-19 in one does not in the other, and
+    one linear head for both is worse on each. So each has its own, and a third regression tells
+    how much a picture looks like those of SARS-COV-2.
+    """
+
+    ucsd: Logistic
+    sars: Logistic
+    origin: Logistic
+    doubt: float
+
+    def logits(self, rows: Rows) -> Vector:
+        """(n,) of rows (n, columns)."""
+        return mix(
+            self.ucsd.logits(rows), self.sars.logits(rows), self.origin.logits(rows) - self.doubt
+        )
+
+
+def mix(ucsd: Vector, sars: Vector, origin: Vector) -> Vector:
+    """Logits of two heads, each kept within bounds, by the logit of the origin."""
+    share = expit(origin)
+    bound = MOST_CERTAIN
+    mixed: Vector = (1.0 - share) * np.clip(ucsd, -bound, bound) + share * np.clip(
+        sars, -bound, bound
+    )
+    return mixed
+
+
+def balanced_weights(
+    sources: npt.NDArray[np.str_], labels: npt.NDArray[np.int64], *, ucsd_share: float
+) -> Vector:
+    """(n,) so that each set has its share of the loss and, within a set, each class half."""
+    weights = np.zeros(len(labels))
+    present = set(sources.tolist())
+    for source in present:
+        share = 1.0
+        if len(present) > 1:
+            share = ucsd_share if source == "ucsd" else 1.0 - ucsd_share
+        for label in (0, 1):
+            own = (sources == source) & (labels == label)
+            weights[own] = share / max(1, int(own.sum()))
+    return weights
+
+
+def main_axes(rows: Rows, mean: Rows, scale: Rows, *, components: int) -> Rows:
+    """(features, components): the directions in which standardised rows vary most, each scaled
+    so that they vary by one along it."""
+    standard = ((rows - mean) / scale).astype(np.float32)
+    covariance = standard.T @ standard / np.float32(len(standard))
+    size = len(covariance)
+    kept = min(components, size)
+    values, vectors = eigh(covariance, subset_by_index=(size - kept, size - 1))
+    axes = vectors / np.sqrt(np.maximum(values, 1e-6))
+    return axes[:, ::-1].astype(np.float32)
+
+
+def fit_axial(rows: Rows, strangers: Rows, *, axes: Rows, mean: Rows, scale: Rows) -> Rows:
+    """(components + 2,): tells rows of axial chest slices from those of anything else by their
+    place along the axes and their distance."""
+    both = np.concatenate([rows, strangers])
+    along = ((both - mean) / scale) @ axes
+    distance = np.sqrt(np.mean(along**2, axis=1))
+    columns = np.column_stack([along, distance]).astype(np.float32)
+    labels = np.repeat([1, 0], [len(rows), len(strangers)])
+    weights = np.where(labels == 1, 0.5 / len(rows), 0.5 / max(1, len(strangers)))
+    found = fit_logistic(columns, labels, penalty=1e-2, weights=weights)
+    slopes = found.weights / found.scale
+    return np.append(slopes, found.bias - float(slopes @ found.mean)).astype(np.float32)
+
+
+def assemble_head(mixture: Mixture, mean: Rows, scale: Rows, axes: Rows, axial: Rows) -> Head:
+    """The parts as they are stored: all regressions on one standardisation."""
+    parts = [_on(one, mean, scale) for one in (mixture.ucsd, mixture.sars, mixture.origin)]
+    bias = np.array([bias for _, bias in parts])
+    bias[2] -= mixture.doubt
+    return Head(
+        mean=mean,
+        scale=scale,
+        weights=np.stack([weights for weights, _ in parts]).astype(np.float32),
+        bias=bias.astype(np.float32),
+        axes=axes,
+        axial=axial,
+    )
+
+
+def _on(logistic: Logistic, mean: Rows, scale: Rows) -> tuple[Vector, float]:
+    """Weights and bias of the same regression on another standardisation."""
+    slopes = logistic.weights / logistic.scale
+    bias = logistic.bias + float(slopes @ (mean - logistic.mean).astype(np.float64))
+    return slopes * scale, bias

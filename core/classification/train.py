@@ -1,0 +1,310 @@
+"""Making a classifier: pictures → features → head → judgement → weights with manifest and card."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from core.classification.classifier import Encoder, judge_features
+from core.classification.config import BandConfig, ClassifierModelConfig, map_names
+from core.classification.data import (
+    CLASSES,
+    LabelledFeatures,
+    LabelledPicture,
+    compute_features,
+    list_labelled,
+    picture_frames,
+)
+from core.classification.evaluation import (
+    calibration_of,
+    choose_penalties,
+    figures_of,
+    fit_on,
+    table,
+)
+from core.classification.fitting import (
+    FitConfig,
+    Mixture,
+    assemble_head,
+    fit_axial,
+    main_axes,
+)
+from core.classification.frames import slice_frames
+from core.classification.grey_baseline import grey_statistics
+from core.classification.info import FitnessConfig, Head, ScanConfig
+from core.classification.metrics import fit_temperature
+from core.classification.pictures import segment_pictures
+from core.classification.strangers import artificial, other_planes, turned
+from core.config import to_json_dict
+from core.engines import Engine
+from core.engines.openvino_maps import OpenVinoMaps
+from core.errors import DatasetError
+from core.graph import Graph
+from core.loading.kaggle import load_case, load_case_table
+from core.progress import OnProgress, ignore_progress
+from core.records import make_folder
+
+_KEPT_AXIAL = 0.02
+"""Share of held-out axial slices that may be called none."""
+_KEPT_DISTANCE = 0.005
+
+
+@dataclass(frozen=True)
+class ClassifierTrainConfig:
+    """How a classifier is made."""
+
+    model: ClassifierModelConfig = field(default_factory=ClassifierModelConfig)
+    fit: FitConfig = field(default_factory=FitConfig)
+    choose_penalties: bool = True
+    """Take the penalties that do best on validation pictures in place of the config's."""
+    transfer: bool = True
+    """Take the encoder of the segmentation weights; else one drawn by chance."""
+    refit_on_all: bool = True
+    """At last fit the head again on all pictures, with the penalty and the temperature that
+    were found on held-out ones."""
+    strangers: int = 120
+    """Slices that are no axial chest slices, to learn to abstain on."""
+    seed: int = 7
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedClassifier:
+    """What is to be stored, and what a manifest says of it."""
+
+    head: Head
+    temperature: float
+    bands: BandConfig
+    scan: ScanConfig
+    fitness: FitnessConfig
+    record: dict[str, Any]
+
+
+def load_features(
+    data: Path,
+    folder: Path,
+    config: ClassifierTrainConfig,
+    encoder: Encoder,
+    segmenter: Engine,
+    *,
+    on_progress: OnProgress = ignore_progress,
+) -> LabelledFeatures:
+    """Features of every labelled picture; parts that an earlier call has written into `folder`
+    are read from there.
+
+    Raises:
+        DatasetError, LoadError: see `core.classification.data`.
+    """
+    make_folder(folder, option="--out folder")
+    pictures = list_labelled(data)
+    parts = []
+    for source in ("ucsd", "sars"):
+        for class_name, label in CLASSES.items():
+            for is_taught in (True, False):
+                own = [
+                    one
+                    for one in pictures
+                    if one.source == source
+                    and one.label == label
+                    and (one.side == "train") == is_taught
+                ]
+                name = f"{source}-{class_name}-{'train' if is_taught else 'rest'}.npz"
+                if own:
+                    place = folder / name
+                    parts.append(_part(place, own, config, encoder, segmenter, on_progress))
+    return LabelledFeatures(
+        rows=np.concatenate([part.rows for part in parts]),
+        grey=np.concatenate([part.grey for part in parts]),
+        labels=np.concatenate([part.labels for part in parts]),
+        sources=np.concatenate([part.sources for part in parts]),
+        sides=np.concatenate([part.sides for part in parts]),
+    )
+
+
+def _part(
+    place: Path,
+    pictures: Sequence[LabelledPicture],
+    config: ClassifierTrainConfig,
+    encoder: Encoder,
+    segmenter: Engine,
+    on_progress: OnProgress,
+) -> LabelledFeatures:
+    names = np.array([one.path.name for one in pictures])
+    if place.is_file():
+        with np.load(place, allow_pickle=False) as stored:
+            if not np.array_equal(stored["names"], names):
+                raise DatasetError(
+                    "The run folder holds features of other pictures",
+                    expected="the same data folder",
+                    next_step="choose another --out folder",
+                )
+            rows, grey = stored["rows"], stored["grey"]
+    else:
+        frames = picture_frames(
+            [one.path for one in pictures],
+            segmenter,
+            side=config.model.side,
+            on_progress=on_progress,
+        )
+        rows = compute_features(
+            frames, encoder, with_masks=config.model.with_masks, on_progress=on_progress
+        )
+        grey = grey_statistics(frames[..., 0])
+        np.savez(place, rows=rows, grey=grey, names=names)
+    return LabelledFeatures(
+        rows=rows,
+        grey=grey,
+        labels=np.array([one.label for one in pictures], dtype=np.int64),
+        sources=np.array([one.source for one in pictures]),
+        sides=np.array([one.side for one in pictures]),
+    )
+
+
+def load_strangers(
+    data: Path,
+    folder: Path,
+    config: ClassifierTrainConfig,
+    encoder: Encoder,
+    segmenter: Engine,
+) -> npt.NDArray[np.float32]:
+    """Features of slices that are no axial chest slices, half of them kept to judge with."""
+    place = folder / "strangers.npz"
+    if place.is_file():
+        with np.load(place, allow_pickle=False) as stored:
+            rows: npt.NDArray[np.float32] = stored["rows"]
+            return rows
+    third = config.strangers // 3
+    cases = load_case_table(data / "covid20")
+    volumes = list(artificial(third, seed=config.seed))
+    each = max(2, third // (2 * len(cases)))
+    for case in cases:
+        volumes += other_planes(load_case(case).volume, count=each)
+    axial = [one.path for one in list_labelled(data)[:: max(1, 3000 // max(1, third))]]
+    upright = picture_frames(axial[:third], segmenter, side=config.model.side)
+    found = segment_pictures(volumes, segmenter)
+    frames = [
+        slice_frames(volume, segmentation, [0], side=config.model.side)[0]
+        for volume, segmentation in zip(volumes, found, strict=True)
+    ]
+    frames += list(turned(upright))
+    order = np.random.default_rng(config.seed).permutation(len(frames))
+    rows = compute_features(np.stack(frames)[order], encoder, with_masks=config.model.with_masks)
+    np.savez(place, rows=rows)
+    return rows
+
+
+def fit_classifier(
+    features: LabelledFeatures,
+    strangers: npt.NDArray[np.float32],
+    config: ClassifierTrainConfig,
+) -> TrainedClassifier:
+    """Chooses on validation pictures, judges on them, and fits what is to be stored.
+
+    Figures in the record are those of heads that never saw the pictures they are judged on; what
+    is stored has seen all of them where `refit_on_all`.
+    """
+    fit, scores = (
+        choose_penalties(features, config.fit) if config.choose_penalties else (config.fit, {})
+    )
+    chosen = fit_on(features.of(None, "train"), fit)
+    held_out = features.of(None, "validation")
+    logits = chosen.logits(held_out.rows)
+    temperature = _temperature(held_out, logits)
+    calibration = {
+        source: calibration_of(
+            held_out.of(source, None).labels, logits[held_out.sources == source], temperature
+        )
+        for source in ("ucsd", "sars")
+    }
+    filters = [config.model.width * 2**level for level in range(config.model.depth + 1)]
+    figures = table(features, fit, filters=filters if config.model.with_masks else ())
+    taught = features if config.refit_on_all else features.of(None, "train")
+    stored = fit_on(taught, fit)
+    assert isinstance(stored, Mixture)
+    head, fitness, abstaining = _with_outlook(features, strangers, stored, fit)
+    return TrainedClassifier(
+        head=head,
+        temperature=temperature,
+        bands=BandConfig(),
+        scan=ScanConfig(),
+        fitness=fitness,
+        record={
+            "fit": to_json_dict(fit),
+            "penalty_scores": scores,
+            "figures": figures,
+            "validation": {
+                source: figures_of(
+                    held_out.of(source, None).labels, logits[held_out.sources == source]
+                )
+                for source in ("ucsd", "sars")
+            },
+            "calibration": calibration,
+            "abstaining": abstaining,
+            "pictures": {
+                f"{source} {side}": len(features.of(source, side).labels)
+                for source in ("ucsd", "sars")
+                for side in ("train", "validation", "gap")
+            },
+        },
+    )
+
+
+def _temperature(held_out: LabelledFeatures, logits: npt.NDArray[np.float64]) -> float:
+    """One for both sets, each with half the say: the geometric mean of theirs."""
+    found = [
+        fit_temperature(held_out.labels[own], logits[own])
+        for source in ("ucsd", "sars")
+        if (own := held_out.sources == source).any()
+    ]
+    return float(np.exp(np.mean(np.log(found))))
+
+
+def _with_outlook(
+    features: LabelledFeatures,
+    strangers: npt.NDArray[np.float32],
+    stored: Mixture,
+    fit: FitConfig,
+) -> tuple[Head, FitnessConfig, dict[str, Any]]:
+    """The head with what it needs to abstain, fitted on training pictures and half of the
+    strangers, judged on held-out pictures and the other half."""
+    taught, held_out = features.of(None, "train").rows, features.of(None, "validation").rows
+    half = len(strangers) // 2
+    mean = taught.mean(axis=0)
+    scale = taught.std(axis=0) + np.float32(1e-4)
+    axes = main_axes(taught, mean, scale, components=fit.components)
+    axial = fit_axial(taught, strangers[:half], axes=axes, mean=mean, scale=scale)
+    head = assemble_head(stored, mean, scale, axes, axial)
+    none = np.zeros((1, 2, 1, 1), dtype=np.float32)
+    ordinary = judge_features(held_out, head, none)
+    strange = judge_features(strangers[half:], head, none)
+    fitness = FitnessConfig(
+        max_distance=float(np.quantile(ordinary.distance, 1 - _KEPT_DISTANCE)),
+        min_axial=float(np.quantile(ordinary.axial, _KEPT_AXIAL)),
+    )
+    refused = (strange.distance > fitness.max_distance) | (strange.axial < fitness.min_axial)
+    kept = (ordinary.distance <= fitness.max_distance) & (ordinary.axial >= fitness.min_axial)
+    return (
+        head,
+        fitness,
+        {
+            "held_out_pictures": len(held_out),
+            "of_these_judged": float(kept.mean()),
+            "strangers": len(strange.axial),
+            "of_these_refused": float(refused.mean()) if len(strange.axial) else None,
+        },
+    )
+
+
+def build_maps(graph: Graph, arrays: dict[str, Any], config: ClassifierModelConfig) -> OpenVinoMaps:
+    """The encoder ready to give its maps."""
+    return OpenVinoMaps(
+        graph,
+        dict(arrays),
+        shape=(config.side, config.side),
+        maps=map_names(config),
+        shown="the encoder",
+    )

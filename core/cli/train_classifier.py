@@ -1,0 +1,151 @@
+"""Make a slice classifier from the segmentation weights and pictures of known class.
+
+Reads covid_ct_ucsd/ and sars_cov_2_ct/ of the data folder. Features are kept in --out, so that
+the same command goes on where it was stopped. With --empty-slices instead the gate for slices
+without infection is fitted, from covid20/, medseg100_train/ and luna_slices/.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import Any
+
+from core.classification.config import ClassifierModelConfig
+from core.cli.terminal import Result, TerminalProgress, shown_figure
+from core.records import check_place, make_folder
+from core.weights import check_weights_name, find_weights
+
+EXAMPLES = """examples:
+  python -m core train-classifier --data ../shared/data --out runs/classifier
+  python -m core train-classifier --data ../shared/data --out runs/classifier \\
+    --publish weights/my-classifier
+  python -m core train-classifier --data ../shared/data --out runs/no-masks --no-masks
+  python -m core train-classifier --data ../shared/data --out runs/gate --empty-slices \\
+    --publish weights/my-gate"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `train-classifier`."""
+    parser.add_argument("--data", type=Path, required=True, help="folder with the sets")
+    parser.add_argument("--out", type=Path, required=True, help="run folder; same folder resumes")
+    parser.add_argument("--weights", help="segmentation weights to start from (default: the best)")
+    parser.add_argument(
+        "--side",
+        type=int,
+        default=ClassifierModelConfig().side,
+        help="rows and columns of the input (default %(default)s)",
+    )
+    parser.add_argument(
+        "--no-masks", action="store_true", help="do not pool features over predicted masks"
+    )
+    parser.add_argument(
+        "--from-chance",
+        action="store_true",
+        help="an encoder drawn by chance in place of that of the segmentation weights",
+    )
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument(
+        "--empty-slices",
+        action="store_true",
+        help="fit the gate for slices without infection in place of the classifier",
+    )
+    parser.add_argument(
+        "--publish", type=Path, help="then write weights/NAME with manifest and card"
+    )
+
+
+def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
+    """Computes features, fits, judges, publishes on request."""
+    check_place(options.out, option="--out", is_folder=True)
+    if options.publish is not None:
+        check_weights_name(options.publish)
+        check_place(options.publish, option="--publish", is_folder=True)
+    make_folder(options.out, option="--out folder")
+    if options.empty_slices:
+        return _fit_gate(options, progress)
+    return _fit_classifier(options, progress)
+
+
+def _fit_classifier(options: argparse.Namespace, progress: TerminalProgress) -> Result:
+    # Imported here: what needs Keras takes seconds.
+    import numpy as np
+
+    from core.classification.network import start_encoder
+    from core.classification.publish import publish_classifier
+    from core.classification.train import (
+        ClassifierTrainConfig,
+        build_maps,
+        fit_classifier,
+        load_features,
+        load_strangers,
+    )
+    from core.graph import describe_graph
+    from core.pipeline import load_segmenter
+
+    info = find_weights(options.weights)
+    config = ClassifierTrainConfig(
+        model=ClassifierModelConfig(
+            side=options.side,
+            depth=info.model.depth,
+            width=info.model.width,
+            with_masks=not options.no_masks,
+        ),
+        transfer=not options.from_chance,
+        seed=options.seed,
+    )
+    encoder = start_encoder(config.model, info if config.transfer else None, seed=config.seed)
+    arrays = {variable.path: np.asarray(variable) for variable in encoder.weights}
+    maps = build_maps(describe_graph(encoder), arrays, config.model)
+    segmenter = load_segmenter(info.weights_id)
+    features = load_features(
+        options.data, options.out, config, maps, segmenter, on_progress=progress
+    )
+    strangers = load_strangers(options.data, options.out, config, maps, segmenter)
+    trained = fit_classifier(features, strangers, config)
+    figures: dict[str, Any] = dict(trained.record)
+    lines = [
+        f"{name}: AUC {shown_figure(found['auc'])}, accuracy {shown_figure(found['accuracy'])}"
+        for name, found in figures["figures"].items()
+    ]
+    lines.append(f"temperature {trained.temperature:.3f}")
+    if options.publish is not None:
+        published = publish_classifier(
+            encoder, trained, options.publish, config, segmentation=info, command=_command(options)
+        )
+        figures["weights_id"] = published.weights_id
+        lines.append(f"published as {published.weights_id} in {published.folder}")
+    return Result("\n".join(lines), figures)
+
+
+def _fit_gate(options: argparse.Namespace, progress: TerminalProgress) -> Result:
+    from core.emptiness_fitting import fit_gate, publish_gate
+    from core.pipeline import load_segmenter
+
+    segmenter = load_segmenter(options.weights)
+    gate, figures = fit_gate(options.data, options.out, segmenter, on_progress=progress)
+    lines = [f"{name}: {value}" for name, value in figures.items() if not isinstance(value, dict)]
+    if options.publish is not None:
+        publish_gate(gate, figures, options.publish, segmenter.info, command=_command(options))
+        lines.append(f"published in {options.publish}")
+    return Result("\n".join(lines), figures)
+
+
+def _command(options: argparse.Namespace) -> str:
+    """The command as it can be given again, without the places of this machine."""
+    words = ["python", "-m", "core", "train-classifier", "--data", "../shared/data", "--out"]
+    words.append(f"runs/{options.out.name}")
+    if options.weights:
+        words += ["--weights", options.weights]
+    if options.side != ClassifierModelConfig().side:
+        words += ["--side", str(options.side)]
+    for flag, is_set in (
+        ("--no-masks", options.no_masks),
+        ("--from-chance", options.from_chance),
+        ("--empty-slices", options.empty_slices),
+    ):
+        words += [flag] if is_set else []
+    if options.publish is not None:
+        words += ["--publish", f"weights/{options.publish.name}"]
+    return shlex.join(words)

@@ -1,0 +1,223 @@
+"""The classify command and what it stands on, with the weights that are shipped."""
+
+from __future__ import annotations
+
+import csv
+import io
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import nibabel as nib
+import numpy as np
+import pytest
+
+from core.classification import (
+    Classifier,
+    classify_pictures,
+    classify_volume,
+    explain_slice,
+    load_classifier,
+    load_segmenter_for,
+    open_picture,
+)
+from core.classification.frames import GREY_WINDOW
+from core.classification.metrics import accuracy, area_under_curve
+from core.classification.scores import COLUMNS, ScoreRow, table_text
+from core.cli import main
+from core.cli.classify import list_inputs
+from core.errors import LoadError
+from core.loading import load_nifti
+from core.phantom import build_demo_study
+from core.pipeline import segment_volume
+from core.preprocess import window_slice
+from core.roi import whole_slice_box
+from core.volume import Volume, turn_volume
+
+
+@pytest.fixture(scope="module")
+def classifier() -> Classifier:
+    return load_classifier()
+
+
+@pytest.fixture(scope="module")
+def chest() -> Volume:
+    return build_demo_study().volume
+
+
+def picture_of(chest: Volume, k: int) -> np.ndarray:
+    grey = window_slice(chest, whole_slice_box(chest), GREY_WINDOW, k)
+    return cv2.resize(grey, (224, 224), interpolation=cv2.INTER_AREA)
+
+
+@pytest.fixture(scope="module")
+def folder(chest: Volume, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures good and bad, with names that a table or a page could stumble over."""
+    root = tmp_path_factory.mktemp("inputs") / "set"
+    (root / "covid").mkdir(parents=True)
+    (root / "noncovid").mkdir()
+    middle = picture_of(chest, chest.shape[2] // 2)
+    cv2.imwrite(str(root / "covid" / "a, b.png"), middle)
+    cv2.imwrite(str(root / "noncovid" / "<b>ü&.png"), middle[:, ::-1])
+    (root / "noncovid" / "broken.webp").write_bytes(b"RIFF1234WEBPgarbage")
+    noise = np.random.default_rng(0).integers(0, 256, (224, 224), dtype=np.uint8)
+    cv2.imwrite(str(root / "noise.png"), noise)
+    colour = np.zeros((120, 160, 3), dtype=np.uint8)
+    colour[:, :, 2] = 220
+    colour[30:90, 40:120] = (20, 200, 30)
+    cv2.imwrite(str(root / "colour.png"), colour)
+    cv2.imwrite(str(root / "black.png"), np.zeros((224, 224), dtype=np.uint8))
+    (root / "notes.txt").write_text("not an input")
+    return root
+
+
+def rows_of(path: Path) -> dict[str, dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        assert tuple(reader.fieldnames or ()) == COLUMNS
+        return {row["name"]: row for row in reader}
+
+
+def test_table_of_a_folder(folder: Path, tmp_path: Path) -> None:
+    place = tmp_path / "scores.csv"
+    assert main(["classify", str(folder), "-o", str(place), "--quiet"]) == 0
+    rows = rows_of(place)
+    assert set(rows) == {
+        "black.png",
+        "colour.png",
+        "covid/a, b.png",
+        "noise.png",
+        "noncovid/<b>ü&.png",
+        "noncovid/broken.webp",
+    }
+    broken = rows.pop("noncovid/broken.webp")
+    assert (broken["covid_probability"], broken["abstained"]) == ("", "true")
+    assert "not a picture" in broken["reason"]
+    for row in rows.values():
+        assert 0 <= float(row["covid_probability"]) <= 1
+        assert row["band"] in ("low", "indeterminate", "high")
+        assert row["reason"]
+    for name in ("black.png", "colour.png", "noise.png"):
+        assert rows[name]["abstained"] == "true"
+    assert "colour" in rows["colour.png"]["reason"]
+
+
+def test_one_picture_and_one_broken_file(folder: Path, tmp_path: Path) -> None:
+    place = tmp_path / "one.csv"
+    assert main(["classify", str(folder / "covid" / "a, b.png"), "-o", str(place)]) == 0
+    (name,) = rows_of(place)
+    assert name == "a, b.png"
+    broken = folder / "noncovid" / "broken.webp"
+    assert main(["classify", str(broken), "-o", str(place)]) == 1
+    assert rows_of(place)["broken.webp"]["abstained"] == "true"
+
+
+def test_scans_of_a_folder(chest: Volume, tmp_path: Path) -> None:
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    small = np.asarray(chest.array[::4, ::4, ::4])
+    affine = chest.affine @ np.diag([4.0, 4.0, 4.0, 1.0])
+    nib.save(nib.Nifti1Image(small, affine), scans / "chest.nii.gz")
+    (scans / "bad.nii.gz").write_bytes(b"no scan")
+    place = tmp_path / "scores.csv"
+    assert main(["classify", str(scans), "-o", str(place)]) == 0
+    rows = rows_of(place)
+    assert list(rows) == ["bad.nii.gz", "chest.nii.gz"]
+    assert rows["bad.nii.gz"]["covid_probability"] == ""
+    assert 0 < float(rows["chest.nii.gz"]["covid_probability"]) < 1
+
+
+def test_what_cannot_be_judged_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = tmp_path / "scores.csv"
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert main(["classify", str(empty), "-o", str(place)]) == 1
+    assert "holds nothing to judge" in capsys.readouterr().err
+    assert main(["classify", str(tmp_path / "nowhere"), "-o", str(place)]) == 1
+    assert not place.exists()
+    with pytest.raises(LoadError):
+        list_inputs(empty)
+
+
+def test_names_are_no_formulas() -> None:
+    text = table_text([ScoreRow("=cmd()", None, '-x "quoted", \nline')])
+    (row,) = list(csv.DictReader(io.StringIO(text)))
+    assert row["name"] == "'=cmd()"
+    assert row["reason"] == '\'-x "quoted",  line'
+
+
+def test_a_table_is_no_input_of_its_own(folder: Path, tmp_path: Path) -> None:
+    copied = Path(shutil.copytree(folder, tmp_path / "set"))
+    with pytest.raises(SystemExit):
+        main(["classify", str(copied)])
+    target = copied / "noise.png"
+    before = target.read_bytes()
+    assert main(["classify", str(target), "-o", str(target)]) == 1
+    assert target.read_bytes() == before
+
+
+def test_turned_pictures_get_the_same_verdict(
+    classifier: Classifier, folder: Path, tmp_path: Path
+) -> None:
+    upright = open_picture(folder / "covid" / "a, b.png")
+    found = classify_pictures([upright], classifier)[0]
+    for turns in (1, 2):
+        turned = replace(upright, volume=turn_volume(upright.volume, turns))
+        again = classify_pictures([turned], classifier)[0]
+        assert again.covid_probability == pytest.approx(found.covid_probability, abs=0.02)
+
+
+def test_heat_lies_on_the_slice(classifier: Classifier, chest: Volume) -> None:
+    from core.volume import Source
+
+    middle = chest.shape[2] // 2
+    cut = replace(
+        chest,
+        array=np.asfortranarray(chest.array[:, :, middle - 1 : middle + 2]),
+        source=replace(chest.source, file_shape=(*chest.shape[:2], 3)),
+    )
+    assert isinstance(cut.source, Source)
+    segmentation = segment_volume(cut, load_segmenter_for(classifier))
+    shown = explain_slice(cut, 1, segmentation, classifier)
+    assert shown.shape == (chest.shape[1], chest.shape[0])
+    assert shown.dtype == np.float32
+    assert 0 <= shown.min() <= shown.max() <= 1 + 1e-6
+    verdict = classify_volume(cut, segmentation, classifier)
+    assert verdict.slice_indices == (0, 1, 2)
+    assert len(verdict.slice_probabilities) == 3
+    assert set(verdict.drivers) <= {0, 1, 2}
+    assert set(verdict.share_by_zone) == {"upper", "middle", "lower", "right", "left"}
+
+
+@pytest.mark.real_data
+def test_coronal_slices_are_abstained_on(
+    classifier: Classifier, real_data: Path, tmp_path: Path
+) -> None:
+    """Of a scan that no classifier learned from."""
+    scan = load_nifti(real_data / "covid_ct_md" / "normal001.nii.gz")
+    opened = []
+    for plane_index in (110, 128, 146):
+        grey = scan.hu(scan.array[:, plane_index, ::-1].T)
+        grey = np.clip((grey + 1250) / 1500 * 255, 0, 255).astype(np.uint8)
+        path = tmp_path / f"{plane_index}.png"
+        cv2.imwrite(str(path), cv2.resize(grey, (224, 224)))
+        opened.append(open_picture(path))
+    verdicts = classify_pictures(opened, classifier)
+    assert sum(verdict.abstained for verdict in verdicts) >= 2
+
+
+@pytest.mark.real_data
+def test_validation_pictures_are_ranked(classifier: Classifier, real_data: Path) -> None:
+    """Every sixth UCSD validation picture; the shipped head has seen them, so this is a check of
+    the whole path, not a figure to quote."""
+    root = real_data / "covid_ct_ucsd" / "val"
+    paths = [
+        path for name in ("covid", "noncovid") for path in sorted((root / name).iterdir())[::6]
+    ]
+    labels = np.array([int(path.parent.name == "covid") for path in paths])
+    found = classify_pictures([open_picture(path) for path in paths], classifier)
+    scores = np.array([verdict.covid_probability for verdict in found])
+    known = classifier.info.manifest["validation"]["ucsd"]
+    assert area_under_curve(labels, scores) > known["auc_interval"][0]
+    assert accuracy(labels, scores) > known["accuracy_interval"][0] - 0.1

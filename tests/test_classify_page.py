@@ -1,0 +1,380 @@
+"""Classify as the page tells it: nothing yet, a verdict, its limits, its files; never run twice."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.classification.card import Calibration, SaidBin, card_points
+from core.classification.classifier import Classifier
+from core.classification.config import BandConfig, ClassifierModelConfig
+from core.classification.frames import shrink_heat, unsquared
+from core.classification.info import ClassifierInfo, FitnessConfig, Head, ScanConfig
+from core.classification.scan import loudest_slices, scan_logit
+from core.classification.scores import COLUMNS, ScoreRow, table_text, verdict_record
+from core.errors import WeightsError
+from core.ui import classifying
+from core.ui.classifying import calibration_sentence, probability_text
+from core.ui.viewer import Heat
+from core.volume import Study, volume_from_file
+from core.weights import CARD_NAME
+from tests.studies import StandInSegmenter, small_study, use_stand_in
+from tests.test_pages import button, opened, page, place, ran_well, texts
+
+SIDE = 32
+BINS = [[0.0, 0.1, 40, 0.05, 0.1], [0.8, 0.9, 10, 0.85, 0.7], [0.9, 1.0, 50, 0.97, 0.9]]
+CARD = """# Classifier
+
+## Known failures and limits
+
+- No children,
+  no scanner known.
+- Fibrosis looks *alike*.
+
+## Licence
+
+- Not this.
+"""
+
+
+class StandInEncoder:
+    """Its maps are how bright the frame is; counts the frames it was shown."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+
+    def maps(self, slices: Any) -> Iterator[Any]:
+        for grey in slices:
+            self.frames += 1
+            half = grey.reshape(16, 2, 16, 2).mean(axis=(1, 3))
+            yield [grey[None].astype(np.float32), np.stack([half, 0 * half]).astype(np.float32)]
+
+
+def stand_in_info(folder: Path, **changes: Any) -> ClassifierInfo:
+    one = {"ece": 0.123, "brier": 0.2, "reliability": BINS}
+    manifest = {
+        "calibration": {"ucsd": {"before": {**one, "ece": 0.234}, "after": one}},
+        "figures": {"classifier, ucsd → sars": {"auc": 0.61}},
+    }
+    (folder / CARD_NAME).write_text(CARD, encoding="utf-8")
+    info = ClassifierInfo(
+        weights_id="stand-in-classifier",
+        title="Stand-in",
+        folder=folder,
+        sha256="stand-in",
+        graph_sha256="",
+        model=ClassifierModelConfig(side=SIDE, depth=1, width=1, with_masks=False),
+        temperature=2.0,
+        bands=BandConfig(),
+        scan=ScanConfig(lung_of_largest=0.0, share_weight=0.0, driving_share=0.5),
+        fitness=FitnessConfig(min_lung_share=0.0, min_contrast=0.0),
+        segmentation_id="stand-in",
+        manifest_text=json.dumps(manifest),
+    )
+    return replace(info, **changes)
+
+
+def stand_in_classifier(info: ClassifierInfo) -> Classifier:
+    """Its logit is the mean grey level over 20, less 4."""
+    weights = np.zeros(6, np.float32)
+    weights[2] = 0.05  # mean of the coarse level's first map
+    head = Head(
+        mean=np.zeros(6, np.float32),
+        scale=np.ones(6, np.float32),
+        weights=weights,
+        bias=np.array([-4], np.float32),
+        axes=np.zeros((6, 1), np.float32),
+        axial=np.zeros(3, np.float32),
+    )
+    return Classifier(info, StandInEncoder(), head)
+
+
+@pytest.fixture
+def classifier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Classifier:
+    monkeypatch.delenv("LUNGLENS_DATA_FOLDER", raising=False)
+    return install(stand_in_info(tmp_path), monkeypatch)
+
+
+def install(info: ClassifierInfo, monkeypatch: pytest.MonkeyPatch) -> Classifier:
+    use_stand_in(monkeypatch)
+    segmenter = StandInSegmenter()
+    found = stand_in_classifier(info)
+    monkeypatch.setattr("core.classification.classify.load_segmenter", lambda *a, **k: segmenter)
+    monkeypatch.setattr("core.classification.find_classifier", lambda *a, **k: info)
+    monkeypatch.setattr("core.classification.load_classifier", lambda *a, **k: found)
+    return found
+
+
+def frames(classifier: Classifier) -> int:
+    """How many frames the network was shown so far."""
+    encoder: Any = classifier._encoder
+    return int(encoder.frames)
+
+
+def judged(study: Study) -> AppTest:
+    """The page with the verdict on a study, asked for as a person does."""
+    app = ran_well(page("classify", study).run())
+    what = "picture" if study.volume.shape[2] == 1 else "scan"
+    ran_well(button(app, f"Judge this {what}").click().run())
+    return finished(app)
+
+
+def finished(app: AppTest) -> AppTest:
+    if "classify-job" in app.session_state:
+        app.session_state["classify-job"][1].join(60)
+    return ran_well(app.run())
+
+
+def verdict_of(app: AppTest) -> Any:
+    (kept,) = app.session_state["classify-verdicts"].values()
+    return kept.verdict
+
+
+def picture_study(count: int = 1) -> Study:
+    volume = small_study().volume
+    stack = volume_from_file(
+        np.asfortranarray(volume.array[:, :, 3 : 3 + count]),
+        np.diag([-1.0, -1.0, 1.0, 1.0]),
+        intensity=volume.intensity,
+        name="figure.png",
+        format="pictures",
+        spacing_nominal=True,
+    )
+    return Study(stack, case_id="figure")
+
+
+def test_without_a_study_it_says_what_to_do(classifier: Classifier) -> None:
+    assert "No scan is open" in texts(ran_well(page("classify").run()))
+
+
+def test_before_a_run_limits_are_told_and_nothing_is_computed(classifier: Classifier) -> None:
+    app = ran_well(page("classify", small_study()).run())
+    told = texts(app)
+    assert "not a diagnosis" in told
+    assert "What the model has not seen" in told
+    assert "No children, no scanner known" in told.replace("\\", "")
+    assert "0.61 on SARS-COV-2 CT-scan after UCSD COVID-CT" in told.replace("\\", "")
+    assert frames(classifier) == 0
+
+
+def test_a_verdict_is_computed_once_and_read_from_then_on(classifier: Classifier) -> None:
+    app = judged(small_study())
+    verdict = verdict_of(app)
+    shown = frames(classifier)
+    assert shown == 2 * len(verdict.slice_indices) > 0  # once to judge, once for the heat
+    told = texts(app)
+    assert probability_text(verdict.covid_probability) in told
+    assert f'class="band">{verdict.band}<' in told
+    assert "Not a diagnosis." in told
+    assert "has not been calibrated on scans" in told
+    assert opened(app).segmentation is not None
+    place(app).follow({"voxel": [5, 5, 6]}, opened(app).study.volume.shape)
+    assert "Slice 7 by itself" in texts(ran_well(app.run()))
+    app.slider[0].set_value(100)
+    ran_well(app.run())
+    app.toggle[0].set_value(False)
+    ran_well(app.run())
+    assert frames(classifier) == shown
+
+
+def test_a_thumbnail_leads_to_its_slice(classifier: Classifier) -> None:
+    app = judged(small_study())
+    first = classifying.loudest(classifier.info, verdict_of(app))[0]
+    place(app).follow({"voxel": [5, 5, 7 - first]}, opened(app).study.volume.shape)
+    ran_well(app.run())
+    app.button(key=f"classify-look-{first}").click()
+    ran_well(app.run())
+    assert place(app).voxel[2] == first
+    assert place(app).plane == "axial"
+
+
+def test_other_masks_ask_for_another_verdict_and_the_first_is_kept(
+    classifier: Classifier,
+) -> None:
+    from core.ui import segmenting
+
+    app = judged(small_study())
+    current, shown = opened(app), frames(classifier)
+    assert current.segmentation is not None
+    before = current.segmentation
+    segmenting.change_thresholds(current, before, lung=0.6, infection=0.9)
+    ran_well(app.run())
+    assert button(app, "Judge this scan")
+    segmenting.change_thresholds(
+        current,
+        current.segmentation,
+        lung=before.config.postprocess.lung_threshold,
+        infection=before.config.postprocess.infection_threshold,
+    )
+    ran_well(app.run())
+    assert "Not a diagnosis." in texts(app)
+    assert frames(classifier) == shown
+
+
+def test_one_picture_has_neither_strip_nor_zones(classifier: Classifier) -> None:
+    app = judged(picture_study())
+    told = texts(app)
+    assert verdict_of(app).slice_indices == (0,)
+    assert "For this picture" in told
+    assert "has not been calibrated on scans" not in told
+    assert "Slices that drove it" not in told
+    assert "Upper" not in told
+    assert not app.get("exception")
+
+
+def test_a_stack_of_pictures_is_judged_as_one_scan(classifier: Classifier) -> None:
+    app = judged(picture_study(3))
+    assert "taken for slices of one scan" in texts(app)
+    assert "Slices that drove it" in texts(app)
+    assert set(verdict_of(app).slice_indices) <= {0, 1, 2}
+
+
+def test_of_a_synthetic_scan_it_says_that_nothing_is_meant(classifier: Classifier) -> None:
+    app = judged(small_study(synthetic=True))
+    assert "what it says of this one means nothing" in texts(app)
+    assert "SYNTHETIC" in "".join(piece for piece in texts(app).split("<") if "stamp" in piece)
+
+
+def test_abstaining_comes_first_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(stand_in_info(tmp_path, fitness=FitnessConfig(min_lung_share=0.99)), monkeypatch)
+    app = judged(small_study(truth=False))
+    (warning,) = (w.value for w in app.warning if "abstains" in w.value)
+    assert "too little lung" in warning.replace("\\", "")
+    assert "should not be relied on" in warning
+    assert 'class="verdict abstained"' in texts(app)
+
+
+def test_missing_and_damaged_weights_are_told_in_a_sentence(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(*args: Any, **more: Any) -> Any:
+        raise WeightsError("The weights are damaged", next_step="restore the file")
+
+    monkeypatch.setattr("core.classification.load_classifier", damaged)
+    app = judged(small_study())
+    assert "The weights are damaged" in app.error[0].value
+    assert "classify-verdicts" not in app.session_state
+    assert button(app, "Judge this scan")
+    monkeypatch.setattr("core.classification.find_classifier", damaged)
+    app = ran_well(page("classify", small_study()).run())
+    assert "The weights are damaged" in app.error[0].value
+    assert not [b for b in app.button if b.label.startswith("Judge")]
+
+
+def test_a_run_can_be_stopped(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    segmenter = StandInSegmenter()
+    segmenter.may_go_on.clear()
+    monkeypatch.setattr("core.classification.classify.load_segmenter", lambda *a, **k: segmenter)
+    app = ran_well(page("classify", small_study()).run())
+    ran_well(button(app, "Judge this scan").click().run())
+    assert segmenter.entered.wait(20)
+    ran_well(button(app, "Stop").click().run())
+    finished(app)
+    assert "The run was stopped" in texts(app)
+    assert opened(app).segmentation is None
+    assert frames(classifier) == 0
+    assert button(app, "Judge this scan")
+
+
+def test_both_files_are_offered(classifier: Classifier) -> None:
+    app = judged(small_study())
+    labels = [item.proto.label for item in app.get("download_button")]
+    assert labels == ["Verdict (JSON)", "Scores (CSV)"]
+    verdict = verdict_of(app)
+    (row,) = csv.DictReader(io.StringIO(table_text([ScoreRow("a", verdict)])))
+    assert tuple(row) == COLUMNS
+    assert float(row["covid_probability"]) == pytest.approx(verdict.covid_probability, abs=1e-6)
+    record = verdict_record("a", replace(verdict, infected_share=float("nan")), synthetic=True)
+    assert record["synthetic"] is True
+    assert record["infected_share"] is None
+    assert [one["slice"] for one in record["slices"]] == [k + 1 for k in verdict.slice_indices]
+    assert "not a diagnosis" in record["note"]
+    json.dumps(record, allow_nan=False)
+
+
+# ---------------------------------------------------------------- what is said, by hand
+
+
+def test_calibration_is_told_in_pictures_out_of_a_hundred() -> None:
+    one = Calibration("Set", 0.2, 0.1, tuple(SaidBin(*row) for row in BINS))  # type: ignore[arg-type]
+    assert one.pictures == 100
+    assert "**70** showed COVID-19 (7 of 10 held-out ones, too few" in calibration_sentence(
+        one, 0.85
+    )
+    assert "**90** showed COVID-19 (45 of 50 held-out ones)" in calibration_sentence(one, 1.0)
+    assert "no held-out picture was given" in calibration_sentence(one, 0.5)
+
+
+def test_no_probability_is_a_certainty() -> None:
+    assert [probability_text(p) for p in (0.0, 0.004, 0.5, 0.999, 1.0, float("nan"))] == [
+        "under 1\u00a0%",
+        "under 1\u00a0%",
+        "50\u00a0%",
+        "over 99\u00a0%",
+        "over 99\u00a0%",
+        "not defined",
+    ]
+
+
+def test_points_of_a_card() -> None:
+    assert card_points(CARD, "Known failures and limits") == (
+        "No children, no scanner known.",
+        "Fibrosis looks *alike*.",
+    )
+    assert card_points(CARD, "Nowhere") == ()
+
+
+def test_the_loudest_slices_are_those_that_the_rule_hears() -> None:
+    config = ScanConfig(driving_share=1 / 3)
+    logits = np.array([0.5, 3.0, -2.0, 1.0, 2.0, -4.0])
+    probabilities = (1 / (1 + np.exp(-logits))).tolist()
+    assert loudest_slices((10, 11, 12, 13, 14, 15), probabilities, config) == (11, 14)
+    assert scan_logit(logits, float("nan"), config) == pytest.approx(2.5)
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+def test_heat_comes_back_to_where_the_pixel_lies(turns: int) -> None:
+    """A hot corner of the upright picture, and where `turn_volume` says that it came from."""
+    from core.volume import turn_volume
+
+    array = np.zeros((40, 24, 1), np.int16)
+    array[3, 5, 0] = 7
+    volume = replace(picture_study().volume, array=np.asfortranarray(array))
+    volume = replace(volume, source=replace(volume.source, file_shape=array.shape))
+    upright = turn_volume(volume, turns)
+    columns, rows, _ = upright.shape
+    heat = np.zeros((rows, columns), np.float32)
+    heat[upright.array[:, :, 0].T == 7] = 1.0
+    segmentation: Any = type("Turned", (), {"quarter_turns": turns})()
+    (found,) = unsquared([heat], volume, segmentation)
+    assert found.shape == (24, 40)
+    np.testing.assert_array_equal(np.argwhere(found == 1), [[5, 3]])
+
+
+def test_maps_are_sent_small_and_whole(classifier: Classifier) -> None:
+    heat = np.zeros((512, 256), np.float32)
+    heat[256:, :] = 1.0
+    small = shrink_heat(heat, longest=64)
+    assert small.shape == (64, 32)
+    assert small[:32].max() == 0
+    assert small[32:].min() == 255
+    from base64 import b64decode
+
+    from core.ui.viewer.header import _heat_header
+
+    header = _heat_header(Heat("a", {7: small}, 0.3))
+    kept = header["slices"]["7"]
+    sent = np.frombuffer(b64decode(kept["values"]), np.uint8).reshape(kept["rows"], kept["columns"])
+    np.testing.assert_array_equal(sent, small)
+    assert len(b64decode(header["colours"])) == 768
