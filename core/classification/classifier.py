@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-from core.classification.config import map_names
+from core.classification.config import filter_counts, map_names
 from core.classification.features import bottom_mean_weights, pool_features
 from core.classification.fitting import mix
 from core.classification.info import (
@@ -72,7 +72,7 @@ class Classifier:
         self.info = info
         self._encoder = encoder
         self._head = head
-        filters = [info.model.width * 2**level for level in range(info.model.depth + 1)]
+        filters = filter_counts(info.model)
         self._bottom_weights = np.stack(
             [
                 bottom_mean_weights(

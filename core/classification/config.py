@@ -16,13 +16,16 @@ class ClassifierModelConfig:
     """The encoder column of a U-Net++ as it comes from the segmentation weights, and a linear
     head on pooled features of all its levels.
 
-    `depth` and `width` must be those of the segmentation network that it starts from.
+    `depth`, `width` and `max_filters` must be those of the segmentation network that it starts
+    from, or of each of its members.
     """
 
     side: int = 192
     """Rows and columns of its input; slices are stretched to a square."""
     depth: int = 4
     width: int = 16
+    max_filters: int = 0
+    """No level has more filters than this; 0 sets no bound."""
     with_masks: bool = True
     """Whether features are pooled over the predicted masks too."""
 
@@ -33,6 +36,12 @@ class ClassifierModelConfig:
                 got=f"{self.side} pixels, {self.depth} halvings",
                 expected=f"a multiple of {2**self.depth}, at least 32",
             )
+
+
+def filter_counts(config: ClassifierModelConfig) -> list[int]:
+    """Filters of each level of the encoder, finest first."""
+    most = config.max_filters or config.width * 2**config.depth
+    return [min(config.width * 2**level, most) for level in range(config.depth + 1)]
 
 
 def map_names(config: ClassifierModelConfig) -> tuple[str, ...]:

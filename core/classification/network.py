@@ -9,10 +9,11 @@ import keras
 import numpy as np
 from keras import layers
 
-from core.classification.config import ClassifierModelConfig, map_names
+from core.classification.config import ClassifierModelConfig, filter_counts, map_names
 from core.config import ModelConfig
 from core.errors import WeightsError
 from core.models.blocks import double_convolution
+from core.models.ensemble import member_prefix
 from core.weights import WeightsInfo, read_arrays
 
 _VARIABLES = (
@@ -32,10 +33,10 @@ def build_encoder(config: ClassifierModelConfig) -> keras.Model:
     blocks = ModelConfig(depth=config.depth, width=config.width)
     inputs = keras.Input((config.side, config.side, 1), name="slices")
     x = inputs
-    for level in range(config.depth + 1):
+    for level, filters in enumerate(filter_counts(config)):
         if level:
             x = layers.MaxPooling2D(name=f"x{level}_0_pool")(x)
-        x = double_convolution(x, blocks, filters=config.width * 2**level, name=f"x{level}_0")
+        x = double_convolution(x, blocks, filters=filters, name=f"x{level}_0")
     return keras.Model(inputs, x, name="encoder")
 
 
@@ -49,7 +50,7 @@ def transfer_encoder(
     """Copies the encoder of segmentation weights.
 
     The encoder of a U-Net and the column X(i, 0) of a U-Net++ are the same layers under other
-    names, so every array is copied as it is.
+    names, so every array is copied as it is; of an ensemble, those of the first member.
 
     Args:
         arrays: of `core.weights.read_arrays`.
@@ -61,7 +62,8 @@ def transfer_encoder(
     Raises:
         WeightsError: depth, width or normalisation differ.
     """
-    if (source.depth, source.width, source.normalization) != (config.depth, config.width, "batch"):
+    found = (source.depth, source.width, source.max_filters, source.normalization)
+    if found != (config.depth, config.width, config.max_filters, "batch"):
         raise WeightsError(
             "The classifier cannot start from these segmentation weights",
             got=f"depth {source.depth}, width {source.width}, {source.normalization} normalisation",
@@ -75,6 +77,8 @@ def transfer_encoder(
             theirs = f"x{level}_0"
         else:
             theirs = f"down{level}" if level < config.depth else "bottom"
+        if source.members > 1:
+            theirs = member_prefix(1) + theirs
         for name in _VARIABLES:
             array = np.asarray(arrays[f"{theirs}_{name}"], dtype=np.float32)
             variables[f"x{level}_0_{name}"].assign(array)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.classification.classifier import Encoder, judge_features
-from core.classification.config import BandConfig, ClassifierModelConfig, map_names
+from core.classification.config import BandConfig, ClassifierModelConfig, filter_counts, map_names
 from core.classification.data import (
     CLASSES,
     LabelledFeatures,
@@ -220,7 +220,7 @@ def fit_classifier(
         )
         for source in ("ucsd", "sars")
     }
-    filters = [config.model.width * 2**level for level in range(config.model.depth + 1)]
+    filters = filter_counts(config.model)
     figures = table(features, fit, filters=filters if config.model.with_masks else ())
     taught = features if config.refit_on_all else features.of(None, "train")
     stored = fit_on(taught, fit)

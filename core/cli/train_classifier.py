@@ -90,6 +90,7 @@ def _fit_classifier(options: argparse.Namespace, progress: TerminalProgress) -> 
             side=options.side,
             depth=info.model.depth,
             width=info.model.width,
+            max_filters=info.model.max_filters,
             with_masks=not options.no_masks,
         ),
         transfer=not options.from_chance,
