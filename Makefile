@@ -22,7 +22,7 @@ DEV_SUM := $(shell cat requirements.txt requirements-dev.txt | cksum | cut -d ' 
 APP_STAMP := $(VENV)/.installed-app-$(APP_SUM)
 DEV_STAMP := $(VENV)/.installed-dev-$(DEV_SUM)
 
-FOLDS = $(BIN)/python -m core evaluate "$(DATA)" --folds 3
+TRAIN = $(BIN)/python -m core train --data "$(DATA)" --split weights/unet-v1/manifest.json
 
 .PHONY: help app test lint format weights check-data setup setup-dev clean
 
@@ -48,12 +48,10 @@ format: $(DEV_STAMP) ## Bring the code into its format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-weights: check-data $(APP_STAMP) ## Train weights/unet-v2 again from the scans in DATA (hours)
-	$(FOLDS) --out runs/folds-1 --config weights/unet-v2/stage1.json
-	$(FOLDS) --out runs/folds-2 --config weights/unet-v2/stage2.json --init runs/folds-1 \
-		--stop-after 8
-	$(FOLDS) --out runs/folds-3 --config weights/unet-v2/manifest.json --init runs/folds-2 \
-		--publish weights/unet-v2
+weights: check-data $(APP_STAMP) ## Train weights/unet-v1 again from the scans in DATA (hours)
+	$(TRAIN) --out runs/unet-v1-1 --config weights/unet-v1/stage1.json --stop-after 28
+	$(TRAIN) --out runs/unet-v1 --config weights/unet-v1/manifest.json --init runs/unet-v1-1 \
+		--publish weights/unet-v1
 
 # Before the set-up, so that a wrong folder is told at once.
 check-data:
