@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 from core.classification.card import Calibration, SaidBin, card_points
 from core.classification.classifier import Classifier
 from core.classification.config import BandConfig, ClassifierModelConfig
-from core.classification.frames import shrink_heat, unsquared
+from core.classification.frames import heat_share, shrink_heat, unsquared
 from core.classification.info import ClassifierInfo, FitnessConfig, Head, ScanConfig
 from core.classification.scan import loudest_slices, scan_logit
 from core.classification.scores import COLUMNS, ScoreRow, table_text, verdict_record
@@ -85,13 +85,13 @@ def stand_in_info(folder: Path, **changes: Any) -> ClassifierInfo:
 
 def stand_in_classifier(info: ClassifierInfo) -> Classifier:
     """Its logit is the mean grey level over 20, less 4."""
-    weights = np.zeros(6, np.float32)
-    weights[2] = 0.05  # mean of the coarse level's first map
+    weights = np.zeros((3, 6), np.float32)
+    weights[:2, 2] = 0.05  # mean of the coarse level's first map, in both heads
     head = Head(
         mean=np.zeros(6, np.float32),
         scale=np.ones(6, np.float32),
         weights=weights,
-        bias=np.array([-4], np.float32),
+        bias=np.array([-4, -4, 0], np.float32),
         axes=np.zeros((6, 1), np.float32),
         axial=np.zeros(3, np.float32),
     )
@@ -228,6 +228,7 @@ def test_one_picture_has_neither_strip_nor_zones(classifier: Classifier) -> None
     assert "has not been calibrated on scans" not in told
     assert "Slices that drove it" not in told
     assert "Upper" not in told
+    assert "neither a known order nor known sides" in told
     assert not app.get("exception")
 
 
@@ -360,6 +361,16 @@ def test_heat_comes_back_to_where_the_pixel_lies(turns: int) -> None:
     (found,) = unsquared([heat], volume, segmentation)
     assert found.shape == (24, 40)
     np.testing.assert_array_equal(np.argwhere(found == 1), [[5, 3]])
+
+
+def test_share_of_heat_in_the_lung_is_that_of_its_sum() -> None:
+    heat = np.zeros((4, 6), np.float32)  # rows, columns
+    heat[1, 2], heat[3, 5] = 0.3, 0.9
+    lung = np.zeros((6, 4), bool)  # columns, rows
+    lung[2, 1] = True
+    assert heat_share(heat, lung) == pytest.approx(0.25)
+    assert np.isnan(heat_share(heat * 0, lung))
+    assert np.isnan(heat_share(heat, None))
 
 
 def test_maps_are_sent_small_and_whole(classifier: Classifier) -> None:
