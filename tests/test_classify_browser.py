@@ -85,5 +85,7 @@ def test_a_scan_is_judged_its_heat_shown_and_its_files_taken_away(page: Page) ->
 
 
 def _first_thumbnail(page: Page) -> str:
-    button = page.browser.find_element("css selector", ".st-key-classify-thumbnails button")
+    button = page.browser.find_element(
+        "css selector", ".st-key-classify-thumbnails .stButton button"
+    )
     return str(button.text)

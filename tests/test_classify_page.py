@@ -19,11 +19,11 @@ from core.classification.classifier import Classifier
 from core.classification.config import BandConfig, ClassifierModelConfig
 from core.classification.frames import heat_share, shrink_heat, unsquared
 from core.classification.info import ClassifierInfo, FitnessConfig, Head, ScanConfig
-from core.classification.scan import loudest_slices, scan_logit
+from core.classification.scan import loudest_slices, scan_logit, scan_parts
 from core.classification.scores import COLUMNS, ScoreRow, table_text, verdict_record
 from core.errors import WeightsError
 from core.ui import classifying
-from core.ui.classifying import calibration_sentence, probability_text
+from core.ui.classifying import calibration_sentence, parts_sentence, probability_text
 from core.ui.viewer import Heat
 from core.volume import Study, volume_from_file
 from core.weights import CARD_NAME
@@ -342,6 +342,22 @@ def test_the_loudest_slices_are_those_that_the_rule_hears() -> None:
     probabilities = (1 / (1 + np.exp(-logits))).tolist()
     assert loudest_slices((10, 11, 12, 13, 14, 15), probabilities, config) == (11, 14)
     assert scan_logit(logits, float("nan"), config) == pytest.approx(2.5)
+    # A share of half_share speaks neither way, so both by themselves and half of the slices.
+    slices, burden = scan_parts(logits, config.half_share, config)
+    assert (slices, burden) == (pytest.approx(2.5), pytest.approx(0))
+    assert scan_logit(logits, config.half_share, config) == pytest.approx(1.25)
+
+
+def test_slices_and_share_are_told_apart(classifier: Classifier) -> None:
+    verdict = verdict_of(judged(small_study()))
+    quiet = replace(verdict, slice_probabilities=(0.2, 0.2), slice_indices=(1, 2))
+    told = parts_sentence(classifier.info, replace(quiet, infected_share=0.01))
+    assert told == (
+        "The loudest slices alone would give 20\u00a0%, the infected share alone 50\u00a0%."
+    )
+    assert "no infected share" in parts_sentence(
+        classifier.info, replace(quiet, infected_share=float("nan"))
+    )
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])

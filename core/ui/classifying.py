@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 import streamlit as st
+from scipy.special import expit, logit
 
 from core.evaluation_figures import make_reliability_figure
 from core.overlays import PREDICTION_COLOURS, heat_colours
@@ -263,6 +264,8 @@ def _card(current: OpenStudy, info: ClassifierInfo, verdict: Verdict) -> str:
     shown = probability_text(verdict.covid_probability)
     of = "this picture" if is_picture(current) else "this scan"
     reason = "" if verdict.abstained else f"For {of}: {escape(verdict.reason)}. "
+    if not is_picture(current):
+        reason += f"{escape(parts_sentence(info, verdict))} "
     kind = "verdict abstained" if verdict.abstained else "verdict"
     return (
         f'<section class="{kind}" aria-label="Verdict"><div class="row"><div class="said">{stamp}'
@@ -274,6 +277,22 @@ def _card(current: OpenStudy, info: ClassifierInfo, verdict: Verdict) -> str:
         f'<p class="small">{reason}Probability of COVID-19 as {escape(info.weights_id)} sees it. '
         f"Bands: low below {low:.0f}\u00a0%, high from {high:.0f}\u00a0%.</p></section>"
     )
+
+
+def parts_sentence(info: ClassifierInfo, verdict: Verdict) -> str:
+    """What the slices of a scan and its infected share would say, each by itself."""
+    from core.classification.scan import scan_parts
+
+    slices, burden = (
+        float(expit(part))
+        for part in scan_parts(
+            logit(np.array(verdict.slice_probabilities)), verdict.infected_share, info.scan
+        )
+    )
+    alone = f"The loudest slices alone would give {probability_text(slices)}"
+    if np.isnan(burden):
+        return f"{alone}; there is no infected share to weigh in."
+    return f"{alone}, the infected share alone {probability_text(burden)}."
 
 
 def probability_text(probability: float) -> str:
@@ -368,8 +387,7 @@ def _show_strip(current: OpenStudy, info: ClassifierInfo, verdict: Verdict, k: i
     )
     st.caption(
         f"{here} From the feet on the left to the head on the right; click to go there. "
-        f"{len(verdict.slice_indices)} slices with enough lung were looked at, each by itself; the "
-        "loudest third of them speaks for the scan, beside the infected share."
+        f"{len(verdict.slice_indices)} slices with enough lung were looked at, each by itself."
     )
 
 
