@@ -323,6 +323,7 @@ def make_reliability_figure(
             x=100 * marked,
             line={"color": CURRENT_COLOUR, "width": 1.6},
             annotation={"text": "here", "font": {"color": CURRENT_COLOUR, "size": 11}},
+            annotation_position="bottom left" if marked > 0.5 else "bottom right",
         )
     _style(chart, x_label="Said, %", y_label="Was COVID-19, %", height=290)
     chart.update_layout(hovermode="closest", margin={"l": 8, "r": 16, "t": 40, "b": 8})

@@ -17,13 +17,13 @@ from streamlit.testing.v1 import AppTest
 from core.classification.card import Calibration, SaidBin, card_points
 from core.classification.classifier import Classifier
 from core.classification.config import BandConfig, ClassifierModelConfig
-from core.classification.frames import shrink_heat, unsquared
+from core.classification.frames import heat_share, shrink_heat, unsquared
 from core.classification.info import ClassifierInfo, FitnessConfig, Head, ScanConfig
-from core.classification.scan import loudest_slices, scan_logit
+from core.classification.scan import loudest_slices, scan_logit, scan_parts
 from core.classification.scores import COLUMNS, ScoreRow, table_text, verdict_record
 from core.errors import WeightsError
 from core.ui import classifying
-from core.ui.classifying import calibration_sentence, probability_text
+from core.ui.classifying import calibration_sentence, parts_sentence, probability_text
 from core.ui.viewer import Heat
 from core.volume import Study, volume_from_file
 from core.weights import CARD_NAME
@@ -85,13 +85,13 @@ def stand_in_info(folder: Path, **changes: Any) -> ClassifierInfo:
 
 def stand_in_classifier(info: ClassifierInfo) -> Classifier:
     """Its logit is the mean grey level over 20, less 4."""
-    weights = np.zeros(6, np.float32)
-    weights[2] = 0.05  # mean of the coarse level's first map
+    weights = np.zeros((3, 6), np.float32)
+    weights[:2, 2] = 0.05  # mean of the coarse level's first map, in both heads
     head = Head(
         mean=np.zeros(6, np.float32),
         scale=np.ones(6, np.float32),
         weights=weights,
-        bias=np.array([-4], np.float32),
+        bias=np.array([-4, -4, 0], np.float32),
         axes=np.zeros((6, 1), np.float32),
         axial=np.zeros(3, np.float32),
     )
@@ -228,6 +228,7 @@ def test_one_picture_has_neither_strip_nor_zones(classifier: Classifier) -> None
     assert "has not been calibrated on scans" not in told
     assert "Slices that drove it" not in told
     assert "Upper" not in told
+    assert "neither a known order nor known sides" in told
     assert not app.get("exception")
 
 
@@ -341,6 +342,22 @@ def test_the_loudest_slices_are_those_that_the_rule_hears() -> None:
     probabilities = (1 / (1 + np.exp(-logits))).tolist()
     assert loudest_slices((10, 11, 12, 13, 14, 15), probabilities, config) == (11, 14)
     assert scan_logit(logits, float("nan"), config) == pytest.approx(2.5)
+    # A share of half_share speaks neither way, so both by themselves and half of the slices.
+    slices, burden = scan_parts(logits, config.half_share, config)
+    assert (slices, burden) == (pytest.approx(2.5), pytest.approx(0))
+    assert scan_logit(logits, config.half_share, config) == pytest.approx(1.25)
+
+
+def test_slices_and_share_are_told_apart(classifier: Classifier) -> None:
+    verdict = verdict_of(judged(small_study()))
+    quiet = replace(verdict, slice_probabilities=(0.2, 0.2), slice_indices=(1, 2))
+    told = parts_sentence(classifier.info, replace(quiet, infected_share=0.01))
+    assert told == (
+        "The loudest slices alone would give 20\u00a0%, the infected share alone 50\u00a0%."
+    )
+    assert "no infected share" in parts_sentence(
+        classifier.info, replace(quiet, infected_share=float("nan"))
+    )
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])
@@ -360,6 +377,16 @@ def test_heat_comes_back_to_where_the_pixel_lies(turns: int) -> None:
     (found,) = unsquared([heat], volume, segmentation)
     assert found.shape == (24, 40)
     np.testing.assert_array_equal(np.argwhere(found == 1), [[5, 3]])
+
+
+def test_share_of_heat_in_the_lung_is_that_of_its_sum() -> None:
+    heat = np.zeros((4, 6), np.float32)  # rows, columns
+    heat[1, 2], heat[3, 5] = 0.3, 0.9
+    lung = np.zeros((6, 4), bool)  # columns, rows
+    lung[2, 1] = True
+    assert heat_share(heat, lung) == pytest.approx(0.25)
+    assert np.isnan(heat_share(heat * 0, lung))
+    assert np.isnan(heat_share(heat, None))
 
 
 def test_maps_are_sent_small_and_whole(classifier: Classifier) -> None:

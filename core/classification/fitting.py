@@ -147,7 +147,8 @@ def main_axes(rows: Rows, mean: Rows, scale: Rows, *, components: int) -> Rows:
     kept = min(components, size)
     values, vectors = eigh(covariance, subset_by_index=(size - kept, size - 1))
     axes = vectors / np.sqrt(np.maximum(values, 1e-6))
-    return axes[:, ::-1].astype(np.float32)
+    ordered: Rows = axes[:, ::-1].astype(np.float32)
+    return ordered
 
 
 def fit_axial(rows: Rows, strangers: Rows, *, axes: Rows, mean: Rows, scale: Rows) -> Rows:

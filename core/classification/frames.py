@@ -17,7 +17,7 @@ from core.config import PreprocessConfig
 from core.pipeline import Segmentation
 from core.preprocess import Grey, SpatialRecord, restore_slice, window_slice
 from core.roi import BoundingBox, find_body_box, whole_slice_box
-from core.volume import FloatArray, Volume, turn_volume
+from core.volume import BoolArray, FloatArray, Volume, turn_volume
 
 Frames = npt.NDArray[np.uint8]
 
@@ -109,3 +109,12 @@ def shrink_heat(heat: FloatArray, *, longest: int) -> Frames:
     size = (max(1, round(columns * shrink)), max(1, round(rows * shrink)))
     small = cv2.resize(heat, size, interpolation=cv2.INTER_AREA)
     return np.asarray(np.rint(np.clip(small, 0.0, 1.0) * 255.0), dtype=np.uint8)
+
+
+def heat_share(heat: FloatArray, mask: BoolArray | None) -> float:
+    """How much of a map (rows, columns) lies in a mask (columns, rows) of its slice, 0 to 1; nan
+    where there is no heat or no mask."""
+    total = float(heat.sum(dtype=np.float64))
+    if mask is None or total <= 0:
+        return float("nan")
+    return float(heat[mask.T].sum(dtype=np.float64)) / total

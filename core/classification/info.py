@@ -45,7 +45,7 @@ class FitnessConfig:
 
     min_lung_share: float = 0.03
     """Of the picture: less is too little lung."""
-    max_distance: float = float("inf")
+    max_distance: float = 1000.0
     """Root mean square of its features along the main axes of those of the slices learned
     from: a Mahalanobis distance, about 1 for these."""
     min_axial: float = 0.0

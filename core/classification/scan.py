@@ -41,14 +41,24 @@ def scan_logit(
 ) -> float:
     """The logit of a scan from the calibrated logits of its slices and its infected share; the
     slices alone where that is not defined."""
+    slices, burden = scan_parts(slice_logits, infected_share, config)
+    if isnan(burden):
+        return slices
+    return (1.0 - config.share_weight) * slices + config.share_weight * burden
+
+
+def scan_parts(
+    slice_logits: npt.NDArray[np.float64], infected_share: float, config: ScanConfig
+) -> tuple[float, float]:
+    """What the slices and what the burden say by themselves, as logits; the latter is nan where
+    the infected share is not defined."""
     loudest = np.sort(slice_logits)[-_loudest_count(len(slice_logits), config) :]
     slices = _bounded(float(loudest.mean()))
     if isnan(infected_share):
-        return slices
-    burden = _bounded(
+        return slices, float("nan")
+    return slices, _bounded(
         config.share_steepness * log(max(infected_share, _LEAST_SHARE) / config.half_share)
     )
-    return (1.0 - config.share_weight) * slices + config.share_weight * burden
 
 
 def loudest_slices(

@@ -49,9 +49,9 @@ from core.loading.kaggle import load_case, load_case_table
 from core.progress import OnProgress, ignore_progress
 from core.records import make_folder
 
-_KEPT_AXIAL = 0.02
-"""Share of held-out axial slices that may be called none."""
-_KEPT_DISTANCE = 0.005
+_REFUSED_BY_PLANE, _REFUSED_BY_DISTANCE = 0.03, 0.01
+"""Shares of the held-out pictures of either set that may be refused, though they are axial chest
+slices."""
 
 
 @dataclass(frozen=True)
@@ -281,9 +281,14 @@ def _with_outlook(
     none = np.zeros((1, 2, 1, 1), dtype=np.float32)
     ordinary = judge_features(held_out, head, none)
     strange = judge_features(strangers[half:], head, none)
+    sources = features.of(None, "validation").sources
+    by_set = [sources == source for source in sorted(set(sources.tolist()))]
+    # As loose as the set needs whose pictures differ most among themselves.
     fitness = FitnessConfig(
-        max_distance=float(np.quantile(ordinary.distance, 1 - _KEPT_DISTANCE)),
-        min_axial=float(np.quantile(ordinary.axial, _KEPT_AXIAL)),
+        max_distance=max(
+            float(np.quantile(ordinary.distance[own], 1 - _REFUSED_BY_DISTANCE)) for own in by_set
+        ),
+        min_axial=min(float(np.quantile(ordinary.axial[own], _REFUSED_BY_PLANE)) for own in by_set),
     )
     refused = (strange.distance > fitness.max_distance) | (strange.axial < fitness.min_axial)
     kept = (ordinary.distance <= fitness.max_distance) & (ordinary.axial >= fitness.min_axial)
@@ -293,6 +298,10 @@ def _with_outlook(
         {
             "held_out_pictures": len(held_out),
             "of_these_judged": float(kept.mean()),
+            "judged_by_set": {
+                source: float(kept[sources == source].mean())
+                for source in sorted(set(sources.tolist()))
+            },
             "strangers": len(strange.axial),
             "of_these_refused": float(refused.mean()) if len(strange.axial) else None,
         },

@@ -136,7 +136,7 @@ def show_shares(found: Biomarkers) -> None:
     }
     whole = ("infected_share_right", "infected_share_left", "infected_share")
     if found.split is None:
-        table = _plain_table("Infected share", [found.figure("infected_share")])
+        table = _plain_table("Both lungs", [found.figure("infected_share")])
     else:
         table = _sided_table(found, "Infected share", {"Whole lung": whole, **zones})
     st.html(STYLE + table)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 import streamlit as st
+from scipy.special import expit, logit
 
 from core.evaluation_figures import make_reliability_figure
 from core.overlays import PREDICTION_COLOURS, heat_colours
@@ -27,7 +28,7 @@ from core.ui.results import file_stem
 from core.ui.session import Notice, OpenStudy, remember
 from core.ui.slice_strip import StripRow, go_to, show_strip
 from core.ui.tables import show_figure_table
-from core.ui.text import escape_markdown, score
+from core.ui.text import escape_markdown, percent, score
 from core.ui.viewer import Heat
 
 if TYPE_CHECKING:  # loaded where they are first needed
@@ -40,7 +41,7 @@ _LOUDEST_COLOUR = "#F0E442"
 _JOB, _KEPT = "classify-job", "classify-verdicts"
 _MOST_KEPT = 8
 _HEAT_CELLS = 64
-"""Longest side of a map of heat as it is sent; the network's own has 12 cells."""
+"""Longest side of a map of heat as it is sent; the network's own is coarser."""
 _THUMBNAILS = 6
 _WIDTH = 110
 _PICTURES = "pictures"
@@ -52,6 +53,8 @@ class Judged:
 
     verdict: Verdict
     heats: Mapping[int, npt.NDArray[np.uint8]]
+    in_lung: Mapping[int, float]
+    """Slice → share of its heat that lies in the lung; nan without heat."""
 
 
 def is_picture(current: OpenStudy) -> bool:
@@ -175,7 +178,7 @@ def _start(current: OpenStudy, info: ClassifierInfo) -> BackgroundJob[tuple[Segm
             load_classifier,
             segment_for,
         )
-        from core.classification.frames import shrink_heat
+        from core.classification.frames import heat_share, shrink_heat
 
         on_progress("loading the classifier", 0, 0)
         classifier: Classifier = load_classifier(info.weights_id)
@@ -196,7 +199,13 @@ def _start(current: OpenStudy, info: ClassifierInfo) -> BackgroundJob[tuple[Segm
         )
         small = (shrink_heat(heat, longest=_HEAT_CELLS) for heat in heats)
         coarse = dict(zip(slices, small, strict=True))
-        return masks, Judged(verdict, coarse)
+        lung = masks.masks.lung
+        shares = (
+            heat_share(heat, None if lung is None else lung[:, :, k])
+            for k, heat in zip(slices, heats, strict=True)
+        )
+        in_lung = dict(zip(slices, shares, strict=True))
+        return masks, Judged(verdict, coarse, in_lung)
 
     return BackgroundJob(work, line=NETWORK_LINE, owner=current)
 
@@ -255,6 +264,8 @@ def _card(current: OpenStudy, info: ClassifierInfo, verdict: Verdict) -> str:
     shown = probability_text(verdict.covid_probability)
     of = "this picture" if is_picture(current) else "this scan"
     reason = "" if verdict.abstained else f"For {of}: {escape(verdict.reason)}. "
+    if not is_picture(current):
+        reason += f"{escape(parts_sentence(info, verdict))} "
     kind = "verdict abstained" if verdict.abstained else "verdict"
     return (
         f'<section class="{kind}" aria-label="Verdict"><div class="row"><div class="said">{stamp}'
@@ -266,6 +277,22 @@ def _card(current: OpenStudy, info: ClassifierInfo, verdict: Verdict) -> str:
         f'<p class="small">{reason}Probability of COVID-19 as {escape(info.weights_id)} sees it. '
         f"Bands: low below {low:.0f}\u00a0%, high from {high:.0f}\u00a0%.</p></section>"
     )
+
+
+def parts_sentence(info: ClassifierInfo, verdict: Verdict) -> str:
+    """What the slices of a scan and its infected share would say, each by itself."""
+    from core.classification.scan import scan_parts
+
+    slices, burden = (
+        float(expit(part))
+        for part in scan_parts(
+            logit(np.array(verdict.slice_probabilities)), verdict.infected_share, info.scan
+        )
+    )
+    alone = f"The loudest slices alone would give {probability_text(slices)}"
+    if np.isnan(burden):
+        return f"{alone}; there is no infected share to weigh in."
+    return f"{alone}, the infected share alone {probability_text(burden)}."
 
 
 def probability_text(probability: float) -> str:
@@ -298,8 +325,8 @@ def _show_slices(current: OpenStudy, info: ClassifierInfo, judged: Judged) -> No
             value=True,
             key="classify-heat-on",
             help="Where in a slice the evidence for COVID-19 lies (Grad-CAM): the brightest place "
-            "has most of it in this slice, whatever that is. Its grid has 12 cells a side, so "
-            "borders mean little.",
+            "has most of it in this slice, however little that is. Its grid has "
+            f"{info.model.side // 2**info.model.depth} cells a side, so borders mean little.",
         )
         opacity = st.slider(
             "Opacity of the heat, %",
@@ -326,12 +353,16 @@ def _show_slices(current: OpenStudy, info: ClassifierInfo, judged: Judged) -> No
 def _show_heat_legend(judged: Judged, k: int) -> None:
     colours = heat_colours()[:: 255 // 5]
     ramp = ", ".join(f"rgb({red},{green},{blue})" for red, green, blue in colours)
-    if k not in judged.heats:
+    share = judged.in_lung.get(k)
+    if share is None:
         said = "This slice was not looked at, so it has no heat."
-    elif not judged.heats[k].any():
+    elif np.isnan(share):
         said = "Nothing in this slice speaks for COVID-19."
     else:
-        said = "Evidence in this slice: little to most."
+        said = (
+            f"Evidence, little to most; {percent(share)} of it in the lung. Heat elsewhere speaks "
+            "of window, crop or scanner, not of disease."
+        )
     st.html(
         '<div style="display:flex;gap:0.6rem;align-items:center;font-size:0.86rem;color:#aab6c2">'
         '<span style="display:inline-block;flex:none;width:6rem;height:0.6rem;'
@@ -356,8 +387,7 @@ def _show_strip(current: OpenStudy, info: ClassifierInfo, verdict: Verdict, k: i
     )
     st.caption(
         f"{here} From the feet on the left to the head on the right; click to go there. "
-        f"{len(verdict.slice_indices)} slices with enough lung were looked at, each by itself; the "
-        "loudest third of them speaks for the scan, beside the infected share."
+        f"{len(verdict.slice_indices)} slices with enough lung were looked at, each by itself."
     )
 
 
@@ -425,8 +455,9 @@ def _show_calibration(current: OpenStudy, info: ClassifierInfo, verdict: Verdict
             "These figures are of single pictures. The rule that makes one number of a scan has "
             "not been calibrated on scans: take its percents as a rank, not as a frequency."
         )
-    for one in sets:
-        st.markdown(f"- {calibration_sentence(one, verdict.covid_probability)}")
+    st.markdown(
+        "\n".join(f"- {calibration_sentence(one, verdict.covid_probability)}" for one in sets)
+    )
     st.plotly_chart(
         make_reliability_figure(
             {
@@ -477,30 +508,32 @@ def _show_infection(current: OpenStudy) -> None:
         "verdict on a scan. Left and right are the patient's; zones are thirds of each lung.",
     )
     show_shares(found)
+    for note in found.notes[:1] if found.split is None else ():
+        st.caption(note)
 
 
 def show_limits(info: ClassifierInfo) -> None:
     """What the classifier has not seen, and its card."""
     from core.classification.card import LIMITS, card_points, read_card, read_foreign_figures
 
-    st.markdown("**What the model has not seen**")
-    st.markdown(
-        "- Scans as a whole: it learned from single slices, most of them cropped figures of "
-        "papers, with its masks by another network."
-    )
+    points = [
+        "Scans as a whole: it learned from single slices, most of them cropped figures of papers, "
+        "with its masks by another network."
+    ]
     foreign = read_foreign_figures(info)
     if foreign:
         figures = ", ".join(
             f"{auc:.2f} on {escape_markdown(judged)} after {escape_markdown(taught)}"
             for taught, judged, auc in foreign
         )
-        st.markdown(
-            f"- Your hospital. Taught by one set and judged on the other, its AUC is {figures}; "
+        points.append(
+            f"Your hospital. Taught by one set and judged on the other, its AUC is {figures}; "
             "0.5 is a coin."
         )
     card = read_card(info)
-    for point in card_points(card, LIMITS):
-        st.markdown(f"- {escape_markdown(point)}")
+    points += [escape_markdown(point) for point in card_points(card, LIMITS)]
+    st.markdown("**What the model has not seen**")
+    st.markdown("\n".join(f"- {point}" for point in points))
     if card:
         with st.expander("Card of these weights", icon=":material/description:"):
             st.markdown(card)

@@ -1,0 +1,91 @@
+"""Classify in headless Chromium: a real run on a picture of a chest, its heat, its files."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.classification import find_classifier
+from core.errors import WeightsError
+from tests.test_browser import Page, need_weights, serve, wait_for
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    yield from serve("streamlit_app.py", tmp_path_factory.mktemp("server") / "log.txt")
+
+
+@pytest.fixture
+def page(server: str, tmp_path: Path) -> Iterator[Page]:
+    (tmp_path / "downloads").mkdir()
+    tab = Page(server, tmp_path / "downloads", tmp_path / "profile")
+    yield tab
+    tab.browser.quit()
+
+
+def need_classifier() -> None:
+    need_weights()
+    try:
+        find_classifier()
+    except WeightsError:
+        pytest.skip("no classifier is installed")
+
+
+def keep_screenshot(page: Page, name: str) -> None:
+    """For a person to look at, where a folder is named for it."""
+    folder = os.environ.get("LUNGLENS_SCREENSHOTS")
+    if folder:
+        page.browser.save_screenshot(str(Path(folder) / f"{name}.png"))
+
+
+def test_a_scan_is_judged_its_heat_shown_and_its_files_taken_away(page: Page) -> None:
+    need_classifier()
+    page.open("/classify?case=demo&slice=50")
+    page.wait_for_text("means nothing")
+    page.click("Judge this scan")
+    page.wait_for_text("Not a diagnosis.", seconds=300)
+    page.settle()
+    assert "What the model has not seen" in page.text
+    keep_screenshot(page, "classify-wide")
+    # The heat of every slice that was looked at is in the browser, and drawn over the picture.
+    slices = [int(k) for k in page.view("Object.keys(view.header.heat.slices)")]
+    wait_for(lambda: page.view("scan.complete"), what="all slices")
+    loudest = _first_thumbnail(page)
+    page.click(loudest)
+    at = int(loudest.split(" ")[0]) - 1
+    wait_for(lambda: page.picture_slice() - 1 == at, what="the loudest slice")
+    page.settle()
+    assert at in slices
+    drawn = page.picture()
+    toggle = page.browser.find_element("css selector", ".st-key-classify-heat-on label")
+    toggle.click()
+    wait_for(lambda: page.view("view.header.heat === null"), what="no heat")
+    page.settle()
+    assert page.picture_slice() - 1 == at
+    assert page.picture() != drawn
+    page.click("Verdict (JSON)")
+    record = json.loads(page.downloaded("Synthetic_demo_study_verdict.json").read_text())
+    assert record["synthetic"] is True
+    assert [one["slice"] - 1 for one in record["slices"]] == slices
+    page.click("Scores (CSV)")
+    text = page.downloaded("Synthetic_demo_study_scores.csv").read_text()
+    (row,) = csv.DictReader(text.splitlines())
+    assert float(row["covid_probability"]) == pytest.approx(record["covid_probability"], abs=1e-6)
+    page.resize(400, 900)
+    page.settle()
+    assert page.js("return document.querySelector('[data-testid=stMain]').scrollWidth") <= 400
+    keep_screenshot(page, "classify-narrow")
+
+
+def _first_thumbnail(page: Page) -> str:
+    button = page.browser.find_element(
+        "css selector", ".st-key-classify-thumbnails .stButton button"
+    )
+    return str(button.text)
