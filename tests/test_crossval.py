@@ -7,13 +7,18 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from core.config import PublishConfig
 from core.crossval import CrossValidation, cross_validate
 from core.dataset import load_training_scans, split_folds
 from core.errors import DatasetError
 from core.evaluation import CaseResult
+from core.fold_ensemble import publish_ensemble
 from core.runs import RunPaths, read_history
+from core.training import load_published_model
+from core.weights import CARD_NAME, load_weights
 from tests.training_data import CASES, TINY, write_training_folder
 
 CONFIG = replace(TINY, epochs=1)
@@ -85,3 +90,33 @@ def test_rows_keep_what_is_undefined(found: CrossValidation) -> None:
     assert math.isnan(result.infection.dice)
     assert math.isnan(result.lung_surfaces.hd95_mm)
     assert result.lung.recall == found.results[0].lung.recall
+
+
+def test_later_folds_start_from_earlier_ones_and_are_published_as_one(
+    found: CrossValidation, data: Path, folder: Path, tmp_path: Path
+) -> None:
+    later = tmp_path / "later"
+    published = PublishConfig(smooth_sigma=0.0, infection_threshold=0.5, initial_share=0.5)
+    config = replace(CONFIG, epochs=3, seed=11, published=published)
+    again = cross_validate(data, later, config, folds=2, initial=folder, stop_after=1)
+    runs = [RunPaths(later / f"fold-{number}") for number in (1, 2)]
+    for number, run in enumerate(runs, start=1):
+        record = json.loads(run.config.read_text(encoding="utf-8"))
+        earlier = json.loads(RunPaths(folder / f"fold-{number}").config.read_text(encoding="utf-8"))
+        assert record["split"] == earlier["split"]
+        assert len(read_history(run.history)) == 1
+    info = publish_ensemble(data, later, tmp_path / "both", config, again, folds=2)
+    assert info.model.members == 2
+    shape = (2, TINY.preprocess.rows, TINY.preprocess.columns, 1)
+    x = np.random.default_rng(0).random(shape).astype(np.float32)
+    singly = [load_published_model(run, initial_share=0.5).predict_on_batch(x) for run in runs]
+    # Kernels are stored in half precision.
+    together = load_weights(info).predict_on_batch(x)
+    assert np.abs(together - np.mean(singly, axis=0)).max() < 5e-3
+    manifest = info.manifest
+    assert sorted(manifest["split"]["train"]["case"]) == sorted(CASES)
+    assert {row["case_id"] for row in manifest["cross_validation"]["cases"]} == set(CASES)
+    assert [member["epochs_done"] for member in manifest["training"]["members"]] == [1, 1]
+    card = (info.folder / CARD_NAME).read_text(encoding="utf-8")
+    assert "the one member that never met its patient" in card
+    assert "1, 1 of 3 epochs" in card
