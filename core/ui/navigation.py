@@ -61,5 +61,6 @@ def _navigation() -> st.Page:
             st.Page(COHORT_PAGE, title="Cohort"),
             st.Page(AUGMENTATION_PAGE, title="Augmentation"),
             st.Page(TRAIN_PAGE, title="Train"),
-        ]
+        ],
+        expanded=True,
     )
