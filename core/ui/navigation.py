@@ -62,5 +62,6 @@ def _navigation() -> st.Page:
             st.Page(AUGMENTATION_PAGE, title="Augmentation"),
             st.Page(TRAIN_PAGE, title="Train"),
         ],
+        # Else a list of more than twelve hides its end.
         expanded=True,
     )
