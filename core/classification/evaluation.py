@@ -72,7 +72,7 @@ def fit_on(features: LabelledFeatures, fit: FitConfig, *, grey: bool = False) ->
             heads[source] = fit_logistic(
                 part.rows,
                 part.labels,
-                penalty=getattr(fit, f"{source}_penalty"),
+                penalty=fit.penalty(source),
                 weights=balanced_weights(part.sources, part.labels, ucsd_share=1.0),
             )
     if len(heads) == 1:
@@ -95,12 +95,12 @@ def choose_penalties(
         taught, judged = features.of(source, "train"), features.of(source, "validation")
         scores[source] = {}
         for penalty in PENALTIES:
-            tried = replace(fit, **{f"{source}_penalty": penalty})
+            tried = fit.with_penalty(source, penalty)
             head = fit_on(taught, tried, grey=grey)
             rows = judged.grey if grey else judged.rows
             scores[source][f"{penalty:g}"] = area_under_curve(judged.labels, head.logits(rows))
         best = max(PENALTIES, key=lambda penalty: scores[source][f"{penalty:g}"])
-        fit = replace(fit, **{f"{source}_penalty": best})
+        fit = fit.with_penalty(source, best)
     return fit, scores
 
 

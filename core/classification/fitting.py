@@ -6,7 +6,7 @@ head. The strength is chosen on pictures that are held out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -33,11 +33,21 @@ class FitConfig:
     """Half of it times the squared weights is added to the mean log loss."""
     sars_penalty: float = 0.01
     origin_penalty: float = 0.1
-    origin_doubt: float = 2.5
+    origin_doubt: float = 3.5
     """Logit by which a picture must look like one of SARS-COV-2 before that head has half the
     say: the pictures of papers are of many origins."""
     components: int = 48
     """Axes along which a slice's distance from those learned from is measured."""
+
+    def penalty(self, source: str) -> float:
+        """Of the head of a set."""
+        return self.ucsd_penalty if source == "ucsd" else self.sars_penalty
+
+    def with_penalty(self, source: str, penalty: float) -> FitConfig:
+        """The same with another penalty of the head of a set."""
+        if source == "ucsd":
+            return replace(self, ucsd_penalty=penalty)
+        return replace(self, sars_penalty=penalty)
 
 
 @dataclass(frozen=True, eq=False)

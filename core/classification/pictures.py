@@ -19,9 +19,7 @@ from core.preprocess import build_model_input, plan_spatial
 from core.upright import uprightness
 from core.volume import Volume, turn_masks, turn_volume, volume_from_file
 
-_DOUBTFUL_UPRIGHTNESS = 0.12
-"""Below this a picture is looked at in its other three positions too."""
-_CLEARLY_BETTER = 0.06
+_CLEARLY_BETTER = 0.03
 """By so much a turned picture must look more upright to be turned."""
 
 
@@ -62,8 +60,8 @@ def segment_pictures(
 ) -> tuple[Segmentation, ...]:
     """Marks lung and infection in pictures, each by itself, all of them in few calls.
 
-    As `core.pipeline.segment_volume` does for one, but a picture is turned only if it looks
-    doubtful as it is stored and clearly better turned.
+    As `core.pipeline.segment_volume` does for one, but a picture is turned only if it looks clearly
+    more upright then: most pictures are stored upright.
     """
     if config is None:
         config = SegmentConfig(
@@ -72,17 +70,16 @@ def segment_pictures(
     turns = [0] * len(volumes)
     frames, found = _predict(volumes, segmenter, config)
     upright = [uprightness(frames[n : n + 1], found[0, n : n + 1]) for n in range(len(volumes))]
-    doubtful = [n for n, score in enumerate(upright) if score < _DOUBTFUL_UPRIGHTNESS]
-    best = {n: upright[n] + _CLEARLY_BETTER for n in doubtful}
+    best = [score + _CLEARLY_BETTER for score in upright]
     for turn in (1, 2, 3):
         turned_frames, turned = _predict(
-            [turn_volume(volumes[n], turn) for n in doubtful], segmenter, config
+            [turn_volume(volume, turn) for volume in volumes], segmenter, config
         )
-        for place, n in enumerate(doubtful):
-            score = uprightness(turned_frames[place : place + 1], turned[0, place : place + 1])
+        for n in range(len(volumes)):
+            score = uprightness(turned_frames[n : n + 1], turned[0, n : n + 1])
             if score > best[n]:
                 best[n], turns[n] = score, turn
-                found[:, n] = turned[:, place]
+                found[:, n] = turned[:, n]
     return tuple(
         _finish(volume, found[:, n : n + 1], turns[n], segmenter, config)
         for n, volume in enumerate(volumes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from core.classification.info import (
     HEAD_PREFIX,
@@ -24,14 +24,11 @@ from core.weights import (
     write_network,
 )
 
-if TYPE_CHECKING:
-    import keras
-
 LICENCE = "Non-commercial research use, because of the data it was trained on."
 
 
 def publish_classifier(
-    encoder: keras.Model,
+    encoder: Any,
     trained: TrainedClassifier,
     folder: Path,
     config: ClassifierTrainConfig,
@@ -41,6 +38,10 @@ def publish_classifier(
     is_default: bool = True,
 ) -> ClassifierInfo:
     """Writes everything into `folder`, whose name becomes the id.
+
+    Args:
+        encoder: the Keras model of `core.classification.network`.
+        command: that makes it again, for the card.
 
     Raises:
         WeightsError: the folder's name cannot be an id.

@@ -6,16 +6,19 @@ pictures of nothing: noise, shades, stripes, discs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from core.classification.frames import GREY_WINDOW
+from core.config import Plane
 from core.loading import grey_intensity
 from core.preprocess import window_to_grey
-from core.volume import Plane, Volume, plane_slice, volume_from_file
+from core.volume import Volume, plane_slice, volume_from_file
+
+Values = npt.NDArray[np.float64]
 
 _SIDE = 224
 _PLANES: tuple[Plane, ...] = ("coronal", "sagittal")
@@ -34,36 +37,39 @@ def other_planes(volume: Volume, *, count: int) -> Iterator[Volume]:
 def artificial(count: int, *, seed: int) -> Iterator[Volume]:
     """Pictures of nothing."""
     generator = np.random.default_rng(seed)
-    rows, columns = np.indices((_SIDE, _SIDE), dtype=np.float32) / np.float32(_SIDE)
     for number in range(count):
-        kind = number % _ARTIFICIAL_KINDS
-        sigma = float(generator.uniform(1, 24))
-        noise = generator.normal(size=(_SIDE, _SIDE)).astype(np.float32)
-        if kind == 0:
-            grey = noise
-        elif kind == 1:
-            grey = cv2.GaussianBlur(noise, (0, 0), sigma)
-        elif kind == 2:
-            grey = generator.uniform(-1, 1) * rows + generator.uniform(-1, 1) * columns
-            grey = grey + 0.02 * noise
-        elif kind == 3:
-            turns = float(generator.uniform(3, 40))
-            grey = np.sin(turns * (rows + generator.uniform(-1, 1) * columns)) + 0.1 * noise
-        elif kind == 4:
-            grey = np.zeros((_SIDE, _SIDE), dtype=np.float32)
-            for _ in range(int(generator.integers(2, 30))):
-                center = tuple(int(n) for n in generator.integers(0, _SIDE, 2))
-                radius = int(generator.integers(4, 70))
-                cv2.circle(grey, center, radius, float(generator.random()), -1)
-            grey = grey + 0.02 * noise
-        else:  # spectra as those of photographs
-            spectrum = np.fft.fft2(noise)
-            distance = np.hypot(*np.meshgrid(np.fft.fftfreq(_SIDE), np.fft.fftfreq(_SIDE)))
-            grey = np.fft.ifft2(spectrum / (distance + 1 / _SIDE)).real
-        yield as_picture(_to_grey(np.asarray(grey, dtype=np.float32)))
+        yield as_picture(_to_grey(_nothing(number % _ARTIFICIAL_KINDS, generator)))
 
 
-def turned(pictures: Sequence[npt.NDArray[np.uint8]]) -> Iterator[npt.NDArray[np.uint8]]:
+def _nothing(kind: int, generator: np.random.Generator) -> Values:
+    rows, columns = np.indices((_SIDE, _SIDE), dtype=np.float64) / _SIDE
+    noise: Values = generator.normal(size=(_SIDE, _SIDE))
+    if kind == 0:
+        return noise
+    if kind == 1:
+        return np.asarray(cv2.GaussianBlur(noise, (0, 0), float(generator.uniform(1, 24))))
+    if kind == 2:
+        slope, other = generator.uniform(-1, 1, 2)
+        shade: Values = slope * rows + other * columns + 0.02 * noise
+        return shade
+    if kind == 3:
+        turns, slant = generator.uniform(3, 40), generator.uniform(-1, 1)
+        stripes: Values = np.sin(turns * (rows + slant * columns)) + 0.1 * noise
+        return stripes
+    if kind == 4:
+        discs = np.zeros((_SIDE, _SIDE))
+        for _ in range(int(generator.integers(2, 30))):
+            x, y = (int(n) for n in generator.integers(0, _SIDE, 2))
+            radius = int(generator.integers(4, 70))
+            cv2.circle(discs, (x, y), radius, float(generator.random()), -1)
+        return discs + 0.02 * noise
+    # A spectrum as that of photographs.
+    along = np.fft.fftfreq(_SIDE)
+    distance = np.hypot(*np.meshgrid(along, along))
+    return np.asarray(np.fft.ifft2(np.fft.fft2(noise) / (distance + 1 / _SIDE)).real)
+
+
+def turned(pictures: Iterable[npt.NDArray[np.uint8]]) -> Iterator[npt.NDArray[np.uint8]]:
     """Frames (side, side, 3) on their side or upside down, in turn."""
     for number, frame in enumerate(pictures):
         yield np.ascontiguousarray(np.rot90(frame, 1 + number % 3))
@@ -81,7 +87,7 @@ def as_picture(grey: npt.NDArray[np.uint8]) -> Volume:
     )
 
 
-def _to_grey(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+def _to_grey(values: Values) -> npt.NDArray[np.uint8]:
     low, high = float(values.min()), float(values.max())
-    scaled = (values - low) * np.float32(255.0 / max(high - low, 1e-6))
+    scaled = (values - low) * (255.0 / max(high - low, 1e-6))
     return scaled.astype(np.uint8)
