@@ -444,7 +444,7 @@ def test_browsing_the_open_scan_does_not_end_the_opening_of_another(
     page.canvas()
     page.upload(path)
     # Each step is told to Python, where it must not end the run that opens the scan.
-    for _ in range(100):
+    for _ in range(300):
         if "Opened: next_scan" in page.text:
             break
         page.canvas().send_keys(Keys.ARROW_DOWN)

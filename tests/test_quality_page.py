@@ -12,7 +12,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.config import QUALITY_RANGES, QualityConfig
+from core.emptiness import find_gate
 from core.phantom import build_demo_study
+from core.pipeline import load_segmenter, segment_volume
 from core.quality import CHECKS
 from core.quality.exclusions import parse_exclusions
 from core.saving import save_mask, save_volume
@@ -119,6 +121,19 @@ def test_nominal_spacing_and_missing_positions_are_said_to_be_undefined() -> Non
 def test_slices_without_infection_are_counted() -> None:
     assert "By truth: 5 of 8 slices." in text(quality_page(small_study()))
     assert "Not known" in text(quality_page(small_study(truth=False)))
+
+
+def test_what_the_model_for_empty_slices_calls_empty_is_counted() -> None:
+    app = quality_page(small_study())
+    assert "model for empty slices" not in text(app)
+    current = opened(app)
+    segmenter = load_segmenter("unet-v1")
+    current.segmentation = segment_volume(current.study.volume, segmenter)
+    gate = find_gate(segmenter.info)
+    assert gate is not None
+    empty = int(gate.empty(current.segmentation.probabilities).sum())
+    told = text(finished(ran_well(app.run())))
+    assert f"By the model for empty slices: {empty} of 8 slices." in told
 
 
 def test_slices_are_left_out_and_taken_back() -> None:

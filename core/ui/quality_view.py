@@ -10,6 +10,8 @@ import pandas as pd
 import streamlit as st
 
 from core.config import QUALITY_RANGES, QualityConfig
+from core.emptiness import find_gate
+from core.errors import WeightsError
 from core.figures import PREDICTION_COLOURS, TRUTH_COLOURS
 from core.progress import OnProgress, ShouldCancel
 from core.quality import (
@@ -30,6 +32,8 @@ from core.ui.session import OpenStudy, remember
 from core.ui.settings import Settings
 from core.ui.slice_strip import StripRow, go_to, show_strip
 from core.ui.text import escape_markdown
+from core.volume import BoolArray
+from core.weights import find_weights
 
 MEASURING_LINE = Line()
 """Its first measures scans: one at a time on the server, beside the network's."""
@@ -191,6 +195,32 @@ def show_empty_slices(current: OpenStudy) -> None:
         st.caption("Not known: there is neither a prediction nor a true mask.")
     for name, empty in found.items():
         st.markdown(f"By {name.lower()}: {empty.empty} of {empty.slices} slices.")
+    gated = gated_empty(current)
+    if gated is not None:
+        st.markdown(
+            f"By the model for empty slices: {int(gated.sum())} of {gated.size} slices.",
+            help="A regression on the network's own probabilities. Its threshold lets 99 % of "
+            "infected slices pass, so it calls few slices empty; what it calls empty, "
+            "`segment --clear-empty` clears.",
+        )
+
+
+def gated_empty(current: OpenStudy) -> BoolArray | None:
+    """(slices,) what the gate for empty slices calls empty; none without a prediction, or where
+    no gate was fitted for its weights."""
+    segmentation = current.segmentation
+    if segmentation is None:
+        return None
+
+    def find() -> BoolArray | None:
+        gate = find_gate(find_weights(segmentation.weights_id))
+        return None if gate is None else gate.empty(segmentation.probabilities)
+
+    try:
+        return remember(current, "gated slices", find)
+    except WeightsError as error:
+        show_error(error)
+        return None
 
 
 def show_table(current: OpenStudy, report: QualityReport) -> None:
