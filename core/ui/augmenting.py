@@ -12,6 +12,7 @@ from core.config import (
     AUGMENT_PRESETS,
     AUGMENT_RANGES,
     AugmentConfig,
+    Channel,
     PreprocessConfig,
     from_json_dict,
 )
@@ -23,6 +24,7 @@ from core.ui import session
 from core.ui.page import show_errors
 from core.ui.session import OpenStudy
 from core.ui.settings import Settings
+from core.ui.slice_stack import show_stack
 from core.ui.text import escape_markdown
 from core.ui.training_settings import TUNED_AUGMENTATION
 from core.volume import Array, BoolArray, Study
@@ -142,6 +144,7 @@ def show_slices(name: str, study: Study, config: AugmentConfig) -> None:
     for label, pipeline in pipelines.items():
         changed, moved = _changed(images, masks, pipeline, seed)
         _show_row(label, changed, moved, study)
+    _show_closer(name, study, changed, moved)
     if masks.shape[-1]:
         st.caption(
             "Pale blue is the true lung, yellow the true infection; both move with the picture. "
@@ -149,6 +152,28 @@ def show_slices(name: str, study: Study, config: AugmentConfig) -> None:
         )
     else:
         st.caption(f"No true masks are known for this scan. Seed {seed}.")
+
+
+def _show_closer(name: str, study: Study, changed: Array, moved: BoolArray) -> None:
+    """The last row's slices in the viewer, to step through and zoom into."""
+    with st.expander("Look closer", icon=":material/zoom_in:"):
+        show_stack(
+            changed,
+            moved,
+            channels=_known_channels(study),
+            key="augment-closer",
+            name=f"{name}, slices as the last row shows them",
+            stamp="SYNTHETIC" if study.synthetic else "",
+        )
+
+
+def _known_channels(study: Study) -> tuple[Channel, ...]:
+    truth = study.truth
+    return tuple(
+        channel
+        for channel in TRUTH_COLOURS
+        if truth is not None and getattr(truth, channel) is not None
+    )
 
 
 def _choose_other(config: AugmentConfig) -> tuple[str, AugmentConfig] | None:
@@ -225,12 +250,7 @@ def _show_row(
         st.markdown(f"**{escape_markdown(label)}**")
         if study.synthetic:
             st.badge("SYNTHETIC", icon=":material/science:", color="orange")
-    truth = study.truth
-    colours = tuple(
-        TRUTH_COLOURS[channel]
-        for channel in TRUTH_COLOURS
-        if truth is not None and getattr(truth, channel) is not None
-    )
+    colours = tuple(TRUTH_COLOURS[channel] for channel in _known_channels(study))
     pictures = [
         draw_outlines(image, marks, colours, enlarge=2)
         for image, marks in zip(images, masks, strict=True)

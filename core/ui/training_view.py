@@ -26,6 +26,7 @@ from core.run_process import (
 from core.run_samples import read_prediction, read_slices, sampled_epochs
 from core.runs import RunPaths, runs_folder, score
 from core.ui.page import show_error, show_errors
+from core.ui.slice_stack import show_stack
 from core.ui.tables import show_facts, show_figure_table
 from core.ui.text import escape_markdown, seconds_text
 from core.ui.text import score as score_text
@@ -276,6 +277,15 @@ def _show_samples(folder: Path, run: RunStatus) -> None:
     places = st.columns(2)
     for index, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
         places[index % 2].image(picture, caption=escape_markdown(caption), output_format="PNG")
+    with st.expander("Look closer", icon=":material/zoom_in:"):
+        show_stack(
+            samples.images,
+            samples.truth,
+            channels=CHANNELS,
+            key=f"train-closer-{run.name}",
+            name="sample slices",
+            prediction=predicted,
+        )
     st.caption(
         f"Truth above, the network after epoch {epoch} below. Blue is lung, yellow and orange are "
         "infection."
