@@ -305,7 +305,14 @@ def test_a_killed_batch_leaves_no_worker_behind_and_goes_on(chest: Study, tmp_pa
 def test_ctrl_c_says_how_to_go_on(chest: Study, tmp_path: Path, ending: signal.Signals) -> None:
     folder, output = copies(chest, tmp_path / "scans", 4), tmp_path / "out"
     command = [sys.executable, "-m", "core", "batch", str(folder), "-o", str(output)]
-    parent = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    parent = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        # A run in the background ignores Ctrl-C, and its children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     wait_for(lambda: any("done" in log for log in events(output).values()))
     parent.send_signal(ending)
     _, said = parent.communicate(timeout=30)
