@@ -6,6 +6,9 @@ import numpy as np
 from streamlit.testing.v1 import AppTest
 
 from core.ui.slice_stack import SliceStack
+from core.ui.viewer import ViewerScan
+from core.ui.viewer.header import make_header
+from tests.studies import small_study
 
 
 def _app() -> None:
@@ -49,3 +52,22 @@ def test_the_same_slices_stay_and_others_come_at_the_same_place() -> None:
     assert later is not first
     assert later.place.slice_index == 1
     assert later.volume.array[:, :, 1].T[10, 20] == 50
+
+
+def test_sides_are_lettered_only_where_they_are_known() -> None:
+    stack = _stack(AppTest.from_function(_app).run())
+    study = small_study()
+    for volume, known in ((stack.volume, False), (study.volume, True)):
+        scan = ViewerScan(owner=volume, volume=volume)
+        header = make_header(
+            scan,
+            stack.place,
+            key="any",
+            comparison=None,
+            drawings=(),
+            heat=None,
+            tools="few",
+            tallest=0.5,
+            marks=None,
+        )
+        assert header["scans"][0]["oriented"] is known

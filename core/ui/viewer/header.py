@@ -166,6 +166,8 @@ def _scan_header(scan: ViewerScan) -> dict[str, Any]:
         "spacing": list(volume.spacing_mm),
         "affine": volume.affine.tolist(),
         "nominal": volume.spacing_nominal,
+        # Nobody knows which side of a picture is the patient's right.
+        "oriented": volume.source.format != "pictures",
         "unitKnown": volume.unit == "HU",
         "bits": 8 if volume.array.dtype == "uint8" else 16,
         "slope": 1.0 if as_hu else volume.intensity.slope,

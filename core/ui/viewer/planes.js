@@ -8,7 +8,7 @@ const PLANES = {
 };
 
 function gridOf(scan, plane) {
-  const { shape, spacing } = scan.header;
+  const { shape, spacing, oriented } = scan.header;
   const { across, down, normal, letters } = PLANES[plane];
   return {
     columns: shape[across],
@@ -16,7 +16,7 @@ function gridOf(scan, plane) {
     pixelWidth: spacing[across],
     pixelHeight: spacing[down],
     count: shape[normal],
-    letters,
+    letters: oriented ? letters : ["", "", "", ""],
     nominal: scan.header.nominal,
   };
 }
