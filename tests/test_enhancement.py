@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from core.config import (
 )
 from core.enhancement import compute_contrast, compute_histogram, enhance
 from core.errors import ConfigError, GeometryError
+from core.weights import WEIGHTS_FOLDER, list_weights
 
 Grey = npt.NDArray[np.uint8]
 
@@ -244,15 +244,11 @@ def test_settings_that_contradict_are_refused(values: dict[str, Any]) -> None:
         from_json_dict(PreprocessConfig, values)
 
 
-def test_published_weights_take_the_plain_window() -> None:
-    folder = Path(__file__).resolve().parent.parent / "weights"
-    manifests = sorted(folder.glob("*/manifest.json"))
-    if not manifests:
+def test_shipped_weights_take_the_plain_window() -> None:
+    shipped = list_weights(WEIGHTS_FOLDER)
+    if not shipped:
         pytest.skip("no weights are installed")
-    for path in manifests:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        config = from_json_dict(PreprocessConfig, manifest["preprocess"])
-        assert config.enhance.method == "window"
+    assert {info.preprocess.enhance.method for info in shipped} == {"window"}
 
 
 BASE = PreprocessConfig(margin_mm=4.0, smooth_sigma=0.7)
