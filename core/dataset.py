@@ -369,8 +369,22 @@ class SliceBatches(keras.utils.PyDataset):
     0, 1, or `UNKNOWN` throughout a lung channel that is not known.
     """
 
-    def __init__(self, scans: Sequence[TrainingScan], config: TrainConfig, *, epoch: int) -> None:
+    def __init__(
+        self,
+        scans: Sequence[TrainingScan],
+        config: TrainConfig,
+        *,
+        epoch: int,
+        only_full: bool = False,
+    ) -> None:
+        """
+        Args:
+            epoch: the first one to draw.
+            only_full: the last batch is filled up with slices of the first, as devices that
+                share each batch evenly need it.
+        """
         super().__init__(workers=1, use_multiprocessing=False, max_queue_size=4)
+        self._only_full = only_full
         self._scans = tuple(scans)
         self._config = config
         self._start_epoch(epoch)
@@ -393,6 +407,9 @@ class SliceBatches(keras.utils.PyDataset):
                 drawn = generator.choice(len(pool), wanted, replace=wanted > len(pool))
                 index += [pool[n] for n in drawn]
         self._index = [index[n] for n in generator.permutation(len(index))]
+        if self._only_full:
+            missing = -len(self._index) % self._config.batch_size
+            self._index += [self._index[n % len(index)] for n in range(missing)]
         layers_seed = seed % (2**31 - 100)
         self._augmentations = {
             sharp: build_augmentation(self._config.augment, seed=layers_seed, sharp=sharp)

@@ -21,7 +21,7 @@ from core.dataset import (
     split_as_recorded,
     split_by_patient,
 )
-from core.errors import Cancelled, DatasetError, SaveError, shown_name
+from core.errors import Cancelled, ConfigError, DatasetError, SaveError, shown_name
 from core.inference import has_fast_bfloat16
 from core.losses import build_loss
 from core.models import averaged, build_model, supervised
@@ -74,7 +74,8 @@ def train(
         paths, config, split, initial=_initial_record(initial, split), excluded=excluded
     )
     done = len(read_history(paths.history))
-    batches = SliceBatches(split.train, config, epoch=done)
+    devices = share_batches(config.batch_size)
+    batches = SliceBatches(split.train, config, epoch=done, only_full=devices > 1)
     if done:
         model = _load_model(paths.last, for_training=True)
     else:
@@ -107,6 +108,32 @@ def train(
         if recorder.stopped:
             raise Cancelled("training")
     return paths
+
+
+def share_batches(batch_size: int, *, kind: str = "gpu") -> int:
+    """Lets all devices of a kind share each batch (data parallelism of Keras), where the backend
+    is JAX and there are several; on other backends Keras runs on one device.
+
+    Returns:
+        How many devices share a batch.
+
+    Raises:
+        ConfigError: the batch cannot be dealt out evenly.
+    """
+    if keras.backend.backend() != "jax":
+        return 1
+    devices = keras.distribution.list_devices(kind)
+    if len(devices) < 2:
+        return 1
+    if batch_size % len(devices):
+        raise ConfigError(
+            "The batch cannot be dealt out to all devices",
+            got=f"{batch_size} slices for {len(devices)} devices",
+            expected=f"a multiple of {len(devices)}",
+            next_step="set --batch-size",
+        )
+    keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices))
+    return len(devices)
 
 
 def load_split(

@@ -281,6 +281,20 @@ def test_an_epoch(scans: tuple[TrainingScan, ...]) -> None:
     assert set(np.unique(truth[unknown][..., 1])) <= {0.0, 1.0}
 
 
+def test_full_batches_alone_hold_the_same_slices_and_some_twice(
+    scans: tuple[TrainingScan, ...],
+) -> None:
+    train = [scan for scan in scans if scan.role != "healthy"]
+    config = replace(TINY, augment=UNCHANGED, batch_size=7)
+    plain = SliceBatches(train, config, epoch=0)
+    filled = SliceBatches(train, config, epoch=0, only_full=True)
+    assert len(plain[len(plain) - 1][0]) < 7
+    assert [len(filled[n][0]) for n in range(len(filled))] == [7] * len(plain)
+    images, filled_images = drawn_epoch(plain)[0], drawn_epoch(filled)[0]
+    assert np.array_equal(filled_images[: len(images)], images)
+    assert np.array_equal(filled_images[len(images) :], images[: len(filled_images) - len(images)])
+
+
 def test_without_changes_every_slice_of_every_case_comes_once(
     scans: tuple[TrainingScan, ...],
 ) -> None:

@@ -30,6 +30,7 @@ from core.training import (
     load_best_model,
     load_published_model,
     load_split,
+    share_batches,
     software_versions,
     train,
 )
@@ -473,3 +474,19 @@ def test_taught_overlap_by_hand() -> None:
     assert found["train_lung_iou"] == pytest.approx(2 / 4)
     assert found["train_lung_precision"] == found["train_lung_recall"] == pytest.approx(2 / 3)
     assert found["train_infection_dice"] == found["train_infection_precision"] == 1.0
+
+
+def test_devices_of_jax_share_batches_and_only_even_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert share_batches(8) == 1  # this suite's backend runs on one device
+    chosen: list[Any] = []
+    monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
+    monkeypatch.setattr(keras.distribution, "list_devices", lambda kind: [f"{kind}:0", f"{kind}:1"])
+    monkeypatch.setattr(keras.distribution, "DataParallel", lambda *, devices: devices)
+    monkeypatch.setattr(keras.distribution, "set_distribution", chosen.append)
+    with pytest.raises(ConfigError, match="7 slices for 2 devices"):
+        share_batches(7)
+    assert chosen == []
+    assert share_batches(8) == 2
+    assert chosen == [["gpu:0", "gpu:1"]]
+    monkeypatch.setattr(keras.distribution, "list_devices", lambda kind: [f"{kind}:0"])
+    assert share_batches(7) == 1
