@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -13,6 +14,7 @@ from core.figures import CURRENT_COLOUR, GRID_COLOUR, TEXT_COLOUR
 
 GROUP_COLOURS = ("#56B4E9", "#E69F00", "#2bb98f", "#CC79A7", "#F0E442", "#D55E00")
 _ROW_PIXELS = 46
+_MOST_TICKS = 5
 _BINS = 12
 
 
@@ -87,7 +89,9 @@ def make_spread_figure(
     chart.update_xaxes(gridcolor=GRID_COLOUR, zeroline=False)
     chart.update_xaxes(title=label + (", %" if share else ""), row=2, col=1)
     chart.update_yaxes(gridcolor=GRID_COLOUR, zeroline=False)
-    chart.update_yaxes(title="scans", tickformat="d", rangemode="tozero", row=1, col=1)
+    # Whole numbers of scans, each at most once.
+    step = max(1, math.ceil(_tallest(values, bins) / _MOST_TICKS))
+    chart.update_yaxes(title="scans", tick0=0, dtick=step, rangemode="tozero", row=1, col=1)
     chart.update_yaxes(showticklabels=several, automargin=True, autorange="reversed", row=2, col=1)
     return chart
 
@@ -104,3 +108,9 @@ def _bins(values: Sequence[float]) -> dict[str, float]:
         "end": start + size * (math.floor((high - start) / size) + 1),
         "size": size,
     }
+
+
+def _tallest(values: Sequence[float], bins: Mapping[str, float]) -> int:
+    """Scans in the fullest bin."""
+    counts = Counter(math.floor((value - bins["start"]) / bins["size"]) for value in values)
+    return max(counts.values(), default=0)

@@ -310,6 +310,13 @@ def test_a_chart_counts_every_scan_and_takes_no_markup_from_names() -> None:
     assert [trace.name for trace in histograms] == ["CT-1 (2)", "CT-2 (1)"]
     assert next(iter(boxes[0].text)) == "&lt;b&gt;*x*&lt;/b&gt; $y$"
     assert chart.layout.xaxis2.title.text == "Infected share, %"
+    assert chart.layout.yaxis.dtick == 1
+
+
+def test_the_axis_of_a_tall_chart_has_few_whole_steps() -> None:
+    groups = {"all": [(f"scan {n}", 0.1) for n in range(23)]}
+    chart = make_spread_figure(groups, label="Infected share", share=True)
+    assert chart.layout.yaxis.dtick == 5
 
 
 @pytest.mark.parametrize("flip", [False, True])
