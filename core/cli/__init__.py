@@ -11,50 +11,41 @@ import io
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
 
 from core import __version__
-from core.cli import (
-    batch,
-    benchmark,
-    classify,
-    evaluate,
-    info,
-    quality,
-    report,
-    segment,
-    train,
-    train_classifier,
-)
 from core.cli.terminal import Result, TerminalProgress
 from core.errors import LungLensError
 from core.records import json_text
 
-_COMMANDS = {
-    "info": info,
-    "quality": quality,
-    "segment": segment,
-    "classify": classify,
-    "batch": batch,
-    "report": report,
-    "train": train,
-    "train-classifier": train_classifier,
-    "evaluate": evaluate,
-    "benchmark": benchmark,
-}
+_COMMANDS = (
+    "info",
+    "quality",
+    "segment",
+    "classify",
+    "batch",
+    "report",
+    "train",
+    "train-classifier",
+    "evaluate",
+    "benchmark",
+)
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The parser of all commands; each module of this package adds its own."""
+def build_parser(commands: Sequence[str] = _COMMANDS) -> argparse.ArgumentParser:
+    """The parser of commands; each module of this package adds its own."""
     parser = argparse.ArgumentParser(
         prog="python -m core",
         description="LungLens: chest CT from the command line. Research software, never a "
         "diagnosis.",
     )
     parser.add_argument("--version", action="version", version=f"lunglens {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, module in _COMMANDS.items():
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name in commands:
+        module = _module(name)
         summary = (module.__doc__ or "").splitlines()[0]
-        sub = commands.add_parser(
+        sub = subparsers.add_parser(
             name,
             help=summary,
             description=summary,
@@ -67,6 +58,12 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _module(command: str) -> Any:
+    """The module of a command, imported when it is needed: all together cost a third of a
+    second, and one is run."""
+    return import_module(f"core.cli.{command.replace('-', '_')}")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     # TensorFlow's start-up notes would drown the one line that matters.
@@ -75,7 +72,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # A terminal that lacks a character shows its code instead of a traceback.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    options = build_parser().parse_args(arguments)
+    given = sys.argv[1:] if arguments is None else arguments
+    named = [name for name in given[:1] if name in _COMMANDS]
+    options = build_parser(named or _COMMANDS).parse_args(given)
     result = _run(options)
     try:
         _show(result, as_json=options.json)
@@ -98,7 +97,7 @@ def _run(options: argparse.Namespace) -> Result:
     """The command's result, or what stopped it, told in one sentence."""
     with TerminalProgress(enabled=not options.quiet) as progress:
         try:
-            result: Result = _COMMANDS[options.command].run(options, progress)
+            result: Result = _module(options.command).run(options, progress)
             return result
         except LungLensError as error:
             sentence = str(error)
