@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import nibabel as nib
 import pytest
 
 from tests.scans import chest_hu, small_affine
+
+if TYPE_CHECKING:
+    from tests.test_browser import Page
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -35,3 +40,23 @@ def small_chest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("chest") / "small_chest.nii.gz"
     nib.save(nib.Nifti1Image(chest_hu(), small_affine()), path)
     return path
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The app on a free port; its address."""
+    from tests.test_browser import serve
+
+    yield from serve("streamlit_app.py", tmp_path_factory.mktemp("server") / "log.txt")
+
+
+@pytest.fixture
+def page(server: str, tmp_path: Path) -> Iterator[Page]:
+    """A browser of its own on the file's `server`, which a file may define anew."""
+    from tests.test_browser import Page
+
+    downloads = tmp_path / "downloads"
+    downloads.mkdir()
+    tab = Page(server, downloads, tmp_path / "profile")
+    yield tab
+    tab.browser.quit()

@@ -55,12 +55,6 @@ def find_chromium() -> tuple[str, str]:
     pytest.skip(reason)
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The app on a free port; its address."""
-    yield from serve("streamlit_app.py", tmp_path_factory.mktemp("server") / "log.txt")
-
-
 def serve(script: str, log: Path, *, data_folder: Path | None = None) -> Iterator[str]:
     """A script on a free port, until the generator is closed; its address."""
     find_chromium()
@@ -241,13 +235,11 @@ class Page:
         return path
 
 
-@pytest.fixture
-def page(server: str, tmp_path: Path) -> Iterator[Page]:
-    downloads = tmp_path / "downloads"
-    downloads.mkdir()
-    tab = Page(server, downloads, tmp_path / "profile")
-    yield tab
-    tab.browser.quit()
+def keep_screenshot(page: Page, name: str) -> None:
+    """For a person to look at, where a folder is named for it."""
+    folder = os.environ.get("LUNGLENS_SCREENSHOTS")
+    if folder:
+        page.browser.save_screenshot(str(Path(folder) / f"{name}.png"))
 
 
 @pytest.fixture(scope="module")

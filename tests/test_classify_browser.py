@@ -4,30 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from core.classification import find_classifier
 from core.errors import WeightsError
-from tests.test_browser import Page, need_weights, serve, wait_for
+from tests.test_browser import Page, keep_screenshot, need_weights, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    yield from serve("streamlit_app.py", tmp_path_factory.mktemp("server") / "log.txt")
-
-
-@pytest.fixture
-def page(server: str, tmp_path: Path) -> Iterator[Page]:
-    (tmp_path / "downloads").mkdir()
-    tab = Page(server, tmp_path / "downloads", tmp_path / "profile")
-    yield tab
-    tab.browser.quit()
 
 
 def need_classifier() -> None:
@@ -36,13 +20,6 @@ def need_classifier() -> None:
         find_classifier()
     except WeightsError:
         pytest.skip("no classifier is installed")
-
-
-def keep_screenshot(page: Page, name: str) -> None:
-    """For a person to look at, where a folder is named for it."""
-    folder = os.environ.get("LUNGLENS_SCREENSHOTS")
-    if folder:
-        page.browser.save_screenshot(str(Path(folder) / f"{name}.png"))
 
 
 def test_a_scan_is_judged_its_heat_shown_and_its_files_taken_away(page: Page) -> None:

@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from core.weights import list_weights
-from tests.test_browser import DEMO, Page, need_weights, serve, wait_for
+from tests.test_browser import DEMO, Page, need_weights, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    yield from serve("streamlit_app.py", tmp_path_factory.mktemp("server") / "log.txt")
-
-
-@pytest.fixture
-def page(server: str, tmp_path: Path) -> Iterator[Page]:
-    (tmp_path / "downloads").mkdir()
-    tab = Page(server, tmp_path / "downloads", tmp_path / "profile")
-    yield tab
-    tab.browser.quit()
 
 
 def test_the_demo_is_judged_looked_at_and_taken_away(page: Page) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +16,6 @@ STRIP = (
     "const strip = [...document.querySelectorAll('*')].map((e) => e.shadowRoot)"
     ".map((s) => s && s.querySelector('.slice-strip canvas')).find(Boolean)?.strip;"
 )
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    yield from serve("streamlit_app.py", tmp_path_factory.mktemp("server") / "log.txt")
-
-
-@pytest.fixture
-def page(server: str, tmp_path: Path) -> Iterator[Page]:
-    (tmp_path / "downloads").mkdir()
-    tab = Page(server, tmp_path / "downloads", tmp_path / "profile")
-    yield tab
-    tab.browser.quit()
 
 
 def rows(page: Page) -> dict[str, list[int]]:

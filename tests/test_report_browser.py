@@ -3,39 +3,16 @@
 from __future__ import annotations
 
 import io
-import os
 import zipfile
-from collections.abc import Iterator
-from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pypdfium2
 import pytest
 
-from tests.test_browser import Page, need_weights, serve, wait_for
+from tests.test_browser import Page, keep_screenshot, need_weights, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    yield from serve("streamlit_app.py", tmp_path_factory.mktemp("server") / "log.txt")
-
-
-@pytest.fixture
-def page(server: str, tmp_path: Path) -> Iterator[Page]:
-    (tmp_path / "downloads").mkdir()
-    tab = Page(server, tmp_path / "downloads", tmp_path / "profile")
-    yield tab
-    tab.browser.quit()
-
-
-def keep_screenshot(page: Page, name: str) -> None:
-    """For a person to look at, where a folder is named for it."""
-    folder = os.environ.get("LUNGLENS_SCREENSHOTS")
-    if folder:
-        page.browser.save_screenshot(str(Path(folder) / f"{name}.png"))
 
 
 def test_a_report_is_made_shown_and_taken_away(page: Page) -> None:

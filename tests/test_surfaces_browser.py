@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.test_browser import Page, serve, wait_for
+from tests.test_browser import Page, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -18,11 +18,6 @@ BUTTONS = (
     "[...document.querySelectorAll('*')].map(e => e.shadowRoot?.querySelector('.turntable'))"
     ".find(Boolean)"
 )
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    yield from serve("streamlit_app.py", tmp_path_factory.mktemp("server") / "log.txt")
 
 
 @pytest.fixture(scope="module")

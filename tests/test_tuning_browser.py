@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import nibabel as nib
@@ -11,22 +10,9 @@ import numpy as np
 import pytest
 
 from core.config import EnhanceConfig, PreprocessConfig, from_json_dict
-from tests.test_browser import DEMO, Page, serve, wait_for
+from tests.test_browser import DEMO, Page, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    yield from serve("streamlit_app.py", tmp_path_factory.mktemp("server") / "log.txt")
-
-
-@pytest.fixture
-def page(server: str, tmp_path: Path) -> Iterator[Page]:
-    (tmp_path / "downloads").mkdir()
-    tab = Page(server, tmp_path / "downloads", tmp_path / "profile")
-    yield tab
-    tab.browser.quit()
 
 
 def drawn(page: Page) -> str:
