@@ -13,6 +13,7 @@ from core.config import TrainConfig
 from core.dataset import (
     Split,
     TrainingScan,
+    leave_out,
     load_training_scans,
     split_as_recorded,
     split_folds,
@@ -20,6 +21,7 @@ from core.dataset import (
 from core.evaluation import CaseResult
 from core.progress import OnProgress, ShouldCancel, ignore_progress, never_cancel
 from core.publishing import publish
+from core.quality.exclusions import Exclusion
 from core.runs import RunPaths, read_history, read_record
 from core.training import train
 from core.weights import MANIFEST_NAME, read_manifest
@@ -50,6 +52,7 @@ def cross_validate(
     config: TrainConfig,
     *,
     folds: int,
+    excluded: Sequence[Exclusion] = (),
     initial: Path | None = None,
     stop_after: int | None = None,
     on_progress: OnProgress = ignore_progress,
@@ -63,6 +66,7 @@ def cross_validate(
         data: see `core.dataset`.
         folder: gets `fold-1`, `weights-1`, `fold-2` and so on.
         config: of every fold's training; its settings for publishing are those judged with.
+        excluded: slices and cases that neither teach nor judge in any fold.
         initial: folder of an earlier cross-validation with as many folds; each fold starts from
             the best weights of its namesake and keeps out the same patients.
         stop_after: as for `core.training.train`; folds that are further already stay as they are.
@@ -71,7 +75,9 @@ def cross_validate(
         DatasetError: too few patients for so many folds, or the folder holds other runs.
         Cancelled: the person asked to stop.
     """
-    scans = load_training_scans(data, config.preprocess, on_progress=on_progress)
+    scans = leave_out(
+        load_training_scans(data, config.preprocess, on_progress=on_progress), excluded
+    )
     splits = _splits(scans, folds=folds, seed=config.seed, initial=initial)
     found = []
     for number, split in enumerate(splits, start=1):
@@ -80,6 +86,7 @@ def cross_validate(
             folder / f"fold-{number}",
             config,
             recorded_split=split.to_json_dict(),
+            excluded=excluded,
             initial=None if initial is None else initial / f"fold-{number}",
             stop_after=stop_after,
             on_progress=lambda stage, done, total, number=number: on_progress(  # type: ignore[misc]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from core.biomarkers import compute_burden
 from core.config import PostprocessConfig, TrainConfig, to_json_dict
 from core.crossval import CrossValidation
-from core.dataset import load_training_scans
+from core.dataset import leave_out, load_training_scans
 from core.evaluation import FEW_SLICES, bootstrap_intervals, mean_figures
 from core.inference import Segmenter
 from core.loading.nifti import load_nifti
@@ -24,12 +25,14 @@ from core.publishing import (
     card_row,
     describe_network,
     earlier_stages,
+    excluded_text,
     known_limits,
     network_title,
     shown_number,
     shown_percent,
     write_stages,
 )
+from core.quality.exclusions import Exclusion, exclusions_record
 from core.records import without_nan, write_text
 from core.runs import RunPaths, read_history, read_record, score
 from core.training import load_published_model, software_versions
@@ -46,6 +49,7 @@ def publish_ensemble(
     found: CrossValidation,
     *,
     folds: int,
+    excluded: Sequence[Exclusion] = (),
     on_progress: OnProgress = ignore_progress,
 ) -> WeightsInfo:
     """Writes the best epochs of all folds as one set of weights.
@@ -55,7 +59,7 @@ def publish_ensemble(
     the patients that it alone had not met, and say so.
 
     Args:
-        data, folds_folder, config: those that `cross_validate` was called with.
+        data, folds_folder, config, folds, excluded: those that `cross_validate` was called with.
         folder: of the new weights.
         found: what `cross_validate` returned.
     """
@@ -72,7 +76,7 @@ def publish_ensemble(
     )
     initial = read_record(runs[0].config)["initial"]
     histories = [read_history(run.history) for run in runs]
-    scans = load_training_scans(data, preprocess, on_progress=on_progress)
+    scans = leave_out(load_training_scans(data, preprocess, on_progress=on_progress), excluded)
     taught = {
         role: sorted(scan.scan_id for scan in scans if scan.role == role)
         for role in ("case", "picture", "negative")
@@ -118,6 +122,8 @@ def publish_ensemble(
         "versions": software_versions(),
         "licence": LICENCE,
     }
+    if excluded:
+        record["excluded"] = exclusions_record(excluded)
     is_default = not any(
         other.is_default and other.weights_id != folder.name
         for other in list_weights(folder.parent)
@@ -176,7 +182,8 @@ pickle and only if the sha256 in `manifest.json` agrees.
   infection-free examples, by patient.
 - One healthy chest of COVID-CT-MD, never learned from, as a check for false alarms.
 
-Dealt out to {judged["folds"]} folds by patient before training. {_stages_text(manifest["initial"])}
+Dealt out to {judged["folds"]} folds by patient before training.{excluded_text(manifest)} \
+{_stages_text(manifest["initial"])}
 {done} of {manifest["training"]["epochs"]} epochs; the best on its own fold's patients was kept
 (epochs {epochs}).{_mix_text(manifest["training"]["published"])}
 

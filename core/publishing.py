@@ -224,7 +224,7 @@ pickle and only if the sha256 in `manifest.json` agrees.
 
 {_data_text(split)}
 
-Split by patient, fixed before training.
+Split by patient, fixed before training.{excluded_text(manifest)}
 
 {_stages_text(manifest["initial"])}{training["epochs_done"]} of {training["epochs"]} epochs of
 {_LOSSES[training["loss"]["kind"]].format(**training["loss"])} with AdamW and \
@@ -272,6 +272,17 @@ Input: axial slices, {box[preprocess.crop]}, window {preprocess.window_center:g}
 {preprocess.window_width:g} HU, {preprocess.rows}×{preprocess.columns} pixels, smoothed with a
 Gaussian of {preprocess.smooth_sigma:g} pixels (chosen on validation cases, of this network
 or an earlier one)."""
+
+
+def excluded_text(manifest: dict[str, Any]) -> str:
+    """A sentence of a card on what a person left out; nothing where all was used."""
+    left_out = manifest.get("excluded", {}).get("exclude", [])
+    if not left_out:
+        return ""
+    return (
+        f" A list made by hand\nleaves out {len(left_out)} scans or pictures, whole or in part: "
+        "these neither taught nor judged and are not\ncounted above (`excluded` in `manifest.json`)."
+    )
 
 
 def known_limits(licence: str, *, origin: str = "public") -> str:

@@ -16,6 +16,7 @@ from core.dataset import load_training_scans, split_folds
 from core.errors import DatasetError
 from core.evaluation import CaseResult
 from core.fold_ensemble import publish_ensemble
+from core.quality.exclusions import Exclusion, exclusions_record
 from core.runs import RunPaths, read_history
 from core.training import load_published_model
 from core.weights import CARD_NAME, load_weights
@@ -98,14 +99,28 @@ def test_later_folds_start_from_earlier_ones_and_are_published_as_one(
     later = tmp_path / "later"
     published = PublishConfig(smooth_sigma=0.0, infection_threshold=0.5, initial_share=0.5)
     config = replace(CONFIG, epochs=3, seed=11, published=published)
-    again = cross_validate(data, later, config, folds=2, initial=folder, stop_after=1)
+    left_out = next(
+        scan.scan_id
+        for scan in load_training_scans(data, TINY.preprocess)
+        if scan.role == "negative"
+    )
+    excluded = (Exclusion(left_out, None),)
+    again = cross_validate(
+        data, later, config, folds=2, excluded=excluded, initial=folder, stop_after=1
+    )
     runs = [RunPaths(later / f"fold-{number}") for number in (1, 2)]
     for number, run in enumerate(runs, start=1):
         record = json.loads(run.config.read_text(encoding="utf-8"))
         earlier = json.loads(RunPaths(folder / f"fold-{number}").config.read_text(encoding="utf-8"))
-        assert record["split"] == earlier["split"]
+        for side in ("train", "validation"):
+            before = earlier["split"][side]
+            before["negative"] = [name for name in before["negative"] if name != left_out]
+            assert record["split"][side] == before
+        assert record["excluded"] == exclusions_record(excluded)
         assert len(read_history(run.history)) == 1
-    info = publish_ensemble(data, later, tmp_path / "both", config, again, folds=2)
+    info = publish_ensemble(
+        data, later, tmp_path / "both", config, again, folds=2, excluded=excluded
+    )
     assert info.model.members == 2
     shape = (2, TINY.preprocess.rows, TINY.preprocess.columns, 1)
     x = np.random.default_rng(0).random(shape).astype(np.float32)
@@ -115,8 +130,11 @@ def test_later_folds_start_from_earlier_ones_and_are_published_as_one(
     assert np.abs(together - np.mean(singly, axis=0)).max() < 5e-3
     manifest = info.manifest
     assert sorted(manifest["split"]["train"]["case"]) == sorted(CASES)
+    assert left_out not in manifest["split"]["train"]["negative"]
+    assert manifest["excluded"] == exclusions_record(excluded)
     assert {row["case_id"] for row in manifest["cross_validation"]["cases"]} == set(CASES)
     assert [member["epochs_done"] for member in manifest["training"]["members"]] == [1, 1]
     card = (info.folder / CARD_NAME).read_text(encoding="utf-8")
     assert "the one member that never met its patient" in card
     assert "1, 1 of 3 epochs" in card
+    assert "leaves out 1 scans or pictures" in card

@@ -29,6 +29,7 @@ from core.evaluation import (
 )
 from core.loading.kaggle import Case, load_case_table
 from core.pipeline import load_segmenter, segment_volume
+from core.quality.exclusions import read_exclusions
 from core.records import check_place, refuse_overwriting, write_text
 from core.volume import MaskPair, Study
 from core.weights import check_weights_name, find_weights
@@ -73,6 +74,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--config", type=Path, help="with --folds: JSON of a training config, as for train"
     )
     parser.add_argument(
+        "--exclude",
+        type=Path,
+        help="with --folds: JSON list of slices and cases to leave out, as for train",
+    )
+    parser.add_argument(
         "--init",
         type=Path,
         help="with --folds: folder of an earlier cross-validation, whose networks to start from",
@@ -103,7 +109,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
             )
     if options.folds is not None:
         return _run_folds(options, progress)
-    for option in ("out", "config", "init", "stop_after", "publish"):
+    for option in ("out", "config", "exclude", "init", "stop_after", "publish"):
         if getattr(options, option) is not None:
             raise ConfigError(
                 "Only cross-validation trains",
@@ -176,6 +182,7 @@ def _run_folds(options: argparse.Namespace, progress: TerminalProgress) -> Resul
         check_weights_name(options.publish)
         check_place(options.publish, option="--publish", is_folder=True)
     config = read_training_config(options.config)
+    excluded = () if options.exclude is None else read_exclusions(options.exclude)
     # Imported here: they bring Keras along, which the other ways do not need.
     from core.crossval import cross_validate
     from core.fold_ensemble import publish_ensemble
@@ -185,6 +192,7 @@ def _run_folds(options: argparse.Namespace, progress: TerminalProgress) -> Resul
         options.out,
         config,
         folds=options.folds,
+        excluded=excluded,
         initial=options.init,
         stop_after=options.stop_after,
         on_progress=progress,
@@ -197,6 +205,7 @@ def _run_folds(options: argparse.Namespace, progress: TerminalProgress) -> Resul
             config,
             found,
             folds=options.folds,
+            excluded=excluded,
             on_progress=progress,
         )
     progress.clear()
