@@ -280,8 +280,8 @@ def excluded_text(manifest: dict[str, Any]) -> str:
     if not left_out:
         return ""
     return (
-        f" A list made by hand\nleaves out {len(left_out)} scans or pictures, whole or in part: "
-        "these neither taught nor judged and are not\ncounted above (`excluded` in `manifest.json`)."
+        " Scans and pictures that a list\nmade by hand left out of teaching and judging alike "
+        f"(`excluded` in `manifest.json`): {len(left_out)}, not\ncounted above."
     )
 
 
