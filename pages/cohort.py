@@ -3,6 +3,8 @@
 import streamlit as st
 
 from core.ui import cohort
+from core.ui.cohort_scan import show_scan
+from core.ui.cohort_source import choose_cohort
 from core.ui.page import begin_page, show_notice
 
 begin_page(
@@ -11,13 +13,13 @@ begin_page(
     "failed.",
 )
 show_notice()
-batch = cohort.choose_cohort()
+batch = choose_cohort()
 if batch is not None:
     cohort.show_summary(batch)
     st.divider()
     rows = cohort.choose_rows(batch)
     picked = cohort.show_table(batch, rows)
     cohort.show_download(rows)
-    cohort.show_scan(batch, picked)
+    show_scan(batch, picked)
     cohort.show_spread(rows)
     cohort.show_failures(batch)

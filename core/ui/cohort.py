@@ -1,69 +1,32 @@
-"""The widgets of Cohort: which batch, which scans of it, and what they have in common."""
+"""The widgets of Cohort: which scans of a batch, and what they have in common."""
 
 from __future__ import annotations
 
-import os
 from base64 import b64encode
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from core.batch import BatchPaths
-from core.batch.tables import Row, biomarker_columns
-from core.biomarkers import figure_text
+from core.batch.tables import Row
 from core.cohort import (
     Cohort,
     RowFilter,
-    find_batch_results,
-    load_cohort,
     median_of,
-    read_rows,
-    read_thumbnail,
     rows_csv,
-    scan_place,
     select_rows,
     sort_rows,
 )
 from core.cohort_figures import make_spread_figure
-from core.config import AppConfig
-from core.errors import LoadError, LungLensError, shown_name
-from core.ui import session
-from core.ui.browsing import place_of
+from core.ui.cohort_scan import FIGURES, TABLE_FIGURES, scan_picture
 from core.ui.evaluation_curves import show_chart
-from core.ui.navigation import BROWSE_PAGE
-from core.ui.page import go_to, show_errors
-from core.ui.session import DATA_FOLDER_VARIABLE
-from core.ui.tables import show_facts
 from core.ui.text import escape_markdown, percent, volume_text
-
-COHORT_FOLDER_VARIABLE = "LUNGLENS_COHORT_FOLDER"
-COMMAND = "python -m core batch FOLDER -o OUT --workers 2"
 
 _MOST_ROWS = 400
 """Shown at once: each carries a picture."""
-_TABLE_WIDTH, _CARD_WIDTH = 96, 448
+_PICTURE_WIDTH = 96
 _ROW_HEIGHT = 64
-_FIGURES = {figure.key: figure for figure in biomarker_columns()}
-_TABLE_FIGURES = (
-    "infected_share",
-    "lung_volume_ml",
-    "infected_volume_ml",
-    "mosmed_category",
-    "zonal_score",
-    "laterality",
-    "lesion_count",
-    "mean_lung_hu",
-    "ground_glass_share",
-    "consolidation_share",
-)
-_CARD_FIGURES = (
-    *_TABLE_FIGURES,
-    "infected_share_right",
-    "infected_share_left",
-)
 _SHORT = {
     "infected_share": "Infected share",
     "lung_volume_ml": "Lung, ml",
@@ -84,115 +47,7 @@ _GROUPINGS = {
     "Unit of values": "unit",
 }
 _SPREAD_FIRST = ("infected_share", "lung_volume_ml", "zonal_score", "lesion_count", "mean_lung_hu")
-_ORDERS = {"As found": "", "Name": "name", **{_SHORT[key]: key for key in _TABLE_FIGURES}}
-
-
-def cohort_config() -> AppConfig:
-    """What the operator has set in the environment about batch results."""
-    return AppConfig(
-        data_folder=session.app_config().data_folder,
-        cohort_folder=os.environ.get(COHORT_FOLDER_VARIABLE) or None,
-    )
-
-
-def _roots() -> tuple[Path, ...]:
-    """The only folders that batch results are read from."""
-    configured = cohort_config().cohort_folder
-    chosen = None if configured is None else Path(configured).expanduser().resolve()
-    roots = [chosen if chosen is not None and chosen.is_dir() else None, session.data_folder()]
-    return tuple(dict.fromkeys(root for root in roots if root is not None))
-
-
-@st.cache_resource(max_entries=4, ttl=20, show_spinner=False)
-def _results_in(root: str) -> tuple[Path, ...]:
-    return find_batch_results(Path(root))
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _cohort(folder: str, stamp: tuple[int, ...]) -> Cohort:
-    return load_cohort(Path(folder))
-
-
-@st.cache_data(max_entries=2000, show_spinner=False)
-def _picture(folder: str, scan_id: str, finished: str, width: int) -> bytes | None:
-    return read_thumbnail(Path(folder), scan_id, width=width)
-
-
-def choose_cohort() -> Cohort | None:
-    """The batch to look at; none (and what to do) where there is none."""
-    found = [(root, folder) for root in _roots() for folder in _results_in(str(root))]
-    choice, upload = st.container(), st.container()
-    with upload:
-        uploaded = _uploaded_cohort()
-    with choice:
-        if uploaded is not None:
-            return uploaded
-        if not found:
-            _say_how_to_begin()
-            return None
-        return _chosen_cohort(found)
-
-
-def _chosen_cohort(found: list[tuple[Path, Path]]) -> Cohort | None:
-    chosen = st.selectbox(
-        "Batch",
-        range(len(found)),
-        format_func=lambda index: _batch_name(*found[index]),
-        key="cohort-batch",
-        help="Folders in the data folder, or in the folder set for batch results, that "
-        "`python -m core batch` has written into.",
-    )
-    folder = found[chosen][1]
-    with show_errors():
-        return _cohort(str(folder), _stamp(folder))
-    return None
-
-
-def _stamp(folder: Path) -> tuple[int, ...]:
-    """Changes whenever the batch has written its tables anew."""
-    paths = BatchPaths(folder)
-    try:
-        return tuple(path.stat().st_mtime_ns for path in (paths.table, paths.record))
-    except OSError:
-        return ()
-
-
-def _batch_name(root: Path, folder: Path) -> str:
-    parts = folder.relative_to(root).parts or (root.name,)
-    return " / ".join(map(shown_name, parts))
-
-
-def _uploaded_cohort() -> Cohort | None:
-    with st.expander("Look at a cohort.csv from elsewhere", icon=":material/upload_file:"):
-        file = st.file_uploader(
-            "Table of a batch",
-            type="csv",
-            key="cohort-table",
-            help="The cohort.csv that a batch wrote. Figures and spreads are all there; pictures "
-            "and scans stay where the batch lies.",
-        )
-    if file is None:
-        return None
-    with show_errors():
-        return Cohort(read_rows(file.getvalue()))
-    return None
-
-
-def _say_how_to_begin() -> None:
-    st.info(
-        "No batch result is here yet. A batch marks and measures every scan of a folder, and can "
-        "be stopped and given again at any time:",
-        icon=":material/table_view:",
-    )
-    st.code(COMMAND, language="sh")
-    where = [
-        f"Let OUT lie in the data folder (`{DATA_FOLDER_VARIABLE}`), or start the app with "
-        f"`{COHORT_FOLDER_VARIABLE}` set to it."
-    ]
-    configured = cohort_config().cohort_folder
-    if configured and not Path(configured).expanduser().is_dir():
-        where.append("The folder that was set does not exist.")
-    st.caption(" ".join(where))
+_ORDERS = {"As found": "", "Name": "name", **{_SHORT[key]: key for key in TABLE_FIGURES}}
 
 
 def show_summary(cohort: Cohort) -> None:
@@ -205,14 +60,14 @@ def show_summary(cohort: Cohort) -> None:
     cells[3].metric(
         f"Median infected share (n = {shares})",
         percent(share),
-        help=_FIGURES["infected_share"].definition,
+        help=FIGURES["infected_share"].definition,
     )
     lung, lungs = median_of(cohort.rows, "lung_volume_ml")
     cells[4].metric(
         f"Median lung volume (n = {lungs})",
         volume_text(lung),
         help="Only scans whose files say how large a voxel is. "
-        + _FIGURES["lung_volume_ml"].definition,
+        + FIGURES["lung_volume_ml"].definition,
     )
     waiting = cohort.count("waiting")
     if waiting:
@@ -290,7 +145,7 @@ def _choose_range(
         format="%.1f" if step < 1 else "%.0f",
         key=f"cohort-range-{column}",
         help="Narrowed, it leaves out scans for which this is not defined. "
-        + _FIGURES[column].definition,
+        + FIGURES[column].definition,
     )
     if chosen == (low, high):
         return None
@@ -321,10 +176,10 @@ def show_table(cohort: Cohort, rows: list[Row]) -> Row | None:
         )
     table["Scan"] = [row["name"] for row in shown]
     table["State"] = [row["status"] for row in shown]
-    for key in _TABLE_FIGURES:
-        figure, name = _FIGURES[key], _SHORT[key]
+    for key in TABLE_FIGURES:
+        figure, name = FIGURES[key], _SHORT[key]
         table[name] = [_shown(row[key], figure.unit) for row in shown]
-        formats[name] = _format(figure.unit, figure.definition, words=key in _WORD_FIGURES)
+        formats[name] = _format(figure.unit, figure.definition, words=key in _WORDS)
     if any(row["infection_dice"] is not None for row in shown):
         for channel in ("lung", "infection"):
             name = f"Dice, {channel}"
@@ -355,7 +210,7 @@ def show_table(cohort: Cohort, rows: list[Row]) -> Row | None:
     return shown[chosen[0]] if chosen and chosen[0] < len(shown) else None
 
 
-_WORD_FIGURES = ("mosmed_category", "laterality")
+_WORDS = ("mosmed_category", "laterality")
 
 
 def _format(unit: str, definition: str, *, words: bool) -> Any:
@@ -375,104 +230,23 @@ def _shown(value: Any, unit: str) -> Any:
 def _picture_address(cohort: Cohort, row: Row) -> str | None:
     if cohort.folder is None or row["status"] != "done":
         return None
-    picture = _picture(str(cohort.folder), row["scan_id"], row["finished"], _TABLE_WIDTH)
+    picture = scan_picture(str(cohort.folder), row["scan_id"], row["finished"], _PICTURE_WIDTH)
     return None if picture is None else f"data:image/jpeg;base64,{b64encode(picture).decode()}"
-
-
-def show_scan(cohort: Cohort, row: Row | None) -> None:
-    """The picked scan: picture, figures, and the way to Browse."""
-    if row is None:
-        st.caption("Pick a row to see its scan larger, and to open it in Browse.")
-        return
-    with st.container(border=True, key="cohort-scan"):
-        picture, facts = st.columns([2, 5], gap="large")
-        with facts:
-            st.markdown(f"**{escape_markdown(row['name'])}**")
-            _show_way_to_browse(cohort, row)
-            if row["status"] == "done":
-                show_facts(_facts(row), caption="Figures of the scan")
-            if row["reason"] or row["warnings"]:
-                st.caption(escape_markdown(row["reason"] or row["warnings"]))
-        with picture:
-            if cohort.folder is not None and row["status"] == "done":
-                folder = str(cohort.folder)
-                large = _picture(folder, row["scan_id"], row["finished"], _CARD_WIDTH)
-                if large is not None:
-                    st.image(large, caption=f"Axial slice {row['key_slice']:.0f}, key slice")
-
-
-def _facts(row: Row) -> dict[str, str]:
-    facts = {}
-    for key in _CARD_FIGURES:
-        figure, value = _FIGURES[key], row[key]
-        known = value not in (None, "")
-        facts[figure.label] = figure_text(value, figure.unit) if known else "not defined"
-    return facts
-
-
-def _show_way_to_browse(cohort: Cohort, row: Row) -> None:
-    place = scan_place(cohort, row["scan_id"])
-    if place is None:
-        st.caption("Where this scan lies is not known here, so it cannot be opened.")
-        return
-    try:
-        path = session.inside_data_folder(str(place[0]))
-    except LoadError:
-        st.caption(
-            f"This scan does not lie in the data folder (`{DATA_FOLDER_VARIABLE}`), so it cannot "
-            "be opened from here."
-        )
-        return
-    if st.button(
-        "Open in Browse",
-        type="primary",
-        icon=":material/folder_open:",
-        help="Opens the scan itself at this slice; the masks of the batch stay in its folder.",
-    ):
-        try:
-            with st.spinner("Opening the scan…", show_time=True):
-                opened = _open(path, place[1], row["key_slice"])
-        except LungLensError as error:
-            st.error(escape_markdown(str(error)), icon=":material/error:")
-            return
-        if opened:
-            go_to(BROWSE_PAGE)
-
-
-def _open(path: Path, series_uid: str | None, key_slice: float | None) -> bool:
-    current = _open_case(path) or session.open_file(str(path))
-    if current is None and series_uid is not None:
-        current = session.open_series(series_uid)
-    if current is not None and key_slice is not None:
-        shape, place = current.study.volume.shape, place_of(current)
-        i, j, _ = place.voxel
-        place.go_to(plane="axial", voxel=(i, j, min(max(int(key_slice) - 1, 0), shape[2] - 1)))
-    return current is not None
-
-
-def _open_case(path: Path) -> session.OpenStudy | None:
-    """With its true masks, where the scan is one of the public set."""
-    folder = session.find_case_folder()
-    if folder is not None and path.is_relative_to(folder):
-        for case in session.load_cases(str(folder)):
-            if case.scan_path == path:
-                return session.open_case(case.case_id)
-    return None
 
 
 def show_spread(rows: list[Row]) -> None:
     """How one figure is spread over the chosen scans."""
-    known = Counter(key for row in rows for key in _FIGURES if isinstance(row[key], float))
+    known = Counter(key for row in rows for key in FIGURES if isinstance(row[key], float))
     if not known:
         return
     st.subheader("Spread", anchor=False)
     names = [key for key in _SPREAD_FIRST if known[key]]
-    names += [key for key in _FIGURES if known[key] and key not in names]
+    names += [key for key in FIGURES if known[key] and key not in names]
     left, right = st.columns(2)
     key = left.selectbox(
         "Figure",
         names,
-        format_func=lambda name: _FIGURES[name].label,
+        format_func=lambda name: FIGURES[name].label,
         key="cohort-spread",
         help="Any figure that is defined for at least one of the scans chosen above.",
     )
@@ -482,7 +256,7 @@ def show_spread(rows: list[Row]) -> None:
         key="cohort-grouping",
         help="One box, and one colour, for each group.",
     )
-    figure, column = _FIGURES[key], _GROUPINGS[grouping]
+    figure, column = FIGURES[key], _GROUPINGS[grouping]
     groups: dict[str, list[tuple[str, float]]] = {}
     for row in rows:
         if isinstance(row[key], float):
