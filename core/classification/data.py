@@ -58,11 +58,14 @@ class LabelledFeatures:
 
     Attributes:
         rows: (n, features); grey: (n, figures) of the grey-statistics baseline.
+        chance: as rows, of an encoder drawn by chance, to tell what the transfer brings; (n, 0)
+            where that is not asked.
         labels: (n,) 0 or 1; sources, sides: (n,) text.
     """
 
     rows: npt.NDArray[np.float32]
     grey: npt.NDArray[np.float32]
+    chance: npt.NDArray[np.float32]
     labels: npt.NDArray[np.int64]
     sources: npt.NDArray[np.str_]
     sides: npt.NDArray[np.str_]
@@ -77,6 +80,7 @@ class LabelledFeatures:
         return LabelledFeatures(
             self.rows[kept],
             self.grey[kept],
+            self.chance[kept],
             self.labels[kept],
             self.sources[kept],
             self.sides[kept],

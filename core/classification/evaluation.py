@@ -108,7 +108,8 @@ def table(
     features: LabelledFeatures, fit: FitConfig, *, filters: Sequence[int] = ()
 ) -> dict[str, dict[str, Any]]:
     """Trained on one set or both, judged on the validation side of a set learned from and on all
-    of a set not learned from; and the same for grey statistics.
+    of a set not learned from; and the same for an encoder drawn by chance, where there are its
+    features, and for grey statistics. Each with the penalties that suit it best.
 
     Args:
         filters: of each level, to judge the same features without those of masks too; none where
@@ -118,6 +119,14 @@ def table(
     if filters:
         plain = replace(features, rows=features.rows[:, global_columns(filters)])
         models.append(("without masks", plain, choose_penalties(plain, fit)[0], False))
+    if features.chance.shape[1]:
+        by_chance = replace(features, rows=features.chance)
+        found, _ = choose_penalties(by_chance, fit)
+        models.append(("encoder by chance", by_chance, found, False))
+        if filters:
+            plain = replace(features, rows=features.chance[:, global_columns(filters)])
+            found, _ = choose_penalties(plain, fit)
+            models.append(("encoder by chance, without masks", plain, found, False))
     grey_fit, _ = choose_penalties(features, fit, grey=True)
     models.append(("grey statistics", features, grey_fit, True))
     rows: dict[str, dict[str, Any]] = {}

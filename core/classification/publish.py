@@ -121,6 +121,9 @@ def card_text(info: ClassifierInfo) -> str:
         "95 % intervals by bootstrap over pictures; pictures of one patient resemble each other, "
         "so true intervals are wider.",
         "",
+        '"Encoder by chance" has the very same layers, never trained: what is left of a row '
+        "then is owed to masks, grey levels and the fitted head, and the rest to the transfer.",
+        "",
         "| model, learned from → judged on | pictures | AUC | accuracy | F1 |",
         "|---|---|---|---|---|",
     ]

@@ -91,10 +91,14 @@ def load_features(
     encoder: Encoder,
     segmenter: Engine,
     *,
+    chance: Encoder | None = None,
     on_progress: OnProgress = ignore_progress,
 ) -> LabelledFeatures:
     """Features of every labelled picture; parts that an earlier call has written into `folder`
     are read from there.
+
+    Args:
+        chance: an encoder drawn by chance, whose features are wanted too.
 
     Raises:
         DatasetError, LoadError: see `core.classification.data`.
@@ -115,10 +119,11 @@ def load_features(
                 name = f"{source}-{class_name}-{'train' if is_taught else 'rest'}.npz"
                 if own:
                     place = folder / name
-                    parts.append(_part(place, own, config, encoder, segmenter, on_progress))
+                    parts.append(_part(place, own, config, encoder, segmenter, chance, on_progress))
     return LabelledFeatures(
         rows=np.concatenate([part.rows for part in parts]),
         grey=np.concatenate([part.grey for part in parts]),
+        chance=np.concatenate([part.chance for part in parts]),
         labels=np.concatenate([part.labels for part in parts]),
         sources=np.concatenate([part.sources for part in parts]),
         sides=np.concatenate([part.sides for part in parts]),
@@ -131,18 +136,19 @@ def _part(
     config: ClassifierTrainConfig,
     encoder: Encoder,
     segmenter: Engine,
+    chance: Encoder | None,
     on_progress: OnProgress,
 ) -> LabelledFeatures:
     names = np.array([one.path.name for one in pictures])
     if place.is_file():
         with np.load(place, allow_pickle=False) as stored:
-            if not np.array_equal(stored["names"], names):
+            if not np.array_equal(stored["names"], names) or "chance" not in stored:
                 raise DatasetError(
-                    "The run folder holds features of other pictures",
+                    "The run folder holds features of other pictures, or of an earlier version",
                     expected="the same data folder",
                     next_step="choose another --out folder",
                 )
-            rows, grey = stored["rows"], stored["grey"]
+            rows, grey, by_chance = stored["rows"], stored["grey"], stored["chance"]
     else:
         frames = picture_frames(
             [one.path for one in pictures],
@@ -153,11 +159,17 @@ def _part(
         rows = compute_features(
             frames, encoder, with_masks=config.model.with_masks, on_progress=on_progress
         )
+        by_chance = np.zeros((len(rows), 0), dtype=np.float32)
+        if chance is not None:
+            by_chance = compute_features(
+                frames, chance, with_masks=config.model.with_masks, on_progress=on_progress
+            )
         grey = grey_statistics(frames[..., 0])
-        np.savez(place, rows=rows, grey=grey, names=names)
+        np.savez(place, rows=rows, grey=grey, chance=by_chance, names=names)
     return LabelledFeatures(
         rows=rows,
         grey=grey,
+        chance=by_chance,
         labels=np.array([one.label for one in pictures], dtype=np.int64),
         sources=np.array([one.source for one in pictures]),
         sides=np.array([one.side for one in pictures]),

@@ -97,11 +97,24 @@ def _fit_classifier(options: argparse.Namespace, progress: TerminalProgress) -> 
         seed=options.seed,
     )
     encoder = start_encoder(config.model, info if config.transfer else None, seed=config.seed)
-    arrays = {variable.path: np.asarray(variable) for variable in encoder.weights}
-    maps = build_maps(describe_graph(encoder), arrays, config.model)
+    by_chance = start_encoder(config.model, None, seed=config.seed)
+    maps, chance = (
+        build_maps(
+            describe_graph(one),
+            {variable.path: np.asarray(variable) for variable in one.weights},
+            config.model,
+        )
+        for one in (encoder, by_chance)
+    )
     segmenter = load_segmenter(info.weights_id)
     features = load_features(
-        options.data, options.out, config, maps, segmenter, on_progress=progress
+        options.data,
+        options.out,
+        config,
+        maps,
+        segmenter,
+        chance=chance if config.transfer else None,
+        on_progress=progress,
     )
     strangers = load_strangers(options.data, options.out, config, maps, segmenter)
     trained = fit_classifier(features, strangers, config)

@@ -1,0 +1,109 @@
+"""A classifier is made from pictures of known class, judged, published and used, by one command."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from core.classification.info import find_classifier
+from tests.training_data import (
+    chest_and_masks,
+    chest_without_infection,
+    grey_of,
+    write_training_folder,
+)
+
+SIDE = 32
+
+
+def _write_classes(folder: Path, *, names: list[str], seed: int) -> None:
+    for class_name in ("covid", "noncovid"):
+        (folder / class_name).mkdir(parents=True)
+        for number, name in enumerate(names):
+            chest = seed + number
+            hu = (
+                chest_and_masks(chest)[0]
+                if class_name == "covid"
+                else chest_without_infection(500 + chest)
+            )
+            picture = cv2.resize(np.ascontiguousarray(grey_of(hu)[:, :, 1].T), (120, 88))
+            cv2.imwrite(str(folder / class_name / f"{name}.webp"), picture)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = write_training_folder(tmp_path_factory.mktemp("data"))
+    _write_classes(
+        folder / "covid_ct_ucsd" / "train", names=[f"paper-{n}" for n in range(8)], seed=100
+    )
+    _write_classes(
+        folder / "covid_ct_ucsd" / "val", names=[f"other-{n}" for n in range(4)], seed=200
+    )
+    # One in the middle of each of the ten blocks, far from every gap.
+    numbers = [f"{40 * block + 20:04d}" for block in range(10)] + ["0400"]
+    _write_classes(folder / "sars_cov_2_ct", names=numbers, seed=300)
+    return folder
+
+
+def test_the_command_makes_judges_and_publishes_a_classifier(
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    import core.classification.train as training
+    from core.__main__ import main
+
+    few = partial(training.ClassifierTrainConfig, strangers=12)
+    monkeypatch.setattr(training, "ClassifierTrainConfig", few)
+    command = ["train-classifier", "--data", str(data), "--out", str(tmp_path / "run")]
+    command += ["--side", str(SIDE), "--publish", str(tmp_path / "weights" / "mine"), "--json"]
+    assert main(command) == 0
+    figures = json.loads(capsys.readouterr().out)
+    # One table tells what masks and transfer bring, on the set learned from and on the other.
+    for model in (
+        "classifier",
+        "without masks",
+        "encoder by chance",
+        "encoder by chance, without masks",
+        "grey statistics",
+    ):
+        for taught in ("both", "ucsd", "sars"):
+            for judged in ("ucsd", "sars"):
+                row = figures["figures"][f"{model}, {taught} → {judged}"]
+                assert 0.0 <= row["auc"] <= 1.0
+    judged_alone = figures["figures"]["classifier, ucsd → ucsd"]
+    assert (judged_alone["slices"], judged_alone["positive"]) == (8, 4)
+    assert figures["pictures"]["sars validation"] == 4
+    assert figures["pictures"]["sars train"] == 18
+    assert figures["figures"]["classifier, ucsd → sars"]["slices"] == 22
+    info = find_classifier("mine", folder=tmp_path / "weights")
+    assert info.model.side == SIDE
+    card = (info.folder / "README.md").read_text(encoding="utf-8")
+    assert "| encoder by chance, ucsd → ucsd | 8 |" in card
+
+    # Features lie in the run folder: the same command reads them and finds the same.
+    stored = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").glob("*.npz")}
+    assert stored
+    assert main([*command[:-3], "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again["figures"] == figures["figures"]
+    assert {path: path.stat().st_mtime_ns for path in stored} == stored
+
+
+def test_features_of_other_pictures_are_refused(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from core.__main__ import main
+
+    run = tmp_path / "run"
+    run.mkdir()
+    np.savez(run / "ucsd-covid-train.npz", names=np.array(["another.webp"]))
+    command = ["train-classifier", "--data", str(data), "--out", str(run), "--side", str(SIDE)]
+    assert main(command) == 1
+    assert "features of other pictures" in capsys.readouterr().err
