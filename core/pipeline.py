@@ -202,7 +202,7 @@ def segment_volume(
         device=segmenter.device,
         weights_id=segmenter.weights_id,
         config=config,
-        warnings=_result_warnings(masks, turns),
+        warnings=_result_warnings(masks, turns, record),
     )
 
 
@@ -234,7 +234,7 @@ def apply_thresholds(segmentation: Segmentation, postprocess: PostprocessConfig)
         segmentation,
         masks=turn_masks(masks, -segmentation.quarter_turns),
         config=replace(segmentation.config, postprocess=postprocess),
-        warnings=_result_warnings(masks, segmentation.quarter_turns),
+        warnings=_result_warnings(masks, segmentation.quarter_turns, segmentation.record),
     )
 
 
@@ -336,12 +336,19 @@ def _prepare(
     return frames
 
 
-def _result_warnings(masks: MaskPair, turns: int) -> tuple[str, ...]:
+def _result_warnings(masks: MaskPair, turns: int, record: SpatialRecord) -> tuple[str, ...]:
     warnings = []
     if turns:
         warnings.append(
             f"The picture seems to lie on its side: it was turned by {90 * turns}° clockwise for "
             "the network, and the masks were turned back."
+        )
+    if record.levels is not None:
+        off = len(record.levels.slices_off)
+        warnings.append(
+            f"{off} slice{' is' if off == 1 else 's are'} darker or brighter throughout than the "
+            "rest of the scan and had to be put right for the network. The scan itself is shown "
+            "and measured as it is, so HU figures of these slices are wrong."
         )
     if masks.lung is not None and not masks.lung.any():
         warnings.append("No lung was found: this may not be an axial chest CT.")

@@ -233,16 +233,31 @@ def compute_pictures(current: OpenStudy, config: PreprocessConfig, slice_index: 
     """The slice as the network's input is made of it, just before it is resized."""
     record = spatial_record(current, config)
     started = time.perf_counter()
-    before = window_slice(current.study.volume, record.box, config, slice_index)
+    before = window_slice(
+        current.study.volume, record.box, config, slice_index, levels=record.levels
+    )
     after = enhance(before, config.enhance)
     return BeforeAfter(slice_index, record, before, after, time.perf_counter() - started)
 
 
 def spatial_record(current: OpenStudy, config: PreprocessConfig) -> SpatialRecord:
-    """Where the box is; found once per scan and cut."""
-    key = ("spatial", config.crop, config.margin_mm, config.rows, config.columns)
+    """Where the box is and which slices are out of step; found once per scan and cut."""
+    key = ("spatial", *spatial_settings(config))
     volume = current.study.volume
     return remember(current, key, lambda: plan_spatial(volume, config))
+
+
+def spatial_settings(config: PreprocessConfig) -> tuple[Any, ...]:
+    """All of a config that `plan_spatial` asks for."""
+    return (
+        config.crop,
+        config.margin_mm,
+        config.rows,
+        config.columns,
+        config.level_slices,
+        config.window_center,
+        config.window_width,
+    )
 
 
 def show_before_after(current: OpenStudy, pictures: BeforeAfter) -> None:

@@ -10,11 +10,11 @@ import streamlit as st
 from core.config import CHANNELS, Channel, PreprocessConfig
 from core.enhancement import Grey, enhance
 from core.figures import PREDICTION_COLOURS
-from core.preprocess import plan_spatial, window_slice
+from core.preprocess import SpatialRecord, plan_spatial, window_slice
 from core.roi import BoundingBox
 from core.trial import Change, compute_change, find_outlines, segment_slice
 from core.ui import segmenting
-from core.ui.enhancing import BeforeAfter
+from core.ui.enhancing import BeforeAfter, spatial_settings
 from core.ui.jobs import NETWORK_LINE
 from core.ui.page import show_errors
 from core.ui.session import OpenStudy, remember
@@ -106,7 +106,7 @@ def _ask_network(
 
 
 def _record(current: OpenStudy, upright: Volume, config: PreprocessConfig) -> Any:
-    key = ("upright", config.crop, config.margin_mm, config.rows, config.columns)
+    key = ("upright", *spatial_settings(config))
     return remember(current, key, lambda: plan_spatial(upright, config))
 
 
@@ -142,7 +142,7 @@ def _show_outlines(
         for line in _lines(pair, channel, box, dashed=dashed)
     ]
     show_pictures(
-        _default_picture(volume, own, box, pictures.slice_index),
+        _default_picture(volume, own, pictures.record, pictures.slice_index),
         pictures.after,
         names=("Default", "Tuned"),
         key="enhance-trial",
@@ -160,9 +160,11 @@ def _show_outlines(
 
 
 def _default_picture(
-    volume: Volume, own: PreprocessConfig, box: BoundingBox, slice_index: int
+    volume: Volume, own: PreprocessConfig, record: SpatialRecord, slice_index: int
 ) -> Grey:
-    return enhance(window_slice(volume, box, own, slice_index), own.enhance)
+    return enhance(
+        window_slice(volume, record.box, own, slice_index, levels=record.levels), own.enhance
+    )
 
 
 def _lines(pair: MaskPair, channel: Channel, box: BoundingBox, *, dashed: bool) -> list[Line]:
