@@ -66,7 +66,7 @@ def cross_validate(
         data: see `core.dataset`.
         folder: gets `fold-1`, `weights-1`, `fold-2` and so on.
         config: of every fold's training; its settings for publishing are those judged with.
-        excluded: slices and cases that neither teach nor judge in any fold.
+        excluded: what teaches in no fold; what is excluded whole does not judge either.
         initial: folder of an earlier cross-validation with as many folds; each fold starts from
             the best weights of its namesake and keeps out the same patients.
         stop_after: as for `core.training.train`; folds that are further already stay as they are.

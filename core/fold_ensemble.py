@@ -12,13 +12,11 @@ import numpy as np
 from core.biomarkers import compute_burden
 from core.config import PostprocessConfig, TrainConfig, to_json_dict
 from core.crossval import CrossValidation
-from core.dataset import leave_out, load_training_scans
 from core.evaluation import FEW_SLICES, bootstrap_intervals, mean_figures
 from core.inference import Segmenter
 from core.loading.nifti import load_nifti
 from core.models import join_members
 from core.pipeline import segment_volume
-from core.progress import OnProgress, ignore_progress
 from core.publishing import (
     LICENCE,
     STAGE_NAME,
@@ -50,7 +48,6 @@ def publish_ensemble(
     *,
     folds: int,
     excluded: Sequence[Exclusion] = (),
-    on_progress: OnProgress = ignore_progress,
 ) -> WeightsInfo:
     """Writes the best epochs of all folds as one set of weights.
 
@@ -76,11 +73,12 @@ def publish_ensemble(
     )
     initial = read_record(runs[0].config)["initial"]
     histories = [read_history(run.history) for run in runs]
-    scans = leave_out(load_training_scans(data, preprocess, on_progress=on_progress), excluded)
+    splits = [read_record(run.config)["split"] for run in runs]
     taught = {
-        role: sorted(scan.scan_id for scan in scans if scan.role == role)
-        for role in ("case", "picture", "negative")
+        role: sorted({name for split in splits for name in split["train"][role]})
+        for role in ("patients", "case", "picture", "negative")
     }
+    healthy_ids = sorted({name for split in splits for name in split["validation"]["healthy"]})
     long_scans = [result for result in found.results if result.slices > FEW_SLICES]
     record: dict[str, Any] = {
         "training": {
@@ -96,14 +94,12 @@ def publish_ensemble(
         "initial": initial,
         "split": {
             "train": {
-                "patients": sorted({scan.patient_id for scan in scans if scan.role == "case"}),
                 **taught,
                 "healthy": [],
             },
             "validation": {
-                "patients": [],
                 **{role: [] for role in taught},
-                "healthy": [scan.scan_id for scan in scans if scan.role == "healthy"],
+                "healthy": healthy_ids,
             },
         },
         "cross_validation": {

@@ -40,6 +40,7 @@ from core.progress import (
     never_cancel,
     raise_if_cancelled,
 )
+from core.quality.findings import slice_ranges
 from core.records import without_nan
 from core.upright import uprightness
 from core.volume import MaskPair, Study, Volume, turn_masks, turn_volume
@@ -343,12 +344,13 @@ def _result_warnings(masks: MaskPair, turns: int, record: SpatialRecord) -> tupl
             f"The picture seems to lie on its side: it was turned by {90 * turns}° clockwise for "
             "the network, and the masks were turned back."
         )
-    if record.levels is not None:
-        off = len(record.levels.slices_off)
+    if record.stretch is not None:
+        off = record.stretch.slices_off
+        which, verb = ("Slice", "looks") if len(off) == 1 else ("Slices", "look")
         warnings.append(
-            f"{off} slice{' is' if off == 1 else 's are'} darker or brighter throughout than the "
-            "rest of the scan and had to be put right for the network. The scan itself is shown "
-            "and measured as it is, so HU figures of these slices are wrong."
+            f"{which} {slice_ranges(off)} {verb} darker or brighter throughout than the rest of "
+            "the scan, and for the network alone this was adjusted. Figures made of grey values "
+            "or HU, also those of the whole scan, are not reliable."
         )
     if masks.lung is not None and not masks.lung.any():
         warnings.append("No lung was found: this may not be an axial chest CT.")

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from core.config import PreprocessConfig
 from core.enhancement import enhance
-from core.leveling import SliceLevels, find_slice_levels
+from core.leveling import SliceStretch, find_slice_stretch
 from core.roi import BoundingBox, find_body_box, find_lung_box, whole_slice_box
 from core.volume import Array, BoolArray, Volume
 
@@ -40,8 +40,8 @@ class SpatialRecord:
     left: int
     height: int
     width: int
-    levels: SliceLevels | None = None
-    """Which slices are out of step in grey and are put right first; none where none is."""
+    stretch: SliceStretch | None = None
+    """Which slices are out of step in grey and are adjusted first; none where none is."""
 
     @property
     def pixel_scale(self) -> tuple[float, float]:
@@ -71,16 +71,13 @@ def plan_spatial(volume: Volume, config: PreprocessConfig) -> SpatialRecord:
         left=(config.columns - width) // 2,
         height=height,
         width=width,
-        levels=_plan_levels(volume, config) if config.level_slices else None,
+        stretch=_find_stretch(volume) if config.level_slices else None,
     )
 
 
-def _plan_levels(volume: Volume, config: PreprocessConfig) -> SliceLevels | None:
-    if volume.source.format == "pictures":  # which need not be of one scan
-        return None
-    edges = (config.window_center + side * config.window_width / 2 for side in (-1, 1))
-    low, high = ((edge - volume.intensity.intercept) / volume.intensity.slope for edge in edges)
-    return find_slice_levels(volume, low=low, high=high)
+def _find_stretch(volume: Volume) -> SliceStretch | None:
+    # Pictures need not be of one scan.
+    return None if volume.source.format == "pictures" else find_slice_stretch(volume)
 
 
 def window_to_grey(volume: Volume, values: Array, config: PreprocessConfig) -> Grey:
@@ -107,17 +104,17 @@ def window_slice(
     config: PreprocessConfig,
     slice_index: int,
     *,
-    levels: SliceLevels | None = None,
+    stretch: SliceStretch | None = None,
 ) -> Grey:
     """What an axial slice holds of the box, through the window and not yet enhanced:
     (box.height, box.width) uint8.
 
     Args:
-        levels: of the scan, to put the slice right first.
+        stretch: of the scan, to be undone first.
     """
     cut = volume.array[box.i_start : box.i_stop, box.j_start : box.j_stop, slice_index].T
-    if levels is not None:
-        cut = levels.put_right(cut, slice_index)
+    if stretch is not None:
+        cut = stretch.undo(cut, slice_index)
     return window_to_grey(volume, cut, config)
 
 
@@ -133,7 +130,7 @@ def build_model_input(
     frames = np.zeros((len(indices), record.rows, record.columns), dtype=np.uint8)
     for frame, k in zip(frames, indices, strict=True):
         grey = enhance(
-            window_slice(volume, record.box, config, k, levels=record.levels), config.enhance
+            window_slice(volume, record.box, config, k, stretch=record.stretch), config.enhance
         )
         _inner(frame, record)[...] = _resize(grey, record)
         if config.smooth_sigma > 0:

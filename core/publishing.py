@@ -264,11 +264,12 @@ def describe_network(info: WeightsInfo) -> str:
     model, preprocess = info.model, info.preprocess
     network, source = _ARCHITECTURES[model.architecture]
     bound = f" (at most {model.max_filters} at any)" if model.max_filters else ""
+    levelled = "those out of step in grey adjusted,\n" if preprocess.level_slices else ""
     box = {"body": "the body's box by Otsu", "lungs": "the lungs' box by Otsu", "none": "whole"}
     return f"""a 2D {network} ({source}) with {model.depth} levels and {model.width} filters at the
 finest{bound}, {_NORMALIZATIONS[model.normalization]}, two sigmoid outputs: lung (with its infected
 parts) and infection.
-Input: axial slices, {box[preprocess.crop]}, window {preprocess.window_center:g}/\
+Input: axial slices, {box[preprocess.crop]}, {levelled}window {preprocess.window_center:g}/\
 {preprocess.window_width:g} HU, {preprocess.rows}×{preprocess.columns} pixels, smoothed with a
 Gaussian of {preprocess.smooth_sigma:g} pixels (chosen on validation cases, of this network
 or an earlier one)."""
@@ -280,8 +281,9 @@ def excluded_text(manifest: dict[str, Any]) -> str:
     if not left_out:
         return ""
     return (
-        " Scans and pictures that a list\nmade by hand left out of teaching and judging alike "
-        f"(`excluded` in `manifest.json`): {len(left_out)}, not\ncounted above."
+        f" A list made by hand\n(`excluded` in `manifest.json`) kept {len(left_out)} scans, "
+        "pictures or slices of them out of training; those kept out whole\ndo not judge either and "
+        "are not counted above."
     )
 
 

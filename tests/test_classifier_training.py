@@ -77,6 +77,10 @@ def test_the_command_makes_judges_and_publishes_a_classifier(
             for judged in ("ucsd", "sars"):
                 row = figures["figures"][f"{model}, {taught} → {judged}"]
                 assert 0.0 <= row["auc"] <= 1.0
+
+    with np.load(tmp_path / "run" / "ucsd-covid-train.npz") as kept:
+        assert kept["rows"].shape == kept["chance"].shape
+        assert not np.allclose(kept["rows"], kept["chance"])
     judged_alone = figures["figures"]["classifier, ucsd → ucsd"]
     assert (judged_alone["slices"], judged_alone["positive"]) == (8, 4)
     assert figures["pictures"]["sars validation"] == 4
@@ -96,14 +100,37 @@ def test_the_command_makes_judges_and_publishes_a_classifier(
     assert {path: path.stat().st_mtime_ns for path in stored} == stored
 
 
-def test_features_of_other_pictures_are_refused(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_features_that_were_made_otherwise_are_refused(
+    data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    import core.classification.train as training
     from core.__main__ import main
 
+    command = ["train-classifier", "--data", str(data), "--side", str(SIDE), "--out"]
+    # Of an earlier version: features, and nothing that says what made them.
+    early = tmp_path / "early"
+    early.mkdir()
+    np.savez(early / "ucsd-covid-train.npz", names=np.array(["another.webp"]))
+    assert main([*command, str(early)]) == 1
+    assert "were made otherwise" in capsys.readouterr().err
+
+    # By another encoder, and stopped before the first pictures were looked at.
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
     run = tmp_path / "run"
-    run.mkdir()
-    np.savez(run / "ucsd-covid-train.npz", names=np.array(["another.webp"]))
-    command = ["train-classifier", "--data", str(data), "--out", str(run), "--side", str(SIDE)]
-    assert main(command) == 1
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "picture_frames", stopped)
+        main([*command, str(run), "--from-chance"])
+    capsys.readouterr()
+    assert main([*command, str(run)]) == 1
+    assert "were made otherwise" in capsys.readouterr().err
+
+    # Of other pictures.
+    names = {"names": np.array(["another.webp"])}
+    np.savez(run / "ucsd-covid-train.npz", **names)
+    assert main([*command, str(run), "--from-chance"]) == 1
     assert "features of other pictures" in capsys.readouterr().err

@@ -139,6 +139,8 @@ def test_one_picture_says_what_was_found_and_what_was_not_known(
         (["--folds", "2", "--out", "runs", "--engine", "keras"], "got --engine"),
         (["--folds", "2", "--out", "runs", "--lung-threshold", "0.4"], "got --lung-threshold"),
         (["--out", "runs"], "got --out without --folds"),
+        (["--exclude", "list.json"], "got --exclude without --folds"),
+        (["--folds", "2", "--out", "runs", "--exclude", "list.json"], "list.json cannot be read"),
         (["--folds", "1", "--out", "runs"], "expected 2 to 20 folds"),
     ],
 )

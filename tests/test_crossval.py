@@ -137,4 +137,4 @@ def test_later_folds_start_from_earlier_ones_and_are_published_as_one(
     card = (info.folder / CARD_NAME).read_text(encoding="utf-8")
     assert "the one member that never met its patient" in card
     assert "1, 1 of 3 epochs" in card
-    assert "`manifest.json`): 1, not" in card
+    assert "kept 1 scans, pictures or slices" in card

@@ -38,7 +38,7 @@ def slice_frames(
     box = frame_box(upright)
     frames = np.empty((len(slices), side, side, 3), dtype=np.uint8)
     for frame, k in zip(frames, slices, strict=True):
-        grey = window_slice(upright, box, GREY_WINDOW, k)
+        grey = window_slice(upright, box, GREY_WINDOW, k, stretch=segmentation.record.stretch)
         fill_frame(frame, grey, segmentation.probabilities[:, k], segmentation.record, box)
     return frames
 

@@ -121,9 +121,15 @@ def card_text(info: ClassifierInfo) -> str:
         "95 % intervals by bootstrap over pictures; pictures of one patient resemble each other, "
         "so true intervals are wider.",
         "",
-        '"Encoder by chance" has the very same layers, never trained: what is left of a row '
-        "then is owed to masks, grey levels and the fitted head, and the rest to the transfer.",
-        "",
+        *(
+            [
+                '"Encoder by chance" has the same layers with random weights, one draw of them; '
+                'its distance from "classifier" is what the transfer brings.',
+                "",
+            ]
+            if any("by chance" in name for name in manifest["figures"])
+            else []
+        ),
         "| model, learned from → judged on | pictures | AUC | accuracy | F1 |",
         "|---|---|---|---|---|",
     ]

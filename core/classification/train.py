@@ -47,8 +47,9 @@ from core.errors import DatasetError
 from core.graph import Graph
 from core.loading.kaggle import load_case, load_case_table
 from core.progress import OnProgress, ignore_progress
-from core.records import make_folder
+from core.records import json_text, make_folder, write_text
 
+_ORIGIN_NAME = "origin.json"
 _REFUSED_BY_PLANE, _REFUSED_BY_DISTANCE = 0.03, 0.01
 """Shares of the held-out pictures of either set that may be refused, though they are axial chest
 slices."""
@@ -104,6 +105,7 @@ def load_features(
         DatasetError, LoadError: see `core.classification.data`.
     """
     make_folder(folder, option="--out folder")
+    _check_or_write_origin(folder, config, segmenter, with_chance=chance is not None)
     pictures = list_labelled(data)
     parts = []
     for source in ("ucsd", "sars"):
@@ -130,6 +132,34 @@ def load_features(
     )
 
 
+def _check_or_write_origin(
+    folder: Path, config: ClassifierTrainConfig, segmenter: Engine, *, with_chance: bool
+) -> None:
+    """What features depend on besides the pictures, so that none are read that others made."""
+    origin = {
+        "model": to_json_dict(config.model),
+        "transfer": config.transfer,
+        "strangers": config.strangers,
+        "seed": config.seed,
+        "segmentation": segmenter.info.sha256,
+        "with_chance": with_chance,
+    }
+    place = folder / _ORIGIN_NAME
+    text = json_text(origin) + "\n"
+    if place.is_file():
+        same = place.read_text(encoding="utf-8") == text
+    else:
+        same = not any(folder.glob("*.npz"))
+    if not same:
+        raise DatasetError(
+            "The run folder holds features that were made otherwise",
+            got="another network, other settings or an earlier version",
+            expected="the same command",
+            next_step="choose another --out folder",
+        )
+    write_text(place, text)
+
+
 def _part(
     place: Path,
     pictures: Sequence[LabelledPicture],
@@ -142,9 +172,9 @@ def _part(
     names = np.array([one.path.name for one in pictures])
     if place.is_file():
         with np.load(place, allow_pickle=False) as stored:
-            if not np.array_equal(stored["names"], names) or "chance" not in stored:
+            if not np.array_equal(stored["names"], names):
                 raise DatasetError(
-                    "The run folder holds features of other pictures, or of an earlier version",
+                    "The run folder holds features of other pictures",
                     expected="the same data folder",
                     next_step="choose another --out folder",
                 )

@@ -206,7 +206,6 @@ def _run_folds(options: argparse.Namespace, progress: TerminalProgress) -> Resul
             found,
             folds=options.folds,
             excluded=excluded,
-            on_progress=progress,
         )
     progress.clear()
     if options.csv is not None:

@@ -21,7 +21,7 @@ class PreprocessConfig:
     """What the box holds: the body, or the lungs where they can be found by their air."""
     margin_mm: float = 6.0
     level_slices: bool = False
-    """Put slices right that are darker or brighter throughout than the rest of their scan."""
+    """Adjust slices that are darker or brighter throughout than the rest of their scan."""
     window_center: float = -500.0
     window_width: float = 1500.0
     enhance: EnhanceConfig = field(default_factory=EnhanceConfig)

@@ -1,4 +1,5 @@
-"""What is left out of training: a list that a person makes and `train --exclude` takes.
+"""What is left out of training: a list that a person makes, and that `train --exclude` and
+`evaluate --folds --exclude` take.
 
 Layout, as JSON; slices count from 1 at the feet, as everywhere that people read:
 

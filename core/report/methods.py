@@ -12,6 +12,7 @@ from core import __version__
 from core.biomarkers import Biomarkers
 from core.config import ModelConfig, PreprocessConfig
 from core.pipeline import Segmentation
+from core.quality.findings import slice_ranges
 from core.volume import Study, Volume
 from core.weights import WeightsInfo
 
@@ -320,11 +321,18 @@ def _preprocess_words(segmentation: Segmentation, info: WeightsInfo | None) -> s
         "unsharp": f", sharpened (radius {used.enhance.unsharp_radius:g}, amount "
         f"{used.enhance.unsharp_amount:g})",
     }[used.enhance.method]
+    stretched = ""
+    if segmentation.record.stretch is not None:
+        off = slice_ranges(segmentation.record.stretch.slices_off)
+        stretched = (
+            f"Slices {off}, whose tissue was out of step with the rest of the scan in grey, were "
+            "rescaled to it. "
+        )
     smooth = (
         f" and smoothed (Gaussian, sigma {used.smooth_sigma:g} pixels)" if used.smooth_sigma else ""
     )
     return (
-        f"Slices were {crop}windowed (centre {used.window_center:g} HU, width "
+        f"{stretched}Slices were {crop}windowed (centre {used.window_center:g} HU, width "
         f"{used.window_width:g} HU){enhance}, resized to {used.rows}×{used.columns} pixels{smooth}."
     )
 

@@ -103,6 +103,8 @@ def flat_settings(config: PreprocessConfig) -> dict[str, Any]:
         "margin_mm": config.margin_mm,
         "window_center": config.window_center,
         "window_width": config.window_width,
+        "level_slices": config.level_slices,
+        "smooth_sigma": config.smooth_sigma,
     }
 
 
@@ -200,6 +202,12 @@ def choose_window(current: OpenStudy, settings: Settings, base: PreprocessConfig
             help="Kept around it. Too much: what matters gets small in the network's frame, and "
             "fine marks are lost.",
         )
+    settings.switch(
+        "Level slices",
+        "level_slices",
+        help="Adjusts slices that are darker or brighter throughout than the rest of the scan, as "
+        "export slice by slice leaves them. Scans in step stay as they are.",
+    )
 
 
 def choose_slice(current: OpenStudy) -> int:
@@ -234,7 +242,7 @@ def compute_pictures(current: OpenStudy, config: PreprocessConfig, slice_index: 
     record = spatial_record(current, config)
     started = time.perf_counter()
     before = window_slice(
-        current.study.volume, record.box, config, slice_index, levels=record.levels
+        current.study.volume, record.box, config, slice_index, stretch=record.stretch
     )
     after = enhance(before, config.enhance)
     return BeforeAfter(slice_index, record, before, after, time.perf_counter() - started)
@@ -255,8 +263,6 @@ def spatial_settings(config: PreprocessConfig) -> tuple[Any, ...]:
         config.rows,
         config.columns,
         config.level_slices,
-        config.window_center,
-        config.window_width,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from math import prod
 
 import numpy as np
@@ -132,7 +132,9 @@ def show_findings(current: OpenStudy, region: Region) -> None:
 def _networks_box(current: OpenStudy) -> BoundingBox:
     own, volume = base_preprocess(), current.study.volume
     key = ("network's box", own.crop, own.margin_mm)
-    return remember(current, key, lambda: plan_spatial(volume, own).box)
+    return remember(
+        current, key, lambda: plan_spatial(volume, replace(own, level_slices=False)).box
+    )
 
 
 def show_picture(current: OpenStudy, region: Region) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -14,7 +15,7 @@ from core.preprocess import SpatialRecord, plan_spatial, window_slice
 from core.roi import BoundingBox
 from core.trial import Change, compute_change, find_outlines, segment_slice
 from core.ui import segmenting
-from core.ui.enhancing import BeforeAfter, spatial_settings
+from core.ui.enhancing import BeforeAfter, spatial_record, spatial_settings
 from core.ui.jobs import NETWORK_LINE
 from core.ui.page import show_errors
 from core.ui.session import OpenStudy, remember
@@ -142,7 +143,9 @@ def _show_outlines(
         for line in _lines(pair, channel, box, dashed=dashed)
     ]
     show_pictures(
-        _default_picture(volume, own, pictures.record, pictures.slice_index),
+        _default_picture(
+            volume, own, _own_record(current, own, pictures.record), pictures.slice_index
+        ),
         pictures.after,
         names=("Default", "Tuned"),
         key="enhance-trial",
@@ -159,11 +162,16 @@ def _show_outlines(
     )
 
 
+def _own_record(current: OpenStudy, own: PreprocessConfig, tuned: SpatialRecord) -> SpatialRecord:
+    """The tuned cut, with the slices adjusted or not as the network's own settings have it."""
+    return replace(tuned, stretch=spatial_record(current, own).stretch)
+
+
 def _default_picture(
     volume: Volume, own: PreprocessConfig, record: SpatialRecord, slice_index: int
 ) -> Grey:
     return enhance(
-        window_slice(volume, record.box, own, slice_index, levels=record.levels), own.enhance
+        window_slice(volume, record.box, own, slice_index, stretch=record.stretch), own.enhance
     )
 
 
