@@ -343,19 +343,27 @@ def test_transfer_copies_the_very_arrays() -> None:
     from core.classification.network import start_encoder, transfer_encoder
     from core.config import ModelConfig
     from core.models import build_model
+    from core.models.ensemble import member_prefix
     from core.weights import find_weights, read_arrays
 
     info = find_weights()
     if (info.model.depth, info.model.normalization) != (4, "batch"):
         pytest.skip("the shipped segmentation weights have another encoder")
-    config = ClassifierModelConfig(side=32, depth=info.model.depth, width=info.model.width)
+    config = ClassifierModelConfig(
+        side=32,
+        depth=info.model.depth,
+        width=info.model.width,
+        max_filters=info.model.max_filters,
+    )
     encoder = start_encoder(config, info, seed=0)
     arrays = read_arrays(info)
     first, last = ("down0", "bottom") if info.model.architecture == "unet" else ("x0_0", "x4_0")
+    own = member_prefix(1) if info.model.members > 1 else ""
     by_path = {variable.path: np.asarray(variable) for variable in encoder.weights}
     for ours, theirs in (("x0_0", first), ("x4_0", last)):
         np.testing.assert_array_equal(
-            by_path[f"{ours}_conv1/kernel"], arrays[f"{theirs}_conv1/kernel"].astype(np.float32)
+            by_path[f"{ours}_conv1/kernel"],
+            arrays[f"{own}{theirs}_conv1/kernel"].astype(np.float32),
         )
     # From a U-Net++ too, whose column it is.
     source = ModelConfig(architecture="unetpp", depth=2, width=4)
