@@ -22,7 +22,8 @@ DEV_SUM := $(shell cat requirements.txt requirements-dev.txt | cksum | cut -d ' 
 APP_STAMP := $(VENV)/.installed-app-$(APP_SUM)
 DEV_STAMP := $(VENV)/.installed-dev-$(DEV_SUM)
 
-TRAIN = $(BIN)/python -m core train --data "$(DATA)" --split weights/unet-v1/manifest.json
+FOLDS = $(BIN)/python -m core evaluate "$(DATA)" --folds 3
+V2 = weights/unet-v2
 
 .PHONY: help app test lint format weights check-data setup setup-dev clean
 
@@ -48,10 +49,12 @@ format: $(DEV_STAMP) ## Bring the code into its format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-weights: check-data $(APP_STAMP) ## Train weights/unet-v1 again from the scans in DATA (hours)
-	$(TRAIN) --out runs/unet-v1-1 --config weights/unet-v1/stage1.json --stop-after 28
-	$(TRAIN) --out runs/unet-v1 --config weights/unet-v1/manifest.json --init runs/unet-v1-1 \
-		--publish weights/unet-v1
+weights: check-data $(APP_STAMP) ## Train weights/unet-v2 again from the scans in DATA (many hours)
+	$(FOLDS) --out runs/unet-v2-1 --config $(V2)/stage1.json
+	$(FOLDS) --out runs/unet-v2-2 --config $(V2)/stage2.json --init runs/unet-v2-1 --stop-after 8
+	$(FOLDS) --out runs/unet-v2-3 --config $(V2)/stage3.json --init runs/unet-v2-2
+	$(FOLDS) --out runs/unet-v2 --config $(V2)/manifest.json --init runs/unet-v2-3 \
+		--exclude weights/luna-visible-disease.json --publish $(V2)
 
 # Before the set-up, so that a wrong folder is told at once.
 check-data:

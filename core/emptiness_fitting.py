@@ -8,7 +8,7 @@ infection or origin: see `leak_checks`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,38 +69,51 @@ def fit_gate(
     folder: Path,
     segmenter: Engine,
     *,
+    members: Sequence[Engine] = (),
     on_progress: OnProgress = ignore_progress,
 ) -> tuple[EmptySliceGate, dict[str, Any]]:
     """A gate for these segmentation weights, on the split that their manifest records.
 
+    Args:
+        members: where the weights are the mean of a cross-validation's networks, these, one a
+            fold. Every slice is then marked by the one that never met its patient, each fold is
+            judged by a gate fitted on the others, and the gate itself is fitted on all folds.
+
     Raises:
-        DatasetError, LoadError: see `core.dataset`.
+        DatasetError, LoadError: see `core.dataset`; the weights have met every patient and no
+            members are given.
     """
     make_folder(folder, option="--out folder")
     scans = load_training_scans(data, segmenter.preprocess, on_progress=on_progress)
-    split: Split = split_as_recorded(scans, segmenter.info.manifest["split"])
-    train = _slices(split.train, segmenter, on_progress)
-    validation = _slices(split.validation, segmenter, on_progress)
-    logistic = fit_logistic(
-        train.shares.astype(np.float32),
-        (train.infected > 0).astype(np.int64),
-        penalty=_PENALTY,
-        weights=_balanced(train.infected > 0),
-    )
-    slopes = logistic.weights / logistic.scale
-    bias = float(logistic.bias - slopes @ logistic.mean)
-    scores = _sigmoid(validation.shares @ slopes + bias)
+    if members:
+        parts = [
+            _slices(_split_of(scans, member).validation, member, on_progress) for member in members
+        ]
+        validation = _joined(parts)
+        scores = np.concatenate(
+            [
+                _scores(part, *_fit(_joined([other for other in parts if other is not part])))
+                for part in parts
+            ]
+        )
+        train = validation
+    else:
+        split = _split_of(scans, segmenter)
+        train = _slices(split.train, segmenter, on_progress)
+        validation = _slices(split.validation, segmenter, on_progress)
+        scores = _scores(validation, *_fit(train))
+    slopes, bias = _fit(train)
     infected = validation.infected > 0
-    threshold = threshold_for(scores[infected], _WANTED_RECALL)
     gate = EmptySliceGate(
         weights_id="",
         weights=tuple(float(slope) for slope in slopes),
         bias=bias,
-        threshold=threshold,
+        threshold=threshold_for(scores[infected], _WANTED_RECALL),
         segmentation_id=segmenter.weights_id,
         segmentation_sha256=segmenter.info.sha256,
     )
     figures = _judge(gate, validation, scores)
+    figures["folds"] = len(members)
     figures["by_recall"] = {
         f"{recall:g}": _judge(
             replace(gate, threshold=threshold_for(scores[infected], recall)), validation, scores
@@ -109,6 +122,36 @@ def fit_gate(
     }
     figures["leak_checks"] = leak_checks(gate, train, validation)
     return gate, figures
+
+
+def _split_of(scans: Sequence[TrainingScan], segmenter: Engine) -> Split:
+    return split_as_recorded(scans, segmenter.info.manifest["split"])
+
+
+def _fit(slices: GateSlices) -> tuple[Floats, float]:
+    """Slopes and bias on the shares as they are."""
+    infected = slices.infected > 0
+    logistic = fit_logistic(
+        slices.shares.astype(np.float32),
+        infected.astype(np.int64),
+        penalty=_PENALTY,
+        weights=_balanced(infected),
+    )
+    slopes = logistic.weights / logistic.scale
+    return slopes, float(logistic.bias - slopes @ logistic.mean)
+
+
+def _scores(slices: GateSlices, slopes: Floats, bias: float) -> Floats:
+    return _sigmoid(slices.shares @ slopes + bias)
+
+
+def _joined(parts: Sequence[GateSlices]) -> GateSlices:
+    return GateSlices(
+        **{
+            part.name: np.concatenate([getattr(one, part.name) for one in parts])
+            for part in fields(GateSlices)
+        }
+    )
 
 
 def threshold_for(scores: Floats, recall: float) -> float:
@@ -286,6 +329,20 @@ def publish_gate(
     write_text(folder / CARD_NAME, _card(folder.name, gate, figures, command))
 
 
+def _origin(figures: dict[str, Any]) -> str:
+    if figures["folds"]:
+        return (
+            "Learned from slices of the 20-case set and MedSeg (infected) and of LUNA (empty), "
+            f"each\nmarked by the one of {figures['folds']} members that never met its patient; in "
+            "use, all members mark\ntogether. Judged by gates fitted without the fold judged; the "
+            "one that is stored\nhas learned from all."
+        )
+    return (
+        "Learned from: slices of the training patients of those weights (20-case set, MedSeg:\n"
+        "infected; LUNA: empty). Judged on the validation patients."
+    )
+
+
 def _card(name: str, gate: EmptySliceGate, figures: dict[str, Any], command: str) -> str:
     leaks = figures["leak_checks"]
 
@@ -305,11 +362,10 @@ A logistic regression on {len(SHARE_NAMES)} shares of each slice, which are draw
 probabilities of the segmentation weights `{gate.segmentation_id}` and from nothing else. It is
 used with those weights only, and only where it is asked for.
 
-Learned from: slices of the training patients of those weights (20-case set, MedSeg: infected;
-LUNA: empty). Threshold {gate.threshold:.4f}: the highest that lets 99 % of the infected slices of
-the validation patients pass, so the recall below flatters. `normal001` had no part in it.
+{_origin(figures)} Threshold {gate.threshold:.4f}: the highest that lets 99 % of
+the infected slices judged below pass, so their recall flatters. `normal001` taught nothing.
 
-| validation | figure |
+| judged | figure |
 |---|---|
 | infected slices | {figures["infected_slices"]} |
 | of these let pass | {percent(figures["recall_of_infected"])} |

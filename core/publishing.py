@@ -264,15 +264,17 @@ def describe_network(info: WeightsInfo) -> str:
     model, preprocess = info.model, info.preprocess
     network, source = _ARCHITECTURES[model.architecture]
     bound = f" (at most {model.max_filters} at any)" if model.max_filters else ""
+    smoothed = "not smoothed"
+    if preprocess.smooth_sigma:
+        smoothed = f"smoothed with a Gaussian of {preprocess.smooth_sigma:g} pixels"
     levelled = "those out of step in grey adjusted,\n" if preprocess.level_slices else ""
     box = {"body": "the body's box by Otsu", "lungs": "the lungs' box by Otsu", "none": "whole"}
     return f"""a 2D {network} ({source}) with {model.depth} levels and {model.width} filters at the
 finest{bound}, {_NORMALIZATIONS[model.normalization]}, two sigmoid outputs: lung (with its infected
 parts) and infection.
 Input: axial slices, {box[preprocess.crop]}, {levelled}window {preprocess.window_center:g}/\
-{preprocess.window_width:g} HU, {preprocess.rows}×{preprocess.columns} pixels, smoothed with a
-Gaussian of {preprocess.smooth_sigma:g} pixels (chosen on validation cases, of this network
-or an earlier one)."""
+{preprocess.window_width:g} HU, {preprocess.rows}×{preprocess.columns} pixels, {smoothed} (chosen on
+validation cases, of this network or an earlier one)."""
 
 
 def excluded_text(manifest: dict[str, Any]) -> str:

@@ -72,7 +72,7 @@ def failed(number: int) -> dict[str, Any]:
 
 def write_batch(folder: Path, records: list[dict[str, Any]], *, scans: Path | None = None) -> Path:
     rows = [row_of(one) for one in records]
-    weights = {"weights_id": "unet-v1"}
+    weights = {"weights_id": "unet-v2"}
     write_text(folder / "batch.json", json_text({"format": FORMAT, "weights": weights}))
     write_text(folder / "cohort.csv", table_csv(rows, columns()))
     truth = small_truth()

@@ -13,13 +13,15 @@ import pytest
 from core.config import PublishConfig
 from core.crossval import CrossValidation, cross_validate
 from core.dataset import load_training_scans, split_folds
+from core.emptiness_fitting import fit_gate
 from core.errors import DatasetError
 from core.evaluation import CaseResult
 from core.fold_ensemble import publish_ensemble
+from core.inference import Segmenter
 from core.quality.exclusions import Exclusion, exclusions_record
 from core.runs import RunPaths, read_history
 from core.training import load_published_model
-from core.weights import CARD_NAME, load_weights
+from core.weights import CARD_NAME, load_weights, read_manifest
 from tests.training_data import CASES, TINY, write_training_folder
 
 CONFIG = replace(TINY, epochs=1)
@@ -137,4 +139,18 @@ def test_later_folds_start_from_earlier_ones_and_are_published_as_one(
     card = (info.folder / CARD_NAME).read_text(encoding="utf-8")
     assert "the one member that never met its patient" in card
     assert "1, 1 of 3 epochs" in card
+
+    # The gate for empty slices of such weights: every slice by the member that never met it.
+    members = [Segmenter(read_manifest(later / f"weights-{number}")) for number in (1, 2)]
+    gate, figures = fit_gate(data, tmp_path / "gate", Segmenter(info), members=members)
+    assert gate.segmentation_id == "both"
+    assert figures["folds"] == 2
+    truly_infected = sum(
+        int(scan.infection.any(axis=(1, 2)).sum())
+        for scan in load_training_scans(data, TINY.preprocess)
+    )
+    assert figures["infected_slices"] == truly_infected
+    assert figures["recall_of_infected"] >= 0.99
+    with pytest.raises(DatasetError, match="does not fit"):
+        fit_gate(data, tmp_path / "gate", Segmenter(info))
     assert "kept 1 scans, pictures or slices" in card

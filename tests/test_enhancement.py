@@ -264,7 +264,7 @@ BASE = PreprocessConfig(margin_mm=4.0, smooth_sigma=0.7)
             replace(BASE, enhance=EnhanceConfig("gamma", gamma=0.5)),
         ),
         ({"clahe": {"clip_limit": 3.0}}, replace(BASE, enhance=EnhanceConfig("clahe", 3.0))),
-        ({"preprocess": {"crop": "none"}, "weights_id": "unet-v1"}, replace(BASE, crop="none")),
+        ({"preprocess": {"crop": "none"}, "weights_id": "unet-v2"}, replace(BASE, crop="none")),
     ],
     ids=["nothing", "everything", "one method", "old words", "manifest"],
 )

@@ -137,7 +137,7 @@ def points_of_segment(seg: highdicom.seg.Segmentation, label: str) -> np.ndarray
 def test_a_dicom_segmentation_lies_on_its_series(name: str, tmp_path: Path) -> None:
     volume = series(tmp_path, **STACKS[name])
     masks = masks_of(volume)
-    content = dicom_seg_bytes(masks, volume, algorithm="unet-v1", made_on=DAY)
+    content = dicom_seg_bytes(masks, volume, algorithm="unet-v2", made_on=DAY)
     seg = highdicom.seg.segread(io.BytesIO(content))
     for label, mask in (("Lung", masks.lung), ("Infection", masks.infection)):
         assert mask is not None
@@ -149,7 +149,7 @@ def test_a_dicom_segmentation_lies_on_its_series(name: str, tmp_path: Path) -> N
 def test_highdicom_reads_the_same_volume_with_its_references(tmp_path: Path) -> None:
     volume = series(tmp_path, origin=(-30.0, -25.0, -85.0), step=(0.0, 0.0, -5.0))
     masks = masks_of(volume)
-    content = dicom_seg_bytes(masks, volume, algorithm="unet-v1", made_on=DAY)
+    content = dicom_seg_bytes(masks, volume, algorithm="unet-v2", made_on=DAY)
     seg = highdicom.seg.segread(io.BytesIO(content))
     read = seg.get_volume(combine_segments=False)
     for number, mask in ((1, masks.lung), (2, masks.infection)):
@@ -178,7 +178,7 @@ def test_highdicom_reads_the_same_volume_with_its_references(tmp_path: Path) -> 
     assert infection.anatomic_regions[0].value == "39607008"
     for description in (lung, infection):
         assert description.algorithm_type.value == "AUTOMATIC"
-        assert description.algorithm_identification.name == "LungLens unet-v1"
+        assert description.algorithm_identification.name == "LungLens unet-v2"
 
 
 RAS4 = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -190,7 +190,7 @@ def test_frames_of_an_enhanced_object_are_referred_to_by_number(tmp_path: Path) 
         setattr(dataset, keyword, value)
     volume = load_dicom(write_dicom([dataset], tmp_path / "series"))
     masks = masks_of(volume)
-    content = dicom_seg_bytes(masks, volume, algorithm="unet-v1", made_on=DAY)
+    content = dicom_seg_bytes(masks, volume, algorithm="unet-v2", made_on=DAY)
     seg = highdicom.seg.segread(io.BytesIO(content))
     assert masks.infection is not None
     np.testing.assert_allclose(
@@ -211,7 +211,7 @@ def test_no_patient_is_named_unless_asked_for(tmp_path: Path) -> None:
     folder = tmp_path / "series"
     write_dicom(dicom_series(chest_hu(), **UIDS, **birth), folder)
     volume = load_dicom(folder)
-    content = dicom_seg_bytes(masks_of(volume), volume, algorithm="unet-v1", made_on=DAY)
+    content = dicom_seg_bytes(masks_of(volume), volume, algorithm="unet-v2", made_on=DAY)
     for secret in (b"Secret", b"SECRET", b"19500102"):
         assert secret not in content
     anonymous = pydicom.dcmread(io.BytesIO(content))
@@ -223,7 +223,7 @@ def test_no_patient_is_named_unless_asked_for(tmp_path: Path) -> None:
         identity = read_patient_identity(path, volume.source.dicom)
         assert "Secret" not in repr(identity)
         kept = dicom_seg_bytes(
-            masks_of(volume), volume, algorithm="unet-v1", made_on=DAY, identity=identity
+            masks_of(volume), volume, algorithm="unet-v2", made_on=DAY, identity=identity
         )
         dataset = pydicom.dcmread(io.BytesIO(kept))
         assert dataset.PatientName == "Secret^Name"
@@ -236,7 +236,7 @@ def test_the_same_masks_give_the_same_object(tmp_path: Path) -> None:
     volume = series(tmp_path)
     masks = masks_of(volume)
     one, again, later = (
-        dicom_seg_bytes(masks, volume, algorithm="unet-v1", made_on=day)
+        dicom_seg_bytes(masks, volume, algorithm="unet-v2", made_on=day)
         for day in (DAY, DAY, date(2026, 3, 5))
     )
     assert one == again
@@ -249,27 +249,27 @@ def test_an_empty_segment_is_left_out(tmp_path: Path) -> None:
     lung = masks_of(volume).lung
     assert lung is not None
     masks = MaskPair(lung, np.zeros_like(lung))
-    content = dicom_seg_bytes(masks, volume, algorithm="unet-v1", made_on=DAY)
+    content = dicom_seg_bytes(masks, volume, algorithm="unet-v2", made_on=DAY)
     seg = highdicom.seg.segread(io.BytesIO(content))
     assert [seg.get_segment_description(n).segment_label for n in seg.segment_numbers] == ["Lung"]
     nothing = MaskPair(np.zeros_like(lung), None)
     with pytest.raises(SaveError, match="no voxel marked"):
-        dicom_seg_bytes(nothing, volume, algorithm="unet-v1", made_on=DAY)
+        dicom_seg_bytes(nothing, volume, algorithm="unet-v2", made_on=DAY)
 
 
 def test_what_cannot_be_referred_to_is_refused(tmp_path: Path) -> None:
     study = small_study()
     with pytest.raises(SaveError, match="no DICOM series"):
-        dicom_seg_bytes(small_truth(), study.volume, algorithm="unet-v1", made_on=DAY)
+        dicom_seg_bytes(small_truth(), study.volume, algorithm="unet-v2", made_on=DAY)
     nameless = load_dicom(write_dicom(dicom_series(chest_hu()), tmp_path / "series"))
     with pytest.raises(SaveError, match="do not say who they are"):
-        dicom_seg_bytes(masks_of(nameless), nameless, algorithm="unet-v1", made_on=DAY)
+        dicom_seg_bytes(masks_of(nameless), nameless, algorithm="unet-v2", made_on=DAY)
     odd = dicom_series(chest_hu(), **{**UIDS, "StudyInstanceUID": "a/b"})
     assert load_dicom(write_dicom(odd, tmp_path / "odd")).source.dicom is None
     whole = series(tmp_path / "whole")
     part, _ = crop_volume(whole, VolumeBox(BoundingBox(4, 40, 2, 38), 0, whole.shape[2]))
     with pytest.raises(SaveError, match="do not say who they are"):
-        dicom_seg_bytes(masks_of(part), part, algorithm="unet-v1", made_on=DAY)
+        dicom_seg_bytes(masks_of(part), part, algorithm="unet-v2", made_on=DAY)
 
 
 @pytest.mark.real_data
@@ -279,7 +279,7 @@ def test_a_segmentation_of_a_real_series(real_data: Path) -> None:
         pytest.skip("no DICOM series among the real scans")
     volume = load_dicom(folder)
     masks = MaskPair(np.asarray(volume.array < -600), np.asarray(np.abs(volume.array + 450) < 90))
-    content = dicom_seg_bytes(masks, volume, algorithm="unet-v1", made_on=DAY)
+    content = dicom_seg_bytes(masks, volume, algorithm="unet-v2", made_on=DAY)
     seg = highdicom.seg.segread(io.BytesIO(content))
     assert masks.lung is not None
     headers = [pydicom.dcmread(path, stop_before_pixels=True) for path in folder.iterdir()]

@@ -127,7 +127,7 @@ def test_what_the_model_for_empty_slices_calls_empty_is_counted() -> None:
     app = quality_page(small_study())
     assert "model for empty slices" not in text(app)
     current = opened(app)
-    segmenter = load_segmenter("unet-v1")
+    segmenter = load_segmenter()
     current.segmentation = segment_volume(current.study.volume, segmenter)
     gate = find_gate(segmenter.info)
     assert gate is not None

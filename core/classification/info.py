@@ -70,6 +70,8 @@ class ClassifierInfo:
     fitness: FitnessConfig
     segmentation_id: str
     """Segmentation weights whose masks it learned with."""
+    encoder_id: str
+    """Segmentation weights that its encoder comes from."""
     manifest_text: str
 
     @property
@@ -135,6 +137,10 @@ def read_classifier_manifest(folder: Path) -> ClassifierInfo:
             scan=from_json_dict(ScanConfig, manifest["scan"]),
             fitness=from_json_dict(FitnessConfig, manifest["fitness"]),
             segmentation_id=str(manifest["segmentation"]["weights_id"]),
+            encoder_id=str(
+                manifest.get("training", {}).get("encoder_of")
+                or manifest["segmentation"]["weights_id"]
+            ),
             manifest_text=text,
         )
         usable = info.temperature > 0 and info.weights_id == folder.name

@@ -10,6 +10,7 @@ import numpy as np
 from keras import layers
 
 from core.classification.config import ClassifierModelConfig, filter_counts, map_names
+from core.classification.info import ClassifierInfo, read_classifier_arrays
 from core.config import ModelConfig
 from core.errors import WeightsError
 from core.models.blocks import double_convolution
@@ -118,6 +119,19 @@ class KerasMaps:
             batch = one[None, ..., None].astype(np.float32) / np.float32(255)
             found = self._model.predict_on_batch(batch)
             yield tuple(np.moveaxis(np.asarray(level)[0], -1, 0) for level in found)
+
+
+def keep_encoder(info: ClassifierInfo) -> keras.Model:
+    """The encoder of a classifier that exists.
+
+    Raises:
+        WeightsError: it is damaged.
+    """
+    encoder = build_encoder(info.model)
+    arrays, _ = read_classifier_arrays(info)
+    for variable in encoder.weights:
+        variable.assign(np.asarray(arrays[variable.path], dtype=np.float32))
+    return encoder
 
 
 def start_encoder(

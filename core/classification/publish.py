@@ -93,12 +93,12 @@ def card_text(info: ClassifierInfo) -> str:
         "Research software, never a diagnosis. It gives a probability, not a yes or a no.",
         "",
         "The encoder column X(i, 0) of a U-Net++ with the weights of the segmentation network "
-        f"`{info.segmentation_id}` (whose U-Net encoder has the very same layers, so each array "
+        f"`{info.encoder_id}` (whose U-Net encoder has the very same layers, so each array "
         "is copied as it is), and logistic regressions on pooled features of all its levels: "
         "mean and standard deviation of every filter over the slice and over the predicted lung, "
         "and the mean over what is predicted as infected. The encoder was not trained further.",
-        f"Input: slice, lung and infection probability, stretched to {info.model.side}×"
-        f"{info.model.side}.",
+        f"Input: slice, lung and infection probability of `{info.segmentation_id}`, stretched to "
+        f"{info.model.side}×{info.model.side}.",
         "Two heads, one for each set, because the sets contradict each other; a third regression "
         "tells how much a picture looks like those of SARS-COV-2 and weighs the two.",
         f"Penalties {manifest['fit']['ucsd_penalty']:g} and {manifest['fit']['sars_penalty']:g}, "

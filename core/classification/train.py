@@ -64,7 +64,9 @@ class ClassifierTrainConfig:
     choose_penalties: bool = True
     """Take the penalties that do best on validation pictures in place of the config's."""
     transfer: bool = True
-    """Take the encoder of the segmentation weights; else one drawn by chance."""
+    """Take the encoder of the segmentation weights, or the one named; else one drawn by chance."""
+    encoder_of: str = ""
+    """Segmentation weights that the encoder comes from; those that make the masks if empty."""
     refit_on_all: bool = True
     """At last fit the head again on all pictures, with the penalty and the temperature that
     were found on held-out ones."""
@@ -139,6 +141,7 @@ def _check_or_write_origin(
     origin = {
         "model": to_json_dict(config.model),
         "transfer": config.transfer,
+        "encoder_of": config.encoder_of,
         "strangers": config.strangers,
         "seed": config.seed,
         "segmentation": segmenter.info.sha256,

@@ -25,8 +25,9 @@ EXAMPLES = """examples:
   python -m core train --data ../shared/data --out runs/first --publish weights/my-unet
   python -m core train --data covid20 --out runs/clean --exclude exclude.json
   python -m core train --data demo --out runs/trial --epochs 8
-  python -m core train --data ../shared/data --out runs/again \\
-    --config weights/unet-v1/manifest.json --split weights/unet-v1/manifest.json"""
+  python -m core train --data ../shared/data --out runs/again --config weights/unet-v2/manifest.json
+  python -m core train --data ../shared/data --out runs/further --init runs/again \\
+    --split runs/again/run.json"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import argparse
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from core.classification.config import ClassifierModelConfig
+from core.classification.info import find_classifier
 from core.cli.terminal import Result, TerminalProgress, shown_figure
+from core.errors import ConfigError
 from core.records import check_place, make_folder
-from core.weights import check_weights_name, find_weights
+from core.weights import check_weights_name, find_weights, read_manifest
 
 EXAMPLES = """examples:
   python -m core train-classifier --data ../shared/data --out runs/classifier
@@ -45,11 +48,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="an encoder drawn by chance in place of that of the segmentation weights",
     )
+    parser.add_argument(
+        "--encoder",
+        metavar="CLASSIFIER",
+        help="keep the encoder of a classifier in weights/, and its size; masks still come from "
+        "the segmentation weights",
+    )
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument(
         "--empty-slices",
         action="store_true",
         help="fit the gate for slices without infection in place of the classifier",
+    )
+    parser.add_argument(
+        "--members",
+        type=Path,
+        metavar="FOLDER",
+        help="with --empty-slices, for weights that are the mean of a cross-validation's networks: "
+        "its folder, so that every patient counts by the network that never met it",
     )
     parser.add_argument(
         "--publish", type=Path, help="then write weights/NAME with manifest and card"
@@ -63,6 +79,18 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
         check_weights_name(options.publish)
         check_place(options.publish, option="--publish", is_folder=True)
     make_folder(options.out, option="--out folder")
+    if options.encoder is not None and (options.from_chance or options.empty_slices):
+        raise ConfigError(
+            "There is no encoder to keep",
+            got="--encoder with --from-chance or --empty-slices",
+            expected="one of them",
+        )
+    if options.members is not None and not options.empty_slices:
+        raise ConfigError(
+            "Only the gate for empty slices is fitted with single members",
+            got="--members without --empty-slices",
+            expected="both",
+        )
     if options.empty_slices:
         return _fit_gate(options, progress)
     return _fit_classifier(options, progress)
@@ -72,7 +100,7 @@ def _fit_classifier(options: argparse.Namespace, progress: TerminalProgress) -> 
     # Imported here: what needs Keras takes seconds.
     import numpy as np
 
-    from core.classification.network import start_encoder
+    from core.classification.network import keep_encoder, start_encoder
     from core.classification.publish import publish_classifier
     from core.classification.train import (
         ClassifierTrainConfig,
@@ -85,18 +113,24 @@ def _fit_classifier(options: argparse.Namespace, progress: TerminalProgress) -> 
     from core.pipeline import load_segmenter
 
     info = find_weights(options.weights)
+    kept = None if options.encoder is None else find_classifier(options.encoder)
+    shape = info.model if kept is None else kept.model
     config = ClassifierTrainConfig(
         model=ClassifierModelConfig(
             side=options.side,
-            depth=info.model.depth,
-            width=info.model.width,
-            max_filters=info.model.max_filters,
+            depth=shape.depth,
+            width=shape.width,
+            max_filters=shape.max_filters,
             with_masks=not options.no_masks,
         ),
         transfer=not options.from_chance,
+        encoder_of=info.weights_id if kept is None else kept.encoder_id,
         seed=options.seed,
     )
-    encoder = start_encoder(config.model, info if config.transfer else None, seed=config.seed)
+    if kept is not None and config.transfer:
+        encoder = keep_encoder(replace(kept, model=config.model))
+    else:
+        encoder = start_encoder(config.model, info if config.transfer else None, seed=config.seed)
     by_chance = start_encoder(config.model, None, seed=config.seed)
     maps, chance = (
         build_maps(
@@ -135,10 +169,21 @@ def _fit_classifier(options: argparse.Namespace, progress: TerminalProgress) -> 
 
 def _fit_gate(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     from core.emptiness_fitting import fit_gate, publish_gate
+    from core.engines import default_engine, load_engine
     from core.pipeline import load_segmenter
 
     segmenter = load_segmenter(options.weights)
-    gate, figures = fit_gate(options.data, options.out, segmenter, on_progress=progress)
+    members = (
+        ()
+        if options.members is None
+        else tuple(
+            load_engine(read_manifest(folder), default_engine())
+            for folder in sorted(options.members.glob("weights-*"))
+        )
+    )
+    gate, figures = fit_gate(
+        options.data, options.out, segmenter, members=members, on_progress=progress
+    )
     lines = [f"{name}: {value}" for name, value in figures.items() if not isinstance(value, dict)]
     if options.publish is not None:
         publish_gate(gate, figures, options.publish, segmenter.info, command=_command(options))
@@ -150,8 +195,9 @@ def _command(options: argparse.Namespace) -> str:
     """The command as it can be given again, without the places of this machine."""
     words = ["python", "-m", "core", "train-classifier", "--data", "../shared/data", "--out"]
     words.append(f"runs/{options.out.name}")
-    if options.weights:
-        words += ["--weights", options.weights]
+    for option in ("weights", "encoder"):
+        if getattr(options, option):
+            words += [f"--{option}", getattr(options, option)]
     if options.side != ClassifierModelConfig().side:
         words += ["--side", str(options.side)]
     for flag, is_set in (
@@ -160,6 +206,8 @@ def _command(options: argparse.Namespace) -> str:
         ("--empty-slices", options.empty_slices),
     ):
         words += [flag] if is_set else []
+    if options.members is not None:
+        words += ["--members", f"runs/{options.members.name}"]
     if options.publish is not None:
         words += ["--publish", f"weights/{options.publish.name}"]
     return shlex.join(words)
