@@ -282,10 +282,11 @@ def excluded_text(manifest: dict[str, Any]) -> str:
     left_out = manifest.get("excluded", {}).get("exclude", [])
     if not left_out:
         return ""
+    taught = "the last stage of training" if manifest.get("initial") else "training"
     return (
-        f" A list made by hand\n(`excluded` in `manifest.json`) kept {len(left_out)} scans, "
-        "pictures or slices of them out of training; those kept out whole\ndo not judge either and "
-        "are not counted above."
+        f" A list made by hand\n(`excluded` in `manifest.json`) kept {len(left_out)} scans, pictures "
+        f"or slices of them out of\n{taught}; those kept out whole do not judge either and are not "
+        "counted above."
     )
 
 
