@@ -54,6 +54,8 @@ _loading = threading.Lock()
 _segmenters: dict[tuple[str, str, str], Engine] = {}
 _MAX_SEGMENTERS = 2
 _PREPROCESS_CHUNK = 16
+_STORED_BONUS = 0.01
+"""By so much another position must look more upright: more pictures are stored upright than not."""
 _MAX_TURN_SLICES = 6
 
 
@@ -305,8 +307,8 @@ def find_quarter_turns(volume: Volume, segmenter: Engine) -> int:
     """How often pictures must be turned clockwise by 90° to stand upright, as the network sees it.
 
     Pictures carry no orientation, and some public sets lie on their side. Up to six slices are
-    shown to the network in all four positions; the one that looks most upright wins, and the
-    stored position wins ties.
+    shown to the network in all four positions; the one that looks most upright wins, unless the
+    stored position looks nearly so.
     """
     count = volume.shape[2]
     chosen = np.unique(np.linspace(0, count - 1, min(count, _MAX_TURN_SLICES)).round().astype(int))
@@ -317,7 +319,9 @@ def find_quarter_turns(volume: Volume, segmenter: Engine) -> int:
         positions.append(build_model_input(turned, record, segmenter.preprocess, chosen))
     frames = np.concatenate(positions)
     lung = segmenter.predict(frames, batch_size=SegmentConfig().batch_size)[0]
-    return int(np.argmax(list(map(uprightness, positions, np.split(lung, 4)))))
+    scores = list(map(uprightness, positions, np.split(lung, 4)))
+    scores[0] += _STORED_BONUS
+    return int(np.argmax(scores))
 
 
 def _prepare(

@@ -285,8 +285,8 @@ def excluded_text(manifest: dict[str, Any]) -> str:
     taught = "the last stage of training" if manifest.get("initial") else "training"
     return (
         f" A list made by hand\n(`excluded` in `manifest.json`) kept {len(left_out)} scans, "
-        f"pictures or slices of them out of\n{taught}; those kept out whole do not judge either and are not "
-        "counted above."
+        f"pictures or slices of them out of\n{taught}; those kept out whole do not judge either "
+        "and are not counted above."
     )
 
 

@@ -12,13 +12,13 @@ import numpy.typing as npt
 
 Slices = npt.NDArray[np.uint8]
 
-_SURE, _DOUBTFUL = 230, 26
+_SURE, _DOUBTFUL = 232, 24
 """Probabilities times 255: at least this is surely lung; between the two is doubt."""
 _BRIGHT = 235
 """Grey level of bone and of little else under a lung window."""
 _STRIP = 0.08
 """Half the width of the strip between the lungs, as a share of their width."""
-_SPINE_WEIGHT = 0.05
+_SPINE_WEIGHT = 0.1
 """Small beside what lying on the side costs, large beside what being upside down does."""
 _FEWEST_LUNG_PIXELS, _FEWEST_BRIGHT_PIXELS = 100, 5
 
@@ -33,7 +33,7 @@ def uprightness(frames: Slices, lung: Slices) -> float:
     sure = np.count_nonzero(lung >= _SURE)
     doubtful = np.count_nonzero((lung >= _DOUBTFUL) & (lung < _SURE))
     spine = np.mean([_spine_below(*pair) for pair in zip(frames, lung >= 128, strict=True)])
-    return (sure - 2.0 * doubtful) / lung.size + _SPINE_WEIGHT * float(spine)
+    return (sure - doubtful) / lung.size + _SPINE_WEIGHT * float(spine)
 
 
 def _spine_below(frame: Slices, lung: npt.NDArray[np.bool_]) -> float:

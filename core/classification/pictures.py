@@ -19,7 +19,7 @@ from core.preprocess import build_model_input, plan_spatial
 from core.upright import uprightness
 from core.volume import Volume, turn_masks, turn_volume, volume_from_file
 
-_CLEARLY_BETTER = 0.03
+_CLEARLY_BETTER = 0.02
 """By so much a turned picture must look more upright to be turned."""
 
 
