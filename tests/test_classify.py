@@ -194,10 +194,10 @@ def test_heat_lies_on_the_slice(classifier: Classifier, chest: Volume) -> None:
 def test_coronal_slices_are_abstained_on(
     classifier: Classifier, real_data: Path, tmp_path: Path
 ) -> None:
-    """Of a scan that no classifier learned from."""
+    """Of a scan of which other coronal slices were among what it learned to abstain on."""
     scan = load_nifti(real_data / "covid_ct_md" / "normal001.nii.gz")
     opened = []
-    for plane_index in (110, 128, 146):
+    for plane_index in (101, 117, 133, 149):
         grey = scan.hu(scan.array[:, plane_index, ::-1].T)
         grey = np.clip((grey + 1250) / 1500 * 255, 0, 255).astype(np.uint8)
         path = tmp_path / f"{plane_index}.png"

@@ -78,6 +78,7 @@ def stand_in_info(folder: Path, **changes: Any) -> ClassifierInfo:
         scan=ScanConfig(lung_of_largest=0.0, share_weight=0.0, driving_share=0.5),
         fitness=FitnessConfig(min_lung_share=0.0, min_contrast=0.0),
         segmentation_id="stand-in",
+        encoder_id="stand-in",
         manifest_text=json.dumps(manifest),
     )
     return replace(info, **changes)

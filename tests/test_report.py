@@ -157,8 +157,8 @@ def test_agreement_and_whether_the_weights_know_the_case(plain) -> None:
     assert "Against the truth" in text
     assert "1.000" in text
     sides = {
-        "train": {"case": ["coronacases_org_002"]},
-        "validation": {"case": ["coronacases_org_001"]},
+        "train": {"patients": ["coronacases_002"]},
+        "validation": {"patients": ["coronacases_001"]},
     }
     shipped = find_weights()
     info = replace(shipped, manifest_text=json.dumps({**shipped.manifest, "split": sides}))

@@ -141,9 +141,9 @@ def test_a_finished_run_shows_figures_and_no_way_to_go_on(root: Path) -> None:
 def test_only_a_finished_run_with_a_name_of_its_own_is_published(root: Path) -> None:
     make_run(root, "part", epochs_done=1)
     assert "Publish as weights" not in labels(train_page())
-    make_run(root, "unet-v1", epochs_done=2)
+    make_run(root, "unet-v2", epochs_done=2)
     app = train_page()
-    app.selectbox(key="train-run").set_value("unet-v1")
+    app.selectbox(key="train-run").set_value("unet-v2")
     ran_well(app.run())
     assert "Publish as weights" not in labels(app)
     assert "Weights that ship with the app have this name" in texts(app)

@@ -452,7 +452,17 @@ def test_spacing_of_the_test_scan_is_what_the_viewer_was_told(viewer: Page) -> N
 @pytest.mark.slow
 def test_the_browser_benchmark_measures_viewer_and_plain_widgets() -> None:
     find_chromium()
-    command = [sys.executable, "-m", "core", "benchmark", "--browser", "--size", "64x64x32"]
+    command = [
+        sys.executable,
+        "-m",
+        "core",
+        "benchmark",
+        "--browser",
+        "--size",
+        "64x64x32",
+        "--events",
+        "20",
+    ]
     done = subprocess.run(
         [*command, "--json"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=500
     )

@@ -36,7 +36,7 @@ class FitConfig:
     origin_doubt: float = 3.5
     """Logit by which a picture must look like one of SARS-COV-2 before that head has half the
     say: the pictures of papers are of many origins."""
-    components: int = 48
+    components: int = 160
     """Axes along which a slice's distance from those learned from is measured."""
 
     def penalty(self, source: str) -> float:

@@ -46,11 +46,13 @@ from core.engines.openvino_maps import OpenVinoMaps
 from core.errors import DatasetError
 from core.graph import Graph
 from core.loading.kaggle import load_case, load_case_table
+from core.loading.nifti import load_nifti
 from core.progress import OnProgress, ignore_progress
 from core.records import json_text, make_folder, write_text
 
+_HEALTHY_PLANES = 16
 _ORIGIN_NAME = "origin.json"
-_REFUSED_BY_PLANE, _REFUSED_BY_DISTANCE = 0.03, 0.01
+_REFUSED_BY_PLANE, _REFUSED_BY_DISTANCE = 0.05, 0.01
 """Shares of the held-out pictures of either set that may be refused, though they are axial chest
 slices."""
 
@@ -70,7 +72,7 @@ class ClassifierTrainConfig:
     refit_on_all: bool = True
     """At last fit the head again on all pictures, with the penalty and the temperature that
     were found on held-out ones."""
-    strangers: int = 120
+    strangers: int = 360
     """Slices that are no axial chest slices, to learn to abstain on."""
     seed: int = 7
 
@@ -228,6 +230,9 @@ def load_strangers(
     each = max(2, third // (2 * len(cases)))
     for case in cases:
         volumes += other_planes(load_case(case).volume, count=each)
+    healthy = data / "covid_ct_md" / "normal001.nii.gz"
+    if healthy.is_file():  # the one scan without disease, whose planes look least like strangers
+        volumes += other_planes(load_nifti(healthy), count=_HEALTHY_PLANES)
     axial = [one.path for one in list_labelled(data)[:: max(1, 3000 // max(1, third))]]
     upright = picture_frames(axial[:third], segmenter, side=config.model.side)
     found = segment_pictures(volumes, segmenter)

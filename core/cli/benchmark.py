@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.benchmark import run_benchmark, scan_to_measure
-from core.cli.browser_benchmark import run_browser_benchmark
+from core.cli.browser_benchmark import EVENTS, run_browser_benchmark
 from core.cli.segment import add_engine_argument
 from core.cli.terminal import Result, TerminalProgress, table
 from core.comparison import time_lungmask
@@ -33,6 +33,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--browser", action="store_true", help="measure the viewer in headless Chromium instead"
     )
+    parser.add_argument(
+        "--events",
+        type=int,
+        default=EVENTS,
+        help="with --browser: how many of each kind are timed (default %(default)s)",
+    )
     parser.add_argument("--weights", help="folder name in weights/ (default: the best so far)")
     add_engine_argument(parser)
     parser.add_argument(
@@ -50,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     """Measures in fresh processes and prints a row a stage."""
     if options.browser:
-        return run_browser_benchmark(_parse_size(options.size), progress)
+        return run_browser_benchmark(_parse_size(options.size), progress, events=options.events)
     if options.save is not None:
         check_place(options.save, option="--save")
     with scan_to_measure(options.input, _parse_size(options.size), on_progress=progress) as scan:

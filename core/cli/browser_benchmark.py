@@ -30,7 +30,8 @@ _SIZE_VARIABLE = "LUNGLENS_BENCHMARK_SIZE"
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
 _READY = "The scan is ready"
-_STEPS = 200
+EVENTS = 200
+"""Of each kind, unless told otherwise."""
 _WIDGET_STEPS = 15
 _PATIENCE_S = 300.0
 
@@ -111,7 +112,9 @@ _WIDGETS = {
 }
 
 
-def run_browser_benchmark(size: tuple[int, int, int], on_progress: OnProgress) -> Result:
+def run_browser_benchmark(
+    size: tuple[int, int, int], on_progress: OnProgress, *, events: int = EVENTS
+) -> Result:
     """Opens a generated scan in Chromium and steps through it.
 
     Raises:
@@ -123,6 +126,12 @@ def run_browser_benchmark(size: tuple[int, int, int], on_progress: OnProgress) -
             got="×".join(map(str, size)),
             expected="at least 32 a side and at most 512×512×600 voxels",
         )
+    if not 10 <= events <= 10_000:
+        raise ConfigError(
+            "The benchmark cannot measure so many events",
+            got=str(events),
+            expected="10 to 10000 of each kind",
+        )
     with tempfile.TemporaryDirectory() as folder, _server(size, Path(folder)) as address:
         with _browser(Path(folder)) as browser:
             on_progress("generating a scan", 0, 5)
@@ -130,7 +139,7 @@ def run_browser_benchmark(size: tuple[int, int, int], on_progress: OnProgress) -
             shown = "return document.body.innerText"
             _wait(lambda: _READY in browser.execute_script(shown), "the generated scan")
             figures: dict[str, Any] = {"shape": list(size)}
-            figures.update(_measure_viewer(browser, address, on_progress))
+            figures.update(_measure_viewer(browser, address, on_progress, events))
         # Each widget in a browser that knows nothing of the one before.
         figures["widgets"] = {}
         for at, (kind, (_, part)) in enumerate(_WIDGETS.items()):
@@ -140,7 +149,9 @@ def run_browser_benchmark(size: tuple[int, int, int], on_progress: OnProgress) -
     return Result(_text(figures), figures)
 
 
-def _measure_viewer(browser: Any, address: str, on_progress: OnProgress) -> dict[str, Any]:
+def _measure_viewer(
+    browser: Any, address: str, on_progress: OnProgress, steps: int
+) -> dict[str, Any]:
     on_progress("loading all slices", 1, 5)
     browser.get(f"{address}/?show=viewer")
     marks = "return performance.getEntriesByName('lunglens:{}').map((m) => m.startTime)[0]"
@@ -155,17 +166,18 @@ def _measure_viewer(browser: Any, address: str, on_progress: OnProgress) -> dict
     )
     on_progress("stepping through slices", 2, 5)
     events = {
-        plane: _events(browser, _STEP, f"key('{plane[0]}');")
+        plane: _events(browser, _STEP, f"key('{plane[0]}');", steps)
         for plane in ("axial", "coronal", "sagittal")
     }
-    events["linked"] = _events(browser, _STEP, "key('l');")
+    events["linked"] = _events(browser, _STEP, "key('l');", steps)
     events["window drag"] = _events(
         browser,
         "pointer('pointermove', 300 + (n % 100), 300 + (n % 70), 2);",
         "key('a'); pointer('pointerdown', 300, 300, 2);",
+        steps,
     )
     browser.execute_script(_VIEW + "view.busy = false;")
-    events["plane change"] = _events(browser, "key('acs'[n % 3]);", "", steps=60)
+    events["plane change"] = _events(browser, "key('acs'[n % 3]);", "", max(10, steps // 3))
     return {
         "seconds_to_viewer": at["open"] / 1000,
         "seconds_to_first_picture": at["first"] / 1000,
@@ -176,7 +188,7 @@ def _measure_viewer(browser: Any, address: str, on_progress: OnProgress) -> dict
     }
 
 
-def _events(browser: Any, act: str, before: str, steps: int = _STEPS) -> dict[str, float]:
+def _events(browser: Any, act: str, before: str, steps: int) -> dict[str, float]:
     told = browser.execute_async_script(_EVENTS % (act, before), steps)
     return {
         **_percentiles(told["spent"]),
