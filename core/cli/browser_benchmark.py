@@ -145,7 +145,12 @@ def run_browser_benchmark(
         for at, (kind, (_, part)) in enumerate(_WIDGETS.items()):
             on_progress("measuring plain widgets", 3 + at, 5)
             with _browser(Path(folder)) as browser:
-                figures["widgets"][kind] = _measure_widget(browser, f"{address}/?show={kind}", part)
+                figures["widgets"][kind] = _measure_widget(
+                    browser,
+                    f"{address}/?show={kind}",
+                    part,
+                    max(3, min(_WIDGET_STEPS, events // 5)),
+                )
     return Result(_text(figures), figures)
 
 
@@ -196,12 +201,12 @@ def _events(browser: Any, act: str, before: str, steps: int) -> dict[str, float]
     }
 
 
-def _measure_widget(browser: Any, address: str, part: str) -> dict[str, float]:
+def _measure_widget(browser: Any, address: str, part: str, steps: int) -> dict[str, float]:
     browser.get(address)
     there = f"return Boolean(document.querySelector({part!r}))"
     _wait(lambda: browser.execute_script(there), "the picture")
     time.sleep(2.0)
-    return _percentiles(browser.execute_async_script(_WIDGET, _WIDGET_STEPS, part)["spent"])
+    return _percentiles(browser.execute_async_script(_WIDGET, steps, part)["spent"])
 
 
 def _percentiles(milliseconds: list[float]) -> dict[str, float]:
