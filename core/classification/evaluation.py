@@ -116,17 +116,17 @@ def table(
             there are no features of masks.
     """
     models = [("classifier", features, fit, False)]
+    others = []
     if filters:
-        plain = replace(features, rows=features.rows[:, global_columns(filters)])
-        models.append(("without masks", plain, choose_penalties(plain, fit)[0], False))
+        others.append(("without masks", features.rows[:, global_columns(filters)]))
     if features.chance.shape[1]:
-        by_chance = replace(features, rows=features.chance)
-        found, _ = choose_penalties(by_chance, fit)
-        models.append(("encoder by chance", by_chance, found, False))
+        others.append(("encoder by chance", features.chance))
         if filters:
-            plain = replace(features, rows=features.chance[:, global_columns(filters)])
-            found, _ = choose_penalties(plain, fit)
-            models.append(("encoder by chance, without masks", plain, found, False))
+            by_chance = features.chance[:, global_columns(filters)]
+            others.append(("encoder by chance, without masks", by_chance))
+    for model, columns in others:
+        seen = replace(features, rows=columns)
+        models.append((model, seen, choose_penalties(seen, fit)[0], False))
     grey_fit, _ = choose_penalties(features, fit, grey=True)
     models.append(("grey statistics", features, grey_fit, True))
     rows: dict[str, dict[str, Any]] = {}

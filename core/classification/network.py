@@ -98,18 +98,7 @@ class KerasMaps:
         Raises:
             WeightsError: they do not fit the architecture.
         """
-        encoder = build_encoder(config)
-        wanted = {variable.path: tuple(variable.shape) for variable in encoder.weights}
-        found = {name: array.shape for name, array in arrays.items()}
-        if wanted != found:
-            raise WeightsError(
-                f"The weights file of {shown} does not fit its architecture",
-                got=f"{len(set(wanted.items()) ^ set(found.items()))} differing arrays",
-                expected=f"the {len(wanted)} arrays of the encoder",
-                next_step="restore weights and manifest from the same version",
-            )
-        for variable in encoder.weights:
-            variable.assign(np.asarray(arrays[variable.path], dtype=np.float32))
+        encoder = _filled_encoder(config, arrays, shown=shown)
         outputs = [encoder.get_layer(name).output for name in map_names(config)]
         self._model = keras.Model(encoder.input, outputs)
 
@@ -127,8 +116,23 @@ def keep_encoder(info: ClassifierInfo) -> keras.Model:
     Raises:
         WeightsError: it is damaged.
     """
-    encoder = build_encoder(info.model)
     arrays, _ = read_classifier_arrays(info)
+    return _filled_encoder(info.model, arrays, shown=info.weights_id)
+
+
+def _filled_encoder(
+    config: ClassifierModelConfig, arrays: Mapping[str, Any], *, shown: str
+) -> keras.Model:
+    encoder = build_encoder(config)
+    wanted = {variable.path: tuple(variable.shape) for variable in encoder.weights}
+    found = {name: array.shape for name, array in arrays.items()}
+    if wanted != found:
+        raise WeightsError(
+            f"The weights file of {shown} does not fit its architecture",
+            got=f"{len(set(wanted.items()) ^ set(found.items()))} differing arrays",
+            expected=f"the {len(wanted)} arrays of the encoder",
+            next_step="restore weights and manifest from the same version",
+        )
     for variable in encoder.weights:
         variable.assign(np.asarray(arrays[variable.path], dtype=np.float32))
     return encoder
