@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.quality import judge_scan
+from core.measuring.quality import judge_scan
 from core.ui import leaving_out, quality_survey, quality_view
 from core.ui.page import begin_page, need_study, show_scan_warnings
 from core.ui.session import OpenStudy

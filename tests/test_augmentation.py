@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from core.augmentation import (
+from core.config import AugmentConfig
+from core.training.augmentation import (
     RandomBend,
     RandomClahe,
     RandomGamma,
@@ -19,7 +20,6 @@ from core.augmentation import (
     augment,
     build_augmentation,
 )
-from core.config import AugmentConfig
 from tests.training_data import UNCHANGED
 
 Batch = npt.NDArray[np.float32]

@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 
-from core.augmentation_preview import preview_augmentation
 from core.cli.train import read_training_config
 from core.config import AUGMENT_PRESETS, AUGMENT_RANGES, AugmentConfig
+from core.training.augmentation_preview import preview_augmentation
 from core.ui.training_settings import TUNED_AUGMENTATION
 from tests.studies import small_study
 from tests.test_pages import button, page, ran_well, texts

@@ -26,17 +26,17 @@ from core.batch import BatchPaths, BatchSummary, find_scans, run_batch
 from core.batch.job import MOST_CRASHES, BatchJob, ScanTask, fingerprint
 from core.batch.tables import BASE_COLUMNS, biomarker_columns, columns
 from core.batch.work import WorkerUnfit, note_attempt, prepare_worker, work_on_scan
-from core.biomarkers import compute_biomarkers
 from core.cli import main
 from core.config import BatchConfig, SegmentConfig
 from core.errors import Cancelled, LungLensError, SaveError
 from core.loading import open_study
 from core.loading.masks import load_mask
+from core.measuring.biomarkers import compute_biomarkers
+from core.output.saving import save_mask, save_volume
 from core.phantom import build_demo_study
-from core.records import json_text, write_text
-from core.saving import save_mask, save_volume
+from core.segmentation.weights import list_weights
+from core.system.records import json_text, write_text
 from core.volume import MaskPair, Study
-from core.weights import list_weights
 from tests.scans import dicom_series, write_dicom
 
 pytestmark = pytest.mark.skipif(not list_weights(), reason="no trained weights are installed")

@@ -13,8 +13,8 @@ from core.batch import Found, find_scans
 from core.batch.places import FORMAT
 from core.batch.work import open_found
 from core.errors import LoadError
-from core.records import json_text, write_text
-from core.saving import save_mask, save_volume
+from core.output.saving import save_mask, save_volume
+from core.system.records import json_text, write_text
 from tests.scans import chest_hu, chest_picture, dicom_series, png_bytes, write_dicom, zip_bytes
 from tests.studies import small_truth, small_volume
 

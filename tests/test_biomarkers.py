@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from core.biomarkers import compute_burden, compute_slice_burden
 from core.config import Plane
+from core.measuring.biomarkers import compute_burden, compute_slice_burden
 from core.volume import MaskPair, to_canonical
 from tests.spheres import AFFINES, ball, make_volume
 

@@ -19,10 +19,10 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from core.metrics import compute_overlap
+from core.evaluation.metrics import compute_overlap
 from core.phantom import build_demo_study
+from core.segmentation.weights import list_weights
 from core.volume import Study, to_canonical
-from core.weights import list_weights
 from tests.scans import chest_hu, nifti_bytes
 
 ROOT = Path(__file__).resolve().parent.parent

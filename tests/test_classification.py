@@ -249,8 +249,8 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from core.classification.network import build_encoder
     from core.classification.publish import publish_classifier
     from core.classification.train import ClassifierTrainConfig, TrainedClassifier, build_maps
-    from core.graph import describe_graph
-    from core.weights import find_weights
+    from core.segmentation.graph import describe_graph
+    from core.segmentation.weights import find_weights
 
     model = ClassifierModelConfig(side=32, depth=2, width=4)
     encoder = build_encoder(model)
@@ -332,7 +332,7 @@ def test_damaged_classifier_is_refused(tiny: Path, tmp_path: Path) -> None:
 
 
 def test_classifiers_are_no_segmentation_weights(tiny: Path) -> None:
-    from core.weights import list_weights
+    from core.segmentation.weights import list_weights
 
     assert list_weights(tiny) == ()
     with pytest.raises(WeightsError, match="No classifier"):
@@ -342,9 +342,9 @@ def test_classifiers_are_no_segmentation_weights(tiny: Path) -> None:
 def test_transfer_copies_the_very_arrays() -> None:
     from core.classification.network import start_encoder, transfer_encoder
     from core.config import ModelConfig
-    from core.models import build_model
-    from core.models.ensemble import member_prefix
-    from core.weights import find_weights, read_arrays
+    from core.segmentation.models import build_model
+    from core.segmentation.models.ensemble import member_prefix
+    from core.segmentation.weights import find_weights, read_arrays
 
     info = find_weights()
     if (info.model.depth, info.model.normalization) != (4, "batch"):

@@ -30,9 +30,9 @@ from core.cli.classify import list_inputs
 from core.errors import LoadError
 from core.loading import load_nifti
 from core.phantom import build_demo_study
-from core.pipeline import segment_volume
-from core.preprocess import window_slice
-from core.roi import whole_slice_box
+from core.preprocessing.model_input import window_slice
+from core.preprocessing.roi import whole_slice_box
+from core.segmentation.pipeline import segment_volume
 from core.volume import Volume, turn_volume
 
 

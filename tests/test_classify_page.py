@@ -22,11 +22,11 @@ from core.classification.info import ClassifierInfo, FitnessConfig, Head, ScanCo
 from core.classification.scan import loudest_slices, scan_logit, scan_parts
 from core.classification.scores import COLUMNS, ScoreRow, table_text, verdict_record
 from core.errors import WeightsError
+from core.segmentation.weights import CARD_NAME
 from core.ui import classifying
 from core.ui.classifying import calibration_sentence, parts_sentence, probability_text
 from core.ui.viewer import Heat
 from core.volume import Study, volume_from_file
-from core.weights import CARD_NAME
 from tests.studies import StandInSegmenter, small_study, use_stand_in
 from tests.test_pages import button, opened, page, place, ran_well, texts
 

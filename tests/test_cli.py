@@ -22,8 +22,8 @@ from PIL import Image
 from core.cli import main, segment
 from core.errors import LungLensError
 from core.loading import open_study
+from core.output.saving import save_mask, save_volume
 from core.phantom import build_demo_study
-from core.saving import save_mask, save_volume
 from core.volume import Study
 from tests.bad_inputs import BAD_INPUTS, BadInput
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from core.saving import save_volume
+from core.output.saving import save_volume
 from tests.studies import small_volume
 from tests.test_browser import Page, serve, wait_for
 from tests.test_cohort_page import failed, record, write_batch

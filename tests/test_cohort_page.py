@@ -14,9 +14,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.batch.places import FORMAT
-from core.batch.tables import columns, row_of, table_csv, waiting_row
-from core.cohort import (
+from core.batch.cohort import (
     Cohort,
     RowFilter,
     find_batch_results,
@@ -29,11 +27,13 @@ from core.cohort import (
     select_rows,
     sort_rows,
 )
-from core.cohort_figures import make_spread_figure
+from core.batch.places import FORMAT
+from core.batch.tables import columns, row_of, table_csv, waiting_row
+from core.drawing.thumbnails import draw_key_slice
 from core.errors import LoadError
-from core.records import json_text, write_bytes, write_text
-from core.saving import save_volume
-from core.thumbnails import draw_key_slice
+from core.output.saving import save_volume
+from core.system.records import json_text, write_bytes, write_text
+from core.ui.charts.cohort_figures import make_spread_figure
 from core.volume import Volume
 from tests.studies import small_truth, small_volume
 from tests.test_pages import button, opened, page, ran_well, texts

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from core.comparison import time_lungmask
+from core.benchmark.lungmask import time_lungmask
 from core.errors import ConfigError, LungLensError
 
 

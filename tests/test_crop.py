@@ -11,8 +11,8 @@ import pytest
 
 from core.errors import GeometryError
 from core.loading.nifti import load_nifti
-from core.roi import BoundingBox, VolumeBox, crop_volume, uncrop_array, uncrop_volume
-from core.saving import volume_nifti_bytes
+from core.output.saving import volume_nifti_bytes
+from core.preprocessing.roi import BoundingBox, VolumeBox, crop_volume, uncrop_array, uncrop_volume
 from core.volume import Volume
 from tests.spheres import AFFINES, GREY, HU, make_volume
 

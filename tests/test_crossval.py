@@ -10,18 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.classification.empty_slice_fitting import fit_gate
 from core.config import PublishConfig
-from core.crossval import CrossValidation, cross_validate
-from core.dataset import load_training_scans, split_folds
-from core.emptiness_fitting import fit_gate
 from core.errors import DatasetError
-from core.evaluation import CaseResult
-from core.fold_ensemble import publish_ensemble
-from core.inference import Segmenter
-from core.quality.exclusions import Exclusion, exclusions_record
-from core.runs import RunPaths, read_history
-from core.training import load_published_model
-from core.weights import CARD_NAME, load_weights, read_manifest
+from core.evaluation.cases import CaseResult
+from core.measuring.quality.exclusions import Exclusion, exclusions_record
+from core.segmentation.engines.inference import Segmenter
+from core.segmentation.weights import CARD_NAME, load_weights, read_manifest
+from core.training.crossval import CrossValidation, cross_validate
+from core.training.dataset import load_training_scans, split_folds
+from core.training.fit import load_published_model
+from core.training.fold_ensemble import publish_ensemble
+from core.training.runs import RunPaths, read_history
 from tests.training_data import CASES, TINY, write_training_folder
 
 CONFIG = replace(TINY, epochs=1)

@@ -8,9 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.emptiness import SHARE_NAMES, EmptySliceGate, find_gate, read_gate, slice_shares
 from core.errors import WeightsError
-from core.weights import find_weights
+from core.segmentation.empty_slices import (
+    SHARE_NAMES,
+    EmptySliceGate,
+    find_gate,
+    read_gate,
+    slice_shares,
+)
+from core.segmentation.weights import find_weights
 
 _HALF = SHARE_NAMES.index("log_area_half")
 

@@ -17,20 +17,19 @@ import numpy.typing as npt
 import pytest
 
 from core.config import ModelConfig, PostprocessConfig, PreprocessConfig
-from core.engines import ENGINE_VARIABLE, choose_engine, default_engine, load_engine
-from core.engines.openvino_engine import OpenVinoSegmenter
-from core.engines.openvino_network import build_network
-from core.engines.protocol import EngineUnfit
 from core.errors import Cancelled, ConfigError, WeightsError
-from core.graph import Layer, describe_graph, graph_from_text, graph_to_text
-from core.inference import Segmenter
 from core.loading import load_nifti
-from core.models import build_model
 from core.phantom import build_demo_study
-from core.postprocess import restore_masks
-from core.preprocess import build_model_input, plan_spatial
-from core.volume import Volume
-from core.weights import (
+from core.preprocessing.model_input import build_model_input, plan_spatial
+from core.segmentation.engines import ENGINE_VARIABLE, choose_engine, default_engine, load_engine
+from core.segmentation.engines.inference import Segmenter
+from core.segmentation.engines.openvino_engine import OpenVinoSegmenter
+from core.segmentation.engines.openvino_network import build_network
+from core.segmentation.engines.protocol import EngineUnfit
+from core.segmentation.graph import Layer, describe_graph, graph_from_text, graph_to_text
+from core.segmentation.models import build_model
+from core.segmentation.postprocess import restore_masks
+from core.segmentation.weights import (
     GRAPH_NAME,
     WeightsInfo,
     find_weights,
@@ -39,6 +38,7 @@ from core.weights import (
     read_graph,
     save_weights,
 )
+from core.volume import Volume
 
 SIZE = PreprocessConfig(rows=32, columns=48)
 NETWORKS = {
@@ -130,7 +130,7 @@ sys.addaudithook(
     if event in ("socket.connect", "socket.getaddrinfo", "socket.sendto") else None
 )
 import numpy as np
-from core.pipeline import load_segmenter
+from core.segmentation.pipeline import load_segmenter
 engine = load_segmenter(engine="openvino")
 p = engine.preprocess
 engine.predict(np.zeros((2, p.rows, p.columns), np.uint8), batch_size=2)
@@ -222,7 +222,7 @@ def test_auto_falls_back_to_keras_for_an_unknown_layer(
     tiny: WeightsInfo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     graph = _changed(read_graph(tiny), name="down0_relu1", kind="Lambda")
-    monkeypatch.setattr("core.engines.openvino_engine.read_graph", lambda info: graph)
+    monkeypatch.setattr("core.segmentation.engines.openvino_engine.read_graph", lambda info: graph)
     assert isinstance(load_engine(tiny, "auto"), Segmenter)
     with pytest.raises(WeightsError, match="does not know layer down0_relu1"):
         load_engine(tiny, "openvino")
@@ -241,7 +241,7 @@ def test_an_openvino_that_does_not_start(
     def fail(info: WeightsInfo) -> None:
         raise error
 
-    monkeypatch.setattr("core.engines.openvino_engine.OpenVinoSegmenter", fail)
+    monkeypatch.setattr("core.segmentation.engines.openvino_engine.OpenVinoSegmenter", fail)
     assert isinstance(load_engine(tiny, "auto"), Segmenter)
     told = r"does not start: got (libopenvino|No device)[^\n]+; install it anew, [^\n]+\.$"
     with pytest.raises(EngineUnfit, match=told):
@@ -312,14 +312,16 @@ def test_engine_by_capability(
     monkeypatch: pytest.MonkeyPatch, wanted: Any, installed: bool, gpu: bool, chosen: str
 ) -> None:
     spec = object() if installed else None
-    monkeypatch.setattr("core.engines.choose.find_spec", lambda name: spec)
-    monkeypatch.setattr("core.engines.choose.may_have_gpu", lambda: gpu)
-    monkeypatch.setattr("core.inference.prepare_device", lambda: "GPU (x)" if gpu else "CPU")
+    monkeypatch.setattr("core.segmentation.engines.choose.find_spec", lambda name: spec)
+    monkeypatch.setattr("core.segmentation.engines.choose.may_have_gpu", lambda: gpu)
+    monkeypatch.setattr(
+        "core.segmentation.engines.inference.prepare_device", lambda: "GPU (x)" if gpu else "CPU"
+    )
     assert choose_engine(wanted) == chosen
 
 
 def test_openvino_asked_for_and_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.engines.choose.find_spec", lambda name: None)
+    monkeypatch.setattr("core.segmentation.engines.choose.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="pip install openvino"):
         choose_engine("openvino")
 

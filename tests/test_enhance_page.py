@@ -18,8 +18,8 @@ from core.config import (
     EnhanceConfig,
     PreprocessConfig,
 )
-from core.enhancement import compute_contrast, compute_histogram, enhance
-from core.preprocess import plan_spatial, window_slice
+from core.preprocessing.enhancement import compute_contrast, compute_histogram, enhance
+from core.preprocessing.model_input import plan_spatial, window_slice
 from core.ui.enhancing import build_config, flat_settings
 from core.ui.jobs import NETWORK_LINE
 from core.ui.settings_files import preprocess_code
@@ -150,7 +150,7 @@ def test_a_busy_network_is_told(monkeypatch: Any) -> None:
 
 
 def test_without_weights_everything_else_works(monkeypatch: Any) -> None:
-    monkeypatch.setattr("core.weights.list_weights", lambda *a: ())
+    monkeypatch.setattr("core.segmentation.weights.list_weights", lambda *a: ())
     app = enhance_page()
     assert "No trained network is installed" in texts(app)
     assert figures(app, "Contrast before and after")["Mean"]

@@ -22,9 +22,10 @@ from core.config import (
     preprocess_from_json,
     to_json_dict,
 )
-from core.enhancement import compute_contrast, compute_histogram, enhance
 from core.errors import ConfigError, GeometryError
-from core.weights import WEIGHTS_FOLDER, list_weights
+from core.preprocessing.enhancement import compute_contrast, compute_histogram, enhance
+from core.segmentation.weights import list_weights
+from core.system.folders import WEIGHTS_FOLDER
 
 Grey = npt.NDArray[np.uint8]
 

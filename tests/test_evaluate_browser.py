@@ -6,7 +6,7 @@ import csv
 
 import pytest
 
-from core.weights import list_weights
+from core.segmentation.weights import list_weights
 from tests.test_browser import DEMO, Page, need_weights, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]

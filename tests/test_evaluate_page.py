@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.saving import save_mask, save_volume
+from core.output.saving import save_mask, save_volume
 from core.ui.jobs import NETWORK_LINE
 from tests.studies import StandInInfo, StandInSegmenter, small_study, small_truth, small_volume
 from tests.test_pages import button, opened, page, ran_well, texts
@@ -45,9 +45,9 @@ def networks(monkeypatch: pytest.MonkeyPatch) -> list[JudgedInfo]:
     """What is installed; a test may add to it."""
     installed = [FIRST]
     monkeypatch.delenv("LUNGLENS_DATA_FOLDER", raising=False)
-    monkeypatch.setattr("core.weights.list_weights", lambda *a: tuple(installed))
+    monkeypatch.setattr("core.segmentation.weights.list_weights", lambda *a: tuple(installed))
     monkeypatch.setattr(
-        "core.pipeline.load_segmenter",
+        "core.segmentation.pipeline.load_segmenter",
         lambda weights_id=None: Marksman(SECOND if weights_id == "second" else FIRST),
     )
     return installed
@@ -203,7 +203,7 @@ def test_a_case_that_cannot_be_read_costs_no_other(cases: Path) -> None:
 
 def test_tables_can_be_taken_away() -> None:
     app = judged(ran_well(page("evaluate", small_study()).run()))
-    from core.evaluation import results_csv
+    from core.evaluation.cases import results_csv
 
     (row,) = csv.DictReader(
         io.StringIO(results_csv([review.result for review in reviews(app).values()]))

@@ -15,9 +15,8 @@ import numpy as np
 import pytest
 
 from core.config import PostprocessConfig
-from core.dataset import load_training_scans, split_by_patient
 from core.errors import Cancelled, DatasetError, GeometryError
-from core.evaluation import (
+from core.evaluation.cases import (
     COLUMNS,
     CaseResult,
     Side,
@@ -28,14 +27,21 @@ from core.evaluation import (
     results_csv,
     side_of_case,
 )
-from core.loading.kaggle import Case, load_case, load_case_table
-from core.metrics import Overlap, SurfaceAgreement
-from core.publishing import build_card, publish
-from core.runs import RunPaths
-from core.saving import save_mask
-from core.training import train
+from core.evaluation.metrics import Overlap, SurfaceAgreement
+from core.loading.case_table import Case, load_case, load_case_table
+from core.output.saving import save_mask
+from core.segmentation.weights import (
+    WeightsInfo,
+    find_weights,
+    list_weights,
+    load_weights,
+    read_manifest,
+)
+from core.training.dataset import load_training_scans, split_by_patient
+from core.training.fit import train
+from core.training.publishing import build_card, publish
+from core.training.runs import RunPaths
 from core.volume import MaskPair, Study
-from core.weights import WeightsInfo, find_weights, list_weights, load_weights, read_manifest
 from tests.training_data import CASES, TINY, write_training_folder
 
 NAN = math.nan

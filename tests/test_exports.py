@@ -18,13 +18,20 @@ from nibabel.affines import apply_affine
 from pydicom.uid import generate_uid
 
 from core.config import SurfaceConfig
+from core.drawing.surfaces import build_surface
 from core.errors import SaveError
-from core.exports import dicom_seg_bytes, figures_csv, ply_bytes, slice_rows, stl_bytes, table_csv
 from core.loading import load_dicom, load_nifti
 from core.loading.dicom import read_patient_identity
-from core.roi import BoundingBox, VolumeBox, crop_volume
-from core.saving import mask_nifti_bytes
-from core.surfaces import build_surface
+from core.output.exports import (
+    dicom_seg_bytes,
+    figures_csv,
+    ply_bytes,
+    slice_rows,
+    stl_bytes,
+    table_csv,
+)
+from core.output.saving import mask_nifti_bytes
+from core.preprocessing.roi import BoundingBox, VolumeBox, crop_volume
 from core.volume import BoolArray, MaskPair, Volume
 from tests.scans import chest_hu, dicom_series, write_dicom, zip_bytes
 from tests.spheres import AFFINES, ball

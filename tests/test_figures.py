@@ -5,12 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.figures import (
-    AGREEMENT_COLOURS,
-    PREDICTION_COLOURS,
-    TRUTH_COLOURS,
-    make_histogram_figure,
-)
+from core.drawing.overlays import AGREEMENT_COLOURS, PREDICTION_COLOURS, TRUTH_COLOURS
+from core.ui.charts.figures import make_histogram_figure
 
 
 @pytest.mark.parametrize("colours", [PREDICTION_COLOURS, TRUTH_COLOURS, AGREEMENT_COLOURS])

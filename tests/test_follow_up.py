@@ -10,8 +10,8 @@ import math
 import numpy as np
 import pytest
 
-from core.biomarkers import compute_biomarkers, compute_burden
-from core.follow_up import (
+from core.measuring.biomarkers import compute_biomarkers, compute_burden
+from core.measuring.follow_up import (
     FROM_NOTHING,
     NO_TRUE_ZERO,
     OTHER_RULE,

@@ -11,13 +11,13 @@ import numpy.typing as npt
 import pytest
 
 from core.config import PreprocessConfig, SegmentConfig, from_json_dict, to_json_dict
-from core.leveling import SliceStretch, find_slice_stretch
 from core.loading import open_study
-from core.loading.kaggle import load_case, load_case_table
+from core.loading.case_table import load_case, load_case_table
 from core.loading.nifti import load_nifti
 from core.phantom import build_demo_study
-from core.pipeline import load_segmenter, segment_volume
-from core.preprocess import build_model_input, plan_spatial
+from core.preprocessing.model_input import build_model_input, plan_spatial
+from core.preprocessing.slice_normalization import SliceStretch, find_slice_stretch
+from core.segmentation.pipeline import load_segmenter, segment_volume
 from core.volume import Volume
 from tests.spheres import GREY, make_volume
 

@@ -10,7 +10,7 @@ import pytest
 
 from core.errors import LoadError
 from core.loading import is_case_folder, load_case, load_case_table, open_study
-from core.loading.kaggle import patient_of
+from core.loading.case_table import patient_of
 from tests.scans import chest_hu, nifti_bytes, small_affine
 
 KAGGLE_SCANS = (

@@ -12,7 +12,7 @@ import pytest
 
 from core.errors import LoadError
 from core.loading import load_picture, load_pictures, open_study, pictures_in
-from core.saving import save_mask_png
+from core.output.saving import save_mask_png
 from core.volume import plane_slice
 from tests.bad_inputs import png_claiming
 from tests.scans import chest_hu, chest_picture, png_bytes

@@ -10,7 +10,7 @@ from keras import ops
 
 from core.config import LossConfig
 from core.errors import ConfigError
-from core.losses import (
+from core.training.losses import (
     UNKNOWN,
     SegmentationLoss,
     binary_crossentropy,

@@ -12,7 +12,7 @@ import pytest
 
 from core.config import RangeTestConfig
 from core.errors import Cancelled, ConfigError
-from core.lr_range import has_blown_up, judge_range, range_csv, run_range_test, smooth
+from core.training.lr_range import has_blown_up, judge_range, range_csv, run_range_test, smooth
 from tests.training_data import TINY, write_training_folder
 
 RATES = np.geomspace(1e-6, 1.0, 121)

@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pytest
 from scipy import ndimage
 
-from core.biomarkers import (
+from core.errors import Cancelled, ConfigError, GeometryError
+from core.measuring.biomarkers import (
     GROUPS,
     BiomarkerConfig,
     Biomarkers,
@@ -20,8 +21,7 @@ from core.biomarkers import (
     figure_text,
     split_lungs,
 )
-from core.biomarkers.sides import _label_pieces
-from core.errors import Cancelled, ConfigError, GeometryError
+from core.measuring.biomarkers.sides import _label_pieces
 from core.volume import BoolArray, MaskPair, Study, Volume, to_canonical, volume_from_file
 from tests.spheres import AFFINES, GREY, HU, ball, make_volume
 from tests.studies import small_demo

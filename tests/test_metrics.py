@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from core.errors import GeometryError
-from core.metrics import (
+from core.evaluation.metrics import (
     Overlap,
     SurfaceAgreement,
     compute_overlap,

@@ -12,8 +12,7 @@ import pytest
 
 from core.config import ModelConfig, PostprocessConfig, PreprocessConfig
 from core.errors import ConfigError
-from core.losses import SegmentationLoss
-from core.models import (
+from core.segmentation.models import (
     averaged,
     build_model,
     build_unet,
@@ -22,7 +21,8 @@ from core.models import (
     prune,
     supervised,
 )
-from core.weights import load_weights, save_weights
+from core.segmentation.weights import load_weights, save_weights
+from core.training.losses import SegmentationLoss
 
 TINY = PreprocessConfig(rows=32, columns=48)
 

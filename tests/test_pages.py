@@ -18,9 +18,9 @@ from streamlit.runtime.scriptrunner import RerunData, RerunException
 from streamlit.testing.v1 import AppTest
 
 from core.errors import DownloadError, LungLensError, WeightsError, shown_name
-from core.exports import figures_csv
 from core.loading import SeriesInfo, SeveralSeriesError, open_study
 from core.loading.names import safe_name
+from core.output.exports import figures_csv
 from core.ui import segmenting
 from core.ui.jobs import BackgroundJob, Line
 from core.ui.links import FileLinks
@@ -99,8 +99,10 @@ def _no_data_folder(monkeypatch):
 def stand_in(monkeypatch) -> StandInSegmenter:
     """A stand-in for the trained network, already loaded."""
     segmenter = StandInSegmenter()
-    monkeypatch.setattr("core.pipeline.load_segmenter", lambda weights_id=None: segmenter)
-    monkeypatch.setattr("core.weights.list_weights", lambda *a: (StandInInfo(),))
+    monkeypatch.setattr(
+        "core.segmentation.pipeline.load_segmenter", lambda weights_id=None: segmenter
+    )
+    monkeypatch.setattr("core.segmentation.weights.list_weights", lambda *a: (StandInInfo(),))
     yield segmenter
     segmenter.may_go_on.set()
 
@@ -614,7 +616,7 @@ def test_a_scale_upside_down_is_refused():
 
 
 def test_without_weights_pages_say_so(monkeypatch):
-    monkeypatch.setattr("core.weights.list_weights", lambda *a: ())
+    monkeypatch.setattr("core.segmentation.weights.list_weights", lambda *a: ())
     app = ran_well(page("segment", small_study()).run())
     assert "No trained network is installed" in texts(app)
     app = ran_well(page("browse", small_study()).run())
@@ -625,7 +627,7 @@ def test_broken_weights_are_one_sentence(monkeypatch):
     def broken(*_):
         raise WeightsError("The manifest unet/manifest.json cannot be read", got="ValueError")
 
-    monkeypatch.setattr("core.weights.list_weights", broken)
+    monkeypatch.setattr("core.segmentation.weights.list_weights", broken)
     for name in PAGE_NAMES:
         app = ran_well(page(name, small_study()).run())
         if name in NO_NETWORK_PAGES:
@@ -695,7 +697,7 @@ def test_weights_that_fail_to_load_are_one_sentence_and_nothing_is_lost(monkeypa
     def broken(weights_id=None):
         raise WeightsError("weights.npz is damaged", next_step="restore the file")
 
-    monkeypatch.setattr("core.pipeline.load_segmenter", broken)
+    monkeypatch.setattr("core.segmentation.pipeline.load_segmenter", broken)
     app = page("segment", small_study()).run()
     button(app, "Mark lung and infection").click().run()
     before = opened(app)
@@ -708,7 +710,7 @@ def test_another_scale_of_grey_values_drops_the_prediction(stand_in):
     app = page("browse", small_study(grey=True)).run()
     segmenting_result = OpenStudy(study=small_study(grey=True), origin="case", link="small")
     app.session_state["opened"] = segmenting_result
-    from core.pipeline import segment_volume
+    from core.segmentation.pipeline import segment_volume
 
     segmenting_result.segmentation = segment_volume(segmenting_result.study.volume, stand_in)
     ran_well(app.run())

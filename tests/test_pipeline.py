@@ -10,19 +10,18 @@ import pytest
 
 from core.config import PostprocessConfig
 from core.errors import Cancelled
-from core.inference import Segmenter
+from core.evaluation.measurements import compare, measure
+from core.evaluation.metrics import compute_overlap
 from core.loading import load_nifti, load_pictures, open_study
-from core.metrics import compute_overlap
+from core.output.saving import save_mask, save_volume
 from core.phantom import build_demo_study
-from core.pipeline import (
+from core.segmentation.engines.inference import Segmenter
+from core.segmentation.pipeline import (
     apply_thresholds,
-    compare,
     find_quarter_turns,
     load_segmenter,
-    measure,
     segment_volume,
 )
-from core.saving import save_mask, save_volume
 from core.volume import MaskPair, Study, Volume, turn_masks, turn_volume, volume_from_file
 
 

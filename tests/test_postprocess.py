@@ -7,9 +7,9 @@ import pytest
 
 from core.config import PostprocessConfig
 from core.errors import Cancelled, ConfigError
-from core.postprocess import Probabilities, blend_neighbours, clean_lung, restore_masks
-from core.preprocess import SpatialRecord
-from core.roi import BoundingBox
+from core.preprocessing.model_input import SpatialRecord
+from core.preprocessing.roi import BoundingBox
+from core.segmentation.postprocess import Probabilities, blend_neighbours, clean_lung, restore_masks
 
 ROWS, COLUMNS, COUNT = 64, 96, 6
 SAME = SpatialRecord(

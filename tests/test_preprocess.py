@@ -10,17 +10,17 @@ import numpy.typing as npt
 import pytest
 
 from core.config import EnhanceConfig, PostprocessConfig, PreprocessConfig
-from core.enhancement import enhance
 from core.errors import ConfigError
-from core.postprocess import restore_masks
-from core.preprocess import (
+from core.preprocessing.enhancement import enhance
+from core.preprocessing.model_input import (
     build_model_input,
     build_model_mask,
     plan_spatial,
     restore_slice,
     window_to_grey,
 )
-from core.roi import BoundingBox, whole_slice_box
+from core.preprocessing.roi import BoundingBox, whole_slice_box
+from core.segmentation.postprocess import restore_masks
 from core.volume import BoolArray, Volume
 from tests.spheres import AFFINES, GREY, ball, dice, make_volume
 

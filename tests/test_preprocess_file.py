@@ -22,9 +22,9 @@ from core.config import (
     to_json_dict,
 )
 from core.errors import ConfigError
+from core.output.saving import save_volume
 from core.phantom import build_demo_study
-from core.saving import save_volume
-from core.weights import list_weights
+from core.segmentation.weights import list_weights
 
 
 @pytest.fixture(scope="module")

@@ -12,14 +12,21 @@ import pytest
 from core.config import QUALITY_RANGES, QualityConfig
 from core.errors import Cancelled, ConfigError
 from core.loading import load_case, load_case_table, load_dicom, open_study
+from core.measuring.quality import (
+    CHECKS,
+    QualityReport,
+    check_named,
+    check_scan,
+    judge_scan,
+    measure_scan,
+)
+from core.measuring.quality.content import difference_to_previous, jump, there_and_back
+from core.measuring.quality.empty import find_empty_slices
+from core.measuring.quality.findings import slice_ranges
+from core.measuring.quality.geometry import outline_on_edge, step_deviation
+from core.measuring.quality.intensity import brightness_step, noise, saturation, stripes, unevenness
+from core.measuring.quality.view import Levels, SliceView, find_levels
 from core.phantom import build_demo_study
-from core.quality import CHECKS, QualityReport, check_named, check_scan, judge_scan, measure_scan
-from core.quality.content import difference_to_previous, jump, there_and_back
-from core.quality.empty import find_empty_slices
-from core.quality.findings import slice_ranges
-from core.quality.geometry import outline_on_edge, step_deviation
-from core.quality.intensity import brightness_step, noise, saturation, stripes, unevenness
-from core.quality.view import Levels, SliceView, find_levels
 from core.volume import MaskPair, Study, Volume
 from tests import damage
 from tests.scans import dicom_series, write_dicom

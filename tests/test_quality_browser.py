@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from core.quality.exclusions import Exclusion, read_exclusions
+from core.measuring.quality.exclusions import Exclusion, read_exclusions
 from tests.test_browser import DEMO, Page, serve, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]

@@ -12,19 +12,19 @@ import pytest
 
 from core.cli import main
 from core.config import QualityConfig
-from core.dataset import TrainingScan, leave_out
 from core.errors import Cancelled, DatasetError
 from core.loading import load_case_table
-from core.quality.empty import EmptySlices
-from core.quality.exclusions import (
+from core.measuring.quality.empty import EmptySlices
+from core.measuring.quality.exclusions import (
     Exclusion,
     exclusions_text,
     parse_exclusions,
     read_exclusions,
 )
-from core.quality.survey import EmptyTotal, survey_cases, total_empty
-from core.saving import save_mask, save_volume
-from core.training import train
+from core.measuring.quality.survey import EmptyTotal, survey_cases, total_empty
+from core.output.saving import save_mask, save_volume
+from core.training.dataset import TrainingScan, leave_out
+from core.training.fit import train
 from tests.scans import nifti_bytes
 from tests.studies import small_truth, small_volume
 from tests.training_data import CASES, TINY, write_training_folder

@@ -12,12 +12,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.config import QUALITY_RANGES, QualityConfig
-from core.emptiness import find_gate
+from core.measuring.quality import CHECKS
+from core.measuring.quality.exclusions import parse_exclusions
+from core.output.saving import save_mask, save_volume
 from core.phantom import build_demo_study
-from core.pipeline import load_segmenter, segment_volume
-from core.quality import CHECKS
-from core.quality.exclusions import parse_exclusions
-from core.saving import save_mask, save_volume
+from core.segmentation.empty_slices import find_gate
+from core.segmentation.pipeline import load_segmenter, segment_volume
 from core.ui.leaving_out import LeftOut
 from core.volume import Study
 from tests import damage

@@ -12,9 +12,9 @@ import pytest
 from core.config import ROI_RANGES, RoiConfig, from_json_dict, to_json_dict
 from core.errors import ConfigError
 from core.loading import open_study
-from core.loading.kaggle import load_case, load_case_table
+from core.loading.case_table import load_case, load_case_table
 from core.phantom import build_demo_study
-from core.roi import (
+from core.preprocessing.roi import (
     VolumeBox,
     compute_savings,
     find_body_box,

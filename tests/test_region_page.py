@@ -11,7 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.config import ROI_RANGES, RoiConfig, to_json_dict
-from core.roi import find_region
+from core.preprocessing.roi import find_region
 from core.ui.settings_files import region_code
 from core.volume import Study
 from tests.spheres import GREY

@@ -21,10 +21,9 @@ import pytest
 
 from core.cli import main
 from core.config import SegmentConfig
+from core.drawing.overlays import PREDICTION_COLOURS
 from core.loading import load_dicom, load_pictures
-from core.overlays import PREDICTION_COLOURS
-from core.pipeline import Segmentation, segment_volume
-from core.report import (
+from core.output.report import (
     Report,
     ReportConfig,
     build_report,
@@ -34,12 +33,13 @@ from core.report import (
     pdf_bytes,
     with_config,
 )
-from core.report.fonts import lacks_letters, printable
-from core.report.methods import DICE, TRAINING_SET, UNET
-from core.report.pictures import draw_key_slices
-from core.report.profile import draw_profile, measure_profile, svg_text
+from core.output.report.fonts import lacks_letters, printable
+from core.output.report.methods import DICE, TRAINING_SET, UNET
+from core.output.report.pictures import draw_key_slices
+from core.output.report.profile import draw_profile, measure_profile, svg_text
+from core.segmentation.pipeline import Segmentation, segment_volume
+from core.segmentation.weights import find_weights
 from core.volume import MaskPair, Study
-from core.weights import find_weights
 from tests.scans import chest_hu, chest_picture, dicom_series, png_bytes, write_dicom
 from tests.studies import StandInSegmenter, small_study, small_truth
 from tests.test_exports import UIDS

@@ -12,20 +12,24 @@ import cv2
 import numpy as np
 import pytest
 
-from core.bland_altman import compare_measurements
 from core.config import PostprocessConfig, PreprocessConfig, SegmentConfig
+from core.drawing.thumbnails import crop_around, draw_agreement
 from core.errors import Cancelled, DatasetError, GeometryError
-from core.evaluation import FIGURE_COLUMNS, mean_figures, paired_differences
-from core.evaluation_figures import figures_html, make_bland_altman_figure, make_distribution_figure
-from core.loading.kaggle import Case
-from core.metrics import compute_overlap
-from core.pipeline import Segmentation, apply_thresholds
-from core.postprocess import restore_masks
-from core.preprocess import plan_spatial
-from core.review import CaseReview, find_worst, review_case, slices_csv
-from core.slice_scores import score_slices
-from core.threshold_curve import LevelCounts, count_levels, curve_of, mean_curves
-from core.thumbnails import crop_around, draw_agreement
+from core.evaluation.bland_altman import compare_measurements
+from core.evaluation.cases import FIGURE_COLUMNS, mean_figures, paired_differences
+from core.evaluation.metrics import compute_overlap
+from core.evaluation.review import CaseReview, find_worst, review_case, slices_csv
+from core.evaluation.slice_scores import score_slices
+from core.evaluation.threshold_curve import LevelCounts, count_levels, curve_of, mean_curves
+from core.loading.case_table import Case
+from core.preprocessing.model_input import plan_spatial
+from core.segmentation.pipeline import Segmentation, apply_thresholds
+from core.segmentation.postprocess import restore_masks
+from core.ui.charts.evaluation_figures import (
+    figures_html,
+    make_bland_altman_figure,
+    make_distribution_figure,
+)
 from tests.studies import small_study, small_truth, small_volume
 from tests.test_evaluation import result
 

@@ -9,8 +9,8 @@ import numpy.typing as npt
 import pytest
 
 from core.errors import GeometryError
-from core.loading.kaggle import load_case, load_case_table
-from core.roi import BoundingBox, find_body_box, find_lung_box, whole_slice_box
+from core.loading.case_table import load_case, load_case_table
+from core.preprocessing.roi import BoundingBox, find_body_box, find_lung_box, whole_slice_box
 from core.volume import BoolArray, Volume
 from tests.spheres import GREY, make_volume
 

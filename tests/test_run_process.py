@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core import run_process
 from core.config import to_json_dict
+from core.drawing.overlays import draw_outlines
 from core.errors import Cancelled, ConfigError, DatasetError
-from core.overlays import draw_outlines
-from core.quality.exclusions import Exclusion
-from core.run_process import (
+from core.measuring.quality.exclusions import Exclusion
+from core.training import run_process
+from core.training.run_process import (
     RANGE_TEST_NAME,
     RunReport,
     RunRequest,
@@ -31,7 +31,7 @@ from core.run_process import (
     stop_run,
     write_request,
 )
-from core.run_samples import (
+from core.training.run_samples import (
     SampleSlices,
     read_prediction,
     read_slices,
@@ -39,7 +39,7 @@ from core.run_samples import (
     save_prediction,
     save_slices,
 )
-from core.runs import HISTORY_COLUMNS
+from core.training.runs import HISTORY_COLUMNS
 from tests.training_data import TINY, write_training_folder
 
 LONG = replace(TINY, epochs=200)
@@ -161,7 +161,8 @@ def test_a_process_that_is_done_but_does_not_end_is_ended(
 def test_a_killed_process_is_recognised(root: Path) -> None:
     folder = make_run(root, "one")
     code = (
-        "import sys, time; from pathlib import Path; from core.run_process import RunReport\n"
+        "import sys, time; from pathlib import Path\n"
+        "from core.training.run_process import RunReport\n"
         "with RunReport(Path(sys.argv[1])): time.sleep(100)"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(folder)])

@@ -14,7 +14,13 @@ from nibabel.orientations import apply_orientation, inv_ornt_aff
 
 from core.errors import GeometryError, SaveError
 from core.loading import load_dicom, load_mask, load_nifti
-from core.saving import mask_nifti_bytes, mask_png_bytes, save_mask, save_mask_png, save_volume
+from core.output.saving import (
+    mask_nifti_bytes,
+    mask_png_bytes,
+    save_mask,
+    save_mask_png,
+    save_volume,
+)
 from tests.scans import chest_hu, dicom_series, small_affine, write_dicom
 from tests.test_volume import ORIENTATIONS
 

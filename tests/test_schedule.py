@@ -8,8 +8,8 @@ import pytest
 
 from core.config import ScheduleConfig, to_json_dict
 from core.errors import ConfigError
-from core.schedule import learning_rate_at, learning_rates
-from core.training import LearningRateSchedule
+from core.training.fit import LearningRateSchedule
+from core.training.schedule import learning_rate_at, learning_rates
 
 KINDS = ("constant", "exponential", "cosine", "cosine_restarts")
 

@@ -67,8 +67,10 @@ class CountingSegmenter(StandInSegmenter):
 @pytest.fixture
 def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[CountingSegmenter]:
     segmenter = CountingSegmenter()
-    monkeypatch.setattr("core.pipeline.load_segmenter", lambda weights_id=None: segmenter)
-    monkeypatch.setattr("core.weights.list_weights", lambda *a: (StandInInfo(),))
+    monkeypatch.setattr(
+        "core.segmentation.pipeline.load_segmenter", lambda weights_id=None: segmenter
+    )
+    monkeypatch.setattr("core.segmentation.weights.list_weights", lambda *a: (StandInInfo(),))
     yield segmenter
     segmenter.may_go_on.set()
 
@@ -303,8 +305,8 @@ def test_the_network_is_loaded_once_for_all_who_ask_together(
         loaded.append(segmenter)
         return segmenter
 
-    monkeypatch.setattr("core.pipeline.load_engine", load)
-    monkeypatch.setattr("core.pipeline._segmenters", {})
+    monkeypatch.setattr("core.segmentation.pipeline.load_engine", load)
+    monkeypatch.setattr("core.segmentation.pipeline._segmenters", {})
     server = segmenting._server()
     given: list[Any] = []
     people = [

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from core.config import SurfaceConfig
+from core.drawing.overlays import PREDICTION_COLOURS
+from core.drawing.surfaces import Surface, build_surface, slice_corners_mm
 from core.errors import ConfigError, GeometryError
-from core.figures import PREDICTION_COLOURS, make_surface_figure
-from core.surfaces import Surface, build_surface, slice_corners_mm
+from core.ui.charts.figures import make_surface_figure
 from core.volume import MaskPair, Study, spacing_mm
 from tests.spheres import AFFINES, affine_of, ball, turned
 from tests.studies import small_study, small_truth

@@ -10,7 +10,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.config import TRAIN_PRESETS, AugmentConfig, TrainConfig
-from core.run_process import (
+from core.segmentation.weights import list_weights
+from core.training.run_process import (
     RunReport,
     RunRequest,
     read_request,
@@ -19,7 +20,6 @@ from core.run_process import (
     write_request,
 )
 from core.ui.training_settings import TUNED_AUGMENTATION, build_config
-from core.weights import list_weights
 from tests.studies import small_study
 from tests.test_pages import button, page, ran_well, texts
 from tests.test_run_process import make_run, wait_until
@@ -208,7 +208,7 @@ def test_a_bad_name_starts_nothing(root: Path, name: str) -> None:
 
 @pytest.mark.slow
 def test_a_finished_run_becomes_weights_that_can_be_chosen(root: Path, tmp_path: Path) -> None:
-    from core.training import train
+    from core.training.fit import train
 
     data = write_training_folder(tmp_path / "data")
     config = replace(TINY, epochs=1)

@@ -15,18 +15,10 @@ import numpy as np
 import pytest
 
 from core.config import LossConfig, ModelConfig, TrainConfig, from_json_dict, to_json_dict
-from core.dataset import TrainingScan, load_training_scans, split_as_recorded
 from core.errors import Cancelled, ConfigError, DatasetError, SaveError
-from core.losses import UNKNOWN
-from core.runs import (
-    HISTORY_COLUMNS,
-    TAUGHT_FIGURES,
-    RunPaths,
-    read_history,
-    read_split,
-    score,
-)
-from core.training import (
+from core.training.callbacks import TaughtOverlap
+from core.training.dataset import TrainingScan, load_training_scans, split_as_recorded
+from core.training.fit import (
     load_best_model,
     load_published_model,
     load_split,
@@ -34,8 +26,16 @@ from core.training import (
     software_versions,
     train,
 )
-from core.training_steps import TaughtOverlap
-from core.validation import validate
+from core.training.losses import UNKNOWN
+from core.training.runs import (
+    HISTORY_COLUMNS,
+    TAUGHT_FIGURES,
+    RunPaths,
+    read_history,
+    read_split,
+    score,
+)
+from core.training.validation import validate
 from tests.training_data import CASES, TINY, write_training_folder
 
 

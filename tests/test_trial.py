@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from core.config import PostprocessConfig, PreprocessConfig, SegmentConfig
-from core.pipeline import segment_volume
-from core.preprocess import plan_spatial
-from core.roi import BoundingBox
-from core.trial import compute_change, find_outlines, segment_slice
+from core.evaluation.slice_change import compute_change
+from core.preprocessing.model_input import plan_spatial
+from core.preprocessing.roi import BoundingBox
+from core.segmentation.pipeline import segment_volume
+from core.segmentation.trial import find_outlines, segment_slice
 from core.volume import Volume
 from tests.studies import StandInSegmenter, small_volume
 

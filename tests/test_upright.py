@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.upright import uprightness
+from core.preprocessing.upright import uprightness
 
 
 def chest(*, doubt: bool = False, spine: bool = True) -> tuple[np.ndarray, np.ndarray]:

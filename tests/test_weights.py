@@ -15,8 +15,8 @@ import pytest
 
 from core.config import ModelConfig, PostprocessConfig, PreprocessConfig
 from core.errors import SaveError, WeightsError
-from core.models import build_model
-from core.weights import (
+from core.segmentation.models import build_model
+from core.segmentation.weights import (
     WeightsInfo,
     file_sha256,
     find_weights,
@@ -276,7 +276,7 @@ def test_published_weights_stand_behind_the_shipped_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shipped, runs = tmp_path / "weights", tmp_path / "runs"
-    monkeypatch.setattr("core.weights.WEIGHTS_FOLDER", shipped)
+    monkeypatch.setattr("core.segmentation.weights.WEIGHTS_FOLDER", shipped)
     monkeypatch.setenv("LUNGLENS_RUNS_FOLDER", str(runs))
     make_weights(runs / "published" / "mine", is_default=True)
     assert find_weights().weights_id == "mine"  # better than none

@@ -14,18 +14,18 @@ from typing import Any, Literal
 from zipfile import BadZipFile, ZipFile
 
 from core.batch.places import is_batch_result
-from core.compression import DAMAGED_GZIP, open_gzip
 from core.errors import LoadError, shown_name
 from core.loading import Case, load_case_table
 from core.loading.archive import is_archive
+from core.loading.case_table import CASE_FOLDERS
 from core.loading.checks import DEFAULT_LIMITS, may_be_read
 from core.loading.dicom.headers import NoPictureError, is_dicom, read_headers
 from core.loading.dicom.series import ct_series, group_by_series
 from core.loading.dicom.slices import Slice
-from core.loading.kaggle import CASE_FOLDERS
 from core.loading.nifti import nifti_stem
 from core.loading.pictures import PICTURE_ENDINGS, natural_order
-from core.progress import (
+from core.system.compression import DAMAGED_GZIP, open_gzip
+from core.system.progress import (
     OnProgress,
     ShouldCancel,
     ignore_progress,
@@ -46,7 +46,7 @@ _MASK_FOLDERS = {
 }
 _SCAN_FOLDERS = set(CASE_FOLDERS["ct_scan"])
 _OWN_MASK = b"LungLens mask"
-"""What `core.saving` writes into the header of masks."""
+"""What `core.output.saving` writes into the header of masks."""
 _DESCRIPTION = slice(148, 148 + len(_OWN_MASK))
 _HEADER_BYTES = 348
 

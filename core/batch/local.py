@@ -11,18 +11,17 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
 from typing import IO, Any
 
 from core.batch.job import BatchJob, ScanTask
 from core.errors import LungLensError
-from core.machine import THREADS_VARIABLE, cpu_count
-from core.progress import ShouldCancel, raise_if_cancelled
+from core.system.folders import PROGRAM_FOLDER
+from core.system.machine import THREADS_VARIABLE, cpu_count
+from core.system.progress import ShouldCancel, raise_if_cancelled
 
 OnEnded = Callable[[ScanTask], None]
 """Called once work on a scan has come to an end, whose record then lies in its folder."""
 
-_ROOT = Path(__file__).resolve().parent.parent.parent
 _SECONDS_BETWEEN_LOOKS = 0.25
 _SECONDS_TO_END = 10.0
 _MOST_DEAD_STARTS = 3
@@ -68,7 +67,7 @@ class _Worker:
         self.ready = False
         self._process = subprocess.Popen(
             [sys.executable, "-m", "core.batch.worker"],
-            cwd=_ROOT,
+            cwd=PROGRAM_FOLDER,
             env=environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

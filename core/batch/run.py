@@ -29,11 +29,11 @@ from core.batch.tables import (
 )
 from core.config import CHANNELS, BatchConfig, SegmentConfig, to_json_dict
 from core.errors import SaveError
-from core.locks import take_lock
-from core.machine import cpu_count, cpu_name
-from core.progress import OnProgress, ShouldCancel, ignore_progress, never_cancel
-from core.records import json_text, make_folder, write_text
-from core.weights import WeightsInfo, find_weights
+from core.segmentation.weights import WeightsInfo, find_weights
+from core.system.locks import take_lock
+from core.system.machine import cpu_count, cpu_name
+from core.system.progress import OnProgress, ShouldCancel, ignore_progress, never_cancel
+from core.system.records import json_text, make_folder, write_text
 
 _SECONDS_BETWEEN_TABLES = 15.0
 
@@ -145,7 +145,7 @@ def run_batch(
 
 def _outline_colours() -> dict[str, str]:
     # Plotly comes along with the figures, and workers import this module too.
-    from core.figures import PREDICTION_COLOURS
+    from core.drawing.overlays import PREDICTION_COLOURS
 
     return {channel: PREDICTION_COLOURS[channel] for channel in CHANNELS}
 

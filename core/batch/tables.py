@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from core.biomarkers import Figure, compute_biomarkers
-from core.evaluation import csv_cell
+from core.evaluation.cases import csv_cell
+from core.measuring.biomarkers import Figure, compute_biomarkers
 from core.volume import Intensity, MaskPair, volume_from_file
 
 FAILURE_COLUMNS = ("scan_id", "name", "kind", "reason")

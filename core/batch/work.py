@@ -19,17 +19,18 @@ import numpy as np
 from core.batch.find import FoundScan
 from core.batch.job import MOST_CRASHES, BatchJob, ScanTask
 from core.batch.places import FORMAT, ScanPaths, read_record
-from core.biomarkers import compute_biomarkers, compute_slice_burden
 from core.config import CHANNELS
-from core.engines import Engine
+from core.drawing.thumbnails import draw_key_slice
 from core.errors import Cancelled, LungLensError, SaveError
+from core.evaluation.measurements import measure
 from core.loading import Case, load_case, open_study
-from core.locks import take_lock
-from core.pipeline import load_segmenter, measure, segment_volume
-from core.progress import OnProgress, ignore_progress
-from core.records import json_text, write_bytes, write_text
-from core.saving import save_mask
-from core.thumbnails import draw_key_slice
+from core.measuring.biomarkers import compute_biomarkers, compute_slice_burden
+from core.output.saving import save_mask
+from core.segmentation.engines import Engine
+from core.segmentation.pipeline import load_segmenter, segment_volume
+from core.system.locks import take_lock
+from core.system.progress import OnProgress, ignore_progress
+from core.system.records import json_text, write_bytes, write_text
 from core.volume import MaskPair, Study, Volume
 
 Outcome = Literal["done", "failed", "kept"]

@@ -21,8 +21,9 @@ from core.classification.info import (
     read_classifier_arrays,
 )
 from core.config import EngineName
-from core.engines import choose_engine, default_engine
-from core.progress import (
+from core.segmentation.engines import choose_engine, default_engine
+from core.segmentation.weights import read_stored_graph
+from core.system.progress import (
     OnProgress,
     ShouldCancel,
     ignore_progress,
@@ -30,7 +31,6 @@ from core.progress import (
     raise_if_cancelled,
 )
 from core.volume import FloatArray
-from core.weights import read_stored_graph
 
 _BATCH = 32
 _loading = threading.Lock()
@@ -185,7 +185,7 @@ def _build_encoder(
     info: ClassifierInfo, arrays: dict[str, npt.NDArray[Any]], engine: str
 ) -> Encoder:
     if engine == "openvino":
-        from core.engines.openvino_maps import OpenVinoMaps
+        from core.segmentation.engines.openvino_maps import OpenVinoMaps
 
         return OpenVinoMaps(
             read_stored_graph(info, info.graph_sha256),

@@ -22,11 +22,11 @@ from core.classification.classifier import Encoder
 from core.classification.features import pool_features
 from core.classification.frames import Frames, slice_frames
 from core.classification.pictures import open_picture, segment_pictures
-from core.engines import Engine
 from core.errors import DatasetError
 from core.loading.pictures import pictures_in
-from core.progress import OnProgress, ShouldCancel, ignore_progress, never_cancel
-from core.progress import raise_if_cancelled as stop_if_asked
+from core.segmentation.engines import Engine
+from core.system.progress import OnProgress, ShouldCancel, ignore_progress, never_cancel
+from core.system.progress import raise_if_cancelled as stop_if_asked
 
 Side = Literal["train", "validation", "gap"]
 SETS = ("ucsd", "sars")

@@ -13,9 +13,9 @@ from core.classification.config import ClassifierModelConfig, filter_counts, map
 from core.classification.info import ClassifierInfo, read_classifier_arrays
 from core.config import ModelConfig
 from core.errors import WeightsError
-from core.models.blocks import double_convolution
-from core.models.ensemble import member_prefix
-from core.weights import WeightsInfo, read_arrays
+from core.segmentation.models.blocks import double_convolution
+from core.segmentation.models.ensemble import member_prefix
+from core.segmentation.weights import WeightsInfo, read_arrays
 
 _VARIABLES = (
     "conv1/kernel",
@@ -30,7 +30,7 @@ _VARIABLES = (
 
 def build_encoder(config: ClassifierModelConfig) -> keras.Model:
     """From (n, side, side, 1) in [0, 1] to the coarsest features; layers are named as those of
-    `core.models.unetpp`, whose nodes X(i, 0) they are."""
+    `core.segmentation.models.unetpp`, whose nodes X(i, 0) they are."""
     blocks = ModelConfig(depth=config.depth, width=config.width)
     inputs = keras.Input((config.side, config.side, 1), name="slices")
     x = inputs
@@ -54,7 +54,7 @@ def transfer_encoder(
     names, so every array is copied as it is; of an ensemble, those of the first member.
 
     Args:
-        arrays: of `core.weights.read_arrays`.
+        arrays: of `core.segmentation.weights.read_arrays`.
         source: architecture of the segmentation weights.
 
     Returns:

@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from core.config import SegmentConfig
-from core.engines import Engine
 from core.errors import LoadError
 from core.loading import grey_intensity
 from core.loading.pictures import load_pictures, load_unfit_picture
-from core.pipeline import Segmentation
-from core.postprocess import Probabilities, clean_lung, restore_cleaned
-from core.preprocess import build_model_input, plan_spatial
-from core.upright import uprightness
+from core.preprocessing.model_input import build_model_input, plan_spatial
+from core.preprocessing.upright import uprightness
+from core.segmentation.engines import Engine
+from core.segmentation.pipeline import Segmentation
+from core.segmentation.postprocess import Probabilities, clean_lung, restore_cleaned
 from core.volume import Volume, turn_masks, turn_volume, volume_from_file
 
 _CLEARLY_BETTER = 0.02
@@ -60,8 +60,8 @@ def segment_pictures(
 ) -> tuple[Segmentation, ...]:
     """Marks lung and infection in pictures, each by itself, all of them in few calls.
 
-    As `core.pipeline.segment_volume` does for one, but a picture is turned only if it looks clearly
-    more upright then: most pictures are stored upright.
+    As `segment_volume` does for one, but a picture is turned only if it looks clearly more
+    upright then: most pictures are stored upright.
     """
     if config is None:
         config = SegmentConfig(

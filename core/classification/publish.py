@@ -14,15 +14,15 @@ from core.classification.info import (
 )
 from core.classification.train import ClassifierTrainConfig, TrainedClassifier
 from core.config import to_json_dict
-from core.records import json_text, make_folder, write_text
-from core.training import software_versions
-from core.weights import (
+from core.segmentation.weights import (
     CARD_NAME,
     MANIFEST_NAME,
     WeightsInfo,
     check_weights_name,
     write_network,
 )
+from core.system.records import json_text, make_folder, write_text
+from core.system.software import software_versions
 
 LICENCE = "Non-commercial research use, because of the data it was trained on."
 

@@ -17,7 +17,7 @@ from typing import Any
 from core import __version__
 from core.cli.terminal import Result, TerminalProgress
 from core.errors import LungLensError
-from core.records import json_text
+from core.system.records import json_text
 
 _COMMANDS = (
     "info",
@@ -31,6 +31,8 @@ _COMMANDS = (
     "evaluate",
     "benchmark",
 )
+_ELSEWHERE = {"benchmark": "core.benchmark.command"}
+"""A tool for developers, which stands apart: it starts the app as well."""
 
 
 def build_parser(commands: Sequence[str] = _COMMANDS) -> argparse.ArgumentParser:
@@ -61,7 +63,7 @@ def build_parser(commands: Sequence[str] = _COMMANDS) -> argparse.ArgumentParser
 def _module(command: str) -> Any:
     """The module of a command, imported when it is needed: all together cost a third of a
     second, and one is run."""
-    return import_module(f"core.cli.{command.replace('-', '_')}")
+    return import_module(_ELSEWHERE.get(command, f"core.cli.{command.replace('-', '_')}"))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

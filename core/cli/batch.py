@@ -18,10 +18,9 @@ from pathlib import Path
 from core.batch import BatchSummary, run_batch
 from core.cli.segment import add_segment_arguments, segment_config
 from core.cli.terminal import Result, TerminalProgress
-from core.config import BatchConfig
+from core.config import RESEARCH_NOTE, BatchConfig
 from core.errors import Cancelled, ConfigError
-from core.pipeline import RESEARCH_NOTE
-from core.weights import find_weights
+from core.segmentation.weights import find_weights
 
 _MOST_LISTED = 20
 

@@ -30,7 +30,7 @@ from core.loading import is_case_folder, load_case_table, open_study
 from core.loading.checks import check_file, exists, may_be_read
 from core.loading.dicom import is_dicom
 from core.loading.pictures import PICTURE_ENDINGS, is_picture, natural_order
-from core.records import check_place, refuse_overwriting, write_text
+from core.system.records import check_place, refuse_overwriting, write_text
 
 _SCAN_ENDINGS = (".nii", ".nii.gz", ".zip", ".dcm")
 _PICTURES_AT_ONCE = 64

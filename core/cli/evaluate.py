@@ -18,7 +18,7 @@ from core.cli.terminal import Result, TerminalProgress, shown_figure, shown_shar
 from core.cli.train import read_training_config
 from core.config import CHANNELS, EvaluateConfig
 from core.errors import ConfigError, DatasetError, shown_name
-from core.evaluation import (
+from core.evaluation.cases import (
     FEW_SLICES,
     CaseResult,
     bootstrap_intervals,
@@ -27,12 +27,12 @@ from core.evaluation import (
     mean_figures,
     results_csv,
 )
-from core.loading.kaggle import Case, load_case_table
-from core.pipeline import load_segmenter, segment_volume
-from core.quality.exclusions import read_exclusions
-from core.records import check_place, refuse_overwriting, write_text
+from core.loading.case_table import Case, load_case_table
+from core.measuring.quality.exclusions import read_exclusions
+from core.segmentation.pipeline import load_segmenter, segment_volume
+from core.segmentation.weights import check_weights_name, find_weights
+from core.system.records import check_place, refuse_overwriting, write_text
 from core.volume import MaskPair, Study
-from core.weights import check_weights_name, find_weights
 
 _SEED = 0
 """Of the bootstrap, so that a table can be repeated."""
@@ -184,8 +184,8 @@ def _run_folds(options: argparse.Namespace, progress: TerminalProgress) -> Resul
     config = read_training_config(options.config)
     excluded = () if options.exclude is None else read_exclusions(options.exclude)
     # Imported here: they bring Keras along, which the other ways do not need.
-    from core.crossval import cross_validate
-    from core.fold_ensemble import publish_ensemble
+    from core.training.crossval import cross_validate
+    from core.training.fold_ensemble import publish_ensemble
 
     found = cross_validate(
         options.data,

@@ -6,8 +6,8 @@ import argparse
 from pathlib import Path
 
 from core.cli.terminal import Result, TerminalProgress
+from core.evaluation.measurements import describe
 from core.loading import open_study
-from core.pipeline import describe
 
 EXAMPLES = """examples:
   python -m core info scan.nii.gz

@@ -13,13 +13,11 @@ from typing import Any
 
 from core.cli.segment import add_segment_arguments, segment_config
 from core.cli.terminal import Result, TerminalProgress, shown_figure
+from core.config import RESEARCH_NOTE
 from core.errors import ConfigError, shown_name
 from core.loading import open_study
 from core.loading.dicom import PatientIdentity, read_patient_identity
-from core.phantom import build_demo_study
-from core.pipeline import RESEARCH_NOTE, Segmentation, load_segmenter, segment_volume
-from core.records import check_place, refuse_overwriting, write_bytes
-from core.report import (
+from core.output.report import (
     Report,
     ReportConfig,
     build_report,
@@ -27,8 +25,11 @@ from core.report import (
     html_text,
     pdf_bytes,
 )
+from core.phantom import build_demo_study
+from core.segmentation.pipeline import Segmentation, load_segmenter, segment_volume
+from core.segmentation.weights import find_weights
+from core.system.records import check_place, refuse_overwriting, write_bytes
 from core.volume import Study
-from core.weights import find_weights
 
 DEMO = "demo"
 _ENDINGS = (".pdf", ".html", ".zip")

@@ -17,28 +17,29 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
-from core.biomarkers import compute_biomarkers
 from core.cli.terminal import Result, TerminalProgress, shown_figure, shown_ml, shown_share
-from core.config import CHANNELS, EngineName, PreprocessConfig, SegmentConfig, preprocess_from_json
-from core.engines import ENGINE_VARIABLE, Engine
+from core.config import (
+    CHANNELS,
+    RESEARCH_NOTE,
+    EngineName,
+    PreprocessConfig,
+    SegmentConfig,
+    preprocess_from_json,
+)
 from core.errors import ConfigError, LoadError, LungLensError, shown_name
+from core.evaluation.measurements import AFTER_MASKS, measure
 from core.loading import Kind, open_study, recognise
 from core.loading.dicom import is_dicom
 from core.loading.masks import load_mask
 from core.loading.pictures import load_pictures, pictures_in
-from core.machine import peak_memory_mb
-from core.pipeline import (
-    AFTER_MASKS,
-    RESEARCH_NOTE,
-    Segmentation,
-    load_segmenter,
-    measure,
-    segment_volume,
-)
-from core.records import check_place, json_text, make_folder, refuse_overwriting, write_text
-from core.saving import save_mask, save_mask_png
+from core.measuring.biomarkers import compute_biomarkers
+from core.output.saving import save_mask, save_mask_png
+from core.segmentation.engines import ENGINE_VARIABLE, Engine
+from core.segmentation.pipeline import Segmentation, load_segmenter, segment_volume
+from core.segmentation.weights import WeightsInfo, find_weights
+from core.system.machine import peak_memory_mb
+from core.system.records import check_place, json_text, make_folder, refuse_overwriting, write_text
 from core.volume import MaskPair, Study, Volume
-from core.weights import WeightsInfo, find_weights
 
 _METRICS = "metrics.json"
 _SCAN_RESULTS = ("lung_mask.nii.gz", "infection_mask.nii.gz", _METRICS)

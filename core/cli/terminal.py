@@ -20,7 +20,7 @@ class Result:
 
 
 class TerminalProgress:
-    """A callback of `core.progress` that redraws one line of standard error.
+    """A callback of `core.system.progress` that redraws one line of standard error.
 
     Silent where standard error is no terminal, so that logs stay readable.
     """

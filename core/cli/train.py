@@ -13,11 +13,11 @@ from typing import Any
 from core.cli.terminal import Result, TerminalProgress, shown_figure
 from core.config import RangeTestConfig, TrainConfig, from_json_dict
 from core.errors import ConfigError, shown_name
-from core.progress import OnProgress
-from core.quality.exclusions import Exclusion, read_exclusions
-from core.records import check_place, make_folder, write_text
-from core.run_process import DEMO_DATA, RunReport, RunRequest, write_request
-from core.weights import check_weights_name
+from core.measuring.quality.exclusions import Exclusion, read_exclusions
+from core.segmentation.weights import check_weights_name
+from core.system.progress import OnProgress
+from core.system.records import check_place, make_folder, write_text
+from core.training.run_process import DEMO_DATA, RunReport, RunRequest, write_request
 
 EXAMPLES = """examples:
   python -m core train --data ../shared/data --out runs/first
@@ -111,7 +111,7 @@ def _train(
     progress: TerminalProgress,
     report: RunReport,
 ) -> Result:
-    from core.runs import read_history, read_split, score
+    from core.training.runs import read_history, read_split, score
 
     def tell(stage: str, done: int, total: int) -> None:
         progress(stage, done, total)
@@ -121,7 +121,7 @@ def _train(
     excluded = () if options.exclude is None else read_exclusions(options.exclude)
     write_request(options.out, _request(options, config, recorded, excluded))
     data = _data_folder(options, tell)
-    from core.training import train
+    from core.training.fit import train
 
     if options.find_learning_rate:
         return _find_learning_rate(options, data, config, recorded, excluded, tell, report)
@@ -145,7 +145,7 @@ def _train(
         f"history in {paths.history}",
     ]
     if options.publish is not None:
-        from core.publishing import publish
+        from core.training.publishing import publish
 
         progress.clear()
         info = publish(data, paths, options.publish, config, on_progress=tell)
@@ -174,7 +174,7 @@ def _data_folder(options: argparse.Namespace, on_progress: OnProgress) -> Path:
     if options.data != Path(DEMO_DATA):
         folder: Path = options.data
         return folder
-    from core.demo_patients import write_demo_patients
+    from core.training.demo_patients import write_demo_patients
 
     # Beside the run, where the next one finds them.
     return write_demo_patients(options.out.parent / "demo-patients", on_progress=on_progress)
@@ -189,7 +189,7 @@ def _find_learning_rate(
     on_progress: OnProgress,
     report: RunReport,
 ) -> Result:
-    from core.lr_range import range_csv, run_range_test
+    from core.training.lr_range import range_csv, run_range_test
 
     found = run_range_test(
         data,

@@ -35,13 +35,14 @@ from core.config.training import (
     TrainConfig,
     TrainPreset,
 )
-from core.config.words import CHANNELS, Channel, EngineName, Plane
+from core.config.words import CHANNELS, RESEARCH_NOTE, Channel, EngineName, Plane
 
 __all__ = [
     "Plane",
     "Channel",
     "EngineName",
     "CHANNELS",
+    "RESEARCH_NOTE",
     "SettingRange",
     "to_json_dict",
     "from_json_dict",

@@ -30,7 +30,8 @@ QUALITY_RANGES: dict[str, SettingRange] = {
 
 @dataclass(frozen=True)
 class QualityConfig:
-    """From where on a measure of scan quality is a finding; what each means is in `core.quality`.
+    """From where on a measure of scan quality is a finding; what each means is in
+    `core.measuring.quality`.
 
     Shares are between 0 and 1. Where a figure is a share of the contrast, 1 is the step from air
     to tissue, about 1000 HU. The defaults are set so that the healthy scan and the public cases

@@ -15,7 +15,7 @@ from core.errors import ConfigError
 
 @dataclass(frozen=True)
 class LossConfig:
-    """What training makes small; the formulas are those of `core.losses`."""
+    """What training makes small; the formulas are those of `core.training.losses`."""
 
     kind: Literal["bce", "dice", "bce_dice", "tversky", "focal_tversky"] = "bce_dice"
     alpha: float = 0.3
@@ -40,7 +40,7 @@ class LossConfig:
 
 @dataclass(frozen=True)
 class ScheduleConfig:
-    """How the learning rate goes after warm-up; the formulas are those of `core.schedule`."""
+    """How the learning rate goes after warm-up; its formulas: `core.training.schedule`."""
 
     kind: Literal["constant", "exponential", "cosine", "cosine_restarts"] = "cosine"
     final_share: float = 0.01

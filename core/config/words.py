@@ -12,3 +12,6 @@ EngineName = Literal["auto", "openvino", "keras"]
 
 CHANNELS: tuple[Channel, ...] = ("lung", "infection")
 """Order of the network's output channels."""
+
+RESEARCH_NOTE = "Research software, never a diagnosis."
+"""Stands wherever a number could be mistaken for a diagnosis."""

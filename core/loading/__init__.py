@@ -1,9 +1,9 @@
 """Files, folders and archives become a `Volume` or a `Study`."""
 
+from core.loading.case_table import Case, is_case_folder, load_case, load_case_table
 from core.loading.checks import DEFAULT_LIMITS
 from core.loading.dicom import SeriesInfo, SeveralSeriesError, list_series, load_dicom
 from core.loading.intensity import as_hu, detect_intensity, grey_intensity
-from core.loading.kaggle import Case, is_case_folder, load_case, load_case_table
 from core.loading.masks import load_labels, load_mask
 from core.loading.names import stage_uploads
 from core.loading.nifti import load_nifti

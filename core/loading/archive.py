@@ -17,7 +17,7 @@ from core.config import LoadLimits
 from core.errors import LoadError, shown_name
 from core.loading.checks import DEFAULT_LIMITS
 from core.loading.names import safe_name
-from core.progress import (
+from core.system.progress import (
     OnProgress,
     ShouldCancel,
     ignore_progress,

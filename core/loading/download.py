@@ -20,7 +20,7 @@ import requests
 from core.config import LoadLimits
 from core.errors import DownloadError
 from core.loading.archive import unpack
-from core.progress import (
+from core.system.progress import (
     OnProgress,
     ShouldCancel,
     ignore_progress,

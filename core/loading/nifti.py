@@ -19,11 +19,11 @@ import numpy as np
 import numpy.typing as npt
 from nibabel.spatialimages import HeaderDataError
 
-from core.compression import DAMAGED_GZIP, open_gzip
 from core.config import LoadLimits
 from core.errors import GeometryError, LoadError, shown_name
 from core.loading.checks import DEFAULT_LIMITS, assemble_volume, check_size
-from core.progress import (
+from core.system.compression import DAMAGED_GZIP, open_gzip
+from core.system.progress import (
     OnProgress,
     ShouldCancel,
     ignore_progress,

@@ -10,13 +10,13 @@ from typing import Literal
 from core.config import LoadLimits
 from core.errors import LoadError, shown_name
 from core.loading.archive import is_archive, unpacked
+from core.loading.case_table import is_case_folder, load_case, load_case_table
 from core.loading.checks import DEFAULT_LIMITS, check_file, exists, may_be_read
 from core.loading.dicom import is_dicom, load_dicom
-from core.loading.kaggle import is_case_folder, load_case, load_case_table
 from core.loading.masks import load_mask
 from core.loading.nifti import half_of_a_pair, load_nifti
 from core.loading.pictures import PICTURE_ENDINGS, is_picture, load_pictures, natural_order
-from core.progress import OnProgress, ShouldCancel, ignore_progress, never_cancel
+from core.system.progress import OnProgress, ShouldCancel, ignore_progress, never_cancel
 from core.volume import BoolArray, MaskPair, Study, Volume
 
 Kind = Literal["nifti", "dicom", "archive", "pictures", "cases"]

@@ -22,7 +22,7 @@ from PIL import Image
 from core.config import LoadLimits
 from core.errors import LoadError, shown_name
 from core.loading.checks import DEFAULT_LIMITS, assemble_volume, check_size, may_be_read
-from core.progress import (
+from core.system.progress import (
     OnProgress,
     ShouldCancel,
     ignore_progress,

@@ -16,10 +16,9 @@ from core.config import (
     PreprocessConfig,
     from_json_dict,
 )
-from core.figures import TRUTH_COLOURS
-from core.overlays import draw_outlines
-from core.preprocess import build_model_input, build_model_mask, plan_spatial
-from core.records import json_text
+from core.drawing.overlays import TRUTH_COLOURS, draw_outlines
+from core.preprocessing.model_input import build_model_input, build_model_mask, plan_spatial
+from core.system.records import json_text
 from core.ui import session
 from core.ui.page import show_errors
 from core.ui.session import OpenStudy
@@ -235,7 +234,7 @@ def _changed(
     images: Array, masks: BoolArray, config: AugmentConfig, seed: int
 ) -> tuple[Array, BoolArray]:
     with st.spinner("Drawing new slices… the first time this starts the network's library."):
-        from core.augmentation_preview import preview_augmentation
+        from core.training.augmentation_preview import preview_augmentation
 
         # Without a known mask the layers still want one to move.
         known = masks if masks.shape[-1] else np.zeros((*images.shape, 1), dtype=np.bool_)

@@ -7,7 +7,7 @@ from html import escape
 
 import streamlit as st
 
-from core.biomarkers import Biomarkers, Figure, compute_biomarkers
+from core.measuring.biomarkers import Biomarkers, Figure, compute_biomarkers
 from core.ui.measures import known_masks
 from core.ui.session import OpenStudy, remember
 

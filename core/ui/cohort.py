@@ -9,8 +9,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.batch.tables import Row
-from core.cohort import (
+from core.batch.cohort import (
     Cohort,
     RowFilter,
     median_of,
@@ -18,7 +17,8 @@ from core.cohort import (
     select_rows,
     sort_rows,
 )
-from core.cohort_figures import make_spread_figure
+from core.batch.tables import Row
+from core.ui.charts.cohort_figures import make_spread_figure
 from core.ui.cohort_scan import FIGURES, TABLE_FIGURES, scan_picture
 from core.ui.evaluation_curves import show_chart
 from core.ui.text import escape_markdown, percent, volume_text

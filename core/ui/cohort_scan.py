@@ -6,10 +6,10 @@ from pathlib import Path
 
 import streamlit as st
 
+from core.batch.cohort import Cohort, read_thumbnail, scan_place
 from core.batch.tables import Row, biomarker_columns
-from core.biomarkers import figure_text
-from core.cohort import Cohort, read_thumbnail, scan_place
 from core.errors import LoadError, LungLensError
+from core.measuring.biomarkers import figure_text
 from core.ui import session
 from core.ui.browsing import place_of
 from core.ui.navigation import BROWSE_PAGE

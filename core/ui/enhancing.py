@@ -19,13 +19,19 @@ from core.config import (
     PreprocessConfig,
     RoiConfig,
 )
-from core.enhancement import Contrast, Grey, compute_contrast, compute_histogram, enhance
 from core.errors import WeightsError
-from core.figures import make_histogram_figure
-from core.preprocess import SpatialRecord, plan_spatial, window_slice
-from core.roi import find_region, part_slice_of
+from core.preprocessing.enhancement import (
+    Contrast,
+    Grey,
+    compute_contrast,
+    compute_histogram,
+    enhance,
+)
+from core.preprocessing.model_input import SpatialRecord, plan_spatial, window_slice
+from core.preprocessing.roi import find_region, part_slice_of
 from core.ui import segmenting
 from core.ui.browsing import place_of
+from core.ui.charts.figures import make_histogram_figure
 from core.ui.measures import known_masks
 from core.ui.page import show_error
 from core.ui.session import OpenStudy, remember

@@ -10,21 +10,21 @@ import pandas as pd
 import streamlit as st
 
 from core.config import CHANNELS
-from core.evaluation import (
+from core.evaluation.cases import (
     CaseResult,
     bootstrap_intervals,
     mean_figures,
     paired_differences,
     results_csv,
 )
-from core.evaluation_figures import (
+from core.evaluation.review import slices_csv
+from core.evaluation.threshold_curve import THRESHOLDS, mean_curves
+from core.ui.charts.evaluation_figures import (
     figures_html,
     make_distribution_figure,
     make_paired_figure,
     make_precision_recall_figure,
 )
-from core.review import slices_csv
-from core.threshold_curve import THRESHOLDS, mean_curves
 from core.ui.evaluating import Question
 from core.ui.evaluation_curves import (
     Chart,

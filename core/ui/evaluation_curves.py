@@ -8,16 +8,16 @@ from typing import Any
 
 import streamlit as st
 
-from core.bland_altman import BlandAltman, compare_measurements
 from core.config import Channel
-from core.evaluation import CaseResult
-from core.evaluation_figures import (
+from core.evaluation.bland_altman import BlandAltman, compare_measurements
+from core.evaluation.cases import CaseResult
+from core.evaluation.review import CaseReview
+from core.evaluation.threshold_curve import THRESHOLDS, ThresholdCurve, curve_of, mean_curves
+from core.ui.charts.evaluation_figures import (
     make_bland_altman_figure,
     make_precision_recall_figure,
     make_threshold_figure,
 )
-from core.review import CaseReview
-from core.threshold_curve import THRESHOLDS, ThresholdCurve, curve_of, mean_curves
 from core.ui.evaluating import Question
 from core.ui.text import MINUS, score
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from core.biomarkers import GROUPS, UNDEFINED
 from core.errors import LoadError, LungLensError
-from core.follow_up import (
+from core.measuring.biomarkers import GROUPS, UNDEFINED
+from core.measuring.follow_up import (
     Change,
     SliceMatch,
     changes_csv,
@@ -23,8 +23,8 @@ from core.follow_up import (
     match_slices,
     resample_matched,
 )
-from core.progress import OnProgress
-from core.records import json_text
+from core.system.progress import OnProgress
+from core.system.records import json_text
 from core.ui import browsing, segmenting, session
 from core.ui.biomarkers import STYLE, said_header, scan_biomarkers
 from core.ui.measures import known_masks

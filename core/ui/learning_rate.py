@@ -9,10 +9,10 @@ import streamlit as st
 
 from core.config import TrainConfig
 from core.errors import DatasetError, LungLensError
-from core.figures import RUN_COLOURS, Curve, make_curve_figure
-from core.run_process import RANGE_TEST_NAME, RunRequest, read_run, start_run, stop_run
-from core.runs import runs_folder
-from core.schedule import learning_rates
+from core.system.folders import runs_folder
+from core.training.run_process import RANGE_TEST_NAME, RunRequest, read_run, start_run, stop_run
+from core.training.schedule import learning_rates
+from core.ui.charts.figures import RUN_COLOURS, Curve, make_curve_figure
 from core.ui.page import show_error, show_errors
 from core.ui.settings import Settings
 from core.ui.text import escape_markdown

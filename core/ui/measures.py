@@ -9,15 +9,15 @@ from typing import Any
 
 import streamlit as st
 
-from core.biomarkers import (
+from core.config import CHANNELS, Channel, Plane
+from core.evaluation.metrics import Overlap, compute_overlap, compute_overlap_per_slice
+from core.measuring.biomarkers import (
     Burden,
     FloatVector,
     SliceBurden,
     compute_burden,
     compute_slice_burden,
 )
-from core.config import CHANNELS, Channel, Plane
-from core.metrics import Overlap, compute_overlap, compute_overlap_per_slice
 from core.ui.session import OpenStudy, remember
 from core.ui.tables import show_figure_table
 from core.ui.text import area_text, percent, score, volume_text

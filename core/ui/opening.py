@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import LungLensError
-from core.progress import OnProgress, ShouldCancel
+from core.system.progress import OnProgress, ShouldCancel
 from core.ui import session
 from core.ui.jobs import FETCH_LINE, BackgroundJob
 from core.ui.page import show_error, show_errors

@@ -10,11 +10,9 @@ import pandas as pd
 import streamlit as st
 
 from core.config import QUALITY_RANGES, QualityConfig
-from core.emptiness import find_gate
+from core.drawing.overlays import PREDICTION_COLOURS, TRUTH_COLOURS
 from core.errors import WeightsError
-from core.figures import PREDICTION_COLOURS, TRUTH_COLOURS
-from core.progress import OnProgress, ShouldCancel
-from core.quality import (
+from core.measuring.quality import (
     CHECKS,
     Finding,
     QualityReport,
@@ -22,7 +20,10 @@ from core.quality import (
     check_named,
     measure_scan,
 )
-from core.quality.empty import EmptySlices, find_empty_slices
+from core.measuring.quality.empty import EmptySlices, find_empty_slices
+from core.segmentation.empty_slices import find_gate
+from core.segmentation.weights import find_weights
+from core.system.progress import OnProgress, ShouldCancel
 from core.ui.browsing import show_picture
 from core.ui.jobs import BackgroundJob, Line
 from core.ui.leaving_out import case_id_of, left_out
@@ -33,7 +34,6 @@ from core.ui.settings import Settings
 from core.ui.slice_strip import StripRow, go_to, show_strip
 from core.ui.text import escape_markdown
 from core.volume import BoolArray
-from core.weights import find_weights
 
 MEASURING_LINE = Line()
 """Its first measures scans: one at a time on the server, beside the network's."""

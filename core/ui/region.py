@@ -9,9 +9,9 @@ import numpy as np
 import streamlit as st
 
 from core.config import ROI_RANGES, TYPICAL_SECONDS_PER_SLICE, RoiConfig
-from core.figures import make_histogram_figure
-from core.preprocess import plan_spatial
-from core.roi import (
+from core.output.saving import volume_nifti_bytes
+from core.preprocessing.model_input import plan_spatial
+from core.preprocessing.roi import (
     BoundingBox,
     Region,
     SliceTissue,
@@ -25,9 +25,9 @@ from core.roi import (
     slice_levels,
     tissue_threshold,
 )
-from core.saving import volume_nifti_bytes
-from core.trial import find_outlines
+from core.segmentation.trial import find_outlines
 from core.ui.browsing import place_of, viewer_scan
+from core.ui.charts.figures import make_histogram_figure
 from core.ui.enhancing import base_preprocess
 from core.ui.results import file_stem
 from core.ui.session import OpenStudy, remember

@@ -15,9 +15,9 @@ import streamlit as st
 
 from core.config import CHANNELS, Channel
 from core.errors import SaveError
-from core.exports import check_dicom_seg
-from core.progress import OnProgress, ShouldCancel
-from core.saving import mask_nifti_bytes
+from core.output.exports import check_dicom_seg
+from core.output.saving import mask_nifti_bytes
+from core.system.progress import OnProgress, ShouldCancel
 from core.ui import results, segmenting
 from core.ui.jobs import BackgroundJob, Line
 from core.ui.page import show_error
@@ -25,9 +25,9 @@ from core.ui.quality_view import show_job
 from core.ui.session import OpenStudy
 
 if TYPE_CHECKING:  # loaded where they are first needed
-    from core.pipeline import Segmentation
-    from core.report import Report, ReportConfig
-    from core.weights import WeightsInfo
+    from core.output.report import Report, ReportConfig
+    from core.segmentation.pipeline import Segmentation
+    from core.segmentation.weights import WeightsInfo
 
 T = TypeVar("T")
 
@@ -87,7 +87,7 @@ def make_report(current: OpenStudy, segmentation: Segmentation) -> WrittenReport
 
 def _choose_settings(current: OpenStudy) -> ReportConfig:
     """What is printed on the report."""
-    from core.report import ReportConfig
+    from core.output.report import ReportConfig
 
     left, right = st.columns([3, 2])
     subject = left.text_input(
@@ -135,12 +135,12 @@ def _measured_report(current: OpenStudy, segmentation: Segmentation) -> Report |
 
 
 def _start(current: OpenStudy, segmentation: Segmentation) -> BackgroundJob[Report]:
-    from core.report import ReportConfig
+    from core.output.report import ReportConfig
 
     study, info = current.study, _weights_of(segmentation)
 
     def work(on_progress: OnProgress, should_cancel: ShouldCancel) -> Report:
-        from core.report import build_report
+        from core.output.report import build_report
 
         return build_report(
             study,
@@ -183,7 +183,7 @@ def _written_report(current: OpenStudy, measured: Report, config: ReportConfig) 
 
 
 def _write(current: OpenStudy, measured: Report, config: ReportConfig) -> WrittenReport:
-    from core.report import html_text, page_png_bytes, pdf_bytes, with_config
+    from core.output.report import html_text, page_png_bytes, pdf_bytes, with_config
 
     report = with_config(measured, current.study, config)
     pdf = pdf_bytes(report)
@@ -249,7 +249,7 @@ def _start_packing(
     study, report = current.study, files.report
 
     def work(on_progress: OnProgress, should_cancel: ShouldCancel) -> bytes:
-        from core.report import bundle_bytes
+        from core.output.report import bundle_bytes
 
         return bundle_bytes(
             report, study, segmentation, on_progress=on_progress, should_cancel=should_cancel
@@ -260,7 +260,7 @@ def _start_packing(
 
 def show_single_files(current: OpenStudy, segmentation: Segmentation, files: WrittenReport) -> None:
     """Each file by itself; made when it is asked for."""
-    from core.report import biomarkers_csv, dicom_seg_of, figures_json, slices_csv
+    from core.output.report import biomarkers_csv, dicom_seg_of, figures_json, slices_csv
 
     study, masks, stem = current.study, segmentation.masks, files.stem
     volume = study.volume
@@ -332,7 +332,7 @@ def _fits_dicom(current: OpenStudy, segmentation: Segmentation) -> bool:
 
 
 def _mesh(current: OpenStudy, segmentation: Segmentation, channel: Channel, ending: str) -> bytes:
-    from core.report import mesh_bytes
+    from core.output.report import mesh_bytes
 
     return mesh_bytes(current.study, segmentation)[f"{channel}.{ending}"]
 

@@ -119,7 +119,8 @@ def region_code(config: RoiConfig) -> str:
     """Python that finds the region and cuts it out."""
     lines = "\n".join(f"    {name}={value!r}," for name, value in asdict(config).items())
     return (
-        "from core.config import RoiConfig\nfrom core.roi import crop_volume, find_region\n\n"
+        "from core.config import RoiConfig\n"
+        "from core.preprocessing.roi import crop_volume, find_region\n\n"
         f"config = RoiConfig(\n{lines}\n)\nregion = find_region(volume, config)\n"
         "cropped, record = crop_volume(volume, region.box)"
     )

@@ -9,12 +9,12 @@ import numpy as np
 import streamlit as st
 
 from core.config import CHANNELS, TrainConfig
-from core.demo_patients import DEMO_CASES
+from core.drawing.overlays import PREDICTION_COLOURS, TRUTH_COLOURS, draw_outlines
 from core.errors import LungLensError
-from core.figures import PREDICTION_COLOURS, RUN_COLOURS, TRUTH_COLOURS, Curve, make_curve_figure
-from core.metrics import compute_overlap
-from core.overlays import draw_outlines
-from core.run_process import (
+from core.evaluation.metrics import compute_overlap
+from core.system.folders import runs_folder
+from core.training.demo_patients import DEMO_CASES
+from core.training.run_process import (
     RunStatus,
     busy_run,
     read_request,
@@ -23,8 +23,9 @@ from core.run_process import (
     start_run,
     stop_run,
 )
-from core.run_samples import read_prediction, read_slices, sampled_epochs
-from core.runs import RunPaths, runs_folder, score
+from core.training.run_samples import read_prediction, read_slices, sampled_epochs
+from core.training.runs import RunPaths, score
+from core.ui.charts.figures import RUN_COLOURS, Curve, make_curve_figure
 from core.ui.page import show_error, show_errors
 from core.ui.slice_stack import show_stack
 from core.ui.tables import show_facts, show_figure_table

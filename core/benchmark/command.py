@@ -1,0 +1,169 @@
+"""Measure every stage from start to saved masks, and peak memory; also beside lungmask."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from pathlib import Path
+from typing import Any
+
+from core.benchmark.browser import EVENTS, WIDGETS, run_browser_benchmark
+from core.benchmark.lungmask import time_lungmask
+from core.benchmark.stages import run_benchmark, scan_to_measure
+from core.cli.segment import add_engine_argument
+from core.cli.terminal import Result, TerminalProgress, table
+from core.errors import ConfigError
+from core.evaluation.measurements import AFTER_MASKS
+from core.system.records import check_place, json_text, write_text
+
+EXAMPLES = """examples:
+  python -m core benchmark
+  python -m core benchmark --size 512x512x300 --json
+  python -m core benchmark --input scan.nii.gz --engine keras
+  python -m core benchmark --against-lungmask lungmask_env/bin/python --save benchmark.json
+  python -m core benchmark --browser"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `benchmark`."""
+    parser.add_argument(
+        "--size", default="512x512x300", help="of the generated scan, columns×rows×slices"
+    )
+    parser.add_argument("--input", type=Path, help="measure this scan instead")
+    parser.add_argument(
+        "--browser", action="store_true", help="measure the viewer in headless Chromium instead"
+    )
+    parser.add_argument(
+        "--events",
+        type=int,
+        default=EVENTS,
+        help="with --browser: how many of each kind are timed (default %(default)s)",
+    )
+    parser.add_argument("--weights", help="folder name in weights/ (default: the best so far)")
+    add_engine_argument(parser)
+    parser.add_argument(
+        "--against-lungmask",
+        type=Path,
+        metavar="PYTHON",
+        help="also time lungmask on the same NIfTI file, in this interpreter that has it",
+    )
+    parser.add_argument(
+        "--lungmask-slices", type=int, default=60, help="how many of them lungmask is given"
+    )
+    parser.add_argument("--save", type=Path, metavar="FILE", help="write the figures as JSON too")
+
+
+def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
+    """Measures in fresh processes and prints a row a stage."""
+    if options.browser:
+        figures = run_browser_benchmark(_parse_size(options.size), progress, events=options.events)
+        return Result(_browser_text(figures), figures)
+    if options.save is not None:
+        check_place(options.save, option="--save")
+    with scan_to_measure(options.input, _parse_size(options.size), on_progress=progress) as scan:
+        figures = run_benchmark(
+            scan, weights_id=options.weights, engine=options.engine, on_progress=progress
+        )
+        if options.against_lungmask is not None:
+            theirs = time_lungmask(
+                options.against_lungmask,
+                scan,
+                slices=options.lungmask_slices,
+                on_progress=progress,
+            )
+            figures["lungmask"] = theirs
+            figures["times_as_fast"] = _times_as_fast(figures, theirs)
+    if options.save is not None:
+        write_text(options.save, json_text(figures) + "\n")
+    return Result(_text(figures), figures)
+
+
+def _times_as_fast(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, float]:
+    pace = theirs["slices_per_second"]
+    return {
+        "file to masks against its prediction alone": round(ours["slices_per_second"] / pace, 1),
+        "prediction against prediction": round(ours["predicted_slices_per_second"] / pace, 1),
+    }
+
+
+def _parse_size(text: str) -> tuple[int, int, int]:
+    parts = text.lower().replace("×", "x").split("x")
+    if len(parts) != 3 or not all(re.fullmatch("[0-9]{1,6}", part) for part in parts):
+        raise ConfigError("The size cannot be read", got=text[:40], expected="such as 512x512x300")
+    columns, rows, slices = map(int, parts)
+    return columns, rows, slices
+
+
+def _text(figures: dict[str, Any]) -> str:
+    slices = figures["shape"][2]
+    total = figures["seconds_from_start_to_masks"]
+    stages = dict(figures["seconds"])
+    afterwards = stages.pop(AFTER_MASKS)
+    stages |= {"start to saved masks": total, f"then {AFTER_MASKS}": afterwards}
+    rows = [
+        (stage, f"{spent:.2f}", f"{1000 * spent / slices:.1f}") for stage, spent in stages.items()
+    ]
+    machine = figures["machine"]
+    lines = [
+        f"{'×'.join(map(str, figures['shape']))} voxels, weights {figures['weights_id']}",
+        f"{machine['processor']}, {machine['cores']} cores, {machine['system']}, "
+        f"Python {machine['python']}",
+        f"engine: {figures['device']}",
+        table(("stage", "seconds", "ms a slice"), rows),
+        f"{figures['slices_per_second']:.1f} slices a second from start to saved masks, "
+        f"peak memory {_shown_mb(figures['peak_memory_mb'])}",
+    ]
+    if "lungmask" in figures:
+        lines += ["", *_lungmask_lines(figures)]
+    return "\n".join(lines)
+
+
+def _lungmask_lines(figures: dict[str, Any]) -> list[str]:
+    theirs = figures["lungmask"]
+    rows = [
+        (
+            "LungLens: lung and infection, file to saved masks",
+            f"{figures['slices_per_second']:.2f}",
+            _shown_mb(figures["peak_memory_mb"]),
+            str(figures["shape"][2]),
+        ),
+        (
+            f"lungmask {theirs['version']}: lung, prediction alone",
+            f"{theirs['slices_per_second']:.2f}",
+            _shown_mb(theirs["peak_memory_mb"]),
+            str(theirs["slices"]),
+        ),
+    ]
+    ratios = [f"{name}: {ratio:.0f}×" for name, ratio in figures["times_as_fast"].items()]
+    return [table(("side by side", "slices a second", "peak memory", "slices"), rows), *ratios]
+
+
+def _shown_mb(value: int | None) -> str:
+    return "not known" if value is None else f"{value} MB"
+
+
+def _browser_text(figures: dict[str, Any]) -> str:
+    first = figures["seconds_from_viewer_to_first_picture"]
+    rows = [
+        ("page to viewer", f"{figures['seconds_to_viewer']:.2f} s"),
+        ("page to first picture", f"{figures['seconds_to_first_picture']:.2f} s"),
+        ("viewer to first picture", f"{first:.2f} s"),
+        ("viewer to all slices", f"{figures['seconds_from_viewer_to_all_slices']:.2f} s"),
+        ("sent, once", f"{figures['sent_mb']:.1f} MB"),
+    ]
+    steps = [
+        (f"viewer: {name}", *(f"{spent[key]:.1f}" for key in ("p50_ms", "p95_ms", "frame_p95_ms")))
+        for name, spent in figures["events"].items()
+    ]
+    steps += [
+        (WIDGETS[kind][0], f"{spent['p50_ms']:.1f}", f"{spent['p95_ms']:.1f}", "")
+        for kind, spent in figures["widgets"].items()
+    ]
+    return "\n".join(
+        [
+            f"{'×'.join(map(str, figures['shape']))} voxels with masks, headless Chromium",
+            table(("opening", "measured"), rows),
+            "",
+            table(("from event to picture", "p50 ms", "p95 ms", "frames p95 ms"), steps),
+        ]
+    )

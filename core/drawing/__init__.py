@@ -1,0 +1,1 @@
+"""Slices and masks come in; small pictures, outlines and triangle meshes go out."""

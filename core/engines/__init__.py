@@ -1,6 +1,0 @@
-"""Engines: what computes the network."""
-
-from core.engines.choose import ENGINE_VARIABLE, choose_engine, default_engine, load_engine
-from core.engines.protocol import Engine
-
-__all__ = ["ENGINE_VARIABLE", "Engine", "choose_engine", "default_engine", "load_engine"]

@@ -1,0 +1,1 @@
+"""Predicted and true masks come in; agreement by case, slice and threshold goes out."""

@@ -1,0 +1,78 @@
+"""Every measurement of a segmented scan in one JSON-ready record."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from core.config import RESEARCH_NOTE, to_json_dict
+from core.evaluation.metrics import compute_overlap
+from core.measuring.biomarkers import Biomarkers, compute_biomarkers, compute_burden
+from core.segmentation.pipeline import Segmentation
+from core.system.records import without_nan
+from core.volume import MaskPair, Study, Volume
+
+AFTER_MASKS = "biomarkers"
+"""The stage of a command that comes once masks are saved."""
+
+
+def measure(
+    study: Study, segmentation: Segmentation, *, biomarkers: Biomarkers | None = None
+) -> dict[str, Any]:
+    """Every figure of a segmented scan, JSON-ready: undefined figures are null.
+
+    `biomarkers` holds values by key, and beside them what each is; `metrics` is there only where
+    truth is known, per channel; `preprocess` only where it was not that of the weights.
+
+    Args:
+        biomarkers: of this result, where they are measured already.
+    """
+    volume = study.volume
+    biomarkers = biomarkers or compute_biomarkers(volume, segmentation.masks)
+    burden = compute_burden(segmentation.masks, volume)
+    figures: dict[str, Any] = {
+        "note": RESEARCH_NOTE,
+        "scan": describe(volume),
+        "synthetic": study.synthetic,
+        "weights_id": segmentation.weights_id,
+        "device": segmentation.device,
+        "lung_threshold": segmentation.config.postprocess.lung_threshold,
+        "infection_threshold": segmentation.config.postprocess.infection_threshold,
+        **asdict(burden),
+        "seconds": {stage: round(spent, 4) for stage, spent in segmentation.seconds.items()},
+        "warnings": [*volume.warnings, *segmentation.warnings],
+        "biomarkers": biomarkers.to_json_dict(),
+    }
+    if segmentation.config.preprocess is not None:
+        figures["preprocess"] = to_json_dict(segmentation.config.preprocess)
+    if study.truth is not None:
+        figures["metrics"] = compare(study.truth, segmentation.masks)
+    result: dict[str, Any] = without_nan(figures)
+    return result
+
+
+def compare(truth: MaskPair, predicted: MaskPair) -> dict[str, dict[str, float]]:
+    """Dice, IoU, precision and recall of each channel known on both sides; nan if undefined."""
+    pairs = {
+        "lung": (truth.lung, predicted.lung),
+        "infection": (truth.infection, predicted.infection),
+    }
+    return {
+        channel: asdict(compute_overlap(mask_true, mask_pred))
+        for channel, (mask_true, mask_pred) in pairs.items()
+        if mask_true is not None and mask_pred is not None
+    }
+
+
+def describe(volume: Volume) -> dict[str, Any]:
+    """What was recognised of a scan, JSON-ready and free of patient data."""
+    return {
+        "name": volume.source.name,
+        "format": volume.source.format,
+        "shape": list(volume.source.file_shape),
+        "spacing_mm": [round(value, 4) for value in volume.spacing_mm],
+        "spacing_nominal": volume.spacing_nominal,
+        "orientation": volume.file_orientation,
+        "unit": volume.unit,
+        "unit_reason": volume.intensity.reason,
+    }

@@ -1,0 +1,40 @@
+"""How much lung, how much of it infected, where, how dense, in how many pieces.
+
+`compute_burden` and `compute_slice_burden` are quick and follow every slice; `compute_biomarkers`
+measures a scan once, and gives every figure with its definition and source.
+"""
+
+from core.measuring.biomarkers.burden import (
+    Burden,
+    FloatVector,
+    SliceBurden,
+    compute_burden,
+    compute_slice_burden,
+)
+from core.measuring.biomarkers.compute import compute_biomarkers
+from core.measuring.biomarkers.config import BiomarkerConfig
+from core.measuring.biomarkers.figures import UNDEFINED, Figure, figure_text
+from core.measuring.biomarkers.lesions import Lesions
+from core.measuring.biomarkers.listing import GROUPS
+from core.measuring.biomarkers.result import Biomarkers, Density, Part
+from core.measuring.biomarkers.sides import LungSides, split_lungs
+
+__all__ = [
+    "BiomarkerConfig",
+    "Biomarkers",
+    "Burden",
+    "Density",
+    "Figure",
+    "FloatVector",
+    "GROUPS",
+    "Lesions",
+    "LungSides",
+    "Part",
+    "SliceBurden",
+    "UNDEFINED",
+    "compute_biomarkers",
+    "compute_burden",
+    "compute_slice_burden",
+    "figure_text",
+    "split_lungs",
+]

@@ -1,0 +1,78 @@
+"""Lesions: pieces of infection that hang together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from core.measuring.biomarkers.config import BiomarkerConfig
+from core.measuring.biomarkers.sides import bounding_box
+from core.system.progress import ShouldCancel, never_cancel, raise_if_cancelled
+from core.volume import BoolArray, Volume
+
+
+@dataclass(frozen=True)
+class Lesions:
+    """How many lesions there are and how large; sizes are nan where millimetres are not known.
+
+    `small`, `medium` and `large` add up to `count`; `specks` are pieces too small to count.
+    """
+
+    count: int
+    specks: int
+    median_ml: float
+    largest_ml: float
+    small: float
+    medium: float
+    large: float
+
+
+def measure_lesions(
+    infection: BoolArray,
+    volume: Volume,
+    config: BiomarkerConfig,
+    *,
+    should_cancel: ShouldCancel = never_cancel,
+) -> Lesions:
+    """Pieces of infection (faces, edges and corners connect), inside the lung or not.
+
+    Raises:
+        Cancelled: the person asked to stop.
+    """
+    nan = float("nan")
+    sizes = _piece_sizes(infection, should_cancel)
+    if volume.spacing_nominal:
+        counted = sizes[sizes >= config.min_lesion_voxels]
+        return Lesions(len(counted), len(sizes) - len(counted), nan, nan, nan, nan, nan)
+    sizes_ml = sizes * volume.voxel_volume_ml
+    # A size that equals a cut-off but for rounding lies on it.
+    ends = np.array([config.min_lesion_ml, *config.lesion_sizes_ml]) * (1 - 1e-9)
+    specks, small, medium, large = np.bincount(
+        np.searchsorted(ends, sizes_ml, side="right"), minlength=4
+    ).tolist()
+    counted = sizes_ml[sizes_ml >= ends[0]]
+    return Lesions(
+        count=len(counted),
+        specks=specks,
+        median_ml=float(np.median(counted)) if len(counted) else nan,
+        largest_ml=float(counted.max()) if len(counted) else nan,
+        small=small,
+        medium=medium,
+        large=large,
+    )
+
+
+def _piece_sizes(infection: BoolArray, should_cancel: ShouldCancel) -> npt.NDArray[np.int64]:
+    box = bounding_box(infection)
+    if box is None:
+        return np.zeros(0, dtype=np.int64)
+    labels, count = ndimage.label(infection[box], structure=np.ones((3, 3, 3)))
+    raise_if_cancelled(should_cancel, "counting lesions")
+    sizes = np.zeros(count + 1, dtype=np.int64)
+    # Plane by plane, because counting takes a copy in 64 bits.
+    for plane in labels:
+        sizes += np.bincount(plane.ravel(), minlength=count + 1)
+    return sizes[1:]

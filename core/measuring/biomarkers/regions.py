@@ -1,0 +1,206 @@
+"""Where in the lungs voxels lie, counted slice by slice: thirds, halves, rim and core.
+
+All counting is in one table: voxels by side, third, half, depth and infection. Density is counted
+beside it as a histogram of whole HU. No array of the scan's size is made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from core.measuring.biomarkers.config import BiomarkerConfig
+from core.measuring.biomarkers.sides import LungSides
+from core.system.progress import (
+    OnProgress,
+    ShouldCancel,
+    ignore_progress,
+    never_cancel,
+    raise_if_cancelled,
+)
+from core.volume import Array, BoolArray, Volume
+
+Counts = npt.NDArray[np.int64]
+Points = npt.NDArray[np.float32]
+
+THIRDS = ("lower", "middle", "upper")
+HALVES = ("ventral", "dorsal")
+DEPTHS = ("central", "peripheral")
+
+HU_LOW, HU_HIGH = -1500, 3100
+"""HU beyond are counted at these ends."""
+_SHAPE = (2, 3, 2, 2, 2)
+_CHORD = 0.25
+"""Of a pixel: how far the outline may be straightened, which halves the work on it."""
+_FEW = 0.1
+"""A slice in which one lung covers less than this share of the other is taken for one of a single
+lung when its outer outline is sought."""
+
+
+@dataclass(frozen=True, eq=False)
+class RegionCounts:
+    """Voxels of the lungs by where they lie.
+
+    Attributes:
+        voxels: (2, 3, 2, 2, 2) by side (right, left), third, half, depth, infected (no, yes); the
+            names in the order of `THIRDS`, `HALVES` and `DEPTHS`.
+        hu: (2, 2, n) by side, infected, and whole HU from `HU_LOW` on; none without HU.
+        deepest: of any voxel below the costal surface, in the unit of the coordinates.
+    """
+
+    voxels: Counts
+    hu: Counts | None
+    deepest: float
+
+
+def count_regions(
+    volume: Volume,
+    sides: LungSides,
+    infection: BoolArray | None,
+    config: BiomarkerConfig,
+    *,
+    on_progress: OnProgress = ignore_progress,
+    should_cancel: ShouldCancel = never_cancel,
+) -> RegionCounts:
+    """Counts every lung voxel once.
+
+    Thirds: axial slices of each lung, from below, parted where its volume comes nearest to one and
+    two thirds. Halves: coronal planes of each lung, parted where its volume comes nearest to one
+    half. Depth: the distance in the axial slice from the convex outline around both lungs, which
+    follows the ribs and passes the mediastinum; where a slice holds one lung only, its mirror
+    image about the midline stands in for the other.
+
+    Args:
+        sides: of `split_lungs` on the same grid.
+        infection: on the scan's grid; none counts all lung as not infected.
+
+    Raises:
+        Cancelled: the person asked to stop.
+    """
+    thirds, halves = _third_of_slice(sides), _half_of_plane(sides)
+    voxels = np.zeros(int(np.prod(_SHAPE)), dtype=np.int64)
+    bins = HU_HIGH - HU_LOW + 1
+    hu = np.zeros(4 * bins, dtype=np.int64) if volume.unit == "HU" else None
+    in_plane = _plane_coordinates(volume)
+    deepest = 0.0
+    count = sides.labels.shape[2]
+    for k in range(count):
+        raise_if_cancelled(should_cancel, "measuring the lungs")
+        i, j = np.nonzero(sides.labels[:, :, k])
+        if i.size == 0:
+            continue
+        side = sides.labels[i, j, k].astype(np.int64) - 1
+        at = (i + sides.box[0].start, j + sides.box[1].start, k + sides.box[2].start)
+        infected = np.zeros(i.size, dtype=np.int64)
+        if infection is not None:
+            infected += infection[at]
+        depth = _depth_below_ribs(i, j, side, sides.midline - sides.box[0].start, in_plane)
+        deepest = max(deepest, float(depth.max()))
+        limit = config.peripheral_mm
+        if volume.spacing_nominal:
+            limit = config.peripheral_depth_share * float(depth.max())
+        rim = (depth < limit).astype(np.int64)
+        code = ((side * 3 + thirds[side, k]) * 2 + halves[side, j]) * 2 + rim
+        voxels += np.bincount(code * 2 + infected, minlength=voxels.size)
+        if hu is not None:
+            whole, known = _whole_hu(volume, volume.array[at])
+            group = (side * 2 + infected)[known]
+            hu += np.bincount(group * bins + (whole - HU_LOW), minlength=hu.size)
+        if k % 16 == 15 or k == count - 1:
+            on_progress("measuring the lungs", k + 1, count)
+    return RegionCounts(
+        voxels.reshape(_SHAPE), None if hu is None else hu.reshape(2, 2, bins), deepest
+    )
+
+
+def _third_of_slice(sides: LungSides) -> npt.NDArray[np.int64]:
+    """(2, slices) 0 lower, 1 middle, 2 upper."""
+    return _parts(sides, axis=2, parts=3)
+
+
+def _half_of_plane(sides: LungSides) -> npt.NDArray[np.int64]:
+    """(2, coronal planes) 0 ventral, 1 dorsal; j grows towards the back."""
+    return _parts(sides, axis=1, parts=2)
+
+
+def _parts(sides: LungSides, *, axis: int, parts: int) -> npt.NDArray[np.int64]:
+    """Planes along an axis in parts of about equal volume, of the right and the left lung."""
+    others = tuple(other for other in range(3) if other != axis)
+    numbers = np.zeros((2, sides.labels.shape[axis]), dtype=np.int64)
+    for at in range(2):
+        held = np.count_nonzero(sides.labels == at + 1, axis=others)
+        before = np.concatenate([[0], np.cumsum(held)]).astype(np.float64)
+        for part in range(1, parts):
+            cut = int(np.argmin(np.abs(before - before[-1] * part / parts)))
+            numbers[at, cut:] = part
+    return numbers
+
+
+def thickness(sides: LungSides) -> tuple[tuple[int, int], tuple[int, int]]:
+    """(axial slices, coronal planes) that hold the right and the left lung."""
+    right, left = (
+        (
+            int(np.count_nonzero((sides.labels == n).any(axis=(0, 1)))),
+            int(np.count_nonzero((sides.labels == n).any(axis=(0, 2)))),
+        )
+        for n in (1, 2)
+    )
+    return right, left
+
+
+def _plane_coordinates(volume: Volume) -> npt.NDArray[np.float32]:
+    """(2, 2) from index steps along i and j to mm in the axial plane, whatever their angle."""
+    return np.asarray(np.linalg.qr(volume.affine[:3, :2]).R, dtype=np.float32)
+
+
+def _depth_below_ribs(
+    i: Array, j: Array, side: Array, midline: float, in_plane: npt.NDArray[np.float32]
+) -> Points:
+    """Distance of each voxel of a slice from the convex outline around both lungs."""
+    where = np.stack([i, j], axis=1).astype(np.float32)
+    in_plane_size = float(np.abs(np.diag(in_plane)).min())
+    outline = _rim_points(i, j)
+    held = np.bincount(side, minlength=2)
+    if held.min() < _FEW * held.max():
+        mirrored = outline.copy()
+        mirrored[:, 0] = 2 * midline - mirrored[:, 0]
+        outline = np.concatenate([outline, mirrored])
+    hull = cv2.approxPolyDP(cv2.convexHull(outline @ in_plane.T), _CHORD * in_plane_size, True)[
+        :, 0
+    ]
+    edges = np.roll(hull, -1, axis=0) - hull
+    lengths = np.linalg.norm(edges, axis=1)
+    edges, hull, lengths = edges[lengths > 0], hull[lengths > 0], lengths[lengths > 0]
+    if len(edges) < 3:
+        return np.zeros(len(where), dtype=np.float32)
+    normals = np.stack([-edges[:, 1], edges[:, 0]], axis=1) / lengths[:, None]
+    inward = np.sign(((hull.mean(axis=0) - hull) * normals).sum(axis=1))
+    normals *= inward[:, None]
+    offsets = (hull * normals).sum(axis=1)
+    places = where @ in_plane.T
+    depth = places @ normals[0] - offsets[0]
+    for normal, offset in zip(normals[1:], offsets[1:], strict=True):
+        np.minimum(depth, places @ normal - offset, out=depth)
+    result: Points = np.maximum(depth, 0, out=depth)
+    return result
+
+
+def _rim_points(i: Array, j: Array) -> Points:
+    """The first and last voxel of each row i: all that a convex outline can touch."""
+    starts = np.flatnonzero(np.diff(i, prepend=i[0] - 1))
+    ends = np.append(starts[1:], i.size) - 1
+    picked = np.concatenate([starts, ends])
+    return np.stack([i[picked], j[picked]], axis=1).astype(np.float32)
+
+
+def _whole_hu(volume: Volume, values: Array) -> tuple[npt.NDArray[np.int64], BoolArray]:
+    """HU rounded to whole numbers, and which values are numbers at all."""
+    if values.dtype.kind == "f":
+        known = np.isfinite(values)
+        values = np.rint(volume.hu(values[known]))
+    else:
+        known = np.ones(values.shape, dtype=np.bool_)
+    return np.clip(values, HU_LOW, HU_HIGH).astype(np.int64), known

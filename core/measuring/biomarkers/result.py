@@ -1,0 +1,111 @@
+"""What is measured: the biomarkers as plain fields and as figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from core.measuring.biomarkers.config import BiomarkerConfig
+from core.measuring.biomarkers.figures import Figure
+from core.measuring.biomarkers.lesions import Lesions
+from core.measuring.biomarkers.sides import SIDES, Side
+from core.system.records import without_nan
+
+Laterality = Literal["none", "left", "right", "both"]
+Category = Literal["CT-0", "CT-1", "CT-2", "CT-3", "CT-4"]
+NAN = float("nan")
+
+ZONES: tuple[tuple[Side, str], ...] = tuple(
+    (side, third) for side in SIDES for third in ("upper", "middle", "lower")
+)
+"""The six zones of the zonal score, in reading order."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the lungs: how much, and how much of it infected.
+
+    Volumes are nan where the size of a voxel is not known, the share where there is no such lung
+    or either mask is missing.
+    """
+
+    volume_ml: float = NAN
+    infected_ml: float = NAN
+    infected_share: float = NAN
+
+
+@dataclass(frozen=True)
+class Density:
+    """What HU say; all nan where the scan's values are not HU. Shares of lung add up to 1, and so
+    do those of infection."""
+
+    mean_hu: float = NAN
+    infected_mean_hu: float = NAN
+    hyper_aerated: float = NAN
+    well_aerated: float = NAN
+    poorly_aerated: float = NAN
+    non_aerated: float = NAN
+    ground_glass: float = NAN
+    consolidation: float = NAN
+    neither: float = NAN
+
+
+@dataclass(frozen=True)
+class Biomarkers:
+    """Every biomarker of a scan, as plain fields and as `figures` in reading order.
+
+    Attributes:
+        both, right, left: the lungs.
+        parts: by name such as "left_upper", "right_dorsal", "left_peripheral", and of both lungs
+            "upper", "middle", "lower", "ventral", "dorsal", "peripheral", "central".
+        density, right_density, left_density: by HU.
+        lesions: none where the infection is not marked.
+        laterality, category, zone_score: none where undefined.
+        zone_scores: 0 to 4, by names such as "left_upper"; zones that are undefined are missing.
+        split: how left and right were told apart; none where they were not.
+        notes: sentences on what could not be measured, and on what to be careful about.
+    """
+
+    both: Part
+    right: Part
+    left: Part
+    parts: Mapping[str, Part]
+    density: Density
+    right_density: Density
+    left_density: Density
+    lesions: Lesions | None
+    laterality: Laterality | None
+    zone_scores: Mapping[str, int]
+    zone_score: int | None
+    category: Category | None
+    split: Literal["apart", "junction", "plane", "one lung"] | None
+    config: BiomarkerConfig
+    notes: tuple[str, ...] = ()
+    figures: tuple[Figure, ...] = field(default=(), repr=False)
+
+    def figure(self, key: str) -> Figure:
+        """The figure of a key; `KeyError` where there is none."""
+        for one in self.figures:
+            if one.key == key:
+                return one
+        raise KeyError(key)
+
+    def to_json_dict(self) -> dict[str, Any]:
+        """`values` by key in reading order, `figures` with all that is said of each, `cut_offs`
+        and `notes`; what is undefined is null."""
+        result: dict[str, Any] = without_nan(
+            {
+                "values": {figure.key: figure.value for figure in self.figures},
+                "figures": {figure.key: _said_of(figure) for figure in self.figures},
+                "cut_offs": asdict(self.config),
+                "notes": list(self.notes),
+            }
+        )
+        return result
+
+
+def _said_of(figure: Figure) -> dict[str, Any]:
+    kept = asdict(figure)
+    del kept["key"]
+    return kept

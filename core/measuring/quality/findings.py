@@ -1,0 +1,122 @@
+"""What was found: one sentence with its value and threshold, for a slice or for the whole scan."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from core.measuring.biomarkers import FloatVector
+from core.volume import BoolArray
+
+
+def slice_ranges(indices: Iterable[int | None]) -> str:
+    """Slices as people write them, counting from 1: "1–5, 9"; the whole scan is left out."""
+    runs: list[list[int]] = []
+    for index in sorted({k for k in indices if k is not None}):
+        if runs and index == runs[-1][-1] + 1:
+            runs[-1].append(index)
+        else:
+            runs.append([index])
+    return ", ".join(
+        f"{run[0] + 1}" if len(run) == 1 else f"{run[0] + 1}–{run[-1] + 1}" for run in runs
+    )
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong.
+
+    Attributes:
+        check: name of the check, see `core.measuring.quality.checks`.
+        value, threshold: in the check's own measure.
+        slice_index: axial, from 0; none for the whole scan.
+        sentence: for people, who count slices from 1.
+    """
+
+    check: str
+    value: float
+    threshold: float
+    slice_index: int | None
+    sentence: str
+
+    def to_json_dict(self) -> dict[str, Any]:
+        """Plain values; the slice counts from 1, as everywhere that people read."""
+        return {
+            "check": self.check,
+            "slice": None if self.slice_index is None else self.slice_index + 1,
+            "value": self.value,
+            "threshold": self.threshold,
+            "sentence": self.sentence,
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What one check says of a scan.
+
+    Attributes:
+        check: its name.
+        threshold: used.
+        values: (slices,) or, of a check for the whole scan, (1,); nan where not defined.
+        flagged: the same shape; true where the value is beyond the threshold.
+        undefined: why the check cannot tell anything of this scan; empty where it can.
+        findings: in the order of slices.
+    """
+
+    check: str
+    threshold: float
+    values: FloatVector
+    flagged: BoolArray
+    undefined: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def worst(self) -> float:
+        """The value farthest to the bad side among those flagged, else nan."""
+        values = self.values[self.flagged]
+        if not values.size:
+            return math.nan
+        return float(values[np.argmax(np.abs(values - self.threshold))])
+
+
+@dataclass(frozen=True, eq=False)
+class QualityReport:
+    """All checks of one scan."""
+
+    slices: int
+    outcomes: tuple[Outcome, ...]
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Those of the whole scan first, then by slice."""
+        found = [finding for outcome in self.outcomes for finding in outcome.findings]
+        return tuple(sorted(found, key=lambda f: -1 if f.slice_index is None else f.slice_index))
+
+    @property
+    def flagged_slices(self) -> tuple[int, ...]:
+        """Slices with a finding of their own, ascending, from 0."""
+        return tuple(sorted({f.slice_index for f in self.findings if f.slice_index is not None}))
+
+    def of_slice(self, slice_index: int) -> tuple[Finding, ...]:
+        """What was found in one slice."""
+        return tuple(f for f in self.findings if f.slice_index == slice_index)
+
+    def to_json_dict(self) -> dict[str, Any]:
+        """Findings, and what each check could and could not tell; slices count from 1."""
+        return {
+            "slices": self.slices,
+            "flagged_slices": [k + 1 for k in self.flagged_slices],
+            "findings": [finding.to_json_dict() for finding in self.findings],
+            "checks": {
+                outcome.check: {
+                    "threshold": outcome.threshold,
+                    "findings": len(outcome.findings),
+                    "not_defined": outcome.undefined or None,
+                }
+                for outcome in self.outcomes
+            },
+        }

@@ -1,0 +1,248 @@
+"""Everything a report says, gathered once; PDF, HTML and zip only lay it out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+
+from core import __version__
+from core.config import CHANNELS, RESEARCH_NOTE, Channel, EvaluateConfig, QualityConfig
+from core.errors import shown_name
+from core.evaluation.cases import Side, side_of_case
+from core.evaluation.metrics import compute_overlap, compute_surface_agreement
+from core.loading.case_table import case_of_scan
+from core.measuring.biomarkers import Biomarkers, Figure, compute_biomarkers
+from core.measuring.quality import QualityReport, check_scan, summary_lines
+from core.output.report.config import ReportConfig
+from core.output.report.methods import LIMITATIONS, Methods, describe_methods
+from core.output.report.pictures import KeySlice, draw_key_slices
+from core.output.report.profile import Profile, measure_profile
+from core.segmentation.pipeline import Segmentation
+from core.segmentation.weights import WeightsInfo
+from core.system.progress import (
+    OnProgress,
+    ShouldCancel,
+    ignore_progress,
+    never_cancel,
+    raise_if_cancelled,
+)
+from core.volume import Study
+
+HEADLINE = (
+    "infected_share",
+    "lung_volume_ml",
+    "infected_volume_ml",
+    "mosmed_category",
+    "zonal_score",
+    "laterality",
+)
+"""Keys of the biomarkers that stand on the first page, in order."""
+
+_KINDS = {
+    "nifti": "NIfTI file",
+    "dicom": "DICOM series",
+    "pictures": "Pictures",
+    "generated": "Generated",
+}
+NOBODY = "Subject not named"
+"""In place of a name that nobody typed."""
+_SIDES: dict[Side, str] = {
+    "training": "The weights learned from this very case or patient: these figures flatter, and "
+    "say nothing of new scans.",
+    "validation": "The weights and thresholds were chosen on this case or patient: these figures "
+    "are slightly optimistic.",
+    "unseen": "The weights did not learn from a case of this name, as far as their manifest tells.",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Agreement:
+    """Prediction against truth: figures by channel, nan where undefined, and how far to trust
+    them."""
+
+    figures: Mapping[Channel, Mapping[str, float]]
+    side: Side
+
+    @property
+    def sentence(self) -> str:
+        """Whether the weights have seen this case."""
+        return _SIDES[self.side]
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """One scan's report.
+
+    Attributes:
+        facts, settings: label and value, in the order to show them.
+        stamp: "SYNTHETIC" for a generated scan.
+        warnings: sentences on this scan and this run; `quality`: what the checks found in it.
+    """
+
+    config: ReportConfig
+    facts: tuple[tuple[str, str], ...]
+    settings: tuple[tuple[str, str], ...]
+    stamp: str
+    biomarkers: Biomarkers
+    pictures: tuple[KeySlice, ...]
+    profile: Profile | None
+    agreement: Agreement | None
+    quality: QualityReport
+    warnings: tuple[str, ...]
+    methods: Methods
+    limitations: tuple[str, ...] = LIMITATIONS
+    note: str = RESEARCH_NOTE
+
+    title: str = "Chest CT: lung and infection"
+
+    @property
+    def headline(self) -> tuple[Figure, ...]:
+        """The biomarkers of the first page."""
+        return tuple(self.biomarkers.figure(key) for key in HEADLINE)
+
+    @property
+    def quality_lines(self) -> tuple[str, ...]:
+        """Findings of the checks; a sentence where there is none."""
+        found = tuple(line[:1].upper() + line[1:] for line in summary_lines(self.quality))
+        return found or (f"Nothing found in {self.quality.slices} slices by the quality checks.",)
+
+
+def build_report(
+    study: Study,
+    segmentation: Segmentation,
+    *,
+    config: ReportConfig,
+    info: WeightsInfo | None = None,
+    quality: QualityReport | None = None,
+    on_progress: OnProgress = ignore_progress,
+    should_cancel: ShouldCancel = never_cancel,
+) -> Report:
+    """Measures the scan and draws its key slices.
+
+    Args:
+        info: the weights that made the segmentation, where they are still there.
+        quality: the checks' findings, where they are known already.
+        on_progress: told what is being measured.
+
+    Raises:
+        Cancelled: the person asked to stop.
+    """
+    volume, masks = study.volume, segmentation.masks
+    found = compute_biomarkers(volume, masks, on_progress=on_progress, should_cancel=should_cancel)
+    if quality is None:
+        quality = check_scan(
+            volume, QualityConfig(), on_progress=on_progress, should_cancel=should_cancel
+        )
+    on_progress("comparing with the truth", 0, 1)
+    agreement = _agreement(study, segmentation, info, should_cancel)
+    raise_if_cancelled(should_cancel, "drawing key slices")
+    on_progress("drawing key slices", 0, 1)
+    stamp = "SYNTHETIC" if study.synthetic else ""
+    pictures = draw_key_slices(study, masks, stamp=stamp)
+    on_progress("drawing key slices", 1, 1)
+    return Report(
+        config=config,
+        facts=_facts(study, config),
+        settings=_settings(segmentation, info),
+        stamp=stamp,
+        biomarkers=found,
+        pictures=pictures,
+        profile=measure_profile(study, masks),
+        agreement=agreement,
+        quality=quality,
+        warnings=(*volume.warnings, *segmentation.warnings, *found.notes),
+        methods=describe_methods(
+            study,
+            segmentation,
+            found,
+            info,
+            surfaces_compared=agreement is not None and not volume.spacing_nominal,
+        ),
+    )
+
+
+def scan_name(study: Study, *, show_file_name: bool) -> str:
+    """What to call the scan: its kind, unless the name is ours or asked for."""
+    source = study.volume.source
+    if source.format == "generated" or study.synthetic:
+        return "Synthetic demo study"
+    if source.format == "dicom" or not show_file_name:
+        return _KINDS[source.format]
+    return shown_name(study.case_id or source.name)
+
+
+def _facts(study: Study, config: ReportConfig) -> tuple[tuple[str, str], ...]:
+    volume = study.volume
+    size = " × ".join(map(str, volume.shape))
+    spacing = "not known"
+    if not volume.spacing_nominal:
+        spacing = " × ".join(f"{length:.2f}" for length in volume.spacing_mm) + " mm"
+    told = dict(volume.source.facts)
+    kept = [
+        (name, told[name]) for name in ("Slice thickness", "Kernel", "Tube voltage") if name in told
+    ]
+    scale = "HU" if volume.unit == "HU" else f"not HU ({volume.intensity.reason})"
+    return (
+        ("Scan", scan_name(study, show_file_name=config.show_file_name)),
+        ("Size", f"{size} voxels (left, back, head)"),
+        ("Voxel", spacing),
+        ("File axes", volume.file_orientation),
+        ("Values", scale),
+        *kept,
+        ("Truth", _truth_words(study)),
+        ("Fingerprint", volume.digest[:12]),
+    )
+
+
+def _truth_words(study: Study) -> str:
+    truth = study.truth
+    known = [c for c in CHANNELS if truth is not None and getattr(truth, c) is not None]
+    return " and ".join(known) if known else "not known"
+
+
+def _settings(segmentation: Segmentation, info: WeightsInfo | None) -> tuple[tuple[str, str], ...]:
+    used = segmentation.config.postprocess
+    preprocess = segmentation.config.preprocess
+    return (
+        ("Weights", segmentation.weights_id),
+        ("SHA-256", info.sha256 if info is not None else "not known: the weights are gone"),
+        ("Thresholds", f"lung {used.lung_threshold:.2f}, infection {used.infection_threshold:.2f}"),
+        ("Preprocessing", "that of the weights" if preprocess is None else "chosen by hand"),
+        ("Device", segmentation.device),
+        ("Program", f"LungLens {__version__}"),
+    )
+
+
+def _agreement(
+    study: Study,
+    segmentation: Segmentation,
+    info: WeightsInfo | None,
+    should_cancel: ShouldCancel,
+) -> Agreement | None:
+    truth, predicted, volume = study.truth, segmentation.masks, study.volume
+    if truth is None:
+        return None
+    figures: dict[Channel, dict[str, float]] = {}
+    for channel in CHANNELS:
+        mask_true, mask_pred = getattr(truth, channel), getattr(predicted, channel)
+        if mask_true is None or mask_pred is None:
+            continue
+        raise_if_cancelled(should_cancel, "comparing with the truth")
+        figures[channel] = asdict(compute_overlap(mask_true, mask_pred))
+        if not volume.spacing_nominal:
+            surfaces = compute_surface_agreement(
+                mask_true,
+                mask_pred,
+                spacing_mm=volume.spacing_mm,
+                tolerance_mm=EvaluateConfig().surface_tolerance_mm,
+            )
+            figures[channel].update(asdict(surfaces))
+    if not figures:
+        return None
+    case = case_of_scan(study.case_id or volume.source.name)
+    return Agreement(figures, side_of_case(case, info))
+
+
+def with_config(report: Report, study: Study, config: ReportConfig) -> Report:
+    """The same report under another date, name or show of the file's name; nothing is measured."""
+    return replace(report, config=config, facts=_facts(study, config))

@@ -1,0 +1,398 @@
+"""How the figures came about, ready to paste into a paper, with its references."""
+
+from __future__ import annotations
+
+import platform
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+
+from core import __version__
+from core.config import ModelConfig, PreprocessConfig
+from core.measuring.biomarkers import Biomarkers
+from core.measuring.quality.findings import slice_ranges
+from core.segmentation.pipeline import Segmentation
+from core.segmentation.weights import WeightsInfo
+from core.volume import Study, Volume
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One work cited.
+
+    Attributes:
+        key: of its BibTeX entry.
+        kind: of entry, such as "article".
+        fields: of the entry, in order, in plain Unicode.
+        short: for a list of references in a text.
+    """
+
+    key: str
+    kind: str
+    fields: tuple[tuple[str, str], ...]
+    short: str
+
+    @property
+    def doi(self) -> str:
+        """Without the resolver's address; empty where there is none."""
+        return dict(self.fields).get("doi", "")
+
+    @property
+    def bibtex(self) -> str:
+        """The entry."""
+        lines = ",\n".join(f"  {name} = {{{_tex(value)}}}" for name, value in self.fields)
+        return f"@{self.kind}{{{self.key},\n{lines}\n}}"
+
+
+def _tex(value: str) -> str:
+    return re.sub(r"([&%#_])", r"\\\1", value) if not value.startswith("10.") else value
+
+
+def _article(
+    key: str,
+    author: str,
+    title: str,
+    journal: str,
+    year: int,
+    *,
+    volume: str,
+    pages: str,
+    doi: str,
+    short: str,
+) -> Reference:
+    fields = (
+        ("author", author),
+        ("title", title),
+        ("journal", journal),
+        ("year", str(year)),
+        ("volume", volume),
+        ("pages", pages),
+        ("doi", doi),
+    )
+    return Reference(key, "article", fields, short)
+
+
+LUNGLENS = Reference(
+    "lunglens",
+    "software",
+    (
+        ("title", "LungLens: open dashboard and command line for COVID-19 in chest CT"),
+        ("author", "{LungLens contributors}"),
+        ("version", __version__),
+        ("note", "Research software, never a diagnosis"),
+    ),
+    f"LungLens {__version__}, open-source software.",
+)
+UNET = Reference(
+    "ronneberger2015unet",
+    "inproceedings",
+    (
+        ("author", "Ronneberger, Olaf and Fischer, Philipp and Brox, Thomas"),
+        ("title", "U-Net: Convolutional Networks for Biomedical Image Segmentation"),
+        ("booktitle", "Medical Image Computing and Computer-Assisted Intervention (MICCAI)"),
+        ("year", "2015"),
+        ("pages", "234--241"),
+        ("doi", "10.1007/978-3-319-24574-4_28"),
+    ),
+    "Ronneberger et al., U-Net. MICCAI 2015:234.",
+)
+UNETPP = Reference(
+    "zhou2018unetpp",
+    "inproceedings",
+    (
+        (
+            "author",
+            "Zhou, Zongwei and Siddiquee, Md Mahfuzur Rahman and Tajbakhsh, Nima and "
+            "Liang, Jianming",
+        ),
+        ("title", "UNet++: A Nested U-Net Architecture for Medical Image Segmentation"),
+        ("booktitle", "Deep Learning in Medical Image Analysis (DLMIA)"),
+        ("year", "2018"),
+        ("pages", "3--11"),
+        ("doi", "10.1007/978-3-030-00889-5_1"),
+    ),
+    "Zhou et al., UNet++. DLMIA 2018:3.",
+)
+ENSEMBLE = Reference(
+    "lakshminarayanan2017ensembles",
+    "inproceedings",
+    (
+        ("author", "Lakshminarayanan, Balaji and Pritzel, Alexander and Blundell, Charles"),
+        (
+            "title",
+            "Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles",
+        ),
+        ("booktitle", "Advances in Neural Information Processing Systems"),
+        ("year", "2017"),
+        ("eprint", "1612.01474"),
+        ("archiveprefix", "arXiv"),
+    ),
+    "Lakshminarayanan et al., NeurIPS 2017. arXiv:1612.01474.",
+)
+TRAINING_SET = _article(
+    "ma2021covid",
+    "Ma, Jun and Wang, Yixin and An, Xingle and others",
+    "Toward data-efficient learning: A benchmark for COVID-19 CT lung and infection segmentation",
+    "Medical Physics",
+    2021,
+    volume="48",
+    pages="1197--1210",
+    doi="10.1002/mp.14676",
+    short="Ma et al., Med Phys 2021;48:1197.",
+)
+DICE = _article(
+    "dice1945",
+    "Dice, Lee R.",
+    "Measures of the Amount of Ecologic Association Between Species",
+    "Ecology",
+    1945,
+    volume="26",
+    pages="297--302",
+    doi="10.2307/1932409",
+    short="Dice, Ecology 1945;26:297.",
+)
+SURFACE_DICE = _article(
+    "nikolov2021",
+    "Nikolov, Stanislav and Blackwell, Sam and Zverovitch, Alexei and others",
+    "Clinically Applicable Segmentation of Head and Neck Anatomy for Radiotherapy: Deep Learning "
+    "Algorithm Development and Validation Study",
+    "Journal of Medical Internet Research",
+    2021,
+    volume="23",
+    pages="e26151",
+    doi="10.2196/26151",
+    short="Nikolov et al., J Med Internet Res 2021;23:e26151.",
+)
+AERATION = _article(
+    "gattinoni2001",
+    "Gattinoni, Luciano and Caironi, Pietro and Pelosi, Paolo and Goodman, Lawrence R.",
+    "What Has Computed Tomography Taught Us about the Acute Respiratory Distress Syndrome?",
+    "American Journal of Respiratory and Critical Care Medicine",
+    2001,
+    volume="164",
+    pages="1701--1711",
+    doi="10.1164/ajrccm.164.9.2103121",
+    short="Gattinoni et al., Am J Respir Crit Care Med 2001;164:1701.",
+)
+ZONE_GRADES = _article(
+    "chung2020",
+    "Chung, Michael and Bernheim, Adam and Mei, Xueyan and others",
+    "CT Imaging Features of 2019 Novel Coronavirus (2019-nCoV)",
+    "Radiology",
+    2020,
+    volume="295",
+    pages="202--207",
+    doi="10.1148/radiol.2020200230",
+    short="Chung et al., Radiology 2020;295:202.",
+)
+CATEGORIES = Reference(
+    "morozov2020mosmed",
+    "misc",
+    (
+        ("author", "Morozov, S. P. and Andreychenko, A. E. and Pavlov, N. A. and others"),
+        ("title", "MosMedData: Chest CT Scans With COVID-19 Related Findings Dataset"),
+        ("year", "2020"),
+        ("eprint", "2005.06465"),
+        ("archiveprefix", "arXiv"),
+    ),
+    "Morozov et al., MosMedData. arXiv:2005.06465.",
+)
+
+LIMITATIONS = (
+    "Research software, not a medical device: masks and figures may be wrong and no treatment may "
+    "rest on them.",
+    "The network marks opacities; it does not know what caused them. Other disease, atelectasis, "
+    "vessels and breathing artefacts may be marked as infection.",
+    "It looks at axial slices and learned from few patients of few scanners; other protocols, "
+    "contrast medium and children were not part of its training.",
+    "Zones are thirds of a lung's volume, not lobes; the zonal score is no lobar score and the "
+    "category follows published cut-offs by computed share, not a radiologist's reading.",
+)
+
+
+@dataclass(frozen=True)
+class Methods:
+    """The paragraph, its references in order of first mention, and versions used."""
+
+    paragraph: str
+    references: tuple[Reference, ...]
+
+    @property
+    def bibtex(self) -> str:
+        """All entries."""
+        return "\n\n".join(reference.bibtex for reference in self.references) + "\n"
+
+    @property
+    def text(self) -> str:
+        """Paragraph and numbered references as plain text."""
+        listed = [
+            f"[{n}] {ref.short}" + (f" doi:{ref.doi}" if ref.doi else "")
+            for n, ref in enumerate(self.references, 1)
+        ]
+        return "\n".join([self.paragraph, "", *listed, ""])
+
+
+def describe_methods(
+    study: Study,
+    segmentation: Segmentation,
+    found: Biomarkers,
+    info: WeightsInfo | None,
+    *,
+    surfaces_compared: bool,
+) -> Methods:
+    """Written from the very settings of the run."""
+    cited: list[Reference] = []
+
+    def cite(*works: Reference) -> str:
+        for work in works:
+            if work not in cited:
+                cited.append(work)
+        return "[" + ", ".join(str(cited.index(work) + 1) for work in works) + "]"
+
+    model = info.model if info is not None else ModelConfig()
+    weights = segmentation.weights_id
+    if info is not None:
+        weights += f", sha256 {info.sha256[:12]}"
+    sentences = [
+        f"{_scan_words(study)} lung and infection were segmented with LungLens {__version__} "
+        f"{cite(LUNGLENS)}, {_network_words(model, cite)}, applied to every axial slice (weights "
+        f"{weights}; {segmentation.device}).",
+        _preprocess_words(segmentation, info),
+        _postprocess_words(segmentation, study.volume),
+    ]
+    if _learned_from_public_set(info):
+        sentences.append(
+            f"The network had learned from scans of the public 20-case set {cite(TRAINING_SET)} "
+            "and further slices."
+        )
+    sentences.append(_biomarker_words(found, study.volume, cite))
+    if study.truth is not None:
+        words = f"Agreement with the reference masks is given as Dice coefficient {cite(DICE)}, "
+        words += "intersection over union, precision and recall over all voxels"
+        if surfaces_compared:
+            words += (
+                f", 95th percentile surface distance and surface Dice at 2 mm {cite(SURFACE_DICE)}"
+            )
+        sentences.append(words + ".")
+    sentences.append(f"Software: {', '.join(_versions(segmentation.device))}.")
+    return Methods(" ".join(sentence for sentence in sentences if sentence), tuple(cited))
+
+
+def _network_words(model: ModelConfig, cite: Callable[[Reference], str]) -> str:
+    name, work = ("U-Net++", UNETPP) if model.architecture == "unetpp" else ("U-Net", UNET)
+    if model.members > 1:
+        averaged = f"the mean probability {cite(ENSEMBLE)} of {model.members} two-dimensional"
+        return f"{averaged} {name}s {cite(work)} with one sigmoid output for each target"
+    return f"a two-dimensional {name} {cite(work)} with one sigmoid output for each"
+
+
+def _scan_words(study: Study) -> str:
+    volume = study.volume
+    size = "×".join(map(str, volume.shape))
+    kind = "a generated (synthetic) chest CT" if study.synthetic else "a chest CT"
+    if volume.source.format == "pictures":
+        kind = "pictures of a chest CT"
+    spacing = "voxel size not known"
+    if not volume.spacing_nominal:
+        spacing = "×".join(f"{length:.3g}" for length in volume.spacing_mm) + " mm"
+    scale = "in HU" if volume.unit == "HU" else "not in HU, taken to show a lung window"
+    return f"In {kind} ({size} voxels, {spacing}, values {scale})"
+
+
+def _preprocess_words(segmentation: Segmentation, info: WeightsInfo | None) -> str:
+    used: PreprocessConfig | None = segmentation.config.preprocess
+    if used is None and info is not None:
+        used = info.preprocess
+    if used is None:
+        return ""
+    crop = {
+        "body": f"cropped to the body by Otsu's threshold with a margin of {used.margin_mm:g} mm, ",
+        "lungs": f"cropped to the lungs by their air with a margin of {used.margin_mm:g} mm, or to "
+        "the body where they could not be found, ",
+        "none": "",
+    }[used.crop]
+    enhance = {
+        "window": "",
+        "clahe": f", equalised by CLAHE (clip limit {used.enhance.clip_limit:g}, "
+        f"{used.enhance.tile_grid}×{used.enhance.tile_grid} tiles)",
+        "equalize": ", equalised globally",
+        "gamma": f", raised to a gamma of {used.enhance.gamma:g}",
+        "unsharp": f", sharpened (radius {used.enhance.unsharp_radius:g}, amount "
+        f"{used.enhance.unsharp_amount:g})",
+    }[used.enhance.method]
+    stretched = ""
+    if segmentation.record.stretch is not None:
+        off = slice_ranges(segmentation.record.stretch.slices_off)
+        stretched = (
+            f"Slices {off}, whose tissue was out of step with the rest of the scan in grey, were "
+            "rescaled to it. "
+        )
+    smooth = (
+        f" and smoothed (Gaussian, sigma {used.smooth_sigma:g} pixels)" if used.smooth_sigma else ""
+    )
+    return (
+        f"{stretched}Slices were {crop}windowed (centre {used.window_center:g} HU, width "
+        f"{used.window_width:g} HU){enhance}, resized to {used.rows}×{used.columns} pixels{smooth}."
+    )
+
+
+def _postprocess_words(segmentation: Segmentation, volume: Volume) -> str:
+    used = segmentation.config.postprocess
+    blended = ""
+    if used.neighbour_share and volume.source.format != "pictures":
+        blended = (
+            f"averaged with those of the neighbouring slices (share {used.neighbour_share:.2g}), "
+        )
+    turned = ""
+    if segmentation.quarter_turns:
+        turned = f"The pictures were turned by {90 * segmentation.quarter_turns}° beforehand. "
+    return (
+        f"{turned}Probabilities were {blended}restored to the scan's own grid and thresholded at "
+        f"{used.lung_threshold:.2f} (lung) and {used.infection_threshold:.2f} (infection); parts "
+        f"of lung below {100 * used.min_lung_part_fraction:.3g} % of all lung were dropped and "
+        f"holes up to {100 * used.max_hole_fraction:.3g} % of a slice's lung filled."
+    )
+
+
+def _biomarker_words(found: Biomarkers, volume: Volume, cite: Callable[[Reference], str]) -> str:
+    config = found.config
+    one, two, three = (f"{100 * share:.3g}" for share in config.score_shares)
+    words = "The infected share is infected lung divided by lung"
+    if volume.source.format != "pictures":
+        words += (
+            "; each lung was parted into thirds of its volume, and every zone graded 0 to 4 by its "
+            f"infected share (cut-offs {100 * config.affected_share:.3g}, {one}, {two}, {three} %) "
+            f"after {cite(ZONE_GRADES)}"
+        )
+    words += f"; the category by the same cut-offs follows {cite(CATEGORIES)}"
+    if volume.unit == "HU":
+        words += (
+            f"; lung counts as well aerated from {config.well_aerated_from_hu:g} to "
+            f"{config.poorly_aerated_from_hu:g} HU, poorly to {config.non_aerated_from_hu:g} HU, "
+            f"non-aerated above {cite(AERATION)}, infected lung as ground glass from "
+            f"{config.ground_glass_from_hu:g} to {config.consolidation_from_hu:g} HU and as "
+            "consolidation above"
+        )
+    return words + "."
+
+
+def _learned_from_public_set(info: WeightsInfo | None) -> bool:
+    # A manifest made by hand may record no split.
+    split = info.manifest.get("split") if info is not None else None
+    train = split.get("train") if isinstance(split, dict) else None
+    patients = train.get("patients") if isinstance(train, dict) else None
+    known = patients if isinstance(patients, list) else []
+    return any(str(p).startswith(("coronacases_", "radiopaedia_")) for p in known)
+
+
+def _versions(device: str) -> Sequence[str]:
+    packages = ["numpy", "scipy"]
+    packages += ["openvino"] if "OpenVINO" in device else ["keras", "tensorflow"]
+    versions = [f"LungLens {__version__}", f"Python {platform.python_version()}"]
+    for package in packages:
+        try:
+            versions.append(f"{package} {metadata.version(package)}")
+        except metadata.PackageNotFoundError:
+            continue
+    return versions

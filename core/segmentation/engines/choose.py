@@ -1,0 +1,97 @@
+"""Which engine runs the network, by what the machine has."""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from typing import Literal, get_args
+
+from core.config import EngineName
+from core.errors import ConfigError, shown_name
+from core.segmentation.engines.protocol import Engine, EngineUnfit
+from core.segmentation.weights import WeightsInfo
+from core.system.machine import may_have_gpu
+
+ENGINE_VARIABLE = "LUNGLENS_ENGINE"
+"""Environment variable by which the operator of a server chooses."""
+
+
+def default_engine() -> EngineName:
+    """What the environment asks for, else auto.
+
+    Raises:
+        ConfigError: it asks for what there is not.
+    """
+    asked = os.environ.get(ENGINE_VARIABLE) or "auto"
+    known: tuple[EngineName, ...] = get_args(EngineName)
+    for name in known:
+        if asked == name:
+            return name
+    raise ConfigError(
+        f"{ENGINE_VARIABLE} names no engine",
+        got=shown_name(asked),
+        expected=", ".join(known),
+    )
+
+
+def choose_engine(wanted: EngineName = "auto") -> Literal["openvino", "keras"]:
+    """The engine to run: Keras where it has a GPU, else OpenVINO where it is installed.
+
+    Raises:
+        ConfigError: OpenVINO was asked for and is not installed.
+    """
+    installed = find_spec("openvino") is not None
+    if wanted == "keras":
+        return "keras"
+    if wanted == "openvino":
+        if not installed:
+            raise ConfigError(
+                "The OpenVINO engine is not installed",
+                got="engine openvino",
+                expected="the package openvino",
+                next_step="run 'pip install openvino', or leave the engine to auto",
+            )
+        return "openvino"
+    if not installed:
+        return "keras"
+    if may_have_gpu():
+        # Imported here: asking TensorFlow takes seconds, and few machines have the devices.
+        from core.segmentation.engines.inference import prepare_device
+
+        if prepare_device().startswith("GPU"):
+            return "keras"
+    return "openvino"
+
+
+def load_engine(info: WeightsInfo, wanted: EngineName = "auto") -> Engine:
+    """The network of these weights, ready but not warmed.
+
+    Raises:
+        WeightsError: files are missing, damaged or do not fit each other.
+        ConfigError: the engine asked for is not installed.
+        EngineUnfit: the engine asked for does not start here, or cannot run this network.
+    """
+    if choose_engine(wanted) == "openvino":
+        try:
+            return _load_openvino(info)
+        except EngineUnfit:
+            if wanted == "openvino":
+                raise
+    from core.segmentation.engines.inference import Segmenter
+
+    return Segmenter(info)
+
+
+def _load_openvino(info: WeightsInfo) -> Engine:
+    try:
+        from core.segmentation.engines.openvino_engine import OpenVinoSegmenter
+
+        return OpenVinoSegmenter(info)
+    # Installed for another system, or on a processor that its plugin for CPUs does not take.
+    except (ImportError, OSError, RuntimeError) as error:
+        raise EngineUnfit(
+            "The OpenVINO engine does not start",
+            got=(str(error).strip().splitlines() or [type(error).__name__])[-1][:120].rstrip("."),
+            expected="a package openvino made for this system",
+            next_step="install it anew, or run with the engine keras",
+        ) from error

@@ -1,0 +1,115 @@
+"""The network at work in Keras: device, precision, batches."""
+
+from __future__ import annotations
+
+import threading
+from functools import cache
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from core.config import PreprocessConfig
+from core.segmentation.weights import WeightsInfo, load_weights
+from core.system.machine import cpu_count, cpu_facts
+from core.system.progress import (
+    OnProgress,
+    ShouldCancel,
+    ignore_progress,
+    never_cancel,
+    raise_if_cancelled,
+)
+
+
+@cache
+def prepare_device() -> str:
+    """Lets TensorFlow take GPU memory as needed instead of all of it, and names what will compute.
+
+    Returns:
+        Such as "GPU (NVIDIA A100)" or "CPU (8 cores)".
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        gpus = tf.config.list_physical_devices("GPU")
+        for gpu in gpus:
+            try:
+                tf.config.experimental.set_memory_growth(gpu, True)
+            except RuntimeError:  # already in use by this process: then growth is settled
+                continue
+        if gpus:
+            details = tf.config.experimental.get_device_details(gpus[0])
+            return f"GPU ({details.get('device_name', 'unnamed')})"
+    return f"CPU ({cpu_count()} cores)"
+
+
+def has_fast_bfloat16() -> bool:
+    """Whether training in bfloat16 pays: on a GPU, or on a CPU that multiplies it, by AMX tiles
+    (twice as fast) or AVX-512 (1.4 times)."""
+    if prepare_device().startswith("GPU"):
+        return True
+    return any(flag in cpu_facts() for flag in (" amx_bf16", " avx512_bf16"))
+
+
+class Segmenter:
+    """A trained network, ready: loaded once, shared by sessions, one prediction at a time."""
+
+    def __init__(self, info: WeightsInfo) -> None:
+        self.device = prepare_device()
+        self.info = info
+        self.preprocess: PreprocessConfig = info.preprocess
+        self.model = load_weights(info)
+        self._lock = threading.Lock()
+
+    @property
+    def weights_id(self) -> str:
+        """Folder name of the weights."""
+        return self.info.weights_id
+
+    def warm_up(self, batch_size: int) -> None:
+        """Traces the network for one batch size, so that the first scan does not pay for it."""
+        shape = (batch_size, self.preprocess.rows, self.preprocess.columns)
+        self.predict(np.zeros(shape, dtype=np.uint8), batch_size=batch_size)
+
+    def predict(
+        self,
+        frames: npt.NDArray[np.uint8],
+        *,
+        batch_size: int,
+        on_progress: OnProgress = ignore_progress,
+        should_cancel: ShouldCancel = never_cancel,
+    ) -> npt.NDArray[np.uint8]:
+        """Probabilities for preprocessed slices.
+
+        Args:
+            frames: (n, rows, columns) uint8 of `core.preprocessing.model_input`.
+            batch_size: slices a step at most. Fewer slices than that go in a batch of the next
+                power of two, and the last batch is filled up, so that few shapes are traced.
+
+        Returns:
+            (channels, n, rows, columns) uint8: probability times 255.
+
+        Raises:
+            Cancelled: between two batches.
+        """
+        count, rows, columns = frames.shape
+        channels = int(self.model.output_shape[-1])
+        probabilities = np.empty((channels, count, rows, columns), dtype=np.uint8)
+        batch_size = min(batch_size, 1 << max(0, count - 1).bit_length())
+        batch = np.zeros((batch_size, rows, columns, 1), dtype=np.float32)
+        for start in range(0, count, batch_size):
+            raise_if_cancelled(should_cancel, "marking slices")
+            stop = min(start + batch_size, count)
+            np.multiply(
+                frames[start:stop, ..., None], np.float32(1 / 255), out=batch[: stop - start]
+            )
+            with self._lock:
+                predicted = self._predict_batch(batch)
+            scaled = np.rint(predicted[: stop - start] * 255.0).astype(np.uint8)
+            probabilities[:, start:stop] = np.moveaxis(scaled, -1, 0)
+            on_progress("marking slices", stop, count)
+        return probabilities
+
+    def _predict_batch(self, batch: npt.NDArray[np.float32]) -> Any:
+        return np.asarray(self.model.predict_on_batch(batch))

@@ -1,0 +1,50 @@
+"""What every engine can do, whatever computes."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from core.config import PreprocessConfig
+from core.errors import LungLensError
+from core.segmentation.weights import WeightsInfo
+from core.system.progress import OnProgress, ShouldCancel
+
+
+class EngineUnfit(LungLensError):
+    """An engine does not start on this machine or does not know the network; another may do."""
+
+
+class Engine(Protocol):
+    """A trained network, loaded and ready, shared by sessions."""
+
+    @property
+    def device(self) -> str:
+        """What computes, for people."""
+
+    @property
+    def info(self) -> WeightsInfo:
+        """The weights."""
+
+    @property
+    def preprocess(self) -> PreprocessConfig:
+        """How slices must be prepared for it."""
+
+    @property
+    def weights_id(self) -> str:
+        """Folder name of the weights."""
+
+    def warm_up(self, batch_size: int) -> None:
+        """Pays for what the first prediction costs on top of the others."""
+
+    def predict(
+        self,
+        frames: npt.NDArray[np.uint8],
+        *,
+        batch_size: int,
+        on_progress: OnProgress = ...,
+        should_cancel: ShouldCancel = ...,
+    ) -> npt.NDArray[np.uint8]:
+        """Slices (n, rows, columns) to probabilities times 255 (channels, n, rows, columns)."""

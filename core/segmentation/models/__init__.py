@@ -1,0 +1,17 @@
+"""Networks: layers → functional graph → config."""
+
+from core.segmentation.models.build import build_model
+from core.segmentation.models.ensemble import build_ensemble, join_members
+from core.segmentation.models.unet import build_unet
+from core.segmentation.models.unetpp import averaged, build_unetpp, prune, supervised
+
+__all__ = [
+    "build_model",
+    "build_unet",
+    "build_unetpp",
+    "build_ensemble",
+    "join_members",
+    "supervised",
+    "averaged",
+    "prune",
+]

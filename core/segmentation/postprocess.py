@@ -1,0 +1,172 @@
+"""From the network's probabilities to masks on the scan's own grid.
+
+Clean-up runs on the network's small grid; only then are probabilities brought back to the scan's
+voxels, linearly, and compared with the threshold, so that edges stay as fine as the network saw
+them and no full-size label array is ever needed.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from core.config import PostprocessConfig
+from core.preprocessing.model_input import SpatialRecord, restore_slice
+from core.system.progress import (
+    OnProgress,
+    ShouldCancel,
+    ignore_progress,
+    never_cancel,
+    raise_if_cancelled,
+)
+from core.volume import BoolArray, MaskPair
+
+Probabilities = npt.NDArray[np.uint8]
+
+
+def restore_masks(
+    probabilities: Probabilities,
+    record: SpatialRecord,
+    config: PostprocessConfig,
+    *,
+    on_progress: OnProgress = ignore_progress,
+    should_cancel: ShouldCancel = never_cancel,
+) -> MaskPair:
+    """Masks on the canonical grid of the scan.
+
+    Args:
+        probabilities: (2, n, rows, columns) uint8, lung and infection times 255; not changed.
+        record: how slices were moved onto the network's grid.
+        config: thresholds and clean-up.
+
+    Returns:
+        Lung and infection, (i, j, n) bool in Fortran order; infection lies inside the lung.
+    """
+    return restore_cleaned(
+        clean_lung(probabilities[0], config),
+        probabilities[1],
+        record,
+        config,
+        on_progress=on_progress,
+        should_cancel=should_cancel,
+    )
+
+
+def restore_cleaned(
+    lung_probability: Probabilities,
+    infection_probability: Probabilities,
+    record: SpatialRecord,
+    config: PostprocessConfig,
+    *,
+    on_progress: OnProgress = ignore_progress,
+    should_cancel: ShouldCancel = never_cancel,
+) -> MaskPair:
+    """The second half of `restore_masks`: from the network's grid back to the scan's.
+
+    Args:
+        lung_probability: (n, rows, columns) uint8, as `clean_lung` gives it.
+        infection_probability: of the same shape, straight from the network.
+    """
+    lung_level = ceil(config.lung_threshold * 255)
+    infection_level = ceil(config.infection_threshold * 255)
+    rows, columns = record.slice_shape
+    count = lung_probability.shape[0]
+    lung = np.zeros((columns, rows, count), dtype=np.bool_, order="F")
+    infection = np.zeros_like(lung)
+    box = record.box
+    for k in range(count):
+        raise_if_cancelled(should_cancel, "restoring masks")
+        if int(lung_probability[k].max()) >= lung_level:
+            in_box = (slice(box.i_start, box.i_stop), slice(box.j_start, box.j_stop), k)
+            is_lung = restore_slice(lung_probability[k], record) >= lung_level
+            lung[in_box] = is_lung.T
+            if int(infection_probability[k].max()) >= infection_level:
+                is_infected = restore_slice(infection_probability[k], record) >= infection_level
+                infection[in_box] = (is_infected & is_lung).T
+        if k % 16 == 15 or k == count - 1:
+            on_progress("restoring masks", k + 1, count)
+    return MaskPair(lung, infection)
+
+
+def blend_neighbours(probabilities: Probabilities, share: float) -> Probabilities:
+    """Probabilities in which the slices before and after have a say.
+
+    What the network sees in a slice and again in its neighbours is more likely to be there than
+    what flickers; with the infection threshold at half of 1 - `share`, a spot that the network is
+    half sure of in one slice alone still counts.
+
+    Args:
+        probabilities: (channels, n, rows, columns) uint8 of neighbouring slices; not changed.
+        share: weight of both neighbours together, 0 to 2/3; the first and the last slice stand in
+            for the neighbour they lack.
+    """
+    count = probabilities.shape[1]
+    if share == 0.0 or count < 2:
+        return probabilities
+    blended = np.empty_like(probabilities)
+    for own, out in zip(probabilities, blended, strict=True):
+        for index in range(count):
+            before, after = own[max(index - 1, 0)], own[min(index + 1, count - 1)]
+            around = cv2.addWeighted(before, 0.5, after, 0.5, 0.0)
+            cv2.addWeighted(own[index], 1.0 - share, around, share, 0.0, dst=out[index])
+    return blended
+
+
+def clean_lung(probability: Probabilities, config: PostprocessConfig) -> Probabilities:
+    """Lung probabilities without stray parts and with small holes filled.
+
+    Args:
+        probability: (n, rows, columns) uint8, probability times 255; not changed.
+
+    Returns:
+        The same, set to 0 in connected parts (3D, faces) below `min_lung_part_fraction` of all
+        lung, and to 255 in holes of axial slices up to `max_hole_fraction` of their lung. Parts
+        at least half as large as the largest are no strays, however many there are.
+    """
+    level = ceil(config.lung_threshold * 255)
+    cleaned = probability.copy()
+    is_lung = probability >= level
+    box = _bounding_slices(is_lung)
+    # Nothing lies outside the box: what is background there stays it, and reaches the edge.
+    is_lung, inner = is_lung[box], cleaned[box]
+    labels, count = ndimage.label(is_lung)
+    if count > 1:
+        sizes = np.bincount(labels.ravel())
+        sizes[0] = 0
+        stray = sizes < min(config.min_lung_part_fraction * sizes.sum(), sizes.max() / 2)
+        stray[0] = False
+        inner[stray[labels]] = 0
+    del labels
+    for picture in inner:
+        picture[_small_holes(picture >= level, max_fraction=config.max_hole_fraction)] = 255
+    return cleaned
+
+
+def _bounding_slices(mask: BoolArray) -> tuple[slice, ...]:
+    """Ranges along each axis that hold all that is true; empty ones where nothing is."""
+    ranges = []
+    for axis in range(mask.ndim):
+        others = tuple(other for other in range(mask.ndim) if other != axis)
+        held = np.flatnonzero(mask.any(axis=others))
+        ranges.append(slice(int(held[0]), int(held[-1]) + 1) if held.size else slice(0, 0))
+    return tuple(ranges)
+
+
+def _small_holes(mask: BoolArray, *, max_fraction: float) -> BoolArray:
+    """Background inside `mask` (rows, columns), unconnected to the edge, if small enough."""
+    holes = np.zeros_like(mask)
+    area = int(np.count_nonzero(mask))
+    if area == 0 or max_fraction <= 0:
+        return holes
+    background = np.pad(~mask, 1, constant_values=True).astype(np.uint8)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(background, connectivity=4)
+    outside = int(labels[0, 0])
+    small = stats[:count, cv2.CC_STAT_AREA] <= max_fraction * area
+    small[outside] = False
+    small[int(labels[background == 0][0])] = False
+    filled: BoolArray = small[labels][1:-1, 1:-1]
+    return filled

@@ -1,0 +1,1 @@
+"""Labelled scans come in; a trained network, its record and its published weights go out."""

@@ -1,0 +1,334 @@
+"""Training runs: resumable, recorded, judged on patients the network never saw."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from core.config import ScheduleConfig, TrainConfig, from_json_dict, to_json_dict
+from core.errors import Cancelled, ConfigError, DatasetError, SaveError, shown_name
+from core.measuring.quality.exclusions import Exclusion, exclusions_record
+from core.segmentation.engines.inference import has_fast_bfloat16
+from core.segmentation.models import averaged, build_model, supervised
+from core.system.progress import OnProgress, ShouldCancel, ignore_progress, never_cancel
+from core.system.records import make_folder, write_text
+from core.system.software import software_versions
+from core.training.callbacks import EpochRecorder, RunningMean, TaughtOverlap
+from core.training.dataset import (
+    SliceBatches,
+    Split,
+    leave_out,
+    load_training_scans,
+    split_as_recorded,
+    split_by_patient,
+)
+from core.training.losses import build_loss
+from core.training.runs import RunPaths, read_history, read_record, score
+from core.training.schedule import learning_rate_at
+
+
+def train(
+    data: Path,
+    folder: Path,
+    config: TrainConfig,
+    *,
+    recorded_split: Mapping[str, Any] | None = None,
+    excluded: Sequence[Exclusion] = (),
+    initial: Path | None = None,
+    stop_after: int | None = None,
+    on_progress: OnProgress = ignore_progress,
+    should_cancel: ShouldCancel = never_cancel,
+) -> RunPaths:
+    """Trains, or goes on where an interrupted run of the same config stopped.
+
+    Args:
+        data: see `core.training.dataset`.
+        folder: of the run; made if absent.
+        recorded_split: of an earlier run, to be judged on its patients; none draws a split.
+        excluded: slices and cases that neither teach nor judge; written into `run.json`.
+        initial: folder of an earlier run of the same architecture, whose best weights this one
+            starts from; the earlier run must have kept out the same patients.
+        stop_after: epochs to have behind it at the end of this call; the schedule stays that of
+            the whole run, and the same call with more goes on. None runs to the end.
+        on_progress: told "training" with finished and total epochs.
+        should_cancel: asked after every batch; the epoch under way is then lost, no more.
+
+    Raises:
+        DatasetError: no data, or the folder holds a run of another config or a damaged one.
+        SaveError: the folder cannot be made or written into.
+        Cancelled: the person asked to stop; the same call goes on later.
+    """
+    paths = RunPaths(folder)
+    make_folder(folder, option="--out folder")
+    keras.utils.set_random_seed(config.seed)
+    split = load_split(
+        data, config, recorded_split=recorded_split, excluded=excluded, on_progress=on_progress
+    )
+    _check_or_write_record(
+        paths, config, split, initial=_initial_record(initial, split), excluded=excluded
+    )
+    done = len(read_history(paths.history))
+    devices = share_batches(config.batch_size)
+    batches = SliceBatches(split.train, config, epoch=done, only_full=devices > 1)
+    if done:
+        model = _load_model(paths.last, for_training=True)
+    else:
+        model = build_compiled(config, _schedule(config, steps_per_epoch=len(batches)))
+        # What a run killed in its first epoch may have left behind.
+        paths.mean.unlink(missing_ok=True)
+        if initial is not None:
+            _take_weights(model, initial)
+            averaged(model).save(paths.initial)
+    last = min(config.epochs, stop_after or config.epochs)
+    if done < last:
+        mean = RunningMean(paths.mean, config.average_momentum)
+        recorder = EpochRecorder(paths, split.validation, config, mean, on_progress, should_cancel)
+        try:
+            model.fit(
+                batches,
+                epochs=last,
+                initial_epoch=done,
+                shuffle=False,
+                verbose=0,
+                callbacks=[mean, recorder],
+            )
+        except OSError as error:
+            raise SaveError(
+                "The run cannot be written on",
+                got=error.strerror or "a write error",
+                expected="a folder with room",
+                next_step="make room and start the same command again",
+            ) from error
+        if recorder.stopped:
+            raise Cancelled("training")
+    return paths
+
+
+def share_batches(batch_size: int, *, kind: str = "gpu") -> int:
+    """Lets all devices of a kind share each batch (data parallelism of Keras), where the backend
+    is JAX and there are several; on other backends Keras runs on one device.
+
+    Returns:
+        How many devices share a batch.
+
+    Raises:
+        ConfigError: the batch cannot be dealt out evenly.
+    """
+    if keras.backend.backend() != "jax":
+        return 1
+    devices = keras.distribution.list_devices(kind)
+    if len(devices) < 2:
+        return 1
+    if batch_size % len(devices):
+        raise ConfigError(
+            "The batch cannot be dealt out to all devices",
+            got=f"{batch_size} slices for {len(devices)} devices",
+            expected=f"a multiple of {len(devices)}",
+            next_step="set --batch-size",
+        )
+    keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices))
+    return len(devices)
+
+
+def load_split(
+    data: Path,
+    config: TrainConfig,
+    *,
+    recorded_split: Mapping[str, Any] | None = None,
+    excluded: Sequence[Exclusion] = (),
+    on_progress: OnProgress = ignore_progress,
+) -> Split:
+    """The scans of a data folder, those that teach and those that judge, less what is excluded.
+
+    Raises:
+        DatasetError, LoadError: see `core.training.dataset`.
+    """
+    scans = load_training_scans(data, config.preprocess, on_progress=on_progress)
+    scans = leave_out(scans, excluded)
+    if recorded_split is not None:
+        return split_as_recorded(scans, recorded_split)
+    return split_by_patient(scans, validation_fraction=config.validation_fraction, seed=config.seed)
+
+
+def load_best_model(paths: RunPaths) -> keras.Model:
+    """The network of a run's best epoch, for prediction.
+
+    Raises:
+        DatasetError: it is missing or cannot be read.
+    """
+    return _load_model(paths.best, for_training=False)
+
+
+def load_published_model(paths: RunPaths, *, initial_share: float) -> keras.Model:
+    """The best epoch's network, its weights mixed with those that the run started from.
+
+    Between a network and its fine-tuned self the mean of the weights often does better on unseen
+    data than either (Wortsman et al. 2022, arXiv:2109.01903).
+
+    Raises:
+        DatasetError: a network is missing or cannot be read.
+    """
+    model = load_best_model(paths)
+    if initial_share == 0.0:
+        return model
+    start = _load_model(paths.initial, for_training=False).get_weights()
+    model.set_weights(
+        [
+            (1.0 - initial_share) * best + initial_share * first
+            for best, first in zip(model.get_weights(), start, strict=True)
+        ]
+    )
+    return model
+
+
+def _load_model(path: Path, *, for_training: bool) -> keras.Model:
+    try:
+        return keras.models.load_model(path, compile=for_training, safe_mode=True)
+    except MemoryError:
+        raise
+    except Exception as error:  # Keras lets through whatever a broken file makes it meet
+        raise DatasetError(
+            "The network of the run cannot be read",
+            got=f"a {'damaged' if path.is_file() else 'missing'} {shown_name(path)}",
+            expected="the file that training wrote",
+            next_step="restore it or choose another run folder",
+        ) from error
+
+
+@keras.saving.register_keras_serializable(package="lunglens")
+class LearningRateSchedule(keras.optimizers.schedules.LearningRateSchedule):
+    """`core.training.schedule` for an optimizer; arguments as there."""
+
+    def __init__(
+        self, config: dict[str, Any], *, peak: float, warmup_steps: int, total_steps: int
+    ) -> None:
+        self._config = from_json_dict(ScheduleConfig, config)
+        self._numbers: dict[str, Any] = {
+            "peak": peak,
+            "warmup_steps": warmup_steps,
+            "total_steps": total_steps,
+        }
+
+    def __call__(self, step: Any) -> Any:
+        step = keras.ops.cast(step, "float32")
+        return learning_rate_at(step, self._config, ops=keras.ops, **self._numbers)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"config": to_json_dict(self._config), **self._numbers}
+
+
+def build_compiled(config: TrainConfig, learning_rate: Any) -> keras.Model:
+    """A new network, all heads showing, with optimizer, loss and figures.
+
+    Args:
+        learning_rate: a number or a schedule.
+    """
+    wants_bfloat16 = config.precision == "mixed_bfloat16" or (
+        config.precision == "auto" and has_fast_bfloat16()
+    )
+    previous = keras.mixed_precision.dtype_policy()
+    keras.mixed_precision.set_dtype_policy("mixed_bfloat16" if wants_bfloat16 else "float32")
+    try:
+        model = build_model(
+            config.model, rows=config.preprocess.rows, columns=config.preprocess.columns
+        )
+    finally:
+        keras.mixed_precision.set_dtype_policy(previous)
+    taught = supervised(model)
+    optimizer = keras.optimizers.AdamW(
+        learning_rate, weight_decay=config.weight_decay, global_clipnorm=1.0
+    )
+    taught.compile(
+        optimizer=optimizer,
+        loss=build_loss(config.loss),
+        metrics=[TaughtOverlap()],
+        jit_compile=False,
+    )
+    return taught
+
+
+def _schedule(config: TrainConfig, *, steps_per_epoch: int) -> LearningRateSchedule:
+    return LearningRateSchedule(
+        to_json_dict(config.schedule),
+        peak=config.learning_rate,
+        warmup_steps=config.warmup_epochs * steps_per_epoch,
+        total_steps=config.epochs * steps_per_epoch,
+    )
+
+
+def _initial_record(initial: Path | None, split: Split) -> dict[str, Any] | None:
+    """What the manifest will say of the run that this one starts from.
+
+    Raises:
+        DatasetError: it learned from a patient that this run is judged on.
+    """
+    if initial is None:
+        return None
+    earlier = RunPaths(initial)
+    record = read_record(earlier.config)
+    taught = set(record["split"]["train"]["patients"])
+    judged = {scan.patient_id for scan in split.validation if scan.role == "case"}
+    if taught & judged:
+        raise DatasetError(
+            "The earlier run has seen patients that this one is judged on",
+            got=f"{len(taught & judged)} such patients",
+            expected="none",
+            next_step="pass its run.json with --split as well",
+        )
+    history = read_history(earlier.history)
+    best = max(history, key=score)["epoch"] if history else 0
+    return {
+        "config": record["config"],
+        "epochs_done": len(history),
+        "best_epoch": best,
+        "initial": record["initial"],
+    }
+
+
+def _take_weights(model: keras.Model, initial: Path) -> None:
+    weights = load_best_model(RunPaths(initial)).get_weights()
+    if [array.shape for array in weights] != [array.shape for array in model.get_weights()]:
+        raise DatasetError(
+            "The earlier run cannot be gone on from",
+            got="a network of another shape",
+            expected="the same depth, width and normalisation",
+        )
+    model.set_weights(weights)
+
+
+def _check_or_write_record(
+    paths: RunPaths,
+    config: TrainConfig,
+    split: Split,
+    *,
+    initial: dict[str, Any] | None,
+    excluded: Sequence[Exclusion],
+) -> None:
+    wanted: dict[str, Any] = {
+        "config": to_json_dict(config),
+        "split": split.to_json_dict(),
+        "initial": initial,
+    }
+    if excluded:
+        wanted["excluded"] = exclusions_record(excluded)
+    if paths.config.is_file():
+        record = read_record(paths.config)
+        # Settings that came later than the run have the defaults that it had without them.
+        found = {key: record[key] for key in (*wanted, "excluded") if key in record}
+        found["config"] = to_json_dict(from_json_dict(TrainConfig, record["config"]))
+        # How weights are published is chosen when they are trained, and changes no training.
+        found["config"]["published"] = wanted["config"]["published"]
+        if found != wanted:
+            raise DatasetError(
+                "The run folder holds another run",
+                got="a different config, split or start, or other exclusions, in run.json",
+                expected="the same, to go on with it",
+                next_step="choose another --out folder",
+            )
+        return
+    record = {**wanted, "versions": software_versions()}
+    write_text(paths.config, json.dumps(record, indent=1))

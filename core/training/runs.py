@@ -1,0 +1,153 @@
+"""The folder of a training run: its files, and what they say. Needs no Keras to read."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core.config import CHANNELS
+from core.errors import DatasetError, shown_name
+
+TAUGHT_FIGURES = tuple(
+    f"train_{channel}_{name}"
+    for channel in CHANNELS
+    for name in ("dice", "iou", "precision", "recall")
+)
+"""Measured while learning, on augmented training slices."""
+_JUDGED_FIGURES = tuple(
+    f"{channel}_{name}"
+    for channel in CHANNELS
+    for name in ("iou", "precision", "recall", "specificity")
+)
+_SCORE_COLUMNS = ("lung_dice", "infection_dice", "negative_share")
+HISTORY_COLUMNS = (
+    "epoch",
+    "loss",
+    "lung_dice",
+    "infection_dice",
+    "picture_infection_dice",
+    "negative_share",
+    "healthy_share",
+    *_JUDGED_FIGURES,
+    *TAUGHT_FIGURES,
+    "learning_rate",
+)
+"""One row an epoch; what does not begin with `train_` was measured on validation scans."""
+
+
+@dataclass(frozen=True)
+class RunPaths:
+    """Files of one run folder."""
+
+    folder: Path
+
+    @property
+    def config(self) -> Path:
+        """Config, split, seed and versions, as JSON."""
+        return self.folder / "run.json"
+
+    @property
+    def history(self) -> Path:
+        """One row an epoch."""
+        return self.folder / "history.csv"
+
+    @property
+    def last(self) -> Path:
+        """Model and optimizer after the last finished epoch."""
+        return self.folder / "last.keras"
+
+    @property
+    def mean(self) -> Path:
+        """Running mean of the weights after the last finished epoch."""
+        return self.folder / "mean.npz"
+
+    @property
+    def initial(self) -> Path:
+        """Model that the run started from; none where it started anew."""
+        return self.folder / "initial.keras"
+
+    @property
+    def best(self) -> Path:
+        """Model of the epoch with the best validation score."""
+        return self.folder / "best.keras"
+
+
+def read_history(path: Path) -> list[dict[str, float]]:
+    """The finished epochs of a run, in order; empty where none is.
+
+    Raises:
+        DatasetError: the file is no such table, or a row of it is cut off or out of order.
+    """
+    if not path.exists():
+        return []
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            missing = {"epoch", *_SCORE_COLUMNS} - set(reader.fieldnames or ())
+            if missing:
+                raise ValueError(f"no column {min(missing)}")
+            rows = [{name: float(cell) for name, cell in row.items()} for row in reader]
+        if [row["epoch"] for row in rows] != list(range(1, len(rows) + 1)):
+            raise ValueError("epochs out of order")
+    except (OSError, ValueError, TypeError, csv.Error) as error:
+        raise DatasetError(
+            "The history of the run cannot be read",
+            got=f"a damaged {shown_name(path)}",
+            expected="a row an epoch, as training wrote it",
+            next_step="restore the file or choose another run folder",
+        ) from error
+    return rows
+
+
+def read_record(path: Path) -> dict[str, Any]:
+    """What `run.json` says: config, split, versions, and the run it started from, if any.
+
+    Raises:
+        DatasetError: it cannot be read.
+    """
+    try:
+        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return {"initial": None, **{key: record[key] for key in ("config", "split")}, **record}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DatasetError(
+            "The record of the run cannot be read",
+            got=f"{type(error).__name__} in {shown_name(path)}",
+            expected="JSON with config and split",
+            next_step="choose another run folder",
+        ) from error
+
+
+def read_split(path: Path) -> dict[str, Any]:
+    """The split written down in a run's `run.json` or in the manifest of weights.
+
+    Raises:
+        DatasetError: the file holds none.
+    """
+    try:
+        split: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["split"]
+        for side in ("train", "validation"):
+            for names in split[side].values():
+                if not isinstance(names, list):
+                    raise TypeError(type(names).__name__)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DatasetError(
+            "The split cannot be read",
+            got=f"{type(error).__name__} in {shown_name(path)}",
+            expected="run.json of a run or manifest.json of weights",
+        ) from error
+    return split
+
+
+def score(row: dict[str, float]) -> float:
+    """What the best epoch is chosen by: mean of lung and infection Dice over validation cases,
+    less the share falsely marked in infection-free slices. Undefined figures count as 0.
+
+    The healthy chest has no part in it, so that its figure stays an independent check.
+    """
+    lung, infection, negative = (float(np.nan_to_num(row[name])) for name in _SCORE_COLUMNS)
+    return (lung + infection) / 2.0 - negative
