@@ -136,5 +136,5 @@ class StandInSegmenter:
 def use_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages find the stand-in installed and loaded, in place of any trained network."""
     segmenter = StandInSegmenter()
-    monkeypatch.setattr("core.segmentation.pipeline.load_segmenter", lambda *a, **k: segmenter)
-    monkeypatch.setattr("core.segmentation.weights.list_weights", lambda *a: (StandInInfo(),))
+    monkeypatch.setattr("core.segmentation.load_segmenter", lambda *a, **k: segmenter)
+    monkeypatch.setattr("core.segmentation.list_weights", lambda *a: (StandInInfo(),))

@@ -150,7 +150,7 @@ def test_a_busy_network_is_told(monkeypatch: Any) -> None:
 
 
 def test_without_weights_everything_else_works(monkeypatch: Any) -> None:
-    monkeypatch.setattr("core.segmentation.weights.list_weights", lambda *a: ())
+    monkeypatch.setattr("core.segmentation.list_weights", lambda *a: ())
     app = enhance_page()
     assert "No trained network is installed" in texts(app)
     assert figures(app, "Contrast before and after")["Mean"]

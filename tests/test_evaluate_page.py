@@ -45,9 +45,9 @@ def networks(monkeypatch: pytest.MonkeyPatch) -> list[JudgedInfo]:
     """What is installed; a test may add to it."""
     installed = [FIRST]
     monkeypatch.delenv("LUNGLENS_DATA_FOLDER", raising=False)
-    monkeypatch.setattr("core.segmentation.weights.list_weights", lambda *a: tuple(installed))
+    monkeypatch.setattr("core.segmentation.list_weights", lambda *a: tuple(installed))
     monkeypatch.setattr(
-        "core.segmentation.pipeline.load_segmenter",
+        "core.segmentation.load_segmenter",
         lambda weights_id=None: Marksman(SECOND if weights_id == "second" else FIRST),
     )
     return installed

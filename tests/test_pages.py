@@ -99,10 +99,8 @@ def _no_data_folder(monkeypatch):
 def stand_in(monkeypatch) -> StandInSegmenter:
     """A stand-in for the trained network, already loaded."""
     segmenter = StandInSegmenter()
-    monkeypatch.setattr(
-        "core.segmentation.pipeline.load_segmenter", lambda weights_id=None: segmenter
-    )
-    monkeypatch.setattr("core.segmentation.weights.list_weights", lambda *a: (StandInInfo(),))
+    monkeypatch.setattr("core.segmentation.load_segmenter", lambda weights_id=None: segmenter)
+    monkeypatch.setattr("core.segmentation.list_weights", lambda *a: (StandInInfo(),))
     yield segmenter
     segmenter.may_go_on.set()
 
@@ -422,7 +420,7 @@ def test_the_public_set_can_be_fetched_into_the_data_folder(allowed_folder, monk
         (folder / "ct_scans" / "coronacases_org_001.nii.gz").write_bytes(packed_chest())
         return folder
 
-    monkeypatch.setattr("core.loading.download.download_covid20", download)
+    monkeypatch.setattr("core.loading.download_covid20", download)
     app = fetch(page("home", small_study()).run())
     (table,) = app.dataframe
     assert list(table.value["Case"]) == ["coronacases_org_001"]
@@ -434,7 +432,7 @@ def test_without_a_network_fetching_is_one_sentence(allowed_folder, monkeypatch)
     def download(folder, *, on_progress, should_cancel):
         raise DownloadError("The data set cannot be fetched", next_step="check the network")
 
-    monkeypatch.setattr("core.loading.download.download_covid20", download)
+    monkeypatch.setattr("core.loading.download_covid20", download)
     app = fetch(page("home", small_study()).run())
     assert "check the network" in app.error[0].value
     ran_well(button(app, "Close").click().run())
@@ -616,7 +614,7 @@ def test_a_scale_upside_down_is_refused():
 
 
 def test_without_weights_pages_say_so(monkeypatch):
-    monkeypatch.setattr("core.segmentation.weights.list_weights", lambda *a: ())
+    monkeypatch.setattr("core.segmentation.list_weights", lambda *a: ())
     app = ran_well(page("segment", small_study()).run())
     assert "No trained network is installed" in texts(app)
     app = ran_well(page("browse", small_study()).run())
@@ -627,7 +625,7 @@ def test_broken_weights_are_one_sentence(monkeypatch):
     def broken(*_):
         raise WeightsError("The manifest unet/manifest.json cannot be read", got="ValueError")
 
-    monkeypatch.setattr("core.segmentation.weights.list_weights", broken)
+    monkeypatch.setattr("core.segmentation.list_weights", broken)
     for name in PAGE_NAMES:
         app = ran_well(page(name, small_study()).run())
         if name in NO_NETWORK_PAGES:
@@ -697,7 +695,7 @@ def test_weights_that_fail_to_load_are_one_sentence_and_nothing_is_lost(monkeypa
     def broken(weights_id=None):
         raise WeightsError("weights.npz is damaged", next_step="restore the file")
 
-    monkeypatch.setattr("core.segmentation.pipeline.load_segmenter", broken)
+    monkeypatch.setattr("core.segmentation.load_segmenter", broken)
     app = page("segment", small_study()).run()
     button(app, "Mark lung and infection").click().run()
     before = opened(app)

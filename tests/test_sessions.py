@@ -67,10 +67,8 @@ class CountingSegmenter(StandInSegmenter):
 @pytest.fixture
 def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[CountingSegmenter]:
     segmenter = CountingSegmenter()
-    monkeypatch.setattr(
-        "core.segmentation.pipeline.load_segmenter", lambda weights_id=None: segmenter
-    )
-    monkeypatch.setattr("core.segmentation.weights.list_weights", lambda *a: (StandInInfo(),))
+    monkeypatch.setattr("core.segmentation.load_segmenter", lambda weights_id=None: segmenter)
+    monkeypatch.setattr("core.segmentation.list_weights", lambda *a: (StandInInfo(),))
     yield segmenter
     segmenter.may_go_on.set()
 

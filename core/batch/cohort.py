@@ -16,7 +16,7 @@ from typing import Any
 
 from core.batch.places import SCAN_ID, BatchPaths, is_batch_result, read_record
 from core.batch.tables import BASE_COLUMNS, Row, biomarker_columns, columns, table_csv
-from core.drawing.thumbnails import shrink_picture
+from core.drawing import shrink_picture
 from core.errors import LoadError, shown_name
 
 _MAX_TABLE_BYTES = 64 * 1024**2

@@ -15,21 +15,27 @@ from zipfile import BadZipFile, ZipFile
 
 from core.batch.places import is_batch_result
 from core.errors import LoadError, shown_name
-from core.loading import Case, load_case_table
-from core.loading.archive import is_archive
-from core.loading.case_table import CASE_FOLDERS
-from core.loading.checks import DEFAULT_LIMITS, may_be_read
+from core.loading import (
+    CASE_FOLDERS,
+    DEFAULT_LIMITS,
+    PICTURE_ENDINGS,
+    Case,
+    is_archive,
+    load_case_table,
+    may_be_read,
+    natural_order,
+    nifti_stem,
+)
 from core.loading.dicom.headers import NoPictureError, is_dicom, read_headers
 from core.loading.dicom.series import ct_series, group_by_series
 from core.loading.dicom.slices import Slice
-from core.loading.nifti import nifti_stem
-from core.loading.pictures import PICTURE_ENDINGS, natural_order
-from core.system.compression import DAMAGED_GZIP, open_gzip
-from core.system.progress import (
+from core.system import (
+    DAMAGED_GZIP,
     OnProgress,
     ShouldCancel,
     ignore_progress,
     never_cancel,
+    open_gzip,
     raise_if_cancelled,
 )
 

@@ -15,9 +15,13 @@ from typing import IO, Any
 
 from core.batch.job import BatchJob, ScanTask
 from core.errors import LungLensError
-from core.system.folders import PROGRAM_FOLDER
-from core.system.machine import THREADS_VARIABLE, cpu_count
-from core.system.progress import ShouldCancel, raise_if_cancelled
+from core.system import (
+    PROGRAM_FOLDER,
+    THREADS_VARIABLE,
+    ShouldCancel,
+    cpu_count,
+    raise_if_cancelled,
+)
 
 OnEnded = Callable[[ScanTask], None]
 """Called once work on a scan has come to an end, whose record then lies in its folder."""

@@ -20,7 +20,7 @@ from core.batch.job import MOST_CRASHES, BatchJob, ScanTask
 from core.batch.local import OnEnded
 from core.batch.work import count_open_attempts, is_settled, work_on_scan, write_failure
 from core.errors import ConfigError, LungLensError, SaveError, shown_name
-from core.system.progress import ShouldCancel, raise_if_cancelled
+from core.system import ShouldCancel, raise_if_cancelled
 
 _SECONDS_TO_CONNECT = 15
 _SECONDS_FOR_WORKERS = 60.0

@@ -29,11 +29,19 @@ from core.batch.tables import (
 )
 from core.config import CHANNELS, BatchConfig, SegmentConfig, to_json_dict
 from core.errors import SaveError
-from core.segmentation.weights import WeightsInfo, find_weights
-from core.system.locks import take_lock
-from core.system.machine import cpu_count, cpu_name
-from core.system.progress import OnProgress, ShouldCancel, ignore_progress, never_cancel
-from core.system.records import json_text, make_folder, write_text
+from core.segmentation import WeightsInfo, find_weights
+from core.system import (
+    OnProgress,
+    ShouldCancel,
+    cpu_count,
+    cpu_name,
+    ignore_progress,
+    json_text,
+    make_folder,
+    never_cancel,
+    take_lock,
+    write_text,
+)
 
 _SECONDS_BETWEEN_TABLES = 15.0
 
@@ -145,7 +153,7 @@ def run_batch(
 
 def _outline_colours() -> dict[str, str]:
     # Plotly comes along with the figures, and workers import this module too.
-    from core.drawing.overlays import PREDICTION_COLOURS
+    from core.drawing import PREDICTION_COLOURS
 
     return {channel: PREDICTION_COLOURS[channel] for channel in CHANNELS}
 

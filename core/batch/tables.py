@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from core.evaluation.cases import csv_cell
+from core.evaluation import csv_cell
 from core.measuring.biomarkers import Figure, compute_biomarkers
 from core.volume import Intensity, MaskPair, volume_from_file
 

@@ -20,17 +20,15 @@ from core.batch.find import FoundScan
 from core.batch.job import MOST_CRASHES, BatchJob, ScanTask
 from core.batch.places import FORMAT, ScanPaths, read_record
 from core.config import CHANNELS
-from core.drawing.thumbnails import draw_key_slice
+from core.drawing import draw_key_slice
 from core.errors import Cancelled, LungLensError, SaveError
-from core.evaluation.measurements import measure
+from core.evaluation import measure
 from core.loading import Case, load_case, open_study
 from core.measuring.biomarkers import compute_biomarkers, compute_slice_burden
-from core.output.saving import save_mask
+from core.output import save_mask
+from core.segmentation import load_segmenter, segment_volume
 from core.segmentation.engines import Engine
-from core.segmentation.pipeline import load_segmenter, segment_volume
-from core.system.locks import take_lock
-from core.system.progress import OnProgress, ignore_progress
-from core.system.records import json_text, write_bytes, write_text
+from core.system import OnProgress, ignore_progress, json_text, take_lock, write_bytes, write_text
 from core.volume import MaskPair, Study, Volume
 
 Outcome = Literal["done", "failed", "kept"]

@@ -18,7 +18,7 @@ from typing import IO, Any
 from core.batch.job import BatchJob, ScanTask
 from core.batch.work import prepare_worker, work_on_scan
 from core.errors import LungLensError
-from core.system.machine import cpu_count
+from core.system import cpu_count
 
 _ORPHANED = 3
 

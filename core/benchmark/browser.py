@@ -21,8 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ConfigError, LungLensError
-from core.system.folders import PROGRAM_FOLDER
-from core.system.progress import OnProgress
+from core.system import PROGRAM_FOLDER, OnProgress
 
 _PAGE = "core/benchmark/measured_page.py"
 _SIZE_VARIABLE = "LUNGLENS_BENCHMARK_SIZE"

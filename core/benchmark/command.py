@@ -13,8 +13,8 @@ from core.benchmark.stages import run_benchmark, scan_to_measure
 from core.cli.segment import add_engine_argument
 from core.cli.terminal import Result, TerminalProgress, table
 from core.errors import ConfigError
-from core.evaluation.measurements import AFTER_MASKS
-from core.system.records import check_place, json_text, write_text
+from core.evaluation import AFTER_MASKS
+from core.system import check_place, json_text, write_text
 
 EXAMPLES = """examples:
   python -m core benchmark

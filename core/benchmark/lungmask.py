@@ -12,7 +12,7 @@ from typing import Any
 
 from core.benchmark.stages import run_measured
 from core.errors import ConfigError
-from core.system.progress import OnProgress, ignore_progress
+from core.system import OnProgress, ignore_progress
 
 _PROGRAM = """
 import json, resource, sys, tempfile, time

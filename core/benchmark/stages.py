@@ -23,13 +23,11 @@ import numpy as np
 
 from core.config import EngineName
 from core.errors import ConfigError, LungLensError
-from core.evaluation.measurements import AFTER_MASKS
+from core.evaluation import AFTER_MASKS
 from core.loading import recognise
-from core.output.saving import save_volume
-from core.segmentation.weights import find_weights
-from core.system.folders import PROGRAM_FOLDER
-from core.system.machine import cpu_count, cpu_name
-from core.system.progress import OnProgress, ignore_progress
+from core.output import save_volume
+from core.segmentation import find_weights
+from core.system import PROGRAM_FOLDER, OnProgress, cpu_count, cpu_name, ignore_progress
 from core.volume import volume_from_file
 
 _DEMO_SLICES = 96

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.classification.info import ClassifierInfo
-from core.segmentation.weights import CARD_NAME
+from core.segmentation import CARD_NAME
 
 SET_NAMES = {"ucsd": "UCSD COVID-CT", "sars": "SARS-COV-2 CT-scan"}
 LIMITS = "Known failures and limits"

@@ -21,15 +21,9 @@ from core.classification.info import (
     read_classifier_arrays,
 )
 from core.config import EngineName
+from core.segmentation import read_stored_graph
 from core.segmentation.engines import choose_engine, default_engine
-from core.segmentation.weights import read_stored_graph
-from core.system.progress import (
-    OnProgress,
-    ShouldCancel,
-    ignore_progress,
-    never_cancel,
-    raise_if_cancelled,
-)
+from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel, raise_if_cancelled
 from core.volume import FloatArray
 
 _BATCH = 32

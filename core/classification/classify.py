@@ -13,11 +13,9 @@ from core.classification.frames import Frames, slice_frames, unsquared
 from core.classification.pictures import OpenedPicture, segment_pictures
 from core.classification.scan import choose_slices, find_drivers, scan_logit, shares
 from core.classification.verdict import Verdict, band_of
+from core.segmentation import MANIFEST_NAME, Segmentation, load_segmenter, segment_volume
 from core.segmentation.engines import Engine
-from core.segmentation.pipeline import Segmentation, load_segmenter, segment_volume
-from core.segmentation.weights import MANIFEST_NAME
-from core.system.folders import WEIGHTS_FOLDER
-from core.system.progress import OnProgress, ShouldCancel, ignore_progress, never_cancel
+from core.system import WEIGHTS_FOLDER, OnProgress, ShouldCancel, ignore_progress, never_cancel
 from core.volume import FloatArray, Volume
 
 _PICTURES_AT_ONCE = 32

@@ -23,10 +23,10 @@ from core.classification.features import pool_features
 from core.classification.frames import Frames, slice_frames
 from core.classification.pictures import open_picture, segment_pictures
 from core.errors import DatasetError
-from core.loading.pictures import pictures_in
+from core.loading import pictures_in
 from core.segmentation.engines import Engine
-from core.system.progress import OnProgress, ShouldCancel, ignore_progress, never_cancel
-from core.system.progress import raise_if_cancelled as stop_if_asked
+from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel
+from core.system import raise_if_cancelled as stop_if_asked
 
 Side = Literal["train", "validation", "gap"]
 SETS = ("ucsd", "sars")

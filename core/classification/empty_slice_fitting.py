@@ -20,13 +20,26 @@ from core.classification.fitting import fit_logistic
 from core.classification.grey_baseline import grey_statistics
 from core.classification.metrics import area_under_curve
 from core.config import to_json_dict
-from core.segmentation.empty_slices import KIND, SHARE_NAMES, EmptySliceGate, slice_shares
+from core.segmentation import (
+    CARD_NAME,
+    KIND,
+    MANIFEST_NAME,
+    SHARE_NAMES,
+    EmptySliceGate,
+    WeightsInfo,
+    blend_neighbours,
+    check_weights_name,
+    slice_shares,
+)
 from core.segmentation.engines import Engine
-from core.segmentation.postprocess import blend_neighbours
-from core.segmentation.weights import CARD_NAME, MANIFEST_NAME, WeightsInfo, check_weights_name
-from core.system.progress import OnProgress, ignore_progress
-from core.system.records import json_text, make_folder, write_text
-from core.system.software import software_versions
+from core.system import (
+    OnProgress,
+    ignore_progress,
+    json_text,
+    make_folder,
+    software_versions,
+    write_text,
+)
 from core.training.dataset import Split, TrainingScan, load_training_scans, split_as_recorded
 
 _WANTED_RECALL = 0.99

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from core.config import PreprocessConfig
-from core.preprocessing.model_input import Grey, SpatialRecord, restore_slice, window_slice
+from core.preprocessing import Grey, SpatialRecord, restore_slice, window_slice
 from core.preprocessing.roi import BoundingBox, find_body_box, whole_slice_box
-from core.segmentation.pipeline import Segmentation
+from core.segmentation import Segmentation
 from core.volume import BoolArray, FloatArray, Volume, turn_volume
 
 Frames = npt.NDArray[np.uint8]

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from core.classification.config import BandConfig, ClassifierModelConfig
 from core.config import from_json_dict
 from core.errors import ConfigError, WeightsError, shown_name
-from core.segmentation.weights import MANIFEST_NAME, manifest_kind, read_arrays
-from core.system.folders import WEIGHTS_FOLDER
+from core.segmentation import MANIFEST_NAME, manifest_kind, read_arrays
+from core.system import WEIGHTS_FOLDER
 
 KIND = "classifier"
 DEFAULT_ID = "classifier-v1"

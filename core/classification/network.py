@@ -13,9 +13,9 @@ from core.classification.config import ClassifierModelConfig, filter_counts, map
 from core.classification.info import ClassifierInfo, read_classifier_arrays
 from core.config import ModelConfig
 from core.errors import WeightsError
+from core.segmentation import WeightsInfo, read_arrays
 from core.segmentation.models.blocks import double_convolution
 from core.segmentation.models.ensemble import member_prefix
-from core.segmentation.weights import WeightsInfo, read_arrays
 
 _VARIABLES = (
     "conv1/kernel",

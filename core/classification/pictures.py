@@ -10,13 +10,10 @@ import numpy as np
 
 from core.config import SegmentConfig
 from core.errors import LoadError
-from core.loading import grey_intensity
-from core.loading.pictures import load_pictures, load_unfit_picture
-from core.preprocessing.model_input import build_model_input, plan_spatial
-from core.preprocessing.upright import uprightness
+from core.loading import grey_intensity, load_pictures, load_unfit_picture
+from core.preprocessing import build_model_input, plan_spatial, uprightness
+from core.segmentation import Probabilities, Segmentation, clean_lung, restore_cleaned
 from core.segmentation.engines import Engine
-from core.segmentation.pipeline import Segmentation
-from core.segmentation.postprocess import Probabilities, clean_lung, restore_cleaned
 from core.volume import Volume, turn_masks, turn_volume, volume_from_file
 
 _CLEARLY_BETTER = 0.02

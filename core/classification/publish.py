@@ -14,15 +14,14 @@ from core.classification.info import (
 )
 from core.classification.train import ClassifierTrainConfig, TrainedClassifier
 from core.config import to_json_dict
-from core.segmentation.weights import (
+from core.segmentation import (
     CARD_NAME,
     MANIFEST_NAME,
     WeightsInfo,
     check_weights_name,
     write_network,
 )
-from core.system.records import json_text, make_folder, write_text
-from core.system.software import software_versions
+from core.system import json_text, make_folder, software_versions, write_text
 
 LICENCE = "Non-commercial research use, because of the data it was trained on."
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from core.classification.verdict import NOT_A_DIAGNOSIS, Verdict
-from core.system.records import without_nan
+from core.system import without_nan
 
 COLUMNS = ("name", "covid_probability", "band", "abstained", "reason")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")

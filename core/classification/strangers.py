@@ -15,7 +15,7 @@ import numpy.typing as npt
 from core.classification.frames import GREY_WINDOW
 from core.config import Plane
 from core.loading import grey_intensity
-from core.preprocessing.model_input import window_to_grey
+from core.preprocessing import window_to_grey
 from core.volume import Volume, plane_slice, volume_from_file
 
 Values = npt.NDArray[np.float64]

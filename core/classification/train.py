@@ -42,13 +42,11 @@ from core.classification.pictures import segment_pictures
 from core.classification.strangers import artificial, other_planes, turned
 from core.config import to_json_dict
 from core.errors import DatasetError
-from core.loading.case_table import load_case, load_case_table
-from core.loading.nifti import load_nifti
+from core.loading import load_case, load_case_table, load_nifti
+from core.segmentation import Graph
 from core.segmentation.engines import Engine
 from core.segmentation.engines.openvino_maps import OpenVinoMaps
-from core.segmentation.graph import Graph
-from core.system.progress import OnProgress, ignore_progress
-from core.system.records import json_text, make_folder, write_text
+from core.system import OnProgress, ignore_progress, json_text, make_folder, write_text
 
 _HEALTHY_PLANES = 16
 _ORIGIN_NAME = "origin.json"

@@ -17,7 +17,7 @@ from typing import Any
 from core import __version__
 from core.cli.terminal import Result, TerminalProgress
 from core.errors import LungLensError
-from core.system.records import json_text
+from core.system import json_text
 
 _COMMANDS = (
     "info",

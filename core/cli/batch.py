@@ -20,7 +20,7 @@ from core.cli.segment import add_segment_arguments, segment_config
 from core.cli.terminal import Result, TerminalProgress
 from core.config import RESEARCH_NOTE, BatchConfig
 from core.errors import Cancelled, ConfigError
-from core.segmentation.weights import find_weights
+from core.segmentation import find_weights
 
 _MOST_LISTED = 20
 

@@ -26,11 +26,19 @@ from core.classification.scores import COLUMNS, ScoreRow, table_text
 from core.cli.segment import add_engine_argument
 from core.cli.terminal import Result, TerminalProgress
 from core.errors import LoadError, LungLensError, shown_name
-from core.loading import is_case_folder, load_case_table, open_study
-from core.loading.checks import check_file, exists, may_be_read
+from core.loading import (
+    PICTURE_ENDINGS,
+    check_file,
+    exists,
+    is_case_folder,
+    is_picture,
+    load_case_table,
+    may_be_read,
+    natural_order,
+    open_study,
+)
 from core.loading.dicom import is_dicom
-from core.loading.pictures import PICTURE_ENDINGS, is_picture, natural_order
-from core.system.records import check_place, refuse_overwriting, write_text
+from core.system import check_place, refuse_overwriting, write_text
 
 _SCAN_ENDINGS = (".nii", ".nii.gz", ".zip", ".dcm")
 _PICTURES_AT_ONCE = 64

@@ -18,7 +18,7 @@ from core.cli.terminal import Result, TerminalProgress, shown_figure, shown_shar
 from core.cli.train import read_training_config
 from core.config import CHANNELS, EvaluateConfig
 from core.errors import ConfigError, DatasetError, shown_name
-from core.evaluation.cases import (
+from core.evaluation import (
     FEW_SLICES,
     CaseResult,
     bootstrap_intervals,
@@ -27,11 +27,10 @@ from core.evaluation.cases import (
     mean_figures,
     results_csv,
 )
-from core.loading.case_table import Case, load_case_table
-from core.measuring.quality.exclusions import read_exclusions
-from core.segmentation.pipeline import load_segmenter, segment_volume
-from core.segmentation.weights import check_weights_name, find_weights
-from core.system.records import check_place, refuse_overwriting, write_text
+from core.loading import Case, load_case_table
+from core.measuring.quality import read_exclusions
+from core.segmentation import check_weights_name, find_weights, load_segmenter, segment_volume
+from core.system import check_place, refuse_overwriting, write_text
 from core.volume import MaskPair, Study
 
 _SEED = 0

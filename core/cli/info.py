@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from core.cli.terminal import Result, TerminalProgress
-from core.evaluation.measurements import describe
+from core.evaluation import describe
 from core.loading import open_study
 
 EXAMPLES = """examples:

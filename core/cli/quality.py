@@ -13,11 +13,20 @@ from typing import Any
 from core.cli.terminal import Result, TerminalProgress, table
 from core.config import QualityConfig
 from core.errors import DatasetError
-from core.evaluation.cases import load_prediction
+from core.evaluation import load_prediction
 from core.loading import Case, is_case_folder, load_case_table, open_study
-from core.measuring.quality import CHECKS, QualityReport, check_named, check_scan, summary_lines
-from core.measuring.quality.empty import EmptySlices, find_empty_slices
-from core.measuring.quality.survey import SurveyedCase, survey_cases, total_empty
+from core.measuring.quality import (
+    CHECKS,
+    EmptySlices,
+    QualityReport,
+    SurveyedCase,
+    check_named,
+    check_scan,
+    find_empty_slices,
+    summary_lines,
+    survey_cases,
+    total_empty,
+)
 from core.volume import MaskPair, Study
 
 EXAMPLES = """examples:

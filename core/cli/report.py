@@ -26,9 +26,8 @@ from core.output.report import (
     pdf_bytes,
 )
 from core.phantom import build_demo_study
-from core.segmentation.pipeline import Segmentation, load_segmenter, segment_volume
-from core.segmentation.weights import find_weights
-from core.system.records import check_place, refuse_overwriting, write_bytes
+from core.segmentation import Segmentation, find_weights, load_segmenter, segment_volume
+from core.system import check_place, refuse_overwriting, write_bytes
 from core.volume import Study
 
 DEMO = "demo"

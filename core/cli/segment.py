@@ -27,18 +27,27 @@ from core.config import (
     preprocess_from_json,
 )
 from core.errors import ConfigError, LoadError, LungLensError, shown_name
-from core.evaluation.measurements import AFTER_MASKS, measure
-from core.loading import Kind, open_study, recognise
+from core.evaluation import AFTER_MASKS, measure
+from core.loading import Kind, load_mask, load_pictures, open_study, pictures_in, recognise
 from core.loading.dicom import is_dicom
-from core.loading.masks import load_mask
-from core.loading.pictures import load_pictures, pictures_in
 from core.measuring.biomarkers import compute_biomarkers
-from core.output.saving import save_mask, save_mask_png
+from core.output import save_mask, save_mask_png
+from core.segmentation import (
+    Segmentation,
+    WeightsInfo,
+    find_weights,
+    load_segmenter,
+    segment_volume,
+)
 from core.segmentation.engines import ENGINE_VARIABLE, Engine
-from core.segmentation.pipeline import Segmentation, load_segmenter, segment_volume
-from core.segmentation.weights import WeightsInfo, find_weights
-from core.system.machine import peak_memory_mb
-from core.system.records import check_place, json_text, make_folder, refuse_overwriting, write_text
+from core.system import (
+    check_place,
+    json_text,
+    make_folder,
+    peak_memory_mb,
+    refuse_overwriting,
+    write_text,
+)
 from core.volume import MaskPair, Study, Volume
 
 _METRICS = "metrics.json"

@@ -13,11 +13,10 @@ from typing import Any
 from core.cli.terminal import Result, TerminalProgress, shown_figure
 from core.config import RangeTestConfig, TrainConfig, from_json_dict
 from core.errors import ConfigError, shown_name
-from core.measuring.quality.exclusions import Exclusion, read_exclusions
-from core.segmentation.weights import check_weights_name
-from core.system.progress import OnProgress
-from core.system.records import check_place, make_folder, write_text
-from core.training.run_process import DEMO_DATA, RunReport, RunRequest, write_request
+from core.measuring.quality import Exclusion, read_exclusions
+from core.segmentation import check_weights_name
+from core.system import OnProgress, check_place, make_folder, write_text
+from core.training import DEMO_DATA, RunReport, RunRequest, write_request
 
 EXAMPLES = """examples:
   python -m core train --data ../shared/data --out runs/first
@@ -111,7 +110,7 @@ def _train(
     progress: TerminalProgress,
     report: RunReport,
 ) -> Result:
-    from core.training.runs import read_history, read_split, score
+    from core.training import read_history, read_split, score
 
     def tell(stage: str, done: int, total: int) -> None:
         progress(stage, done, total)
@@ -174,7 +173,7 @@ def _data_folder(options: argparse.Namespace, on_progress: OnProgress) -> Path:
     if options.data != Path(DEMO_DATA):
         folder: Path = options.data
         return folder
-    from core.training.demo_patients import write_demo_patients
+    from core.training import write_demo_patients
 
     # Beside the run, where the next one finds them.
     return write_demo_patients(options.out.parent / "demo-patients", on_progress=on_progress)

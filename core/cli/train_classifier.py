@@ -17,8 +17,8 @@ from core.classification.config import ClassifierModelConfig
 from core.classification.info import find_classifier
 from core.cli.terminal import Result, TerminalProgress, shown_figure
 from core.errors import ConfigError
-from core.segmentation.weights import check_weights_name, find_weights, read_manifest
-from core.system.records import check_place, make_folder
+from core.segmentation import check_weights_name, find_weights, read_manifest
+from core.system import check_place, make_folder
 
 EXAMPLES = """examples:
   python -m core train-classifier --data ../shared/data --out runs/classifier
@@ -109,8 +109,7 @@ def _fit_classifier(options: argparse.Namespace, progress: TerminalProgress) -> 
         load_features,
         load_strangers,
     )
-    from core.segmentation.graph import describe_graph
-    from core.segmentation.pipeline import load_segmenter
+    from core.segmentation import describe_graph, load_segmenter
 
     info = find_weights(options.weights)
     kept = None if options.encoder is None else find_classifier(options.encoder)
@@ -169,8 +168,8 @@ def _fit_classifier(options: argparse.Namespace, progress: TerminalProgress) -> 
 
 def _fit_gate(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     from core.classification.empty_slice_fitting import fit_gate, publish_gate
+    from core.segmentation import load_segmenter
     from core.segmentation.engines import default_engine, load_engine
-    from core.segmentation.pipeline import load_segmenter
 
     segmenter = load_segmenter(options.weights)
     members = (

@@ -1,1 +1,77 @@
 """Predicted and true masks come in; agreement by case, slice and threshold goes out."""
+
+from core.evaluation.bland_altman import BlandAltman, compare_measurements
+from core.evaluation.cases import (
+    FEW_SLICES,
+    CaseResult,
+    Side,
+    bootstrap_intervals,
+    csv_cell,
+    evaluate_cases,
+    load_prediction,
+    mean_figures,
+    paired_differences,
+    results_csv,
+    side_of_case,
+)
+from core.evaluation.measurements import AFTER_MASKS, describe, measure
+from core.evaluation.metrics import (
+    Overlap,
+    compute_overlap,
+    compute_overlap_per_slice,
+    compute_surface_agreement,
+)
+from core.evaluation.review import (
+    CaseReview,
+    WorstSlice,
+    find_worst,
+    review_case,
+    slice_rows,
+    slices_csv,
+)
+from core.evaluation.slice_change import Change, compute_change
+from core.evaluation.slice_scores import SCORES
+from core.evaluation.threshold_curve import (
+    THRESHOLDS,
+    Figures,
+    ThresholdCurve,
+    curve_of,
+    mean_curves,
+)
+
+__all__ = [
+    "BlandAltman",
+    "compare_measurements",
+    "CaseResult",
+    "FEW_SLICES",
+    "Side",
+    "bootstrap_intervals",
+    "csv_cell",
+    "evaluate_cases",
+    "load_prediction",
+    "mean_figures",
+    "paired_differences",
+    "results_csv",
+    "side_of_case",
+    "AFTER_MASKS",
+    "describe",
+    "measure",
+    "Overlap",
+    "compute_overlap",
+    "compute_overlap_per_slice",
+    "compute_surface_agreement",
+    "CaseReview",
+    "WorstSlice",
+    "find_worst",
+    "review_case",
+    "slice_rows",
+    "slices_csv",
+    "Change",
+    "compute_change",
+    "SCORES",
+    "Figures",
+    "THRESHOLDS",
+    "ThresholdCurve",
+    "curve_of",
+    "mean_curves",
+]

@@ -20,11 +20,10 @@ from core.evaluation.metrics import (
     compute_overlap,
     compute_surface_agreement,
 )
-from core.loading.case_table import Case, load_case
-from core.loading.masks import load_mask
+from core.loading import Case, load_case, load_mask
 from core.measuring.biomarkers import compute_burden
-from core.segmentation.weights import WeightsInfo
-from core.system.progress import OnProgress, ignore_progress
+from core.segmentation import WeightsInfo
+from core.system import OnProgress, ignore_progress
 from core.volume import BoolArray, MaskPair, Study, Volume
 
 FEW_SLICES = 10

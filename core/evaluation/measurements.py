@@ -8,8 +8,8 @@ from typing import Any
 from core.config import RESEARCH_NOTE, to_json_dict
 from core.evaluation.metrics import compute_overlap
 from core.measuring.biomarkers import Biomarkers, compute_biomarkers, compute_burden
-from core.segmentation.pipeline import Segmentation
-from core.system.records import without_nan
+from core.segmentation import Segmentation
+from core.system import without_nan
 from core.volume import MaskPair, Study, Volume
 
 AFTER_MASKS = "biomarkers"

@@ -17,18 +17,14 @@ from typing import Any
 import numpy as np
 
 from core.config import CHANNELS, Channel, EvaluateConfig
-from core.drawing.overlays import AGREEMENT_COLOURS
-from core.drawing.thumbnails import crop_around, draw_agreement
+from core.drawing import AGREEMENT_COLOURS, crop_around, draw_agreement
 from core.evaluation.cases import CaseResult, compare_case, csv_cell, truth_of
 from core.evaluation.slice_scores import SCORES, SliceScores, score_slices
 from core.evaluation.threshold_curve import LevelCounts, count_levels
-from core.loading.case_table import Case
+from core.loading import Case
 from core.measuring.biomarkers import FloatVector, compute_slice_burden
-from core.segmentation.pipeline import Segmentation
-from core.segmentation.postprocess import clean_lung, restore_masks
-from core.segmentation.weights import WeightsInfo
-from core.system.compression import FASTEST
-from core.system.progress import ShouldCancel, never_cancel
+from core.segmentation import Segmentation, WeightsInfo, clean_lung, restore_masks
+from core.system import FASTEST, ShouldCancel, never_cancel
 from core.volume import BoolArray, MaskPair, Study, turn_masks
 
 _PICTURES = 6

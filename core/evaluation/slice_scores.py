@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.evaluation.metrics import compute_overlap_per_slice, compute_surface_agreement, ratios
-from core.system.progress import ShouldCancel, never_cancel, raise_if_cancelled
+from core.system import ShouldCancel, never_cancel, raise_if_cancelled
 from core.volume import BoolArray
 
 Counts = npt.NDArray[np.int64]

@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from core.errors import GeometryError
 from core.evaluation.metrics import ratios
-from core.preprocessing.model_input import SpatialRecord, restore_slice
-from core.segmentation.postprocess import Probabilities
-from core.system.progress import ShouldCancel, never_cancel, raise_if_cancelled
+from core.preprocessing import SpatialRecord, restore_slice
+from core.segmentation import Probabilities
+from core.system import ShouldCancel, never_cancel, raise_if_cancelled
 from core.volume import BoolArray
 
 Counts = npt.NDArray[np.int64]

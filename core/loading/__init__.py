@@ -1,37 +1,66 @@
 """Files, folders and archives become a `Volume` or a `Study`."""
 
-from core.loading.case_table import Case, is_case_folder, load_case, load_case_table
-from core.loading.checks import DEFAULT_LIMITS
+from core.loading.archive import is_archive
+from core.loading.case_table import (
+    CASE_FOLDERS,
+    Case,
+    case_of_scan,
+    is_case_folder,
+    load_case,
+    load_case_table,
+)
+from core.loading.checks import DEFAULT_LIMITS, check_file, exists, may_be_read
 from core.loading.dicom import SeriesInfo, SeveralSeriesError, list_series, load_dicom
+from core.loading.download import download_covid20
 from core.loading.intensity import as_hu, detect_intensity, grey_intensity
 from core.loading.masks import load_labels, load_mask
 from core.loading.names import stage_uploads
-from core.loading.nifti import load_nifti
+from core.loading.nifti import load_nifti, nifti_stem
 from core.loading.open import Kind, SeveralScansError, open_study, recognise
-from core.loading.pictures import load_picture, load_pictures, pictures_in
+from core.loading.pictures import (
+    PICTURE_ENDINGS,
+    is_picture,
+    load_picture,
+    load_pictures,
+    load_unfit_picture,
+    natural_order,
+    pictures_in,
+)
 
 __all__ = [
-    "DEFAULT_LIMITS",
+    "is_archive",
+    "CASE_FOLDERS",
     "Case",
-    "Kind",
+    "case_of_scan",
+    "is_case_folder",
+    "load_case",
+    "load_case_table",
+    "DEFAULT_LIMITS",
+    "check_file",
+    "exists",
+    "may_be_read",
     "SeriesInfo",
-    "SeveralScansError",
     "SeveralSeriesError",
+    "list_series",
+    "load_dicom",
+    "download_covid20",
     "as_hu",
     "detect_intensity",
     "grey_intensity",
-    "is_case_folder",
-    "list_series",
-    "load_case",
-    "load_case_table",
-    "load_dicom",
     "load_labels",
     "load_mask",
+    "stage_uploads",
     "load_nifti",
+    "nifti_stem",
+    "Kind",
+    "SeveralScansError",
+    "open_study",
+    "recognise",
+    "PICTURE_ENDINGS",
+    "is_picture",
     "load_picture",
     "load_pictures",
-    "open_study",
+    "load_unfit_picture",
+    "natural_order",
     "pictures_in",
-    "recognise",
-    "stage_uploads",
 ]

@@ -17,13 +17,7 @@ from core.config import LoadLimits
 from core.errors import LoadError, shown_name
 from core.loading.checks import DEFAULT_LIMITS
 from core.loading.names import safe_name
-from core.system.progress import (
-    OnProgress,
-    ShouldCancel,
-    ignore_progress,
-    never_cancel,
-    raise_if_cancelled,
-)
+from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel, raise_if_cancelled
 
 _BLOCK_BYTES = 1024**2
 _RATIO_FLOOR_BYTES = 16 * 1024**2

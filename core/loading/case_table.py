@@ -13,7 +13,7 @@ from core.errors import LoadError, shown_name
 from core.loading.checks import DEFAULT_LIMITS
 from core.loading.masks import fits_grid, load_labels, load_mask
 from core.loading.nifti import load_nifti
-from core.system.progress import OnProgress, ShouldCancel, ignore_progress, never_cancel
+from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel
 from core.volume import BoolArray, MaskPair, Study
 
 _TABLE = "metadata.csv"

@@ -20,13 +20,7 @@ import requests
 from core.config import LoadLimits
 from core.errors import DownloadError
 from core.loading.archive import unpack
-from core.system.progress import (
-    OnProgress,
-    ShouldCancel,
-    ignore_progress,
-    never_cancel,
-    raise_if_cancelled,
-)
+from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel, raise_if_cancelled
 
 BASE_URL = "https://zenodo.org/records/3757476/files/"
 

@@ -22,12 +22,13 @@ from nibabel.spatialimages import HeaderDataError
 from core.config import LoadLimits
 from core.errors import GeometryError, LoadError, shown_name
 from core.loading.checks import DEFAULT_LIMITS, assemble_volume, check_size
-from core.system.compression import DAMAGED_GZIP, open_gzip
-from core.system.progress import (
+from core.system import (
+    DAMAGED_GZIP,
     OnProgress,
     ShouldCancel,
     ignore_progress,
     never_cancel,
+    open_gzip,
     raise_if_cancelled,
 )
 from core.volume import MM_PER_UNIT, Array, LengthUnit, Volume, check_affine, spacing_mm

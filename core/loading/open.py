@@ -16,7 +16,7 @@ from core.loading.dicom import is_dicom, load_dicom
 from core.loading.masks import load_mask
 from core.loading.nifti import half_of_a_pair, load_nifti
 from core.loading.pictures import PICTURE_ENDINGS, is_picture, load_pictures, natural_order
-from core.system.progress import OnProgress, ShouldCancel, ignore_progress, never_cancel
+from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel
 from core.volume import BoolArray, MaskPair, Study, Volume
 
 Kind = Literal["nifti", "dicom", "archive", "pictures", "cases"]

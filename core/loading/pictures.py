@@ -22,13 +22,7 @@ from PIL import Image
 from core.config import LoadLimits
 from core.errors import LoadError, shown_name
 from core.loading.checks import DEFAULT_LIMITS, assemble_volume, check_size, may_be_read
-from core.system.progress import (
-    OnProgress,
-    ShouldCancel,
-    ignore_progress,
-    never_cancel,
-    raise_if_cancelled,
-)
+from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel, raise_if_cancelled
 from core.volume import Array, Volume
 
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.measuring.biomarkers import Biomarkers, Figure, figure_text
-from core.system.records import without_nan
+from core.system import without_nan
 from core.volume import AIR_HU, Array, BoolArray, MaskPair, Volume
 
 NAN = float("nan")

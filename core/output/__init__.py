@@ -1,1 +1,17 @@
 """A scan, its masks and measurements come in; files that other programs open go out."""
+
+from core.output.saving import (
+    mask_nifti_bytes,
+    save_mask,
+    save_mask_png,
+    save_volume,
+    volume_nifti_bytes,
+)
+
+__all__ = [
+    "mask_nifti_bytes",
+    "save_mask",
+    "save_mask_png",
+    "save_volume",
+    "volume_nifti_bytes",
+]

@@ -11,8 +11,7 @@ import nibabel as nib
 import numpy as np
 
 from core.errors import GeometryError
-from core.system.compression import write_gzip
-from core.system.records import write_bytes
+from core.system import write_bytes, write_gzip
 from core.volume import MM_PER_UNIT, Array, Source, Volume, to_file_order
 
 

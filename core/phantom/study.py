@@ -29,7 +29,7 @@ from core.phantom.muscles import (
 )
 from core.phantom.scanner import paint_table, scan, texture_tissue
 from core.phantom.spine import paint_spine
-from core.system.progress import OnProgress, ignore_progress
+from core.system import OnProgress, ignore_progress
 from core.volume import Intensity, MaskPair, Study, volume_from_file
 
 _STAGES: tuple[tuple[str, Callable[[Canvas], None]], ...] = (

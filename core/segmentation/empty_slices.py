@@ -17,7 +17,7 @@ from scipy.special import expit
 
 from core.errors import WeightsError, shown_name
 from core.segmentation.weights import MANIFEST_NAME, WeightsInfo, manifest_kind
-from core.system.folders import WEIGHTS_FOLDER
+from core.system import WEIGHTS_FOLDER
 
 KIND = "empty-slice"
 SHARE_NAMES = (

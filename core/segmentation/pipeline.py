@@ -19,9 +19,8 @@ from core.config import (
     SegmentConfig,
 )
 from core.errors import ConfigError, LungLensError
-from core.measuring.quality.findings import slice_ranges
-from core.preprocessing.model_input import SpatialRecord, build_model_input, plan_spatial
-from core.preprocessing.upright import uprightness
+from core.measuring.quality import slice_ranges
+from core.preprocessing import SpatialRecord, build_model_input, plan_spatial, uprightness
 from core.segmentation.empty_slices import EmptySliceGate, find_gate
 from core.segmentation.engines import Engine, default_engine, load_engine
 from core.segmentation.postprocess import (
@@ -32,13 +31,7 @@ from core.segmentation.postprocess import (
     restore_masks,
 )
 from core.segmentation.weights import WeightsInfo, find_weights
-from core.system.progress import (
-    OnProgress,
-    ShouldCancel,
-    ignore_progress,
-    never_cancel,
-    raise_if_cancelled,
-)
+from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel, raise_if_cancelled
 from core.volume import MaskPair, Volume, turn_masks, turn_volume
 
 _loading = threading.Lock()

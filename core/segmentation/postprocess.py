@@ -15,14 +15,8 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from core.config import PostprocessConfig
-from core.preprocessing.model_input import SpatialRecord, restore_slice
-from core.system.progress import (
-    OnProgress,
-    ShouldCancel,
-    ignore_progress,
-    never_cancel,
-    raise_if_cancelled,
-)
+from core.preprocessing import SpatialRecord, restore_slice
+from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel, raise_if_cancelled
 from core.volume import BoolArray, MaskPair
 
 Probabilities = npt.NDArray[np.uint8]

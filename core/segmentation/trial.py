@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from core.config import PostprocessConfig, PreprocessConfig
-from core.preprocessing.model_input import SpatialRecord, build_model_input
+from core.preprocessing import SpatialRecord, build_model_input
 from core.preprocessing.roi import BoundingBox
 from core.segmentation.postprocess import blend_neighbours, restore_masks
 from core.volume import BoolArray, MaskPair, Volume

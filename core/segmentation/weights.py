@@ -30,8 +30,14 @@ from core.config import (
 )
 from core.errors import ConfigError, SaveError, WeightsError, shown_name
 from core.segmentation.graph import Graph, describe_graph, graph_from_text, graph_to_text
-from core.system.folders import PUBLISHED_NAME, WEIGHTS_FOLDER, runs_folder
-from core.system.records import json_text, make_folder, write_text
+from core.system import (
+    PUBLISHED_NAME,
+    WEIGHTS_FOLDER,
+    json_text,
+    make_folder,
+    runs_folder,
+    write_text,
+)
 
 if TYPE_CHECKING:
     import keras

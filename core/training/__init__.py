@@ -1,1 +1,47 @@
 """Labelled scans come in; a trained network, its record and its published weights go out."""
+
+from core.training.demo_patients import DEMO_CASES, write_demo_patients
+from core.training.run_process import (
+    DEMO_DATA,
+    RANGE_TEST_NAME,
+    RunReport,
+    RunRequest,
+    RunStatus,
+    busy_run,
+    check_run_name,
+    read_request,
+    read_run,
+    run_names,
+    start_run,
+    stop_run,
+    write_request,
+)
+from core.training.run_samples import read_prediction, read_slices, sampled_epochs
+from core.training.runs import RunPaths, read_history, read_split, score
+from core.training.schedule import learning_rates
+
+__all__ = [
+    "DEMO_CASES",
+    "write_demo_patients",
+    "DEMO_DATA",
+    "RANGE_TEST_NAME",
+    "RunReport",
+    "RunRequest",
+    "RunStatus",
+    "busy_run",
+    "check_run_name",
+    "read_request",
+    "read_run",
+    "run_names",
+    "start_run",
+    "stop_run",
+    "write_request",
+    "read_prediction",
+    "read_slices",
+    "sampled_epochs",
+    "RunPaths",
+    "read_history",
+    "read_split",
+    "score",
+    "learning_rates",
+]

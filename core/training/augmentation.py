@@ -11,7 +11,7 @@ import numpy.typing as npt
 from keras import layers, ops
 
 from core.config import AugmentConfig, EnhanceConfig
-from core.preprocessing.enhancement import enhance
+from core.preprocessing import enhance
 
 
 @keras.saving.register_keras_serializable(package="lunglens")

@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from core.config import CHANNELS, TrainConfig
 from core.errors import DatasetError, shown_name
+from core.segmentation import UNREADABLE_NPZ
 from core.segmentation.models import averaged
-from core.segmentation.weights import UNREADABLE_NPZ
-from core.system.progress import OnProgress, ShouldCancel
+from core.system import OnProgress, ShouldCancel
 from core.training.dataset import TrainingScan
 from core.training.run_samples import MOST_SLICES, SampleSlices, save_prediction, save_slices
 from core.training.runs import HISTORY_COLUMNS, TAUGHT_FIGURES, RunPaths, read_history, score

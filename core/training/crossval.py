@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 
 from core.config import TrainConfig
-from core.evaluation.cases import CaseResult
-from core.measuring.quality.exclusions import Exclusion
-from core.segmentation.weights import MANIFEST_NAME, read_manifest
-from core.system.progress import OnProgress, ShouldCancel, ignore_progress, never_cancel
+from core.evaluation import CaseResult
+from core.measuring.quality import Exclusion
+from core.segmentation import MANIFEST_NAME, read_manifest
+from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel
 from core.training.dataset import (
     Split,
     TrainingScan,

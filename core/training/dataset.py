@@ -23,13 +23,10 @@ import numpy.typing as npt
 
 from core.config import PreprocessConfig, TrainConfig
 from core.errors import DatasetError, shown_name
-from core.loading.case_table import load_case, load_case_table
-from core.loading.masks import load_mask
-from core.loading.nifti import load_nifti
-from core.loading.pictures import load_pictures
-from core.measuring.quality.exclusions import Exclusion
-from core.preprocessing.model_input import build_model_input, build_model_mask, plan_spatial
-from core.system.progress import OnProgress, ignore_progress
+from core.loading import load_case, load_case_table, load_mask, load_nifti, load_pictures
+from core.measuring.quality import Exclusion
+from core.preprocessing import build_model_input, build_model_mask, plan_spatial
+from core.system import OnProgress, ignore_progress
 from core.training.augmentation import augment, build_augmentation
 from core.training.losses import UNKNOWN
 from core.volume import MaskPair, Volume, turn_masks, turn_volume

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from core.output.saving import save_mask, save_volume
+from core.output import save_mask, save_volume
 from core.phantom import build_demo_study
-from core.system.progress import OnProgress, ignore_progress
-from core.system.records import write_text
+from core.system import OnProgress, ignore_progress, write_text
 
 DEMO_CASES = ("generated_1", "generated_2", "generated_3", "generated_4")
 """Case ids, each a patient of its own."""

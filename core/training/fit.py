@@ -11,12 +11,18 @@ import keras
 
 from core.config import ScheduleConfig, TrainConfig, from_json_dict, to_json_dict
 from core.errors import Cancelled, ConfigError, DatasetError, SaveError, shown_name
-from core.measuring.quality.exclusions import Exclusion, exclusions_record
+from core.measuring.quality import Exclusion, exclusions_record
 from core.segmentation.engines.inference import has_fast_bfloat16
 from core.segmentation.models import averaged, build_model, supervised
-from core.system.progress import OnProgress, ShouldCancel, ignore_progress, never_cancel
-from core.system.records import make_folder, write_text
-from core.system.software import software_versions
+from core.system import (
+    OnProgress,
+    ShouldCancel,
+    ignore_progress,
+    make_folder,
+    never_cancel,
+    software_versions,
+    write_text,
+)
 from core.training.callbacks import EpochRecorder, RunningMean, TaughtOverlap
 from core.training.dataset import (
     SliceBatches,

@@ -10,22 +10,21 @@ from typing import Any
 import numpy as np
 
 from core.config import PostprocessConfig, TrainConfig, to_json_dict
-from core.evaluation.cases import FEW_SLICES, bootstrap_intervals, mean_figures
-from core.loading.nifti import load_nifti
+from core.evaluation import FEW_SLICES, bootstrap_intervals, mean_figures
+from core.loading import load_nifti
 from core.measuring.biomarkers import compute_burden
-from core.measuring.quality.exclusions import Exclusion, exclusions_record
-from core.segmentation.engines.inference import Segmenter
-from core.segmentation.models import join_members
-from core.segmentation.pipeline import segment_volume
-from core.segmentation.weights import (
+from core.measuring.quality import Exclusion, exclusions_record
+from core.segmentation import (
     CARD_NAME,
     WeightsInfo,
     list_weights,
     read_manifest,
     save_weights,
+    segment_volume,
 )
-from core.system.records import without_nan, write_text
-from core.system.software import software_versions
+from core.segmentation.engines.inference import Segmenter
+from core.segmentation.models import join_members
+from core.system import software_versions, without_nan, write_text
 from core.training.crossval import CrossValidation
 from core.training.fit import load_published_model
 from core.training.publishing import (

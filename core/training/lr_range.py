@@ -20,14 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from core.config import RangeTestConfig, TrainConfig
-from core.measuring.quality.exclusions import Exclusion
-from core.system.progress import (
-    OnProgress,
-    ShouldCancel,
-    ignore_progress,
-    never_cancel,
-    raise_if_cancelled,
-)
+from core.measuring.quality import Exclusion
+from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel, raise_if_cancelled
 from core.training.dataset import SliceBatches
 from core.training.fit import build_compiled, load_split
 

@@ -11,23 +11,27 @@ from typing import Any
 
 from core.config import ModelConfig, PostprocessConfig, TrainConfig, to_json_dict
 from core.errors import WeightsError
-from core.evaluation.cases import evaluate_cases, mean_figures
-from core.loading.case_table import Case, load_case_table
-from core.loading.nifti import load_nifti
+from core.evaluation import evaluate_cases, mean_figures
+from core.loading import Case, load_case_table, load_nifti
 from core.measuring.biomarkers import compute_burden
-from core.segmentation.engines.inference import Segmenter
-from core.segmentation.pipeline import segment_volume
-from core.segmentation.weights import (
+from core.segmentation import (
     CARD_NAME,
     MANIFEST_NAME,
     WeightsInfo,
     list_weights,
     read_manifest,
     save_weights,
+    segment_volume,
 )
-from core.system.progress import OnProgress, ignore_progress
-from core.system.records import make_folder, without_nan, write_text
-from core.system.software import software_versions
+from core.segmentation.engines.inference import Segmenter
+from core.system import (
+    OnProgress,
+    ignore_progress,
+    make_folder,
+    software_versions,
+    without_nan,
+    write_text,
+)
 from core.training.dataset import Split, load_training_scans, split_as_recorded
 from core.training.demo_patients import DEMO_CASES
 from core.training.fit import load_published_model

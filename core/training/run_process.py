@@ -22,11 +22,16 @@ from typing import IO, Any, Literal
 
 from core.config import TrainConfig, from_json_dict, to_json_dict
 from core.errors import Cancelled, ConfigError, DatasetError, LungLensError
-from core.measuring.quality.exclusions import Exclusion, exclusions_text, parse_exclusions
-from core.system.folders import PROGRAM_FOLDER, PUBLISHED_NAME
-from core.system.locks import take_lock
-from core.system.progress import raise_if_cancelled
-from core.system.records import json_text, make_folder, write_text
+from core.measuring.quality import Exclusion, exclusions_text, parse_exclusions
+from core.system import (
+    PROGRAM_FOLDER,
+    PUBLISHED_NAME,
+    json_text,
+    make_folder,
+    raise_if_cancelled,
+    take_lock,
+    write_text,
+)
 from core.training.runs import RunPaths, read_history
 
 State = Literal["running", "stopping", "finished", "stopped", "failed", "interrupted", "damaged"]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.config import CHANNELS
-from core.evaluation.metrics import Overlap, compute_overlap
+from core.evaluation import Overlap, compute_overlap
 from core.training.dataset import TrainingScan
 
 

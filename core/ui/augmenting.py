@@ -16,9 +16,9 @@ from core.config import (
     PreprocessConfig,
     from_json_dict,
 )
-from core.drawing.overlays import TRUTH_COLOURS, draw_outlines
-from core.preprocessing.model_input import build_model_input, build_model_mask, plan_spatial
-from core.system.records import json_text
+from core.drawing import TRUTH_COLOURS, draw_outlines
+from core.preprocessing import build_model_input, build_model_mask, plan_spatial
+from core.system import json_text
 from core.ui import session
 from core.ui.page import show_errors
 from core.ui.session import OpenStudy

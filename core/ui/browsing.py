@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.config import GREY_WINDOW_HU, Plane
-from core.loading.intensity import as_hu, grey_intensity
+from core.loading import as_hu, grey_intensity
 from core.ui import session
 from core.ui.measures import guide_counts
 from core.ui.page import show_errors

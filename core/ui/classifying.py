@@ -16,9 +16,8 @@ import numpy.typing as npt
 import streamlit as st
 from scipy.special import expit, logit
 
-from core.drawing.overlays import PREDICTION_COLOURS, heat_colours
-from core.system.progress import OnProgress, ShouldCancel
-from core.system.records import json_text
+from core.drawing import PREDICTION_COLOURS, heat_colours
+from core.system import OnProgress, ShouldCancel, json_text
 from core.ui import browsing, segmenting, session
 from core.ui.biomarkers import scan_biomarkers, show_shares
 from core.ui.charts.evaluation_figures import make_reliability_figure
@@ -34,7 +33,7 @@ from core.ui.viewer import Heat
 if TYPE_CHECKING:  # loaded where they are first needed
     from core.classification import Classifier, ClassifierInfo, Verdict
     from core.classification.card import Calibration
-    from core.segmentation.pipeline import Segmentation
+    from core.segmentation import Segmentation
 
 BAND_COLOURS = {"high": "#E69F00", "indeterminate": "#9fb1c1", "low": "#56B4E9"}
 _LOUDEST_COLOUR = "#F0E442"
@@ -431,7 +430,7 @@ def _show_thumbnails(current: OpenStudy, info: ClassifierInfo, verdict: Verdict,
 
 
 def _thumbnail(current: OpenStudy, index: int) -> bytes:
-    from core.drawing.thumbnails import draw_key_slice
+    from core.drawing import draw_key_slice
 
     prediction = current.prediction
     infection = None if prediction is None else prediction.infection

@@ -9,15 +9,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.batch.cohort import (
-    Cohort,
-    RowFilter,
-    median_of,
-    rows_csv,
-    select_rows,
-    sort_rows,
-)
-from core.batch.tables import Row
+from core.batch import Cohort, Row, RowFilter, median_of, rows_csv, select_rows, sort_rows
 from core.ui.charts.cohort_figures import make_spread_figure
 from core.ui.cohort_scan import FIGURES, TABLE_FIGURES, scan_picture
 from core.ui.evaluation_curves import show_chart

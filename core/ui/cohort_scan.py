@@ -6,8 +6,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.batch.cohort import Cohort, read_thumbnail, scan_place
-from core.batch.tables import Row, biomarker_columns
+from core.batch import Cohort, Row, biomarker_columns, read_thumbnail, scan_place
 from core.errors import LoadError, LungLensError
 from core.measuring.biomarkers import figure_text
 from core.ui import session

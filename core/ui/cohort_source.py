@@ -7,8 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.batch import BatchPaths
-from core.batch.cohort import Cohort, find_batch_results, load_cohort, read_rows
+from core.batch import BatchPaths, Cohort, find_batch_results, load_cohort, read_rows
 from core.config import AppConfig
 from core.errors import shown_name
 from core.ui import session

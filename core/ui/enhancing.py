@@ -20,14 +20,16 @@ from core.config import (
     RoiConfig,
 )
 from core.errors import WeightsError
-from core.preprocessing.enhancement import (
+from core.preprocessing import (
     Contrast,
-    Grey,
+    SpatialRecord,
     compute_contrast,
     compute_histogram,
     enhance,
+    plan_spatial,
+    window_slice,
 )
-from core.preprocessing.model_input import SpatialRecord, plan_spatial, window_slice
+from core.preprocessing.enhancement import Grey
 from core.preprocessing.roi import find_region, part_slice_of
 from core.ui import segmenting
 from core.ui.browsing import place_of

@@ -10,15 +10,16 @@ import pandas as pd
 import streamlit as st
 
 from core.config import CHANNELS
-from core.evaluation.cases import (
+from core.evaluation import (
+    THRESHOLDS,
     CaseResult,
     bootstrap_intervals,
+    mean_curves,
     mean_figures,
     paired_differences,
     results_csv,
+    slices_csv,
 )
-from core.evaluation.review import slices_csv
-from core.evaluation.threshold_curve import THRESHOLDS, mean_curves
 from core.ui.charts.evaluation_figures import (
     figures_html,
     make_distribution_figure,

@@ -11,9 +11,8 @@ import streamlit as st
 
 from core.config import EvaluateConfig, SegmentConfig
 from core.errors import Cancelled, LungLensError, shown_name
-from core.loading import Case, load_case
-from core.loading.case_table import case_of_scan
-from core.system.progress import OnProgress, ShouldCancel, raise_if_cancelled
+from core.loading import Case, case_of_scan, load_case
+from core.system import OnProgress, ShouldCancel, raise_if_cancelled
 from core.ui import results, segmenting, session
 from core.ui.jobs import NETWORK_LINE, BackgroundJob, Line
 from core.ui.page import need_study, show_error, show_errors
@@ -23,8 +22,8 @@ from core.ui.text import escape_markdown
 from core.volume import Study
 
 if TYPE_CHECKING:  # loaded where they are first needed
-    from core.evaluation.review import CaseReview
-    from core.segmentation.weights import WeightsInfo
+    from core.evaluation import CaseReview
+    from core.segmentation import WeightsInfo
 
 EVALUATING_LINE = Line()
 """Its first judges cases; the network's own line it joins anew for each of them, so that nobody
@@ -278,8 +277,8 @@ def _judge(
     should_cancel: ShouldCancel,
 ) -> None:
     """One case by each network that has not seen it; a case that fails costs no other."""
-    from core.evaluation.review import review_case
-    from core.segmentation.pipeline import load_segmenter, segment_volume
+    from core.evaluation import review_case
+    from core.segmentation import load_segmenter, segment_volume
 
     tell("reading the scan", 0, 0)
     try:

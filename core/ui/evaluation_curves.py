@@ -9,10 +9,16 @@ from typing import Any
 import streamlit as st
 
 from core.config import Channel
-from core.evaluation.bland_altman import BlandAltman, compare_measurements
-from core.evaluation.cases import CaseResult
-from core.evaluation.review import CaseReview
-from core.evaluation.threshold_curve import THRESHOLDS, ThresholdCurve, curve_of, mean_curves
+from core.evaluation import (
+    THRESHOLDS,
+    BlandAltman,
+    CaseResult,
+    CaseReview,
+    ThresholdCurve,
+    compare_measurements,
+    curve_of,
+    mean_curves,
+)
 from core.ui.charts.evaluation_figures import (
     make_bland_altman_figure,
     make_precision_recall_figure,

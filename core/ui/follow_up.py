@@ -12,8 +12,7 @@ import numpy as np
 import streamlit as st
 
 from core.errors import LoadError, LungLensError
-from core.measuring.biomarkers import GROUPS, UNDEFINED
-from core.measuring.follow_up import (
+from core.measuring import (
     Change,
     SliceMatch,
     changes_csv,
@@ -23,8 +22,8 @@ from core.measuring.follow_up import (
     match_slices,
     resample_matched,
 )
-from core.system.progress import OnProgress
-from core.system.records import json_text
+from core.measuring.biomarkers import GROUPS, UNDEFINED
+from core.system import OnProgress, json_text
 from core.ui import browsing, segmenting, session
 from core.ui.biomarkers import STYLE, said_header, scan_biomarkers
 from core.ui.measures import known_masks

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from typing import Any, Generic, Literal, TypeVar
 
 from core.errors import Cancelled, LungLensError
-from core.system.progress import OnProgress, ShouldCancel
+from core.system import OnProgress, ShouldCancel
 
 T = TypeVar("T")
 State = Literal["waiting", "running", "done", "failed", "stopped"]

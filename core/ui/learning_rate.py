@@ -9,9 +9,8 @@ import streamlit as st
 
 from core.config import TrainConfig
 from core.errors import DatasetError, LungLensError
-from core.system.folders import runs_folder
-from core.training.run_process import RANGE_TEST_NAME, RunRequest, read_run, start_run, stop_run
-from core.training.schedule import learning_rates
+from core.system import runs_folder
+from core.training import RANGE_TEST_NAME, RunRequest, learning_rates, read_run, start_run, stop_run
 from core.ui.charts.figures import RUN_COLOURS, Curve, make_curve_figure
 from core.ui.page import show_error, show_errors
 from core.ui.settings import Settings

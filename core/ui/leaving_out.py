@@ -6,8 +6,7 @@ from collections.abc import Iterable
 
 import streamlit as st
 
-from core.measuring.quality.exclusions import Exclusion, exclusions_text
-from core.measuring.quality.findings import slice_ranges
+from core.measuring.quality import Exclusion, exclusions_text, slice_ranges
 from core.ui.session import OpenStudy
 from core.ui.text import escape_markdown
 

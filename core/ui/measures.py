@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from core.config import CHANNELS, Channel, Plane
-from core.evaluation.metrics import Overlap, compute_overlap, compute_overlap_per_slice
+from core.evaluation import Overlap, compute_overlap, compute_overlap_per_slice
 from core.measuring.biomarkers import (
     Burden,
     FloatVector,

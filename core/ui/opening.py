@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import LungLensError
-from core.system.progress import OnProgress, ShouldCancel
+from core.system import OnProgress, ShouldCancel
 from core.ui import session
 from core.ui.jobs import FETCH_LINE, BackgroundJob
 from core.ui.page import show_error, show_errors
@@ -288,7 +288,7 @@ def _show_fetch_button(place: Path, label: str) -> None:
         return
 
     def work(on_progress: OnProgress, should_cancel: ShouldCancel) -> Path:
-        from core.loading.download import download_covid20
+        from core.loading import download_covid20
 
         return download_covid20(place, on_progress=on_progress, should_cancel=should_cancel)
 

@@ -11,10 +11,8 @@ import streamlit as st
 from core.config import QualityConfig
 from core.errors import DatasetError
 from core.loading import Case
-from core.measuring.quality import check_named
-from core.measuring.quality.empty import EmptySlices
-from core.measuring.quality.survey import SurveyedCase, survey_cases, total_empty
-from core.system.progress import OnProgress, ShouldCancel
+from core.measuring.quality import EmptySlices, SurveyedCase, check_named, survey_cases, total_empty
+from core.system import OnProgress, ShouldCancel
 from core.ui import session
 from core.ui.jobs import BackgroundJob
 from core.ui.leaving_out import left_out
@@ -78,7 +76,7 @@ def _ask(cases: tuple[Case, ...]) -> None:
 
 def _predictions(folder: Path) -> Callable[[Case, Study], MaskPair | None]:
     def predicted(case: Case, study: Study) -> MaskPair | None:
-        from core.evaluation.cases import load_prediction
+        from core.evaluation import load_prediction
 
         try:
             return load_prediction(folder, case, study)

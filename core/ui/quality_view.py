@@ -10,20 +10,20 @@ import pandas as pd
 import streamlit as st
 
 from core.config import QUALITY_RANGES, QualityConfig
-from core.drawing.overlays import PREDICTION_COLOURS, TRUTH_COLOURS
+from core.drawing import PREDICTION_COLOURS, TRUTH_COLOURS
 from core.errors import WeightsError
 from core.measuring.quality import (
     CHECKS,
+    EmptySlices,
     Finding,
     QualityReport,
     ScanMeasures,
     check_named,
+    find_empty_slices,
     measure_scan,
 )
-from core.measuring.quality.empty import EmptySlices, find_empty_slices
-from core.segmentation.empty_slices import find_gate
-from core.segmentation.weights import find_weights
-from core.system.progress import OnProgress, ShouldCancel
+from core.segmentation import find_gate, find_weights
+from core.system import OnProgress, ShouldCancel
 from core.ui.browsing import show_picture
 from core.ui.jobs import BackgroundJob, Line
 from core.ui.leaving_out import case_id_of, left_out

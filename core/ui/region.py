@@ -9,8 +9,8 @@ import numpy as np
 import streamlit as st
 
 from core.config import ROI_RANGES, TYPICAL_SECONDS_PER_SLICE, RoiConfig
-from core.output.saving import volume_nifti_bytes
-from core.preprocessing.model_input import plan_spatial
+from core.output import volume_nifti_bytes
+from core.preprocessing import plan_spatial
 from core.preprocessing.roi import (
     BoundingBox,
     Region,
@@ -25,7 +25,7 @@ from core.preprocessing.roi import (
     slice_levels,
     tissue_threshold,
 )
-from core.segmentation.trial import find_outlines
+from core.segmentation import find_outlines
 from core.ui.browsing import place_of, viewer_scan
 from core.ui.charts.figures import make_histogram_figure
 from core.ui.enhancing import base_preprocess

@@ -15,9 +15,9 @@ import streamlit as st
 
 from core.config import CHANNELS, Channel
 from core.errors import SaveError
+from core.output import mask_nifti_bytes
 from core.output.exports import check_dicom_seg
-from core.output.saving import mask_nifti_bytes
-from core.system.progress import OnProgress, ShouldCancel
+from core.system import OnProgress, ShouldCancel
 from core.ui import results, segmenting
 from core.ui.jobs import BackgroundJob, Line
 from core.ui.page import show_error
@@ -26,8 +26,7 @@ from core.ui.session import OpenStudy
 
 if TYPE_CHECKING:  # loaded where they are first needed
     from core.output.report import Report, ReportConfig
-    from core.segmentation.pipeline import Segmentation
-    from core.segmentation.weights import WeightsInfo
+    from core.segmentation import Segmentation, WeightsInfo
 
 T = TypeVar("T")
 

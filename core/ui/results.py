@@ -9,10 +9,10 @@ import streamlit as st
 
 from core.config import CHANNELS
 from core.errors import shown_name
-from core.evaluation.measurements import measure
+from core.evaluation import measure
+from core.output import mask_nifti_bytes
 from core.output.exports import figures_csv
-from core.output.saving import mask_nifti_bytes
-from core.system.records import json_text
+from core.system import json_text
 from core.ui import segmenting
 from core.ui.measures import scan_burden
 from core.ui.session import OpenStudy
@@ -21,8 +21,7 @@ from core.ui.text import percent, seconds_text, volume_text
 from core.volume import BoolArray
 
 if TYPE_CHECKING:  # loaded where it is first needed
-    from core.segmentation.pipeline import Segmentation
-    from core.segmentation.weights import WeightsInfo
+    from core.segmentation import Segmentation, WeightsInfo
 
 
 def choose_weights() -> WeightsInfo | None:

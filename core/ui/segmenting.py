@@ -14,16 +14,15 @@ import streamlit as st
 
 from core.config import PostprocessConfig, SegmentConfig
 from core.errors import LungLensError
-from core.system.progress import OnProgress, ShouldCancel
+from core.system import OnProgress, ShouldCancel
 from core.ui import session
 from core.ui.jobs import NETWORK_LINE, BackgroundJob
 from core.ui.session import Notice, OpenStudy
 from core.ui.text import escape_markdown
 
 if TYPE_CHECKING:  # loaded where they are first needed
+    from core.segmentation import Segmentation, WeightsInfo
     from core.segmentation.engines import Engine
-    from core.segmentation.pipeline import Segmentation
-    from core.segmentation.weights import WeightsInfo
 
 POLL_SECONDS = 0.5
 
@@ -46,7 +45,7 @@ def device_text() -> str:
 
 
 def _load(weights_id: str | None, server: _Server) -> Engine:
-    from core.segmentation.pipeline import load_segmenter
+    from core.segmentation import load_segmenter
 
     segmenter = load_segmenter(weights_id)
     server.device = segmenter.device
@@ -70,7 +69,7 @@ def warm_up() -> threading.Thread:
 
 def available_weights() -> tuple[WeightsInfo, ...]:
     """All installed weights, the default first."""
-    from core.segmentation.weights import list_weights
+    from core.segmentation import list_weights
 
     return tuple(list_weights())
 
@@ -92,7 +91,7 @@ def start(
     )
 
     def work(on_progress: OnProgress, should_cancel: ShouldCancel) -> Segmentation:
-        from core.segmentation.pipeline import segment_volume
+        from core.segmentation import segment_volume
 
         on_progress("loading the network", 0, 0)
         segmenter = _load(config.weights_id, server)
@@ -161,7 +160,7 @@ def change_thresholds(
     current: OpenStudy, segmentation: Segmentation, *, lung: float, infection: float
 ) -> None:
     """Draws the masks anew from the probabilities at hand; the network does not run again."""
-    from core.segmentation.pipeline import apply_thresholds
+    from core.segmentation import apply_thresholds
 
     before = segmentation.config.postprocess
     if (before.lung_threshold, before.infection_threshold) == (lung, infection):

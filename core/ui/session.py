@@ -20,7 +20,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core.config import AppConfig
 from core.errors import LoadError, LungLensError, shown_name
-from core.system.progress import OnProgress, ignore_progress
+from core.system import OnProgress, ignore_progress
 from core.ui.jobs import BackgroundJob
 from core.ui.links import FILE_LINK, FileLinks
 from core.volume import Intensity, MaskPair, Study
@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # both are loaded where they are first needed
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
     from core.loading import Case, SeriesInfo
-    from core.segmentation.pipeline import Segmentation
+    from core.segmentation import Segmentation
 
 T = TypeVar("T")
 Origin = Literal["demo", "case", "file", "upload"]

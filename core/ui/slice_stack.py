@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import streamlit as st
 
-from core.loading.intensity import grey_intensity
+from core.loading import grey_intensity
 from core.ui.viewer import Marks, Place, ViewerScan, show_viewer
 from core.volume import BoolArray, MaskPair, Volume, volume_from_file
 

@@ -8,8 +8,7 @@ import numpy as np
 import streamlit as st
 
 from core.config import CHANNELS, Channel, Plane, SurfaceConfig
-from core.drawing.overlays import PREDICTION_COLOURS, TRUTH_COLOURS
-from core.drawing.surfaces import Surface, build_surface, slice_corners_mm
+from core.drawing import PREDICTION_COLOURS, TRUTH_COLOURS, Surface, build_surface, slice_corners_mm
 from core.ui.charts.figures import make_surface_figure
 from core.ui.components import BrowserComponent
 from core.ui.measures import known_masks

@@ -8,10 +8,9 @@ import streamlit as st
 
 from core.config import TrainConfig
 from core.errors import LungLensError, WeightsError
-from core.segmentation.weights import published_folder, read_manifest
-from core.system.folders import WEIGHTS_FOLDER
-from core.training.run_process import RunStatus, busy_run, read_request, start_run
-from core.training.runs import score
+from core.segmentation import published_folder, read_manifest
+from core.system import WEIGHTS_FOLDER
+from core.training import RunStatus, busy_run, read_request, score, start_run
 from core.ui.page import show_error
 from core.ui.text import score as score_text
 

@@ -17,8 +17,7 @@ from core.config import (
     ScheduleConfig,
     TrainConfig,
 )
-from core.training.demo_patients import DEMO_CASES
-from core.training.run_process import DEMO_DATA, RunRequest
+from core.training import DEMO_CASES, DEMO_DATA, RunRequest
 from core.ui import session
 from core.ui.leaving_out import left_out
 from core.ui.page import show_errors

@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from core.errors import LungLensError
-from core.system.folders import runs_folder
-from core.training.run_process import RunRequest, busy_run, check_run_name, run_names, start_run
+from core.system import runs_folder
+from core.training import RunRequest, busy_run, check_run_name, run_names, start_run
 from core.ui.page import show_error
 from core.ui.text import escape_markdown
 from core.ui.training_view import CHOSEN_RUN

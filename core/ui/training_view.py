@@ -9,22 +9,25 @@ import numpy as np
 import streamlit as st
 
 from core.config import CHANNELS, TrainConfig
-from core.drawing.overlays import PREDICTION_COLOURS, TRUTH_COLOURS, draw_outlines
+from core.drawing import PREDICTION_COLOURS, TRUTH_COLOURS, draw_outlines
 from core.errors import LungLensError
-from core.evaluation.metrics import compute_overlap
-from core.system.folders import runs_folder
-from core.training.demo_patients import DEMO_CASES
-from core.training.run_process import (
+from core.evaluation import compute_overlap
+from core.system import runs_folder
+from core.training import (
+    DEMO_CASES,
+    RunPaths,
     RunStatus,
     busy_run,
+    read_prediction,
     read_request,
     read_run,
+    read_slices,
     run_names,
+    sampled_epochs,
+    score,
     start_run,
     stop_run,
 )
-from core.training.run_samples import read_prediction, read_slices, sampled_epochs
-from core.training.runs import RunPaths, score
 from core.ui.charts.figures import RUN_COLOURS, Curve, make_curve_figure
 from core.ui.page import show_error, show_errors
 from core.ui.slice_stack import show_stack

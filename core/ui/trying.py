@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from core.config import CHANNELS, Channel, PreprocessConfig
-from core.drawing.overlays import PREDICTION_COLOURS
-from core.evaluation.slice_change import Change, compute_change
-from core.preprocessing.enhancement import Grey, enhance
-from core.preprocessing.model_input import SpatialRecord, plan_spatial, window_slice
+from core.drawing import PREDICTION_COLOURS
+from core.evaluation import Change, compute_change
+from core.preprocessing import SpatialRecord, enhance, plan_spatial, window_slice
+from core.preprocessing.enhancement import Grey
 from core.preprocessing.roi import BoundingBox
-from core.segmentation.trial import find_outlines, segment_slice
+from core.segmentation import find_outlines, segment_slice
 from core.ui import segmenting
 from core.ui.enhancing import BeforeAfter, spatial_record, spatial_settings
 from core.ui.jobs import NETWORK_LINE
@@ -33,8 +33,8 @@ from core.volume import (
 )
 
 if TYPE_CHECKING:  # loaded where it is first needed
+    from core.segmentation import WeightsInfo
     from core.segmentation.engines import Engine
-    from core.segmentation.weights import WeightsInfo
 
 _PATIENCE_SECONDS = 3.0
 
@@ -87,7 +87,7 @@ def _ask_network(
 ) -> tuple[MaskPair, MaskPair, float] | None:
     """Default and tuned masks (i, j, 1) and the time they took; none while others have the
     network."""
-    from core.segmentation.pipeline import load_segmenter
+    from core.segmentation import load_segmenter
 
     with st.spinner("Starting the network…", show_time=True):
         engine = load_segmenter()
@@ -119,7 +119,7 @@ def _upright(current: OpenStudy, engine: Engine) -> tuple[int, Volume]:
         return 0, volume
 
     def turn() -> tuple[int, Volume]:
-        from core.segmentation.pipeline import find_quarter_turns
+        from core.segmentation import find_quarter_turns
 
         turns = find_quarter_turns(volume, engine)
         return turns, turn_volume(volume, turns)

@@ -9,10 +9,9 @@ import pandas as pd
 import streamlit as st
 
 from core.config import Channel
-from core.drawing.overlays import AGREEMENT_COLOURS
-from core.evaluation.review import CaseReview, WorstSlice, find_worst, slice_rows
-from core.evaluation.slice_scores import SCORES
-from core.segmentation.pipeline import Segmentation
+from core.drawing import AGREEMENT_COLOURS
+from core.evaluation import SCORES, CaseReview, WorstSlice, find_worst, slice_rows
+from core.segmentation import Segmentation
 from core.ui import browsing, session
 from core.ui.evaluated import FIGURES
 from core.ui.evaluating import Question

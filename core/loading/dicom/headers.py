@@ -14,7 +14,7 @@ from core.config import LoadLimits
 from core.errors import LoadError
 from core.loading.checks import may_be_read
 from core.loading.dicom.slices import TAGS, Slice, slices_of
-from core.system.progress import OnProgress, ShouldCancel, raise_if_cancelled
+from core.system import OnProgress, ShouldCancel, raise_if_cancelled
 
 _MAX_FILE_BYTES = 2 * 1024**3
 

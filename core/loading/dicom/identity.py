@@ -13,7 +13,7 @@ from core.errors import LoadError
 from core.loading.archive import is_archive, unpacked
 from core.loading.checks import DEFAULT_LIMITS
 from core.loading.dicom.headers import read_headers
-from core.system.progress import ignore_progress, never_cancel
+from core.system import ignore_progress, never_cancel
 from core.volume import DicomOrigin
 
 _TAGS = {

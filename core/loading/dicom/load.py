@@ -14,7 +14,7 @@ from core.loading.dicom.headers import read_headers
 from core.loading.dicom.pixels import read_pixels
 from core.loading.dicom.series import SeriesInfo, choose, group_by_series, series_info
 from core.loading.dicom.slices import Slice
-from core.system.progress import OnProgress, ShouldCancel, ignore_progress, never_cancel
+from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel
 from core.volume import DicomInstance, DicomOrigin, Volume
 
 _UID = re.compile(r"[0-9.]{1,64}")

@@ -12,7 +12,7 @@ import pydicom
 from core.errors import LoadError, shown_name
 from core.loading.dicom.geometry import Grid, same_place
 from core.loading.dicom.slices import Slice
-from core.system.progress import OnProgress, ShouldCancel, raise_if_cancelled
+from core.system import OnProgress, ShouldCancel, raise_if_cancelled
 from core.volume import AIR_HU, Array
 
 _PADDING_ABOVE_HU = 3071.0

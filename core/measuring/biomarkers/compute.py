@@ -30,7 +30,7 @@ from core.measuring.biomarkers.result import (
     Part,
 )
 from core.measuring.biomarkers.sides import SIDES, LungSides, split_lungs
-from core.system.progress import OnProgress, ShouldCancel, ignore_progress, never_cancel
+from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel
 from core.volume import MaskPair, Volume
 
 

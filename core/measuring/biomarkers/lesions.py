@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from core.measuring.biomarkers.config import BiomarkerConfig
 from core.measuring.biomarkers.sides import bounding_box
-from core.system.progress import ShouldCancel, never_cancel, raise_if_cancelled
+from core.system import ShouldCancel, never_cancel, raise_if_cancelled
 from core.volume import BoolArray, Volume
 
 

@@ -14,13 +14,7 @@ import numpy.typing as npt
 
 from core.measuring.biomarkers.config import BiomarkerConfig
 from core.measuring.biomarkers.sides import LungSides
-from core.system.progress import (
-    OnProgress,
-    ShouldCancel,
-    ignore_progress,
-    never_cancel,
-    raise_if_cancelled,
-)
+from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel, raise_if_cancelled
 from core.volume import Array, BoolArray, Volume
 
 Counts = npt.NDArray[np.int64]

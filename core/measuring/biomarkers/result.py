@@ -10,7 +10,7 @@ from core.measuring.biomarkers.config import BiomarkerConfig
 from core.measuring.biomarkers.figures import Figure
 from core.measuring.biomarkers.lesions import Lesions
 from core.measuring.biomarkers.sides import SIDES, Side
-from core.system.records import without_nan
+from core.system import without_nan
 
 Laterality = Literal["none", "left", "right", "both"]
 Category = Literal["CT-0", "CT-1", "CT-2", "CT-3", "CT-4"]

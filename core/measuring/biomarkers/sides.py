@@ -21,7 +21,7 @@ from scipy.sparse.csgraph import connected_components
 from skimage.segmentation import watershed
 
 from core.preprocessing.roi import find_body_box
-from core.system.progress import ShouldCancel, never_cancel, raise_if_cancelled
+from core.system import ShouldCancel, never_cancel, raise_if_cancelled
 from core.volume import BoolArray, Volume
 
 Side = Literal["right", "left"]

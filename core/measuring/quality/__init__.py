@@ -5,20 +5,40 @@ moved, `check_scan` does both.
 """
 
 from core.measuring.quality.checks import CHECKS, Check, check_named, check_scan, judge_scan
-from core.measuring.quality.findings import Finding, Outcome, QualityReport
+from core.measuring.quality.empty import EmptySlices, find_empty_slices
+from core.measuring.quality.exclusions import (
+    Exclusion,
+    exclusions_record,
+    exclusions_text,
+    parse_exclusions,
+    read_exclusions,
+)
+from core.measuring.quality.findings import Finding, Outcome, QualityReport, slice_ranges
 from core.measuring.quality.measures import ScanMeasures, measure_scan
 from core.measuring.quality.summary import summary_lines
+from core.measuring.quality.survey import SurveyedCase, survey_cases, total_empty
 
 __all__ = [
     "CHECKS",
     "Check",
-    "Finding",
-    "Outcome",
-    "QualityReport",
-    "ScanMeasures",
     "check_named",
     "check_scan",
     "judge_scan",
+    "EmptySlices",
+    "find_empty_slices",
+    "Exclusion",
+    "exclusions_record",
+    "exclusions_text",
+    "parse_exclusions",
+    "read_exclusions",
+    "Finding",
+    "Outcome",
+    "QualityReport",
+    "slice_ranges",
+    "ScanMeasures",
     "measure_scan",
     "summary_lines",
+    "SurveyedCase",
+    "survey_cases",
+    "total_empty",
 ]

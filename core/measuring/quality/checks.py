@@ -12,7 +12,7 @@ from core.config import QualityConfig
 from core.errors import ConfigError
 from core.measuring.quality.findings import Finding, Outcome, QualityReport
 from core.measuring.quality.measures import ScanMeasures, measure_scan
-from core.system.progress import OnProgress, ShouldCancel, ignore_progress, never_cancel
+from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel
 from core.volume import Volume
 
 Unit = Literal["share", "mm", "pixels", "number"]

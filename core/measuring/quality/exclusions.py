@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import DatasetError, shown_name
-from core.system.records import json_text
+from core.system import json_text
 
 _FIRST = 1
 _ALL = "all"

@@ -10,14 +10,8 @@ import numpy as np
 from core.measuring.biomarkers import FloatVector
 from core.measuring.quality import content, geometry, intensity
 from core.measuring.quality.view import SliceView, find_levels
-from core.preprocessing.roi.lungs import find_lungs
-from core.system.progress import (
-    OnProgress,
-    ShouldCancel,
-    ignore_progress,
-    never_cancel,
-    raise_if_cancelled,
-)
+from core.preprocessing.roi import find_lungs
+from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel, raise_if_cancelled
 from core.volume import Volume
 
 _STAGE = "checking slices"

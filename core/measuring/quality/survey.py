@@ -8,18 +8,12 @@ from typing import Any
 
 from core.config import QualityConfig
 from core.errors import LungLensError
-from core.loading.case_table import Case, load_case
+from core.loading import Case, load_case
 from core.measuring.quality.checks import judge_scan
 from core.measuring.quality.empty import EmptySlices, find_empty_slices
 from core.measuring.quality.findings import QualityReport
 from core.measuring.quality.measures import ScanMeasures, measure_scan
-from core.system.progress import (
-    OnProgress,
-    ShouldCancel,
-    ignore_progress,
-    never_cancel,
-    raise_if_cancelled,
-)
+from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel, raise_if_cancelled
 from core.volume import MaskPair, Study
 
 _STAGE = "checking cases"

@@ -13,8 +13,7 @@ import cv2
 import numpy as np
 
 from core.config import RoiConfig
-from core.preprocessing.roi import find_thresholds, part_slice
-from core.preprocessing.roi.body import spread_slices
+from core.preprocessing.roi import find_thresholds, part_slice, spread_slices
 from core.volume import BoolArray, FloatArray, Volume
 
 _COARSE_SIDE = 128

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from core.config import CHANNELS
-from core.evaluation.metrics import compute_overlap_per_slice
+from core.evaluation import compute_overlap_per_slice
 from core.measuring.biomarkers import compute_slice_burden
 from core.volume import MaskPair, Study
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from core import __version__
 from core.config import CHANNELS, SurfaceConfig
-from core.drawing.surfaces import build_surface
+from core.drawing import build_surface
 from core.errors import SaveError
-from core.evaluation.measurements import measure
+from core.evaluation import measure
 from core.loading.dicom.identity import PatientIdentity
 from core.output.exports import (
     check_dicom_seg,
@@ -34,15 +34,15 @@ from core.output.report.profile import draw_profile, svg_text
 from core.output.report.raster import drawing_png_bytes
 from core.output.report.zones import draw_zones
 from core.output.saving import mask_nifti_bytes
-from core.segmentation.pipeline import Segmentation
-from core.system.progress import (
+from core.segmentation import Segmentation
+from core.system import (
     OnProgress,
     ShouldCancel,
     ignore_progress,
+    json_text,
     never_cancel,
     raise_if_cancelled,
 )
-from core.system.records import json_text
 from core.volume import Study
 
 LABEL_MAP = "masks/label_map.nii.gz"

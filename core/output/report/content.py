@@ -8,24 +8,16 @@ from dataclasses import asdict, dataclass, replace
 from core import __version__
 from core.config import CHANNELS, RESEARCH_NOTE, Channel, EvaluateConfig, QualityConfig
 from core.errors import shown_name
-from core.evaluation.cases import Side, side_of_case
-from core.evaluation.metrics import compute_overlap, compute_surface_agreement
-from core.loading.case_table import case_of_scan
+from core.evaluation import Side, compute_overlap, compute_surface_agreement, side_of_case
+from core.loading import case_of_scan
 from core.measuring.biomarkers import Biomarkers, Figure, compute_biomarkers
 from core.measuring.quality import QualityReport, check_scan, summary_lines
 from core.output.report.config import ReportConfig
 from core.output.report.methods import LIMITATIONS, Methods, describe_methods
 from core.output.report.pictures import KeySlice, draw_key_slices
 from core.output.report.profile import Profile, measure_profile
-from core.segmentation.pipeline import Segmentation
-from core.segmentation.weights import WeightsInfo
-from core.system.progress import (
-    OnProgress,
-    ShouldCancel,
-    ignore_progress,
-    never_cancel,
-    raise_if_cancelled,
-)
+from core.segmentation import Segmentation, WeightsInfo
+from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel, raise_if_cancelled
 from core.volume import Study
 
 HEADLINE = (

@@ -11,9 +11,8 @@ from importlib import metadata
 from core import __version__
 from core.config import ModelConfig, PreprocessConfig
 from core.measuring.biomarkers import Biomarkers
-from core.measuring.quality.findings import slice_ranges
-from core.segmentation.pipeline import Segmentation
-from core.segmentation.weights import WeightsInfo
+from core.measuring.quality import slice_ranges
+from core.segmentation import Segmentation, WeightsInfo
 from core.volume import Study, Volume
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from core.config import WINDOW_PRESETS, Plane
-from core.drawing.overlays import PREDICTION_COLOURS, TRUTH_COLOURS, Picture
+from core.drawing import PREDICTION_COLOURS, TRUTH_COLOURS, Picture
 from core.measuring.biomarkers import compute_slice_burden
 from core.output.report.fonts import picture_font
 from core.volume import (

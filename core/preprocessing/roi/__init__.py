@@ -4,10 +4,10 @@ Found by thresholds, without a network. `find_body_box` and `find_lung_box` give
 network's input; `find_region` adds to it what a person may want to see, choose and be warned of.
 """
 
-from core.preprocessing.roi.body import find_body_box
+from core.preprocessing.roi.body import find_body_box, spread_slices
 from core.preprocessing.roi.boxes import BoundingBox, VolumeBox, whole_slice_box, whole_volume_box
 from core.preprocessing.roi.crop import CropRecord, crop_volume, uncrop_array, uncrop_volume
-from core.preprocessing.roi.lungs import SliceTissue, part_slice
+from core.preprocessing.roi.lungs import SliceTissue, find_lungs, part_slice
 from core.preprocessing.roi.region import (
     Finding,
     Region,
@@ -26,27 +26,29 @@ from core.preprocessing.roi.threshold import (
 )
 
 __all__ = [
+    "find_body_box",
+    "spread_slices",
     "BoundingBox",
+    "VolumeBox",
+    "whole_slice_box",
+    "whole_volume_box",
     "CropRecord",
+    "crop_volume",
+    "uncrop_array",
+    "uncrop_volume",
+    "SliceTissue",
+    "find_lungs",
+    "part_slice",
     "Finding",
     "Region",
     "Savings",
-    "SliceTissue",
-    "VolumeBox",
     "compute_savings",
-    "count_levels",
-    "crop_volume",
-    "find_body_box",
     "find_lung_box",
     "find_region",
+    "part_slice_of",
+    "count_levels",
     "find_thresholds",
     "level_values",
-    "part_slice",
-    "part_slice_of",
     "slice_levels",
     "tissue_threshold",
-    "uncrop_array",
-    "uncrop_volume",
-    "whole_slice_box",
-    "whole_volume_box",
 ]

@@ -10,7 +10,7 @@ from core.config import EngineName
 from core.errors import ConfigError, shown_name
 from core.segmentation.engines.protocol import Engine, EngineUnfit
 from core.segmentation.weights import WeightsInfo
-from core.system.machine import may_have_gpu
+from core.system import may_have_gpu
 
 ENGINE_VARIABLE = "LUNGLENS_ENGINE"
 """Environment variable by which the operator of a server chooses."""

@@ -12,10 +12,11 @@ import numpy.typing as npt
 
 from core.config import PreprocessConfig
 from core.segmentation.weights import WeightsInfo, load_weights
-from core.system.machine import cpu_count, cpu_facts
-from core.system.progress import (
+from core.system import (
     OnProgress,
     ShouldCancel,
+    cpu_count,
+    cpu_facts,
     ignore_progress,
     never_cancel,
     raise_if_cancelled,

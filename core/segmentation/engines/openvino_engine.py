@@ -17,10 +17,10 @@ from core.config import CHANNELS
 from core.segmentation.engines.openvino_network import build_network
 from core.segmentation.engines.openvino_runtime import openvino
 from core.segmentation.weights import WeightsInfo, read_arrays, read_graph
-from core.system.machine import cpu_count
-from core.system.progress import (
+from core.system import (
     OnProgress,
     ShouldCancel,
+    cpu_count,
     ignore_progress,
     never_cancel,
     raise_if_cancelled,

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from core.segmentation.engines.openvino_network import build_network
 from core.segmentation.engines.openvino_runtime import openvino
 from core.segmentation.graph import Graph
-from core.system.machine import cpu_count
+from core.system import cpu_count
 
 _MAX_STREAMS = 8
 Maps = tuple[npt.NDArray[np.float32], ...]

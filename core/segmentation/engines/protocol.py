@@ -10,7 +10,7 @@ import numpy.typing as npt
 from core.config import PreprocessConfig
 from core.errors import LungLensError
 from core.segmentation.weights import WeightsInfo
-from core.system.progress import OnProgress, ShouldCancel
+from core.system import OnProgress, ShouldCancel
 
 
 class EngineUnfit(LungLensError):

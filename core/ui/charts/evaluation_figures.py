@@ -9,10 +9,8 @@ from typing import Any
 import plotly.graph_objects as go
 
 from core.config import CHANNELS, Channel
-from core.drawing.overlays import PREDICTION_COLOURS
-from core.evaluation.bland_altman import BlandAltman
-from core.evaluation.cases import CaseResult
-from core.evaluation.threshold_curve import Figures, ThresholdCurve
+from core.drawing import PREDICTION_COLOURS
+from core.evaluation import BlandAltman, CaseResult, Figures, ThresholdCurve
 from core.ui.charts.figures import CURRENT_COLOUR, GRID_COLOUR, TEXT_COLOUR
 
 SIDE_COLOURS: dict[str, str] = {

@@ -14,8 +14,7 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from core.config import CHANNELS, Channel
-from core.drawing.overlays import PREDICTION_COLOURS
-from core.drawing.surfaces import Surface
+from core.drawing import PREDICTION_COLOURS, Surface
 from core.volume import FloatArray
 
 TEXT_COLOUR = "#C6D0DA"

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.config import WINDOW_PRESETS, Plane
-from core.drawing.overlays import AGREEMENT_COLOURS, PREDICTION_COLOURS, TRUTH_COLOURS, heat_colours
+from core.drawing import AGREEMENT_COLOURS, PREDICTION_COLOURS, TRUTH_COLOURS, heat_colours
 from core.ui.viewer.packing import (
     BITS,
     LABEL_CHUNK_VOXELS,
