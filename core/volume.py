@@ -357,26 +357,3 @@ class Study:
     truth: MaskPair | None = None
     case_id: str = ""
     synthetic: bool = False
-
-
-def turn_volume(volume: Volume, turns: int) -> Volume:
-    """Pictures turned clockwise by quarter turns; their geometry, nominal anyway, stays."""
-    if turns % 4 == 0:
-        return volume
-    return replace(volume, array=_turn(volume.array, turns))
-
-
-def turn_masks(masks: MaskPair, turns: int) -> MaskPair:
-    """Masks turned with their pictures; `turn_masks(turn_masks(m, n), -n)` is `m`."""
-    if turns % 4 == 0:
-        return masks
-    return MaskPair(
-        None if masks.lung is None else _turn(masks.lung, turns),
-        None if masks.infection is None else _turn(masks.infection, turns),
-    )
-
-
-def _turn(array: Array, turns: int) -> Array:
-    # array[i, j] is picture[j, i], so a clockwise turn of the picture goes from j towards i.
-    turned: Array = np.asfortranarray(np.rot90(array, turns, axes=(0, 1)))
-    return turned

@@ -100,6 +100,7 @@ class StandInSegmenter:
     """Takes dark for lung and the left upper corner of the frame for infection."""
 
     device = "CPU (stand-in)"
+    fallback_reason = ""
     weights_id = "stand-in"
     preprocess = PreprocessConfig()
     info = StandInInfo()

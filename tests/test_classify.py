@@ -31,9 +31,9 @@ from core.errors import LoadError
 from core.loading import load_nifti
 from core.phantom import build_demo_study
 from core.preprocessing.model_input import window_slice
-from core.preprocessing.roi import whole_slice_box
+from core.preprocessing.spatial import plan_spatial, turn_volume
 from core.segmentation.pipeline import segment_volume
-from core.volume import Volume, turn_volume
+from core.volume import Volume
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def chest() -> Volume:
 
 
 def picture_of(chest: Volume, k: int) -> np.ndarray:
-    grey = window_slice(chest, whole_slice_box(chest), GREY_WINDOW, k)
+    grey = window_slice(chest, plan_spatial(chest, GREY_WINDOW), GREY_WINDOW, k)
     return cv2.resize(grey, (224, 224), interpolation=cv2.INTER_AREA)
 
 

@@ -21,6 +21,7 @@ from core.classification.frames import heat_share, shrink_heat, unsquared
 from core.classification.info import ClassifierInfo, FitnessConfig, Head, ScanConfig
 from core.classification.scan import loudest_slices, scan_logit, scan_parts
 from core.classification.scores import COLUMNS, ScoreRow, table_text, verdict_record
+from core.config import PreprocessConfig
 from core.errors import WeightsError
 from core.segmentation.weights import CARD_NAME
 from core.ui import classifying
@@ -364,7 +365,7 @@ def test_slices_and_share_are_told_apart(classifier: Classifier) -> None:
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])
 def test_heat_comes_back_to_where_the_pixel_lies(turns: int) -> None:
     """A hot corner of the upright picture, and where `turn_volume` says that it came from."""
-    from core.volume import turn_volume
+    from core.preprocessing.spatial import plan_spatial, turn_volume
 
     array = np.zeros((40, 24, 1), np.int16)
     array[3, 5, 0] = 7
@@ -374,8 +375,8 @@ def test_heat_comes_back_to_where_the_pixel_lies(turns: int) -> None:
     columns, rows, _ = upright.shape
     heat = np.zeros((rows, columns), np.float32)
     heat[upright.array[:, :, 0].T == 7] = 1.0
-    segmentation: Any = type("Turned", (), {"quarter_turns": turns})()
-    (found,) = unsquared([heat], volume, segmentation)
+    record = plan_spatial(volume, PreprocessConfig(), quarter_turns=turns)
+    (found,) = unsquared([heat], volume, record)
     assert found.shape == (24, 40)
     np.testing.assert_array_equal(np.argwhere(found == 1), [[5, 3]])
 

@@ -19,7 +19,8 @@ from core.config import (
     PreprocessConfig,
 )
 from core.preprocessing.enhancement import compute_contrast, compute_histogram, enhance
-from core.preprocessing.model_input import plan_spatial, window_slice
+from core.preprocessing.model_input import window_slice
+from core.preprocessing.spatial import plan_spatial
 from core.ui.enhancing import build_config, flat_settings
 from core.ui.jobs import NETWORK_LINE
 from core.ui.settings_files import preprocess_code
@@ -54,7 +55,7 @@ def figures(app: AppTest, caption: str) -> dict[str, list[str]]:
 def test_figures_are_those_of_the_networks_own_input() -> None:
     app = method(enhance_page(slice="4"), "clahe")
     volume, config = small_volume(), PreprocessConfig(enhance=EnhanceConfig("clahe"))
-    before = window_slice(volume, plan_spatial(volume, config).box, config, 3)
+    before = window_slice(volume, plan_spatial(volume, config), config, 3)
     shown = figures(app, "Contrast before and after")
     for at, grey in enumerate((before, enhance(before, config.enhance))):
         contrast = compute_contrast(compute_histogram(grey))

@@ -15,9 +15,11 @@ from core.loading import open_study
 from core.loading.case_table import load_case, load_case_table
 from core.loading.nifti import load_nifti
 from core.phantom import build_demo_study
-from core.preprocessing.model_input import build_model_input, plan_spatial
+from core.preprocessing.model_input import build_model_input
 from core.preprocessing.slice_normalization import SliceStretch, find_slice_stretch
-from core.segmentation.pipeline import load_segmenter, segment_volume
+from core.preprocessing.spatial import plan_spatial
+from core.segmentation.pipeline import segment_volume
+from core.segmentation.segmenter import load_segmenter
 from core.volume import Volume
 from tests.spheres import GREY, make_volume
 

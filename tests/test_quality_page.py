@@ -17,7 +17,8 @@ from core.measuring.quality.exclusions import parse_exclusions
 from core.output.saving import save_mask, save_volume
 from core.phantom import build_demo_study
 from core.segmentation.empty_slices import find_gate
-from core.segmentation.pipeline import load_segmenter, segment_volume
+from core.segmentation.pipeline import segment_volume
+from core.segmentation.segmenter import load_segmenter
 from core.ui.leaving_out import LeftOut
 from core.volume import Study
 from tests import damage

@@ -37,7 +37,8 @@ from core.output.report.fonts import lacks_letters, printable
 from core.output.report.methods import DICE, TRAINING_SET, UNET
 from core.output.report.pictures import draw_key_slices
 from core.output.report.profile import draw_profile, measure_profile, svg_text
-from core.segmentation.pipeline import Segmentation, segment_volume
+from core.segmentation.pipeline import segment_volume
+from core.segmentation.result import Segmentation
 from core.segmentation.weights import find_weights
 from core.volume import MaskPair, Study
 from tests.scans import chest_hu, chest_picture, dicom_series, png_bytes, write_dicom

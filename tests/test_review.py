@@ -22,9 +22,9 @@ from core.evaluation.review import CaseReview, find_worst, review_case, slices_c
 from core.evaluation.slice_scores import score_slices
 from core.evaluation.threshold_curve import LevelCounts, count_levels, curve_of, mean_curves
 from core.loading.case_table import Case
-from core.preprocessing.model_input import plan_spatial
-from core.segmentation.pipeline import Segmentation, apply_thresholds
+from core.preprocessing.spatial import plan_spatial
 from core.segmentation.postprocess import restore_masks
+from core.segmentation.result import Segmentation, apply_thresholds
 from core.ui.charts.evaluation_figures import (
     figures_html,
     make_bland_altman_figure,
@@ -51,7 +51,6 @@ def segmentation(*, lung_threshold: float = 0.5, infection_threshold: float = 0.
         masks=restore_masks(probabilities, record, postprocess),
         probabilities=probabilities,
         record=record,
-        quarter_turns=0,
         seconds={},
         device="none",
         weights_id="made-up",
@@ -78,6 +77,9 @@ def test_curve_counts_what_is_at_or_above_each_threshold() -> None:
     np.testing.assert_allclose(curve.precision, [8 / 20, 5 / 16, 5 / 6, np.nan])
     np.testing.assert_allclose(curve.recall, [0.8, 0.5, 0.5, 0.0])
     np.testing.assert_allclose(curve.dice, [16 / 30, 10 / 26, 10 / 16, 0.0])
+    # 0.6000000000000001 is 0.6, whose level is 153.
+    true[153] = every[153] = 1
+    assert curve_of(LevelCounts(true, every, 11), (0.1 + 0.2 + 0.3,)).hit.tolist() == [6]
 
 
 @pytest.mark.parametrize("threshold", [0.25, 0.5, 0.6])

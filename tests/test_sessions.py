@@ -303,8 +303,8 @@ def test_the_network_is_loaded_once_for_all_who_ask_together(
         loaded.append(segmenter)
         return segmenter
 
-    monkeypatch.setattr("core.segmentation.pipeline.load_engine", load)
-    monkeypatch.setattr("core.segmentation.pipeline._segmenters", {})
+    monkeypatch.setattr("core.segmentation.segmenter.load_engine", load)
+    monkeypatch.setattr("core.segmentation.segmenter._segmenters", {})
     server = segmenting._server()
     given: list[Any] = []
     people = [

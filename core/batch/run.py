@@ -97,7 +97,7 @@ def run_batch(
 
     Raises:
         LoadError: there is no scan.
-        WeightsError, ConfigError, EngineUnfit: the network cannot be had.
+        WeightsError, ConfigError, EngineUnavailable: the network cannot be had.
         SaveError: results cannot be written, or another batch writes into the same folder.
         Cancelled: the person asked to stop; what is done stays done.
     """

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -33,7 +34,9 @@ _MAX_CLASSIFIERS = 2
 
 
 class Encoder(Protocol):
-    def maps(self, slices: npt.NDArray[np.uint8]) -> Iterator[Sequence[FloatArray]]: ...
+    def maps(
+        self, slices: npt.NDArray[np.uint8]
+    ) -> Generator[Sequence[FloatArray], None, None]: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,12 +100,13 @@ class Classifier:
         """
         rows, evidence = [], []
         masks = frames[..., 1:] if self.info.model.with_masks else None
-        for n, maps in enumerate(self._encoder.maps(frames[..., 0])):
-            if n % _BATCH == 0:
-                raise_if_cancelled(should_cancel, "judging slices")
-                on_progress("judging slices", n, len(frames))
-            rows.append(pool_features(maps, None if masks is None else masks[n]))
-            evidence.append(np.tensordot(self._bottom_weights, maps[-1], axes=1))
+        with closing(self._encoder.maps(frames[..., 0])) as every:
+            for n, maps in enumerate(every):
+                if n % _BATCH == 0:
+                    raise_if_cancelled(should_cancel, "judging slices")
+                    on_progress("judging slices", n, len(frames))
+                rows.append(pool_features(maps, None if masks is None else masks[n]))
+                evidence.append(np.tensordot(self._bottom_weights, maps[-1], axes=1))
         on_progress("judging slices", len(frames), len(frames))
         if not rows:
             none = np.zeros(0)

@@ -10,10 +10,16 @@ import numpy as np
 from core.classification.classifier import Classifier, Sight, heat
 from core.classification.fitness import FIT, unfit_reasons
 from core.classification.frames import Frames, slice_frames, unsquared
-from core.classification.pictures import OpenedPicture, segment_pictures
+from core.classification.pictures import OpenedPicture
 from core.classification.scan import choose_slices, find_drivers, scan_logit, shares
 from core.classification.verdict import Verdict, band_of
-from core.segmentation import MANIFEST_NAME, Segmentation, load_segmenter, segment_volume
+from core.segmentation import (
+    MANIFEST_NAME,
+    Segmentation,
+    load_segmenter,
+    segment_volume,
+    segment_volumes,
+)
 from core.segmentation.engines import Engine
 from core.system import WEIGHTS_FOLDER, OnProgress, ShouldCancel, ignore_progress, never_cancel
 from core.volume import FloatArray, Volume
@@ -46,8 +52,6 @@ def segment_for(
         WeightsError: the segmentation weights are missing or damaged.
     """
     segmenter = load_segmenter_for(classifier)
-    if _is_picture(volume):
-        return segment_pictures([volume], segmenter)[0]
     return segment_volume(volume, segmenter, on_progress=on_progress, should_cancel=should_cancel)
 
 
@@ -105,7 +109,9 @@ def classify_pictures(
     for start in range(0, len(pictures), _PICTURES_AT_ONCE):
         on_progress("judging pictures", start, len(pictures))
         part = pictures[start : start + _PICTURES_AT_ONCE]
-        found = segment_pictures([picture.volume for picture in part], segmenter)
+        found = segment_volumes(
+            [picture.volume for picture in part], segmenter, should_cancel=should_cancel
+        )
         frames = np.concatenate(
             [
                 slice_frames(picture.volume, segmentation, [0], side=side)
@@ -160,7 +166,7 @@ def explain_slices(
     """
     frames = slice_frames(volume, segmentation, slices, side=classifier.info.model.side)
     sight = classifier.look(frames, on_progress=on_progress, should_cancel=should_cancel)
-    return unsquared([heat(own) for own in sight.evidence], volume, segmentation)
+    return unsquared([heat(own) for own in sight.evidence], volume, segmentation.record)
 
 
 def _is_picture(volume: Volume) -> bool:

@@ -21,9 +21,10 @@ import numpy.typing as npt
 from core.classification.classifier import Encoder
 from core.classification.features import pool_features
 from core.classification.frames import Frames, slice_frames
-from core.classification.pictures import open_picture, segment_pictures
+from core.classification.pictures import open_picture
 from core.errors import DatasetError
 from core.loading import pictures_in
+from core.segmentation import segment_volumes
 from core.segmentation.engines import Engine
 from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel
 from core.system import raise_if_cancelled as stop_if_asked
@@ -180,7 +181,7 @@ def picture_frames(
         stop_if_asked(should_cancel, "marking pictures")
         on_progress("marking pictures", start, len(paths))
         volumes = [open_picture(path).volume for path in paths[start : start + _AT_ONCE]]
-        found = segment_pictures(volumes, segmenter)
+        found = segment_volumes(volumes, segmenter)
         for n, (volume, segmentation) in enumerate(zip(volumes, found, strict=True)):
             frames[start + n] = slice_frames(volume, segmentation, [0], side=side)[0]
     return frames

@@ -29,6 +29,7 @@ from core.segmentation import (
     WeightsInfo,
     blend_neighbours,
     check_weights_name,
+    probability_level,
     slice_shares,
 )
 from core.segmentation.engines import Engine
@@ -250,7 +251,7 @@ def _slices(
 ) -> GateSlices:
     post = segmenter.info.postprocess
     lung_level, infection_level = (
-        int(np.ceil(level * 255)) for level in (post.lung_threshold, post.infection_threshold)
+        probability_level(level) for level in (post.lung_threshold, post.infection_threshold)
     )
     shares, erased, counts, roles, names, grey = [], [], [], [], [], []
     for done, scan in enumerate(scans):

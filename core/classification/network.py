@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from typing import Any
 
 import keras
@@ -102,7 +102,7 @@ class KerasMaps:
         outputs = [encoder.get_layer(name).output for name in map_names(config)]
         self._model = keras.Model(encoder.input, outputs)
 
-    def maps(self, slices: Any) -> Iterator[Any]:
+    def maps(self, slices: Any) -> Generator[Any, None, None]:
         """For each of (n, rows, columns) uint8 its maps, (filters, height, width) float32 each."""
         for one in slices:
             batch = one[None, ..., None].astype(np.float32) / np.float32(255)

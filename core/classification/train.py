@@ -38,12 +38,11 @@ from core.classification.frames import slice_frames
 from core.classification.grey_baseline import grey_statistics
 from core.classification.info import FitnessConfig, Head, ScanConfig
 from core.classification.metrics import fit_temperature
-from core.classification.pictures import segment_pictures
 from core.classification.strangers import artificial, other_planes, turned
 from core.config import to_json_dict
 from core.errors import DatasetError
 from core.loading import load_case, load_case_table, load_nifti
-from core.segmentation import Graph
+from core.segmentation import Graph, segment_volumes
 from core.segmentation.engines import Engine
 from core.segmentation.engines.openvino_maps import OpenVinoMaps
 from core.system import OnProgress, ignore_progress, json_text, make_folder, write_text
@@ -233,7 +232,7 @@ def load_strangers(
         volumes += other_planes(load_nifti(healthy), count=_HEALTHY_PLANES)
     axial = [one.path for one in list_labelled(data)[:: max(1, 3000 // max(1, third))]]
     upright = picture_frames(axial[:third], segmenter, side=config.model.side)
-    found = segment_pictures(volumes, segmenter)
+    found = segment_volumes(volumes, segmenter)
     frames = [
         slice_frames(volume, segmentation, [0], side=config.model.side)[0]
         for volume, segmentation in zip(volumes, found, strict=True)

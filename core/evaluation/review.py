@@ -25,7 +25,7 @@ from core.loading import Case
 from core.measuring.biomarkers import FloatVector, compute_slice_burden
 from core.segmentation import Segmentation, WeightsInfo, clean_lung, restore_masks
 from core.system import FASTEST, ShouldCancel, never_cancel
-from core.volume import BoolArray, MaskPair, Study, turn_masks
+from core.volume import BoolArray, MaskPair, Study
 
 _PICTURES = 6
 """Of each channel and each way to be worst."""
@@ -93,7 +93,7 @@ class KeptSegmentation:
         masks = restore_masks(probabilities, self.bare.record, self.bare.config.postprocess)
         return replace(
             self.bare,
-            masks=turn_masks(masks, -self.bare.quarter_turns),
+            masks=masks,
             probabilities=probabilities,
         )
 
@@ -160,22 +160,19 @@ def _known_pairs(
 def _count_levels(
     truth: MaskPair, segmentation: Segmentation, should_cancel: ShouldCancel
 ) -> dict[Channel, LevelCounts]:
-    # Pictures may have been turned for the network; there the truth is turned along.
-    turns = segmentation.quarter_turns
-    true, predicted = turn_masks(truth, turns), turn_masks(segmentation.masks, turns)
     lung, infection = segmentation.probabilities
     found: dict[Channel, LevelCounts] = {}
-    if true.lung is not None:
+    if truth.lung is not None:
         cleaned = clean_lung(lung, segmentation.config.postprocess)
         found["lung"] = count_levels(
-            cleaned, true.lung, segmentation.record, should_cancel=should_cancel
+            cleaned, truth.lung, segmentation.record, should_cancel=should_cancel
         )
-    if true.infection is not None:
+    if truth.infection is not None:
         found["infection"] = count_levels(
             infection,
-            true.infection,
+            truth.infection,
             segmentation.record,
-            inside=predicted.lung,
+            inside=segmentation.masks.lung,
             should_cancel=should_cancel,
         )
     return found

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +16,7 @@ import numpy.typing as npt
 from core.errors import GeometryError
 from core.evaluation.metrics import ratios
 from core.preprocessing import SpatialRecord, restore_slice
-from core.segmentation import Probabilities
+from core.segmentation import Probabilities, probability_level
 from core.system import ShouldCancel, never_cancel, raise_if_cancelled
 from core.volume import BoolArray
 
@@ -117,7 +116,7 @@ def curve_of(counts: LevelCounts, thresholds: Iterable[float] = THRESHOLDS) -> T
     """Hit, false and missed at thresholds above 0 and below 1; a voxel counts from its threshold
     on."""
     asked = np.array(list(thresholds), dtype=np.float64)
-    levels = np.array([ceil(threshold * 255) for threshold in asked], dtype=np.intp)
+    levels = np.array([probability_level(threshold) for threshold in asked], dtype=np.intp)
     hit = np.cumsum(counts.true[::-1])[::-1][levels]
     predicted = np.cumsum(counts.every[::-1])[::-1][levels]
     return ThresholdCurve(asked, hit, predicted - hit, counts.in_true - hit)

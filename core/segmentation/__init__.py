@@ -1,4 +1,4 @@
-"""A scan comes in; masks of lung and infection on the scan's own grid go out."""
+"""Scans and pictures come in; masks of lung and infection on their own grid go out."""
 
 from core.segmentation.empty_slices import (
     KIND,
@@ -8,21 +8,19 @@ from core.segmentation.empty_slices import (
     slice_shares,
 )
 from core.segmentation.graph import Graph, describe_graph
-from core.segmentation.pipeline import (
-    Segmentation,
-    apply_thresholds,
-    find_quarter_turns,
-    load_segmenter,
-    segment_volume,
-)
+from core.segmentation.pipeline import segment_volume, segment_volumes
 from core.segmentation.postprocess import (
     Probabilities,
     blend_neighbours,
     clean_lung,
+    probability_level,
     restore_cleaned,
     restore_masks,
 )
+from core.segmentation.result import Segmentation, apply_thresholds
+from core.segmentation.segmenter import load_segmenter
 from core.segmentation.trial import find_outlines, segment_slice
+from core.segmentation.turning import find_quarter_turns
 from core.segmentation.weights import (
     CARD_NAME,
     MANIFEST_NAME,
@@ -53,9 +51,11 @@ __all__ = [
     "find_quarter_turns",
     "load_segmenter",
     "segment_volume",
+    "segment_volumes",
     "Probabilities",
     "blend_neighbours",
     "clean_lung",
+    "probability_level",
     "restore_cleaned",
     "restore_masks",
     "find_outlines",

@@ -21,6 +21,17 @@ from core.volume import BoolArray, MaskPair
 
 Probabilities = npt.NDArray[np.uint8]
 
+_ROUNDING = 1e-6
+"""Of levels: far above what sums of decimal fractions are off, far below one level."""
+
+
+def probability_level(threshold: float) -> int:
+    """The smallest probability times 255, as whole number, that reaches a threshold.
+
+    Thresholds such as 0.1 + 0.2 + 0.3, which is 0.6000000000000001, count as what they stand for.
+    """
+    return max(1, ceil(threshold * 255 - _ROUNDING))
+
 
 def restore_masks(
     probabilities: Probabilities,
@@ -65,8 +76,8 @@ def restore_cleaned(
         lung_probability: (n, rows, columns) uint8, as `clean_lung` gives it.
         infection_probability: of the same shape, straight from the network.
     """
-    lung_level = ceil(config.lung_threshold * 255)
-    infection_level = ceil(config.infection_threshold * 255)
+    lung_level = probability_level(config.lung_threshold)
+    infection_level = probability_level(config.infection_threshold)
     rows, columns = record.slice_shape
     count = lung_probability.shape[0]
     lung = np.zeros((columns, rows, count), dtype=np.bool_, order="F")
@@ -87,7 +98,7 @@ def restore_cleaned(
 
 
 def blend_neighbours(probabilities: Probabilities, share: float) -> Probabilities:
-    """Probabilities in which the slices before and after have a say.
+    """Probabilities averaged with those of the slices before and after.
 
     What the network sees in a slice and again in its neighbours is more likely to be there than
     what flickers; with the infection threshold at half of 1 - `share`, a spot that the network is
@@ -121,7 +132,7 @@ def clean_lung(probability: Probabilities, config: PostprocessConfig) -> Probabi
         lung, and to 255 in holes of axial slices up to `max_hole_fraction` of their lung. Parts
         at least half as large as the largest are no strays, however many there are.
     """
-    level = ceil(config.lung_threshold * 255)
+    level = probability_level(config.lung_threshold)
     cleaned = probability.copy()
     is_lung = probability >= level
     box = _bounding_slices(is_lung)

@@ -29,7 +29,7 @@ from core.preprocessing import build_model_input, build_model_mask, plan_spatial
 from core.system import OnProgress, ignore_progress
 from core.training.augmentation import augment, build_augmentation
 from core.training.losses import UNKNOWN
-from core.volume import MaskPair, Volume, turn_masks, turn_volume
+from core.volume import MaskPair, Volume
 
 Role = Literal["case", "picture", "negative", "healthy"]
 Slices = npt.NDArray[np.uint8]
@@ -163,8 +163,10 @@ def _to_scan(
     volume: Volume,
     truth: MaskPair,
     preprocess: PreprocessConfig,
+    *,
+    quarter_turns: int = 0,
 ) -> TrainingScan:
-    record = plan_spatial(volume, preprocess)
+    record = plan_spatial(volume, preprocess, quarter_turns=quarter_turns)
     slices = range(volume.shape[2])
     if truth.infection is None:
         raise DatasetError(f"Scan {scan_id} has no infection truth", expected="an infection mask")
@@ -187,11 +189,20 @@ def _load_pictures(
         on_progress("reading pictures", done, len(paths))
         volume = load_pictures([path])
         infection = load_mask(folder / "infection_mask" / f"{path.stem}.png", volume)
-        truth = turn_masks(MaskPair(None, infection), _MEDSEG_QUARTER_TURNS)
-        upright = turn_volume(volume, _MEDSEG_QUARTER_TURNS)
+        truth = MaskPair(None, infection)
         # No patient is named in this set; each picture is taken as one.
         name = f"medseg_{path.stem}"
-        scans.append(_to_scan(name, name, "picture", upright, truth, preprocess))
+        scans.append(
+            _to_scan(
+                name,
+                name,
+                "picture",
+                volume,
+                truth,
+                preprocess,
+                quarter_turns=_MEDSEG_QUARTER_TURNS,
+            )
+        )
     return scans
 
 

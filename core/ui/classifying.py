@@ -146,7 +146,7 @@ def _kept() -> dict[object, Judged]:
 
 def _name(current: OpenStudy, segmentation: Segmentation, info: ClassifierInfo) -> object:
     """All that a verdict depends on."""
-    masks = (segmentation.weights_id, repr(segmentation.config), segmentation.quarter_turns)
+    masks = (segmentation.weights_id, repr(segmentation.config), segmentation.record.quarter_turns)
     return current.study.volume.digest, masks, info.sha256
 
 

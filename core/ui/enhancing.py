@@ -249,9 +249,7 @@ def compute_pictures(current: OpenStudy, config: PreprocessConfig, slice_index: 
     """The slice as the network's input is made of it, just before it is resized."""
     record = spatial_record(current, config)
     started = time.perf_counter()
-    before = window_slice(
-        current.study.volume, record.box, config, slice_index, stretch=record.stretch
-    )
+    before = window_slice(current.study.volume, record, config, slice_index)
     after = enhance(before, config.enhance)
     return BeforeAfter(slice_index, record, before, after, time.perf_counter() - started)
 

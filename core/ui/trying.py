@@ -28,8 +28,6 @@ from core.volume import (
     MaskPair,
     Volume,
     pixel_size_mm,
-    turn_masks,
-    turn_volume,
 )
 
 if TYPE_CHECKING:  # loaded where it is first needed
@@ -94,37 +92,32 @@ def _ask_network(
     with NETWORK_LINE.turn(timeout=_PATIENCE_SECONDS) as is_ours:
         if not is_ours:
             return None
-        turns, upright = _upright(current, engine)
+        turns = _quarter_turns(current, engine)
+        plans = [(config, _record(current, turns, config)) for config in (own, tuned)]
         started = time.perf_counter()
-        pairs = segment_slice(
-            upright,
+        default, changed = segment_slice(
+            current.study.volume,
             slice_index,
             engine,
-            plans=[(config, _record(current, upright, config)) for config in (own, tuned)],
+            plans=plans,
             postprocess=engine.info.postprocess,
         )
-        default, changed = (turn_masks(pair, -turns) for pair in pairs)
         return default, changed, time.perf_counter() - started
 
 
-def _record(current: OpenStudy, upright: Volume, config: PreprocessConfig) -> Any:
+def _record(current: OpenStudy, turns: int, config: PreprocessConfig) -> Any:
     key = ("upright", *spatial_settings(config))
-    return remember(current, key, lambda: plan_spatial(upright, config))
-
-
-def _upright(current: OpenStudy, engine: Engine) -> tuple[int, Volume]:
-    """The scan as the network wants it, and by how many quarter turns it was turned."""
     volume = current.study.volume
-    if volume.source.format != "pictures":
-        return 0, volume
+    return remember(current, key, lambda: plan_spatial(volume, config, quarter_turns=turns))
 
-    def turn() -> tuple[int, Volume]:
-        from core.segmentation import find_quarter_turns
 
-        turns = find_quarter_turns(volume, engine)
-        return turns, turn_volume(volume, turns)
+def _quarter_turns(current: OpenStudy, engine: Engine) -> int:
+    """By how many quarter turns the network wants the slices turned."""
+    from core.segmentation import find_quarter_turns
 
-    return remember(current, "upright", turn)
+    volume = current.study.volume
+    turns: int = remember(current, "upright", lambda: find_quarter_turns([volume], engine)[0])
+    return turns
 
 
 def _show_outlines(
@@ -171,9 +164,7 @@ def _own_record(current: OpenStudy, own: PreprocessConfig, tuned: SpatialRecord)
 def _default_picture(
     volume: Volume, own: PreprocessConfig, record: SpatialRecord, slice_index: int
 ) -> Grey:
-    return enhance(
-        window_slice(volume, record.box, own, slice_index, stretch=record.stretch), own.enhance
-    )
+    return enhance(window_slice(volume, record, own, slice_index), own.enhance)
 
 
 def _lines(pair: MaskPair, channel: Channel, box: BoundingBox, *, dashed: bool) -> list[Line]:

@@ -344,8 +344,8 @@ def _postprocess_words(segmentation: Segmentation, volume: Volume) -> str:
             f"averaged with those of the neighbouring slices (share {used.neighbour_share:.2g}), "
         )
     turned = ""
-    if segmentation.quarter_turns:
-        turned = f"The pictures were turned by {90 * segmentation.quarter_turns}° beforehand. "
+    if turns := segmentation.record.quarter_turns:
+        turned = f"The pictures were turned by {90 * turns}° beforehand. "
     return (
         f"{turned}Probabilities were {blended}restored to the scan's own grid and thresholded at "
         f"{used.lung_threshold:.2f} (lung) and {used.infection_threshold:.2f} (infection); parts "

@@ -1,10 +1,14 @@
-"""The network at work in Keras: device, precision, batches."""
+"""The network on Keras: device, precision, batches."""
 
 from __future__ import annotations
 
+import os
 import threading
 from functools import cache
 from typing import Any
+
+# Without a GPU TensorFlow reports failures that are none.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
@@ -56,7 +60,13 @@ def has_fast_bfloat16() -> bool:
 class Segmenter:
     """A trained network, ready: loaded once, shared by sessions, one prediction at a time."""
 
-    def __init__(self, info: WeightsInfo) -> None:
+    def __init__(self, info: WeightsInfo, *, fallback_reason: str = "") -> None:
+        """Loads the network.
+
+        Args:
+            fallback_reason: why this engine was taken though another is the usual one.
+        """
+        self.fallback_reason = fallback_reason
         self.device = prepare_device()
         self.info = info
         self.preprocess: PreprocessConfig = info.preprocess
