@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import Any
 
 from core import __version__
+from core.cli.quiet import hide_start_up_notes
 from core.cli.terminal import Result, TerminalProgress
 from core.errors import LungLensError
 from core.system import json_text
@@ -70,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     # TensorFlow's start-up notes would drown the one line that matters.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    hide_start_up_notes()
     for stream in (sys.stdout, sys.stderr):
         # A terminal that lacks a character shows its code instead of a traceback.
         if isinstance(stream, io.TextIOWrapper):
