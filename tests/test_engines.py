@@ -255,7 +255,7 @@ def test_an_openvino_that_does_not_start(
     fallback = load_engine(tiny, "auto")
     assert isinstance(fallback, Segmenter)
     assert re.search("does not start: got (libopenvino|No device)", fallback.fallback_reason)
-    told = r"does not start: got (libopenvino|No device)[^\n]+; install it anew, [^\n]+\.$"
+    told = r"does not start: got (libopenvino|No device)[^\n]+; reinstall it, [^\n]+\.$"
     with pytest.raises(EngineUnavailable, match=told):
         load_engine(tiny, "openvino")
 

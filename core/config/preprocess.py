@@ -14,14 +14,15 @@ from core.errors import ConfigError
 
 @dataclass(frozen=True)
 class PreprocessConfig:
-    """The ordered steps to the network's input: box → crop → level → window → enhance → resize →
-    smooth."""
+    """The ordered steps to the network's input: box → crop → normalize slices → window → enhance →
+    resize → smooth."""
 
     crop: Literal["body", "lungs", "none"] = "body"
     """What the box holds: the body, or the lungs where they can be found by their air."""
     margin_mm: float = 6.0
     level_slices: bool = False
-    """Adjust slices that are darker or brighter throughout than the rest of their scan."""
+    """Slice normalization: adjust slices that are darker or brighter throughout than the rest of
+    their scan. The name is that of the files that hold it, such as manifests of weights."""
     window_center: float = -500.0
     window_width: float = 1500.0
     enhance: EnhanceConfig = field(default_factory=EnhanceConfig)

@@ -1,4 +1,4 @@
-"""A network written down layer by layer, so that engines without Keras can build it.
+"""A network described layer by layer, so that engines without Keras can build it.
 
 Only what a layer computes at prediction is kept: its kind, its name (which its arrays carry too),
 where its input comes from, and the few settings that matter.
@@ -24,12 +24,12 @@ _SETTINGS: dict[str, tuple[str, ...]] = {
     "MaxPooling2D": ("pool_size", "strides", "padding"),
     "Concatenate": ("axis",),
 }
-"""Kinds that keep settings; of any other only kind, name and inputs are kept."""
+"""Kinds that keep settings; all others keep only kind, name and inputs."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One step of a network, in the words of Keras."""
+    """One step of a network, in terms of Keras."""
 
     kind: str
     name: str
@@ -92,7 +92,8 @@ def graph_from_text(text: str, *, shown: str) -> Graph:
         shown: name of the file, for the error.
 
     Raises:
-        WeightsError: this is no such text, or a layer reads one that does not come before it.
+        WeightsError: the text is not of this form, or a layer reads one that
+            does not come before it.
     """
     try:
         graph = tuple(

@@ -101,8 +101,8 @@ def blend_neighbours(probabilities: Probabilities, share: float) -> Probabilitie
     """Probabilities averaged with those of the slices before and after.
 
     What the network sees in a slice and again in its neighbours is more likely to be there than
-    what flickers; with the infection threshold at half of 1 - `share`, a spot that the network is
-    half sure of in one slice alone still counts.
+    what it sees in one slice only. With the infection threshold at half of 1 - `share`, a spot of
+    probability one half in one slice alone is still marked.
 
     Args:
         probabilities: (channels, n, rows, columns) uint8 of neighbouring slices; not changed.
@@ -130,13 +130,13 @@ def clean_lung(probability: Probabilities, config: PostprocessConfig) -> Probabi
     Returns:
         The same, set to 0 in connected parts (3D, faces) below `min_lung_part_fraction` of all
         lung, and to 255 in holes of axial slices up to `max_hole_fraction` of their lung. Parts
-        at least half as large as the largest are no strays, however many there are.
+        at least half as large as the largest are never dropped, however many there are.
     """
     level = probability_level(config.lung_threshold)
     cleaned = probability.copy()
     is_lung = probability >= level
     box = _bounding_slices(is_lung)
-    # Nothing lies outside the box: what is background there stays it, and reaches the edge.
+    # Nothing lies outside the box: background there stays background and reaches the edge.
     is_lung, inner = is_lung[box], cleaned[box]
     labels, count = ndimage.label(is_lung)
     if count > 1:
@@ -152,7 +152,7 @@ def clean_lung(probability: Probabilities, config: PostprocessConfig) -> Probabi
 
 
 def _bounding_slices(mask: BoolArray) -> tuple[slice, ...]:
-    """Ranges along each axis that hold all that is true; empty ones where nothing is."""
+    """Ranges along each axis that hold the mask; empty ones where it is empty."""
     ranges = []
     for axis in range(mask.ndim):
         others = tuple(other for other in range(mask.ndim) if other != axis)

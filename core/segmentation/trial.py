@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from core.segmentation.engines import Engine
 
 Plan = tuple[PreprocessConfig, SpatialRecord]
-"""Settings, and the scan's place on the network's grid under them."""
+"""Settings, and how slices are moved onto the network's grid under them."""
 
 Outline = tuple[tuple[float, float], ...]
 """Points (column, row) on the grid of a picture, whose whole numbers lie between its pixels."""
@@ -34,8 +34,8 @@ def segment_slice(
 ) -> tuple[MaskPair, ...]:
     """Masks of one axial slice, under each plan; the network runs once for all.
 
-    The slices next to it are weighted in, as in a whole scan. Stray parts and holes are judged by
-    this slice alone: what a whole scan would keep because it hangs together elsewhere may go.
+    The slices next to it are weighted in, as in a whole scan. Stray parts and holes are those of
+    this slice alone: what a whole scan keeps because it is connected elsewhere may be dropped.
 
     Args:
         plans: all of the network's own number of rows and columns.

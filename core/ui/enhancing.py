@@ -255,7 +255,7 @@ def compute_pictures(current: OpenStudy, config: PreprocessConfig, slice_index: 
 
 
 def spatial_record(current: OpenStudy, config: PreprocessConfig) -> SpatialRecord:
-    """Where the box is and which slices are out of step; found once per scan and cut."""
+    """Where the box is and which slices are normalized; found once per scan and crop."""
     key = ("spatial", *spatial_settings(config))
     volume = current.study.volume
     return remember(current, key, lambda: plan_spatial(volume, config))

@@ -324,7 +324,7 @@ def _preprocess_words(segmentation: Segmentation, info: WeightsInfo | None) -> s
     if segmentation.record.stretch is not None:
         off = slice_ranges(segmentation.record.stretch.slices_off)
         stretched = (
-            f"Slices {off}, whose tissue was out of step with the rest of the scan in grey, were "
+            f"Slices {off}, whose tissue was darker or brighter than in the rest of the scan, were "
             "rescaled to it. "
         )
     smooth = (

@@ -18,10 +18,10 @@ _NOT_INSTALLED = "The package openvino is not installed."
 
 
 def default_engine() -> EngineName:
-    """What the environment asks for, else auto.
+    """The engine that the environment names, else auto.
 
     Raises:
-        ConfigError: it asks for what there is not.
+        ConfigError: it names an engine that does not exist.
     """
     asked = os.environ.get(ENGINE_VARIABLE) or "auto"
     known: tuple[EngineName, ...] = get_args(EngineName)
@@ -65,7 +65,7 @@ def choose_engine(wanted: EngineName = "auto") -> Literal["openvino", "keras"]:
 
 
 def load_engine(info: WeightsInfo, wanted: EngineName = "auto") -> Engine:
-    """The network of these weights, ready but not warmed.
+    """The network of these weights, ready but not warmed up.
 
     Raises:
         WeightsError: files are missing, damaged or do not fit each other.
@@ -104,5 +104,5 @@ def _load_openvino(info: WeightsInfo) -> Engine:
             "The OpenVINO engine does not start",
             got=(str(error).strip().splitlines() or [type(error).__name__])[-1][:120].rstrip("."),
             expected="a package openvino made for this system",
-            next_step="install it anew, or run with the engine keras",
+            next_step="reinstall it, or run with the engine keras",
         ) from error

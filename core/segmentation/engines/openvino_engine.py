@@ -1,4 +1,4 @@
-"""The network on OpenVINO: a CPU's fastest engine, and one that starts without TensorFlow.
+"""The network on OpenVINO: the fastest engine on CPUs, which starts without TensorFlow.
 
 The graph is built from the layers and arrays of the weights, so nothing is stored twice. It takes
 grey slices as they are and gives probabilities times 255, both uint8, one slice at a time on each
@@ -66,7 +66,7 @@ class OpenVinoSegmenter:
         return self.info.weights_id
 
     def warm_up(self, batch_size: int) -> None:
-        """Runs once on black, so that the first scan pays for no set-up."""
+        """Runs once on black, so that the first scan does not take longer."""
         shape = (self._ring.size, self.preprocess.rows, self.preprocess.columns)
         self.predict(np.zeros(shape, dtype=np.uint8), batch_size=batch_size)
 
@@ -82,7 +82,7 @@ class OpenVinoSegmenter:
 
         Args:
             frames: (n, rows, columns) uint8 of `core.preprocessing.model_input`.
-            batch_size: slices between two reports of progress and two questions whether to stop.
+            batch_size: slices between two reports of progress, where the run can be cancelled.
 
         Returns:
             (channels, n, rows, columns) uint8: probability times 255.

@@ -1,4 +1,4 @@
-"""A network of whose layers the maps themselves are wanted, on OpenVINO: what classifies slices."""
+"""Feature maps of a network on OpenVINO, from which slices are classified."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def build_network(
         shape: rows and columns of a slice.
         bfloat16: whether the model is to be compiled for bfloat16.
         shown: name of the weights, for errors.
-        maps: names of layers whose output is wanted as it is, in place of probabilities.
+        maps: names of layers whose output is returned as it is, in place of probabilities.
 
     Returns:
         From (1, rows, columns) uint8 to (1, channels, rows, columns) uint8: probability × 255.

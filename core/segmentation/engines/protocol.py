@@ -1,4 +1,4 @@
-"""What every engine can do, whatever computes."""
+"""The interface of every engine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Engine(Protocol):
 
     @property
     def device(self) -> str:
-        """What computes, for people."""
+        """Name of the device and its precision, for people."""
 
     @property
     def info(self) -> WeightsInfo:

@@ -25,7 +25,7 @@ from tests.spheres import GREY, make_volume
 
 SHAPE = (96, 80, 12)
 BLACK = -1100.0
-LEVELLED = PreprocessConfig(rows=96, columns=96, crop="none", level_slices=True)
+NORMALIZED = PreprocessConfig(rows=96, columns=96, crop="none", level_slices=True)
 DARK = {3: 0.4, 7: 0.6, 8: 0.8}
 
 
@@ -71,7 +71,7 @@ def test_it_does_not_matter_how_the_scan_lies() -> None:
         assert found_in(turned) == pytest.approx(expected, rel=0.03)
 
 
-def test_large_slices_are_judged_by_some_of_their_pixels() -> None:
+def test_large_slices_are_measured_by_some_of_their_pixels() -> None:
     large = np.repeat(np.repeat(stretched(chest_hu()), 4, axis=0), 4, axis=1)
     assert found_in(large) == pytest.approx(DARK, rel=0.03)
 
@@ -105,12 +105,12 @@ def test_what_is_saturated_is_left_alone() -> None:
 
 def test_the_network_sees_the_slices_as_they_were() -> None:
     hu = chest_hu()
-    plain = replace(LEVELLED, level_slices=False)
+    plain = replace(NORMALIZED, level_slices=False)
     whole = make_volume(hu)
     wanted = build_model_input(whole, plan_spatial(whole, plain), plain, [3, 5, 7]).astype(int)
     changed = make_volume(stretched(hu))
-    record = plan_spatial(changed, LEVELLED)
-    found = build_model_input(changed, record, LEVELLED, [3, 5, 7]).astype(int)
+    record = plan_spatial(changed, NORMALIZED)
+    found = build_model_input(changed, record, NORMALIZED, [3, 5, 7]).astype(int)
     assert np.abs(found - wanted).max() <= 6
     assert np.array_equal(found[1], wanted[1])
     assert plan_spatial(changed, plain).stretch is None
@@ -119,15 +119,15 @@ def test_the_network_sees_the_slices_as_they_were() -> None:
 
 
 def test_it_does_not_matter_which_window_is_looked_through() -> None:
-    narrow = replace(LEVELLED, window_center=40.0, window_width=400.0)
+    narrow = replace(NORMALIZED, window_center=40.0, window_width=400.0)
     changed = make_volume(stretched(chest_hu()))
-    assert plan_spatial(changed, narrow).stretch == plan_spatial(changed, LEVELLED).stretch
+    assert plan_spatial(changed, narrow).stretch == plan_spatial(changed, NORMALIZED).stretch
 
 
-def test_eight_bit_scans_are_levelled_too() -> None:
+def test_eight_bit_scans_are_normalized_too() -> None:
     hu = np.clip(stretched(chest_hu()), -1250, 250)
     grey = np.rint((hu + 1250) * 255 / 1500).astype(np.uint8)
-    stretch = plan_spatial(make_volume(grey, intensity=GREY), LEVELLED).stretch
+    stretch = plan_spatial(make_volume(grey, intensity=GREY), NORMALIZED).stretch
     assert stretch is not None
     assert stretch.slices_off == tuple(DARK)
     assert stretch.black == pytest.approx((BLACK + 1250) * 255 / 1500, abs=1)
@@ -153,14 +153,14 @@ def test_what_lies_between_fat_and_muscle_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize("level", [-1000.0, -990.0, -940.0])
-def test_slices_without_a_body_are_not_judged(level: float) -> None:
+def test_slices_without_a_body_are_left_alone(level: float) -> None:
     hu = chest_hu()
     hu[:, :, :3] = np.random.default_rng(1).normal(level, 8, (*SHAPE[:2], 3))
     assert found_in(hu) == {}
 
 
 @pytest.mark.parametrize("around", [-1024.0, -2000.0, -3024.0, 0.0])
-def test_lungs_alone_are_not_judged(around: float) -> None:
+def test_lungs_alone_are_left_alone(around: float) -> None:
     """Where all else is masked, what is brightest is lung, and lung may differ by disease."""
     hu = chest_hu()
     lung = (hu > -1000) & (hu < -700)
@@ -174,20 +174,20 @@ def test_the_majority_may_be_wrong_and_then_nothing_is_done() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 4])
-def test_too_few_slices_are_not_judged(count: int) -> None:
+def test_too_few_slices_are_left_alone(count: int) -> None:
     few = np.ascontiguousarray(stretched(chest_hu())[:, :, 2 : 2 + count])
     assert found_in(few) == {}
 
 
 @pytest.mark.parametrize("value", [-3024, -1000, 0, 3000])
-def test_one_value_throughout_is_not_judged(value: int) -> None:
+def test_one_value_throughout_is_left_alone(value: int) -> None:
     flat = np.full(SHAPE, value, dtype=np.int16)
     assert find_slice_stretch(make_volume(flat)) is None
 
 
 def test_the_setting_is_read_back_and_off_where_it_is_not_named() -> None:
-    values = to_json_dict(LEVELLED)
-    assert from_json_dict(PreprocessConfig, values) == LEVELLED
+    values = to_json_dict(NORMALIZED)
+    assert from_json_dict(PreprocessConfig, values) == NORMALIZED
     del values["level_slices"]
     assert from_json_dict(PreprocessConfig, values).level_slices is False
 
@@ -195,7 +195,7 @@ def test_the_setting_is_read_back_and_off_where_it_is_not_named() -> None:
 def test_pictures_need_not_be_of_one_scan() -> None:
     volume = make_volume(stretched(chest_hu()))
     pictures = replace(volume, source=replace(volume.source, format="pictures"))
-    assert plan_spatial(pictures, LEVELLED).stretch is None
+    assert plan_spatial(pictures, NORMALIZED).stretch is None
 
 
 def test_a_result_says_which_slices_were_adjusted() -> None:
@@ -208,12 +208,12 @@ def test_a_result_says_which_slices_were_adjusted() -> None:
     assert not any("darker" in text for text in told)
 
 
-def test_the_demo_study_is_in_step() -> None:
+def test_the_demo_study_needs_no_adjustment() -> None:
     assert _stretch_of(build_demo_study().volume) is None
 
 
 @pytest.mark.real_data
-def test_scans_of_people_in_hu_are_in_step(real_data: Path) -> None:
+def test_scans_of_people_in_hu_need_no_adjustment(real_data: Path) -> None:
     folder = real_data / "covid_ct_md"
     assert _stretch_of(load_nifti(folder / "normal001.nii.gz")) is None
     assert _stretch_of(open_study(folder / "P001_dicom").volume) is None
@@ -231,4 +231,4 @@ def test_stretched_slices_of_the_public_set_are_known(real_data: Path) -> None:
 
 
 def _stretch_of(volume: Volume) -> SliceStretch | None:
-    return plan_spatial(volume, LEVELLED).stretch
+    return plan_spatial(volume, NORMALIZED).stretch
