@@ -59,7 +59,7 @@ def test_the_command_makes_judges_and_publishes_a_classifier(
     import core.classification.train as training
     from core.__main__ import main
 
-    few = partial(training.ClassifierTrainConfig, strangers=12)
+    few = partial(training.ClassifierTrainConfig, out_of_distribution=12)
     monkeypatch.setattr(training, "ClassifierTrainConfig", few)
     command = ["train-classifier", "--data", str(data), "--out", str(tmp_path / "run")]
     command += ["--side", str(SIDE), "--publish", str(tmp_path / "weights" / "mine"), "--json"]
@@ -69,34 +69,34 @@ def test_the_command_makes_judges_and_publishes_a_classifier(
     for model in (
         "classifier",
         "without masks",
-        "encoder by chance",
-        "encoder by chance, without masks",
+        "random encoder",
+        "random encoder, without masks",
         "grey statistics",
     ):
         for taught in ("both", "ucsd", "sars"):
             for judged in ("ucsd", "sars"):
-                row = figures["figures"][f"{model}, {taught} → {judged}"]
+                row = figures["results"][f"{model}, {taught} → {judged}"]
                 assert 0.0 <= row["auc"] <= 1.0
 
     with np.load(tmp_path / "run" / "ucsd-covid-train.npz") as kept:
-        assert kept["rows"].shape == kept["chance"].shape
-        assert not np.allclose(kept["rows"], kept["chance"])
-    judged_alone = figures["figures"]["classifier, ucsd → ucsd"]
+        assert kept["rows"].shape == kept["random"].shape
+        assert not np.allclose(kept["rows"], kept["random"])
+    judged_alone = figures["results"]["classifier, ucsd → ucsd"]
     assert (judged_alone["slices"], judged_alone["positive"]) == (8, 4)
     assert figures["pictures"]["sars validation"] == 4
     assert figures["pictures"]["sars train"] == 18
-    assert figures["figures"]["classifier, ucsd → sars"]["slices"] == 22
+    assert figures["results"]["classifier, ucsd → sars"]["slices"] == 22
     info = find_classifier("mine", folder=tmp_path / "weights")
     assert info.model.side == SIDE
     card = (info.folder / "README.md").read_text(encoding="utf-8")
-    assert "| encoder by chance, ucsd → ucsd | 8 |" in card
+    assert "| random encoder, ucsd → ucsd | 8 |" in card
 
     # Features lie in the run folder: the same command reads them and finds the same.
     stored = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").glob("*.npz")}
     assert stored
     assert main([*command[:-3], "--json"]) == 0
     again = json.loads(capsys.readouterr().out)
-    assert again["figures"] == figures["figures"]
+    assert again["results"] == figures["results"]
     assert {path: path.stat().st_mtime_ns for path in stored} == stored
 
 
@@ -115,7 +115,7 @@ def test_features_that_were_made_otherwise_are_refused(
     early.mkdir()
     np.savez(early / "ucsd-covid-train.npz", names=np.array(["another.webp"]))
     assert main([*command, str(early)]) == 1
-    assert "were made otherwise" in capsys.readouterr().err
+    assert "were computed differently" in capsys.readouterr().err
 
     # By another encoder, and stopped before the first pictures were looked at.
     def stopped(*_: object, **__: object) -> None:
@@ -127,7 +127,7 @@ def test_features_that_were_made_otherwise_are_refused(
         main([*command, str(run), "--from-chance"])
     capsys.readouterr()
     assert main([*command, str(run)]) == 1
-    assert "were made otherwise" in capsys.readouterr().err
+    assert "were computed differently" in capsys.readouterr().err
 
     # Of other pictures.
     names = {"names": np.array(["another.webp"])}

@@ -18,17 +18,14 @@ from core.drawing.overlays import draw_outlines
 from core.errors import Cancelled, ConfigError, DatasetError
 from core.measuring.quality.exclusions import Exclusion
 from core.training import run_process
-from core.training.run_process import (
+from core.training.run_process import start_run, stop_run
+from core.training.run_report import RunReport
+from core.training.run_request import (
     RANGE_TEST_NAME,
-    RunReport,
     RunRequest,
-    busy_run,
     check_run_name,
     read_request,
-    read_run,
     run_names,
-    start_run,
-    stop_run,
     write_request,
 )
 from core.training.run_samples import (
@@ -39,6 +36,7 @@ from core.training.run_samples import (
     save_prediction,
     save_slices,
 )
+from core.training.run_status import busy_run, read_run
 from core.training.runs import HISTORY_COLUMNS
 from tests.training_data import TINY, write_training_folder
 
@@ -154,7 +152,7 @@ def test_a_process_that_is_done_but_does_not_end_is_ended(
 ) -> None:
     monkeypatch.setattr(run_process, "_SECONDS_TO_END", 0.2)
     process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"])
-    run_process._see_off(make_run(root, "one"), process)
+    run_process._reap(make_run(root, "one"), process)
     assert process.poll() not in (None, 0)
 
 
@@ -162,7 +160,7 @@ def test_a_killed_process_is_recognised(root: Path) -> None:
     folder = make_run(root, "one")
     code = (
         "import sys, time; from pathlib import Path\n"
-        "from core.training.run_process import RunReport\n"
+        "from core.training.run_report import RunReport\n"
         "with RunReport(Path(sys.argv[1])): time.sleep(100)"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(folder)])

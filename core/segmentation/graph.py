@@ -1,4 +1,4 @@
-"""A network written down layer by layer, so that engines without Keras can build it.
+"""A network as a list of layers, so that engines without Keras can build it.
 
 Only what a layer computes at prediction is kept: its kind, its name (which its arrays carry too),
 where its input comes from, and the few settings that matter.
@@ -78,7 +78,7 @@ def _names_read(value: Any) -> list[str]:
 
 
 def graph_to_text(graph: Graph) -> str:
-    """JSON, a line a layer."""
+    """JSON, one line per layer."""
     rows = (
         json.dumps([layer.kind, layer.name, list(layer.inputs), layer.settings]) for layer in graph
     )
@@ -115,6 +115,6 @@ def _unreadable(shown: str, got: str) -> WeightsError:
     return WeightsError(
         f"The graph {shown} cannot be read",
         got=got,
-        expected="one layer a line, each behind those it reads",
+        expected="one layer per line, each after those it reads",
         next_step="restore the file from the repository",
     )
