@@ -10,7 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
+from core.classification import evaluation
 from core.classification.info import find_classifier
+from tests.test_weights import make_weights
 from tests.training_data import (
     chest_and_masks,
     chest_without_infection,
@@ -50,6 +52,16 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def small_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Segmentation weights of two filters, which take a small part of the shipped ones' time; the
+    transfer from those is tested in `test_classification`."""
+    monkeypatch.setenv("LUNGLENS_RUNS_FOLDER", str(tmp_path / "runs"))
+    make_weights(tmp_path / "runs" / "published" / "small")
+    few = partial(evaluation.bootstrap_interval, draws=20)
+    monkeypatch.setattr(evaluation, "bootstrap_interval", few)
+
+
 def test_the_command_makes_judges_and_publishes_a_classifier(
     data: Path,
     tmp_path: Path,
@@ -62,7 +74,15 @@ def test_the_command_makes_judges_and_publishes_a_classifier(
     few = partial(training.ClassifierTrainConfig, out_of_distribution=12)
     monkeypatch.setattr(training, "ClassifierTrainConfig", few)
     command = ["train-classifier", "--data", str(data), "--out", str(tmp_path / "run")]
-    command += ["--side", str(SIDE), "--publish", str(tmp_path / "weights" / "mine"), "--json"]
+    command += [
+        "--weights",
+        "small",
+        "--side",
+        str(SIDE),
+        "--publish",
+        str(tmp_path / "weights" / "mine"),
+        "--json",
+    ]
     assert main(command) == 0
     figures = json.loads(capsys.readouterr().out)
     # One table tells what masks and transfer bring, on the set learned from and on the other.
@@ -100,7 +120,7 @@ def test_the_command_makes_judges_and_publishes_a_classifier(
     assert {path: path.stat().st_mtime_ns for path in stored} == stored
 
 
-def test_features_that_were_made_otherwise_are_refused(
+def test_features_that_were_computed_differently_are_refused(
     data: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -109,7 +129,8 @@ def test_features_that_were_made_otherwise_are_refused(
     import core.classification.train as training
     from core.__main__ import main
 
-    command = ["train-classifier", "--data", str(data), "--side", str(SIDE), "--out"]
+    command = ["train-classifier", "--data", str(data), "--side", str(SIDE)]
+    command += ["--weights", "small", "--out"]
     # Of an earlier version: features, and nothing that says what made them.
     early = tmp_path / "early"
     early.mkdir()

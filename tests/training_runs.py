@@ -40,16 +40,16 @@ def whole_run() -> RunPaths:
 @cache
 def stopped_run() -> RunPaths:
     """`TINY`, stopped in its second epoch."""
-    epochs: list[int] = []
+    epochs: list[tuple[int, int]] = []
 
     def note(stage: str, done: int, total: int) -> None:
         if stage == "training":
-            epochs.append(done)
+            epochs.append((done, total))
 
     folder = _place("stopped")
     with pytest.raises(Cancelled, match="training"):
         train(training_folder(), folder, TINY, on_progress=note, should_cancel=lambda: bool(epochs))
-    assert epochs == [1]
+    assert epochs == [(1, 2)]
     return RunPaths(folder)
 
 
