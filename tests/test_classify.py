@@ -186,7 +186,7 @@ def test_heat_lies_on_the_slice(classifier: Classifier, chest: Volume) -> None:
     verdict = classify_volume(cut, segmentation, classifier)
     assert verdict.slice_indices == (0, 1, 2)
     assert len(verdict.slice_probabilities) == 3
-    assert set(verdict.drivers) <= {0, 1, 2}
+    assert set(verdict.highest_scoring) <= {0, 1, 2}
     assert set(verdict.share_by_zone) == {"upper", "middle", "lower", "right", "left"}
 
 

@@ -14,16 +14,17 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.classification.card import Calibration, SaidBin, card_points
+from core.classification.card import Calibration, card_points
 from core.classification.classifier import Classifier
 from core.classification.config import BandConfig, ClassifierModelConfig
 from core.classification.frames import heat_share, shrink_heat, unsquared
 from core.classification.info import ClassifierInfo, FitnessConfig, Head, ScanConfig
-from core.classification.scan import loudest_slices, scan_logit, scan_parts
+from core.classification.metrics import ReliabilityBin
+from core.classification.scan import most_suspicious_slices, scan_logit, scan_parts
 from core.classification.scores import COLUMNS, ScoreRow, table_text, verdict_record
 from core.config import PreprocessConfig
 from core.errors import WeightsError
-from core.segmentation.weights import CARD_NAME
+from core.segmentation.manifests import CARD_NAME
 from core.ui import classifying
 from core.ui.classifying import calibration_sentence, parts_sentence, probability_text
 from core.ui.viewer import Heat
@@ -64,7 +65,7 @@ def stand_in_info(folder: Path, **changes: Any) -> ClassifierInfo:
     one = {"ece": 0.123, "brier": 0.2, "reliability": BINS}
     manifest = {
         "calibration": {"ucsd": {"before": {**one, "ece": 0.234}, "after": one}},
-        "figures": {"classifier, ucsd → sars": {"auc": 0.61}},
+        "results": {"classifier, ucsd → sars": {"auc": 0.61}},
     }
     (folder / CARD_NAME).write_text(CARD, encoding="utf-8")
     info = ClassifierInfo(
@@ -76,7 +77,7 @@ def stand_in_info(folder: Path, **changes: Any) -> ClassifierInfo:
         model=ClassifierModelConfig(side=SIDE, depth=1, width=1, with_masks=False),
         temperature=2.0,
         bands=BandConfig(),
-        scan=ScanConfig(lung_of_largest=0.0, share_weight=0.0, driving_share=0.5),
+        scan=ScanConfig(lung_of_largest=0.0, share_weight=0.0, most_suspicious_share=0.5),
         fitness=FitnessConfig(min_lung_share=0.0, min_contrast=0.0),
         segmentation_id="stand-in",
         encoder_id="stand-in",
@@ -310,7 +311,7 @@ def test_both_files_are_offered(classifier: Classifier) -> None:
 
 
 def test_calibration_is_told_in_pictures_out_of_a_hundred() -> None:
-    one = Calibration("Set", 0.2, 0.1, tuple(SaidBin(*row) for row in BINS))  # type: ignore[arg-type]
+    one = Calibration("Set", 0.2, 0.1, tuple(ReliabilityBin(*row) for row in BINS))  # type: ignore[arg-type]
     assert one.pictures == 100
     assert "**70** showed COVID-19 (7 of 10 held-out ones, too few" in calibration_sentence(
         one, 0.85
@@ -339,10 +340,10 @@ def test_points_of_a_card() -> None:
 
 
 def test_the_loudest_slices_are_those_that_the_rule_hears() -> None:
-    config = ScanConfig(driving_share=1 / 3)
+    config = ScanConfig(most_suspicious_share=1 / 3)
     logits = np.array([0.5, 3.0, -2.0, 1.0, 2.0, -4.0])
     probabilities = (1 / (1 + np.exp(-logits))).tolist()
-    assert loudest_slices((10, 11, 12, 13, 14, 15), probabilities, config) == (11, 14)
+    assert most_suspicious_slices((10, 11, 12, 13, 14, 15), probabilities, config) == (11, 14)
     assert scan_logit(logits, float("nan"), config) == pytest.approx(2.5)
     # A share of half_share speaks neither way, so both by themselves and half of the slices.
     slices, burden = scan_parts(logits, config.half_share, config)

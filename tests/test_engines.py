@@ -36,15 +36,9 @@ from core.segmentation.engines.protocol import EngineUnavailable
 from core.segmentation.graph import Layer, describe_graph, graph_from_text, graph_to_text
 from core.segmentation.models import build_model
 from core.segmentation.postprocess import restore_masks
-from core.segmentation.weights import (
-    GRAPH_NAME,
-    WeightsInfo,
-    find_weights,
-    list_weights,
-    read_arrays,
-    read_graph,
-    save_weights,
-)
+from core.segmentation.weights import WeightsInfo, find_weights, list_weights, read_graph
+from core.segmentation.weights_files import GRAPH_NAME, read_arrays
+from core.segmentation.weights_store import save_weights
 from core.volume import Volume
 
 SIZE = PreprocessConfig(rows=32, columns=48)

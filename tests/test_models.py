@@ -21,7 +21,8 @@ from core.segmentation.models import (
     prune,
     supervised,
 )
-from core.segmentation.weights import load_weights, save_weights
+from core.segmentation.weights import load_weights
+from core.segmentation.weights_store import save_weights
 from core.training.losses import SegmentationLoss
 
 TINY = PreprocessConfig(rows=32, columns=48)

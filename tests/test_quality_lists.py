@@ -23,8 +23,8 @@ from core.measuring.quality.exclusions import (
 )
 from core.measuring.quality.survey import EmptyTotal, survey_cases, total_empty
 from core.output.saving import save_mask, save_volume
-from core.training.dataset import TrainingScan, leave_out
 from core.training.fit import train
+from core.training.scans import TrainingScan, leave_out
 from tests.scans import nifti_bytes
 from tests.studies import small_truth, small_volume
 from tests.training_data import CASES, TINY, write_training_folder

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from core.training.run_process import read_run, stop_run
+from core.training.run_process import stop_run
+from core.training.run_status import read_run
 from tests.test_browser import Page, serve, wait_for
 from tests.training_data import write_training_folder
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,19 +10,16 @@ from streamlit.testing.v1 import AppTest
 
 from core.config import TRAIN_PRESETS, AugmentConfig, TrainConfig
 from core.segmentation.weights import list_weights
-from core.training.run_process import (
-    RunReport,
-    RunRequest,
-    read_request,
-    read_run,
-    stop_run,
-    write_request,
-)
+from core.training.run_process import stop_run
+from core.training.run_report import RunReport
+from core.training.run_request import RunRequest, read_request, write_request
+from core.training.run_status import read_run
 from core.ui.training_settings import TUNED_AUGMENTATION, build_config
 from tests.studies import small_study
 from tests.test_pages import button, page, ran_well, texts
 from tests.test_run_process import make_run, wait_until
 from tests.training_data import TINY, write_training_folder
+from tests.training_runs import copy_run, training_folder, whole_run
 
 
 @pytest.fixture(autouse=True)
@@ -207,13 +203,9 @@ def test_a_bad_name_starts_nothing(root: Path, name: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_finished_run_becomes_weights_that_can_be_chosen(root: Path, tmp_path: Path) -> None:
-    from core.training.fit import train
-
-    data = write_training_folder(tmp_path / "data")
-    config = replace(TINY, epochs=1)
-    train(data, root / "mine", config)
-    write_request_of(root / "mine", data, config)
+def test_a_finished_run_becomes_weights_that_can_be_chosen(root: Path) -> None:
+    copy_run(whole_run(), root / "mine")
+    write_request_of(root / "mine", training_folder(), TINY)
     app = train_page()
     button(app, "Publish as weights").click()
     ran_well(app.run())

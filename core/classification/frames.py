@@ -1,8 +1,8 @@
-"""What the classifier sees of slices: grey and two probabilities, stretched to a square.
+"""The classifier's input: grey and two probabilities of a slice, resized to a square.
 
-The public pictures that it learned from had been squeezed to squares, so squares it is: what
-proportions a chest has plays no part. Of pictures all is shown, as they are cropped already; of
-scans the body's box, as in the papers that the pictures come from.
+The public pictures that it was trained on had been resized to squares, so the proportions of a
+chest play no part. Pictures are shown whole, as they are cropped already; scans are cropped to
+the body, as in the papers that the pictures come from.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ GREY_WINDOW = PreprocessConfig(crop="none")
 def slice_frames(
     volume: Volume, segmentation: Segmentation, slices: Sequence[int], *, side: int
 ) -> Frames:
-    """Axial slices of a segmented scan as the classifier sees them.
+    """Axial slices of a segmented scan as the classifier's input.
 
     Returns:
         (n, side, side, 3) uint8: grey, and probabilities of lung and infection times 255, of
@@ -99,8 +99,8 @@ def shrink_heat(heat: FloatArray, *, longest: int) -> Frames:
 
 
 def heat_share(heat: FloatArray, mask: BoolArray | None) -> float:
-    """How much of a map (rows, columns) lies in a mask (columns, rows) of its slice, 0 to 1; nan
-    where there is no heat or no mask."""
+    """Share of a map (rows, columns) inside a mask (columns, rows) of its slice, 0 to 1; nan where
+    there is no heat or no mask."""
     total = float(heat.sum(dtype=np.float64))
     if mask is None or total <= 0:
         return float("nan")

@@ -141,7 +141,7 @@ def _filled_encoder(
 def start_encoder(
     config: ClassifierModelConfig, segmentation: WeightsInfo | None, *, seed: int
 ) -> keras.Model:
-    """The encoder with the arrays of segmentation weights, or by chance where there are none.
+    """The encoder with the arrays of segmentation weights, or random ones where there are none.
 
     Raises:
         WeightsError: they are damaged or do not fit.

@@ -142,7 +142,7 @@ def _judge(
     pictures = [one for one in inputs if one.is_picture]
     judged: dict[str, ScoreRow] = {}
     for start in range(0, len(pictures), _PICTURES_AT_ONCE):
-        progress("judging pictures", start, len(pictures))
+        progress("classifying pictures", start, len(pictures))
         for row in _judge_pictures(pictures[start : start + _PICTURES_AT_ONCE], classifier):
             judged[row.name] = row
     done = 0
@@ -150,7 +150,7 @@ def _judge(
         if one.is_picture:
             yield judged[one.name]
             continue
-        progress("judging scans", done, len(inputs) - len(pictures))
+        progress("classifying scans", done, len(inputs) - len(pictures))
         done += 1
         yield _judge_scan(one, classifier)
 

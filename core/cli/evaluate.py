@@ -1,7 +1,7 @@
 """Compare predictions with truth, case by case, as a table and CSV.
 
-Cases that the weights learned from are marked "training" and have a mean of their own. With
---folds nothing trained before is used: networks are trained in cross-validation by patient.
+Cases that the weights were trained on are marked "training" and have a mean of their own. With
+--folds networks are trained in cross-validation by patient instead.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.cli.segment import add_segment_arguments, segment_config
 from core.cli.terminal import Result, TerminalProgress, shown_figure, shown_share, table
@@ -29,15 +29,18 @@ from core.evaluation import (
 )
 from core.loading import Case, load_case_table
 from core.measuring.quality import read_exclusions
-from core.segmentation import check_weights_name, find_weights, load_segmenter, segment_volume
+from core.segmentation import check_publish_folder, find_weights, load_segmenter, segment_volume
 from core.system import check_place, refuse_overwriting, write_text
 from core.volume import MaskPair, Study
+
+if TYPE_CHECKING:
+    from core.training.crossval_results import CrossValidation
 
 _SEED = 0
 """Of the bootstrap, so that a table can be repeated."""
 
 _OF_TRAINED_WEIGHTS = ("weights", "engine", "preprocess", "lung_threshold", "infection_threshold")
-"""Options that mean nothing where networks are yet to be trained."""
+"""Options that do not apply where networks are yet to be trained."""
 
 EXAMPLES = """examples:
   python -m core evaluate covid20
@@ -66,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--folds",
         type=int,
-        help="train as many networks, each judged on the patients that it was not shown",
+        help="train as many networks, each validated on the patients it is not trained on",
     )
     parser.add_argument("--out", type=Path, help="with --folds: where runs go; same folder resumes")
     parser.add_argument(
@@ -86,7 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--stop-after",
         type=int,
         metavar="EPOCHS",
-        help="with --folds: end each network early, on the schedule of the whole run",
+        help="with --folds: stop each network after this epoch, on the schedule of the whole run",
     )
     parser.add_argument(
         "--publish",
@@ -150,41 +153,12 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
 
 
 def _run_folds(options: argparse.Namespace, progress: TerminalProgress) -> Result:
-    if not 2 <= options.folds <= 20 or options.out is None:
-        raise ConfigError(
-            "Cross-validation cannot begin",
-            got=f"--folds {options.folds}{'' if options.out else ' and no --out'}",
-            expected="2 to 20 folds and a folder for the runs",
-        )
-    if options.stop_after is not None and options.stop_after < 1:
-        raise ConfigError(
-            "The networks would end before they began",
-            got=f"--stop-after {options.stop_after}",
-            expected="at least 1",
-        )
-    ignored = [
-        option
-        for option in ("cases", "predictions", *_OF_TRAINED_WEIGHTS)
-        if getattr(options, option) is not None
-    ]
-    if ignored:
-        raise ConfigError(
-            "Cross-validation trains its own networks and judges every case",
-            got=f"--{ignored[0].replace('_', '-')}",
-            expected="settings in the file given to --config",
-            next_step="leave it out",
-        )
-    check_place(options.out, option="--out", is_folder=True)
-    if options.csv is not None:
-        check_place(options.csv, option="--csv")
-    if options.publish is not None:
-        check_weights_name(options.publish)
-        check_place(options.publish, option="--publish", is_folder=True)
+    _check_fold_options(options)
     config = read_training_config(options.config)
     excluded = () if options.exclude is None else read_exclusions(options.exclude)
     # Imported here: they bring Keras along, which the other ways do not need.
     from core.training.crossval import cross_validate
-    from core.training.fold_ensemble import publish_ensemble
+    from core.training.publishing import publish_ensemble
 
     found = cross_validate(
         options.data,
@@ -209,6 +183,47 @@ def _run_folds(options: argparse.Namespace, progress: TerminalProgress) -> Resul
     progress.clear()
     if options.csv is not None:
         write_text(options.csv, results_csv(found.results))
+    return _folds_result(found)
+
+
+def _check_fold_options(options: argparse.Namespace) -> None:
+    """Refuses what does not fit cross-validation, before hours are spent.
+
+    Raises:
+        ConfigError, SaveError, WeightsError: see the messages.
+    """
+    if not 2 <= options.folds <= 20 or options.out is None:
+        raise ConfigError(
+            "Cross-validation cannot start",
+            got=f"--folds {options.folds}{'' if options.out else ' and no --out'}",
+            expected="2 to 20 folds and a folder for the runs",
+        )
+    if options.stop_after is not None and options.stop_after < 1:
+        raise ConfigError(
+            "--stop-after must be at least 1",
+            got=f"--stop-after {options.stop_after}",
+            next_step="leave it out to train all epochs",
+        )
+    ignored = [
+        option
+        for option in ("cases", "predictions", *_OF_TRAINED_WEIGHTS)
+        if getattr(options, option) is not None
+    ]
+    if ignored:
+        raise ConfigError(
+            "Cross-validation trains its own networks and uses every case",
+            got=f"--{ignored[0].replace('_', '-')}",
+            expected="settings in the file given to --config",
+            next_step="leave it out",
+        )
+    check_place(options.out, option="--out", is_folder=True)
+    if options.csv is not None:
+        check_place(options.csv, option="--csv")
+    if options.publish is not None:
+        check_publish_folder(options.publish)
+
+
+def _folds_result(found: CrossValidation) -> Result:
     extras = {
         "MedSeg pictures, mean infection Dice": shown_figure(found.picture_infection_dice),
         "infection-free slices, infected share by fold": _shares(found.negative_shares),

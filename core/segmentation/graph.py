@@ -78,7 +78,7 @@ def _names_read(value: Any) -> list[str]:
 
 
 def graph_to_text(graph: Graph) -> str:
-    """JSON, a line a layer."""
+    """JSON, one line per layer."""
     rows = (
         json.dumps([layer.kind, layer.name, list(layer.inputs), layer.settings]) for layer in graph
     )
@@ -116,6 +116,6 @@ def _unreadable(shown: str, got: str) -> WeightsError:
     return WeightsError(
         f"The graph {shown} cannot be read",
         got=got,
-        expected="one layer a line, each behind those it reads",
+        expected="one layer per line, each after those it reads",
         next_step="restore the file from the repository",
     )

@@ -396,9 +396,9 @@ def _by_slice(verdict: Verdict) -> dict[int, float]:
 
 def loudest(info: ClassifierInfo, verdict: Verdict) -> tuple[int, ...]:
     """The slices that drove the verdict, loudest first."""
-    from core.classification.scan import loudest_slices
+    from core.classification.scan import most_suspicious_slices
 
-    return loudest_slices(verdict.slice_indices, verdict.slice_probabilities, info.scan)
+    return most_suspicious_slices(verdict.slice_indices, verdict.slice_probabilities, info.scan)
 
 
 def _show_thumbnails(current: OpenStudy, info: ClassifierInfo, verdict: Verdict, k: int) -> None:
@@ -513,13 +513,13 @@ def _show_infection(current: OpenStudy) -> None:
 
 def show_limits(info: ClassifierInfo) -> None:
     """What the classifier has not seen, and its card."""
-    from core.classification.card import LIMITS, card_points, read_card, read_foreign_figures
+    from core.classification.card import LIMITS, card_points, read_card, read_external_auc
 
     points = [
         "Scans as a whole: it learned from single slices, most of them cropped figures of papers, "
         "with its masks by another network."
     ]
-    foreign = read_foreign_figures(info)
+    foreign = read_external_auc(info)
     if foreign:
         figures = ", ".join(
             f"{auc:.2f} on {escape_markdown(judged)} after {escape_markdown(taught)}"

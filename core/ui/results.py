@@ -17,7 +17,7 @@ from core.ui import segmenting
 from core.ui.measures import scan_burden
 from core.ui.session import OpenStudy
 from core.ui.tables import show_facts
-from core.ui.text import percent, seconds_text, volume_text
+from core.ui.text import escape_markdown, percent, seconds_text, volume_text
 from core.volume import BoolArray
 
 if TYPE_CHECKING:  # loaded where it is first needed
@@ -25,7 +25,8 @@ if TYPE_CHECKING:  # loaded where it is first needed
 
 
 def choose_weights() -> WeightsInfo | None:
-    """The network to run; none (and a sentence) where none is installed."""
+    """The network to run; none (and a sentence) where none is installed, or where the default one
+    is damaged and no other was chosen."""
     weights = segmenting.available_weights()
     if not weights:
         st.info(
@@ -34,15 +35,24 @@ def choose_weights() -> WeightsInfo | None:
             icon=":material/info:",
         )
         return None
+    unusable = segmenting.unusable_weights()
+    for broken in unusable:
+        st.warning(escape_markdown(str(broken.error)), icon=":material/warning:")
+    # No other network takes the place of a damaged default one by itself.
+    has_default = weights[0].is_default or not any(one.may_be_default for one in unusable)
     chosen = st.selectbox(
         "Weights",
         weights,
+        index=0 if has_default else None,
+        placeholder="The default weights cannot be used: choose others",
         format_func=weights_name,
         key="weights",
         persist_state="session",
         help="A network trained to find lung and infection. Its card says on what it was "
         "trained, how well it does and where it fails.",
     )
+    if chosen is None:
+        return None
     if chosen.card_path.is_file():
         with st.expander("Card of these weights", icon=":material/description:"):
             st.markdown(chosen.card_path.read_text(encoding="utf-8"))

@@ -21,7 +21,7 @@ from core.ui.session import Notice, OpenStudy
 from core.ui.text import escape_markdown
 
 if TYPE_CHECKING:  # loaded where they are first needed
-    from core.segmentation import Segmentation, WeightsInfo
+    from core.segmentation import Segmentation, UnusableWeights, WeightsInfo
     from core.segmentation.engines import Engine
 
 POLL_SECONDS = 0.5
@@ -68,16 +68,35 @@ def warm_up() -> threading.Thread:
 
 
 def available_weights() -> tuple[WeightsInfo, ...]:
-    """All installed weights, the default first."""
+    """All usable weights, the default first.
+
+    Raises:
+        WeightsError: there are weights, but none can be used.
+    """
     from core.segmentation import list_weights
 
     return tuple(list_weights())
 
 
+def unusable_weights() -> tuple[UnusableWeights, ...]:
+    """Installed weights whose manifest cannot be read, with the reason."""
+    from core.segmentation import list_unusable_weights
+
+    return list_unusable_weights()
+
+
 def default_weights() -> WeightsInfo | None:
-    """The weights a run takes unless others are chosen; none where none are installed."""
+    """The weights a run takes unless others are chosen; none where none are installed.
+
+    Raises:
+        WeightsError: the default ones cannot be used.
+    """
+    from core.segmentation import find_weights
+
     weights = available_weights()
-    return next((info for info in weights if info.is_default), weights[0] if weights else None)
+    if not weights or weights[0].is_default:
+        return weights[0] if weights else None
+    return find_weights()
 
 
 def start(

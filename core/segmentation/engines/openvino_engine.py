@@ -17,7 +17,8 @@ from core.config import CHANNELS
 from core.segmentation.engines.openvino_network import build_network
 from core.segmentation.engines.openvino_ring import RequestRing
 from core.segmentation.engines.openvino_runtime import openvino
-from core.segmentation.weights import WeightsInfo, read_arrays, read_graph
+from core.segmentation.weights import WeightsInfo, read_graph
+from core.segmentation.weights_files import read_arrays
 from core.system import (
     OnProgress,
     ShouldCancel,

@@ -1,7 +1,7 @@
-"""Slices that are no axial chest slices, made from what there is, to learn to abstain on.
+"""Out-of-distribution pictures: slices that are not axial chest slices, to learn to abstain on.
 
-Coronal and sagittal planes and axial slices on their side or upside down of scans at hand, and
-pictures of nothing: noise, shades, stripes, discs.
+Coronal and sagittal planes and rotated axial slices of scans at hand, and artificial pictures:
+noise, gradients, stripes, discs.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ def other_planes(volume: Volume, *, count: int) -> Iterator[Volume]:
 
 
 def artificial(count: int, *, seed: int) -> Iterator[Volume]:
-    """Pictures of nothing."""
+    """Artificial pictures: noise, gradients, stripes, discs."""
     generator = np.random.default_rng(seed)
     for number in range(count):
-        yield as_picture(_to_grey(_nothing(number % _ARTIFICIAL_KINDS, generator)))
+        yield as_picture(_to_grey(_artificial(number % _ARTIFICIAL_KINDS, generator)))
 
 
-def _nothing(kind: int, generator: np.random.Generator) -> Values:
+def _artificial(kind: int, generator: np.random.Generator) -> Values:
     rows, columns = np.indices((_SIDE, _SIDE), dtype=np.float64) / _SIDE
     noise: Values = generator.normal(size=(_SIDE, _SIDE))
     if kind == 0:
@@ -70,7 +70,7 @@ def _nothing(kind: int, generator: np.random.Generator) -> Values:
 
 
 def turned(pictures: Iterable[npt.NDArray[np.uint8]]) -> Iterator[npt.NDArray[np.uint8]]:
-    """Frames (side, side, 3) on their side or upside down, in turn."""
+    """Frames (side, side, 3) rotated by one, two or three quarter turns, in turn."""
     for number, frame in enumerate(pictures):
         yield np.ascontiguousarray(np.rot90(frame, 1 + number % 3))
 
