@@ -27,7 +27,8 @@ from core.evaluation.cases import (
     results_csv,
     side_of_case,
 )
-from core.evaluation.metrics import Overlap, SurfaceAgreement
+from core.evaluation.metrics import Overlap
+from core.evaluation.surface_distance import SurfaceAgreement
 from core.loading.case_table import Case, load_case, load_case_table
 from core.output.saving import save_mask
 from core.segmentation.weights import (

@@ -19,7 +19,6 @@ from core.evaluation.metrics import (
     Overlap,
     compute_overlap,
     compute_overlap_per_slice,
-    compute_surface_agreement,
 )
 from core.evaluation.review import (
     CaseReview,
@@ -31,6 +30,7 @@ from core.evaluation.review import (
 )
 from core.evaluation.slice_change import Change, compute_change
 from core.evaluation.slice_scores import SCORES
+from core.evaluation.surface_distance import compute_surface_agreement
 from core.evaluation.threshold_curve import (
     THRESHOLDS,
     Figures,

@@ -14,12 +14,8 @@ import numpy as np
 
 from core.config import CHANNELS, EvaluateConfig
 from core.errors import DatasetError, shown_name
-from core.evaluation.metrics import (
-    Overlap,
-    SurfaceAgreement,
-    compute_overlap,
-    compute_surface_agreement,
-)
+from core.evaluation.metrics import Overlap, compute_overlap
+from core.evaluation.surface_distance import SurfaceAgreement, compute_surface_agreement
 from core.loading import Case, load_case, load_mask
 from core.measuring.biomarkers import compute_burden
 from core.segmentation import WeightsInfo

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from core.evaluation.metrics import compute_overlap_per_slice, compute_surface_agreement, ratios
+from core.evaluation.metrics import compute_overlap_per_slice, ratios
+from core.evaluation.surface_distance import compute_surface_agreement
 from core.system import ShouldCancel, never_cancel, raise_if_cancelled
 from core.volume import BoolArray
 
