@@ -39,6 +39,7 @@ from core.system import (
     json_text,
     make_folder,
     never_cancel,
+    remove_partial_files,
     take_lock,
     write_text,
 )
@@ -191,6 +192,7 @@ def _alone(paths: BatchPaths) -> Iterator[None]:
                 expected="one at a time",
                 next_step="wait for its end or choose another -o",
             )
+        remove_partial_files(paths.folder)
         yield
 
 

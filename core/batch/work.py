@@ -28,7 +28,15 @@ from core.measuring.biomarkers import compute_biomarkers, compute_slice_burden
 from core.output import save_mask
 from core.segmentation import load_segmenter, segment_volume
 from core.segmentation.engines import Engine
-from core.system import OnProgress, ignore_progress, json_text, take_lock, write_bytes, write_text
+from core.system import (
+    OnProgress,
+    ignore_progress,
+    json_text,
+    remove_partial_files,
+    take_lock,
+    write_bytes,
+    write_text,
+)
 from core.volume import MaskPair, Study, Volume
 
 Outcome = Literal["done", "failed", "kept"]
@@ -189,6 +197,7 @@ def _clear(paths: ScanPaths) -> None:
     for path in old:
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
+    remove_partial_files(paths.folder)
 
 
 def _open_mark_and_write(
