@@ -165,34 +165,9 @@ def load_pictures(
     sizes = [_header_size(path, shown_name(path.name)) for path in ordered]
     _refuse_mixed_sizes(sizes)
     check_size((*sizes[0], len(ordered)), limits, what="The stack of pictures")
-    stack: Array | None = None
-    coloured = turned = 0
-    for k, path in enumerate(ordered):
-        raise_if_cancelled(should_cancel, "reading pictures")
-        picture = load_picture(path, limits=limits)
-        coloured += picture.coloured
-        turned += picture.turned_by_viewers
-        if stack is None:
-            shape = (*picture.array.T.shape, len(ordered))
-            stack = np.empty(shape, dtype=picture.array.dtype, order="F")
-        if picture.array.dtype != stack.dtype:
-            raise LoadError(
-                "The pictures differ in depth",
-                got=f"{stack.dtype} and {picture.array.dtype}",
-                expected="one number of bits in all",
-                next_step="export all slices the same way",
-            )
-        stack[:, :, k] = picture.array.T
-        on_progress("reading pictures", k + 1, len(ordered))
-    assert stack is not None
-    notes = ["Pictures carry no spacing: areas and volumes in mm or ml are not known."]
-    if coloured:
-        notes.append(f"Colours were turned into grey in {coloured} of {len(ordered)} pictures.")
-    if turned:
-        notes.append(
-            f"EXIF data turn {turned} of {len(ordered)} pictures in viewers: here the pixels stay "
-            "as they are stored, and so do the masks."
-        )
+    stack, notes = _read_stack(
+        ordered, limits, on_progress=on_progress, should_cancel=should_cancel
+    )
     return assemble_volume(
         _signed(stack),
         np.diag([-1.0, -1.0, 1.0, 1.0]),
@@ -202,8 +177,47 @@ def load_pictures(
         format_fact=_format_fact(ordered),
         limits=limits,
         spacing_nominal=True,
-        warnings=tuple(notes),
+        warnings=notes,
     )
+
+
+def _read_stack(
+    paths: Sequence[Path],
+    limits: LoadLimits,
+    *,
+    on_progress: OnProgress,
+    should_cancel: ShouldCancel,
+) -> tuple[Array, tuple[str, ...]]:
+    """Grey pictures of one size as (columns, rows, pictures), and what a person should know."""
+    stack: Array | None = None
+    coloured = turned = 0
+    for k, path in enumerate(paths):
+        raise_if_cancelled(should_cancel, "reading pictures")
+        picture = load_picture(path, limits=limits)
+        coloured += picture.coloured
+        turned += picture.turned_by_viewers
+        if stack is None:
+            shape = (*picture.array.T.shape, len(paths))
+            stack = np.empty(shape, dtype=picture.array.dtype, order="F")
+        if picture.array.dtype != stack.dtype:
+            raise LoadError(
+                "The pictures differ in depth",
+                got=f"{stack.dtype} and {picture.array.dtype}",
+                expected="one number of bits in all",
+                next_step="export all slices the same way",
+            )
+        stack[:, :, k] = picture.array.T
+        on_progress("reading pictures", k + 1, len(paths))
+    assert stack is not None
+    notes = ["Pictures carry no spacing: areas and volumes in mm or ml are not known."]
+    if coloured:
+        notes.append(f"Colours were turned into grey in {coloured} of {len(paths)} pictures.")
+    if turned:
+        notes.append(
+            f"EXIF data turn {turned} of {len(paths)} pictures in viewers: here the pixels stay "
+            "as they are stored, and so do the masks."
+        )
+    return stack, tuple(notes)
 
 
 def _header_size(path: Path, name: str) -> tuple[int, int]:
