@@ -175,7 +175,7 @@ def test_every_kind_of_scan_gets_masks_figures_and_a_row(
 
 def test_columns_are_those_of_every_scan(chest: Study) -> None:
     for volume in (chest.volume, replace(chest.volume, spacing_nominal=True)):
-        figures = compute_biomarkers(volume, chest.truth or MaskPair(None, None)).figures
+        figures = compute_biomarkers(volume, chest.truth or MaskPair(None, None)).measurements
         assert [one.key for one in figures] == [one.key for one in biomarker_columns()]
         assert [one.label for one in figures] == [one.label for one in biomarker_columns()]
 

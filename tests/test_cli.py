@@ -127,7 +127,7 @@ def test_one_picture_says_what_was_found_and_what_was_not_known(
     Image.fromarray(lying).save(tmp_path / "lying.png")
     assert main(["segment", str(tmp_path / "lying.png"), "-o", str(tmp_path / "masks")]) == 0
     printed = capsys.readouterr().out
-    assert re.search(r"^infected share \d+\.\d+ %$", printed, re.MULTILINE)
+    assert re.search(r"^infected share \d+\.\d+\u2009%$", printed, re.MULTILINE)
     assert "note: Pictures carry no spacing" in printed
     assert "note: The picture seems to lie on its side: it was turned by 90° clockwise" in printed
 

@@ -232,7 +232,9 @@ def _open_mark_and_write(
             "values": found["values"],
             # Definitions are the same for every scan: they stand once in the record of the batch.
             "undefined_because": {
-                figure.key: figure.reason for figure in biomarkers.figures if not figure.defined
+                figure.key: figure.reason
+                for figure in biomarkers.measurements
+                if not figure.defined
             },
             "cut_offs": found["cut_offs"],
             "notes": found["notes"],

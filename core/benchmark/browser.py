@@ -140,20 +140,20 @@ def run_browser_benchmark(
             browser.get(address)
             shown = "return document.body.innerText"
             _wait(lambda: _READY in browser.execute_script(shown), "the generated scan")
-            figures: dict[str, Any] = {"shape": list(size)}
-            figures.update(_measure_viewer(browser, address, on_progress, events))
+            values: dict[str, Any] = {"shape": list(size)}
+            values.update(_measure_viewer(browser, address, on_progress, events))
         # Each widget in a browser that knows nothing of the one before.
-        figures["widgets"] = {}
+        values["widgets"] = {}
         for at, (kind, (_, part)) in enumerate(WIDGETS.items()):
             on_progress("measuring plain widgets", 3 + at, 5)
             with _browser(Path(folder)) as browser:
-                figures["widgets"][kind] = _measure_widget(
+                values["widgets"][kind] = _measure_widget(
                     browser,
                     f"{address}/?show={kind}",
                     part,
                     max(3, min(_WIDGET_STEPS, events // 5)),
                 )
-    return figures
+    return values
 
 
 def _measure_viewer(

@@ -129,10 +129,10 @@ def run_measured(command: list[str], *, cwd: Path) -> dict[str, Any]:
     )
     start = finished.stdout.find("{")
     if finished.returncode in (0, 1) and start >= 0:
-        figures: dict[str, Any] = json.loads(finished.stdout[start:])
-        if "error" in figures:
-            raise LungLensError(figures["error"].rstrip("."))
-        return figures
+        values: dict[str, Any] = json.loads(finished.stdout[start:])
+        if "error" in values:
+            raise LungLensError(values["error"].rstrip("."))
+        return values
     if finished.returncode < 0:
         raise LungLensError(
             "The measured process was ended from outside",

@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import Any
 
 from core import __version__
-from core.cli.terminal import Result, TerminalProgress
+from core.cli.terminal import Result, TerminalProgress, encodable
 from core.errors import LungLensError
 from core.system import json_text
 
@@ -111,11 +111,12 @@ def _run(options: argparse.Namespace) -> Result:
 
 
 def _show(result: Result, *, as_json: bool) -> None:
-    if "error" in result.figures:
-        print(f"error: {result.figures['error']}", file=sys.stderr)
+    if "error" in result.values:
+        error = encodable(f"error: {result.values['error']}", sys.stderr)
+        print(error, file=sys.stderr)
     if as_json:
         encoding = (sys.stdout.encoding or "").lower()
-        print(json_text(result.figures, ascii_only=not encoding.startswith("utf")))
+        print(json_text(result.values, ascii_only=not encoding.startswith("utf")))
     elif result.text:
-        print(result.text)
+        print(encodable(result.text, sys.stdout))
     sys.stdout.flush()

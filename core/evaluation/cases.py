@@ -238,7 +238,7 @@ def load_prediction(folder: Path, case: Case, study: Study) -> MaskPair:
     return MaskPair(masks["lung"], masks["infection"])
 
 
-def mean_figures(results: Sequence[CaseResult]) -> dict[str, float]:
+def mean_values(results: Sequence[CaseResult]) -> dict[str, float]:
     """Mean over patients, each the mean over their scans; undefined figures are left out."""
     patients: dict[str, list[dict[str, Any]]] = {}
     for result in results:
@@ -252,13 +252,13 @@ def mean_figures(results: Sequence[CaseResult]) -> dict[str, float]:
 def bootstrap_intervals(
     results: Sequence[CaseResult], *, seed: int, draws: int = 2000, level: float = 0.95
 ) -> dict[str, tuple[float, float]]:
-    """Percentile bootstrap intervals of `mean_figures`: patients are drawn anew, with repetition
+    """Percentile bootstrap intervals of `mean_values`: patients are drawn anew, with repetition
     (Efron 1979). (nan, nan) where fewer than three patients have the figure.
     """
     patients = sorted({result.patient_id for result in results})
     of_patient = {name: [r for r in results if r.patient_id == name] for name in patients}
     table = np.array(
-        [[mean_figures(of_patient[name])[column] for column in FIGURE_COLUMNS] for name in patients]
+        [[mean_values(of_patient[name])[column] for column in FIGURE_COLUMNS] for name in patients]
     ).reshape(len(patients), len(FIGURE_COLUMNS))
     generator = np.random.default_rng(seed)
     outside = (1.0 - level) / 2.0

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from core.config import PostprocessConfig, TrainConfig, to_json_dict
-from core.evaluation import FEW_SLICES, bootstrap_intervals, mean_figures
+from core.evaluation import FEW_SLICES, bootstrap_intervals, mean_values
 from core.loading import load_nifti
 from core.measuring.biomarkers import compute_burden
 from core.measuring.quality import Exclusion, exclusions_record
@@ -111,7 +111,7 @@ def publish_ensemble(
         "cross_validation": {
             "folds": folds,
             "cases": [result.to_row() for result in found.results],
-            "mean_over_patients": mean_figures(long_scans),
+            "mean_over_patients": mean_values(long_scans),
             "intervals": {
                 name: list(interval)
                 for name, interval in bootstrap_intervals(long_scans, seed=_SEED).items()

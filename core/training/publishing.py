@@ -11,7 +11,7 @@ from typing import Any
 
 from core.config import ModelConfig, PostprocessConfig, TrainConfig, to_json_dict
 from core.errors import WeightsError
-from core.evaluation import evaluate_cases, mean_figures
+from core.evaluation import evaluate_cases, mean_values
 from core.loading import Case, load_case_table, load_nifti
 from core.measuring.biomarkers import compute_burden
 from core.segmentation import (
@@ -191,7 +191,7 @@ def _judge(
     results = evaluate_cases(cases, predict, info=segmenter.info, on_progress=on_progress)
     figures: dict[str, Any] = {
         "cases": [result.to_row() for result in results],
-        "mean_over_patients": mean_figures(results),
+        "mean_over_patients": mean_values(results),
         "patients": len({result.patient_id for result in results}),
     }
     on_grid = validate(

@@ -9,7 +9,7 @@ import numpy as np
 from core.errors import GeometryError
 from core.measuring.biomarkers.config import BiomarkerConfig
 from core.measuring.biomarkers.lesions import Lesions, measure_lesions
-from core.measuring.biomarkers.listing import list_figures
+from core.measuring.biomarkers.listing import list_measurements
 from core.measuring.biomarkers.regions import (
     DEPTHS,
     HALVES,
@@ -129,7 +129,7 @@ def _put_together(
         config=config,
         notes=_notes(volume, sides, placed=placed),
     )
-    return replace(found, figures=list_figures(found, volume, masks))
+    return replace(found, measurements=list_measurements(found, volume, masks))
 
 
 class _PartMaker:
@@ -259,7 +259,7 @@ def _notes(volume: Volume, sides: LungSides | None, *, placed: bool) -> tuple[st
         )
     elif sides is not None:
         notes += [
-            f"No {side} lung is marked: its figures and the zonal score are not defined."
+            f"No {side} lung is marked: its measurements and the zonal score are not defined."
             for side in sides.missing
         ]
         if sides.way == "plane":

@@ -1,4 +1,4 @@
-"""Figures as CSV: nested figures one a line, and every slice a row."""
+"""Measurements as CSV: nested values one a line, and every slice a row."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from core.measuring.biomarkers import compute_slice_burden
 from core.volume import MaskPair, Study
 
 
-def figures_csv(figures: Mapping[str, Any]) -> str:
-    """Nested figures as lines of name and value; parts of a name are joined by dots.
+def values_csv(values: Mapping[str, Any]) -> str:
+    """Nested values as lines of name and value; parts of a name are joined by dots.
 
     Of the biomarkers, values alone.
     """
-    if "biomarkers" in figures:
-        figures = {**figures, "biomarkers": figures["biomarkers"]["values"]}
-    return table_csv(("name", "value"), _flat("", figures))
+    if "biomarkers" in values:
+        values = {**values, "biomarkers": values["biomarkers"]["values"]}
+    return table_csv(("name", "value"), _flat("", values))
 
 
 def table_csv(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

@@ -1,4 +1,4 @@
-"""How the figures came about, ready to paste into a paper, with its references."""
+"""How the measurements were made, ready to paste into a paper, with its references."""
 
 from __future__ import annotations
 
@@ -199,8 +199,8 @@ CATEGORIES = Reference(
 )
 
 LIMITATIONS = (
-    "Research software, not a medical device: masks and figures may be wrong and no treatment may "
-    "rest on them.",
+    "Research software, not a medical device: masks and measurements may be wrong and no treatment "
+    "may rest on them.",
     "The network marks opacities; it does not know what caused them. Other disease, atelectasis, "
     "vessels and breathing artefacts may be marked as infection.",
     "It looks at axial slices and learned from few patients of few scanners; other protocols, "

@@ -23,11 +23,11 @@ def draw_zones(found: Biomarkers, *, width: float, height: float) -> Any | None:
     from reportlab.lib.colors import HexColor
 
     shares = {
-        (side, third): found.figure(f"infected_share_{side}_{third}")
+        (side, third): found.measurement(f"infected_share_{side}_{third}")
         for side in ("right", "left")
         for third in _THIRDS
     }
-    if not any(figure.defined for figure in shares.values()):
+    if not any(one.defined for one in shares.values()):
         return None
     register_fonts()
     drawing = Drawing(width, height)
@@ -44,9 +44,9 @@ def draw_zones(found: Biomarkers, *, width: float, height: float) -> Any | None:
         text(x + cell_width / 2, height - 9, f"{side.capitalize()} lung", textAnchor="middle")
         for row, third in enumerate(_THIRDS):
             y = height - top - (row + 1) * cell_height - row * gap
-            figure = shares[side, third]
-            grade = found.figure(f"zone_score_{side}_{third}")
-            share = float(figure.value) if figure.defined else math.nan
+            share_there = shares[side, third]
+            grade = found.measurement(f"zone_score_{side}_{third}")
+            share = float(share_there.value) if share_there.defined else math.nan
             drawing.add(
                 Rect(
                     x,
@@ -60,7 +60,13 @@ def draw_zones(found: Biomarkers, *, width: float, height: float) -> Any | None:
                 )
             )
             middle = y + cell_height / 2
-            text(x + cell_width / 2, middle + 0.5, figure.text, textAnchor="middle", fontName=BOLD)
+            text(
+                x + cell_width / 2,
+                middle + 0.5,
+                share_there.text,
+                textAnchor="middle",
+                fontName=BOLD,
+            )
             if grade.defined:
                 words = f"grade {grade.text}"
                 text(x + cell_width / 2, middle - 8, words, textAnchor="middle", fontSize=6)

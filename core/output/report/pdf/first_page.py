@@ -89,23 +89,23 @@ def _subject(canvas: Any, report: Report, top: float) -> float:
 
 
 def _tiles(canvas: Any, report: Report, top: float) -> float:
-    """The figures of the first page in two rows of three, each with its definition."""
+    """The main measurements in two rows of three, each with its definition."""
     gap, height = 8.0, 50.0
     width = (INNER - 2 * gap) / 3
-    for number, figure in enumerate(report.headline):
+    for number, one in enumerate(report.headline):
         x = MARGIN + (number % 3) * (width + gap)
         y = top - height - (number // 3) * (height + 6)
         canvas.setFillColor(PALE)
         canvas.roundRect(x, y, width, height, 4, stroke=0, fill=1)
-        canvas.setFillColor(AMBER if "infected" in figure.key else LUNG)
+        canvas.setFillColor(AMBER if "infected" in one.key else LUNG)
         canvas.rect(x, y + 4, 2.2, height - 8, stroke=0, fill=1)
-        style = f'size=13 name="{BOLD}"' if figure.defined else f'size=9 color="{QUIET}"'
+        style = f'size=13 name="{BOLD}"' if one.defined else f'size=9 color="{QUIET}"'
         shown = paragraph(
-            f"<font {style}>{safe(figure.text)}</font> &nbsp; {safe(figure.label)}",
+            f"<font {style}>{safe(one.text)}</font> &nbsp; {safe(one.label)}",
             size=7.5,
             leading=15,
         )
-        words = figure.definition if figure.defined else figure.reason or figure.definition
+        words = one.definition if one.defined else one.reason or one.definition
         small = paragraph(safe(words), size=5.6, colour=QUIET, leading=6.8)
         fill_box(canvas, [shown, small], (x + 8, y + 2, width - 12, height - 4))
     return top - 2 * height - 6
@@ -146,7 +146,7 @@ def _legend(canvas: Any, report: Report, top: float) -> float:
     """What the outlines mean, and which pictures were chosen for what."""
     x, y = MARGIN, top - 8
     entries = [(LUNG, "lung", False), (INFECTION, "infection", False)]
-    if report.agreement is not None and "infection" in report.agreement.figures:
+    if report.agreement is not None and "infection" in report.agreement.scores:
         entries.append((_TRUTH, "true infection", True))
     canvas.setFont(REGULAR, 6.8)
     for colour, words, dashed in entries:

@@ -105,7 +105,7 @@ def fact_table(facts: Sequence[tuple[str, str]], *, columns: int, width: float =
 
 
 def number_table(cells: Sequence[Sequence[str]], widths: list[float]) -> Any:
-    """The first row is a header; figures to the right."""
+    """The first row is a header; numbers to the right."""
     from reportlab.platypus import Table
 
     table = Table(

@@ -29,8 +29,8 @@ from core.output.report.sections import (
     SIDES,
     Row,
     agreement_rows,
-    density_figures,
-    lesion_figures,
+    density_measurements,
+    lesion_measurements,
     lung_rows,
     reasons,
     zone_rows,
@@ -57,7 +57,7 @@ def draw_second_page(canvas: Any, report: Report) -> None:
 
 def _biomarker_column(report: Report, width: float) -> list[Any]:
     found = report.biomarkers
-    bands, lesions = density_figures(found), lesion_figures(found)
+    bands, lesions = density_measurements(found), lesion_measurements(found)
     flow = [
         heading("Lungs and zones"),
         _side_table(lung_rows(found), width),
@@ -71,11 +71,11 @@ def _biomarker_column(report: Report, width: float) -> list[Any]:
         space(2),
         _side_table(zone_rows(found), width),
         heading("Density"),
-        _figure_table(bands, width),
+        _measurement_table(bands, width),
         heading("Lesions"),
-        _figure_table(lesions, width, rest_only=True),
+        _measurement_table(lesions, width, rest_only=True),
     ]
-    why = reasons(list(found.figures))
+    why = reasons(list(found.measurements))
     if why:
         words = "Not defined: " + " ".join(why)
         flow += [space(3), paragraph(safe(words), size=6.2, colour=QUIET)]
@@ -128,21 +128,23 @@ def _side_table(rows: Sequence[Row], width: float) -> Any:
     return number_table(cells, [width * 0.25, *equal_widths(width * 0.75, 3)])
 
 
-def _figure_table(figures: Sequence[Any], width: float, *, rest_only: bool = False) -> Any:
+def _measurement_table(
+    measurements: Sequence[Any], width: float, *, rest_only: bool = False
+) -> Any:
     """Label, value and definition; with `rest_only` what all definitions share stands once."""
 
-    def told(number: int, figure: Any) -> str:
-        words = str(figure.definition)
+    def told(number: int, one: Any) -> str:
+        words = str(one.definition)
         return words.rsplit(": ", 1)[-1] if rest_only and number else words
 
     rows = [
         [
-            paragraph(safe(figure.label), size=7.2),
-            paragraph(safe(figure.text), size=7.2, bold=True)
-            if figure.defined
-            else paragraph(figure.text.replace(" ", "&nbsp;"), size=6.2, colour=QUIET),
-            paragraph(safe(told(number, figure)), size=6.2, colour=QUIET, leading=7.6),
+            paragraph(safe(one.label), size=7.2),
+            paragraph(safe(one.text), size=7.2, bold=True)
+            if one.defined
+            else paragraph(one.text.replace(" ", "&nbsp;"), size=6.2, colour=QUIET),
+            paragraph(safe(told(number, one)), size=6.2, colour=QUIET, leading=7.6),
         ]
-        for number, figure in enumerate(figures)
+        for number, one in enumerate(measurements)
     ]
     return grid(rows, [width * 0.36, width * 0.18, width * 0.46])
