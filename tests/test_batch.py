@@ -317,7 +317,7 @@ def test_ctrl_c_says_how_to_go_on(chest: Study, tmp_path: Path, ending: signal.S
     parent.send_signal(ending)
     _, said = parent.communicate(timeout=30)
     assert parent.returncode == 1
-    assert "the same command goes on from there" in said
+    assert "the same command resumes" in said
     assert "Traceback" not in said
     states = Counter(row["status"] for row in rows(output))
     assert states["done"] >= 1

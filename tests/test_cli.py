@@ -63,7 +63,7 @@ def test_info_tells_size_spacing_and_unit(scan: Path, capsys: pytest.CaptureFixt
     assert figures["shape"] == [160, 160, 12]
     assert figures["unit"] == "HU"
     assert main(["info", str(scan)]) == 0
-    assert "160×160×12" in capsys.readouterr().out
+    assert "160 × 160 × 12" in capsys.readouterr().out
 
 
 def test_segment_writes_masks_in_the_files_own_geometry(

@@ -164,7 +164,7 @@ def test_scans_of_other_parts_of_the_lung_are_warned_of() -> None:
     half = lung.copy(order="F")
     half[:, :, 15:] = False
     found = [compute_biomarkers(volume, pair) for pair in (masks, MaskPair(half, masks.infection))]
-    assert "differ by 50\u00a0%" in coverage_note(compare_biomarkers(*found))
+    assert "differ by 50\u2009%" in coverage_note(compare_biomarkers(*found))
     assert coverage_note(compare_biomarkers(found[0], found[0])) == ""
 
 

@@ -422,7 +422,7 @@ def test_measuring_can_be_stopped_and_says_how_far_it_is() -> None:
     masks = MaskPair(block(RIGHT, LEFT), block(RIGHT))
     compute_biomarkers(volume, masks, on_progress=lambda stage, done, total: stages.append(stage))
     assert list(dict.fromkeys(stages)) == [
-        "parting the lungs",
+        "separating the lungs",
         "measuring the lungs",
         "counting lesions",
     ]

@@ -1,4 +1,4 @@
-"""A batch result read back: rows, what their figures mean, thumbnails, where scans lie.
+"""A batch result read back: rows, what their values mean, thumbnails, where scans lie.
 
 Everything in such a folder may have been written by others: values are checked, links are not
 followed, and names stay names.
@@ -236,7 +236,7 @@ def read_thumbnail(folder: Path, scan_id: str, *, width: int) -> bytes | None:
 
 
 def scan_place(cohort: Cohort, scan_id: str) -> tuple[Path, str | None] | None:
-    """Where a scan lies, and which series it is, by the batch's own word; to be checked before
+    """Where a scan lies, and which series it is, as the batch recorded it; to be checked before
     anything is opened there. None where it is not known."""
     if cohort.folder is None:
         return None

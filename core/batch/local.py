@@ -81,7 +81,7 @@ class _Worker:
         threading.Thread(target=self._listen, args=(events,), daemon=True).start()
 
     def _listen(self, events: _Events) -> None:
-        """Hands on what the process says, and its end, also where it was killed."""
+        """Passes on the messages of the process, and its end, also where it was killed."""
         assert self._process.stdout is not None
         for line in self._process.stdout:
             with suppress(ValueError):
@@ -115,7 +115,7 @@ _Events = queue.SimpleQueue[tuple[_Worker, "dict[str, Any] | None"]]
 
 
 class _Crew:
-    """The workers, and who is at what."""
+    """The workers and their scans."""
 
     def __init__(
         self, job: BatchJob, tasks: Sequence[ScanTask], count: int, log: IO[bytes]

@@ -117,7 +117,7 @@ def work_on_scan(
 
 
 def write_failure(job: BatchJob, task: ScanTask, reason: str) -> None:
-    """The record of a scan that has no figures, and why."""
+    """The record of a scan that has no measurements, and why."""
     paths = job.paths.scan(task.scan.scan_id)
     write_text(paths.result, json_text({**_head(job, task, "failed"), "reason": reason}) + "\n")
     note_attempt(paths, job.run_id, "failed")

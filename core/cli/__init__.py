@@ -1,6 +1,6 @@
 """The command line: `python -m core COMMAND`, where a command is a module of this package.
 
-Exit codes: 0 done, 1 something the person can mend (told in one sentence), 2 wrong usage.
+Exit codes: 0 done, 1 an error that the person can correct (one sentence), 2 wrong usage.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def _drop_output() -> None:
 
 
 def _run(options: argparse.Namespace) -> Result:
-    """The command's result, or what stopped it, told in one sentence."""
+    """The command's result, or what stopped it, in one sentence."""
     with TerminalProgress(enabled=not options.quiet) as progress:
         try:
             result: Result = _module(options.command).run(options, progress)

@@ -1,4 +1,4 @@
-"""Say how likely COVID-19 is in pictures or scans, as a network sees it, and write a table.
+"""Estimate the probability of COVID-19 in pictures or scans, and write a table.
 
 One row a picture or scan: name, covid_probability, band, abstained, reason. A folder of pictures
 is judged picture by picture. What cannot be read has a row that says why. Never a diagnosis.

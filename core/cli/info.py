@@ -1,4 +1,4 @@
-"""Say what a scan is: size, spacing, orientation, HU or not, and anything odd about it."""
+"""Show what a scan is: size, spacing, orientation, HU or not, and anything odd about it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Say what is wrong with a scan or a folder of cases, and count slices without infection.
+"""Check the quality of a scan or of a folder of cases, and count slices without infection.
 
 Checks field of view, resolution, noise, unevenness, repeated or moved slices, gaps and more.
 """

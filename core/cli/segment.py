@@ -1,4 +1,4 @@
-"""Mark lung and infection in a scan or in pictures, and write masks and measurements.
+"""Segment lung and infection in a scan or in pictures, and write masks and measurements.
 
 Scans give lung_mask.nii.gz, infection_mask.nii.gz and metrics.json; pictures give
 NAME_lung.png and NAME_infection.png each.

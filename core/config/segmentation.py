@@ -20,8 +20,8 @@ class PostprocessConfig:
     max_hole_fraction: float = 0.1
     """Holes up to this share of a slice's lung area are filled; larger ones may be mediastinum."""
     neighbour_share: float = 0.0
-    """How much the two neighbouring slices together say about a slice, where slices are
-    neighbours; at most two thirds, a plain mean of three."""
+    """Total weight of the two neighbouring slices, where slices are neighbours; at most two thirds,
+    a plain mean of three."""
 
     def __post_init__(self) -> None:
         for name in ("lung_threshold", "infection_threshold"):

@@ -1,4 +1,4 @@
-"""Predictions against truth, case by case, through the very path that a user's scan takes."""
+"""Predictions against truth, case by case, by the same steps as a user's scan."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from core.system import OnProgress, ignore_progress
 from core.volume import BoolArray, MaskPair, Study, Volume
 
 FEW_SLICES = 10
-"""A scan of no more than these says little by itself."""
+"""A scan of at most this many slices is little evidence by itself."""
 _FEWEST_FOR_INTERVAL = 3
 
 T = TypeVar("T")
 Side = Literal["training", "validation", "unseen"]
-"""Whether the weights learned from a case, were chosen on it, or never met it."""
+"""Whether the weights learned from a case, were chosen on it, or never saw it."""
 
 _OVERLAP_FIGURES = tuple(field.name for field in fields(Overlap))
 _SURFACE_FIGURES = tuple(field.name for field in fields(SurfaceAgreement))
@@ -145,7 +145,7 @@ def evaluate_cases(
     config: EvaluateConfig | None = None,
     on_progress: OnProgress = ignore_progress,
 ) -> tuple[CaseResult, ...]:
-    """Compares what `predict` says of every case with its truth.
+    """Compares the prediction for every case with its truth.
 
     Args:
         cases: with at least one true mask each.
@@ -239,7 +239,7 @@ def load_prediction(folder: Path, case: Case, study: Study) -> MaskPair:
 
 
 def mean_values(results: Sequence[CaseResult]) -> dict[str, float]:
-    """Mean over patients, each the mean over their scans; undefined figures are left out."""
+    """Mean over patients, each the mean over their scans; undefined values are left out."""
     patients: dict[str, list[dict[str, Any]]] = {}
     for result in results:
         patients.setdefault(result.patient_id, []).append(result.to_row())
@@ -253,7 +253,7 @@ def bootstrap_intervals(
     results: Sequence[CaseResult], *, seed: int, draws: int = 2000, level: float = 0.95
 ) -> dict[str, tuple[float, float]]:
     """Percentile bootstrap intervals of `mean_values`: patients are drawn anew, with repetition
-    (Efron 1979). (nan, nan) where fewer than three patients have the figure.
+    (Efron 1979). (nan, nan) where fewer than three patients have the value.
     """
     patients = sorted({result.patient_id for result in results})
     of_patient = {name: [r for r in results if r.patient_id == name] for name in patients}
@@ -277,10 +277,10 @@ def bootstrap_intervals(
 def paired_differences(
     first: Sequence[CaseResult], second: Sequence[CaseResult]
 ) -> tuple[CaseResult, ...]:
-    """Case by case the figures of `second` less those of `first`, for cases that both have.
+    """Case by case the values of `second` less those of `first`, for cases that both have.
 
     Each difference has the shape of a result, so that means and intervals over patients are taken
-    as of any other; undefined where either figure is. A case that either weights learned from is
+    as of any other; undefined where either value is. A case that either weights learned from is
     "training", and one that either was chosen on "validation".
     """
     before = {result.case_id: result for result in first}
@@ -298,7 +298,7 @@ def paired_differences(
 
 
 def results_csv(results: Sequence[CaseResult]) -> str:
-    """One row a case; undefined figures are empty, and no text can pass for a formula."""
+    """One row a case; undefined values are empty, and no text can pass for a formula."""
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=COLUMNS, lineterminator="\n")
     writer.writeheader()

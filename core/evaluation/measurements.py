@@ -19,7 +19,7 @@ AFTER_MASKS = "biomarkers"
 def measure(
     study: Study, segmentation: Segmentation, *, biomarkers: Biomarkers | None = None
 ) -> dict[str, Any]:
-    """Every figure of a segmented scan, JSON-ready: undefined figures are null.
+    """Every measurement of a segmented scan, JSON-ready: undefined values are null.
 
     `biomarkers` holds values by key, and beside them what each is; `metrics` is there only where
     truth is known, per channel; `preprocess` only where it was not that of the weights.

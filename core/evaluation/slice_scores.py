@@ -1,4 +1,4 @@
-"""Every figure of agreement slice by slice: where in a scan a prediction fails."""
+"""Every measure of agreement slice by slice: where in a scan a prediction fails."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SCORES = ("dice", "iou", "precision", "recall", "specificity", "hd95_mm", "surfa
 
 @dataclass(frozen=True, eq=False)
 class SliceScores:
-    """One channel of a scan; every array is (slices,), undefined figures are nan.
+    """One channel of a scan; every array is (slices,), undefined values are nan.
 
     The rules for empty masks are those of `core.evaluation.metrics`, a slice standing for the scan.
     """
@@ -57,7 +57,7 @@ def score_slices(
     tolerance_mm: float,
     should_cancel: ShouldCancel = never_cancel,
 ) -> SliceScores:
-    """Figures of every axial slice of two masks (i, j, slices).
+    """Scores of every axial slice of two masks (i, j, slices).
 
     Args:
         spacing_mm: none where it is not known; distances are then undefined.

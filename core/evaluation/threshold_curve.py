@@ -1,7 +1,7 @@
 """Precision, recall and Dice at every threshold, from one look at the probabilities.
 
 Thresholds are compared on the scan's own grid, where masks are made too, so a curve passes exactly
-through the figures of the masks at their own threshold. Voxels are counted once by probability;
+through the values of the masks at their own threshold. Voxels are counted once by probability;
 each threshold is then a sum over the counts above it.
 """
 
@@ -125,7 +125,7 @@ def curve_of(counts: LevelCounts, thresholds: Iterable[float] = THRESHOLDS) -> T
 
 def mean_curves(curves: Mapping[str, Sequence[ThresholdCurve]]) -> dict[str, Figures]:
     """Dice, precision and recall at each threshold: mean over patients, each the mean over their
-    scans; undefined figures are left out.
+    scans; undefined values are left out.
 
     Args:
         curves: by patient, all at the same thresholds.

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.measuring.biomarkers import Biomarkers, Measurement, measurement_text
-from core.system import THIN_SPACE, UNDEFINED_TEXT, signed_text, without_nan
+from core.system import THIN_SPACE, UNDEFINED_TEXT, percent_text, signed_text, without_nan
 from core.volume import AIR_HU, Array, BoolArray, MaskPair, Volume
 
 NAN = float("nan")
@@ -190,9 +190,9 @@ def coverage_note(changes: tuple[Change, ...]) -> str:
     if lung is None or not abs(lung.relative) > _OTHER_COVERAGE:
         return ""
     return (
-        f"The lung volumes differ by {abs(100 * lung.relative):.0f}\u00a0%: the scans may not show "
-        "the same part of the lung, or a file may not say how large a voxel truly is. Trust shares "
-        "more than volumes and counts, and neither where lung is cut off."
+        f"The lung volumes differ by {percent_text(abs(lung.relative), digits=0)}: the scans may "
+        "not show the same part of the lung, or a file may not say how large a voxel truly is. "
+        "Trust shares more than volumes and counts, and neither where lung is cut off."
     )
 
 

@@ -1,4 +1,4 @@
-"""What everything else stands on: progress, records, locks, gzip, the machine and its folders."""
+"""Basic services: progress, records, locks, gzip, the machine and its folders."""
 
 from core.system.compression import DAMAGED_GZIP, FASTEST, open_gzip, write_gzip
 from core.system.folders import PROGRAM_FOLDER, PUBLISHED_NAME, WEIGHTS_FOLDER, runs_folder
@@ -18,6 +18,7 @@ from core.system.numbers import (
     number_text,
     percent_text,
     plain_text,
+    short_percent_text,
     signed_text,
     size_text,
 )
@@ -62,6 +63,7 @@ __all__ = [
     "number_text",
     "percent_text",
     "plain_text",
+    "short_percent_text",
     "signed_text",
     "size_text",
     "OnProgress",

@@ -52,7 +52,7 @@ def may_have_gpu() -> bool:
 
 
 def peak_memory_mb() -> int | None:
-    """Largest resident memory of this process so far; none where the system does not say."""
+    """Largest resident memory of this process so far; none where the system does not tell."""
     try:
         import resource
     except ImportError:  # Windows

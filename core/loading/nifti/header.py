@@ -17,7 +17,7 @@ from nibabel.spatialimages import HeaderDataError
 from core.config import LoadLimits
 from core.errors import GeometryError, LoadError, shown_name
 from core.loading.checks import DEFAULT_LIMITS, check_size
-from core.system import DAMAGED_GZIP, open_gzip
+from core.system import DAMAGED_GZIP, open_gzip, size_text
 from core.volume import MM_PER_UNIT, LengthUnit, check_affine, spacing_mm
 
 _GZIP_MAGIC = b"\x1f\x8b"
@@ -63,7 +63,7 @@ def read_header(path: Path, *, limits: LoadLimits = DEFAULT_LIMITS) -> NiftiHead
             compressed = isinstance(stream, gzip.GzipFile)
             raw = _parse_header(stream, name)
     except DAMAGED_GZIP as error:
-        raise damaged_nifti(name, "the gzip stream breaks off in the header") from error
+        raise damaged_nifti(name, "the gzip stream ends in the header") from error
     except OSError as error:
         raise LoadError(
             f"{name} cannot be opened",
@@ -126,7 +126,7 @@ def damaged_nifti(name: str, got: str) -> LoadError:
 
 
 def _parse_header(stream: BinaryIO, name: str) -> Any:
-    """nibabel's header object, unchecked but with a sound magic."""
+    """nibabel's header object, unchecked but with a valid magic number."""
     start = stream.read(4)
     if not start:
         raise LoadError(
@@ -165,7 +165,7 @@ def _three_axes(raw: Any, name: str) -> tuple[int, int, int]:
     """(a, b, c) with trailing axes of length one dropped."""
     count = int(raw["dim"][0])
     dims = [int(n) for n in raw["dim"][1 : 1 + count]] if 1 <= count <= 7 else []
-    shown = "×".join(map(str, dims)) or f"{count} axes"
+    shown = size_text(dims) or f"{count} axes"
     if len(dims) < 3:
         raise LoadError(
             f"{name} is not a volume",
@@ -208,7 +208,7 @@ def _data_offset(raw: Any, name: str) -> int:
     value = float(raw["vox_offset"])
     smallest = int(raw["sizeof_hdr"])
     if not math.isfinite(value) or not smallest <= value <= _MAX_EXTENSION_BYTES:
-        raise damaged_nifti(name, f"voxels said to begin at byte {value:g}")
+        raise damaged_nifti(name, f"voxels declared to begin at byte {value:g}")
     return int(value)
 
 
@@ -234,7 +234,7 @@ def _geometry(
     if not np.isfinite(pixdim).all() or (pixdim == 0).any():
         raise GeometryError(
             f"{name} has no usable spacing",
-            got="×".join(f"{s:g}" for s in pixdim) + " mm",
+            got=size_text(f"{s:g}" for s in pixdim) + " mm",
             expected="three distances above zero",
             next_step="repair the header or convert the original DICOM again",
         )
@@ -258,7 +258,7 @@ def _geometry(
         return affine, unit, True, (*warnings, warning)
     spacing = np.array(spacing_mm(affine))
     if np.allclose(spacing, 1.0) and not affine[:3, 3].any():
-        warning = "The header was left at 1×1×1 mm: volumes in ml are not known."
+        warning = "The header was left at 1 × 1 × 1 mm: volumes in ml are not known."
         return affine, unit, True, (*warnings, warning)
     if not np.allclose(spacing, np.abs(pixdim) * MM_PER_UNIT[unit], rtol=0.01):
         warnings += ("The header gives two spacings; that of the affine is used.",)
@@ -266,13 +266,15 @@ def _geometry(
 
 
 def _length_unit(raw: Any, affine: npt.NDArray[np.float64]) -> tuple[LengthUnit, tuple[str, ...]]:
-    """What the header measures in; mm where its word for it makes no chest but mm would."""
+    """The header's unit of length; mm where only mm is possible for a chest."""
     unit = _LENGTH_UNITS.get(int(raw["xyzt_units"]) & 0x07, "mm")
     low, high = _POSSIBLE_SPACING_MM
     spacing = np.array(spacing_mm(affine))
     scaled = spacing * MM_PER_UNIT[unit]
     declared_fits = bool(((scaled >= low) & (scaled <= high)).all())
     if not declared_fits and bool(((spacing >= low) & (spacing <= high)).all()):
-        warning = f"The header says that it measures in {unit}, which cannot be: mm are assumed."
+        warning = (
+            f"The header gives lengths in {unit}, which is impossible for a chest: mm are assumed."
+        )
         return "mm", (warning,)
     return unit, ()

@@ -20,6 +20,7 @@ from core.system import (
     ShouldCancel,
     ignore_progress,
     never_cancel,
+    percent_text,
     raise_if_cancelled,
 )
 from core.volume import Array
@@ -159,7 +160,7 @@ def _refuse_nonfinite(count: int, total: int, name: str) -> None:
         raise LoadError(
             f"{name} has too many voxels that are not numbers",
             got=f"at least {count} NaN or infinite of {total}",
-            expected=f"at most {_MAX_NONFINITE_SHARE:.1%}",
+            expected=f"at most {percent_text(_MAX_NONFINITE_SHARE)}",
             next_step="set them to -1024 (air) and save the scan again",
         )
 

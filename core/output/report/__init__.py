@@ -1,4 +1,4 @@
-"""A report of one scan to hand round: PDF, one HTML file, or a zip with everything beside it."""
+"""A report of one scan to share: PDF, one HTML file, or a zip with everything beside it."""
 
 from core.output.report.bundle import (
     biomarkers_csv,

@@ -1,4 +1,4 @@
-"""Everything a report says, gathered once; PDF, HTML and zip only lay it out."""
+"""The content of a report, collected once; PDF, HTML and zip only lay it out."""
 
 from __future__ import annotations
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from core.measuring.biomarkers import sources
-from core.measuring.biomarkers.listing.maker import SCORES, VOLUMES, MeasurementMaker, short_percent
+from core.measuring.biomarkers.listing.maker import SCORES, VOLUMES, MeasurementMaker
 from core.measuring.biomarkers.measurement import SHARE, Measurement
 from core.measuring.biomarkers.result import NAN, ZONES
+from core.system import short_percent_text
 
 
 def list_lungs(maker: MeasurementMaker) -> Iterator[Measurement]:
@@ -71,8 +72,8 @@ def list_lungs(maker: MeasurementMaker) -> Iterator[Measurement]:
 def list_scores(maker: MeasurementMaker) -> Iterator[Measurement]:
     """Laterality, MosMed-like category and the zonal score."""
     found, config = maker.found, maker.config
-    clear = short_percent(config.affected_share)
-    one, two, three = (short_percent(share) for share in config.score_shares)
+    clear = short_percent_text(config.affected_share)
+    one, two, three = (short_percent_text(share) for share in config.score_shares)
     yield maker.make(
         "laterality",
         "Laterality",

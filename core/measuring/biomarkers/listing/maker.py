@@ -7,7 +7,6 @@ import math
 from core.measuring.biomarkers import sources
 from core.measuring.biomarkers.measurement import Measurement
 from core.measuring.biomarkers.result import Biomarkers
-from core.system import THIN_SPACE
 from core.volume import MaskPair, Volume
 
 VOLUMES, PLACES, DENSITY, LESIONS, SCORES = (
@@ -95,10 +94,5 @@ class MeasurementMaker:
         if not self.infection_known:
             return sources.NO_INFECTION_MASK
         if sided:
-            return "There is no such lung, or it is too thin to be parted."
+            return "There is no such lung, or it is too thin to be divided."
         return sources.NO_INFECTION
-
-
-def short_percent(share: float) -> str:
-    """A cut-off between 0 and 1 in as few digits as it takes, such as 1 % or 2.5 %."""
-    return f"{100 * share:.3g}{THIN_SPACE}%"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from core.measuring.biomarkers import sources
-from core.measuring.biomarkers.listing.maker import PLACES, MeasurementMaker, short_percent
+from core.measuring.biomarkers.listing.maker import PLACES, MeasurementMaker
 from core.measuring.biomarkers.measurement import SHARE, Measurement
 from core.measuring.biomarkers.result import NAN
 from core.measuring.biomarkers.sides import SIDES
+from core.system import short_percent_text
 
 
 def list_places(maker: MeasurementMaker) -> Iterator[Measurement]:
@@ -16,8 +17,8 @@ def list_places(maker: MeasurementMaker) -> Iterator[Measurement]:
     if maker.nominal:
         rim = (
             "less deep below the costal surface than "
-            f"{short_percent(maker.config.peripheral_depth_share)} of the greatest depth in the "
-            "axial slice"
+            f"{short_percent_text(maker.config.peripheral_depth_share)} of the greatest depth in "
+            "the axial slice"
         )
     else:
         rim = f"less than {maker.config.peripheral_mm:g} mm below the costal surface"
@@ -26,9 +27,9 @@ def list_places(maker: MeasurementMaker) -> Iterator[Measurement]:
         "follows the ribs and passes the mediastinum"
     )
     thirds = (
-        "{} third of the lung's volume, its axial slices counted from below, parted between slices"
+        "{} third of the lung's volume, its axial slices counted from below, divided between slices"
     )
-    halves = "{} half of the lung's volume, parted by a coronal plane"
+    halves = "{} half of the lung's volume, divided by a coronal plane"
     rules = {
         "upper": (thirds.format("upper"), sources.OWN),
         "middle": (thirds.format("middle"), sources.OWN),
