@@ -306,7 +306,7 @@ BAD_INPUTS: tuple[BadInput, ...] = (
         "truncated gzip",
         _file("scan.nii.gz", lambda: _packed_chest()[:9000]),
         "scan.nii.gz is damaged or cut short",
-        ("gzip stream that breaks off", "a complete NIfTI file", "download it again"),
+        ("gzip stream that ends early", "a complete NIfTI file", "download it again"),
     ),
     BadInput(
         "gzip cut in its header",

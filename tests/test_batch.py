@@ -25,7 +25,7 @@ from PIL import Image
 from core.batch import BatchPaths, BatchSummary, find_scans, run_batch
 from core.batch.job import MOST_CRASHES, BatchJob, ScanTask, fingerprint
 from core.batch.tables import BASE_COLUMNS, biomarker_columns, columns
-from core.batch.work import WorkerUnfit, note_attempt, prepare_worker, work_on_scan
+from core.batch.work import WorkerUnavailable, note_attempt, prepare_worker, work_on_scan
 from core.cli import main
 from core.config import BatchConfig, SegmentConfig
 from core.errors import Cancelled, LungLensError, SaveError
@@ -426,7 +426,7 @@ def test_a_bug_is_a_failure_with_a_note_where(
 def test_a_worker_that_can_do_nothing_says_so(
     task: tuple[BatchJob, ScanTask], change: dict[str, Any], told: str
 ) -> None:
-    with pytest.raises(WorkerUnfit, match=told):
+    with pytest.raises(WorkerUnavailable, match=told):
         prepare_worker(replace(task[0], **change))
 
 

@@ -133,7 +133,7 @@ def _checked_row(read: dict[str, Any]) -> Row:
     if not SCAN_ID.fullmatch(read.get("scan_id") or "") or read.get("status") not in _STATUSES:
         raise _damaged("a row without an id or a status")
     row: Row = {}
-    measured = {figure.key for figure in biomarker_columns()}
+    measured = {one.key for one in biomarker_columns()}
     for name in columns():
         text = read.get(name) or ""
         if name in _NUMBERS or (name in measured and name not in _WORDS):

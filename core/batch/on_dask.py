@@ -73,7 +73,7 @@ def do_task(job_text: str, task_text: str) -> dict[str, Any]:
     try:
         return {"outcome": work_on_scan(job, task)}
     except LungLensError as error:
-        return {"unfit": str(error)}
+        return {"unavailable": str(error)}
 
 
 def _connect(scheduler: str) -> Any:
@@ -210,9 +210,9 @@ class _Cluster:
                 next_step="start it again and give the same command to resume",
             )
         if future.status == "finished":
-            said = future.result()
-            if "unfit" in said:
-                raise LungLensError(str(said["unfit"]).rstrip("."))
+            answer = future.result()
+            if "unavailable" in answer:
+                raise LungLensError(str(answer["unavailable"]).rstrip("."))
             return
         paths = self._job.paths.scan(task.scan.scan_id)
         if is_settled(paths, self._job, task):

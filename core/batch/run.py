@@ -164,7 +164,7 @@ def _work(
 
 
 def _outline_colours() -> dict[str, str]:
-    # Plotly comes along with the figures, and workers import this module too.
+    # Only the process that starts a batch needs them, and workers import this module too.
     from core.drawing import PREDICTION_COLOURS
 
     return {channel: PREDICTION_COLOURS[channel] for channel in CHANNELS}
@@ -232,11 +232,8 @@ def _write_record(
         "weights": {"weights_id": info.weights_id, "title": info.title, "sha256": info.sha256},
         "versions": _versions(),
         "definitions": [
-            {
-                name: getattr(figure, name)
-                for name in ("key", "label", "unit", "definition", "source")
-            }
-            for figure in biomarker_columns()
+            {name: getattr(one, name) for name in ("key", "label", "unit", "definition", "source")}
+            for one in biomarker_columns()
         ],
         "scans": len(found.scans),
         "left_out": found.left_out,

@@ -45,7 +45,7 @@ _SECONDS_BETWEEN_LOOKS = 0.2
 _THUMBNAIL_WIDTH = 224
 
 
-class WorkerUnfit(LungLensError):
+class WorkerUnavailable(LungLensError):
     """This worker can do no scan at all: it lacks the weights, the engine or the folder."""
 
 
@@ -53,10 +53,10 @@ def prepare_worker(job: BatchJob) -> Engine:
     """The network, loaded once per process.
 
     Raises:
-        WorkerUnfit: it cannot be had here, or the folders of the batch cannot be seen.
+        WorkerUnavailable: it cannot be had here, or the folders of the batch cannot be seen.
     """
     if read_record(job.paths.record).get("run_id") != job.run_id or not os.path.isdir(job.folder):
-        raise WorkerUnfit(
+        raise WorkerUnavailable(
             "A worker does not see the folders of the batch",
             got="other or no folders at their paths",
             expected="one file system, under the same paths on every machine",
@@ -65,9 +65,9 @@ def prepare_worker(job: BatchJob) -> Engine:
     try:
         segmenter = load_segmenter(job.segment.weights_id, engine=job.engine)
     except LungLensError as error:
-        raise WorkerUnfit(str(error).rstrip(".")) from error
+        raise WorkerUnavailable(str(error).rstrip(".")) from error
     if segmenter.info.sha256 != job.weights_sha256:
-        raise WorkerUnfit(
+        raise WorkerUnavailable(
             "A worker has other weights than the batch",
             got=segmenter.info.sha256[:12],
             expected=job.weights_sha256[:12],
@@ -86,7 +86,7 @@ def work_on_scan(
     with it is given up.
 
     Raises:
-        WorkerUnfit: see `prepare_worker`.
+        WorkerUnavailable: see `prepare_worker`.
         SaveError: nothing can be written into the folder of results.
     """
     segmenter = prepare_worker(job)
@@ -102,14 +102,14 @@ def work_on_scan(
         _clear(paths)
         started = time.perf_counter()
         try:
-            figures = _open_mark_and_write(job, task.scan, paths, segmenter, on_progress)
+            measured = _open_mark_and_write(job, task.scan, paths, segmenter, on_progress)
         except SaveError:
             raise  # a full disk is no fault of the scan
         except Exception as error:
             return _fail(job, task, error)
-        figures["seconds"]["all"] = round(time.perf_counter() - started, 4)
-        name = figures["scan"]["name"] if task.scan.kind != "case" else task.scan.name
-        record = {**_head(job, task, "done"), "name": name, **figures}
+        measured["seconds"]["all"] = round(time.perf_counter() - started, 4)
+        name = measured["scan"]["name"] if task.scan.kind != "case" else task.scan.name
+        record = {**_head(job, task, "done"), "name": name, **measured}
         # The one moment from which the scan counts as done.
         write_text(paths.result, json_text(record) + "\n")
         note_attempt(paths, job.run_id, "done")
@@ -232,9 +232,7 @@ def _open_mark_and_write(
             "values": found["values"],
             # Definitions are the same for every scan: they stand once in the record of the batch.
             "undefined_because": {
-                figure.key: figure.reason
-                for figure in biomarkers.measurements
-                if not figure.defined
+                one.key: one.reason for one in biomarkers.measurements if not one.defined
             },
             "cut_offs": found["cut_offs"],
             "notes": found["notes"],

@@ -33,8 +33,8 @@ from core.evaluation.slice_scores import SCORES
 from core.evaluation.surface_distance import compute_surface_agreement
 from core.evaluation.threshold_curve import (
     THRESHOLDS,
-    Figures,
     ThresholdCurve,
+    Values,
     curve_of,
     mean_curves,
 )
@@ -69,7 +69,7 @@ __all__ = [
     "Change",
     "compute_change",
     "SCORES",
-    "Figures",
+    "Values",
     "THRESHOLDS",
     "ThresholdCurve",
     "curve_of",

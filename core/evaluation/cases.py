@@ -19,7 +19,7 @@ from core.evaluation.surface_distance import SurfaceAgreement, compute_surface_a
 from core.loading import Case, load_case, load_mask
 from core.measuring.biomarkers import compute_burden
 from core.segmentation import WeightsInfo
-from core.system import OnProgress, ignore_progress
+from core.system import OnProgress, ignore_progress, no_formula
 from core.volume import BoolArray, MaskPair, Study, Volume
 
 FEW_SLICES = 10
@@ -30,16 +30,12 @@ T = TypeVar("T")
 Side = Literal["training", "validation", "unseen"]
 """Whether the weights learned from a case, were chosen on it, or never saw it."""
 
-_OVERLAP_FIGURES = tuple(field.name for field in fields(Overlap))
-_SURFACE_FIGURES = tuple(field.name for field in fields(SurfaceAgreement))
-_UNDEFINED_OVERLAP = Overlap(*(float("nan") for _ in _OVERLAP_FIGURES))
-_UNDEFINED_SURFACES = SurfaceAgreement(*(float("nan") for _ in _SURFACE_FIGURES))
-FIGURE_COLUMNS = (
-    *(
-        f"{channel}_{name}"
-        for channel in CHANNELS
-        for name in (*_OVERLAP_FIGURES, *_SURFACE_FIGURES)
-    ),
+_OVERLAP_NAMES = tuple(field.name for field in fields(Overlap))
+_SURFACE_NAMES = tuple(field.name for field in fields(SurfaceAgreement))
+_UNDEFINED_OVERLAP = Overlap(*(float("nan") for _ in _OVERLAP_NAMES))
+_UNDEFINED_SURFACES = SurfaceAgreement(*(float("nan") for _ in _SURFACE_NAMES))
+VALUE_COLUMNS = (
+    *(f"{channel}_{name}" for channel in CHANNELS for name in (*_OVERLAP_NAMES, *_SURFACE_NAMES)),
     "infection_fraction_true",
     "infection_fraction_pred",
     "infection_fraction_error",
@@ -50,7 +46,7 @@ COLUMNS = (
     "patient_id",
     "side",
     "slices",
-    *FIGURE_COLUMNS,
+    *VALUE_COLUMNS,
 )
 """Of the table of results."""
 
@@ -80,7 +76,7 @@ class CaseResult:
     def from_row(cls, row: Mapping[str, Any]) -> CaseResult:
         """The inverse of `to_row`; null stands for undefined."""
 
-        def figures(kind: type[T], prefix: str) -> T:
+        def read(kind: type[T], prefix: str) -> T:
             names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
             return kind(**{name: _known(row[f"{prefix}_{name}"]) for name in names})
 
@@ -89,10 +85,10 @@ class CaseResult:
             patient_id=row["patient_id"],
             side=row["side"],
             slices=int(row["slices"]),
-            lung=figures(Overlap, "lung"),
-            infection=figures(Overlap, "infection"),
-            lung_surfaces=figures(SurfaceAgreement, "lung"),
-            infection_surfaces=figures(SurfaceAgreement, "infection"),
+            lung=read(Overlap, "lung"),
+            infection=read(Overlap, "infection"),
+            lung_surfaces=read(SurfaceAgreement, "lung"),
+            infection_surfaces=read(SurfaceAgreement, "infection"),
             infection_fraction_true=_known(row["infection_fraction_true"]),
             infection_fraction_pred=_known(row["infection_fraction_pred"]),
         )
@@ -106,12 +102,12 @@ class CaseResult:
             "slices": self.slices,
         }
         for channel in CHANNELS:
-            figures = {
+            found = {
                 **asdict(getattr(self, channel)),
                 **asdict(getattr(self, f"{channel}_surfaces")),
             }
-            row.update({f"{channel}_{name}": value for name, value in figures.items()})
-        for name in FIGURE_COLUMNS[-3:]:
+            row.update({f"{channel}_{name}": value for name, value in found.items()})
+        for name in VALUE_COLUMNS[-3:]:
             row[name] = getattr(self, name)
         return row
 
@@ -245,7 +241,7 @@ def mean_values(results: Sequence[CaseResult]) -> dict[str, float]:
         patients.setdefault(result.patient_id, []).append(result.to_row())
     return {
         column: _mean([_mean([row[column] for row in rows]) for rows in patients.values()])
-        for column in FIGURE_COLUMNS
+        for column in VALUE_COLUMNS
     }
 
 
@@ -258,12 +254,12 @@ def bootstrap_intervals(
     patients = sorted({result.patient_id for result in results})
     of_patient = {name: [r for r in results if r.patient_id == name] for name in patients}
     table = np.array(
-        [[mean_values(of_patient[name])[column] for column in FIGURE_COLUMNS] for name in patients]
-    ).reshape(len(patients), len(FIGURE_COLUMNS))
+        [[mean_values(of_patient[name])[column] for column in VALUE_COLUMNS] for name in patients]
+    ).reshape(len(patients), len(VALUE_COLUMNS))
     generator = np.random.default_rng(seed)
     outside = (1.0 - level) / 2.0
     intervals = {}
-    for column, values in zip(FIGURE_COLUMNS, table.T, strict=True):
+    for column, values in zip(VALUE_COLUMNS, table.T, strict=True):
         known = values[~np.isnan(values)]
         if len(known) < _FEWEST_FOR_INTERVAL:
             intervals[column] = (float("nan"), float("nan"))
@@ -289,8 +285,8 @@ def paired_differences(
         other = before.get(result.case_id)
         if other is None:
             continue
-        row, told = result.to_row(), other.to_row()
-        row.update({name: row[name] - told[name] for name in FIGURE_COLUMNS})
+        row, earlier = result.to_row(), other.to_row()
+        row.update({name: row[name] - earlier[name] for name in VALUE_COLUMNS})
         sides = (other.side, result.side)
         row["side"] = next((s for s in ("training", "validation") if s in sides), "unseen")
         differences.append(CaseResult.from_row(row))
@@ -311,9 +307,7 @@ def csv_cell(value: Any) -> Any:
     """A value as a table takes it: five decimals, empty where undefined, never a formula."""
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.5f}"
-    # A spreadsheet would run what begins so, and the names of files are anyone's.
-    formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
-    return f"'{value}" if formula else value
+    return no_formula(value) if isinstance(value, str) else value
 
 
 def _surfaces(

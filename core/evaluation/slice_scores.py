@@ -13,7 +13,7 @@ from core.system import ShouldCancel, never_cancel, raise_if_cancelled
 from core.volume import BoolArray
 
 Counts = npt.NDArray[np.int64]
-Figures = npt.NDArray[np.float64]
+Values = npt.NDArray[np.float64]
 
 SCORES = ("dice", "iou", "precision", "recall", "specificity", "hd95_mm", "surface_dice")
 
@@ -28,13 +28,13 @@ class SliceScores:
     hit: Counts
     missed: Counts
     false: Counts
-    dice: Figures
-    iou: Figures
-    precision: Figures
-    recall: Figures
-    specificity: Figures
-    hd95_mm: Figures
-    surface_dice: Figures
+    dice: Values
+    iou: Values
+    precision: Values
+    recall: Values
+    specificity: Values
+    hd95_mm: Values
+    surface_dice: Values
 
     def worst(self, count: int, *, by: str) -> list[int]:
         """Slices to look at first.

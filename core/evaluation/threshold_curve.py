@@ -22,7 +22,7 @@ from core.system import ShouldCancel, never_cancel, raise_if_cancelled
 from core.volume import BoolArray
 
 Counts = npt.NDArray[np.int64]
-Figures = npt.NDArray[np.float64]
+Values = npt.NDArray[np.float64]
 
 _LEVELS = 256
 THRESHOLDS: tuple[float, ...] = tuple(round(step / 100, 2) for step in range(1, 100))
@@ -49,23 +49,23 @@ class LevelCounts:
 class ThresholdCurve:
     """What each threshold finds; every array is (thresholds,)."""
 
-    thresholds: Figures
+    thresholds: Values
     hit: Counts
     false: Counts
     missed: Counts
 
     @property
-    def precision(self) -> Figures:
+    def precision(self) -> Values:
         """hit / (hit + false); nan where nothing is predicted."""
         return ratios(self.hit, self.hit + self.false)
 
     @property
-    def recall(self) -> Figures:
+    def recall(self) -> Values:
         """hit / (hit + missed); nan where nothing is true."""
         return ratios(self.hit, self.hit + self.missed)
 
     @property
-    def dice(self) -> Figures:
+    def dice(self) -> Values:
         """2·hit / (2·hit + false + missed); nan where nothing is true or predicted."""
         return ratios(2 * self.hit, 2 * self.hit + self.false + self.missed)
 
@@ -123,7 +123,7 @@ def curve_of(counts: LevelCounts, thresholds: Iterable[float] = THRESHOLDS) -> T
     return ThresholdCurve(asked, hit, predicted - hit, counts.in_true - hit)
 
 
-def mean_curves(curves: Mapping[str, Sequence[ThresholdCurve]]) -> dict[str, Figures]:
+def mean_curves(curves: Mapping[str, Sequence[ThresholdCurve]]) -> dict[str, Values]:
     """Dice, precision and recall at each threshold: mean over patients, each the mean over their
     scans; undefined values are left out.
 
@@ -136,7 +136,7 @@ def mean_curves(curves: Mapping[str, Sequence[ThresholdCurve]]) -> dict[str, Fig
     }
 
 
-def _mean(rows: Sequence[Figures]) -> Figures:
+def _mean(rows: Sequence[Values]) -> Values:
     table = np.array(rows, dtype=np.float64)
     if not len(table):
         return np.full(0, np.nan)

@@ -12,7 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from core.measuring.biomarkers import Biomarkers, Measurement, measurement_text
-from core.system import THIN_SPACE, UNDEFINED_TEXT, percent_text, signed_text, without_nan
+from core.system import (
+    THIN_SPACE,
+    UNDEFINED_TEXT,
+    no_formula,
+    percent_text,
+    signed_text,
+    without_nan,
+)
 from core.volume import AIR_HU, Array, BoolArray, MaskPair, Volume
 
 NAN = float("nan")
@@ -204,7 +211,7 @@ def changes_csv(changes: tuple[Change, ...], *, names: tuple[str, str]) -> str:
     """
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")
-    columns = ("key", "label", "unit", *map(_cell, names))
+    columns = ("key", "label", "unit", *map(no_formula, names))
     writer.writerow((*columns, "change", "relative_change", "note", "definition", "source"))
     for change in changes:
         measurement = change.measurement
@@ -221,11 +228,6 @@ def changes_csv(changes: tuple[Change, ...], *, names: tuple[str, str]) -> str:
             )
         )
     return lines.getvalue()
-
-
-def _cell(text: str) -> str:
-    """Text that a spreadsheet would take for a formula gets an apostrophe."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def changes_json_dict(changes: tuple[Change, ...]) -> dict[str, Any]:

@@ -38,6 +38,14 @@ def json_text(value: Any, *, ascii_only: bool = False) -> str:
     return json.dumps(without_nan(value), indent=1, ensure_ascii=ascii_only, allow_nan=False)
 
 
+def no_formula(text: str) -> str:
+    """Text for a cell of a table: what a spreadsheet would run as a formula gets an apostrophe.
+
+    Names of files and cases are anyone's.
+    """
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+
+
 def write_text(path: Path, text: str) -> None:
     """`write_bytes` in UTF-8."""
     write_bytes(path, text.encode("utf-8", errors="backslashreplace"))

@@ -98,7 +98,7 @@ def _are_uids(*texts: str) -> bool:
 
 
 def _facts(item: Slice) -> tuple[tuple[str, str], ...]:
-    facts = [("Modality", item.modality or "not said")]
+    facts = [("Modality", item.modality or "not given")]
     if item.thickness_mm:
         facts.append(("Slice thickness", f"{item.thickness_mm:g} mm"))
     if item.kernel:

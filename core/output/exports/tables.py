@@ -11,6 +11,7 @@ from typing import Any
 from core.config import CHANNELS
 from core.evaluation import compute_overlap_per_slice
 from core.measuring.biomarkers import compute_slice_burden
+from core.system import no_formula
 from core.volume import MaskPair, Study
 
 
@@ -34,11 +35,10 @@ def table_csv(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def _cell(value: Any) -> Any:
-    """Text that a spreadsheet would take for a formula gets an apostrophe; numbers stay."""
+    """As `no_formula`; empty where undefined; numbers stay."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return ""
-    formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
-    return f"'{value}" if formula else value
+    return no_formula(value) if isinstance(value, str) else value
 
 
 def _flat(name: str, value: Any) -> list[tuple[str, Any]]:

@@ -39,11 +39,11 @@ _KINDS = {
 NOBODY = "Subject not named"
 """In place of a name that nobody typed."""
 _SIDES: dict[Side, str] = {
-    "training": "The weights learned from this very case or patient: these numbers flatter, and "
-    "say nothing of new scans.",
-    "validation": "The weights and thresholds were chosen on this case or patient: these numbers "
+    "training": "The weights were trained on this very case or patient: these values are too "
+    "optimistic, and say nothing about new scans.",
+    "validation": "The weights and thresholds were chosen on this case or patient: these values "
     "are slightly optimistic.",
-    "unseen": "The weights did not learn from a case of this name, as far as their manifest tells.",
+    "unseen": "The weights were not trained on a case of this name, as far as their manifest tells.",
 }
 
 
