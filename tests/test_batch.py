@@ -25,7 +25,7 @@ from PIL import Image
 from core.batch import BatchPaths, BatchSummary, find_scans, run_batch
 from core.batch.job import MOST_CRASHES, BatchJob, ScanTask, fingerprint
 from core.batch.tables import BASE_COLUMNS, biomarker_columns, columns
-from core.batch.work import WorkerUnfit, note_attempt, prepare_worker, work_on_scan
+from core.batch.work import WorkerUnavailable, note_attempt, prepare_worker, work_on_scan
 from core.cli import main
 from core.config import BatchConfig, SegmentConfig
 from core.errors import Cancelled, LungLensError, SaveError
@@ -175,7 +175,7 @@ def test_every_kind_of_scan_gets_masks_figures_and_a_row(
 
 def test_columns_are_those_of_every_scan(chest: Study) -> None:
     for volume in (chest.volume, replace(chest.volume, spacing_nominal=True)):
-        figures = compute_biomarkers(volume, chest.truth or MaskPair(None, None)).figures
+        figures = compute_biomarkers(volume, chest.truth or MaskPair(None, None)).measurements
         assert [one.key for one in figures] == [one.key for one in biomarker_columns()]
         assert [one.label for one in figures] == [one.label for one in biomarker_columns()]
 
@@ -317,7 +317,7 @@ def test_ctrl_c_says_how_to_go_on(chest: Study, tmp_path: Path, ending: signal.S
     parent.send_signal(ending)
     _, said = parent.communicate(timeout=30)
     assert parent.returncode == 1
-    assert "the same command goes on from there" in said
+    assert "the same command resumes" in said
     assert "Traceback" not in said
     states = Counter(row["status"] for row in rows(output))
     assert states["done"] >= 1
@@ -426,7 +426,7 @@ def test_a_bug_is_a_failure_with_a_note_where(
 def test_a_worker_that_can_do_nothing_says_so(
     task: tuple[BatchJob, ScanTask], change: dict[str, Any], told: str
 ) -> None:
-    with pytest.raises(WorkerUnfit, match=told):
+    with pytest.raises(WorkerUnavailable, match=told):
         prepare_worker(replace(task[0], **change))
 
 

@@ -63,7 +63,7 @@ def test_info_tells_size_spacing_and_unit(scan: Path, capsys: pytest.CaptureFixt
     assert figures["shape"] == [160, 160, 12]
     assert figures["unit"] == "HU"
     assert main(["info", str(scan)]) == 0
-    assert "160×160×12" in capsys.readouterr().out
+    assert "160 × 160 × 12" in capsys.readouterr().out
 
 
 def test_segment_writes_masks_in_the_files_own_geometry(
@@ -127,7 +127,7 @@ def test_one_picture_says_what_was_found_and_what_was_not_known(
     Image.fromarray(lying).save(tmp_path / "lying.png")
     assert main(["segment", str(tmp_path / "lying.png"), "-o", str(tmp_path / "masks")]) == 0
     printed = capsys.readouterr().out
-    assert re.search(r"^infected share \d+\.\d+ %$", printed, re.MULTILINE)
+    assert re.search(r"^infected share \d+\.\d+\u2009%$", printed, re.MULTILINE)
     assert "note: Pictures carry no spacing" in printed
     assert "note: The picture seems to lie on its side: it was turned by 90° clockwise" in printed
 

@@ -23,11 +23,12 @@ from core.evaluation.cases import (
     bootstrap_intervals,
     evaluate_cases,
     load_prediction,
-    mean_figures,
+    mean_values,
     results_csv,
     side_of_case,
 )
-from core.evaluation.metrics import Overlap, SurfaceAgreement
+from core.evaluation.metrics import Overlap
+from core.evaluation.surface_distance import SurfaceAgreement
 from core.loading.case_table import Case, load_case, load_case_table
 from core.output.saving import save_mask
 from core.segmentation.weights import (
@@ -183,16 +184,16 @@ def test_case_without_truth_is_refused(cases: tuple[Case, ...]) -> None:
 
 
 def test_two_scans_of_one_patient_weigh_as_one() -> None:
-    means = mean_figures([result("a1", "a", 0.2), result("a2", "a", 0.4), result("b", "b", 0.9)])
+    means = mean_values([result("a1", "a", 0.2), result("a2", "a", 0.4), result("b", "b", 0.9)])
     assert means["infection_dice"] == pytest.approx((0.3 + 0.9) / 2)
     assert means["lung_dice"] == pytest.approx(0.9)
     assert math.isnan(means["infection_iou"])
 
 
 def test_undefined_figures_are_left_out_of_the_mean() -> None:
-    means = mean_figures([result("a1", "a", NAN), result("a2", "a", 0.4), result("b", "b", NAN)])
+    means = mean_values([result("a1", "a", NAN), result("a2", "a", 0.4), result("b", "b", NAN)])
     assert means["infection_dice"] == pytest.approx(0.4)
-    assert all(math.isnan(value) for value in mean_figures([]).values())
+    assert all(math.isnan(value) for value in mean_values([]).values())
 
 
 def test_intervals_are_over_patients() -> None:

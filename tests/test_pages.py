@@ -20,7 +20,7 @@ from streamlit.testing.v1 import AppTest
 from core.errors import DownloadError, LungLensError, WeightsError, shown_name
 from core.loading import SeriesInfo, SeveralSeriesError, open_study
 from core.loading.names import safe_name
-from core.output.exports import figures_csv
+from core.output.exports import values_csv
 from core.ui import segmenting
 from core.ui.jobs import BackgroundJob, Line
 from core.ui.links import FileLinks
@@ -836,13 +836,13 @@ def test_file_names_of_downloads_hold_nothing_odd():
 
 
 def test_figures_as_csv_have_one_line_each():
-    table = list(csv.reader(io.StringIO(figures_csv({"a": 1, "b": {"c": None, "d": [2, 3]}}))))
+    table = list(csv.reader(io.StringIO(values_csv({"a": 1, "b": {"c": None, "d": [2, 3]}}))))
     assert table == [["name", "value"], ["a", "1"], ["b.c", ""], ["b.d.0", "2"], ["b.d.1", "3"]]
 
 
 def test_text_that_a_spreadsheet_would_run_gets_an_apostrophe():
     figures = {"=name": "=1+1", "a": "-cmd", "b": -1.5, "c": "@x", "d": "+1", "e": "plain -1"}
-    table = dict(csv.reader(io.StringIO(figures_csv(figures))))
+    table = dict(csv.reader(io.StringIO(values_csv(figures))))
     assert table == {
         "name": "value",
         "'=name": "'=1+1",

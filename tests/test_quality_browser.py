@@ -51,7 +51,7 @@ def test_the_strip_leads_to_slices_and_the_list_comes_out(page: Page) -> None:
         # A strip that is drawn anew while it is pressed hears nothing.
         click_slice(page, 3)
         page.settle()
-        return "Slice 4: 0 % of the body may be lung" in page.text.replace("\u00a0", " ")
+        return "Slice 4: 0 % of the body may be lung" in page.text.replace("\u2009", " ")
 
     wait_for(leads_there, what="slice 4")
     assert page.picture_slice() == 4

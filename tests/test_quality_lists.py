@@ -82,7 +82,7 @@ def listed(*entries: Any, first: Any = 1) -> dict[str, Any]:
     ],
 )
 def test_other_layouts_are_refused_with_what_is_wrong(content, got):
-    with pytest.raises(DatasetError, match="export it anew") as refused:
+    with pytest.raises(DatasetError, match="export it again") as refused:
         parse_exclusions(content, name="list.json")
     assert got in str(refused.value)
 

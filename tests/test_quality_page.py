@@ -71,7 +71,7 @@ def test_findings_are_told_for_the_slice_that_is_shown_and_listed_for_all(demo: 
     table = table_of(app)
     assert table["Slice"] == [5, 6]
     assert table["What"] == ["Noise", "Noise"]
-    assert set(table["Limit"]) == {"10 %"}
+    assert set(table["Limit"]) == {"10\u2009%"}
     clean = quality_page(noisy, slice="1", min_sharpness="0", max_stripes="1", **limits)
     assert "Slice 1: nothing found." in text(clean)
 

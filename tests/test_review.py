@@ -16,7 +16,7 @@ from core.config import PostprocessConfig, PreprocessConfig, SegmentConfig
 from core.drawing.thumbnails import crop_around, draw_agreement
 from core.errors import Cancelled, DatasetError, GeometryError
 from core.evaluation.bland_altman import compare_measurements
-from core.evaluation.cases import FIGURE_COLUMNS, mean_figures, paired_differences
+from core.evaluation.cases import VALUE_COLUMNS, mean_values, paired_differences
 from core.evaluation.metrics import compute_overlap
 from core.evaluation.review import CaseReview, find_worst, review_case, slices_csv
 from core.evaluation.slice_scores import score_slices
@@ -238,8 +238,8 @@ def test_differences_of_two_networks_are_of_the_same_case() -> None:
     assert [one.infection.dice for one in found] == pytest.approx([-0.1, 0.25])
     assert found[0].lung.dice == 0.0
     assert math.isnan(found[0].infection.iou)
-    assert mean_figures(found)["infection_dice"] == pytest.approx(0.075)
-    assert set(mean_figures(found)) == set(FIGURE_COLUMNS)
+    assert mean_values(found)["infection_dice"] == pytest.approx(0.075)
+    assert set(mean_values(found)) == set(VALUE_COLUMNS)
 
 
 def test_bias_and_limits_of_agreement() -> None:

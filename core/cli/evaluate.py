@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.cli.segment import add_segment_arguments, segment_config
-from core.cli.terminal import Result, TerminalProgress, shown_figure, shown_share, table
+from core.cli.terminal import Result, TerminalProgress, table
 from core.cli.train import read_training_config
 from core.config import CHANNELS, EvaluateConfig
 from core.errors import ConfigError, DatasetError, shown_name
@@ -24,13 +24,13 @@ from core.evaluation import (
     bootstrap_intervals,
     evaluate_cases,
     load_prediction,
-    mean_figures,
+    mean_values,
     results_csv,
 )
 from core.loading import Case, load_case_table
 from core.measuring.quality import read_exclusions
 from core.segmentation import check_publish_folder, find_weights, load_segmenter, segment_volume
-from core.system import check_place, refuse_overwriting, write_text
+from core.system import check_place, number_text, percent_text, refuse_overwriting, write_text
 from core.volume import MaskPair, Study
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     progress.clear()
     if options.csv is not None:
         write_text(options.csv, results_csv(results))
-    return Result(_text(results), _figures(results))
+    return Result(_text(results), _values(results))
 
 
 def _run_folds(options: argparse.Namespace, progress: TerminalProgress) -> Result:
@@ -225,23 +225,23 @@ def _check_fold_options(options: argparse.Namespace) -> None:
 
 def _folds_result(found: CrossValidation) -> Result:
     extras = {
-        "MedSeg pictures, mean infection Dice": shown_figure(found.picture_infection_dice),
+        "MedSeg pictures, mean infection Dice": number_text(found.picture_infection_dice),
         "infection-free slices, infected share by fold": _shares(found.negative_shares),
         "healthy chest, infected share by fold": _shares(found.healthy_shares),
     }
     long_scans = [result for result in found.results if result.slices > FEW_SLICES]
-    means = mean_figures(long_scans)
+    means = mean_values(long_scans)
     lines = [
         _text(found.results),
         f"of those with more than {FEW_SLICES} slices: lung Dice "
-        f"{shown_figure(means['lung_dice'])}, infection Dice "
-        f"{shown_figure(means['infection_dice'])}",
+        f"{number_text(means['lung_dice'])}, infection Dice "
+        f"{number_text(means['infection_dice'])}",
         *(f"{name}: {value}" for name, value in extras.items()),
     ]
     return Result(
         "\n".join(lines),
         {
-            **_figures(found.results),
+            **_values(found.results),
             "picture_infection_dice": found.picture_infection_dice,
             "negative_shares": list(found.negative_shares),
             "healthy_shares": list(found.healthy_shares),
@@ -250,7 +250,7 @@ def _folds_result(found: CrossValidation) -> Result:
 
 
 def _shares(values: Sequence[float]) -> str:
-    return ", ".join(map(shown_share, values))
+    return ", ".join(percent_text(value, digits=2) for value in values)
 
 
 def _chosen(cases: Sequence[Case], wanted: Sequence[str] | None) -> tuple[Case, ...]:
@@ -295,22 +295,22 @@ def _text(results: Sequence[CaseResult]) -> str:
             shown_name(result.case_id),
             result.side,
             str(result.slices),
-            shown_figure(result.lung.dice),
-            shown_figure(result.lung_surfaces.hd95_mm, digits=1),
-            shown_figure(result.infection.dice),
-            shown_figure(result.infection.iou),
-            shown_figure(result.infection.precision),
-            shown_figure(result.infection.recall),
-            shown_figure(result.infection_surfaces.hd95_mm, digits=1),
-            shown_figure(result.infection_surfaces.surface_dice),
-            shown_share(result.infection_fraction_true),
-            shown_share(result.infection_fraction_pred),
+            number_text(result.lung.dice),
+            number_text(result.lung_surfaces.hd95_mm, digits=1),
+            number_text(result.infection.dice),
+            number_text(result.infection.iou),
+            number_text(result.infection.precision),
+            number_text(result.infection.recall),
+            number_text(result.infection_surfaces.hd95_mm, digits=1),
+            number_text(result.infection_surfaces.surface_dice),
+            percent_text(result.infection_fraction_true, digits=2),
+            percent_text(result.infection_fraction_pred, digits=2),
         )
         for result in results
     ]
     lines = [table(header, rows), ""]
     for side, judged in _sides(results).items():
-        means, intervals = mean_figures(judged), bootstrap_intervals(judged, seed=_SEED)
+        means, intervals = mean_values(judged), bootstrap_intervals(judged, seed=_SEED)
         count = len({result.patient_id for result in judged})
         shown = ", ".join(
             f"{channel} Dice {_with_interval(means, intervals, f'{channel}_dice')}"
@@ -325,8 +325,8 @@ def _with_interval(
 ) -> str:
     low, high = intervals[name]
     if math.isnan(low):
-        return shown_figure(means[name])
-    return f"{shown_figure(means[name])} (95 % {shown_figure(low)} to {shown_figure(high)})"
+        return number_text(means[name])
+    return f"{number_text(means[name])} (95\u2009% {number_text(low)} to {number_text(high)})"
 
 
 def _sides(results: Sequence[CaseResult]) -> dict[str, list[CaseResult]]:
@@ -336,10 +336,10 @@ def _sides(results: Sequence[CaseResult]) -> dict[str, list[CaseResult]]:
     return sides
 
 
-def _figures(results: Sequence[CaseResult]) -> dict[str, Any]:
+def _values(results: Sequence[CaseResult]) -> dict[str, Any]:
     return {
         "cases": [result.to_row() for result in results],
-        "mean": {side: mean_figures(judged) for side, judged in _sides(results).items()},
+        "mean": {side: mean_values(judged) for side, judged in _sides(results).items()},
         "interval95": {
             side: bootstrap_intervals(judged, seed=_SEED)
             for side, judged in _sides(results).items()

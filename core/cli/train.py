@@ -10,12 +10,12 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from core.cli.terminal import Result, TerminalProgress, shown_figure
+from core.cli.terminal import Result, TerminalProgress
 from core.config import RangeTestConfig, TrainConfig, from_json_dict
 from core.errors import ConfigError, shown_name
 from core.measuring.quality import Exclusion, read_exclusions
 from core.segmentation import check_publish_folder
-from core.system import OnProgress, check_place, make_folder, write_text
+from core.system import OnProgress, check_place, make_folder, number_text, write_text
 from core.training import DEMO_DATA, RunReport, RunRequest, write_request
 
 EXAMPLES = """examples:
@@ -99,7 +99,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     make_folder(options.out, option="--out folder")
     with RunReport(options.out, publishes=options.publish is not None) as report:
         result = _train(options, config, progress, report)
-        report.figures = {name: value for name, value in result.figures.items() if name != "rates"}
+        report.figures = {name: value for name, value in result.values.items() if name != "rates"}
     return result
 
 
@@ -139,7 +139,7 @@ def _train(
     figures: dict[str, Any] = {"epochs": len(history), "best": best, "last": history[-1]}
     lines = [
         f"{len(history)} epochs; best is epoch {best['epoch']:.0f}: validation lung Dice "
-        f"{shown_figure(best['lung_dice'])}, infection Dice {shown_figure(best['infection_dice'])}",
+        f"{number_text(best['lung_dice'])}, infection Dice {number_text(best['infection_dice'])}",
         f"history in {paths.history}",
     ]
     if options.publish is not None:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from core.classification.config import ClassifierModelConfig
 from core.classification.info import ClassifierInfo, find_classifier
-from core.cli.terminal import Result, TerminalProgress, shown_figure
+from core.cli.terminal import Result, TerminalProgress
 from core.errors import ConfigError
 from core.segmentation import WeightsInfo, check_publish_folder, find_weights, read_manifest
-from core.system import check_place, make_folder
+from core.system import check_place, make_folder, number_text
 
 if TYPE_CHECKING:
     from core.classification.train import ClassifierTrainConfig
@@ -124,7 +124,7 @@ def _fit_classifier(options: argparse.Namespace, progress: TerminalProgress) -> 
     trained = fit_classifier(features, other, config)
     record: dict[str, Any] = dict(trained.record)
     lines = [
-        f"{name}: AUC {shown_figure(found['auc'])}, accuracy {shown_figure(found['accuracy'])}"
+        f"{name}: AUC {number_text(found['auc'])}, accuracy {number_text(found['accuracy'])}"
         for name, found in record["results"].items()
     ]
     lines.append(f"temperature {trained.temperature:.3f}")

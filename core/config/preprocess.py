@@ -52,13 +52,13 @@ class PreprocessConfig:
         ):
             raise ConfigError(
                 "Network input size does not fit the U-Net",
-                got=f"{self.rows}×{self.columns}",
-                expected="multiples of 16, from 32×32 to 2048×2048",
+                got=f"{self.rows} × {self.columns}",
+                expected="multiples of 16, from 32 × 32 to 2048 × 2048",
             )
 
     @staticmethod
     def upgrade_json(values: dict[str, Any]) -> dict[str, Any]:
-        """`values` as written up to version 0.1, with a `clahe` of its own, in today's words."""
+        """`values` as written up to version 0.1, with a `clahe` of its own, in today's format."""
         if "clahe" not in values:
             return values
         if "enhance" in values:
@@ -98,8 +98,8 @@ def preprocess_from_json(text: str, base: PreprocessConfig) -> PreprocessConfig:
     if (config.rows, config.columns) != (base.rows, base.columns):
         raise ConfigError(
             "The size of the network's input is that of its weights",
-            got=f"{config.rows}×{config.columns}",
-            expected=f"{base.rows}×{base.columns}",
+            got=f"{config.rows} × {config.columns}",
+            expected=f"{base.rows} × {base.columns}",
             next_step="leave rows and columns out of the file",
         )
     return config

@@ -1,4 +1,4 @@
-"""What a setting may be, and the checks that say so."""
+"""Ranges of settings, and the checks for them."""
 
 from __future__ import annotations
 

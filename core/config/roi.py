@@ -15,8 +15,8 @@ ROI_RANGES: dict[str, SettingRange] = {
 }
 
 TYPICAL_SECONDS_PER_SLICE = 0.03
-"""What a slice costs, start to mask, on two CPU cores with AMX (see the README), for predictions
-before the network has run."""
+"""Time that a slice takes, start to mask, on two CPU cores with AMX (see the README); an estimate
+until the network has run."""
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
-"""All that is worth keeping of one judged case, small enough to keep for every case of a set.
+"""All that is worth keeping of one evaluated case, small enough to keep for every case of a set.
 
-A scan, its masks and its probabilities are looked at once and let go. What stays: the figures of
-the scan and of its slices, counts for every threshold, small pictures of the worst slices, and
-the network's answer, packed, so that the case can be looked at again without another run.
+A scan, its masks and its probabilities are used once and freed. What stays: the values of the scan
+and of its slices, counts for every threshold, small pictures of the worst slices, and the network's
+probabilities, packed, so that the case can be looked at again without another run.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def review_case(
     config: EvaluateConfig | None = None,
     should_cancel: ShouldCancel = never_cancel,
 ) -> CaseReview:
-    """Judges a segmented case.
+    """Evaluates a segmented case.
 
     Args:
         info: the weights whose split tells whether the case was seen in training.
@@ -236,7 +236,7 @@ def find_worst(
 
 
 def slice_rows(review: CaseReview) -> list[dict[str, Any]]:
-    """One row a slice, counted from 1; undefined figures are nan."""
+    """One row a slice, counted from 1; undefined values are nan."""
     rows = []
     for k in range(review.result.slices):
         row: dict[str, Any] = {
@@ -257,7 +257,7 @@ def slice_rows(review: CaseReview) -> list[dict[str, Any]]:
 
 
 def slices_csv(reviews: Sequence[CaseReview]) -> str:
-    """One row a slice of every case; undefined figures are empty, and no text can pass for a
+    """One row a slice of every case; undefined values are empty, and no text can pass for a
     formula."""
     rows = [row for review in reviews for row in slice_rows(review)]
     columns = list(dict.fromkeys(name for row in rows for name in row))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.config import PostprocessConfig, PreprocessConfig, TrainConfig, to_json_dict
-from core.evaluation import FEW_SLICES, bootstrap_intervals, mean_figures
+from core.evaluation import FEW_SLICES, bootstrap_intervals, mean_values
 from core.measuring.quality import Exclusion, exclusions_record
 from core.segmentation import (
     CARD_NAME,
@@ -227,7 +227,7 @@ def _cross_validation_record(found: CrossValidation, *, folds: int) -> dict[str,
     return {
         "folds": folds,
         "cases": [result.to_row() for result in found.results],
-        "mean_over_patients": mean_figures(long_scans),
+        "mean_over_patients": mean_values(long_scans),
         "intervals": {name: list(interval) for name, interval in intervals.items()},
         "patients": len({result.patient_id for result in long_scans}),
         "pictures_infection_dice": found.picture_infection_dice,

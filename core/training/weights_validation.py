@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from core.config import TrainConfig
-from core.evaluation import evaluate_cases, mean_figures
+from core.evaluation import evaluate_cases, mean_values
 from core.loading import Case, load_case_table, load_nifti
 from core.measuring.biomarkers import compute_burden
 from core.segmentation import segment_volume
@@ -44,7 +44,7 @@ def validate_weights(
     )
     found: dict[str, Any] = {
         "cases": [result.to_row() for result in results],
-        "mean_over_patients": mean_figures(results),
+        "mean_over_patients": mean_values(results),
         "patients": len({result.patient_id for result in results}),
         "pictures_infection_dice": on_grid["picture_infection_dice"],
         "negative_slices_infected_share": on_grid["negative_share"],

@@ -7,7 +7,7 @@ from html import escape
 
 import streamlit as st
 
-from core.measuring.biomarkers import Biomarkers, Figure, compute_biomarkers
+from core.measuring.biomarkers import Biomarkers, Measurement, compute_biomarkers
 from core.ui.measures import known_masks
 from core.ui.session import OpenStudy, remember
 
@@ -117,7 +117,7 @@ def show_biomarker_tables(found: Biomarkers) -> None:
         for keys in rows.values():
             sided_keys.update(keys)
         pieces.append(_sided_table(found, heading, rows))
-    rest = [figure for figure in found.figures if figure.key not in sided_keys]
+    rest = [figure for figure in found.measurements if figure.key not in sided_keys]
     for heading in dict.fromkeys(figure.group for figure in rest):
         pieces.append(_plain_table(heading, [f for f in rest if f.group == heading]))
     st.html("".join(pieces))
@@ -136,7 +136,7 @@ def show_shares(found: Biomarkers) -> None:
     }
     whole = ("infected_share_right", "infected_share_left", "infected_share")
     if found.split is None:
-        table = _plain_table("Both lungs", [found.figure("infected_share")])
+        table = _plain_table("Both lungs", [found.measurement("infected_share")])
     else:
         table = _sided_table(found, "Infected share", {"Whole lung": whole, **zones})
     st.html(STYLE + table)
@@ -147,7 +147,7 @@ def _sided_table(found: Biomarkers, heading: str, rows: dict[str, tuple[str, ...
     names = "".join(f'<th scope="col">{name}</th>' for name in columns)
     lines = "".join(
         f'<tr><th scope="row">{escape(row)}</th>'
-        + "".join(_cell(found.figure(key)) for key in keys)
+        + "".join(_cell(found.measurement(key)) for key in keys)
         + "</tr>"
         for row, keys in rows.items()
     )
@@ -157,7 +157,7 @@ def _sided_table(found: Biomarkers, heading: str, rows: dict[str, tuple[str, ...
     )
 
 
-def _plain_table(heading: str, figures: Sequence[Figure]) -> str:
+def _plain_table(heading: str, figures: Sequence[Measurement]) -> str:
     lines = "".join(
         f'<tr><th scope="row">{escape(figure.label)}</th>{_cell(figure)}</tr>' for figure in figures
     )
@@ -168,24 +168,24 @@ def _plain_table(heading: str, figures: Sequence[Figure]) -> str:
     )
 
 
-def _cell(figure: Figure) -> str:
+def _cell(figure: Measurement) -> str:
     return said_cell(figure.text, figure, undefined=not figure.defined)
 
 
-def said_cell(text: str, figure: Figure, *, undefined: bool = False) -> str:
+def said_cell(text: str, figure: Measurement, *, undefined: bool = False) -> str:
     """A cell that says, on hover and on focus, what a figure is and where its rule comes from."""
     kind = "said undefined" if undefined else "said"
     return f'<td class="{kind}" tabindex="0">{escape(text)}{_tooltip(figure)}</td>'
 
 
-def said_header(figure: Figure) -> str:
+def said_header(figure: Measurement) -> str:
     """The name of a row, which says so in place of its cells."""
     return (
         f'<th class="said" scope="row" tabindex="0">{escape(figure.label)}{_tooltip(figure)}</th>'
     )
 
 
-def _tooltip(figure: Figure) -> str:
+def _tooltip(figure: Measurement) -> str:
     reason = f"<i>Not defined: {escape(figure.reason)}</i>" if figure.reason else ""
     return (
         f'<span role="tooltip">{escape(figure.label)}. {escape(figure.definition)}{reason}'

@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.batch import Cohort, Row, biomarker_columns, read_thumbnail, scan_place
 from core.errors import LoadError, LungLensError
-from core.measuring.biomarkers import figure_text
+from core.measuring.biomarkers import measurement_text
 from core.ui import session
 from core.ui.browsing import place_of
 from core.ui.navigation import BROWSE_PAGE
@@ -72,7 +72,7 @@ def _facts(row: Row) -> dict[str, str]:
     for key in _CARD_FIGURES:
         figure, value = FIGURES[key], row[key]
         known = value not in (None, "")
-        facts[figure.label] = figure_text(value, figure.unit) if known else "not defined"
+        facts[figure.label] = measurement_text(value, figure.unit) if known else "not defined"
     return facts
 
 

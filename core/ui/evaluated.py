@@ -15,7 +15,7 @@ from core.evaluation import (
     CaseResult,
     bootstrap_intervals,
     mean_curves,
-    mean_figures,
+    mean_values,
     paired_differences,
     results_csv,
     slices_csv,
@@ -136,7 +136,7 @@ def _show_means(results: Sequence[CaseResult]) -> None:
 
 def mean_columns(results: Sequence[CaseResult]) -> dict[str, list[str]]:
     """Ready-made texts: channel → one text a figure, mean and interval."""
-    means, intervals = mean_figures(results), bootstrap_intervals(results, seed=_SEED)
+    means, intervals = mean_values(results), bootstrap_intervals(results, seed=_SEED)
     columns = {}
     for channel in CHANNELS:
         texts = [

@@ -22,8 +22,8 @@ from core.measuring import (
     match_slices,
     resample_matched,
 )
-from core.measuring.biomarkers import GROUPS, UNDEFINED
-from core.system import OnProgress, json_text
+from core.measuring.biomarkers import GROUPS
+from core.system import UNDEFINED_TEXT, OnProgress, json_text
 from core.ui import browsing, segmenting, session
 from core.ui.biomarkers import STYLE, said_header, scan_biomarkers
 from core.ui.measures import known_masks
@@ -356,12 +356,12 @@ def show_changes(first: OpenStudy, second: OpenStudy) -> None:
         "change in percent of the first value. What is undefined in one scan is undefined here.",
     )
     st.caption("Point at the name of a figure, or tap it, for its rule and source.")
-    by_key = {change.figure.key: change for change in changes}
+    by_key = {change.measurement.key: change for change in changes}
     _show_table([by_key[key] for key in _HEADLINES], "The main changes")
     with st.expander("All biomarkers of both scans", icon=":material/lab_profile:"):
         for group in GROUPS:
             st.markdown(f"**{group}**")
-            _show_table([c for c in changes if c.figure.group == group], group)
+            _show_table([c for c in changes if c.measurement.group == group], group)
     notes = {
         note: None
         for one in (first, second)
@@ -377,7 +377,9 @@ def show_changes(first: OpenStudy, second: OpenStudy) -> None:
 def _show_table(changes: Sequence[Change], caption: str) -> None:
     columns = ("First", "Second", "Change", "in %")
     names = "".join(f'<th scope="col">{name}</th>' for name in columns)
-    lines = "".join(f"<tr>{said_header(change.figure)}{_cells(change)}</tr>" for change in changes)
+    lines = "".join(
+        f"<tr>{said_header(change.measurement)}{_cells(change)}</tr>" for change in changes
+    )
     st.html(
         f'{STYLE}<table class="biomarkers" aria-label="{escape(caption, quote=True)}"><thead><tr>'
         f"<th></th>{names}</tr></thead><tbody>{lines}</tbody></table>"
@@ -390,9 +392,9 @@ def _cells(change: Change) -> str:
     reason = escape(change.reason, quote=True)
     return "".join(
         f'<td class="undefined" title="{reason}">{escape(short)}</td>'
-        if text == UNDEFINED
+        if text == UNDEFINED_TEXT
         else f"<td>{escape(text)}</td>"
-        for texts, short in ((values, UNDEFINED), (differences, "–"))
+        for texts, short in ((values, UNDEFINED_TEXT), (differences, "–"))
         for text in texts
     )
 

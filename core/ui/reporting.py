@@ -259,7 +259,7 @@ def _start_packing(
 
 def show_single_files(current: OpenStudy, segmentation: Segmentation, files: WrittenReport) -> None:
     """Each file by itself; made when it is asked for."""
-    from core.output.report import biomarkers_csv, dicom_seg_of, figures_json, slices_csv
+    from core.output.report import biomarkers_csv, dicom_seg_of, measurements_json, slices_csv
 
     study, masks, stem = current.study, segmentation.masks, files.stem
     volume = study.volume
@@ -303,7 +303,7 @@ def show_single_files(current: OpenStudy, segmentation: Segmentation, files: Wri
     with st.container(horizontal=True, key="report-tables"):
         _offer(
             "Figures (JSON)",
-            lambda: figures_json(files.report, study, segmentation),
+            lambda: measurements_json(files.report, study, segmentation),
             f"{stem}_figures.json",
             help="Every number, with settings, definitions and findings.",
         )

@@ -11,7 +11,7 @@ from core.config import CHANNELS
 from core.errors import shown_name
 from core.evaluation import measure
 from core.output import mask_nifti_bytes
-from core.output.exports import figures_csv
+from core.output.exports import values_csv
 from core.system import json_text
 from core.ui import segmenting
 from core.ui.measures import scan_burden
@@ -139,7 +139,7 @@ def show_downloads(current: OpenStudy, segmentation: Segmentation) -> None:
         )
         st.download_button(
             "Figures (CSV)",
-            data=_figures_file(current, segmentation, figures_csv),
+            data=_figures_file(current, segmentation, values_csv),
             file_name=f"{stem}_metrics.csv",
             mime="text/csv",
             icon=":material/download:",

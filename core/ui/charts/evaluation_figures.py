@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from core.config import CHANNELS, Channel
 from core.drawing import PREDICTION_COLOURS
-from core.evaluation import BlandAltman, CaseResult, Figures, ThresholdCurve
+from core.evaluation import BlandAltman, CaseResult, ThresholdCurve, Values
 from core.ui.charts.figures import CURRENT_COLOUR, GRID_COLOUR, TEXT_COLOUR
 
 SIDE_COLOURS: dict[str, str] = {
@@ -95,7 +95,7 @@ def make_distribution_figure(
 
 def make_precision_recall_figure(
     curves: Mapping[str, ThresholdCurve],
-    mean: Mapping[str, Figures],
+    mean: Mapping[str, Values],
     *,
     at: int,
     channel: Channel,
@@ -149,7 +149,7 @@ def make_precision_recall_figure(
 
 
 def make_threshold_figure(
-    thresholds: Figures, mean: Mapping[str, Figures], *, at: int, used: float
+    thresholds: Values, mean: Mapping[str, Values], *, at: int, used: float
 ) -> go.Figure:
     """Dice, precision and recall over the threshold.
 

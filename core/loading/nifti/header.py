@@ -1,16 +1,11 @@
-"""NIfTI-1 and NIfTI-2 files, plain or gzipped, read slice by slice.
-
-The header is judged before memory is taken, and no more bytes are unpacked than it declares.
-Voxels arrive as uint8, int16 or float32, whichever holds the scaled values exactly; float64
-exists for one slice at a time only.
-"""
+"""What a NIfTI header says, judged before memory is taken for voxels."""
 
 from __future__ import annotations
 
 import gzip
 import math
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,29 +16,17 @@ from nibabel.spatialimages import HeaderDataError
 
 from core.config import LoadLimits
 from core.errors import GeometryError, LoadError, shown_name
-from core.loading.checks import DEFAULT_LIMITS, assemble_volume, check_size
-from core.system import (
-    DAMAGED_GZIP,
-    OnProgress,
-    ShouldCancel,
-    ignore_progress,
-    never_cancel,
-    open_gzip,
-    raise_if_cancelled,
-)
-from core.volume import MM_PER_UNIT, Array, LengthUnit, Volume, check_affine, spacing_mm
+from core.loading.checks import DEFAULT_LIMITS, check_size
+from core.system import DAMAGED_GZIP, open_gzip, size_text
+from core.volume import MM_PER_UNIT, LengthUnit, check_affine, spacing_mm
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _DEFLATE_MAX_RATIO = 1040
 """Deflate cannot shrink further than about 1032:1."""
 _MAX_EXTENSION_BYTES = 64 * 1024**2
-_MAX_TRAILING_BYTES = 1024**2
-_MAX_NONFINITE_SHARE = 0.001
 _LENGTH_UNITS: dict[int, LengthUnit] = {1: "meter", 2: "mm", 3: "micron"}
-"""NIfTI's codes for units of length; any other says nothing and is taken for mm."""
+"""NIfTI's codes for units of length; any other is taken for mm."""
 _POSSIBLE_SPACING_MM = (0.01, 100.0)
-_INT16 = np.iinfo(np.int16)
-_FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,59 +49,6 @@ class NiftiHeader:
     warnings: tuple[str, ...]
 
 
-def load_nifti(
-    path: Path | str,
-    *,
-    limits: LoadLimits = DEFAULT_LIMITS,
-    on_progress: OnProgress = ignore_progress,
-    should_cancel: ShouldCancel = never_cancel,
-) -> Volume:
-    """A CT from a `.nii` or `.nii.gz` file; slope and intercept applied.
-
-    Up to 0.1 % of NaN or infinite voxels are set to the lowest value of the scan, with a
-    warning; more are refused.
-
-    Raises:
-        LoadError: the file is damaged, too large, of several frames or colours, or not CT.
-        GeometryError: spacing or affine are unusable.
-    """
-    path = Path(path)
-    header = read_header(path, limits=limits)
-    array, replaced = read_voxels(
-        path, header, on_progress=on_progress, should_cancel=should_cancel
-    )
-    warnings = header.warnings
-    if replaced:
-        warnings += (f"{replaced} voxels were not numbers and were set to the lowest value.",)
-    facts: tuple[tuple[str, str], ...] = ()
-    if header.file_unit != "mm":
-        facts = (("Unit of the header", f"{header.file_unit}, here turned into mm"),)
-    volume = assemble_volume(
-        array,
-        header.affine,
-        hint="nifti",
-        name=nifti_stem(path),
-        format="nifti",
-        format_fact="NIfTI, gzipped" if header.compressed else "NIfTI",
-        limits=limits,
-        spacing_nominal=header.spacing_nominal,
-        warnings=warnings,
-        facts=facts,
-    )
-    source = replace(volume.source, trailing_axes=header.trailing_axes, file_unit=header.file_unit)
-    return replace(volume, source=source)
-
-
-def nifti_stem(path: Path | str) -> str:
-    """The file's name for people, without `.nii` or `.nii.gz`."""
-    name = str(Path(path).name)
-    for ending in (".nii.gz", ".nii", ".gz"):
-        if name.lower().endswith(ending):
-            name = name[: -len(ending)]
-            break
-    return shown_name(name)
-
-
 def read_header(path: Path, *, limits: LoadLimits = DEFAULT_LIMITS) -> NiftiHeader:
     """The checked header of a NIfTI file; takes no memory for voxels.
 
@@ -129,11 +59,11 @@ def read_header(path: Path, *, limits: LoadLimits = DEFAULT_LIMITS) -> NiftiHead
     name = shown_name(path.name)
     try:
         size_bytes = path.stat().st_size
-        with _open(path) as stream:
+        with open_nifti(path) as stream:
             compressed = isinstance(stream, gzip.GzipFile)
             raw = _parse_header(stream, name)
     except DAMAGED_GZIP as error:
-        raise _damaged(name, "the gzip stream breaks off in the header") from error
+        raise damaged_nifti(name, "the gzip stream ends in the header") from error
     except OSError as error:
         raise LoadError(
             f"{name} cannot be opened",
@@ -148,7 +78,7 @@ def read_header(path: Path, *, limits: LoadLimits = DEFAULT_LIMITS) -> NiftiHead
     declared = offset + math.prod(shape) * dtype.itemsize
     most = size_bytes * _DEFLATE_MAX_RATIO if compressed else size_bytes
     if declared > most:
-        raise _damaged(name, f"{size_bytes} bytes where the header declares {declared}")
+        raise damaged_nifti(name, f"{size_bytes} bytes where the header declares {declared}")
     slope, intercept = _scaling(raw, name)
     affine, unit, nominal, warnings = _geometry(raw, name)
     return NiftiHeader(
@@ -166,44 +96,8 @@ def read_header(path: Path, *, limits: LoadLimits = DEFAULT_LIMITS) -> NiftiHead
     )
 
 
-def read_voxels(
-    path: Path,
-    header: NiftiHeader,
-    *,
-    on_progress: OnProgress = ignore_progress,
-    should_cancel: ShouldCancel = never_cancel,
-) -> tuple[Array, int]:
-    """Scaled voxels in file order (Fortran), and how many were not finite and were replaced.
-
-    uint8 stays uint8 where no scaling applies; else int16 where that is exact; else float32.
-
-    Raises:
-        LoadError: the data end early or are damaged, or too many voxels are not finite.
-    """
-    name = shown_name(path.name)
-    types: tuple[type[np.generic], ...] = (np.int16, np.float32)
-    if header.dtype == np.uint8 and header.slope == 1.0 and header.intercept == 0.0:
-        types = (np.uint8,)
-    for wanted in types:
-        try:
-            result = _read_as(
-                path, header, np.dtype(wanted), on_progress=on_progress, should_cancel=should_cancel
-            )
-        except DAMAGED_GZIP as error:
-            raise _damaged(name, "a gzip stream that breaks off or fails its checksum") from error
-        except OSError as error:
-            raise LoadError(
-                f"{name} cannot be read",
-                got=error.strerror or "a read error",
-                expected="a readable NIfTI file",
-                next_step="copy it to another disk and try again",
-            ) from error
-        if result is not None:
-            return result
-    raise AssertionError("float32 holds any scaled value")
-
-
-def _open(path: Path) -> BinaryIO:
+def open_nifti(path: Path) -> BinaryIO:
+    """The file, unpacked on the way where it is gzipped."""
     with path.open("rb") as file:
         start = file.read(2)
     if start == _GZIP_MAGIC:
@@ -221,7 +115,8 @@ def half_of_a_pair(name: str) -> LoadError:
     )
 
 
-def _damaged(name: str, got: str) -> LoadError:
+def damaged_nifti(name: str, got: str) -> LoadError:
+    """The error for a file whose content ends early or makes no sense."""
     return LoadError(
         f"{name} is damaged or cut short",
         got=got,
@@ -231,7 +126,7 @@ def _damaged(name: str, got: str) -> LoadError:
 
 
 def _parse_header(stream: BinaryIO, name: str) -> Any:
-    """nibabel's header object, unchecked but with a sound magic."""
+    """nibabel's header object, unchecked but with a valid magic number."""
     start = stream.read(4)
     if not start:
         raise LoadError(
@@ -246,7 +141,7 @@ def _parse_header(stream: BinaryIO, name: str) -> Any:
             continue
         block = start + stream.read(size - 4)
         if len(block) < size:
-            raise _damaged(name, f"{len(block)} bytes of a {size}-byte header")
+            raise damaged_nifti(name, f"{len(block)} bytes of a {size}-byte header")
         magic = block[344:348] if size == 348 else block[4:8]
         if magic in (b"ni1\0", b"ni2\0"):
             raise half_of_a_pair(name)
@@ -270,7 +165,7 @@ def _three_axes(raw: Any, name: str) -> tuple[int, int, int]:
     """(a, b, c) with trailing axes of length one dropped."""
     count = int(raw["dim"][0])
     dims = [int(n) for n in raw["dim"][1 : 1 + count]] if 1 <= count <= 7 else []
-    shown = "×".join(map(str, dims)) or f"{count} axes"
+    shown = size_text(dims) or f"{count} axes"
     if len(dims) < 3:
         raise LoadError(
             f"{name} is not a volume",
@@ -313,7 +208,7 @@ def _data_offset(raw: Any, name: str) -> int:
     value = float(raw["vox_offset"])
     smallest = int(raw["sizeof_hdr"])
     if not math.isfinite(value) or not smallest <= value <= _MAX_EXTENSION_BYTES:
-        raise _damaged(name, f"voxels said to begin at byte {value:g}")
+        raise damaged_nifti(name, f"voxels declared to begin at byte {value:g}")
     return int(value)
 
 
@@ -339,7 +234,7 @@ def _geometry(
     if not np.isfinite(pixdim).all() or (pixdim == 0).any():
         raise GeometryError(
             f"{name} has no usable spacing",
-            got="×".join(f"{s:g}" for s in pixdim) + " mm",
+            got=size_text(f"{s:g}" for s in pixdim) + " mm",
             expected="three distances above zero",
             next_step="repair the header or convert the original DICOM again",
         )
@@ -363,7 +258,7 @@ def _geometry(
         return affine, unit, True, (*warnings, warning)
     spacing = np.array(spacing_mm(affine))
     if np.allclose(spacing, 1.0) and not affine[:3, 3].any():
-        warning = "The header was left at 1×1×1 mm: volumes in ml are not known."
+        warning = "The header was left at 1 × 1 × 1 mm: volumes in ml are not known."
         return affine, unit, True, (*warnings, warning)
     if not np.allclose(spacing, np.abs(pixdim) * MM_PER_UNIT[unit], rtol=0.01):
         warnings += ("The header gives two spacings; that of the affine is used.",)
@@ -371,120 +266,15 @@ def _geometry(
 
 
 def _length_unit(raw: Any, affine: npt.NDArray[np.float64]) -> tuple[LengthUnit, tuple[str, ...]]:
-    """What the header measures in; mm where its word for it makes no chest but mm would."""
+    """The header's unit of length; mm where only mm is possible for a chest."""
     unit = _LENGTH_UNITS.get(int(raw["xyzt_units"]) & 0x07, "mm")
     low, high = _POSSIBLE_SPACING_MM
     spacing = np.array(spacing_mm(affine))
     scaled = spacing * MM_PER_UNIT[unit]
     declared_fits = bool(((scaled >= low) & (scaled <= high)).all())
     if not declared_fits and bool(((spacing >= low) & (spacing <= high)).all()):
-        warning = f"The header says that it measures in {unit}, which cannot be: mm are assumed."
+        warning = (
+            f"The header gives lengths in {unit}, which is impossible for a chest: mm are assumed."
+        )
         return "mm", (warning,)
     return unit, ()
-
-
-def _read_as(
-    path: Path,
-    header: NiftiHeader,
-    wanted: np.dtype[Any],
-    *,
-    on_progress: OnProgress,
-    should_cancel: ShouldCancel,
-) -> tuple[Array, int] | None:
-    """Voxels as `wanted`, or none where that type cannot hold them exactly."""
-    name = shown_name(path.name)
-    columns, rows, slices = header.shape
-    out = np.empty(header.shape, dtype=wanted, order="F")
-    slice_bytes = columns * rows * header.dtype.itemsize
-    bad: list[tuple[int, npt.NDArray[np.intp]]] = []
-    n_bad = 0
-    with _open(path) as stream:
-        _skip(stream, header.offset, name)
-        for k in range(slices):
-            raise_if_cancelled(should_cancel, "reading slices")
-            block = stream.read(slice_bytes)
-            if len(block) < slice_bytes:
-                raise _damaged(name, f"{k} of {slices} slices")
-            raw = np.frombuffer(block, dtype=header.dtype).reshape((columns, rows), order="F")
-            if wanted == np.uint8:
-                out[:, :, k] = raw
-            else:
-                values = _scale(raw, header)
-                if wanted == np.int16 and not _fits_int16(values):
-                    return None
-                where = _not_numbers(values)
-                if where.size:
-                    bad.append((k, where))
-                    n_bad += where.size
-                    _refuse_nonfinite(n_bad, out.size, name)
-                    values.flat[where] = 0.0
-                out[:, :, k] = values
-            on_progress("reading slices", k + 1, slices)
-        if header.compressed and len(stream.read(_MAX_TRAILING_BYTES)) == _MAX_TRAILING_BYTES:
-            raise LoadError(
-                f"{name} unpacks to more than its header declares",
-                got="further data behind the last slice",
-                expected=f"{slices} slices",
-                next_step="export the scan again",
-            )
-    _fill_with_lowest(out, bad)
-    return out, n_bad
-
-
-def _skip(stream: BinaryIO, count: int, name: str) -> None:
-    if len(stream.read(count)) < count:
-        raise _damaged(name, "no voxels")
-
-
-def _scale(raw: Array, header: NiftiHeader) -> Array:
-    """Scaled values of one slice: integers where all are, else float64."""
-    identity = header.slope == 1.0 and header.intercept == 0.0
-    if raw.dtype.kind in "iu":
-        if identity:
-            return raw
-        if header.slope.is_integer() and header.intercept.is_integer():
-            limit = 2**30  # beyond this the result below could leave int64
-            if raw.dtype.itemsize <= 4 and max(abs(header.slope), abs(header.intercept)) < limit:
-                return raw.astype(np.int64) * int(header.slope) + int(header.intercept)
-    values = raw.astype(np.float64)
-    if not identity:
-        values *= header.slope
-        values += header.intercept
-    return values
-
-
-def _fits_int16(values: Array) -> bool:
-    if values.dtype.kind == "f" and not (
-        np.isfinite(values).all() and bool((np.rint(values) == values).all())
-    ):
-        return False
-    return bool(values.min() >= _INT16.min and values.max() <= _INT16.max)
-
-
-def _not_numbers(values: Array) -> npt.NDArray[np.intp]:
-    """Flat indices of NaN, infinity and what float32 would turn into infinity."""
-    if values.dtype.kind != "f":
-        return np.empty(0, dtype=np.intp)
-    return np.flatnonzero(~(np.abs(values) <= _FLOAT32_MAX))
-
-
-def _refuse_nonfinite(count: int, total: int, name: str) -> None:
-    if count > _MAX_NONFINITE_SHARE * total:
-        raise LoadError(
-            f"{name} has too many voxels that are not numbers",
-            got=f"at least {count} NaN or infinite of {total}",
-            expected=f"at most {_MAX_NONFINITE_SHARE:.1%}",
-            next_step="set them to -1024 (air) and save the scan again",
-        )
-
-
-def _fill_with_lowest(out: Array, bad: list[tuple[int, npt.NDArray[np.intp]]]) -> None:
-    """Gives voxels that were not finite the lowest finite value of the scan."""
-    if not bad:
-        return
-    finite = np.ones(out.shape, dtype=bool, order="F")
-    for k, where in bad:
-        finite[:, :, k].flat[where] = False
-    lowest = out[finite].min()
-    for k, where in bad:
-        out[:, :, k].flat[where] = lowest
