@@ -2,25 +2,25 @@
 
 import streamlit as st
 
-from core.ui import augmenting
 from core.ui.page import begin_page, need_study
 from core.ui.session import OpenStudy
+from core.ui.train import augmentation
 
 
 @st.fragment
 def look(current: OpenStudy) -> None:
     """Settings beside the slices they make: a change runs this part of the page only."""
-    settings = augmenting.read_settings()
+    settings = augmentation.read_settings()
     slices, controls = st.columns([8, 4], gap="large")
     with controls:
         saving = st.container()
-        config = augmenting.choose_pipeline(settings)
+        config = augmentation.choose_pipeline(settings)
     with saving:
-        augmenting.show_saving(config)
+        augmentation.show_saving(config)
     with slices:
-        case = augmenting.choose_case(current)
+        case = augmentation.choose_case(current)
         if case is not None:
-            augmenting.show_slices(*case, config)
+            augmentation.show_slices(*case, config)
 
 
 begin_page(

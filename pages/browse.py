@@ -2,12 +2,13 @@
 
 import streamlit as st
 
-from core.ui import browsing, measures, segmenting
-from core.ui.biomarkers import show_biomarkers
+from core.ui import segmenting
 from core.ui.page import begin_page, need_study, show_scan_warnings
+from core.ui.scan import browsing, measures
+from core.ui.scan.biomarkers import show_biomarkers
+from core.ui.scan.mark_button import mark_and_browse
+from core.ui.scan.surfaces import show_surfaces
 from core.ui.session import OpenStudy
-from core.ui.starting import mark_and_browse
-from core.ui.surfaces import show_surfaces
 
 
 @st.fragment

@@ -2,8 +2,11 @@
 
 import streamlit as st
 
-from core.ui import browsing, classifying
+from core.ui.classify.judging import installed, judge, show_origin
+from core.ui.classify.limits import show_limits, show_slices_and_limits
+from core.ui.classify.verdict_card import show_verdict
 from core.ui.page import begin_page, need_study, show_errors, show_scan_warnings
+from core.ui.scan.browsing import show_glance
 
 begin_page(
     "Classify",
@@ -11,21 +14,21 @@ begin_page(
     "with its limits, never a yes or a no, and **not a diagnosis**.",
 )
 current = need_study()
-classifying.show_origin(current)
+show_origin(current)
 judged, info = None, None
 
 with show_errors():
-    info = classifying.installed()
-    judged = classifying.judge(current, info)
+    info = installed()
+    judged = judge(current, info)
 
 if info is not None and judged is not None:
-    classifying.show_verdict(current, info, judged)
-    classifying.show_slices_and_limits(current, info, judged)
+    show_verdict(current, info, judged)
+    show_slices_and_limits(current, info, judged)
 else:
     picture, words = st.columns([7, 5], gap="large")
     with picture:
-        browsing.show_glance(current, key="classify-preview", tallest=0.56)
+        show_glance(current, key="classify-preview", tallest=0.56)
     with words:
         if info is not None:
-            classifying.show_limits(info)
+            show_limits(info)
 show_scan_warnings(current)

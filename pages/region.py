@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from core.ui import region, settings_files
 from core.ui.page import begin_page, need_study, show_scan_warnings
+from core.ui.preprocess import region, settings_files
 from core.ui.session import OpenStudy
 from core.ui.settings import write_address
 

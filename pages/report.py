@@ -2,8 +2,9 @@
 
 import streamlit as st
 
-from core.ui import browsing, reporting
 from core.ui.page import begin_page, need_study, show_errors, show_scan_warnings
+from core.ui.report import files, making
+from core.ui.scan.browsing import show_glance
 
 begin_page(
     "Report",
@@ -16,17 +17,17 @@ report = None
 with st.container(key="report"):
     picture, controls = st.columns([7, 5], gap="large")
 with controls, show_errors():
-    segmentation = reporting.prediction_of(current)
+    segmentation = making.prediction_of(current)
     if segmentation is not None:
-        report = reporting.make_report(current, segmentation)
+        report = making.make_report(current, segmentation)
         if report is not None:
-            reporting.show_report_downloads(report)
-            reporting.show_everything(current, segmentation, report)
-            reporting.show_single_files(current, segmentation, report)
+            files.show_report_downloads(report)
+            files.show_everything(current, segmentation, report)
+            files.show_single_files(current, segmentation, report)
 
 with picture:
     if report is None:
-        browsing.show_glance(current, key="report-picture", tallest=0.56)
+        show_glance(current, key="report-picture", tallest=0.56)
         show_scan_warnings(current)
     else:
-        reporting.show_pages(report)
+        making.show_pages(report)

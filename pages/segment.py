@@ -2,10 +2,12 @@
 
 import streamlit as st
 
-from core.ui import browsing, results, segmenting
-from core.ui.biomarkers import show_biomarkers
+from core.ui import segmenting
 from core.ui.navigation import BROWSE_PAGE
 from core.ui.page import begin_page, go_to, need_study, show_errors, show_scan_warnings
+from core.ui.scan import browsing
+from core.ui.scan.biomarkers import show_biomarkers
+from core.ui.segment import results
 
 begin_page(
     "Segment",

@@ -10,7 +10,7 @@ import pytest
 from core.cli.train import read_training_config
 from core.config import AUGMENT_PRESETS, AUGMENT_RANGES, AugmentConfig
 from core.training.augmentation_preview import preview_augmentation
-from core.ui.training_settings import TUNED_AUGMENTATION
+from tests.app_session import session_of
 from tests.studies import small_study
 from tests.test_pages import button, page, ran_well, texts
 
@@ -87,7 +87,7 @@ def test_a_pipeline_is_taken_for_training_and_read_by_the_command_line(tmp_path)
     ran_well(app.run())
     button(app, "Take for training").click()
     ran_well(app.run())
-    taken = app.session_state[TUNED_AUGMENTATION]
+    taken = session_of(app).tuned_augmentation
     assert taken == AugmentConfig(elastic=0.07)
     path = tmp_path / "augmentation.json"
     path.write_text(json.dumps({"augment": {"elastic": 0.07}}))

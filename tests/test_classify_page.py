@@ -23,10 +23,13 @@ from core.classification.scan import loudest_slices, scan_logit, scan_parts
 from core.classification.scores import COLUMNS, ScoreRow, table_text, verdict_record
 from core.errors import WeightsError
 from core.segmentation.weights import CARD_NAME
-from core.ui import classifying
-from core.ui.classifying import calibration_sentence, parts_sentence, probability_text
+from core.ui.classify.judging import Verdicts
+from core.ui.classify.limits import calibration_sentence
+from core.ui.classify.slices import loudest
+from core.ui.classify.verdict_card import parts_sentence, probability_text
 from core.ui.viewer import Heat
 from core.volume import Study, volume_from_file
+from tests.app_session import session_of
 from tests.studies import StandInSegmenter, small_study, use_stand_in
 from tests.test_pages import button, opened, page, place, ran_well, texts
 
@@ -130,13 +133,13 @@ def judged(study: Study) -> AppTest:
 
 
 def finished(app: AppTest) -> AppTest:
-    if "classify-job" in app.session_state:
-        app.session_state["classify-job"][1].join(60)
+    if session_of(app).part(Verdicts).slot.job is not None:
+        session_of(app).part(Verdicts).slot.job.join(60)
     return ran_well(app.run())
 
 
 def verdict_of(app: AppTest) -> Any:
-    (kept,) = app.session_state["classify-verdicts"].values()
+    (kept,) = session_of(app).part(Verdicts).kept.values()
     return kept.verdict
 
 
@@ -189,7 +192,7 @@ def test_a_verdict_is_computed_once_and_read_from_then_on(classifier: Classifier
 
 def test_a_thumbnail_leads_to_its_slice(classifier: Classifier) -> None:
     app = judged(small_study())
-    first = classifying.loudest(classifier.info, verdict_of(app))[0]
+    first = loudest(classifier.info, verdict_of(app))[0]
     place(app).follow({"voxel": [5, 5, 7 - first]}, opened(app).study.volume.shape)
     ran_well(app.run())
     app.button(key=f"classify-look-{first}").click()
@@ -266,7 +269,7 @@ def test_missing_and_damaged_weights_are_told_in_a_sentence(
     monkeypatch.setattr("core.classification.load_classifier", damaged)
     app = judged(small_study())
     assert "The weights are damaged" in app.error[0].value
-    assert "classify-verdicts" not in app.session_state
+    assert not session_of(app).part(Verdicts).kept
     assert button(app, "Judge this scan")
     monkeypatch.setattr("core.classification.find_classifier", damaged)
     app = ran_well(page("classify", small_study()).run())

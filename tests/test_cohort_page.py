@@ -169,7 +169,7 @@ def test_a_picked_scan_shows_its_figures_and_opens_in_browse(data: Path) -> None
     app.run()
     current = opened(app)
     assert current.study.volume.shape == VOLUME.shape
-    assert app.session_state[f"place-{current.token}"].voxel[2] == 4
+    assert current.place.voxel[2] == 4
 
 
 def test_a_scan_outside_the_data_folder_is_not_opened(

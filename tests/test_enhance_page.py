@@ -20,9 +20,9 @@ from core.config import (
 )
 from core.preprocessing.enhancement import compute_contrast, compute_histogram, enhance
 from core.preprocessing.model_input import plan_spatial, window_slice
-from core.ui.enhancing import build_config, flat_settings
-from core.ui.jobs import NETWORK_LINE
-from core.ui.settings_files import preprocess_code
+from core.ui.jobs import NETWORK_QUEUE
+from core.ui.preprocess.enhance import build_config, flat_settings
+from core.ui.preprocess.settings_files import preprocess_code
 from tests.studies import small_study, small_volume, use_stand_in
 from tests.test_pages import button, html_pieces, in_address, page, ran_well, texts
 
@@ -143,8 +143,8 @@ def test_areas_of_nominal_pixels_are_counted() -> None:
 
 
 def test_a_busy_network_is_told(monkeypatch: Any) -> None:
-    monkeypatch.setattr("core.ui.trying._PATIENCE_SECONDS", 0.01)
-    with NETWORK_LINE.turn():
+    monkeypatch.setattr("core.ui.preprocess.trial._PATIENCE_SECONDS", 0.01)
+    with NETWORK_QUEUE.turn():
         assert "busy with another run" in texts(enhance_page())
     assert "The network took" in texts(enhance_page())
 

@@ -18,9 +18,12 @@ from core.output.saving import save_mask, save_volume
 from core.phantom import build_demo_study
 from core.segmentation.empty_slices import find_gate
 from core.segmentation.pipeline import load_segmenter, segment_volume
-from core.ui.leaving_out import LeftOut
+from core.ui.quality.checks import ScanCheck
+from core.ui.quality.leaving_out import LeftOut
+from core.ui.quality.survey import Survey
 from core.volume import Study
 from tests import damage
+from tests.app_session import session_of
 from tests.studies import small_study, small_truth, small_volume
 from tests.test_pages import button, in_address, opened, page, ran_well, texts
 from tests.test_quality import middle_of
@@ -43,12 +46,10 @@ def quality_page(study: Study, **params: str) -> AppTest:
 
 def finished(app: AppTest) -> AppTest:
     """Waits for measuring under way, and draws the page again."""
-    state = app.session_state
-    measured = f"quality-{opened(app).token}"
-    if measured in state:
-        state[measured][1].join(60)
-    if "survey-job" in state:
-        state["survey-job"].join(60)
+    for kind in (ScanCheck, Survey):
+        job = session_of(app).part(kind).slot.job
+        if job is not None:
+            job.join(60)
     return ran_well(app.run())
 
 

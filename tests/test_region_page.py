@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.config import ROI_RANGES, RoiConfig, to_json_dict
 from core.preprocessing.roi import find_region
-from core.ui.settings_files import region_code
+from core.ui.preprocess.settings_files import region_code
 from core.volume import Study
 from tests.spheres import GREY
 from tests.studies import small_study, use_stand_in

@@ -15,6 +15,7 @@ from streamlit.testing.v1 import AppTest
 from core.loading import load_dicom
 from core.ui.session import OpenStudy
 from core.volume import Study
+from tests.app_session import session_of
 from tests.scans import chest_hu, dicom_series, write_dicom
 from tests.studies import small_study, use_stand_in
 from tests.test_exports import UIDS
@@ -33,7 +34,7 @@ def made(study: Study) -> AppTest:
     """The page with the report of a study, made as a person makes it."""
     app = ran_well(page("report", study).run())
     ran_well(button(app, "Mark lung and infection").click().run())
-    app.session_state["job"].join(60)
+    session_of(app).network_run.job.join(60)
     ran_well(app.run())
     ran_well(button(app, "Make the report").click().run())
     opened(app).memo["measured report"].join(60)

@@ -19,7 +19,8 @@ from core.training.run_process import (
     stop_run,
     write_request,
 )
-from core.ui.training_settings import TUNED_AUGMENTATION, build_config
+from core.ui.train.options import build_config
+from tests.app_session import session_of
 from tests.studies import small_study
 from tests.test_pages import button, page, ran_well, texts
 from tests.test_run_process import make_run, wait_until
@@ -45,7 +46,7 @@ def labels(app: AppTest) -> list[str]:
 
 
 def config_of(app: AppTest) -> TrainConfig:
-    return build_config(app.session_state["train"])
+    return build_config(session_of(app).settings["train"])
 
 
 @pytest.mark.parametrize(
@@ -64,7 +65,7 @@ def config_of(app: AppTest) -> TrainConfig:
 def test_who_may_train(
     monkeypatch: pytest.MonkeyPatch, said: str | None, address: str, allowed: bool
 ) -> None:
-    from core.ui import training_access
+    from core.ui.train import access as training_access
 
     monkeypatch.delenv("LUNGLENS_ALLOW_TRAINING")
     if said is not None:
@@ -105,9 +106,9 @@ def test_a_preset_gives_its_config_to_the_letter(preset) -> None:
 
 def test_what_was_tuned_on_the_augmentation_page_is_taken() -> None:
     app = page("train", small_study())
-    app.session_state[TUNED_AUGMENTATION] = AugmentConfig(elastic=0.05)
+    session_of(app).tuned_augmentation = AugmentConfig(elastic=0.05)
     ran_well(app.run())
-    app.session_state["train"]["changes"] = "tuned"
+    session_of(app).settings["train"]["changes"] = "tuned"
     app.session_state["train-changes"] = "tuned"
     ran_well(app.run())
     assert "elastic 0.05" in texts(app)

@@ -10,7 +10,8 @@ import streamlit as st
 
 from core.config import SettingRange
 from core.errors import ConfigError
-from core.ui.session import OpenStudy
+from core.ui.session import OpenStudy, this_session
+from core.ui.widget_state import forget_widget, set_first_value
 
 Value = str | int | float | bool
 
@@ -31,14 +32,15 @@ class Settings:
         """
         self.name = name
         self.defaults = dict(defaults)
-        if name not in st.session_state:
+        kept = this_session().settings
+        if name not in kept:
             told = {**self.defaults, **self._in_address()}
             try:
                 check(told)
             except ConfigError:
                 told = dict(self.defaults)
-            st.session_state[name] = told
-        self.values: dict[str, Any] = st.session_state[name]
+            kept[name] = told
+        self.values: dict[str, Any] = kept[name]
 
     def _in_address(self) -> dict[str, Value]:
         """What the address names and can be read."""
@@ -58,7 +60,7 @@ class Settings:
         """Overwrites some; call it before their widgets are drawn, as from a callback."""
         self.values.update({name: values[name] for name in values if name in self.defaults})
         for name in values:
-            st.session_state.pop(self.key(name), None)
+            forget_widget(self.key(name))
 
     def key(self, setting: str) -> str:
         """The widget key of a setting."""
@@ -118,8 +120,7 @@ class Settings:
         self.values[setting] = st.toggle(label, key=self.key(setting), help=help)
 
     def _begin(self, setting: str) -> None:
-        if self.key(setting) not in st.session_state:
-            st.session_state[self.key(setting)] = self.values[setting]
+        set_first_value(self.key(setting), self.values[setting])
 
 
 def _read(text: str, default: Value) -> Value | None:

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import streamlit as st
 
 from core.ui.components import BrowserComponent
+from core.ui.streamlit_internals import BROWSER_SCRIPT
 from core.ui.viewer.header import Box, Comparison, Heat, Line, Marks, Tools, ViewerScan, make_header
 from core.ui.viewer.place import Place
+from core.ui.widget_state import widget_value
 
 Picture = npt.NDArray[np.uint8]
 
@@ -46,7 +47,12 @@ _viewer = BrowserComponent(
     "lunglens_viewer",
     html='<div class="lunglens"></div>',
     css=(_HERE / "viewer.css").read_text(encoding="utf-8"),
-    js="\n".join((_HERE / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS),
+    js="\n".join(
+        [
+            BROWSER_SCRIPT,
+            *((_HERE / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS),
+        ]
+    ),
 )
 
 
@@ -95,7 +101,7 @@ def show_viewer(
     token = header["scans"][0]["token"]
 
     def _moved() -> None:
-        told = st.session_state[key].get("place")
+        told = widget_value(key).get("place")
         # What was told of the scan before may arrive only after this one was opened.
         if not isinstance(told, dict) or told.get("token") != token:
             return
