@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.ui.page import begin_page, need_study, show_scan_warnings
-from core.ui.preprocess import enhance, settings_files, trial
+from core.ui.preprocess import contrast, enhance, settings_files, trial
 from core.ui.session import OpenStudy
 from core.ui.settings import write_address
 
@@ -24,7 +24,7 @@ def tune(current: OpenStudy) -> None:
         pictures = enhance.compute_pictures(current, config, slice_index)
         enhance.show_before_after(current, pictures)
     with controls:
-        enhance.show_contrast(current, pictures)
+        contrast.show_contrast(current, pictures)
         settings_files.show_files(settings, base)
     with picture:
         trial.show_trial(current, config, pictures)

@@ -33,7 +33,7 @@ from core.drawing.thumbnails import draw_key_slice
 from core.errors import LoadError
 from core.output.saving import save_volume
 from core.system.records import json_text, write_bytes, write_text
-from core.ui.charts.cohort_figures import make_spread_figure
+from core.ui.charts.spread import make_spread_figure
 from core.volume import Volume
 from tests.studies import small_truth, small_volume
 from tests.test_pages import button, opened, page, ran_well, texts

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from core.drawing.overlays import AGREEMENT_COLOURS, PREDICTION_COLOURS, TRUTH_COLOURS
-from core.ui.charts.figures import make_histogram_figure
+from core.ui.charts.histogram import make_histogram_figure
 
 
 @pytest.mark.parametrize("colours", [PREDICTION_COLOURS, TRUTH_COLOURS, AGREEMENT_COLOURS])

@@ -9,7 +9,8 @@ import numpy as np
 import streamlit as st
 
 from core.system import json_text
-from core.ui.charts.evaluation_figures import make_reliability_figure
+from core.ui.chart_view import show_chart
+from core.ui.charts.reliability import make_reliability_figure
 from core.ui.classify.judging import Judged, is_picture
 from core.ui.classify.slices import show_slices
 from core.ui.scan.biomarkers import scan_biomarkers, show_shares
@@ -54,7 +55,7 @@ def _show_calibration(current: OpenStudy, info: ClassifierInfo, verdict: Verdict
     st.markdown(
         "\n".join(f"- {calibration_sentence(one, verdict.covid_probability)}" for one in sets)
     )
-    st.plotly_chart(
+    show_chart(
         make_reliability_figure(
             {
                 one.name: [
@@ -65,7 +66,6 @@ def _show_calibration(current: OpenStudy, info: ClassifierInfo, verdict: Verdict
             marked=verdict.covid_probability if np.isfinite(verdict.covid_probability) else None,
         ),
         key="classify-reliability",
-        config={"displayModeBar": False},
     )
     show_figure_table(
         {

@@ -10,9 +10,9 @@ import pandas as pd
 import streamlit as st
 
 from core.batch import Cohort, Row, RowFilter, median_of, rows_csv, select_rows, sort_rows
-from core.ui.charts.cohort_figures import make_spread_figure
+from core.ui.chart_view import show_chart
+from core.ui.charts.spread import make_spread_figure
 from core.ui.cohort.scan import FIGURES, TABLE_FIGURES, scan_picture
-from core.ui.evaluate.curves import show_chart
 from core.ui.text import escape_markdown, percent, volume_text
 
 _MOST_ROWS = 400
@@ -260,7 +260,7 @@ def show_spread(rows: list[Row]) -> None:
         label=figure.label + (f", {unit}" if unit else ""),
         share=figure.unit == "share",
     )
-    show_chart(chart, name=f"cohort_{key}")
+    show_chart(chart, key=f"chart-cohort_{key}", file_name=f"cohort_{key}")
     missing = len(rows) - known[key]
     st.caption(
         escape_markdown(f"{known[key]} scans. {figure.definition} {figure.source}")

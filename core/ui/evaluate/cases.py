@@ -20,20 +20,19 @@ from core.evaluation import (
     results_csv,
     slices_csv,
 )
-from core.ui.charts.evaluation_figures import (
-    figures_html,
+from core.ui.chart_view import Chart, show_chart
+from core.ui.charts.evaluation import (
+    charts_html,
     make_distribution_figure,
     make_paired_figure,
     make_precision_recall_figure,
 )
 from core.ui.evaluate.curves import (
-    Chart,
     curves_by_patient,
     curves_of,
     honest,
     many,
     share_figure,
-    show_chart,
     with_share,
 )
 from core.ui.evaluate.question import Question
@@ -42,7 +41,7 @@ from core.ui.text import MINUS
 
 _SEED = 0
 """Of the bootstrap, so that a table can be repeated."""
-FIGURES = {
+MEASUREMENTS = {
     "dice": "Dice",
     "iou": "IoU",
     "precision": "Precision",
@@ -77,29 +76,33 @@ RULES = """
 
 
 def show_cases(question: Question) -> None:
-    """Means by side with intervals, the spread of one figure, and a row a case."""
+    """Means by side with intervals, the spread of one measurement, and a row a case."""
     reviews = question.reviews(question.weights)
     results = [review.result for review in reviews]
     left, right = st.columns([6, 6], gap="large")
     with left:
         _show_means(results)
-        with st.expander("What the figures mean, and what happens to empty masks"):
+        with st.expander("How measurements are defined, and what happens with empty masks"):
             st.markdown(RULES)
     with right:
-        names = {**FIGURES, SHARE_ERROR: _SHARE_LABEL}
-        figure = st.selectbox(
+        names = {**MEASUREMENTS, SHARE_ERROR: _SHARE_LABEL}
+        measurement = st.selectbox(
             "Spread of", tuple(names), format_func=lambda name: names[name], key="evaluation-spread"
         )
-        show_chart(_distribution(results, figure), name=f"spread_{figure}")
+        show_chart(
+            _distribution(results, measurement),
+            key=f"chart-spread_{measurement}",
+            file_name=f"spread_{measurement}",
+        )
         st.caption("The box spans the cases not used in training; point at a mark for its case.")
     _show_rows(results)
 
 
-def _distribution(results: Sequence[CaseResult], figure: str) -> Chart:
-    bounded = figure not in ("hd95_mm", SHARE_ERROR)
-    label = {**FIGURES, SHARE_ERROR: _SHARE_LABEL}[figure]
+def _distribution(results: Sequence[CaseResult], measurement: str) -> Chart:
+    bounded = measurement not in ("hd95_mm", SHARE_ERROR)
+    label = {**MEASUREMENTS, SHARE_ERROR: _SHARE_LABEL}[measurement]
     return make_distribution_figure(
-        results, figure=figure, label=label, highest=1.0 if bounded else None
+        results, measurement=measurement, label=label, highest=1.0 if bounded else None
     )
 
 
@@ -129,19 +132,19 @@ def _show_means(results: Sequence[CaseResult]) -> None:
     patients = len({result.patient_id for result in sides[side]})
     show_figure_table(
         {f"{side.capitalize()} cases, {many(patients, 'patient')}": mean_columns(sides[side])},
-        rows=[*FIGURES.values(), _SHARE_LABEL],
+        rows=[*MEASUREMENTS.values(), _SHARE_LABEL],
         caption="Means over patients of one side of the training split",
     )
 
 
 def mean_columns(results: Sequence[CaseResult]) -> dict[str, list[str]]:
-    """Ready-made texts: channel → one text a figure, mean and interval."""
+    """Ready-made texts: channel → one text a measurement, mean and interval."""
     means, intervals = mean_figures(results), bootstrap_intervals(results, seed=_SEED)
     columns = {}
     for channel in CHANNELS:
         texts = [
             _interval_text(means, intervals, f"{channel}_{name}", millimetres=name == "hd95_mm")
-            for name in FIGURES
+            for name in MEASUREMENTS
         ]
         shares = _interval_text(means, intervals, SHARE_ERROR, factor=100.0)
         columns[channel.capitalize()] = [*texts, shares if channel == "infection" else ""]
@@ -175,7 +178,7 @@ def _show_rows(results: Sequence[CaseResult]) -> None:
     }
     formats: dict[str, Any] = {}
     for channel in reversed(CHANNELS):
-        for name, label in FIGURES.items():
+        for name, label in MEASUREMENTS.items():
             column = f"{channel.capitalize()} {label}"
             columns[column] = [row[f"{channel}_{name}"] for row in rows]
             digits = "%.1f" if name == "hd95_mm" else "%.3f"
@@ -231,27 +234,30 @@ def show_pair(question: Question) -> None:
         if own
     }
     show_figure_table(
-        groups, rows=[*FIGURES.values(), _SHARE_LABEL], caption="Differences of two networks"
+        groups, rows=[*MEASUREMENTS.values(), _SHARE_LABEL], caption="Differences of two networks"
     )
-    columns = {f"{c}_{f}": f"{c.capitalize()} {FIGURES[f]}" for c in CHANNELS for f in FIGURES}
+    columns = {
+        f"{c}_{f}": f"{c.capitalize()} {MEASUREMENTS[f]}" for c in CHANNELS for f in MEASUREMENTS
+    }
     column = st.selectbox(
         "Case by case",
         tuple(columns),
         index=tuple(columns).index("infection_dice"),
         format_func=lambda name: columns[name],
-        key="evaluation-pair-figure",
+        key="evaluation-pair-measurement",
         persist_state="session",
     )
     show_chart(
         make_paired_figure(
             first_results, second_results, names=names, column=column, label=columns[column]
         ),
-        name=f"pair_{column}",
+        key=f"chart-pair_{column}",
+        file_name=f"pair_{column}",
     )
 
 
 def show_downloads(question: Question) -> None:
-    """Tables and figures to take away."""
+    """Tables and charts to download."""
     with st.container(horizontal=True, key="evaluation-downloads"):
         for info in question.networks:
             reviews = question.reviews(info)
@@ -261,18 +267,18 @@ def show_downloads(question: Question) -> None:
                 results_csv([review.result for review in reviews]),
                 f"evaluation_{info.weights_id}.csv",
                 "text/csv",
-                "One row a case with every figure; empty where undefined.",
+                "One row a case with every measurement; empty where undefined.",
             )
             _download(
                 f"Slices{ending} (CSV)",
                 _later(slices_csv, reviews),
                 f"evaluation_{info.weights_id}_slices.csv",
                 "text/csv",
-                "One row a slice with every figure, slices counted from 1.",
+                "One row a slice with every measurement, slices counted from 1.",
             )
         _download(
-            "Figures (HTML)",
-            _later(_all_figures, question),
+            "Charts (HTML)",
+            _later(_all_charts, question),
             f"evaluation_{question.weights.weights_id}.html",
             "text/html",
             "All charts in one page that works without a network, about 5 MB. For a single chart "
@@ -300,12 +306,12 @@ def _download(
     )
 
 
-def _all_figures(question: Question) -> str:
+def _all_charts(question: Question) -> str:
     reviews = question.reviews(question.weights)
     results = [review.result for review in reviews]
     charts = {
-        f"{label}": _distribution(results, figure)
-        for figure, label in {**FIGURES, SHARE_ERROR: _SHARE_LABEL}.items()
+        label: _distribution(results, measurement)
+        for measurement, label in {**MEASUREMENTS, SHARE_ERROR: _SHARE_LABEL}.items()
     }
     kept, _ = honest(reviews)
     for channel in CHANNELS:
@@ -319,4 +325,4 @@ def _all_figures(question: Question) -> str:
         )
     if with_share(results):
         charts["Infected share, Bland-Altman"] = share_figure(reviews)
-    return figures_html(charts)
+    return charts_html(charts)

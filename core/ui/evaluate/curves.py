@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import streamlit as st
 
@@ -19,15 +18,14 @@ from core.evaluation import (
     curve_of,
     mean_curves,
 )
-from core.ui.charts.evaluation_figures import (
+from core.ui.chart_view import Chart, show_chart
+from core.ui.charts.evaluation import (
     make_bland_altman_figure,
     make_precision_recall_figure,
     make_threshold_figure,
 )
 from core.ui.evaluate.question import Question
 from core.ui.text import MINUS, score
-
-Chart = Any
 
 
 def unflattered(reviews: Sequence[CaseReview]) -> list[CaseReview]:
@@ -49,20 +47,6 @@ def honest(reviews: Sequence[CaseReview]) -> tuple[list[CaseReview], str]:
 def many(count: int, what: str) -> str:
     """A count and its noun."""
     return f"{count} {what}{'' if count == 1 else 's'}"
-
-
-def show_chart(chart: Chart, *, name: str) -> None:
-    """A chart whose camera button saves a PNG of twice the size."""
-    st.plotly_chart(
-        chart,
-        theme=None,
-        key=f"chart-{name}",
-        config={
-            "displaylogo": False,
-            "toImageButtonOptions": {"format": "png", "scale": 2, "filename": name},
-            "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
-        },
-    )
 
 
 def choose_channel(key: str) -> Channel:
@@ -112,12 +96,15 @@ def show_thresholds(question: Question) -> None:
     with left:
         show_chart(
             make_precision_recall_figure(curves, mean, at=at, channel=channel),
-            name=f"precision_recall_{channel}",
+            key=f"chart-precision_recall_{channel}",
+            file_name=f"precision_recall_{channel}",
         )
     with right:
         thresholds = next(iter(curves.values())).thresholds
         show_chart(
-            make_threshold_figure(thresholds, mean, at=at, used=own), name=f"threshold_{channel}"
+            make_threshold_figure(thresholds, mean, at=at, used=own),
+            key=f"chart-threshold_{channel}",
+            file_name=f"threshold_{channel}",
         )
     st.caption(f"Means over patients: {told}. " + _CURVE_NOTES[channel])
 
@@ -164,7 +151,7 @@ def show_share(question: Question) -> None:
     lines = _compared(with_share([review.result for review in kept]))
     left, right = st.columns([8, 4], gap="large")
     with left:
-        show_chart(share_figure(reviews), name="bland_altman")
+        show_chart(share_figure(reviews), key="chart-bland_altman", file_name="bland_altman")
     with right:
         st.metric(
             "Bias",

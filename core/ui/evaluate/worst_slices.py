@@ -13,7 +13,7 @@ from core.drawing import AGREEMENT_COLOURS
 from core.evaluation import SCORES, CaseReview, WorstSlice, find_worst, slice_rows
 from core.segmentation import Segmentation
 from core.ui.data_folder import case_study
-from core.ui.evaluate.cases import FIGURES
+from core.ui.evaluate.cases import MEASUREMENTS
 from core.ui.evaluate.curves import choose_channel
 from core.ui.evaluate.question import Question
 from core.ui.navigation import BROWSE_PAGE
@@ -225,7 +225,7 @@ def _show_rows(review: CaseReview | None) -> None:
     formats = {}
     for channel in review.slices:
         for name in SCORES:
-            label = f"{channel.capitalize()} {FIGURES[name]}"
+            label = f"{channel.capitalize()} {MEASUREMENTS[name]}"
             columns[label] = [row[f"{channel}_{name}"] for row in rows]
             digits = "%.1f" if name == "hd95_mm" else "%.3f"
             formats[label] = st.column_config.NumberColumn(format=digits)

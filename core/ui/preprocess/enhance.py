@@ -6,7 +6,6 @@ import time
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-import numpy as np
 import streamlit as st
 
 from core.config import (
@@ -17,32 +16,23 @@ from core.config import (
     WINDOW_RANGES,
     EnhanceConfig,
     PreprocessConfig,
-    RoiConfig,
 )
 from core.errors import WeightsError
 from core.preprocessing import (
-    Contrast,
     SpatialRecord,
-    compute_contrast,
-    compute_histogram,
     enhance,
     plan_spatial,
     window_slice,
 )
 from core.preprocessing.enhancement import Grey
-from core.preprocessing.roi import find_region, part_slice_of
 from core.ui import segmenting
-from core.ui.charts.figures import make_histogram_figure
 from core.ui.page import show_error
 from core.ui.scan.browsing import place_of
-from core.ui.scan.measures import known_masks
 from core.ui.session import OpenStudy, remember
 from core.ui.settings import Settings
-from core.ui.tables import show_figure_table
-from core.ui.text import percent
 from core.ui.viewer import show_pictures
 from core.ui.widget_state import set_widget_value, widget_value
-from core.volume import PLANE_LABELS, BoolArray, pixel_size_mm
+from core.volume import PLANE_LABELS, pixel_size_mm
 
 METHODS = {
     "window": "Window",
@@ -151,6 +141,34 @@ def choose_method(settings: Settings) -> None:
 
 def choose_window(current: OpenStudy, settings: Settings, base: PreprocessConfig) -> None:
     """What is black and white before anything else, and what of the slice is taken."""
+    if _choose_window_preset(current, settings, base) == _FREE:
+        _choose_free_window(settings)
+    settings.choose(
+        "Crop to",
+        "crop",
+        {"body": "Body box", "lungs": "Lung box", "none": "Whole slice"},
+        help="The network sees a box around the body, or around the lungs where their air shows "
+        "them. CLAHE and equalisation look at what is inside the box, so air and table around the "
+        "body change their result.",
+    )
+    if settings.values["crop"] != "none":
+        settings.slide(
+            "Margin, mm",
+            "margin_mm",
+            ROI_RANGES["margin_mm"],
+            help="Kept around the box. With a large margin the lungs are small in the network's "
+            "input, and fine detail is lost.",
+        )
+    settings.switch(
+        "Normalize slices",
+        "level_slices",
+        help="Adjusts slices that are darker or brighter throughout than the rest of the scan, as "
+        "export slice by slice leaves them. Slices that agree with the rest stay as they are.",
+    )
+
+
+def _choose_window_preset(current: OpenStudy, settings: Settings, base: PreprocessConfig) -> str:
+    """The named window that is chosen, or `_FREE`."""
     seen = place_of(current).window
     windows = {
         "Network": (base.window_center, base.window_width),
@@ -177,46 +195,27 @@ def choose_window(current: OpenStudy, settings: Settings, base: PreprocessConfig
         "much is plain black or white, and no method brings it back. Too wide: everything is "
         "grey.",
     )
-    if widget_value(key) == _FREE:
-        left, right = st.columns(2)
-        with left:
-            settings.slide(
-                "Center, HU",
-                "window_center",
-                WINDOW_RANGES["window_center"],
-                help="The value drawn as middle grey. Too high: lung turns black; too low: the "
-                "chest wall turns white.",
-            )
-        with right:
-            settings.slide(
-                "Width, HU",
-                "window_width",
-                WINDOW_RANGES["window_width"],
-                help="How many HU lie between black and white. Too narrow: plain black and "
-                "white; too wide: everything is grey.",
-            )
-    settings.choose(
-        "Cut out",
-        "crop",
-        {"body": "Body box", "lungs": "Lung box", "none": "Whole slice"},
-        help="The network sees a box around the body, or around the lungs where their air shows "
-        "them. CLAHE and equalisation look at what is cut out, so air and table around the body "
-        "change their result.",
-    )
-    if settings.values["crop"] != "none":
+    return str(widget_value(key))
+
+
+def _choose_free_window(settings: Settings) -> None:
+    left, right = st.columns(2)
+    with left:
         settings.slide(
-            "Margin, mm",
-            "margin_mm",
-            ROI_RANGES["margin_mm"],
-            help="Kept around it. Too much: what matters gets small in the network's frame, and "
-            "fine marks are lost.",
+            "Center, HU",
+            "window_center",
+            WINDOW_RANGES["window_center"],
+            help="The value drawn as middle grey. Too high: lung turns black; too low: the "
+            "chest wall turns white.",
         )
-    settings.switch(
-        "Level slices",
-        "level_slices",
-        help="Adjusts slices that are darker or brighter throughout than the rest of the scan, as "
-        "export slice by slice leaves them. Scans in step stay as they are.",
-    )
+    with right:
+        settings.slide(
+            "Width, HU",
+            "window_width",
+            WINDOW_RANGES["window_width"],
+            help="How many HU lie between black and white. Too narrow: plain black and "
+            "white; too wide: everything is grey.",
+        )
 
 
 def choose_slice(current: OpenStudy) -> int:
@@ -288,109 +287,3 @@ def show_before_after(current: OpenStudy, pictures: BeforeAfter) -> None:
         stamp=current.stamp,
         tallest=0.52,
     )
-
-
-def show_contrast(current: OpenStudy, pictures: BeforeAfter) -> None:
-    """Both histograms over each other, and the figures that tell contrast apart."""
-    with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
-        where = st.segmented_control(
-            "Counted",
-            ("Whole picture", "Lung only"),
-            default="Whole picture",
-            key="enhance-where",
-            required=True,
-            persist_state="session",
-            help="Lung as predicted, else as the truth has it, else air inside the body found by "
-            "a threshold.",
-        )
-        scale = st.segmented_control(
-            "Counts",
-            ("Linear", "Logarithmic"),
-            default="Linear",
-            key="enhance-scale",
-            required=True,
-            persist_state="session",
-            help="Logarithmic shows rare grey levels beside frequent ones.",
-        )
-        cumulative = st.toggle(
-            "Cumulative",
-            key="enhance-cumulative",
-            persist_state="session",
-            help="Also the share of pixels up to each grey level. A straight rise means that all "
-            "levels are used alike.",
-        )
-    started = time.perf_counter()
-    mask, source = _lung_in_box(current, pictures) if where == "Lung only" else (None, "")
-    counts = {
-        name: compute_histogram(grey, mask)
-        for name, grey in (("Before", pictures.before), ("After", pictures.after))
-    }
-    figure = make_histogram_figure(
-        counts,
-        values=np.arange(256.0),
-        value_label="Grey level, black 0 to white 255",
-        logarithmic=scale == "Logarithmic",
-        cumulative=bool(cumulative),
-    )
-    spent = pictures.seconds + time.perf_counter() - started
-    st.plotly_chart(figure, key="enhance-histogram", config={"displayModeBar": False})
-    _show_figures({name: compute_contrast(found) for name, found in counts.items()})
-    st.caption(
-        (f"Lung: {source}. " if source else "")
-        + f"Pictures and histograms took {1000 * spent:.0f}\u00a0ms."
-    )
-
-
-def _lung_in_box(current: OpenStudy, pictures: BeforeAfter) -> tuple[BoolArray, str]:
-    """Lung of the slice, on the picture of the box, and where it is known from."""
-    lung, source = _lung_of_slice(current, pictures.slice_index)
-    box = pictures.record.box
-    return lung[box.j_start : box.j_stop, box.i_start : box.i_stop], source
-
-
-def _lung_of_slice(current: OpenStudy, slice_index: int) -> tuple[BoolArray, str]:
-    for name, pair in known_masks(current).items():
-        if pair.lung is not None:
-            return pair.lung[:, :, slice_index].T, name.lower()
-    volume = current.study.volume
-    region = remember(current, ("region", RoiConfig()), lambda: find_region(volume, RoiConfig()))
-    return part_slice_of(volume, region, slice_index).lung, "air inside the body"
-
-
-def _show_figures(figures: dict[str, Contrast]) -> None:
-    st.markdown(
-        "**Contrast**",
-        help="Of grey levels 0 to 255. *Entropy*: bits a pixel carries, 8 at most; noise raises it "
-        "too. *RMS contrast*: standard deviation as a share of white. *Black*, *white*: share of "
-        "pixels at either end, where differences are lost.",
-    )
-    show_figure_table(
-        {
-            "Grey levels": {
-                name: [
-                    _number(of.mean, 1),
-                    _number(of.standard_deviation, 1),
-                    _number(of.entropy_bits, 2),
-                    _number(of.rms_contrast, 3),
-                    percent(of.black_share),
-                    percent(of.white_share),
-                    percent(of.saturated_share),
-                ]
-                for name, of in figures.items()
-            }
-        },
-        rows=[
-            "Mean",
-            "Standard deviation",
-            "Entropy, bits",
-            "RMS contrast",
-            "Black",
-            "White",
-            "Saturated",
-        ],
-        caption="Contrast before and after",
-    )
-
-
-def _number(value: float, digits: int) -> str:
-    return "not defined" if np.isnan(value) else f"{value:.{digits}f}"

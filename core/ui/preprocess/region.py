@@ -26,7 +26,8 @@ from core.preprocessing.roi import (
     tissue_threshold,
 )
 from core.segmentation import find_outlines
-from core.ui.charts.figures import make_histogram_figure
+from core.ui.chart_view import show_chart
+from core.ui.charts.histogram import make_histogram_figure
 from core.ui.preprocess.enhance import base_preprocess
 from core.ui.scan.browsing import place_of, viewer_scan
 from core.ui.segment.results import file_stem
@@ -222,7 +223,7 @@ def show_histogram(current: OpenStudy, region: Region, config: RoiConfig, slice_
     else:
         counts = {"Volume": region.counts}
     thresholds = region.thresholds[slice_index]
-    figure = make_histogram_figure(
+    chart = make_histogram_figure(
         counts,
         values=level_values(volume, np.arange(256)),
         value_label=_value_label(volume),
@@ -232,7 +233,7 @@ def show_histogram(current: OpenStudy, region: Region, config: RoiConfig, slice_
             for level in thresholds
         },
     )
-    st.plotly_chart(figure, key="region-histogram", config={"displayModeBar": False})
+    show_chart(chart, key="region-histogram")
 
 
 def _value_label(volume: Volume) -> str:

@@ -9,7 +9,8 @@ import streamlit as st
 
 from core.config import CHANNELS, Channel, Plane, SurfaceConfig
 from core.drawing import PREDICTION_COLOURS, TRUTH_COLOURS, Surface, build_surface, slice_corners_mm
-from core.ui.charts.figures import make_surface_figure
+from core.ui.chart_view import show_chart
+from core.ui.charts.surface import make_surface_figure
 from core.ui.components import BrowserComponent
 from core.ui.scan.measures import known_masks
 from core.ui.session import OpenStudy, remember
@@ -100,9 +101,9 @@ def _show_chart(
     plane: Plane,
     slice_index: int,
 ) -> None:
-    figure = remember(
+    chart = remember(
         current,
-        ("surface figure", source),
+        ("surface chart", source),
         lambda: make_surface_figure(
             surfaces,
             colours=PREDICTION_COLOURS if source == "Prediction" else TRUTH_COLOURS,
@@ -120,12 +121,7 @@ def _show_chart(
         margin_mm=_SLICE_MARGIN_MM,
     )
     with st.container(key=_CHART):
-        st.plotly_chart(
-            figure,
-            key=f"surfaces-{current.token}",
-            theme=None,
-            config={"displayModeBar": False},
-        )
+        show_chart(chart, key=f"surfaces-{current.token}")
     _turntable(
         data={"chart": _CHART, "corners": corners.tolist()}, key=f"turntable-{current.token}"
     )

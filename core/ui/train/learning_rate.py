@@ -11,13 +11,14 @@ from core.config import TrainConfig
 from core.errors import DatasetError, LungLensError
 from core.system import runs_folder
 from core.training import RANGE_TEST_NAME, RunRequest, learning_rates, read_run, start_run, stop_run
-from core.ui.charts.figures import RUN_COLOURS, Curve, make_curve_figure
+from core.ui.chart_view import show_chart
+from core.ui.charts.curves import Curve, make_curve_figure
+from core.ui.charts.style import SERIES_COLOURS
 from core.ui.page import show_error, show_errors
 from core.ui.settings import Settings
 from core.ui.text import escape_markdown
 
 _REFRESH_SECONDS = 1.5
-_FIGURE_SETTINGS = {"displayModeBar": False}
 
 
 def show_schedule(config: TrainConfig) -> None:
@@ -28,14 +29,14 @@ def show_schedule(config: TrainConfig) -> None:
         warmup_epochs=config.warmup_epochs,
         epochs=config.epochs,
     )
-    figure = make_curve_figure(
-        [Curve("Learning rate", epochs.tolist(), rates.tolist(), RUN_COLOURS[3])],
+    chart = make_curve_figure(
+        [Curve("Learning rate", epochs.tolist(), rates.tolist(), SERIES_COLOURS[3])],
         x_label="Epoch",
         y_label="Learning rate",
         revision="schedule",
         height=180,
     )
-    st.plotly_chart(figure, key="train-schedule-figure", config=_FIGURE_SETTINGS)
+    show_chart(chart, key="train-schedule-figure")
 
 
 def show_range_test(settings: Settings, request: RunRequest | None) -> None:
@@ -97,10 +98,10 @@ def _show_found(settings: Settings) -> None:
         ) from error
     told = read_run(folder).figures.get("suggestion")
     suggestion = float(told) if isinstance(told, (int, float)) else math.nan
-    figure = make_curve_figure(
+    chart = make_curve_figure(
         [
-            Curve("Loss", rates, losses, RUN_COLOURS[0], "dot"),
-            Curve("Smoothed", rates, smoothed, RUN_COLOURS[1]),
+            Curve("Loss", rates, losses, SERIES_COLOURS[0], "dot"),
+            Curve("Smoothed", rates, smoothed, SERIES_COLOURS[1]),
         ],
         x_label="Learning rate",
         y_label="Loss",
@@ -109,7 +110,7 @@ def _show_found(settings: Settings) -> None:
         lines={"suggested": suggestion} if math.isfinite(suggestion) else None,
         height=220,
     )
-    st.plotly_chart(figure, key="train-range-figure", config=_FIGURE_SETTINGS)
+    show_chart(chart, key="train-range-figure")
     if not math.isfinite(suggestion):
         st.caption("The last test suggests no rate: the loss never fell clearly.")
         return

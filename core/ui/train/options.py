@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -17,6 +18,7 @@ from core.config import (
     ScheduleConfig,
     TrainConfig,
 )
+from core.measuring.quality import Exclusion
 from core.training import DEMO_CASES, DEMO_DATA, RunRequest
 from core.ui.data_folder import load_cases
 from core.ui.page import show_errors
@@ -130,71 +132,80 @@ def choose_preset(settings: Settings) -> None:
 
 
 def choose_cases(config: TrainConfig) -> RunRequest | None:
-    """Patients that judge and those left out; all others teach. None where too few are left."""
+    """Which patients train, validate and are left out; none where too few are left."""
+    folder, patients = _choose_patients()
+    names = sorted(patients)
+    validation = st.multiselect(
+        "Validation patients",
+        names,
+        key=f"train-judges-{folder is None}",
+        persist_state="session",
+        default=names[3::4] or names[-1:],
+        help="Patients that the network is not trained on; it is evaluated on them after each "
+        "epoch. Cases of one patient always stay together.",
+    )
+    unused = st.multiselect(
+        "Left out",
+        [name for name in names if name not in validation],
+        key=f"train-unused-{folder is None}",
+        persist_state="session",
+        placeholder="Nobody",
+        help="Patients used neither for training nor for validation.",
+    )
+    training = [name for name in names if name not in validation and name not in unused]
+    st.caption(f"{_people(training)} for training, {_people(validation)} for validation.")
+    if not training or not validation:
+        st.warning("At least one patient is needed for training and one for validation.")
+        return None
+    split = {
+        "train": {"case": [case for name in training for case in patients[name]]},
+        "validation": {"case": [case for name in validation for case in patients[name]]},
+    }
+    return RunRequest(
+        data=DEMO_DATA if folder is None else str(folder),
+        config=config,
+        split=split,
+        excluded=_choose_exclusions({*split["train"]["case"], *split["validation"]["case"]}),
+    )
+
+
+def _choose_patients() -> tuple[Path | None, dict[str, list[str]]]:
+    """The folder of the cases, none for generated ones, and patient → cases."""
     folder = cases_folder()
-    patients: dict[str, list[str]] = {}
+    absent = "" if folder is not None else "There are no cases in this server's data folder. "
     if folder is not None and st.segmented_control(
         "Patients", (_REAL, _GENERATED), default=_REAL, required=True, key="train-data",
         persist_state="session",
         help="The cases of the server's data folder, or four generated patients to try with.",
     ) == _GENERATED:  # fmt: skip
         folder = None
+    patients: dict[str, list[str]] = {}
     if folder is None:
-        absent = "No cases lie in this server's data folder, so four"
         st.info(
-            f"{absent if cases_folder() is None else 'Four'} **generated** patients are taken. "
-            "They share one anatomy: a network that learned from them knows generated chests "
-            "only, and says nothing about people.",
+            f"{absent}Four **generated** patients are used. They share one anatomy: a network "
+            "trained on them knows generated chests only, and its results say nothing about "
+            "people.",
             icon=":material/science:",
         )
-        patients = {case_id: [case_id] for case_id in DEMO_CASES}
-    else:
-        with show_errors():
-            for case in load_cases(str(folder)):
-                has_truth = case.lung_path is not None and case.infection_path is not None
-                if has_truth or case.label_path is not None:
-                    patients.setdefault(case.patient_id, []).append(case.case_id)
-    names = sorted(patients)
-    judges = st.multiselect(
-        "Judge on",
-        names,
-        key=f"train-judges-{folder is None}",
-        persist_state="session",
-        default=names[3::4] or names[-1:],
-        help="Patients that the network never learns from; its figures come from them. Cases of "
-        "one patient always stay together.",
-    )
-    unused = st.multiselect(
-        "Leave out",
-        [name for name in names if name not in judges],
-        key=f"train-unused-{folder is None}",
-        persist_state="session",
-        placeholder="Nobody",
-        help="Patients that neither teach nor judge.",
-    )
-    teachers = [name for name in names if name not in judges and name not in unused]
-    st.caption(f"{_people(teachers)} to learn from, {_people(judges)} to judge on.")
-    if not teachers or not judges:
-        st.warning("At least one patient must teach and one must judge.")
-        return None
-    split = {
-        "train": {"case": [case for name in teachers for case in patients[name]]},
-        "validation": {"case": [case for name in judges for case in patients[name]]},
-    }
-    known = {*split["train"]["case"], *split["validation"]["case"]}
+        return None, {case_id: [case_id] for case_id in DEMO_CASES}
+    with show_errors():
+        for case in load_cases(str(folder)):
+            has_truth = case.lung_path is not None and case.infection_path is not None
+            if has_truth or case.label_path is not None:
+                patients.setdefault(case.patient_id, []).append(case.case_id)
+    return folder, patients
+
+
+def _choose_exclusions(known: set[str]) -> tuple[Exclusion, ...]:
+    """What of these cases was marked on the Quality page, unless the person wants it in."""
     marked = tuple(mark for mark in left_out().exclusions if mark.case_id in known)
     if marked and not st.toggle(
         "Leave out what was marked on the Quality page",
         value=True,
         help="Slices and cases marked in this session.",
     ):
-        marked = ()
-    return RunRequest(
-        data=DEMO_DATA if folder is None else str(folder),
-        config=config,
-        split=split,
-        excluded=marked,
-    )
+        return ()
+    return marked
 
 
 def _people(names: list[str]) -> str:

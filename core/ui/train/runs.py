@@ -28,7 +28,9 @@ from core.training import (
     start_run,
     stop_run,
 )
-from core.ui.charts.figures import RUN_COLOURS, Curve, make_curve_figure
+from core.ui.chart_view import show_chart
+from core.ui.charts.curves import Curve, make_curve_figure
+from core.ui.charts.style import SERIES_COLOURS
 from core.ui.page import show_error, show_errors
 from core.ui.scan.slice_stack import show_stack
 from core.ui.tables import show_facts, show_figure_table
@@ -40,7 +42,6 @@ from core.ui.widget_state import set_widget_value, widget_value
 
 CHOSEN_RUN = "train-run"
 _REFRESH_SECONDS = 1.5
-_FIGURE_SETTINGS = {"displayModeBar": False}
 _STATES = {
     "running": ("Training", "blue"),
     "stopping": ("Stopping", "orange"),
@@ -224,14 +225,14 @@ def _show_curves(run: RunStatus) -> None:
         for channel in CHANNELS
         for side, prefix, dash in (("validation", "", "solid"), ("training", "train_", "dot"))
     ]
-    loss = [Curve("Loss", epochs, _column(run, "loss"), RUN_COLOURS[2])]
-    rate = [Curve("Learning rate", epochs, _column(run, "learning_rate"), RUN_COLOURS[3])]
+    loss = [Curve("Loss", epochs, _column(run, "loss"), SERIES_COLOURS[2])]
+    rate = [Curve("Learning rate", epochs, _column(run, "learning_rate"), SERIES_COLOURS[3])]
     for key, curves, label, y_range in (
         ("dice", dice, "Dice", (0.0, 1.0)),
         ("loss", loss, "Loss, training", None),
         ("rate", rate, "Learning rate", None),
     ):
-        figure = make_curve_figure(
+        chart = make_curve_figure(
             curves,
             x_label="Epoch",
             y_label=label,
@@ -240,7 +241,7 @@ def _show_curves(run: RunStatus) -> None:
             lines={"best": best},
             height=280 if key == "dice" else 190,
         )
-        st.plotly_chart(figure, key=f"train-curve-{key}", config=_FIGURE_SETTINGS)
+        show_chart(chart, key=f"train-curve-{key}")
 
 
 def _show_samples(folder: Path, run: RunStatus) -> None:
@@ -346,7 +347,7 @@ def command_line(folder: Path) -> str:
 def _compare(root: Path, names: tuple[str, ...]) -> None:
     st.subheader("Compare runs", anchor=False)
     chosen = st.multiselect(
-        "Runs", names, default=names[:2], max_selections=len(RUN_COLOURS), key="train-compared",
+        "Runs", names, default=names[:2], max_selections=len(SERIES_COLOURS), key="train-compared",
         help="Figures compare fairly only where the same patients judge.",
     )  # fmt: skip
     column = st.selectbox(
@@ -364,12 +365,12 @@ def _compare(root: Path, names: tuple[str, ...]) -> None:
             colour,
             best=max(run.history, key=score)["epoch"],
         )
-        for run, colour in zip(runs, RUN_COLOURS, strict=False)
+        for run, colour in zip(runs, SERIES_COLOURS, strict=False)
     ]
-    figure = make_curve_figure(
+    chart = make_curve_figure(
         curves, x_label="Epoch", y_label=_COMPARED[column], revision=f"compare-{column}"
     )
-    st.plotly_chart(figure, key="train-comparison", config=_FIGURE_SETTINGS)
+    show_chart(chart, key="train-comparison")
     bests = [max(run.history, key=score) for run in runs]
     show_figure_table(
         {
