@@ -25,9 +25,9 @@ def look(current: OpenStudy) -> None:
 
 begin_page(
     "Augmentation",
-    lead="A network that sees each slice turned, bent and brightened a little differently every "
-    "time learns what stays the same. Here are such slices, made by the very layers that training "
-    "uses, with their masks.",
+    lead="In training each slice is rotated, deformed and brightened a little differently "
+    "every time. Here are such slices with their masks, computed by the same layers that "
+    "training uses.",
 )
 current = need_study()
 look(current)

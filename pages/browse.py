@@ -13,11 +13,11 @@ from core.ui.session import OpenStudy
 
 @st.fragment
 def look(current: OpenStudy) -> None:
-    """Picture and figures: the part of the page that follows the slice."""
-    picture, figures = st.columns([7, 5], gap="large")
+    """Picture and measurements: the part of the page that follows the slice."""
+    picture, numbers = st.columns([7, 5], gap="large")
     with picture:
         place = browsing.show_picture(current, key="picture", tallest=0.62)
-    with figures:
+    with numbers:
         segmenting.show_progress()
         mark_and_browse(current)
         measures.show_burden(current, place.plane, place.slice_index)

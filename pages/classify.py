@@ -1,4 +1,4 @@
-"""Classify: how likely COVID-19 is, as a network sees it, and what that rests on."""
+"""Classify: how likely COVID-19 is, as predicted by a network, and what that rests on."""
 
 import streamlit as st
 
@@ -10,8 +10,8 @@ from core.ui.scan.browsing import show_glance
 
 begin_page(
     "Classify",
-    lead="How likely a network holds COVID-19 to be in the open scan or picture: a probability "
-    "with its limits, never a yes or a no, and **not a diagnosis**.",
+    lead="The probability of COVID-19 in the open scan or picture as predicted by a network, "
+    "with its limits: never a yes or no, and **not a diagnosis**.",
 )
 current = need_study()
 show_origin(current)

@@ -9,8 +9,8 @@ from core.ui.page import begin_page, show_notice
 
 begin_page(
     "Cohort",
-    lead="Many scans at a glance: what a batch has marked and measured, how it is spread, and what "
-    "failed.",
+    lead="Many scans at a glance: what a batch has segmented and measured, the distribution "
+    "of each measurement, and what failed.",
 )
 show_notice()
 batch = choose_cohort()

@@ -33,9 +33,9 @@ def tune(current: OpenStudy) -> None:
 
 begin_page(
     "Enhance",
-    lead="What the network sees is made in steps: box, window, contrast, size. Here the middle two "
-    "are tuned on one slice of the open scan, with the very functions that make the network's "
-    "input.",
+    lead="The network's input is computed in steps: crop, window, contrast, resize. Here "
+    "window and contrast are tuned on one slice of the open scan, with the same functions "
+    "that compute the network's input.",
 )
 current = need_study()
 tune(current)

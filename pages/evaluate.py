@@ -33,8 +33,9 @@ def look(question: Question) -> None:
 
 begin_page(
     "Evaluate",
-    lead="How well does the network do? Its masks are compared with true ones, through the same "
-    "steps that every scan takes. What it learned from is marked and kept out of the means.",
+    lead="How well does the network perform? Its masks are compared with true ones, through "
+    "the same steps as for every scan. Training cases are labelled and kept out of the "
+    "means.",
 )
 question = ask()
 if question is not None:

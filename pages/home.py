@@ -18,9 +18,9 @@ from core.ui.session import this_session
 
 begin_page(
     "LungLens",
-    lead="Look at a chest CT slice by slice, and let a neural network mark the lungs and what "
-    "COVID-19 has done to them. Every mark can be checked, measured and taken away as a file. "
-    "Scans stay on the machine that runs this app.",
+    lead="View a chest CT slice by slice and let a neural network segment the lungs and the "
+    "infection of COVID-19. Every mask can be checked, measured and downloaded. Scans "
+    "stay on the machine that runs this app.",
 )
 st.caption(RESEARCH_USE)
 show_notice()

@@ -34,7 +34,7 @@ def look(current: OpenStudy) -> None:
 
 begin_page(
     "Quality",
-    lead="What may spoil a measurement, checked slice by slice before anything is measured. "
+    lead="What may distort a measurement, checked slice by slice before anything is measured. "
     "A finding is a reason to look, not a verdict.",
 )
 current = need_study()

@@ -8,8 +8,8 @@ from core.ui.scan.browsing import show_glance
 
 begin_page(
     "Report",
-    lead="What was found in the open scan on two pages to hand round, and every result as a file "
-    "that other programs open. Nothing names the patient unless you type the name.",
+    lead="The findings of the open scan on two pages, and every result as a file for other "
+    "programs. The patient is named only if you type the name.",
 )
 current = need_study()
 report = None

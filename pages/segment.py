@@ -1,4 +1,4 @@
-"""Segment: run the network, set thresholds, take the masks away."""
+"""Segment: run the network, set thresholds, download the masks."""
 
 import streamlit as st
 
@@ -11,8 +11,8 @@ from core.ui.segment import results
 
 begin_page(
     "Segment",
-    lead="A U-Net looks at each axial slice and says for every voxel how likely it is lung, and "
-    "how likely infected. Thresholds turn that into masks.",
+    lead="A U-Net predicts the probability of lung and of infection for every voxel of each "
+    "axial slice. Thresholds turn the probabilities into masks.",
 )
 current = need_study()
 
@@ -26,7 +26,7 @@ with controls, show_errors():
         results.choose_thresholds(current, current.segmentation)
         results.show_headline(current)
         show_biomarkers(current)
-        st.markdown("**Take it away**")
+        st.markdown("**Download**")
         results.show_downloads(current, current.segmentation)
         results.show_run_facts(current.segmentation)
 

@@ -1,4 +1,4 @@
-"""Train: teach a network of one's own, and watch it learn."""
+"""Train: train a network of one's own and follow its results."""
 
 import streamlit as st
 
@@ -17,7 +17,7 @@ def set_up() -> None:
     with st.expander("Learning rate and epochs"):
         options.choose_schedule(settings)
         schedule = st.container()
-    with st.expander("Random changes"):
+    with st.expander("Augmentation"):
         changes = st.container()
     config = options.build_config(settings.values)
     with changes:
@@ -31,8 +31,8 @@ def set_up() -> None:
 
 begin_page(
     "Train",
-    lead="Teach a network of your own on cases whose lungs and infection are known, and watch its "
-    "figures on patients that it never learned from.",
+    lead="Train a network of your own on cases with true masks of lung and infection, and "
+    "follow its results on validation patients.",
 )
 if may_train():
     new_run, runs = st.columns([5, 7], gap="large")

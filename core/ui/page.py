@@ -18,8 +18,8 @@ from core.ui.streamlit_internals import PAGE_STYLE
 from core.ui.text import escape_markdown
 
 RESEARCH_USE = (
-    "**Research use only.** Not a medical device and never a diagnosis: masks and figures may be "
-    "wrong, and no treatment may rest on them."
+    "**Research use only.** Not a medical device and never a diagnosis: masks and "
+    "measurements may be wrong, and no treatment may rest on them."
 )
 
 _MARK_SHAPES = (
@@ -175,7 +175,7 @@ def show_errors() -> Iterator[None]:
 
 
 def show_error(error: LungLensError) -> None:
-    """One sentence, exactly as the command line would say it."""
+    """One sentence, as the command line prints it."""
     st.error(escape_markdown(str(error)), icon=":material/error:")
 
 

@@ -1,4 +1,4 @@
-"""Settings of a page: kept for the session, carried by the page's address, told as code."""
+"""Settings of a page: kept for the session, carried by the page's address, exported as code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Settings:
     def __init__(
         self, name: str, defaults: Mapping[str, Value], check: Callable[[dict[str, Any]], Any]
     ) -> None:
-        """Takes up what the session has under `name`, or else what the address says.
+        """Takes what the session has under `name`, or else what the address says.
 
         Args:
             check: raises `ConfigError` for values that make no sense; then the defaults are taken.
@@ -67,9 +67,9 @@ class Settings:
         return f"{self.name}-{setting}"
 
     def changed(self) -> dict[str, str]:
-        """What differs from the defaults, as the address says it."""
+        """What differs from the defaults, as text for the address."""
         return {
-            name: _told(value)
+            name: _text(value)
             for name, value in self.values.items()
             if value != self.defaults[name]
         }
@@ -102,7 +102,7 @@ class Settings:
     def choose(
         self, label: str, setting: str, names: Mapping[str, str], *, help: str | None
     ) -> None:
-        """A choice among a few, told by their names."""
+        """A choice among a few, shown by their names."""
         self._begin(setting)
         chosen = st.segmented_control(
             label,
@@ -137,7 +137,7 @@ def _read(text: str, default: Value) -> Value | None:
     return int(number) if isinstance(default, int) else number
 
 
-def _told(value: Value) -> str:
+def _text(value: Value) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)

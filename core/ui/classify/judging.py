@@ -45,8 +45,7 @@ class Judged:
 
 @dataclass(eq=False)
 class Verdicts:
-    """This session's verdicts, and the job that computes one; what they are about is let go of
-    with its study."""
+    """This session's verdicts, and the job that computes one."""
 
     kept: dict[object, Judged] = field(default_factory=dict)
     slot: JobSlot[tuple[Segmentation, Judged]] = field(
@@ -65,14 +64,15 @@ def show_origin(current: OpenStudy) -> None:
     volume = current.study.volume
     if current.study.synthetic:
         st.warning(
-            "**This scan is synthetic**, a generated chest. The classifier has never seen such "
-            "pictures: what it says of this one means nothing, and only shows how the page works.",
+            "**This scan is synthetic**, a generated chest. The classifier was not trained on "
+            "such images: its result here means nothing and only shows how the page works.",
             icon=":material/science:",
         )
     elif volume.source.format == _PICTURES and volume.shape[2] > 1:
         st.info(
-            "The stack of pictures is taken for slices of one scan and judged as a whole. Pictures "
-            "of several patients belong to the command line, one verdict each.",
+            "The stack of pictures is treated as the slices of one scan and classified as a "
+            "whole. For pictures of several patients use the command line, which gives one "
+            "result for each.",
             icon=":material/info:",
         )
 
@@ -132,7 +132,7 @@ def _collect(current: OpenStudy, info: ClassifierInfo, verdicts: Verdicts) -> No
 
 
 def _name(current: OpenStudy, segmentation: Segmentation, info: ClassifierInfo) -> object:
-    """All that a verdict depends on."""
+    """Everything that a verdict depends on."""
     masks = (segmentation.weights_id, repr(segmentation.config), segmentation.quarter_turns)
     return current.study.volume.digest, masks, info.sha256
 
@@ -142,10 +142,10 @@ def _show_run_button(current: OpenStudy, info: ClassifierInfo) -> None:
     marks = "" if current.segmentation is not None else "It marks lung and infection first. "
     with st.container(horizontal=True, vertical_alignment="center"):
         if st.button(
-            f"Judge this {what}",
+            f"Classify this {what}",
             type="primary",
             icon=":material/play_arrow:",
-            help="Runs the classifier once; you can go on browsing meanwhile, and stop it.",
+            help="Runs the classifier once; you can keep browsing meanwhile, and stop it.",
         ):
             clear_notice()
             _start(current, info)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from core.system import json_text
+from core.system import THIN_SPACE, json_text, number_text
 from core.ui.chart_view import show_chart
 from core.ui.charts.reliability import make_reliability_figure
 from core.ui.classify.judging import Judged, is_picture
@@ -16,8 +16,8 @@ from core.ui.classify.slices import show_slices
 from core.ui.scan.biomarkers import scan_biomarkers, show_shares
 from core.ui.segment.results import file_stem
 from core.ui.session import OpenStudy
-from core.ui.tables import show_figure_table
-from core.ui.text import escape_markdown, score
+from core.ui.tables import show_number_table
+from core.ui.text import escape_markdown
 
 if TYPE_CHECKING:  # loaded where they are first needed
     from core.classification import ClassifierInfo, Verdict
@@ -40,17 +40,18 @@ def _show_calibration(current: OpenStudy, info: ClassifierInfo, verdict: Verdict
     from core.classification.card import read_calibration
 
     st.markdown(
-        "**What the number is worth**",
-        help="Held-out pictures were not used to fit the head that was judged on them.",
+        "**How far the probability can be trusted**",
+        help="Held-out pictures were not used to fit the head that was evaluated on them.",
     )
     sets = read_calibration(info)
     if not sets:
-        st.caption("Not known: the weights say nothing of their calibration.")
+        st.caption("Not known: the weights come without calibration data.")
         return
     if not is_picture(current):
         st.caption(
-            "These figures are of single pictures. The rule that makes one number of a scan has "
-            "not been calibrated on scans: take its percents as a rank, not as a frequency."
+            "These values are for single pictures. The rule that combines the slices of a "
+            "scan into one probability has not been calibrated on scans: use it to rank "
+            "scans, not as a frequency."
         )
     st.markdown(
         "\n".join(f"- {calibration_sentence(one, verdict.covid_probability)}" for one in sets)
@@ -67,11 +68,11 @@ def _show_calibration(current: OpenStudy, info: ClassifierInfo, verdict: Verdict
         ),
         key="classify-reliability",
     )
-    show_figure_table(
+    show_number_table(
         {
             "Calibration error (ECE)": {
-                "as it comes": [score(one.ece_before) for one in sets],
-                "with temperature": [score(one.ece_after) for one in sets],
+                "uncalibrated": [number_text(one.ece_before) for one in sets],
+                "with temperature scaling": [number_text(one.ece_after) for one in sets],
             },
             "": {"pictures": [str(one.pictures) for one in sets]},
         },
@@ -81,14 +82,14 @@ def _show_calibration(current: OpenStudy, info: ClassifierInfo, verdict: Verdict
 
 
 def calibration_sentence(one: Calibration, probability: float) -> str:
-    """What became of held-out pictures that were given about this probability, as Markdown."""
+    """How many held-out pictures with such a probability had COVID-19, as Markdown."""
     name = escape_markdown(one.name)
     held = one.bin_of(probability)
     if held is None:
         return f"{name}: no held-out picture was given such a probability."
-    span = f"{100 * held.low:.0f} to {100 * held.high:.0f}\u00a0\\%"
+    span = f"{100 * held.low:.0f} to {100 * held.high:.0f}{THIN_SPACE}\\%"
     positive = round(held.count * held.share_positive)
-    few = ", too few to lean on" if held.count < 20 else ""
+    few = ", too few to rely on" if held.count < 20 else ""
     return (
         f"{name}: of 100 pictures given {span}, **{100 * held.share_positive:.0f}** showed "
         f"COVID-19 ({positive} of {held.count} held-out ones{few})."
@@ -100,8 +101,9 @@ def _show_infection(current: OpenStudy) -> None:
     found = scan_biomarkers(current, "Prediction")
     st.markdown(
         "**How much is infected**",
-        help="As the segmentation network marks it; the share of the whole lung is part of the "
-        "verdict on a scan. Left and right are the patient's; zones are thirds of each lung.",
+        help="As marked by the segmentation network; the share of the whole lung is part of "
+        "the verdict on a scan. Left and right are the patient's; zones are thirds of "
+        "each lung.",
     )
     show_shares(found)
     for note in found.notes[:1] if found.split is None else ():
@@ -113,18 +115,18 @@ def show_limits(info: ClassifierInfo) -> None:
     from core.classification.card import LIMITS, card_points, read_card, read_foreign_figures
 
     points = [
-        "Scans as a whole: it learned from single slices, most of them cropped figures of papers, "
-        "with its masks by another network."
+        "Whole scans: it was trained on single slices, most of them cropped from figures in "
+        "papers, with masks of another network."
     ]
     foreign = read_foreign_figures(info)
     if foreign:
-        figures = ", ".join(
-            f"{auc:.2f} on {escape_markdown(judged)} after {escape_markdown(taught)}"
+        results = ", ".join(
+            f"{auc:.2f} on {escape_markdown(judged)} when trained on {escape_markdown(taught)}"
             for taught, judged, auc in foreign
         )
         points.append(
-            f"Your hospital. Taught by one set and judged on the other, its AUC is {figures}; "
-            "0.5 is a coin."
+            "Your hospital. Trained on one data set and tested on the other, its AUC is "
+            f"{results}; 0.5 is chance level."
         )
     card = read_card(info)
     points += [escape_markdown(point) for point in card_points(card, LIMITS)]
@@ -146,7 +148,7 @@ def _show_downloads(current: OpenStudy, verdict: Verdict) -> None:
             f"{stem}_verdict.json",
             "application/json",
             lambda: json_text(verdict_record(name, verdict, synthetic=synthetic)),
-            "Probability, band, reason, every slice that was looked at, shares and weights.",
+            "Probability, band, reason, every slice that was classified, shares and weights.",
         ),
         (
             "Scores (CSV)",

@@ -19,7 +19,7 @@ from core.ui.viewer import Heat
 if TYPE_CHECKING:  # loaded where they are first needed
     from core.classification import ClassifierInfo, Verdict
 
-_LOUDEST_COLOUR = "#F0E442"
+_INFLUENTIAL_COLOUR = "#F0E442"
 _THUMBNAILS = 6
 _WIDTH = 110
 
@@ -29,22 +29,23 @@ def show_slices(current: OpenStudy, info: ClassifierInfo, judged: Judged) -> Non
     """The picture with its heat, the strip and thumbnails; a click runs this part only."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="classify-heat"):
         shown = st.toggle(
-            "Heat",
+            "Heat map",
             value=True,
             key="classify-heat-on",
-            help="Where in a slice the evidence for COVID-19 lies (Grad-CAM): the brightest place "
-            "has most of it in this slice, however little that is. Its grid has "
-            f"{info.model.side // 2**info.model.depth} cells a side, so borders mean little.",
+            help="Where in a slice the evidence for COVID-19 lies (Grad-CAM): the brightest "
+            "place has the most in this slice, however little that is. Its grid has "
+            f"{info.model.side // 2**info.model.depth} cells a side, so its borders are "
+            "not exact.",
         )
         opacity = st.slider(
-            "Opacity of the heat, %",
+            "Opacity of the heat map, %",
             5,
             100,
             value=60,
             step=5,
             key="classify-heat-opacity",
             disabled=not shown,
-            help="How much the heat covers the picture where there is most of it.",
+            help="How much the heat map covers the picture at its highest value.",
         )
     heat = Heat(f"{current.token} {judged.token}", judged.heats, opacity / 100) if shown else None
     place = browsing.show_picture(
@@ -63,13 +64,13 @@ def _show_heat_legend(judged: Judged, k: int) -> None:
     ramp = ", ".join(f"rgb({red},{green},{blue})" for red, green, blue in colours)
     share = judged.in_lung.get(k)
     if share is None:
-        said = "This slice was not looked at, so it has no heat."
+        said = "This slice was not classified, so it has no heat."
     elif np.isnan(share):
-        said = "Nothing in this slice speaks for COVID-19."
+        said = "There is no evidence for COVID-19 in this slice."
     else:
         said = (
-            f"Evidence, little to most; {percent(share)} of it in the lung. Heat elsewhere speaks "
-            "of window, crop or scanner, not of disease."
+            f"Evidence, little to most; {percent(share)} of it in the lung. Evidence elsewhere "
+            "points to window, crop or scanner, not to disease."
         )
     st.html(
         '<div style="display:flex;gap:0.6rem;align-items:center;font-size:0.86rem;color:#aab6c2">'
@@ -85,17 +86,17 @@ def _show_strip(current: OpenStudy, info: ClassifierInfo, verdict: Verdict, k: i
     for index, probability in _by_slice(verdict).items():
         bands[band_of(probability, info.bands)].append(index)
     rows = [StripRow(name.capitalize(), BAND_COLOURS[name], cells) for name, cells in bands.items()]
-    rows.append(StripRow("Drove it", _LOUDEST_COLOUR, loudest(info, verdict)))
-    show_strip(current, rows, shown=k, key="classify-strip", nothing="not looked at")
+    rows.append(StripRow("Most influential", _INFLUENTIAL_COLOUR, most_influential(info, verdict)))
+    show_strip(current, rows, shown=k, key="classify-strip", nothing="not classified")
     own = _by_slice(verdict).get(k)
     here = (
-        f"Slice {k + 1} was not looked at."
+        f"Slice {k + 1} was not classified."
         if own is None
         else f"Slice {k + 1} by itself: {probability_text(own)}."
     )
     st.caption(
         f"{here} From the feet on the left to the head on the right; click to go there. "
-        f"{len(verdict.slice_indices)} slices with enough lung were looked at, each by itself."
+        f"{len(verdict.slice_indices)} slices with enough lung were classified, each by itself."
     )
 
 
@@ -103,8 +104,8 @@ def _by_slice(verdict: Verdict) -> dict[int, float]:
     return dict(zip(verdict.slice_indices, verdict.slice_probabilities, strict=True))
 
 
-def loudest(info: ClassifierInfo, verdict: Verdict) -> tuple[int, ...]:
-    """The slices that drove the verdict, loudest first."""
+def most_influential(info: ClassifierInfo, verdict: Verdict) -> tuple[int, ...]:
+    """The most influential slices, highest probability first."""
     from core.classification.scan import loudest_slices
 
     return loudest_slices(verdict.slice_indices, verdict.slice_probabilities, info.scan)
@@ -112,14 +113,14 @@ def loudest(info: ClassifierInfo, verdict: Verdict) -> tuple[int, ...]:
 
 def _show_thumbnails(current: OpenStudy, info: ClassifierInfo, verdict: Verdict, k: int) -> None:
     by_slice = _by_slice(verdict)
-    chosen = loudest(info, verdict)[:_THUMBNAILS]
+    chosen = most_influential(info, verdict)[:_THUMBNAILS]
     pictures = remember(
         current,
         ("classify thumbnails", chosen),
         lambda: {index: _thumbnail(current, index) for index in chosen},
     )
     st.markdown(
-        "**Slices that drove it**, loudest first",
+        "**Most influential slices**, highest probability first",
         help="Outlined: what is marked as infected. Click a number to go to its slice.",
     )
     with st.container(horizontal=True, gap="small", key="classify-thumbnails"):

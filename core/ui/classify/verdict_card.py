@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 from scipy.special import expit, logit
 
+from core.system import UNDEFINED_TEXT, percent_text
 from core.ui.classify.judging import Judged, is_picture
 from core.ui.session import OpenStudy
 from core.ui.text import escape_markdown
@@ -46,8 +47,8 @@ def show_verdict(current: OpenStudy, info: ClassifierInfo, judged: Judged) -> No
     verdict = judged.verdict
     if verdict.abstained:
         st.warning(
-            f"**The classifier abstains**: {escape_markdown(verdict.reason)}. It gives a number "
-            "all the same, which should not be relied on.",
+            f"**The classifier abstains**: {escape_markdown(verdict.reason)}. A probability is "
+            "shown nevertheless and should not be relied on.",
             icon=":material/block:",
         )
     st.html(_CARD_STYLE + _card(current, info, verdict))
@@ -76,13 +77,14 @@ def _card(current: OpenStudy, info: ClassifierInfo, verdict: Verdict) -> str:
         f'<div class="scale" role="img" aria-label="Probability {shown}, band {verdict.band}">'
         f'<div class="bar">{bar}</div><div class="mark" style="left:{at:.2f}%"></div>'
         f'<div class="names">{names}</div></div></div>'
-        f'<p class="small">{reason}Probability of COVID-19 as {escape(info.weights_id)} sees it. '
-        f"Bands: low below {low:.0f}\u00a0%, high from {high:.0f}\u00a0%.</p></section>"
+        f'<p class="small">{reason}Probability of COVID-19 predicted by {escape(info.weights_id)}. '
+        f"Bands: low below {percent_text(info.bands.low_below, digits=0)}, "
+        f"high from {percent_text(info.bands.high_from, digits=0)}.</p></section>"
     )
 
 
 def parts_sentence(info: ClassifierInfo, verdict: Verdict) -> str:
-    """What the slices of a scan and its infected share would say, each by itself."""
+    """The probabilities from the slices of a scan and from its infected share, each by itself."""
     from core.classification.scan import scan_parts
 
     slices, burden = (
@@ -91,16 +93,18 @@ def parts_sentence(info: ClassifierInfo, verdict: Verdict) -> str:
             logit(np.array(verdict.slice_probabilities)), verdict.infected_share, info.scan
         )
     )
-    alone = f"The loudest slices alone would give {probability_text(slices)}"
+    alone = f"The most suspicious slices alone would give {probability_text(slices)}"
     if np.isnan(burden):
-        return f"{alone}; there is no infected share to weigh in."
+        return f"{alone}; the infected share is not defined."
     return f"{alone}, the infected share alone {probability_text(burden)}."
 
 
 def probability_text(probability: float) -> str:
     """Whole percents, and never a certainty."""
     if not np.isfinite(probability):
-        return "not defined"
+        return UNDEFINED_TEXT
     if probability < 0.01:
-        return "under 1\u00a0%"
-    return "over 99\u00a0%" if probability > 0.99 else f"{100 * probability:.0f}\u00a0%"
+        return f"under {percent_text(0.01, digits=0)}"
+    if probability > 0.99:
+        return f"over {percent_text(0.99, digits=0)}"
+    return percent_text(probability, digits=0)

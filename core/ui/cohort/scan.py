@@ -1,4 +1,4 @@
-"""The picked scan of Cohort: its picture, its figures, and the way to Browse."""
+"""The picked scan of Cohort: its picture, its measurements, and the way to Browse."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from core.ui.session import OpenStudy
 from core.ui.tables import show_facts
 from core.ui.text import escape_markdown
 
-FIGURES = {figure.key: figure for figure in biomarker_columns()}
-TABLE_FIGURES = (
+BIOMARKERS = {figure.key: figure for figure in biomarker_columns()}
+TABLE_BIOMARKERS = (
     "infected_share",
     "lung_volume_ml",
     "infected_volume_ml",
@@ -36,8 +36,8 @@ TABLE_FIGURES = (
     "ground_glass_share",
     "consolidation_share",
 )
-_CARD_FIGURES = (
-    *TABLE_FIGURES,
+_CARD_BIOMARKERS = (
+    *TABLE_BIOMARKERS,
     "infected_share_right",
     "infected_share_left",
 )
@@ -47,12 +47,12 @@ _CARD_WIDTH = 448
 @st.cache_data(max_entries=2000, show_spinner=False)
 def scan_picture(folder: str, scan_id: str, finished: str, width: int) -> bytes | None:
     """The thumbnail that a batch has written of a scan, as JPEG of this width; kept until the scan
-    is marked anew."""
+    is segmented again."""
     return read_thumbnail(Path(folder), scan_id, width=width)
 
 
 def show_scan(cohort: Cohort, row: Row | None) -> None:
-    """The picked scan: picture, figures, and the way to Browse."""
+    """The picked scan: picture, measurements, and the way to Browse."""
     if row is None:
         st.caption("Pick a row to see its scan larger, and to open it in Browse.")
         return
@@ -62,7 +62,7 @@ def show_scan(cohort: Cohort, row: Row | None) -> None:
             st.markdown(f"**{escape_markdown(row['name'])}**")
             _show_way_to_browse(cohort, row)
             if row["status"] == "done":
-                show_facts(_facts(row), caption="Figures of the scan")
+                show_facts(_facts(row), caption="Measurements of the scan")
             if row["reason"] or row["warnings"]:
                 st.caption(escape_markdown(row["reason"] or row["warnings"]))
         with picture:
@@ -75,8 +75,8 @@ def show_scan(cohort: Cohort, row: Row | None) -> None:
 
 def _facts(row: Row) -> dict[str, str]:
     facts = {}
-    for key in _CARD_FIGURES:
-        figure, value = FIGURES[key], row[key]
+    for key in _CARD_BIOMARKERS:
+        figure, value = BIOMARKERS[key], row[key]
         known = value not in (None, "")
         facts[figure.label] = figure_text(value, figure.unit) if known else "not defined"
     return facts
@@ -85,14 +85,14 @@ def _facts(row: Row) -> dict[str, str]:
 def _show_way_to_browse(cohort: Cohort, row: Row) -> None:
     place = scan_place(cohort, row["scan_id"])
     if place is None:
-        st.caption("Where this scan lies is not known here, so it cannot be opened.")
+        st.caption("The location of this scan is not known here, so it cannot be opened.")
         return
     try:
         path = inside_data_folder(str(place[0]))
     except LoadError:
         st.caption(
-            f"This scan does not lie in the data folder (`{DATA_FOLDER_VARIABLE}`), so it cannot "
-            "be opened from here."
+            f"This scan is not in the data folder (`{DATA_FOLDER_VARIABLE}`), so it cannot be "
+            "opened from here."
         )
         return
     if st.button(

@@ -93,8 +93,8 @@ def _uploaded_cohort() -> Cohort | None:
             "Table of a batch",
             type="csv",
             key="cohort-table",
-            help="The cohort.csv that a batch wrote. Figures and spreads are all there; pictures "
-            "and scans stay where the batch lies.",
+            help="The cohort.csv that a batch wrote. All measurements and distributions are "
+            "there; pictures and scans stay with the batch result.",
         )
     if file is None:
         return None
@@ -105,13 +105,13 @@ def _uploaded_cohort() -> Cohort | None:
 
 def _say_how_to_begin() -> None:
     st.info(
-        "No batch result is here yet. A batch marks and measures every scan of a folder, and can "
-        "be stopped and given again at any time:",
+        "No batch result is here yet. A batch segments and measures every scan of a folder, "
+        "and can be stopped and resumed at any time:",
         icon=":material/table_view:",
     )
     st.code(COMMAND, language="sh")
     where = [
-        f"Let OUT lie in the data folder (`{DATA_FOLDER_VARIABLE}`), or start the app with "
+        f"Put OUT in the data folder (`{DATA_FOLDER_VARIABLE}`), or start the app with "
         f"`{COHORT_FOLDER_VARIABLE}` set to it."
     ]
     configured = cohort_config().cohort_folder

@@ -12,7 +12,7 @@ import streamlit as st
 from core.batch import Cohort, Row, RowFilter, median_of, rows_csv, select_rows, sort_rows
 from core.ui.chart_view import show_chart
 from core.ui.charts.spread import make_spread_figure
-from core.ui.cohort.scan import FIGURES, TABLE_FIGURES, scan_picture
+from core.ui.cohort.scan import BIOMARKERS, TABLE_BIOMARKERS, scan_picture
 from core.ui.text import escape_markdown, percent, volume_text
 
 _MOST_ROWS = 400
@@ -39,33 +39,35 @@ _GROUPINGS = {
     "Unit of values": "unit",
 }
 _SPREAD_FIRST = ("infected_share", "lung_volume_ml", "zonal_score", "lesion_count", "mean_lung_hu")
-_ORDERS = {"As found": "", "Name": "name", **{_SHORT[key]: key for key in TABLE_FIGURES}}
+_ORDERS = {"As found": "", "Name": "name", **{_SHORT[key]: key for key in TABLE_BIOMARKERS}}
 
 
 def show_summary(cohort: Cohort) -> None:
     """Counts, and medians with how many scans they rest on."""
     cells = st.columns(5)
     cells[0].metric("Scans", str(len(cohort.rows)), help="Every scan that the batch has found.")
-    cells[1].metric("Done", str(cohort.count("done")), help="With masks, figures and a picture.")
+    cells[1].metric(
+        "Done", str(cohort.count("done")), help="With masks, measurements and a picture."
+    )
     cells[2].metric("Failed", str(cohort.count("failed")), help="With the reason below.")
     share, shares = median_of(cohort.rows, "infected_share")
     cells[3].metric(
         f"Median infected share (n = {shares})",
         percent(share),
-        help=FIGURES["infected_share"].definition,
+        help=BIOMARKERS["infected_share"].definition,
     )
     lung, lungs = median_of(cohort.rows, "lung_volume_ml")
     cells[4].metric(
         f"Median lung volume (n = {lungs})",
         volume_text(lung),
         help="Only scans whose files say how large a voxel is. "
-        + FIGURES["lung_volume_ml"].definition,
+        + BIOMARKERS["lung_volume_ml"].definition,
     )
     waiting = cohort.count("waiting")
     if waiting:
         st.caption(
-            f"{waiting} scan{'s are' if waiting != 1 else ' is'} waiting: the batch is under way, "
-            "or was stopped and goes on with the same command."
+            f"{waiting} scan{'s are' if waiting != 1 else ' is'} waiting: the batch is "
+            "running, or was stopped; the same command resumes it."
         )
     weights = cohort.record.get("weights", {})
     if isinstance(weights, dict) and weights.get("weights_id"):
@@ -94,7 +96,7 @@ def choose_rows(cohort: Cohort) -> list[Row]:
         required=True,
         format_func=str.capitalize,
         key="cohort-status",
-        help="Failed scans have a reason in place of figures.",
+        help="Failed scans have a reason instead of measurements.",
     )
     with order, st.container(horizontal=True, vertical_alignment="bottom"):
         by = st.selectbox(
@@ -103,7 +105,7 @@ def choose_rows(cohort: Cohort) -> list[Row]:
             key="cohort-order",
             help="Scans for which it is not defined come last.",
         )
-        down = st.toggle("Largest first", key="cohort-descending", help="Turns the order round.")
+        down = st.toggle("Largest first", key="cohort-descending", help="Reverses the order.")
     share_side, volume_side = st.columns(2)
     with share_side:
         share = _choose_range(cohort, "infected_share", "Infected share, %", factor=100.0, step=0.1)
@@ -137,7 +139,7 @@ def _choose_range(
         format="%.1f" if step < 1 else "%.0f",
         key=f"cohort-range-{column}",
         help="Narrowed, it leaves out scans for which this is not defined. "
-        + FIGURES[column].definition,
+        + BIOMARKERS[column].definition,
     )
     if chosen == (low, high):
         return None
@@ -168,8 +170,8 @@ def show_table(cohort: Cohort, rows: list[Row]) -> Row | None:
         )
     table["Scan"] = [row["name"] for row in shown]
     table["State"] = [row["status"] for row in shown]
-    for key in TABLE_FIGURES:
-        figure, name = FIGURES[key], _SHORT[key]
+    for key in TABLE_BIOMARKERS:
+        figure, name = BIOMARKERS[key], _SHORT[key]
         table[name] = [_shown(row[key], figure.unit) for row in shown]
         formats[name] = _format(figure.unit, figure.definition, words=key in _WORDS)
     if any(row["infection_dice"] is not None for row in shown):
@@ -177,14 +179,14 @@ def show_table(cohort: Cohort, rows: list[Row]) -> Row | None:
             name = f"Dice, {channel}"
             table[name] = [row[f"{channel}_dice"] for row in shown]
             formats[name] = st.column_config.NumberColumn(
-                format="%.3f", help="Agreement with the true mask that lay beside the scan."
+                format="%.3f", help="Agreement with the true mask found beside the scan."
             )
     table["Slices"] = [row["slices"] for row in shown]
     table["Reason and warnings"] = [row["reason"] or row["warnings"] for row in shown]
     table["Id"] = [row["scan_id"] for row in shown]
     formats["Slices"] = st.column_config.NumberColumn(format="%d")
     formats["Id"] = st.column_config.TextColumn(
-        help="Name of the scan's folder in the batch result; paths.json there says where it lies."
+        help="Name of the scan's folder in the batch result; paths.json there gives its location."
     )
     picked = st.dataframe(
         pd.DataFrame(table),
@@ -197,7 +199,7 @@ def show_table(cohort: Cohort, rows: list[Row]) -> Row | None:
         selection_mode=["single-row", "single-cell"],
         key="cohort-rows",
     )
-    st.caption("– stands for what is not defined; point at the head of a column for its rule.")
+    st.caption("– means not defined; point at the head of a column for its definition.")
     chosen = [*picked["selection"]["rows"], *(row for row, _ in picked["selection"]["cells"])]
     return shown[chosen[0]] if chosen and chosen[0] < len(shown) else None
 
@@ -208,7 +210,7 @@ _WORDS = ("mosmed_category", "laterality")
 def _format(unit: str, definition: str, *, words: bool) -> Any:
     if words:
         return st.column_config.TextColumn(help=definition)
-    form = {"share": "%.1f %%", "ml": "%.0f", "HU": "%.0f"}.get(unit, "%d")
+    form = {"share": "%.1f\u2009%%", "ml": "%.0f", "HU": "%.0f"}.get(unit, "%d")
     return st.column_config.NumberColumn(format=form, help=definition)
 
 
@@ -227,20 +229,20 @@ def _picture_address(cohort: Cohort, row: Row) -> str | None:
 
 
 def show_spread(rows: list[Row]) -> None:
-    """How one figure is spread over the chosen scans."""
-    known = Counter(key for row in rows for key in FIGURES if isinstance(row[key], float))
+    """How one measurement is distributed over the chosen scans."""
+    known = Counter(key for row in rows for key in BIOMARKERS if isinstance(row[key], float))
     if not known:
         return
-    st.subheader("Spread", anchor=False)
+    st.subheader("Distribution", anchor=False)
     names = [key for key in _SPREAD_FIRST if known[key]]
-    names += [key for key in FIGURES if known[key] and key not in names]
+    names += [key for key in BIOMARKERS if known[key] and key not in names]
     left, right = st.columns(2)
     key = left.selectbox(
-        "Figure",
+        "Measurement",
         names,
-        format_func=lambda name: FIGURES[name].label,
+        format_func=lambda name: BIOMARKERS[name].label,
         key="cohort-spread",
-        help="Any figure that is defined for at least one of the scans chosen above.",
+        help="Any measurement that is defined for at least one of the scans chosen above.",
     )
     grouping = right.selectbox(
         "Grouped by",
@@ -248,7 +250,7 @@ def show_spread(rows: list[Row]) -> None:
         key="cohort-grouping",
         help="One box, and one colour, for each group.",
     )
-    figure, column = FIGURES[key], _GROUPINGS[grouping]
+    figure, column = BIOMARKERS[key], _GROUPINGS[grouping]
     groups: dict[str, list[tuple[str, float]]] = {}
     for row in rows:
         if isinstance(row[key], float):

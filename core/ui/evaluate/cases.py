@@ -1,4 +1,4 @@
-"""What Evaluate found: cases, two networks, and files of all that."""
+"""Results of Evaluate: by case, for two networks, and as files."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from core.evaluation import (
     results_csv,
     slices_csv,
 )
+from core.system import number_text
 from core.ui.chart_view import Chart, show_chart
 from core.ui.charts.evaluation import (
     charts_html,
@@ -30,14 +31,13 @@ from core.ui.charts.evaluation import (
 from core.ui.evaluate.curves import (
     curves_by_patient,
     curves_of,
-    honest,
+    kept_cases,
     many,
-    share_figure,
+    share_chart,
     with_share,
 )
 from core.ui.evaluate.question import Question
-from core.ui.tables import show_figure_table
-from core.ui.text import MINUS
+from core.ui.tables import show_number_table
 
 _SEED = 0
 """Of the bootstrap, so that a table can be repeated."""
@@ -65,13 +65,13 @@ RULES = """
 - **Empty masks.** Where truth and prediction are both empty nothing is defined but specificity.
   Where only the prediction is empty, precision is not defined, and Dice, IoU and recall are 0.
   Where only the truth is empty, recall is not defined, and Dice, IoU and precision are 0. HD95
-  needs both; surface Dice is 0 where one is empty. What is not defined enters no mean.
+  needs both; surface Dice is 0 where one is empty. Undefined values are left out of means.
 - **Distances are not known** where the file does not say how large a voxel is.
 - **Means** are over patients, each the mean over their scans; in brackets the 95 % bootstrap
   interval over patients (2000 draws, fixed seed), from three patients on.
-- **Training cases** are those the network learned from. They flatter, so they have a mean of
-  their own and enter no other. On **validation** cases its thresholds were chosen, which flatters
-  a little. **Unseen** cases it never met.
+- **Training cases** are those the network was trained on. Results on them are too optimistic, so
+  they have a mean of their own and are in no other. The thresholds were chosen on **validation**
+  cases, so results on them are slightly optimistic. **Unseen** cases were used for neither.
 """
 
 
@@ -114,8 +114,8 @@ def _show_means(results: Sequence[CaseResult]) -> None:
     }
     st.markdown(
         "**Means over patients**, with 95 % intervals",
-        help="Each side has means of its own: cases the network learned from are never mixed with "
-        "others.",
+        help="Each side has means of its own: cases the network was trained on are never "
+        "mixed with others.",
     )
     side = next(iter(sides))
     if len(sides) > 1:
@@ -130,7 +130,7 @@ def _show_means(results: Sequence[CaseResult]) -> None:
         )
         side = chosen or side
     patients = len({result.patient_id for result in sides[side]})
-    show_figure_table(
+    show_number_table(
         {f"{side.capitalize()} cases, {many(patients, 'patient')}": mean_columns(sides[side])},
         rows=[*MEASUREMENTS.values(), _SHARE_LABEL],
         caption="Means over patients of one side of the training split",
@@ -163,9 +163,7 @@ def _interval_text(
     if math.isnan(mean):
         return "not known" if millimetres else "not defined"
     digits = 1 if millimetres or factor != 1.0 else 3
-    shown, *ends = (
-        f"{factor * value:.{digits}f}".replace("-", MINUS) for value in (mean, low, high)
-    )
+    shown, *ends = (number_text(factor * value, digits=digits) for value in (mean, low, high))
     return shown if math.isnan(low) else f"{shown} ({ends[0]} to {ends[1]})"
 
 
@@ -203,12 +201,12 @@ def _show_rows(results: Sequence[CaseResult]) -> None:
 
 
 def show_pair(question: Question) -> None:
-    """The second network less the first, case by case."""
+    """The second network minus the first, case by case."""
     second = question.second
     if second is None:
         st.info(
-            "One network was judged. Choose another under **Compare with**; networks you train "
-            "appear there once you publish them on **Train**.",
+            "One network was evaluated. Choose another under **Compare with**; networks you "
+            "train appear there once you publish them on **Train**.",
             icon=":material/info:",
         )
         return
@@ -216,14 +214,15 @@ def show_pair(question: Question) -> None:
     second_results = [review.result for review in question.reviews(second)]
     differences = paired_differences(first_results, second_results)
     if not differences:
-        st.info("The second network has not judged these cases yet.")
+        st.info("The second network has not been evaluated on these cases yet.")
         return
     names = (question.weights.weights_id, second.weights_id)
     fair = [result for result in differences if result.side != "training"]
     st.markdown(
-        f"**{names[1]} less {names[0]}**, mean over patients with 95 % interval",
+        f"**{names[1]} minus {names[0]}**, mean over patients with 95 % interval",
         help="Differences of the same case, so cases that are hard for both weigh little. An "
-        "interval that spans 0 shows no difference. Cases that either learned from stand apart.",
+        "interval that spans 0 shows no difference. Cases that either was trained on are "
+        "listed separately.",
     )
     groups = {
         heading: mean_columns(own)
@@ -233,7 +232,7 @@ def show_pair(question: Question) -> None:
         )
         if own
     }
-    show_figure_table(
+    show_number_table(
         groups, rows=[*MEASUREMENTS.values(), _SHARE_LABEL], caption="Differences of two networks"
     )
     columns = {
@@ -281,8 +280,8 @@ def show_downloads(question: Question) -> None:
             _later(_all_charts, question),
             f"evaluation_{question.weights.weights_id}.html",
             "text/html",
-            "All charts in one page that works without a network, about 5 MB. For a single chart "
-            "as PNG, point at it and click the camera.",
+            "All charts in one page that works without a network, about 5 MB. To save a "
+            "single chart as PNG, point at it and click the camera.",
         )
 
 
@@ -313,7 +312,7 @@ def _all_charts(question: Question) -> str:
         label: _distribution(results, measurement)
         for measurement, label in {**MEASUREMENTS, SHARE_ERROR: _SHARE_LABEL}.items()
     }
-    kept, _ = honest(reviews)
+    kept, _ = kept_cases(reviews)
     for channel in CHANNELS:
         curves = curves_of(kept, channel)
         if not curves:
@@ -324,5 +323,5 @@ def _all_charts(question: Question) -> str:
             curves, mean_curves(curves_by_patient(kept, channel)), at=at, channel=channel
         )
     if with_share(results):
-        charts["Infected share, Bland-Altman"] = share_figure(reviews)
+        charts["Infected share, Bland-Altman"] = share_chart(reviews)
     return charts_html(charts)

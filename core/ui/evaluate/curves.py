@@ -1,4 +1,4 @@
-"""What Evaluate found over thresholds, and how infected shares agree."""
+"""Results of Evaluate over thresholds, and agreement of infected shares."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from core.evaluation import (
     curve_of,
     mean_curves,
 )
+from core.system import number_text, signed_text
 from core.ui.chart_view import Chart, show_chart
 from core.ui.charts.evaluation import (
     make_bland_altman_figure,
@@ -25,23 +26,24 @@ from core.ui.charts.evaluation import (
     make_threshold_figure,
 )
 from core.ui.evaluate.question import Question
-from core.ui.text import MINUS, score
 
 
-def unflattered(reviews: Sequence[CaseReview]) -> list[CaseReview]:
+def not_training(reviews: Sequence[CaseReview]) -> list[CaseReview]:
     """Cases not used in training."""
     return [review for review in reviews if review.result.side != "training"]
 
 
-def honest(reviews: Sequence[CaseReview]) -> tuple[list[CaseReview], str]:
+def kept_cases(reviews: Sequence[CaseReview]) -> tuple[list[CaseReview], str]:
     """The cases to sum up, and a word on them: training cases only where there are no others."""
-    kept = unflattered(reviews)
+    kept = not_training(reviews)
     if kept:
         left_out = len(reviews) - len(kept)
         return kept, f"{many(len(kept), 'case')} not used in training" + (
             f"; {many(left_out, 'training case')} left out" if left_out else ""
         )
-    return list(reviews), "training cases only, which flatter: there are no others"
+    return list(reviews), (
+        "training cases only, which gives optimistic results: there are no others"
+    )
 
 
 def many(count: int, what: str) -> str:
@@ -65,9 +67,9 @@ def choose_channel(key: str) -> Channel:
 
 
 def show_thresholds(question: Question) -> None:
-    """Precision over recall, and what a threshold gives; moving it asks no network."""
+    """Precision over recall, and the results at a threshold; moving it runs no network."""
     channel = choose_channel("evaluation-curve-channel")
-    reviews, told = honest(question.reviews(question.weights))
+    reviews, told = kept_cases(question.reviews(question.weights))
     curves = curves_of(reviews, channel)
     if not curves:
         st.info(f"No case has a true {channel} mask.")
@@ -79,18 +81,18 @@ def show_thresholds(question: Question) -> None:
         value=min(THRESHOLDS, key=lambda one: abs(one - own)),
         key=f"evaluation-threshold-{channel}-{question.weights.weights_id}",
         persist_state="session",
-        help="Probability from which a voxel counts. The weights' own is where it stands at first.",
+        help="Probability from which a voxel counts. Starts at the weights' own.",
     )
     at = THRESHOLDS.index(threshold)
     mean = mean_curves(curves_by_patient(reviews, channel))
     best = max(range(len(THRESHOLDS)), key=lambda n: _or_low(float(mean["dice"][n])))
     places = st.columns(4)
     for place, name in zip(places, ("dice", "precision", "recall"), strict=False):
-        place.metric(name.capitalize(), score(float(mean[name][at])))
+        place.metric(name.capitalize(), number_text(float(mean[name][at])))
     places[3].metric(
         "Highest mean Dice",
-        f"{score(float(mean['dice'][best]))} at {THRESHOLDS[best]:.2f}",
-        help="A threshold chosen on the cases it is judged on flatters.",
+        f"{number_text(float(mean['dice'][best]))} at {THRESHOLDS[best]:.2f}",
+        help="A threshold chosen on the cases it is evaluated on gives optimistic results.",
     )
     left, right = st.columns(2, gap="large")
     with left:
@@ -147,16 +149,16 @@ def show_share(question: Question) -> None:
     if not known:
         st.info("The infected share needs true masks of lung and infection.")
         return
-    kept, told = honest(reviews)
+    kept, told = kept_cases(reviews)
     lines = _compared(with_share([review.result for review in kept]))
     left, right = st.columns([8, 4], gap="large")
     with left:
-        show_chart(share_figure(reviews), key="chart-bland_altman", file_name="bland_altman")
+        show_chart(share_chart(reviews), key="chart-bland_altman", file_name="bland_altman")
     with right:
         st.metric(
             "Bias",
             _points(lines.bias),
-            help="Mean of prediction less truth, in percentage points of the lung.",
+            help="Mean of prediction minus truth, in percentage points of the lung.",
         )
         st.metric(
             "Limits of agreement",
@@ -182,12 +184,12 @@ def _compared(results: Sequence[CaseResult]) -> BlandAltman:
     )
 
 
-def share_figure(reviews: Sequence[CaseReview]) -> Chart:
+def share_chart(reviews: Sequence[CaseReview]) -> Chart:
     """Bland-Altman of all cases, with the lines of those not used in training."""
     known = with_share([review.result for review in reviews])
-    lines = with_share([review.result for review in honest(reviews)[0]])
+    lines = with_share([review.result for review in kept_cases(reviews)[0]])
     return make_bland_altman_figure(known, _compared(known), _compared(lines))
 
 
 def _points(share: float) -> str:
-    return "not defined" if math.isnan(share) else f"{100 * share:+.1f}".replace("-", MINUS)
+    return signed_text(100 * share, digits=1)

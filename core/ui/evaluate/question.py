@@ -1,4 +1,4 @@
-"""What Evaluate judges, and judging it beside the page; results are kept for the session."""
+"""What to evaluate, and evaluating it beside the page; results are kept for the session."""
 
 from __future__ import annotations
 
@@ -28,41 +28,41 @@ if TYPE_CHECKING:  # loaded where they are first needed
 _MAX_RUNS = 4
 
 RunKey = tuple[str, str, float]
-"""What was judged, by which weights (their sha256), at which tolerance."""
+"""What was evaluated, with which weights (their sha256), at which tolerance."""
 
 
 @dataclass(eq=False)
-class Judged:
-    """Cases judged in one way, so far."""
+class Evaluated:
+    """Cases evaluated in one way, so far."""
 
     reviews: dict[str, CaseReview] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
-    """What could not be judged, and why."""
+    """What could not be evaluated, and why."""
 
 
 @dataclass(eq=False)
 class Evaluations:
     """All that this session has evaluated, and the job that evaluates more."""
 
-    runs: dict[RunKey, Judged] = field(default_factory=dict)
+    runs: dict[RunKey, Evaluated] = field(default_factory=dict)
     slot: JobSlot[None] = field(default_factory=lambda: JobSlot("evaluation", EVALUATION_QUEUE))
 
-    def run(self, key: RunKey) -> Judged:
+    def run(self, key: RunKey) -> Evaluated:
         """The run of that key, made where there is none; the oldest goes where there are many."""
         if key not in self.runs:
             while len(self.runs) >= _MAX_RUNS:
                 del self.runs[next(iter(self.runs))]
-            self.runs[key] = Judged()
+            self.runs[key] = Evaluated()
         return self.runs[key]
 
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """What the person wants judged.
+    """What the person wants evaluated.
 
     Attributes:
-        study: the open scan, where that is what is judged; none for cases of the data folder.
-        scope: tells what is judged apart from anything else.
+        study: the open scan, where that is what is evaluated; none for cases of the data folder.
+        scope: tells what is evaluated apart from anything else.
         second: weights to compare with, if any.
     """
 
@@ -78,18 +78,18 @@ class Question:
         """The first, and the second where there is one."""
         return (self.weights,) if self.second is None else (self.weights, self.second)
 
-    def judged(self, info: WeightsInfo) -> Judged:
-        """What is known so far by these weights."""
+    def evaluated(self, info: WeightsInfo) -> Evaluated:
+        """The results so far with these weights."""
         return _kept().run((self.scope, info.sha256, self.config.surface_tolerance_mm))
 
     def reviews(self, info: WeightsInfo) -> list[CaseReview]:
         """Finished cases, in the order of the table."""
-        found = self.judged(info).reviews
+        found = self.evaluated(info).reviews
         return [found[case.case_id] for case in self.cases if case.case_id in found]
 
     def left(self) -> int:
-        """How many answers are missing."""
-        judged = [self.judged(info) for info in self.networks]
+        """How many evaluations are missing."""
+        judged = [self.evaluated(info) for info in self.networks]
         return sum(
             case.case_id not in run.reviews and case.case_id not in run.failures
             for case in self.cases
@@ -102,7 +102,7 @@ def _kept() -> Evaluations:
 
 
 def ask() -> Question | None:
-    """What to judge, by which weights; none (and a sentence) where that cannot be."""
+    """What to evaluate, with which weights; none (and a sentence) where there is nothing."""
     folder = find_case_folder()
     with show_errors():
         found = () if folder is None else tuple(filter(_has_truth, load_cases(str(folder))))
@@ -141,7 +141,7 @@ def _choose_cases(
         )
         return None
     which = st.segmented_control(
-        "What to judge",
+        "Evaluate on",
         tuple(names),
         format_func=lambda choice: names[choice],
         default=next(iter(names)),
@@ -176,7 +176,7 @@ def _choose_networks() -> tuple[WeightsInfo, WeightsInfo | None] | None:
         format_func=lambda info: "no other network" if info is None else results.weights_name(info),
         key="evaluation-second",
         persist_state="session",
-        help="Judges every case by both networks, and shows the difference case by case.",
+        help="Evaluates every case with both networks, and shows the difference case by case.",
     )
     return weights, second
 
@@ -198,7 +198,7 @@ def _choose_tolerance() -> EvaluateConfig:
 
 
 def run(question: Question) -> None:
-    """A button that judges what is left; progress and a way to stop while it lasts."""
+    """A button that evaluates what is left; progress and a way to stop meanwhile."""
     slot = _kept().slot
     if slot.show_progress():
         return
@@ -210,7 +210,7 @@ def run(question: Question) -> None:
     failures = {
         name: told
         for info in question.networks
-        for name, told in question.judged(info).failures.items()
+        for name, told in question.evaluated(info).failures.items()
     }
     for name, told in failures.items():
         st.warning(escape_markdown(f"{name}: {told}"), icon=":material/error:")
@@ -223,47 +223,49 @@ def _show_start(question: Question, left: int) -> None:
     total = len(question.cases) * len(question.networks)
     what = "the open scan" if question.study is not None else f"{left} cases"
     if question.second is not None:
-        what = f"by both networks ({left} runs)"
+        what = f"with both networks ({left} runs)"
     with st.container(horizontal=True, vertical_alignment="center"):
         clicked = st.button(
-            f"Judge {what}" if left == total else f"Judge the {left} that are left",
+            f"Evaluate {what}" if left == total else f"Evaluate the remaining {left}",
             type="primary" if left == total else "secondary",
             icon=":material/play_arrow:",
             key="evaluation-start",
         )
-        st.caption("Some seconds a case; you can go on meanwhile, and stop it at any time.")
+        st.caption(
+            "Some seconds per case; you can continue working meanwhile, and stop it at any time."
+        )
     if clicked:
         start(question)
         st.rerun()
 
 
 def start(question: Question) -> None:
-    """Judges what is left in the background."""
-    todo = {info.weights_id: (info, question.judged(info)) for info in question.networks}
+    """Evaluates what is left in the background."""
+    todo = {info.weights_id: (info, question.evaluated(info)) for info in question.networks}
 
     def work(on_progress: OnProgress, should_cancel: ShouldCancel) -> None:
         for done, case in enumerate(question.cases):
-            raise_if_cancelled(should_cancel, "judging cases")
+            raise_if_cancelled(should_cancel, "evaluating cases")
 
             def tell(stage: str, *_: int, case: Case = case, done: int = done) -> None:
                 on_progress(f"case {shown_name(case.case_id)}: {stage}", done, len(question.cases))
 
             open_jobs = [(i, run) for i, run in todo.values() if case.case_id not in run.reviews]
             if open_jobs:
-                _judge(case, question, open_jobs, tell, should_cancel)
+                _evaluate(case, question, open_jobs, tell, should_cancel)
 
     kept = _kept()
     kept.slot.start(work, owner=kept)
 
 
-def _judge(
+def _evaluate(
     case: Case,
     question: Question,
-    open_jobs: list[tuple[WeightsInfo, Judged]],
+    open_jobs: list[tuple[WeightsInfo, Evaluated]],
     tell: OnProgress,
     should_cancel: ShouldCancel,
 ) -> None:
-    """One case by each network that has not seen it; a case that fails costs no other."""
+    """One case with each network that is left; a case that fails does not stop the others."""
     from core.evaluation import review_case
     from core.segmentation import load_segmenter, segment_volume
 

@@ -12,6 +12,7 @@ from core.config import Channel
 from core.drawing import AGREEMENT_COLOURS
 from core.evaluation import SCORES, CaseReview, WorstSlice, find_worst, slice_rows
 from core.segmentation import Segmentation
+from core.system import number_text
 from core.ui.data_folder import case_study
 from core.ui.evaluate.cases import MEASUREMENTS
 from core.ui.evaluate.curves import choose_channel
@@ -21,7 +22,7 @@ from core.ui.open_scan import open_case
 from core.ui.page import go_to, show_errors
 from core.ui.scan import browsing
 from core.ui.session import this_session
-from core.ui.text import escape_markdown, score
+from core.ui.text import escape_markdown
 from core.ui.viewer import Place, ViewerScan, show_viewer
 from core.ui.widget_state import fresh_key, renew_key
 from core.volume import MaskPair, Study
@@ -34,7 +35,7 @@ _ORDERS = {"area": "Largest error", "dice": "Lowest Dice"}
 
 @dataclass(eq=False)
 class ShownCase:
-    """The one case that is looked at, with the answer of the network that was judged."""
+    """The one case that is shown, with the prediction of the network that was evaluated."""
 
     case_id: str
     sha256: str
@@ -71,7 +72,7 @@ class Gallery:
 
 
 def show_slices(question: Question) -> None:
-    """Gallery beside viewer; every figure of every slice of the shown case below."""
+    """Gallery beside viewer; every measurement of every slice of the shown case below."""
     reviews = {review.result.case_id: review for review in question.reviews(question.weights)}
     picture, gallery = st.columns([7, 5], gap="large")
     with gallery:
@@ -153,7 +154,8 @@ def _show_case(
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
             f"**{escape_markdown(case_id)}**, {result.side}: Dice of the scan "
-            f"{score(result.infection.dice)} for infection, {score(result.lung.dice)} for lung."
+            f"{number_text(result.infection.dice)} for infection, "
+            f"{number_text(result.lung.dice)} for lung."
         )
         if st.button(
             "Open in Browse",
@@ -206,8 +208,8 @@ def _show_thumbnail(one: WorstSlice, *, name: str, side: str, is_shown: bool) ->
         on_click=_look_at,
         args=_name(one),
         help=f"Case {escape_markdown(one.case_id)} ({side}), slice "
-        f"{one.slice_index + 1}: Dice {score(one.dice)}, {one.missed} pixels missed, {one.false} "
-        "false.",
+        f"{one.slice_index + 1}: Dice {number_text(one.dice)}, {one.missed} pixels missed, "
+        f"{one.false} false.",
     )
 
 

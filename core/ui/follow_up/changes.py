@@ -17,7 +17,7 @@ from core.measuring import (
 from core.measuring.biomarkers import GROUPS, UNDEFINED
 from core.system import json_text
 from core.ui.follow_up.scans import masks_used
-from core.ui.scan.biomarkers import STYLE, said_header, scan_biomarkers
+from core.ui.scan.biomarkers import STYLE, explained_header, scan_biomarkers
 from core.ui.segment.results import file_stem
 from core.ui.session import OpenStudy
 
@@ -51,10 +51,11 @@ def show_changes(first: OpenStudy, second: OpenStudy) -> None:
     changes = changes_of(first, second)
     st.markdown(
         "**What changed**",
-        help="Second scan less first. Shares change in percentage points; the last column is the "
-        "change in percent of the first value. What is undefined in one scan is undefined here.",
+        help="Second scan minus first. Shares change in percentage points; the last column is "
+        "the change in percent of the first value. What is undefined in one scan is "
+        "undefined here.",
     )
-    st.caption("Point at the name of a figure, or tap it, for its rule and source.")
+    st.caption("Point at the name of a measurement, or tap it, for its definition and source.")
     by_key = {change.figure.key: change for change in changes}
     _show_table([by_key[key] for key in _HEADLINES], "The main changes")
     with st.expander("All biomarkers of both scans", icon=":material/lab_profile:"):
@@ -76,7 +77,9 @@ def show_changes(first: OpenStudy, second: OpenStudy) -> None:
 def _show_table(changes: Sequence[Change], caption: str) -> None:
     columns = ("First", "Second", "Change", "in %")
     names = "".join(f'<th scope="col">{name}</th>' for name in columns)
-    lines = "".join(f"<tr>{said_header(change.figure)}{_cells(change)}</tr>" for change in changes)
+    lines = "".join(
+        f"<tr>{explained_header(change.figure)}{_cells(change)}</tr>" for change in changes
+    )
     st.html(
         f'{STYLE}<table class="biomarkers" aria-label="{escape(caption, quote=True)}"><thead><tr>'
         f"<th></th>{names}</tr></thead><tbody>{lines}</tbody></table>"
@@ -121,7 +124,7 @@ def _show_files(first: OpenStudy, second: OpenStudy, changes: tuple[Change, ...]
             mime="text/csv",
             icon=":material/download:",
             on_click="ignore",
-            help="One figure a line: both values, both changes, rule and source.",
+            help="One measurement per line: both values, both changes, definition and source.",
         )
         st.download_button(
             "Changes (JSON)",
@@ -130,5 +133,5 @@ def _show_files(first: OpenStudy, second: OpenStudy, changes: tuple[Change, ...]
             mime="application/json",
             icon=":material/download:",
             on_click="ignore",
-            help="The same with which masks were measured; undefined figures are null.",
+            help="The same, with the masks that were measured; undefined values are null.",
         )

@@ -40,7 +40,7 @@ def show_heads(first: OpenStudy, second: OpenStudy) -> bool:
     if names[0] != names[1]:
         st.warning(
             "One scan is measured on the network's masks and the other on true masks. Changes "
-            "then hold the network's error as well: mark both to compare like with like.",
+            "then include the network's error as well: mark both for a fair comparison.",
             icon=":material/info:",
         )
     return True
@@ -108,7 +108,7 @@ def _pair(first: OpenStudy, second: OpenStudy) -> _Pair:
     key = (first.study.volume, one, second.study.volume, other)
     if kept is not None and all(a is b for a, b in zip(kept.key, key, strict=True)):
         return kept
-    with st.spinner("Laying slices beside each other…"):
+    with st.spinner("Aligning slices…"):
         nothing = [np.zeros((1, 1, s.study.volume.shape[2]), dtype=bool) for s in (first, second)]
         match = match_slices(
             nothing[0] if one.lung is None else one.lung,

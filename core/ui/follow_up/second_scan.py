@@ -79,8 +79,7 @@ def _choose_case(first: OpenStudy, folder: str) -> None:
             [case.case_id for case in cases],
             format_func=lambda name: f"{name} (same patient)" if name in same else name,
             key=f"follow-up-case-{first.token}",
-            help="A case of the data folder. Those that its names give as the same patient come "
-            "first.",
+            help="A case of the data folder. Cases whose names give the same patient come first.",
         )
         if st.button("Open as second scan", type="primary", disabled=case_id is None):
             with st.spinner("Opening the case…", show_time=True):
@@ -125,7 +124,10 @@ def _open_uploads(files: Sequence[UploadedFile], on_progress: OnProgress) -> Stu
 def _choose_generated(first: OpenStudy) -> None:
     words = "The generated chest of the demo study scanned again, with less disease. "
     if not first.study.synthetic:
-        words += "It is **not of your patient**: open the demo study on Home to see it as meant. "
+        words += (
+            "It is **not of your patient**: open the demo study on Home for a meaningful "
+            "comparison. "
+        )
     st.caption(words + "It is labelled synthetic wherever it appears.")
     if st.button("Generate a follow-up", type="primary", icon=":material/science:"):
         progress = ProgressLine()

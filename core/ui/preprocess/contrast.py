@@ -16,13 +16,13 @@ from core.ui.charts.histogram import make_histogram_figure
 from core.ui.preprocess.enhance import BeforeAfter
 from core.ui.scan.measures import known_masks
 from core.ui.session import OpenStudy, remember
-from core.ui.tables import show_figure_table
+from core.ui.tables import show_number_table
 from core.ui.text import percent
 from core.volume import BoolArray
 
 
 def show_contrast(current: OpenStudy, pictures: BeforeAfter) -> None:
-    """Both histograms over each other, and the figures that tell contrast apart."""
+    """Both histograms over each other, and measurements of contrast."""
     with st.container(horizontal=True, gap="medium", vertical_alignment="bottom"):
         where = st.segmented_control(
             "Counted",
@@ -31,8 +31,8 @@ def show_contrast(current: OpenStudy, pictures: BeforeAfter) -> None:
             key="enhance-where",
             required=True,
             persist_state="session",
-            help="Lung as predicted, else as the truth has it, else air inside the body found by "
-            "a threshold.",
+            help="Lung of the prediction, else of the truth, else the air inside the body "
+            "found by a threshold.",
         )
         scale = st.segmented_control(
             "Counts",
@@ -47,8 +47,8 @@ def show_contrast(current: OpenStudy, pictures: BeforeAfter) -> None:
             "Cumulative",
             key="enhance-cumulative",
             persist_state="session",
-            help="Also the share of pixels up to each grey level. A straight rise means that all "
-            "levels are used alike.",
+            help="Also the share of pixels up to each grey level. A straight line means that "
+            "all levels are used equally.",
         )
     started = time.perf_counter()
     mask, source = _lung_in_box(current, pictures) if where == "Lung only" else (None, "")
@@ -95,7 +95,7 @@ def _show_measurements(contrasts: dict[str, Contrast]) -> None:
         "too. *RMS contrast*: standard deviation as a share of white. *Black*, *white*: share of "
         "pixels at either end, where differences are lost.",
     )
-    show_figure_table(
+    show_number_table(
         {
             "Grey levels": {
                 name: [

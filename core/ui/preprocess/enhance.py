@@ -43,10 +43,10 @@ METHODS = {
 }
 _METHOD_HELP = (
     "**Window**: nothing but the window. **CLAHE**: each tile of the picture gets its own "
-    "histogram equalisation, held back by the clip limit. **Equalise**: one histogram "
-    "equalisation for the whole picture; too strong for CT as a rule, because air and fat take "
-    "most of the grey levels. **Gamma**: brightens or darkens the middle greys. **Unsharp**: "
-    "edges are drawn stronger."
+    "histogram equalisation, limited by the clip limit. **Equalise**: one histogram "
+    "equalisation for the whole picture; too strong for CT as a rule, because air and fat "
+    "take most of the grey levels. **Gamma**: brightens or darkens the middle greys. "
+    "**Unsharp**: edges are enhanced."
 )
 _LABELS = {
     "clip_limit": "Clip limit",
@@ -59,11 +59,12 @@ _HELP = {
     "clip_limit": "How steep contrast may become: times the mean count that a grey level may "
     "have in a tile. Too much: noise in even areas looks like texture, and healthy lung like "
     "ground-glass.",
-    "tile_grid": "Tiles along each side. More tiles adapt to smaller neighbourhoods. Too many: "
-    "halos around vessels, the same tissue looks different from place to place. Too few: hardly "
-    "other than one equalisation for the whole picture.",
-    "gamma": "Below 1 brightens dark lung, above 1 darkens it; 1 changes nothing. Too low: lung "
-    "and chest wall grow alike and noise shows. Too high: faint opacities drown in black.",
+    "tile_grid": "Tiles along each side. More tiles adapt to smaller neighbourhoods. Too "
+    "many: halos around vessels, and the same tissue looks different from place to place. "
+    "Too few: hardly different from one equalisation of the whole picture.",
+    "gamma": "Below 1 brightens dark lung, above 1 darkens it; 1 changes nothing. Too low: "
+    "lung and chest wall look alike and noise shows. Too high: faint opacities disappear "
+    "in black.",
     "unsharp_radius": "How wide an edge is: sigma of the blur that is taken away. Too much: broad "
     "bright and dark seams along the chest wall.",
     "unsharp_amount": "How much of the difference from the blur is added; 0 changes nothing. Too "
@@ -74,7 +75,7 @@ _SETTINGS_OF = {
     "gamma": ("gamma",),
     "unsharp": ("unsharp_radius", "unsharp_amount"),
 }
-_FREE = "Free"
+_FREE = "Custom"
 _ENHANCE_FIELDS = tuple(field.name for field in fields(EnhanceConfig))
 
 
@@ -127,7 +128,7 @@ def show_presets(settings: Settings) -> None:
         st.button(
             "Reset",
             icon=":material/restart_alt:",
-            help="Everything as the network has it, the window and the cut as well.",
+            help="All settings back to the network's own, window and crop included.",
             on_click=settings.forget,
         )
 
@@ -160,7 +161,7 @@ def choose_window(current: OpenStudy, settings: Settings, base: PreprocessConfig
             "input, and fine detail is lost.",
         )
     settings.switch(
-        "Normalize slices",
+        "Normalise slices",
         "level_slices",
         help="Adjusts slices that are darker or brighter throughout than the rest of the scan, as "
         "export slice by slice leaves them. Slices that agree with the rest stay as they are.",

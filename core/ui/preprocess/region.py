@@ -26,6 +26,7 @@ from core.preprocessing.roi import (
     tissue_threshold,
 )
 from core.segmentation import find_outlines
+from core.system import number_text
 from core.ui.chart_view import show_chart
 from core.ui.charts.histogram import make_histogram_figure
 from core.ui.preprocess.enhance import base_preprocess
@@ -33,8 +34,8 @@ from core.ui.scan.browsing import place_of, viewer_scan
 from core.ui.segment.results import file_stem
 from core.ui.session import OpenStudy, remember
 from core.ui.settings import Settings
-from core.ui.tables import show_figure_table
-from core.ui.text import MINUS, area_text, percent, seconds_text
+from core.ui.tables import show_number_table
+from core.ui.text import area_text, percent, seconds_text
 from core.ui.viewer import Box, Line, show_viewer
 from core.volume import BoolArray, Volume, pixel_size_mm
 
@@ -57,31 +58,32 @@ def choose(settings: Settings) -> RoiConfig:
         "Keep",
         "target",
         {"body": "Body", "lungs": "Lungs"},
-        help="**Body**: the box the network's input is cut out with. **Lungs**: closer, found by "
-        "the air in them. Too close where disease has filled lung with fluid: look at the box.",
+        help="**Body**: the box that the network's input is cropped to. **Lungs**: tighter, "
+        "found by the air in them. Too tight where disease has filled lung with fluid: "
+        "check the box.",
     )
     settings.choose(
         "Threshold",
         "method",
         {"otsu": "Otsu", "multi-otsu": "Multi-Otsu"},
-        help="What is brighter is tissue. **Otsu** parts all values into two kinds, **multi-Otsu** "
-        "into more; of its thresholds the one nearest to -500 HU, half-way between air and "
-        "water, parts tissue from air.",
+        help="What is brighter is tissue. **Otsu** separates all values into two classes, "
+        "**multi-Otsu** into more; of its thresholds the one nearest to −500 HU, half-way "
+        "between air and water, separates tissue from air.",
     )
     if settings.values["method"] == "multi-otsu":
         settings.slide(
             "Kinds",
             "classes",
             ROI_RANGES["classes"],
-            help="Into how many kinds values are parted. Too many: the threshold moves into lung, "
-            "and ground-glass counts as tissue.",
+            help="How many classes the values are separated into. Too many: the threshold "
+            "moves into lung, and ground-glass counts as tissue.",
         )
     settings.choose(
-        "Found on",
+        "Threshold from",
         "scope",
         {"volume": "The volume", "slice": "Each slice"},
-        help="One threshold for the whole scan, or one for each slice. Each slice by itself can "
-        "go wrong where a slice shows little air.",
+        help="One threshold for the whole scan, or one for each slice. One for each slice can "
+        "fail where a slice shows little air.",
     )
     settings.slide(
         "Margin in the slice, mm",
@@ -113,7 +115,7 @@ def compute_region(current: OpenStudy, config: RoiConfig) -> Region:
         current,
         ("region", config),
         lambda: find_region(volume, config),
-        doing="Looking for the region…",
+        doing="Finding the region…",
     )
 
 
@@ -123,7 +125,7 @@ def show_findings(current: OpenStudy, region: Region) -> None:
         st.warning(finding.text, icon=":material/info:")
     networks = _networks_box(current)
     if region.box.in_slice == networks:
-        st.caption("In the slice, this is the box that the network's input is cut out with.")
+        st.caption("In the slice, this is the box that the network's input is cropped to.")
     else:
         st.caption(
             f"The network's own box is {networks.width} × {networks.height} pixels, drawn dashed."
@@ -148,8 +150,8 @@ def show_picture(current: OpenStudy, region: Region) -> int:
         key="region-outlines",
         persist_state="session",
         help="On the axial slice. Body: the largest piece of tissue and what it encloses. Air "
-        "inside: what of it is darker than the threshold. Lung candidates: its large pieces; a "
-        "threshold sees no disease, so these are no masks to measure by.",
+        "inside: what of it is darker than the threshold. Lung candidates: its large "
+        "pieces; a threshold does not see disease, so do not measure on these.",
     )
     place = place_of(current)
     slice_index = place.voxel[2]
@@ -241,7 +243,7 @@ def _value_label(volume: Volume) -> str:
 
 
 def _threshold_name(volume: Volume, level: int, thresholds: tuple[int, ...]) -> str:
-    value = f"{float(level_values(volume, level)):.0f}".replace("-", MINUS)
+    value = number_text(float(level_values(volume, level)), digits=0)
     unit = " HU" if volume.unit == "HU" else ""
     parts = "tissue above " if level == tissue_threshold(thresholds) else ""
     return f"{parts}{value}{unit}"
@@ -254,13 +256,13 @@ def show_sizes(current: OpenStudy, region: Region, slice_index: int) -> None:
     columns = {"Region": _sides(volume, region.box)}
     if own is not None:
         columns["This slice"] = _sides(volume, VolumeBox(own, slice_index, slice_index + 1))
-    show_figure_table(
+    show_number_table(
         {"Box": columns},
         rows=["Right to left", "Front to back", "Feet to head"],
         caption="Sides of the boxes",
     )
     parted = part_slice_of(volume, region, slice_index)
-    show_figure_table(
+    show_number_table(
         {"In this slice": {"Area": _areas(volume, parted)}},
         rows=["Body", "Air inside it", "Lung candidates"],
         caption="Areas in this slice",
@@ -290,10 +292,10 @@ def show_savings(current: OpenStudy, region: Region) -> None:
     savings = compute_savings(current.study.volume, region.box, seconds_per_slice=per_slice)
     st.markdown(
         "**What it saves**",
-        help="The network scales each slice's box to the same size. Leaving out pixels gives it a "
-        "closer look but saves no time; leaving out slices does.",
+        help="The network scales each slice's box to the same size. Leaving out pixels shows "
+        "it more detail but saves no time; leaving out slices does.",
     )
-    show_figure_table(
+    show_number_table(
         {
             "Scan": {
                 name: [
@@ -316,7 +318,7 @@ def _seconds_per_slice(current: OpenStudy) -> tuple[float, str]:
     if done is None:
         return (
             TYPICAL_SECONDS_PER_SLICE,
-            "typical of two CPU cores; run the network once to know this machine's",
+            "typical of two CPU cores; run the network once to measure this machine's",
         )
     slices = current.study.volume.shape[2]
     return sum(done.seconds.values()) / slices, "by the run of this scan"
@@ -338,6 +340,6 @@ def show_download(current: OpenStudy, region: Region) -> None:
         icon=":material/download:",
         on_click="ignore",
         key="download-cropped",
-        help="What is inside the blue box, with the scan's own values. It opens in the right place "
-        "over the original.",
+        help="What is inside the blue box, with the scan's own values. It opens at the right "
+        "position over the original.",
     )

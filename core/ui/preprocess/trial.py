@@ -15,13 +15,14 @@ from core.preprocessing import SpatialRecord, enhance, plan_spatial, window_slic
 from core.preprocessing.enhancement import Grey
 from core.preprocessing.roi import BoundingBox
 from core.segmentation import find_outlines, segment_slice
+from core.system import number_text
 from core.ui import segmenting
 from core.ui.jobs import NETWORK_QUEUE
 from core.ui.page import show_errors
 from core.ui.preprocess.enhance import BeforeAfter, spatial_record, spatial_settings
 from core.ui.session import OpenStudy, remember
-from core.ui.tables import show_figure_table
-from core.ui.text import area_text, score
+from core.ui.tables import show_number_table
+from core.ui.text import area_text
 from core.ui.viewer import Line, show_pictures
 from core.volume import (
     PLANE_LABELS,
@@ -42,13 +43,13 @@ _PATIENCE_SECONDS = 3.0
 def show_trial(current: OpenStudy, config: PreprocessConfig, pictures: BeforeAfter) -> None:
     """The slice, segmented with the tuned preprocessing and with the network's own."""
     wanted = st.toggle(
-        "Show what it does to the network",
+        "Show the effect on the network",
         value=True,
         key="enhance-network",
         persist_state="session",
-        help="Segments this slice by itself, once with the tuned settings and once with those the "
-        "network learned with. It was not trained on other settings, so a change for the better "
-        "here may be chance: train with them to know.",
+        help="Segments this slice by itself, once with the tuned settings and once with those "
+        "the network was trained with. It was not trained on other settings, so an "
+        "improvement here may be chance: train with them to find out.",
     )
     if not wanted:
         return
@@ -59,7 +60,7 @@ def show_trial(current: OpenStudy, config: PreprocessConfig, pictures: BeforeAft
             return
         answer = _last_answer(current, weights, config, pictures.slice_index)
         if answer is None:
-            st.caption("The network is busy with another run. Change a setting to ask again.")
+            st.caption("The network is busy with another run. Change a setting to try again.")
             return
         default, tuned, seconds = answer
         _show_outlines(current, weights.preprocess, pictures, default, tuned)
@@ -201,7 +202,7 @@ def _show_changes(current: OpenStudy, slice_index: int, default: MaskPair, tuned
         here = None if known is None else known[:, :, slice_index : slice_index + 1]
         change = compute_change(before, after, here)
         columns[channel.capitalize()] = _column(current.study.volume, change)
-    show_figure_table(
+    show_number_table(
         {"This slice": columns},
         rows=["Dice, default", "Dice, tuned", "Area, default", "Area, tuned", "Changed"],
         caption="What the network marks with default and with tuned settings",
@@ -211,7 +212,7 @@ def _show_changes(current: OpenStudy, slice_index: int, default: MaskPair, tuned
 def _column(volume: Volume, change: Change) -> list[str]:
     overlaps = (change.default_overlap, change.tuned_overlap)
     return [
-        *("no truth" if overlap is None else score(overlap.dice) for overlap in overlaps),
+        *("no truth" if overlap is None else number_text(overlap.dice) for overlap in overlaps),
         *(_area(volume, pixels) for pixels in (change.default, change.tuned, change.changed)),
     ]
 

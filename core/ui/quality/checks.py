@@ -55,7 +55,7 @@ def choose_thresholds(settings: Settings) -> QualityConfig:
         st.button(
             "Reset",
             icon=":material/restart_alt:",
-            help="All thresholds as they come.",
+            help="All thresholds back to their defaults.",
             on_click=settings.forget,
             key="quality-reset",
         )
@@ -168,15 +168,15 @@ def show_slice_findings(report: QualityReport, slice_index: int) -> None:
 
 def _sentence(finding: Finding) -> str:
     """For a page, with numbers and their percent signs on one line."""
-    return escape_markdown(finding.sentence).replace(r" \%", "\u00a0\\%")
+    return escape_markdown(finding.sentence)
 
 
 def show_empty_slices(current: OpenStudy) -> None:
     """How many slices show no infection, by truth and by prediction."""
     st.markdown(
         "**Slices without infection**",
-        help="The curve under the picture is the infected area of each slice; the rows Empty mark "
-        "those with none. In them training sees lung without disease.",
+        help="The curve under the picture is the infected area of each slice; the rows Empty "
+        "mark those with none. In training they show lung without disease.",
     )
     found = empty_slices(current)
     if not found:
@@ -187,9 +187,9 @@ def show_empty_slices(current: OpenStudy) -> None:
     if gated is not None:
         st.markdown(
             f"By the model for empty slices: {int(gated.sum())} of {gated.size} slices.",
-            help="A regression on the network's own probabilities. Its threshold lets 99 % of "
-            "infected slices pass, so it calls few slices empty; what it calls empty, "
-            "`segment --clear-empty` clears.",
+            help="A regression on the network's own probabilities. Its threshold lets 99 % of "
+            "infected slices pass, so it finds few slices empty; `segment --clear-empty` "
+            "clears the masks of those.",
         )
 
 

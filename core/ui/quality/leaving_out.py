@@ -73,7 +73,7 @@ def show_marks(current: OpenStudy, slice_index: int, flagged: tuple[int, ...]) -
     is_out = slice_index in out
     with st.container(horizontal=True, gap="small"):
         st.button(
-            f"Take slice {slice_index + 1} back"
+            f"Include slice {slice_index + 1} again"
             if is_out
             else f"Leave out slice {slice_index + 1}",
             key="leave-out-slice",
@@ -92,7 +92,7 @@ def show_marks(current: OpenStudy, slice_index: int, flagged: tuple[int, ...]) -
             disabled=whole or not set(flagged) - set(out),
         )
         st.button(
-            "Take the scan back" if whole or out else "Leave out the scan",
+            "Include the scan again" if whole or out else "Leave out the scan",
             key="leave-out-case",
             on_click=marks.set_case,
             args=(case_id,),
@@ -111,8 +111,8 @@ def show_list() -> None:
     st.markdown("**Left out of training**")
     if not exclusions:
         st.caption(
-            "Nothing yet. What you mark here is kept while this page stays open, over all scans "
-            "that you look at, and goes to `python -m core train --exclude`."
+            "Nothing yet. What you leave out here is kept while this page stays open, across "
+            "all scans, and can be passed to `python -m core train --exclude`."
         )
         return
     for exclusion in exclusions:
@@ -128,7 +128,7 @@ def show_list() -> None:
             on_click="ignore",
             help="For `python -m core train --exclude exclude.json`. Slices in it count from 1.",
         )
-        st.button("Take everything back", on_click=marks.clear)
+        st.button("Include everything again", on_click=marks.clear)
 
 
 def _slices_text(slices: tuple[int, ...]) -> str:

@@ -54,8 +54,8 @@ def show_survey(config: QualityConfig) -> None:
 
 def _ask(cases: tuple[Case, ...]) -> None:
     st.caption(
-        f"The data folder holds {len(cases)} cases. Checking them takes about a second for each "
-        "hundred slices; you can go on meanwhile, and stop it at any time."
+        f"The data folder holds {len(cases)} cases. Checking them takes about a second for "
+        "each hundred slices; you can continue working meanwhile, and stop it at any time."
     )
     text = st.text_input(
         "Folder of predictions",
@@ -125,7 +125,7 @@ def _show_rows(surveyed: Surveyed, config: QualityConfig) -> None:
         if total.cases:
             st.markdown(
                 f"By {side}, **{total.empty} of {total.slices}** slices of {total.cases} "
-                f"case{'s' if total.cases > 1 else ''} hold no infection."
+                f"case{'s' if total.cases > 1 else ''} show no infection."
             )
     chosen = [surveyed[row].case_id for row in picked["selection"]["rows"]]
     _show_actions(chosen)
@@ -141,14 +141,14 @@ def _show_actions(chosen: list[str]) -> None:
         renew_key("survey-rows")
 
     if not chosen:
-        st.caption("Tick cases to open one, or to leave some out of training.")
+        st.caption("Select cases to open one, or to leave some out of training.")
     with st.container(horizontal=True, gap="small"):
         opened = st.button("Open the case", key="survey-open", disabled=len(chosen) != 1)
         st.button(
             "Leave out", key="survey-out", on_click=mark, kwargs={"out": True}, disabled=not chosen
         )
         st.button(
-            "Take back", key="survey-back", on_click=mark, kwargs={"out": False},
+            "Include again", key="survey-back", on_click=mark, kwargs={"out": False},
             disabled=not chosen,
         )  # fmt: skip
     if opened:

@@ -40,15 +40,15 @@ def show_report_downloads(files: WrittenReport) -> None:
             "Report (PDF)",
             files.pdf,
             f"{files.stem}_report.pdf",
-            help="Two pages of A4, as shown beside.",
+            help="Two pages of A4, as shown on this page.",
             primary=True,
         )
         _offer(
             "Report (HTML)",
             files.html,
             f"{files.stem}_report.html",
-            help="One file that opens in any browser and fetches nothing, with every figure, its "
-            "definition and BibTeX.",
+            help="One file that opens in any browser and fetches nothing, with every "
+            "measurement, its definition and BibTeX.",
         )
 
 

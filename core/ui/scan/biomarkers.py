@@ -1,4 +1,4 @@
-"""All biomarkers of the open scan as a table, every figure with its rule and source on hover."""
+"""All biomarkers of the open scan as a table, each with its definition and source on hover."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ STYLE = """<style>
 .biomarkers thead th:first-child { color: #dbe3ea; }
 .biomarkers .undefined { color: #8d99a5; font-size: 0.84rem; }
 .biomarkers tbody tr { position: relative; }
-.biomarkers .said { cursor: help; outline-offset: 2px; }
-.biomarkers .said > span { display: none; position: absolute; right: 0; top: 100%; z-index: 20;
+.biomarkers .explained { cursor: help; outline-offset: 2px; }
+.biomarkers .explained > span { display: none; position: absolute; right: 0; top: 100%; z-index: 20;
   width: min(20rem, 100%); padding: 0.55rem 0.7rem; border-radius: 0.4rem; white-space: normal;
   text-align: left; color: #dbe3ea; background: #26323d; border: 1px solid #4a5a68;
   font-size: 0.82rem; line-height: 1.4; overflow-wrap: anywhere; }
-.biomarkers tr:nth-last-child(-n+4) .said > span { top: auto; bottom: 100%; }
-.biomarkers th.said > span { right: auto; left: 0; }
-.biomarkers .said:hover > span, .biomarkers .said:focus > span { display: block; }
-.biomarkers .said i { display: block; margin-top: 0.3rem; color: #aab6c2; font-style: normal; }
+.biomarkers tr:nth-last-child(-n+4) .explained > span { top: auto; bottom: 100%; }
+.biomarkers th.explained > span { right: auto; left: 0; }
+.biomarkers .explained:hover > span, .biomarkers .explained:focus > span { display: block; }
+.biomarkers .explained i { display: block; margin-top: 0.3rem; color: #aab6c2; font-style: normal; }
 </style>"""
 
 _SIDED: dict[str, dict[str, tuple[str, ...]]] = {
@@ -57,7 +57,7 @@ _SIDED: dict[str, dict[str, tuple[str, ...]]] = {
         for name in ("upper", "middle", "lower")
     },
 }
-"""Heading → row → figures of the right lung, the left lung and, where there is one, of both."""
+"""Heading → row → biomarkers of the right lung, the left lung and, where there is one, of both."""
 
 
 def scan_biomarkers(current: OpenStudy, name: str) -> Biomarkers:
@@ -85,8 +85,8 @@ def show_biomarkers(current: OpenStudy) -> None:
     with section:
         found = scan_biomarkers(current, _choose_masks(names))
         st.caption(
-            "Point at a figure, or tap it, for its rule and source. Left and right are the "
-            "patient's; zones are thirds and halves of each lung, not lobes."
+            "Point at a value, or tap it, for its definition and source. Left and right are "
+            "the patient's; zones are thirds and halves of each lung, not lobes."
         )
         show_biomarker_tables(found)
         for note in found.notes:
@@ -110,7 +110,7 @@ def _choose_masks(names: tuple[str, ...]) -> str:
 
 
 def show_biomarker_tables(found: Biomarkers) -> None:
-    """Both lungs side by side, then what is said of the scan as a whole."""
+    """Both lungs side by side, then what describes the whole scan."""
     pieces = [STYLE]
     sided_keys: set[str] = set()
     for heading, rows in _SIDED.items():
@@ -169,20 +169,19 @@ def _plain_table(heading: str, figures: Sequence[Figure]) -> str:
 
 
 def _cell(figure: Figure) -> str:
-    return said_cell(figure.text, figure, undefined=not figure.defined)
+    return explained_cell(figure.text, figure, undefined=not figure.defined)
 
 
-def said_cell(text: str, figure: Figure, *, undefined: bool = False) -> str:
-    """A cell that says, on hover and on focus, what a figure is and where its rule comes from."""
-    kind = "said undefined" if undefined else "said"
+def explained_cell(text: str, figure: Figure, *, undefined: bool = False) -> str:
+    """A cell that shows, on hover and on focus, the definition and source of its value."""
+    kind = "explained undefined" if undefined else "explained"
     return f'<td class="{kind}" tabindex="0">{escape(text)}{_tooltip(figure)}</td>'
 
 
-def said_header(figure: Figure) -> str:
-    """The name of a row, which says so in place of its cells."""
-    return (
-        f'<th class="said" scope="row" tabindex="0">{escape(figure.label)}{_tooltip(figure)}</th>'
-    )
+def explained_header(figure: Figure) -> str:
+    """The name of a row, which shows them in place of its cells."""
+    label = escape(figure.label)
+    return f'<th class="explained" scope="row" tabindex="0">{label}{_tooltip(figure)}</th>'
 
 
 def _tooltip(figure: Figure) -> str:

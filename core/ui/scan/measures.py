@@ -1,4 +1,4 @@
-"""The figures beside the picture: areas, volumes, shares and agreement with the truth.
+"""The measurements beside the picture: areas, volumes, shares and agreement with the truth.
 
 Everything is computed once per study, segmentation and plane, and then read per slice.
 """
@@ -18,9 +18,10 @@ from core.measuring.biomarkers import (
     compute_burden,
     compute_slice_burden,
 )
+from core.system import number_text
 from core.ui.session import OpenStudy, remember
-from core.ui.tables import show_figure_table
-from core.ui.text import area_text, percent, score, volume_text
+from core.ui.tables import show_number_table
+from core.ui.text import area_text, percent, volume_text
 from core.volume import PLANE_AXIS, BoolArray, MaskPair
 
 
@@ -57,8 +58,8 @@ def show_burden(current: OpenStudy, plane: Plane, slice_index: int) -> None:
     pairs = known_masks(current)
     if not pairs:
         st.caption(
-            "Nothing is marked in this scan yet. Once lung and infection are, their areas and "
-            "volumes stand here."
+            "Nothing is marked in this scan yet. Once lung and infection are marked, their "
+            "areas and volumes appear here."
         )
         return
     here, whole = {}, {}
@@ -76,7 +77,7 @@ def show_burden(current: OpenStudy, plane: Plane, slice_index: int) -> None:
         help="Areas in this slice, volumes in the whole scan. The share is infected lung divided "
         "by lung; it is not defined where there is no lung.",
     )
-    show_figure_table(
+    show_number_table(
         {"This slice": here, "Whole scan": whole},
         rows=["Lung", "Infection", "Infected share"],
         caption="How much is infected, in this slice and in the whole scan",
@@ -106,8 +107,10 @@ def show_agreement(current: OpenStudy, plane: Plane, slice_index: int) -> None:
             continue
         per_slice, whole = _overlaps(current, channel, masks, plane)
         groups[channel.capitalize()] = {
-            "This slice": [score(float(per_slice[name][slice_index])) for name in _OVERLAP_ROWS],
-            "Whole scan": [score(getattr(whole, name)) for name in _OVERLAP_ROWS],
+            "This slice": [
+                number_text(float(per_slice[name][slice_index])) for name in _OVERLAP_ROWS
+            ],
+            "Whole scan": [number_text(getattr(whole, name)) for name in _OVERLAP_ROWS],
         }
     if not groups:
         return
@@ -117,7 +120,7 @@ def show_agreement(current: OpenStudy, plane: Plane, slice_index: int) -> None:
         "how much of the prediction is true. Recall: how much of the truth was found. "
         "Not defined where there is nothing to compare.",
     )
-    show_figure_table(
+    show_number_table(
         groups,
         rows=list(_OVERLAP_ROWS.values()),
         caption="Agreement of prediction and truth",

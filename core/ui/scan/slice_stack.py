@@ -1,4 +1,4 @@
-"""Loose slices, such as those a network learns from, in the viewer: one below the other."""
+"""Single slices, such as those for training, in the viewer: one below the other."""
 
 from __future__ import annotations
 

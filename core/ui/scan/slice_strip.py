@@ -1,4 +1,4 @@
-"""A strip along the scan: a row for each kind of thing to say, a cell for each axial slice."""
+"""A strip along the scan: a row for each kind of finding, a cell for each axial slice."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _strip = BrowserComponent(
 
 @dataclass(frozen=True)
 class StripRow:
-    """One kind of thing, and the axial slices (from 0) that it is said of."""
+    """One kind of finding, and the axial slices (from 0) that have it."""
 
     label: str
     colour: str
@@ -43,7 +43,7 @@ def show_strip(
 
     Args:
         shown: the slice to mark.
-        nothing: what is said of a slice without a cell.
+        nothing: shown for a slice without a cell.
     """
 
     def go_to_asked() -> None:

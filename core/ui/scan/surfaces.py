@@ -23,7 +23,7 @@ _SLICE_MARGIN_MM = 8.0
 _turntable = BrowserComponent(
     "lunglens_turntable",
     html=(
-        '<div class="turntable" role="group" aria-label="Turn the 3D view" hidden>'
+        '<div class="turntable" role="group" aria-label="Rotate the 3D view" hidden>'
         '<button type="button" class="turn">Rotate</button>'
         '<button type="button" data-view="front">From the front</button>'
         '<button type="button" data-view="left">From the left</button>'
@@ -42,8 +42,8 @@ def show_surfaces(current: OpenStudy, plane: Plane, slice_index: int) -> None:
         "3D view",
         key="surfaces-wanted",
         persist_state="session",
-        help="Lung and infection as surfaces that turn, with the slice you are looking at. "
-        "Drag to turn them yourself, scroll to come closer.",
+        help="Lung and infection as surfaces, with the current slice. Drag to rotate, scroll "
+        "to zoom.",
     )
     if not wanted:
         return
@@ -73,8 +73,8 @@ def _choose_source(names: tuple[str, ...]) -> str:
         key="surfaces-source",
         required=True,
         persist_state="session",
-        help="The prediction is the network's; the truth was drawn by people, or is known, in the "
-        "demo study.",
+        help="The prediction is the network's; the truth was drawn by people, or is known by "
+        "construction in the demo study.",
     )
     return chosen or names[0]
 

@@ -1,4 +1,4 @@
-"""The widgets of Segment: weights, thresholds, figures and files of a result."""
+"""The widgets of Segment: weights, thresholds, measurements and files of a result."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def choose_weights() -> WeightsInfo | None:
     weights = segmenting.available_weights()
     if not weights:
         st.info(
-            "No trained network is installed. Take the repository with its `weights/` folder, or "
-            "train one with `python -m core train`.",
+            "No trained network is installed. Get the repository with its `weights/` folder, "
+            "or train one with `python -m core train`.",
             icon=":material/info:",
         )
         return None
@@ -40,8 +40,8 @@ def choose_weights() -> WeightsInfo | None:
         format_func=weights_name,
         key="weights",
         persist_state="session",
-        help="A network trained to find lung and infection. Its card says on what it was "
-        "trained, how well it does and where it fails.",
+        help="A network trained to segment lung and infection. Its card says what it was "
+        "trained on, how well it performs and where it fails.",
     )
     if chosen.card_path.is_file():
         with st.expander("Card of these weights", icon=":material/description:"):
@@ -61,7 +61,7 @@ def show_run_button(current: OpenStudy, weights: WeightsInfo) -> None:
         "Run again" if again else "Mark lung and infection",
         type="secondary" if again else "primary",
         icon=":material/play_arrow:",
-        help="Takes some seconds; you can go on browsing meanwhile, and stop it at any time.",
+        help="Takes some seconds; you can keep browsing meanwhile, and stop it at any time.",
     ):
         segmenting.start(current, weights)
         st.rerun()
@@ -84,7 +84,7 @@ def choose_thresholds(current: OpenStudy, segmentation: Segmentation) -> None:
         )
         for place, channel, being in zip(st.columns(2), CHANNELS, ("lung", "infected"), strict=True)
     )
-    with st.spinner("Drawing the masks anew…"):
+    with st.spinner("Applying the thresholds…"):
         segmenting.change_thresholds(current, segmentation, lung=lung, infection=infection)
 
 
@@ -102,7 +102,7 @@ def show_headline(current: OpenStudy) -> None:
 
 
 def show_downloads(current: OpenStudy, segmentation: Segmentation) -> None:
-    """Masks in the scan's own shape and affine, and the figures."""
+    """Masks in the scan's own shape and affine, and the measurements."""
     masks, stem = segmentation.masks, file_stem(current)
     with st.container(horizontal=True, key="downloads"):
         for channel, mask in (("lung", masks.lung), ("infection", masks.infection)):
@@ -119,8 +119,8 @@ def show_downloads(current: OpenStudy, segmentation: Segmentation) -> None:
                 help="0 and 1, in the shape and position of the scan's own file.",
             )
         st.download_button(
-            "Figures (JSON)",
-            data=_figures_file(current, segmentation, json_text),
+            "Measurements (JSON)",
+            data=_measurements_file(current, segmentation, json_text),
             file_name=f"{stem}_metrics.json",
             mime="application/json",
             icon=":material/download:",
@@ -128,13 +128,13 @@ def show_downloads(current: OpenStudy, segmentation: Segmentation) -> None:
             help="The same content that the command line writes as metrics.json.",
         )
         st.download_button(
-            "Figures (CSV)",
-            data=_figures_file(current, segmentation, figures_csv),
+            "Measurements (CSV)",
+            data=_measurements_file(current, segmentation, figures_csv),
             file_name=f"{stem}_metrics.csv",
             mime="text/csv",
             icon=":material/download:",
             on_click="ignore",
-            help="The same figures, one a line.",
+            help="The same measurements, one per line.",
         )
 
 
@@ -143,7 +143,7 @@ def _mask_file(current: OpenStudy, mask: BoolArray) -> Callable[[], bytes]:
     return lambda: mask_nifti_bytes(mask, current.study.volume)
 
 
-def _figures_file(
+def _measurements_file(
     current: OpenStudy, segmentation: Segmentation, write: Callable[[dict[str, Any]], str]
 ) -> Callable[[], str]:
     # Measured only when asked for, so that thresholds move without waiting for it.
@@ -160,11 +160,11 @@ def file_stem(current: OpenStudy) -> str:
 
 
 _STAGES = {
-    "turn": "Finding which way is up",
+    "turn": "Finding the orientation",
     "preprocess": "Preparing slices",
     "predict": "Marking slices",
-    "postprocess": "Cleaning masks",
-    "restore": "Back to the scan's own grid",
+    "postprocess": "Cleaning up masks",
+    "restore": "Restoring the scan's own grid",
 }
 
 

@@ -32,20 +32,23 @@ _SLICES = 3
 _KEPT = "Kept"
 _OPEN_SCAN = "The open scan"
 _LABELS = {
-    "rotation_degrees": ("Rotation, degrees", "Turned by up to this, either way."),
+    "rotation_degrees": ("Rotation, degrees", "Rotated by up to this, in either direction."),
     "zoom": ("Zoom", "Larger or smaller by up to this share."),
     "shift": ("Shift", "Moved by up to this share of the picture."),
-    "elastic": ("Bending", "Points move smoothly by up to this share of the smaller side."),
+    "elastic": (
+        "Elastic deformation",
+        "Points move smoothly by up to this share of the smaller side.",
+    ),
     "window": ("Window jitter", "Black and white move by up to this share of the window."),
-    "clahe": ("CLAHE, clip limit", "Drawn anew from 0 to this; below 1 it does nothing."),
-    "brightness": ("Brightness", "Added or taken away, as a share of white."),
-    "contrast": ("Contrast", "Stretched or pressed around the mean by up to this share."),
+    "clahe": ("CLAHE, clip limit", "Drawn from 0 to this; below 1 it does nothing."),
+    "brightness": ("Brightness", "Added or subtracted, as a share of white."),
+    "contrast": ("Contrast", "Stretched or compressed around the mean by up to this share."),
     "gamma": ("Gamma", "Exponent between e to the minus this and e to this."),
     "noise": ("Noise", "White noise with up to this deviation, as a share of white."),
     "sharp_share": (
         "Share kept sharp",
-        "Slices that are neither moved nor blurred: every resampling blurs, and a network that "
-        "has seen blurred slices only takes the noise of sharp ones for disease.",
+        "Slices that are neither moved nor blurred: every resampling blurs, and a network "
+        "trained on blurred slices only mistakes the noise of sharp ones for disease.",
     ),
 }
 
@@ -102,14 +105,14 @@ def show_saving(config: AugmentConfig) -> None:
     """The pipeline as a file for the command line, and for the Train page."""
     with st.container(horizontal=True, gap="small"):
         if st.button(
-            "Take for training",
+            "Use for training",
             key="augment-take",
             type="primary",
             icon=":material/model_training:",
             help="The Train page then offers it as **Tuned**.",
         ):
             this_session().tuned_augmentation = config
-            st.toast("Taken: choose Tuned under Random changes on the Train page.")
+            st.toast("Saved: choose Tuned under Augmentation on the Train page.")
         st.download_button(
             "Pipeline (JSON)",
             json_text({"augment": asdict(config)}),
@@ -143,7 +146,7 @@ def show_slices(name: str, study: Study, config: AugmentConfig) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         other = _choose_other(config)
         st.button(
-            "New draw",
+            "New sample",
             key="augment-reseed",
             type="primary",
             icon=":material/casino:",
@@ -152,7 +155,7 @@ def show_slices(name: str, study: Study, config: AugmentConfig) -> None:
         )
     seed = _state().seed
     images, masks, numbers = _slices_of(name, study)
-    _show_row("As it is", images, masks, study, captions=[f"slice {k + 1}" for k in numbers])
+    _show_row("Original", images, masks, study, captions=[f"slice {k + 1}" for k in numbers])
     pipelines = {"This pipeline": config} if other is None else {"A: this pipeline": config}
     if other is not None:
         pipelines[f"B: {other[0]}"] = other[1]
@@ -236,7 +239,7 @@ def _slices_of(name: str, study: Study) -> tuple[Array, BoolArray, list[int]]:
         shown = np.flatnonzero(truth.infection.any(axis=(0, 1)))
     picks = np.linspace(0, len(shown) - 1, min(_SLICES, len(shown)) + 2)[1:-1]
     numbers = [int(shown[round(float(pick))]) for pick in picks]
-    with st.spinner("Cutting out slices…"):
+    with st.spinner("Preparing slices…"):
         record = plan_spatial(study.volume, config)
         images = build_model_input(study.volume, record, config, numbers)
         masks = np.zeros((*images.shape, len(known)), dtype=np.bool_)
@@ -249,7 +252,7 @@ def _slices_of(name: str, study: Study) -> tuple[Array, BoolArray, list[int]]:
 def _changed(
     images: Array, masks: BoolArray, config: AugmentConfig, seed: int
 ) -> tuple[Array, BoolArray]:
-    with st.spinner("Drawing new slices… the first time this starts the network's library."):
+    with st.spinner("Augmenting slices… the first time this loads the deep learning library."):
         from core.training.augmentation_preview import preview_augmentation
 
         # Without a known mask the layers still want one to move.

@@ -36,11 +36,11 @@ def show_schedule(config: TrainConfig) -> None:
         revision="schedule",
         height=180,
     )
-    show_chart(chart, key="train-schedule-figure")
+    show_chart(chart, key="train-schedule-chart")
 
 
 def show_range_test(settings: Settings, request: RunRequest | None) -> None:
-    """A button that tries growing rates in the background, the losses it met, and its advice."""
+    """A button that tries growing rates in the background, their losses, and a suggested rate."""
     folder = runs_folder() / RANGE_TEST_NAME
     run = read_run(folder)
     if st.button(
@@ -49,7 +49,7 @@ def show_range_test(settings: Settings, request: RunRequest | None) -> None:
         icon=":material/troubleshoot:",
         disabled=request is None or run.is_alive,
         help="Range test (Smith 2015): the rate grows from batch to batch, a hundred at most; "
-        "the loss falls while the rate is useful. Nothing is kept of the network.",
+        "the loss falls while the rate is useful. The network is discarded.",
     ):
         try:
             assert request is not None
@@ -74,7 +74,7 @@ def _follow() -> None:
     run = read_run(folder)
     if not run.is_alive:
         st.rerun()
-    stage = run.stage if run.total else "getting ready"
+    stage = run.stage if run.total else "preparing"
     st.progress(run.done / run.total if run.total else 0.0, text=stage.capitalize())
     if st.button("Stop the test", key="train-range-stop", icon=":material/stop_circle:"):
         with show_errors():
@@ -110,7 +110,7 @@ def _show_found(settings: Settings) -> None:
         lines={"suggested": suggestion} if math.isfinite(suggestion) else None,
         height=220,
     )
-    show_chart(chart, key="train-range-figure")
+    show_chart(chart, key="train-range-chart")
     if not math.isfinite(suggestion):
         st.caption("The last test suggests no rate: the loss never fell clearly.")
         return

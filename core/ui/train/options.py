@@ -215,32 +215,41 @@ def _people(names: list[str]) -> str:
 def choose_network(settings: Settings) -> None:
     """Network, size of its input, and loss."""
     values = settings.values
-    settings.choose("Network", "architecture", _ARCHITECTURES, help="U-Net++ links depths densely.")
-    settings.slide("Depth", "depth", TRAIN_RANGES["depth"], help="How often size is halved.")
+    settings.choose(
+        "Network", "architecture", _ARCHITECTURES, help="U-Net++ connects all depths densely."
+    )
+    settings.slide(
+        "Depth", "depth", TRAIN_RANGES["depth"], help="How often the resolution is halved."
+    )
     settings.slide(
         "Width", "width", TRAIN_RANGES["width"],
-        help="Channels at the top; each depth has twice as many. Twice the width is about four "
-        "times the work.",
+        help="Channels at full resolution; each depth has twice as many. Twice the width is "
+            "about four times the computation.",
     )  # fmt: skip
     if values["architecture"] == "unetpp":
         settings.switch(
-            "Deep supervision", "deep_supervision", help="A head at every depth learns as well."
+            "Deep supervision",
+            "deep_supervision",
+            help="Every depth has an output that is trained as well.",
         )
-    settings.choose("Input, pixels", "size", _SIZES, help="Larger shows finer disease, and costs.")
+    settings.choose(
+        "Input, pixels", "size", _SIZES, help="A larger input shows finer disease and takes longer."
+    )
     settings.choose(
         "Loss", "loss", _LOSSES,
-        help="**BCE** counts pixels, **Dice** overlaps; **Tversky** weighs missed against falsely "
-        "marked pixels, **focal** keeps pulling where it goes badly.",
+        help="**BCE** counts pixels, **Dice** overlaps; **Tversky** weighs missed against "
+            "falsely marked pixels, **focal** gives hard cases more weight.",
     )  # fmt: skip
     if values["loss"] in ("tversky", "focal_tversky"):
         settings.slide(
             "Weight of falsely marked pixels", "loss_alpha", TRAIN_RANGES["loss_alpha"],
-            help="Missed ones weigh the rest; less finds more, and marks more falsely.",
+            help="Missed pixels get the remaining weight; a lower weight finds more, and "
+                "marks more falsely.",
         )  # fmt: skip
     if values["loss"] == "focal_tversky":
         settings.slide(
             "Focus", "loss_gamma", TRAIN_RANGES["loss_gamma"],
-            help="Above 1, what goes badly keeps more of its pull.",
+            help="Above 1, hard cases weigh more.",
         )  # fmt: skip
 
 
@@ -249,7 +258,7 @@ def choose_schedule(settings: Settings) -> None:
     values = settings.values
     for label, name, told in (
         ("Epochs", "epochs", "How often all slices are seen."),
-        ("Batch size", "batch_size", "Slices a step; more needs more memory."),
+        ("Batch size", "batch_size", "Slices per step; more need more memory."),
     ):
         settings.slide(label, name, TRAIN_RANGES[name], help=told)
     key = settings.key("learning_rate")
@@ -261,18 +270,20 @@ def choose_schedule(settings: Settings) -> None:
         step=1e-4,
         format="%.1e",
         key=key,
-        help="The highest of the run. Too small learns slowly, too large not at all; a range "
-        "test below finds one.",
+        help="The highest rate of the run. Too small trains slowly, too large not at all; the "
+        "range test below suggests one.",
     )
-    settings.choose("Schedule", "schedule", _SCHEDULES, help="How the rate goes after warm-up.")
+    settings.choose(
+        "Schedule", "schedule", _SCHEDULES, help="How the learning rate changes after warm-up."
+    )
     settings.slide(
         "Warm-up, epochs", "warmup_epochs", TRAIN_RANGES["warmup_epochs"],
-        help="The rate rises to its full height through these.",
+        help="The rate rises to its maximum over these.",
     )  # fmt: skip
     if values["schedule"] != "constant":
         settings.slide(
-            "Share left at the end", "final_share", TRAIN_RANGES["final_share"],
-            help="Of the full rate, at the end of the run or of each cycle.", format="%.3f",
+            "Final share", "final_share", TRAIN_RANGES["final_share"],
+            help="Of the highest rate, at the end of the run or of each cycle.", format="%.3f",
         )  # fmt: skip
     if values["schedule"] == "cosine_restarts":
         settings.slide("Cycles", "cycles", TRAIN_RANGES["cycles"], help="How often it falls.")
@@ -285,16 +296,16 @@ def choose_schedule(settings: Settings) -> None:
 def choose_changes(settings: Settings, config: TrainConfig) -> None:
     """Which random changes training slices go through."""
     settings.choose(
-        "Changes to training slices", "changes", _CHANGES,
-        help="**Tuned** is what was last taken over on the Augmentation page.",
+        "Augmentation of training slices", "changes", _CHANGES,
+        help="**Tuned** is the pipeline last chosen on the Augmentation page.",
     )  # fmt: skip
     if settings.values["changes"] == "tuned" and this_session().tuned_augmentation is None:
-        st.caption("Nothing was taken over on the Augmentation page yet: the usual changes apply.")
+        st.caption("Nothing was chosen on the Augmentation page yet: the usual pipeline applies.")
     told = {name: value for name, value in asdict(config.augment).items() if value}
     st.caption(
         ", ".join(
             name.replace("_", " ") if value is True else f"{name.replace('_', ' ')} {value:g}"
             for name, value in told.items()
         )
-        or "No changes."
+        or "No augmentation."
     )

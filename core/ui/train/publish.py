@@ -9,10 +9,9 @@ import streamlit as st
 from core.config import TrainConfig
 from core.errors import LungLensError, WeightsError
 from core.segmentation import published_folder, read_manifest
-from core.system import WEIGHTS_FOLDER
+from core.system import WEIGHTS_FOLDER, number_text
 from core.training import RunStatus, busy_run, read_request, score, start_run
 from core.ui.page import show_error
-from core.ui.text import score as score_text
 
 
 def show_publishing(folder: Path, run: RunStatus, config: TrainConfig) -> None:
@@ -25,7 +24,10 @@ def show_publishing(folder: Path, run: RunStatus, config: TrainConfig) -> None:
         )
         return
     if (WEIGHTS_FOLDER / folder.name).exists():
-        st.caption("Weights that ship with the app have this name, so the run cannot take it.")
+        st.caption(
+            "Weights that ship with the app have this name, so the run cannot be "
+            "published under it."
+        )
         return
     best = max(run.history, key=score)
     busy = busy_run(folder.parent)
@@ -35,9 +37,9 @@ def show_publishing(folder: Path, run: RunStatus, config: TrainConfig) -> None:
         icon=":material/inventory_2:",
         disabled=busy is not None,
         help=f"Epoch {best['epoch']:.0f} of {config.epochs}, lung Dice "
-        f"{score_text(best['lung_dice'])}, becomes weights that **Segment** and **Evaluate** "
-        "offer beside the shipped ones, which stay as they are. Patients kept out of learning are "
-        "judged once more, on the scans' own grid, for the card that comes with it.",
+        f"{number_text(best['lung_dice'])}, becomes weights that **Segment** and "
+        "**Evaluate** offer beside the shipped ones, which stay as they are. Validation "
+        "patients are evaluated once more, on the scans' own grid, for its card.",
     ):
         _publish(folder)
 

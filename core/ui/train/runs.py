@@ -1,4 +1,4 @@
-"""Runs as they go and as they went: state, curves, sample slices, comparison, stop and resume."""
+"""Runs under way and finished: state, curves, sample slices, comparison, stop and resume."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.config import CHANNELS, TrainConfig
 from core.drawing import PREDICTION_COLOURS, TRUTH_COLOURS, draw_outlines
 from core.errors import LungLensError
 from core.evaluation import compute_overlap
-from core.system import runs_folder
+from core.system import number_text, runs_folder
 from core.training import (
     DEMO_CASES,
     RunPaths,
@@ -33,9 +33,8 @@ from core.ui.charts.curves import Curve, make_curve_figure
 from core.ui.charts.style import SERIES_COLOURS
 from core.ui.page import show_error, show_errors
 from core.ui.scan.slice_stack import show_stack
-from core.ui.tables import show_facts, show_figure_table
+from core.ui.tables import show_facts, show_number_table
 from core.ui.text import escape_markdown, seconds_text
-from core.ui.text import score as score_text
 from core.ui.train.access import may_train
 from core.ui.train.publish import show_publishing
 from core.ui.widget_state import set_widget_value, widget_value
@@ -48,7 +47,7 @@ _STATES = {
     "finished": ("Finished", "green"),
     "stopped": ("Stopped", "orange"),
     "failed": ("Failed", "red"),
-    "interrupted": ("Broken off", "orange"),
+    "interrupted": ("Interrupted", "orange"),
     "damaged": ("Damaged", "red"),
 }
 _COMPARED = {
@@ -67,17 +66,17 @@ def show_runs() -> None:
     names = run_names(root)
     if not names:
         st.info(
-            "No run yet. Choose **Small and quick** and start one: it takes a few minutes, and its "
-            "curves and sample slices appear here while it goes.",
+            "No run yet. Choose **Small and quick** and start one: it takes a few minutes, "
+            "and its curves and sample slices appear here while it runs.",
             icon=":material/show_chart:",
         )
         return
     if widget_value(CHOSEN_RUN) not in names:
         busy = busy_run(root)
         set_widget_value(CHOSEN_RUN, busy if busy in names else names[0])
-    name = st.selectbox("Run", names, key=CHOSEN_RUN, help="The one begun last comes first.")
+    name = st.selectbox("Run", names, key=CHOSEN_RUN, help="The latest run comes first.")
     folder = root / name
-    # Drawn anew every moment only while there is something new to draw.
+    # Drawn again at intervals only while there is something new to draw.
     alive = read_run(folder).is_alive
     st.fragment(_show_run, run_every=_REFRESH_SECONDS if alive else None)(folder, alive)
     if len(names) > 1:
@@ -129,7 +128,7 @@ def _show_state(run: RunStatus) -> None:
 
 
 def _only_publishes(run: RunStatus) -> bool:
-    """Whether there is nothing left to learn."""
+    """Whether training is complete and only publishing is left."""
     return run.publishes and run.config is not None and len(run.history) >= run.config.epochs
 
 
@@ -137,15 +136,15 @@ def _publishing_text(run: RunStatus) -> str:
     if run.state == "stopping":
         return "Stopping"
     if run.stage in ("training", "starting", "") or not run.total:
-        return "Getting ready"
+        return "Preparing"
     return f"{run.stage.capitalize()}: {run.done} of {run.total}"
 
 
 def _stage_text(run: RunStatus) -> str:
     if run.state == "stopping":
-        return "Stopping after the batch under way"
+        return "Stopping after the current batch"
     if run.stage in ("training", "starting", ""):
-        return f"Epoch {len(run.history) + 1}" if run.history else "Getting ready"
+        return f"Epoch {len(run.history) + 1}" if run.history else "Preparing"
     return f"{run.stage.capitalize()}: {run.done} of {run.total}"
 
 
@@ -158,15 +157,15 @@ def _show_actions(folder: Path, run: RunStatus) -> None:
             key="train-stop",
             icon=":material/stop_circle:",
             disabled=run.state == "stopping",
-            help="Ends after the batch under way. Finished epochs are kept, and the run can go on "
-            "later.",
+            help="Stops after the current batch. Finished epochs are kept, and the run can be "
+            "resumed later.",
         ):
             with show_errors():
                 stop_run(folder)
             st.rerun()
-        st.caption("It goes on when this tab is closed, and is found here again.")
+        st.caption("Training continues when this tab is closed, and the run is listed here again.")
     elif run.state in ("stopped", "interrupted", "failed") and st.button(
-        "Go on", key="train-resume", icon=":material/play_circle:", type="primary",
+        "Resume", key="train-resume", icon=":material/play_circle:", type="primary",
         help="From the last finished epoch, with the same data and settings.",
     ):  # fmt: skip
         try:
@@ -191,19 +190,19 @@ def _show_best(run: RunStatus) -> None:
         f"Best, epoch {best['epoch']:.0f}": best,
         f"Last, epoch {last['epoch']:.0f}": last,
     }
-    show_figure_table(
+    show_number_table(
         {
-            "On patients kept out": {
-                name: [score_text(row.get(key)) for key in rows.values()]
+            "On validation patients": {
+                name: [number_text(row.get(key)) for key in rows.values()]
                 for name, row in columns.items()
             }
         },
         rows=list(rows),
-        caption="Figures of the best and the last epoch",
+        caption="Measurements of the best and the last epoch",
     )
     st.caption(
-        "The best epoch is the one with the highest mean of lung and infection Dice on patients "
-        "kept out of learning. It was chosen on them, so its figures flatter a little."
+        "The best epoch is the one with the highest mean of lung and infection Dice on "
+        "validation patients. It was chosen on them, so its results are slightly optimistic."
     )
 
 
@@ -250,7 +249,7 @@ def _show_samples(folder: Path, run: RunStatus) -> None:
     if samples is None or not epochs:
         return
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.markdown("**Sample slices** of patients kept out")
+        st.markdown("**Sample slices** of validation patients")
         if all(name.split(",")[0] in DEMO_CASES for name in samples.names):
             st.badge("SYNTHETIC", icon=":material/science:", color="orange")
     epoch = epochs[-1]
@@ -260,7 +259,7 @@ def _show_samples(folder: Path, run: RunStatus) -> None:
             epochs,
             value=epoch,
             key=f"train-epoch-{run.name}",
-            help="How the marks came about.",
+            help="Shows how the masks developed.",
         )
     predicted = read_prediction(folder, epoch)
     if predicted.shape != samples.truth.shape:
@@ -279,7 +278,7 @@ def _show_samples(folder: Path, run: RunStatus) -> None:
             )
         )
         found = compute_overlap(samples.truth[index, ..., 1], predicted[index, ..., 1])
-        captions.append(f"{name}: infection Dice {score_text(found.dice)}")
+        captions.append(f"{name}: infection Dice {number_text(found.dice)}")
     places = st.columns(2)
     for index, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
         places[index % 2].image(picture, caption=escape_markdown(caption), output_format="PNG")
@@ -319,7 +318,7 @@ def _show_facts(folder: Path, run: RunStatus, config: TrainConfig) -> None:
         history = RunPaths(folder).history
         if history.is_file():
             st.download_button(
-                "Figures of all epochs (CSV)",
+                "Measurements of all epochs (CSV)",
                 history.read_bytes(),
                 file_name=f"{run.name}.csv",
                 mime="text/csv",
@@ -329,7 +328,7 @@ def _show_facts(folder: Path, run: RunStatus, config: TrainConfig) -> None:
 
 
 def command_line(folder: Path) -> str:
-    """What a person types to train the same; the data folder is theirs to name."""
+    """The command that trains the same; people name the data folder themselves."""
     try:
         request = read_request(folder)
     except LungLensError:
@@ -348,10 +347,13 @@ def _compare(root: Path, names: tuple[str, ...]) -> None:
     st.subheader("Compare runs", anchor=False)
     chosen = st.multiselect(
         "Runs", names, default=names[:2], max_selections=len(SERIES_COLOURS), key="train-compared",
-        help="Figures compare fairly only where the same patients judge.",
+        help="Runs are comparable only with the same validation patients.",
     )  # fmt: skip
     column = st.selectbox(
-        "Figure", tuple(_COMPARED), format_func=lambda name: _COMPARED[name], key="train-figure"
+        "Measurement",
+        tuple(_COMPARED),
+        format_func=lambda name: _COMPARED[name],
+        key="train-measurement",
     )
     runs = [run for run in (read_run(root / name) for name in chosen) if run.history]
     if not runs:
@@ -372,12 +374,12 @@ def _compare(root: Path, names: tuple[str, ...]) -> None:
     )
     show_chart(chart, key="train-comparison")
     bests = [max(run.history, key=score) for run in runs]
-    show_figure_table(
+    show_number_table(
         {
             "Best epoch": {
                 "Epoch": [f"{best['epoch']:.0f}" for best in bests],
-                "Lung Dice": [score_text(best["lung_dice"]) for best in bests],
-                "Infection Dice": [score_text(best["infection_dice"]) for best in bests],
+                "Lung Dice": [number_text(best["lung_dice"]) for best in bests],
+                "Infection Dice": [number_text(best["infection_dice"]) for best in bests],
             }
         },
         rows=[run.name for run in runs],

@@ -26,8 +26,8 @@ def show_start(request: RunRequest | None) -> None:
     busy = busy_run(root)
     if busy is not None:
         st.caption(
-            f"**{escape_markdown(busy)}** is under way, and this server trains one at a time. "
-            "Wait for its end or stop it."
+            f"**{escape_markdown(busy)}** is running, and this server trains one run at a "
+            "time. Wait until it ends, or stop it."
         )
     if st.button(
         "Start training",
@@ -35,7 +35,7 @@ def show_start(request: RunRequest | None) -> None:
         type="primary",
         icon=":material/model_training:",
         disabled=request is None or busy is not None,
-        help="In the background: it goes on when this tab is closed.",
+        help="Runs in the background, also when this tab is closed.",
     ):
         assert request is not None
         _start(name, request, names)
