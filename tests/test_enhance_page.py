@@ -120,7 +120,7 @@ def test_nonsense_in_an_address_gives_the_defaults(params: dict[str, str]) -> No
 @pytest.mark.parametrize("params", [{"window_width": "20000"}, {"window_center": "-9000"}], ids=str)
 def test_windows_beyond_the_sliders_are_drawn(params: dict[str, str]) -> None:
     app = enhance_page(**params)
-    assert app.selectbox[0].value == "Free"
+    assert app.selectbox[0].value == "Custom"
 
 
 def test_the_network_answers_with_dice_where_truth_is_known() -> None:

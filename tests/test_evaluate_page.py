@@ -213,4 +213,4 @@ def test_tables_can_be_taken_away() -> None:
     )
     assert row["case_id"] == "small"
     labels = [item.proto.label for item in app.get("download_button")]
-    assert labels == ["Cases (CSV)", "Slices (CSV)", "Figures (HTML)"]
+    assert labels == ["Cases (CSV)", "Slices (CSV)", "Charts (HTML)"]

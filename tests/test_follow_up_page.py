@@ -93,7 +93,7 @@ def test_masks_of_two_kinds_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> No
     assert opened(app).segmentation is None
     shown = texts(app)
     assert "measured on the network's masks" in shown
-    assert "mark both to compare like with like" in shown
+    assert "mark both for a fair comparison" in shown
 
 
 def test_an_unmarked_scan_has_to_be_marked_first(monkeypatch: pytest.MonkeyPatch) -> None:

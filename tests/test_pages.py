@@ -21,13 +21,14 @@ from core.errors import DownloadError, LungLensError, WeightsError, shown_name
 from core.loading import SeriesInfo, SeveralSeriesError, open_study
 from core.loading.names import safe_name
 from core.output.exports import figures_csv
+from core.system.numbers import number_text
 from core.ui import segmenting
 from core.ui.home.opening import PublicSet
 from core.ui.jobs import BackgroundJob, FairQueue
 from core.ui.links import FileLinks
 from core.ui.segment.results import file_stem
 from core.ui.session import OpenStudy
-from core.ui.text import area_text, escape_markdown, percent, score, volume_text
+from core.ui.text import area_text, escape_markdown, percent, volume_text
 from core.ui.viewer import Place
 from tests.app_session import session_of
 from tests.bad_inputs import BAD_INPUTS
@@ -387,6 +388,22 @@ def test_the_public_set_is_a_table_of_cases(public_set):
     assert list(table.value["Case"]) == ["coronacases_org_001", "coronacases_org_002"]
 
 
+def test_a_changed_file_of_a_case_is_read_again(public_set):
+    from core.ui.data_folder import case_study
+
+    scan = public_set / "ct_scans" / "coronacases_org_001.nii.gz"
+    before = case_study("coronacases_org_001")
+    assert case_study("coronacases_org_001") is before  # shared, as long as the files stay
+    nib.save(nib.Nifti1Image(chest_hu() + np.int16(7), small_affine()), scan)
+    after = case_study("coronacases_org_001")
+    assert np.array_equal(after.volume.array, before.volume.array + 7)
+    mask = public_set / "infection_mask" / "coronacases_001.nii.gz"
+    empty = np.zeros(chest_hu().shape, np.uint8)
+    nib.save(nib.Nifti1Image(empty, small_affine()), mask)
+    assert before.truth.infection.any()
+    assert not case_study("coronacases_org_001").truth.infection.any()
+
+
 def test_a_folder_that_may_not_be_read_is_passed_over(allowed_folder, public_set, monkeypatch):
     closed, listing = allowed_folder / "lost+found", Path.iterdir
     closed.mkdir()
@@ -558,7 +575,7 @@ def test_where_spacing_is_nominal_sizes_are_not_known_but_shares_are():
     shown = texts(app)
     assert "not known" in shown
     assert "\u00a0cm²" not in shown
-    assert "\u00a0%" in shown
+    assert "\u2009%" in shown
 
 
 def test_share_of_a_slice_without_lung_is_not_defined():
@@ -653,8 +670,8 @@ def test_a_run_gives_masks_figures_and_files(stand_in):
     assert labels == {
         "Lung mask (NIfTI)",
         "Infection mask (NIfTI)",
-        "Figures (JSON)",
-        "Figures (CSV)",
+        "Measurements (JSON)",
+        "Measurements (CSV)",
     }
     assert "CPU (stand-in)" in texts(app)
 
@@ -813,11 +830,11 @@ def test_a_bug_in_a_job_stays_loud():
 
 def test_numbers_in_words():
     assert percent(float("nan")) == "not defined"
-    assert percent(0.1234) == "12.3\u00a0%"
-    assert percent(0.0012) == "0.12\u00a0%"
-    assert percent(0.0) == "0.0\u00a0%"
-    assert score(float("nan")) == "not defined"
-    assert score(0.98765) == "0.988"
+    assert percent(0.1234) == "12.3\u2009%"
+    assert percent(0.0012) == "0.12\u2009%"
+    assert percent(0.0) == "0.0\u2009%"
+    assert number_text(float("nan")) == "not defined"
+    assert number_text(0.98765) == "0.988"
     assert volume_text(float("nan")) == "not known"
     assert volume_text(12.34) == "12.3\u00a0ml"
     assert volume_text(3210.0) == "3.21\u00a0l"

@@ -81,19 +81,19 @@ def test_a_shared_server_says_why_it_does_not_train_and_shows_its_runs(
     make_run(root, "begun", epochs_done=1)
     app = train_page()
     assert "does not train for visitors" in texts(app)
-    assert not {"Start training", "Go on", "Stop", "Find a learning rate"} & set(labels(app))
+    assert not {"Start training", "Resume", "Stop", "Find a learning rate"} & set(labels(app))
     assert app.selectbox(key="train-run").value == "begun"
 
 
 def test_without_data_generated_patients_are_taken_and_said_so() -> None:
     app = train_page()
     assert "**generated** patients" in texts(app)
-    assert "3 patients to learn from, 1 patient to judge on." in texts(app)
+    assert "3 patients for training, 1 patient for validation." in texts(app)
     assert "No run yet" in texts(app)
     assert config_of(app) == TRAIN_PRESETS[0].config
     app.multiselect[0].set_value([])
     ran_well(app.run())
-    assert "must judge" in texts(app)
+    assert "one for validation" in texts(app)
     assert button(app, "Start training").disabled
 
 
@@ -126,7 +126,7 @@ def test_patients_of_the_data_folder_keep_their_cases_together(
     app.session_state["train-data"] = "Generated"
     ran_well(app.run())
     assert "Four **generated** patients" in texts(app)
-    assert "3 patients to learn from, 1 patient to judge on." in texts(app)
+    assert "3 patients for training, 1 patient for validation." in texts(app)
 
 
 def test_a_finished_run_shows_figures_and_no_way_to_go_on(root: Path) -> None:
@@ -134,7 +134,7 @@ def test_a_finished_run_shows_figures_and_no_way_to_go_on(root: Path) -> None:
     app = train_page()
     assert "2 of 2 epochs done" in texts(app)
     assert "Best, epoch 1" in texts(app)
-    assert "Go on" not in labels(app)
+    assert "Resume" not in labels(app)
     assert "Publish as weights" in labels(app)
     assert len(app.get("plotly_chart")) >= 3
 
@@ -177,7 +177,7 @@ def test_a_run_under_way_can_be_stopped(root: Path) -> None:
         ran_well(app.run())
         assert report.should_stop()
     ran_well(app.run())
-    assert "Go on" in labels(app)
+    assert "Resume" in labels(app)
 
 
 def test_a_damaged_history_is_told_in_a_sentence(root: Path) -> None:

@@ -30,11 +30,10 @@ _AXIS = {"gridcolor": GRID_COLOUR, "zeroline": False, "automargin": True}
 
 TEMPLATE = go.layout.Template(
     layout={
-        "height": 260,
         "margin": {"l": 8, "r": 8, "t": 28, "b": 8},
         "paper_bgcolor": BACKGROUND,
         "plot_bgcolor": BACKGROUND,
-        "font": {"color": TEXT_COLOUR, "size": 12, "family": "sans-serif"},
+        "font": {"color": TEXT_COLOUR, "size": 12, "family": '"Source Sans", sans-serif'},
         "colorway": SERIES_COLOURS,
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
         "hovermode": "closest",
@@ -46,10 +45,12 @@ TEMPLATE = go.layout.Template(
 )
 
 
-def new_chart(*, x_label: str = "", y_label: str = "", **layout: Any) -> go.Figure:
+def new_chart(
+    *, x_label: str = "", y_label: str = "", height: int = 260, **layout: Any
+) -> go.Figure:
     """An empty chart in the style; `layout` says what differs from it."""
     chart = go.Figure(layout={"template": TEMPLATE})
-    chart.update_layout(xaxis_title_text=x_label, yaxis_title_text=y_label, **layout)
+    chart.update_layout(xaxis_title_text=x_label, yaxis_title_text=y_label, height=height, **layout)
     return chart
 
 

@@ -64,7 +64,7 @@ def _show_heat_legend(judged: Judged, k: int) -> None:
     ramp = ", ".join(f"rgb({red},{green},{blue})" for red, green, blue in colours)
     share = judged.in_lung.get(k)
     if share is None:
-        said = "This slice was not classified, so it has no heat."
+        said = "This slice was not classified, so it has no heat map."
     elif np.isnan(share):
         said = "There is no evidence for COVID-19 in this slice."
     else:

@@ -67,7 +67,7 @@ RULES = """
   Where only the truth is empty, recall is not defined, and Dice, IoU and precision are 0. HD95
   needs both; surface Dice is 0 where one is empty. Undefined values are left out of means.
 - **Distances are not known** where the file does not say how large a voxel is.
-- **Means** are over patients, each the mean over their scans; in brackets the 95 % bootstrap
+- **Means** are over patients, each the mean over their scans; in brackets the 95 % bootstrap
   interval over patients (2000 draws, fixed seed), from three patients on.
 - **Training cases** are those the network was trained on. Results on them are too optimistic, so
   they have a mean of their own and are in no other. The thresholds were chosen on **validation**
@@ -113,7 +113,7 @@ def _show_means(results: Sequence[CaseResult]) -> None:
         if (own := [result for result in results if result.side == side])
     }
     st.markdown(
-        "**Means over patients**, with 95 % intervals",
+        "**Means over patients**, with 95 % intervals",
         help="Each side has means of its own: cases the network was trained on are never "
         "mixed with others.",
     )
@@ -219,7 +219,7 @@ def show_pair(question: Question) -> None:
     names = (question.weights.weights_id, second.weights_id)
     fair = [result for result in differences if result.side != "training"]
     st.markdown(
-        f"**{names[1]} minus {names[0]}**, mean over patients with 95 % interval",
+        f"**{names[1]} minus {names[0]}**, mean over patients with 95 % interval",
         help="Differences of the same case, so cases that are hard for both weigh little. An "
         "interval that spans 0 shows no difference. Cases that either was trained on are "
         "listed separately.",

@@ -163,7 +163,7 @@ def show_share(question: Question) -> None:
         st.metric(
             "Limits of agreement",
             f"{_points(lines.lower)} to {_points(lines.upper)}",
-            help="Bias ± 1.96 standard deviations of the differences: about 95 % of scans lie "
+            help="Bias ± 1.96 standard deviations of the differences: about 95 % of scans lie "
             "between them where differences are roughly normal. From three scans on.",
         )
         st.caption(
