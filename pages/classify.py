@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from core.ui.classify.judging import installed, judge, show_origin
 from core.ui.classify.limits import show_limits, show_slices_and_limits
+from core.ui.classify.running import find_verdict, installed, show_origin
 from core.ui.classify.verdict_card import show_verdict
 from core.ui.page import begin_page, need_study, show_errors, show_scan_warnings
 from core.ui.scan.browsing import show_glance
@@ -15,15 +15,15 @@ begin_page(
 )
 current = need_study()
 show_origin(current)
-judged, info = None, None
+explained, info = None, None
 
 with show_errors():
     info = installed()
-    judged = judge(current, info)
+    explained = find_verdict(current, info)
 
-if info is not None and judged is not None:
-    show_verdict(current, info, judged)
-    show_slices_and_limits(current, info, judged)
+if info is not None and explained is not None:
+    show_verdict(current, info, explained)
+    show_slices_and_limits(current, info, explained)
 else:
     picture, words = st.columns([7, 5], gap="large")
     with picture:

@@ -23,8 +23,8 @@ from core.classification.scan import loudest_slices, scan_logit, scan_parts
 from core.classification.scores import COLUMNS, ScoreRow, table_text, verdict_record
 from core.errors import WeightsError
 from core.segmentation.weights import CARD_NAME
-from core.ui.classify.judging import Verdicts
 from core.ui.classify.limits import calibration_sentence
+from core.ui.classify.running import Verdicts
 from core.ui.classify.slices import most_influential
 from core.ui.classify.verdict_card import parts_sentence, probability_text
 from core.ui.viewer import Heat

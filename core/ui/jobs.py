@@ -83,7 +83,7 @@ NETWORK_QUEUE = FairQueue()
 """Its first runs the network."""
 
 EVALUATION_QUEUE = FairQueue()
-"""Its first evaluates cases; it joins the network's queue anew for each case, so that nobody waits
+"""Its first evaluates cases; it joins the network's queue again for each case, so that nobody waits
 for a whole set."""
 
 MEASURING_QUEUE = FairQueue()

@@ -34,7 +34,7 @@ def take_over_navigation() -> None:
 
     Until the entry script has run once, a link straight to a page of a folder named `pages`
     makes Streamlit run that page alone, with a navigation it makes up from file names. Setting
-    our navigation tells it to go through the entry script, from the next run on.
+    our navigation makes it run the entry script, from the next run on.
     """
     if main_script_name() != ENTRY_SCRIPT:
         return

@@ -104,7 +104,7 @@ def is_running() -> bool:
 
 
 def stop_run_of(study: OpenStudy) -> None:
-    """Ends the run of a study that is being closed; that of another goes on."""
+    """Ends the run of a study that is being closed; that of another continues."""
     this_session().network_run.drop_if(study.token)
 
 

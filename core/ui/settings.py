@@ -34,12 +34,12 @@ class Settings:
         self.defaults = dict(defaults)
         kept = this_session().settings
         if name not in kept:
-            told = {**self.defaults, **self._in_address()}
+            values = {**self.defaults, **self._in_address()}
             try:
-                check(told)
+                check(values)
             except ConfigError:
-                told = dict(self.defaults)
-            kept[name] = told
+                values = dict(self.defaults)
+            kept[name] = values
         self.values: dict[str, Any] = kept[name]
 
     def _in_address(self) -> dict[str, Value]:

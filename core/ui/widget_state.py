@@ -27,7 +27,7 @@ def set_first_value(key: str, value: Any) -> None:
 
 
 def forget_widget(key: str) -> None:
-    """Lets a widget begin anew."""
+    """Resets a widget to its first value."""
     st.session_state.pop(key, None)
 
 

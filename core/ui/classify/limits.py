@@ -11,7 +11,7 @@ import streamlit as st
 from core.system import THIN_SPACE, json_text, number_text
 from core.ui.chart_view import show_chart
 from core.ui.charts.reliability import make_reliability_figure
-from core.ui.classify.judging import Judged, is_picture
+from core.ui.classify.running import ExplainedVerdict, is_picture
 from core.ui.classify.slices import show_slices
 from core.ui.scan.biomarkers import scan_biomarkers, show_shares
 from core.ui.segment.results import file_stem
@@ -24,16 +24,18 @@ if TYPE_CHECKING:  # loaded where they are first needed
     from core.classification.card import Calibration
 
 
-def show_slices_and_limits(current: OpenStudy, info: ClassifierInfo, judged: Judged) -> None:
+def show_slices_and_limits(
+    current: OpenStudy, info: ClassifierInfo, explained: ExplainedVerdict
+) -> None:
     """What the verdict rests on beside how far it can be trusted."""
     picture, words = st.columns([7, 5], gap="large")
     with picture:
-        show_slices(current, info, judged)
+        show_slices(current, info, explained)
     with words:
-        _show_calibration(current, info, judged.verdict)
+        _show_calibration(current, info, explained.verdict)
         _show_infection(current)
         show_limits(info)
-        _show_downloads(current, judged.verdict)
+        _show_downloads(current, explained.verdict)
 
 
 def _show_calibration(current: OpenStudy, info: ClassifierInfo, verdict: Verdict) -> None:
@@ -121,8 +123,8 @@ def show_limits(info: ClassifierInfo) -> None:
     foreign = read_foreign_figures(info)
     if foreign:
         results = ", ".join(
-            f"{auc:.2f} on {escape_markdown(judged)} when trained on {escape_markdown(taught)}"
-            for taught, judged, auc in foreign
+            f"{auc:.2f} on {escape_markdown(tested)} when trained on {escape_markdown(trained)}"
+            for trained, tested, auc in foreign
         )
         points.append(
             "Your hospital. Trained on one data set and tested on the other, its AUC is "

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from core.drawing import PREDICTION_COLOURS, heat_colours
-from core.ui.classify.judging import Judged
+from core.ui.classify.running import ExplainedVerdict
 from core.ui.classify.verdict_card import BAND_COLOURS, probability_text
 from core.ui.scan import browsing
 from core.ui.scan.slice_strip import StripRow, go_to, show_strip
@@ -25,7 +25,7 @@ _WIDTH = 110
 
 
 @st.fragment
-def show_slices(current: OpenStudy, info: ClassifierInfo, judged: Judged) -> None:
+def show_slices(current: OpenStudy, info: ClassifierInfo, explained: ExplainedVerdict) -> None:
     """The picture with its heat, the strip and thumbnails; a click runs this part only."""
     with st.container(horizontal=True, vertical_alignment="bottom", key="classify-heat"):
         shown = st.toggle(
@@ -47,22 +47,26 @@ def show_slices(current: OpenStudy, info: ClassifierInfo, judged: Judged) -> Non
             disabled=not shown,
             help="How much the heat map covers the picture at its highest value.",
         )
-    heat = Heat(f"{current.token} {judged.token}", judged.heats, opacity / 100) if shown else None
+    heat = (
+        Heat(f"{current.token} {explained.token}", explained.heats, opacity / 100)
+        if shown
+        else None
+    )
     place = browsing.show_picture(
         current, key="classify-picture", tools="few", tallest=0.56, heat=heat, marks="outline"
     )
     k = place.voxel[2]
     if shown:
-        _show_heat_legend(judged, k)
-    if len(judged.verdict.slice_indices) > 1:
-        _show_strip(current, info, judged.verdict, k)
-        _show_thumbnails(current, info, judged.verdict, k)
+        _show_heat_legend(explained, k)
+    if len(explained.verdict.slice_indices) > 1:
+        _show_strip(current, info, explained.verdict, k)
+        _show_thumbnails(current, info, explained.verdict, k)
 
 
-def _show_heat_legend(judged: Judged, k: int) -> None:
+def _show_heat_legend(explained: ExplainedVerdict, k: int) -> None:
     colours = heat_colours()[:: 255 // 5]
     ramp = ", ".join(f"rgb({red},{green},{blue})" for red, green, blue in colours)
-    share = judged.in_lung.get(k)
+    share = explained.in_lung.get(k)
     if share is None:
         said = "This slice was not classified, so it has no heat map."
     elif np.isnan(share):

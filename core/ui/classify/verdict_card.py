@@ -10,7 +10,7 @@ import streamlit as st
 from scipy.special import expit, logit
 
 from core.system import UNDEFINED_TEXT, percent_text
-from core.ui.classify.judging import Judged, is_picture
+from core.ui.classify.running import ExplainedVerdict, is_picture
 from core.ui.session import OpenStudy
 from core.ui.text import escape_markdown
 
@@ -42,9 +42,9 @@ _CARD_STYLE = """<style>
 </style>"""
 
 
-def show_verdict(current: OpenStudy, info: ClassifierInfo, judged: Judged) -> None:
+def show_verdict(current: OpenStudy, info: ClassifierInfo, explained: ExplainedVerdict) -> None:
     """Whether it abstains, the probability with its band, and that it is no diagnosis."""
-    verdict = judged.verdict
+    verdict = explained.verdict
     if verdict.abstained:
         st.warning(
             f"**The classifier abstains**: {escape_markdown(verdict.reason)}. A probability is "

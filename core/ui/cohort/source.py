@@ -74,7 +74,7 @@ def _chosen_cohort(found: list[tuple[Path, Path]]) -> Cohort | None:
 
 
 def _stamp(folder: Path) -> tuple[int, ...]:
-    """Changes whenever the batch has written its tables anew."""
+    """Changes whenever the batch has written its tables again."""
     paths = BatchPaths(folder)
     try:
         return tuple(path.stat().st_mtime_ns for path in (paths.table, paths.record))

@@ -69,7 +69,7 @@ def choose_channel(key: str) -> Channel:
 def show_thresholds(question: Question) -> None:
     """Precision over recall, and the results at a threshold; moving it runs no network."""
     channel = choose_channel("evaluation-curve-channel")
-    reviews, told = kept_cases(question.reviews(question.weights))
+    reviews, note = kept_cases(question.reviews(question.weights))
     curves = curves_of(reviews, channel)
     if not curves:
         st.info(f"No case has a true {channel} mask.")
@@ -108,7 +108,7 @@ def show_thresholds(question: Question) -> None:
             key=f"chart-threshold_{channel}",
             file_name=f"threshold_{channel}",
         )
-    st.caption(f"Means over patients: {told}. " + _CURVE_NOTES[channel])
+    st.caption(f"Means over patients: {note}. " + _CURVE_NOTES[channel])
 
 
 _CURVE_NOTES: dict[Channel, str] = {
@@ -149,7 +149,7 @@ def show_share(question: Question) -> None:
     if not known:
         st.info("The infected share needs true masks of lung and infection.")
         return
-    kept, told = kept_cases(reviews)
+    kept, note = kept_cases(reviews)
     lines = _compared(with_share([review.result for review in kept]))
     left, right = st.columns([8, 4], gap="large")
     with left:
@@ -167,7 +167,7 @@ def show_share(question: Question) -> None:
             "between them where differences are roughly normal. From three scans on.",
         )
         st.caption(
-            f"Lines: {told}. Each scan counts once, two scans of one patient included, so limits "
+            f"Lines: {note}. Each scan counts once, two scans of one patient included, so limits "
             "may be a little narrow. Bland and Altman 1986, doi:10.1016/S0140-6736(86)90837-8."
         )
 

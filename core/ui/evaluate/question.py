@@ -62,7 +62,7 @@ class Question:
 
     Attributes:
         study: the open scan, where that is what is evaluated; none for cases of the data folder.
-        scope: tells what is evaluated apart from anything else.
+        scope: distinguishes what is evaluated from anything else.
         second: weights to compare with, if any.
     """
 
@@ -89,11 +89,11 @@ class Question:
 
     def left(self) -> int:
         """How many evaluations are missing."""
-        judged = [self.evaluated(info) for info in self.networks]
+        runs = [self.evaluated(info) for info in self.networks]
         return sum(
             case.case_id not in run.reviews and case.case_id not in run.failures
             for case in self.cases
-            for run in judged
+            for run in runs
         )
 
 
@@ -208,12 +208,12 @@ def run(question: Question) -> None:
     elif outcome is not None and outcome.stopped:
         st.warning("Stopped. Cases that were finished are kept.", icon=":material/info:")
     failures = {
-        name: told
+        name: reason
         for info in question.networks
-        for name, told in question.evaluated(info).failures.items()
+        for name, reason in question.evaluated(info).failures.items()
     }
-    for name, told in failures.items():
-        st.warning(escape_markdown(f"{name}: {told}"), icon=":material/error:")
+    for name, reason in failures.items():
+        st.warning(escape_markdown(f"{name}: {reason}"), icon=":material/error:")
     left = question.left()
     if left:
         _show_start(question, left)

@@ -49,7 +49,7 @@ def read_settings() -> Settings:
 
 
 def choose_thresholds(settings: Settings) -> QualityConfig:
-    """A slider for each threshold; nothing is measured anew."""
+    """A slider for each threshold; nothing is measured again."""
     with st.expander("Thresholds", icon=":material/tune:"):
         st.caption("The scan is measured once; thresholds take effect at once.")
         st.button(

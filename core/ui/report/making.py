@@ -1,6 +1,6 @@
 """The widgets of Report: what to print on it, making it beside the page, its pages.
 
-The scan is measured once for each result; a date or a name only writes the pages anew.
+The scan is measured once for each result; a date or a name only writes the pages again.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class WrittenReport:
     stem: str
     """What its files are called; of the scan's file only if that may be shown."""
     token: str = field(default_factory=lambda: secrets.token_hex(8))
-    """Tells it from every other, also from those that are gone."""
+    """Distinguishes it from every other, also from those that are gone."""
 
 
 def prediction_of(current: OpenStudy) -> Segmentation | None:
@@ -173,7 +173,7 @@ def result_of(slot: JobSlot[T]) -> T | None:
 
 
 def _written_report(current: OpenStudy, measured: Report, config: ReportConfig) -> WrittenReport:
-    """The report as files, written anew only for other words on it."""
+    """The report as files, written again only for other words on it."""
     kept: tuple[Report, ReportConfig, WrittenReport] | None = current.memo.get(_WRITTEN)
     # The very report and not its id, which another may be given once this one is gone.
     if kept is None or kept[0] is not measured or kept[1] != config:

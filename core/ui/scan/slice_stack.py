@@ -100,7 +100,7 @@ def _stack_of(
         spacing_nominal=True,
     )
     index = 0
-    if kept is not None:  # the same slices drawn anew: stay at this one
+    if kept is not None:  # the same slices drawn again: stay at this one
         index = min(kept.place.slice_index, count - 1)
     stack = SliceStack(
         digest,

@@ -50,7 +50,7 @@ def choose_weights() -> WeightsInfo | None:
 
 
 def weights_name(info: WeightsInfo) -> str:
-    """Title and id, which tells weights of one title apart."""
+    """Title and id, which distinguishes weights of one title."""
     return f"{info.title} · {info.weights_id}"
 
 

@@ -96,8 +96,8 @@ def choose_pipeline(settings: Settings) -> AugmentConfig:
     for name in AUGMENT_RANGES:
         if name == "sharp_share":
             settings.switch("Blur", "blur", help="Some slices are blurred a little.")
-        label, told = _LABELS[name]
-        settings.slide(label, name, AUGMENT_RANGES[name], help=told)
+        label, help_text = _LABELS[name]
+        settings.slide(label, name, AUGMENT_RANGES[name], help=help_text)
     return _config(dict(settings.values))
 
 

@@ -96,8 +96,8 @@ def _show_found(settings: Settings) -> None:
             got="a damaged learning_rates.csv",
             next_step="run it again",
         ) from error
-    told = read_run(folder).figures.get("suggestion")
-    suggestion = float(told) if isinstance(told, (int, float)) else math.nan
+    suggested = read_run(folder).figures.get("suggestion")
+    suggestion = float(suggested) if isinstance(suggested, (int, float)) else math.nan
     chart = make_curve_figure(
         [
             Curve("Loss", rates, losses, SERIES_COLOURS[0], "dot"),

@@ -1,4 +1,4 @@
-"""The widgets that say what is to be trained: cases, network, loss, learning rate, changes."""
+"""The widgets for what is to be trained: cases, network, loss, learning rate, changes."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def choose_cases(config: TrainConfig) -> RunRequest | None:
     validation = st.multiselect(
         "Validation patients",
         names,
-        key=f"train-judges-{folder is None}",
+        key=f"train-validation-{folder is None}",
         persist_state="session",
         default=names[3::4] or names[-1:],
         help="Patients that the network is not trained on; it is evaluated on them after each "
@@ -256,11 +256,11 @@ def choose_network(settings: Settings) -> None:
 def choose_schedule(settings: Settings) -> None:
     """Epochs, batches and the way of the learning rate."""
     values = settings.values
-    for label, name, told in (
+    for label, name, help_text in (
         ("Epochs", "epochs", "How often all slices are seen."),
         ("Batch size", "batch_size", "Slices per step; more need more memory."),
     ):
-        settings.slide(label, name, TRAIN_RANGES[name], help=told)
+        settings.slide(label, name, TRAIN_RANGES[name], help=help_text)
     key = settings.key("learning_rate")
     set_first_value(key, float(values["learning_rate"]))
     values["learning_rate"] = st.number_input(
@@ -301,11 +301,11 @@ def choose_changes(settings: Settings, config: TrainConfig) -> None:
     )  # fmt: skip
     if settings.values["changes"] == "tuned" and this_session().tuned_augmentation is None:
         st.caption("Nothing was chosen on the Augmentation page yet: the usual pipeline applies.")
-    told = {name: value for name, value in asdict(config.augment).items() if value}
+    active = {name: value for name, value in asdict(config.augment).items() if value}
     st.caption(
         ", ".join(
             name.replace("_", " ") if value is True else f"{name.replace('_', ' ')} {value:g}"
-            for name, value in told.items()
+            for name, value in active.items()
         )
         or "No augmentation."
     )

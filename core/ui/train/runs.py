@@ -334,11 +334,11 @@ def command_line(folder: Path) -> str:
     except LungLensError:
         return f"python -m core train --data DATA --out RUNS/{folder.name}"
     data = request.data if request.data == "demo" else "DATA"
-    told = f"RUNS/{folder.name}/request.json"
-    split = f" --split {told}" if request.split is not None else ""
+    request_file = f"RUNS/{folder.name}/request.json"
+    split = f" --split {request_file}" if request.split is not None else ""
     excluded = f" --exclude RUNS/{folder.name}/exclude.json" if request.excluded else ""
     return (
-        f"python -m core train --data {data} --out RUNS/{folder.name} --config {told}"
+        f"python -m core train --data {data} --out RUNS/{folder.name} --config {request_file}"
         f"{split}{excluded}"
     )
 

@@ -77,7 +77,7 @@ def show_viewer(
 
     Args:
         place: where to begin; kept by the caller, one for each scan and session.
-        key: tells viewers of one page apart; zoom and layout are remembered by it.
+        key: distinguishes the viewers of one page; zoom and layout are remembered by it.
         drawings: boxes and lines over the picture.
         heat: maps over axial slices, below the outlines of masks.
         tools: "few" leaves out the toolbar, and takes the wheel only once clicked on.
@@ -101,11 +101,11 @@ def show_viewer(
     token = header["scans"][0]["token"]
 
     def _moved() -> None:
-        told = widget_value(key).get("place")
-        # What was told of the scan before may arrive only after this one was opened.
-        if not isinstance(told, dict) or told.get("token") != token:
+        reported = widget_value(key).get("place")
+        # What was reported of the scan before may arrive only after this one was opened.
+        if not isinstance(reported, dict) or reported.get("token") != token:
             return
-        place.follow(told, scan.volume.shape)
+        place.follow(reported, scan.volume.shape)
         if on_place is not None:
             on_place(place)
 
@@ -133,7 +133,7 @@ def show_pictures(
         pixel_mm: height and width of a pixel, so that the picture is square in mm.
         letters: at the left, right, top and bottom edge, as in `core.volume.PLANE_LABELS`.
         title: what the picture is called for people who cannot see it.
-        key: tells viewers of one page apart; zoom and divider are remembered by it.
+        key: distinguishes the viewers of one page; zoom and divider are remembered by it.
     """
     header = {
         "key": key,

@@ -32,7 +32,7 @@ _PICTURES = "pictures"
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class ExplainedVerdict:
     """A verdict with its maps: slice → (rows, columns) uint8, coarse, over the whole slice."""
 
     verdict: Verdict
@@ -40,15 +40,15 @@ class Judged:
     in_lung: Mapping[int, float]
     """Slice → share of its heat that lies in the lung; nan without heat."""
     token: str = field(default_factory=lambda: secrets.token_hex(8))
-    """Tells it from every other, also from those that are gone."""
+    """Distinguishes it from every other, also from those that are gone."""
 
 
 @dataclass(eq=False)
 class Verdicts:
     """This session's verdicts, and the job that computes one."""
 
-    kept: dict[object, Judged] = field(default_factory=dict)
-    slot: JobSlot[tuple[Segmentation, Judged]] = field(
+    kept: dict[object, ExplainedVerdict] = field(default_factory=dict)
+    slot: JobSlot[tuple[Segmentation, ExplainedVerdict]] = field(
         default_factory=lambda: JobSlot("classify", NETWORK_QUEUE)
     )
 
@@ -88,7 +88,7 @@ def installed() -> ClassifierInfo:
     return find_classifier()
 
 
-def judge(current: OpenStudy, info: ClassifierInfo) -> Judged | None:
+def find_verdict(current: OpenStudy, info: ClassifierInfo) -> ExplainedVerdict | None:
     """The verdict on the open study; where there is none yet, a button or the progress of a
     run."""
     verdicts = this_session().part(Verdicts)
@@ -122,10 +122,10 @@ def _collect(current: OpenStudy, info: ClassifierInfo, verdicts: Verdicts) -> No
         else:
             set_notice("error", str(outcome.error))
         st.rerun()
-    segmentation, judged = outcome.result
+    segmentation, explained = outcome.result
     if current.segmentation is None:
         current.set_segmentation(segmentation)
-    verdicts.kept[_name(current, segmentation, info)] = judged
+    verdicts.kept[_name(current, segmentation, info)] = explained
     while len(verdicts.kept) > _MOST_KEPT:
         del verdicts.kept[next(iter(verdicts.kept))]
     st.rerun()
@@ -156,7 +156,9 @@ def _show_run_button(current: OpenStudy, info: ClassifierInfo) -> None:
 def _start(current: OpenStudy, info: ClassifierInfo) -> None:
     volume, segmentation = current.study.volume, current.segmentation
 
-    def work(on_progress: OnProgress, should_cancel: ShouldCancel) -> tuple[Segmentation, Judged]:
+    def work(
+        on_progress: OnProgress, should_cancel: ShouldCancel
+    ) -> tuple[Segmentation, ExplainedVerdict]:
         from core.classification import (
             classify_volume,
             explain_slices,
@@ -190,7 +192,7 @@ def _start(current: OpenStudy, info: ClassifierInfo) -> None:
             for k, heat in zip(slices, heats, strict=True)
         )
         in_lung = dict(zip(slices, shares, strict=True))
-        return masks, Judged(verdict, coarse, in_lung)
+        return masks, ExplainedVerdict(verdict, coarse, in_lung)
 
     slot = this_session().part(Verdicts).slot
     slot.start(work, owner=current, subject=_subject(current))
