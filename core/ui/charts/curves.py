@@ -66,9 +66,13 @@ def make_curve_figure(
     )
     for curve in curves:
         chart.add_traces(_traces(curve))
+    chart.update_xaxes(
+        type="log" if logarithmic_x else "linear",
+        exponentformat="e" if logarithmic_x else "none",
+        **_whole_ticks(curves),
+    )
     for name, value in (lines or {}).items():
         mark_value(chart, value, name)
-    chart.update_xaxes(type="log" if logarithmic_x else "linear", **_whole_ticks(curves))
     chart.update_yaxes(
         type="log" if logarithmic_y else "linear",
         range=y_range,

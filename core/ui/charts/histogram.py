@@ -51,6 +51,7 @@ def make_histogram_figure(
                 "overlaying": "y",
                 "side": "right",
                 "range": [0, 101],
+                "tickvals": [0, 25, 50, 75, 100],
                 "showgrid": False,
                 "automargin": True,
             }

@@ -6,6 +6,7 @@ truth is besides always dashed and prediction always solid.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import plotly.graph_objects as go
@@ -55,10 +56,13 @@ def new_chart(
 
 
 def mark_value(chart: go.Figure, value: float, name: str = "", **how: Any) -> None:
-    """An upright line at a value of x, with its name.
+    """An upright line at a value of x, with its name; the axis must have its type already.
 
     Args:
         how: differs from a dashed line of the current colour, as in `Figure.add_vline`.
     """
     line = {"color": CURRENT_COLOUR, "width": 1.5, "dash": "dash", **how.pop("line", {})}
     chart.add_vline(x=value, line=line, annotation={"text": name} if name else None, **how)
+    if name and chart.layout.xaxis.type == "log":
+        # On a logarithmic axis Plotly wants texts, unlike lines, at the logarithm.
+        chart.layout.annotations[-1].x = math.log10(value)
