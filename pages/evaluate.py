@@ -33,9 +33,8 @@ def look(question: Question) -> None:
 
 begin_page(
     "Evaluate",
-    lead="How well does the network perform? Its masks are compared with true ones, through "
-    "the same steps as for every scan. Training cases are labelled and kept out of the "
-    "means.",
+    lead="How well does the network perform? Its masks are compared with true ones, through the "
+    "same steps as for every scan. Cases used for training are labelled and kept out of the means.",
 )
 question = ask()
 if question is not None:

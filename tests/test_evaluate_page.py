@@ -177,7 +177,7 @@ def test_two_networks_are_compared_case_by_case(cases: Path, networks: list[Judg
     assert set(reviews(app, "second")) == {"case_1", "case_2"}
     app = choose(app, "evaluation-view", "Two networks")
     told = texts(app)
-    assert "second less stand-in" in told
+    assert "second minus stand-in" in told
     assert "Not used in training" in told
     assert "0.000" in told  # they mark alike
 
