@@ -381,7 +381,7 @@ def test_two_clicks_from_the_demo_to_its_predicted_masks_and_their_files(
     assert demo.truth is not None
     assert demo.truth.lung is not None
     assert compute_overlap(demo.truth.lung, predicted).dice > 0.9
-    page.click("Figures (JSON)")
+    page.click("Measurements (JSON)")
     assert (
         '"infection_fraction"' in page.downloaded("Synthetic_demo_study_metrics.json").read_text()
     )

@@ -26,7 +26,7 @@ def test_a_scan_is_judged_its_heat_shown_and_its_files_taken_away(page: Page) ->
     need_classifier()
     page.open("/classify?case=demo&slice=50")
     page.wait_for_text("means nothing")
-    page.click("Judge this scan")
+    page.click("Classify this scan")
     page.wait_for_text("Not a diagnosis.", seconds=300)
     page.settle()
     assert "What the model has not seen" in page.text

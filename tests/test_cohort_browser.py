@@ -35,7 +35,7 @@ def test_a_batch_is_looked_through_and_a_scan_opened(page: Page) -> None:
 
     page.open("/cohort")
     page.wait_for_text("3 of 3 scans")
-    assert "20.0\u00a0%" in page.text  # the median of 10 and 30
+    assert "20.0\u2009%" in page.text  # the median of 10 and 30
     assert "Failed scans" in page.text
     page.click("These 3 rows")
     table = page.downloaded("cohort_selection.csv")

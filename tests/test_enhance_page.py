@@ -21,9 +21,9 @@ from core.config import (
 from core.preprocessing.enhancement import compute_contrast, compute_histogram, enhance
 from core.preprocessing.model_input import window_slice
 from core.preprocessing.spatial import plan_spatial
-from core.ui.enhancing import build_config, flat_settings
-from core.ui.jobs import NETWORK_LINE
-from core.ui.settings_files import preprocess_code
+from core.ui.jobs import NETWORK_QUEUE
+from core.ui.preprocess.enhance import build_config, flat_settings
+from core.ui.preprocess.settings_files import preprocess_code
 from tests.studies import small_study, small_volume, use_stand_in
 from tests.test_pages import button, html_pieces, in_address, page, ran_well, texts
 
@@ -121,7 +121,7 @@ def test_nonsense_in_an_address_gives_the_defaults(params: dict[str, str]) -> No
 @pytest.mark.parametrize("params", [{"window_width": "20000"}, {"window_center": "-9000"}], ids=str)
 def test_windows_beyond_the_sliders_are_drawn(params: dict[str, str]) -> None:
     app = enhance_page(**params)
-    assert app.selectbox[0].value == "Free"
+    assert app.selectbox[0].value == "Custom"
 
 
 def test_the_network_answers_with_dice_where_truth_is_known() -> None:
@@ -144,8 +144,8 @@ def test_areas_of_nominal_pixels_are_counted() -> None:
 
 
 def test_a_busy_network_is_told(monkeypatch: Any) -> None:
-    monkeypatch.setattr("core.ui.trying._PATIENCE_SECONDS", 0.01)
-    with NETWORK_LINE.turn():
+    monkeypatch.setattr("core.ui.preprocess.trial._PATIENCE_SECONDS", 0.01)
+    with NETWORK_QUEUE.turn():
         assert "busy with another run" in texts(enhance_page())
     assert "The network took" in texts(enhance_page())
 

@@ -16,7 +16,7 @@ def test_the_demo_is_judged_looked_at_and_taken_away(page: Page) -> None:
     need_weights()
     page.open("/evaluate?case=demo")
     assert DEMO in page.text
-    page.click("Judge the open scan")
+    page.click("Evaluate the open scan")
     page.wait_for_text("Case by case")
     page.settle()
     page.click("Cases (CSV)")

@@ -122,7 +122,7 @@ def test_keras_is_not_imported_before_it_is_needed() -> None:
         for name in (
             "cli",
             "segmentation.pipeline",
-            "ui.charts.figures",
+            "ui.charts.evaluation",
             "loading",
             "phantom",
             "ui",

@@ -19,9 +19,12 @@ from core.phantom import build_demo_study
 from core.segmentation.empty_slices import find_gate
 from core.segmentation.pipeline import segment_volume
 from core.segmentation.segmenter import load_segmenter
-from core.ui.leaving_out import LeftOut
+from core.ui.quality.checks import ScanCheck
+from core.ui.quality.leaving_out import LeftOut
+from core.ui.quality.survey import Survey
 from core.volume import Study
 from tests import damage
+from tests.app_session import session_of
 from tests.studies import small_study, small_truth, small_volume
 from tests.test_pages import button, in_address, opened, page, ran_well, texts
 from tests.test_quality import middle_of
@@ -44,12 +47,10 @@ def quality_page(study: Study, **params: str) -> AppTest:
 
 def finished(app: AppTest) -> AppTest:
     """Waits for measuring under way, and draws the page again."""
-    state = app.session_state
-    measured = f"quality-{opened(app).token}"
-    if measured in state:
-        state[measured][1].join(60)
-    if "survey-job" in state:
-        state["survey-job"].join(60)
+    for kind in (ScanCheck, Survey):
+        job = session_of(app).part(kind).slot.job
+        if job is not None:
+            job.join(60)
     return ran_well(app.run())
 
 
@@ -142,19 +143,19 @@ def test_slices_are_left_out_and_taken_back() -> None:
     button(app, "Leave out slice 3").click()
     ran_well(app.run())
     assert "Left out: slices 3." in text(app)
-    button(app, "Take slice 3 back").click()
+    button(app, "Include slice 3 again").click()
     ran_well(app.run())
     assert "Nothing yet." in text(app)
     button(app, "Leave out slices with findings").click()
     ran_well(app.run())
     assert "- small: slices 1–8" in text(app)
-    button(app, "Take the scan back").click()
+    button(app, "Include the scan again").click()
     ran_well(app.run())
     button(app, "Leave out the scan").click()
     ran_well(app.run())
     assert "The whole scan is left out." in text(app)
     assert "- small: all slices" in text(app)
-    button(app, "Take everything back").click()
+    button(app, "Include everything again").click()
     ran_well(app.run())
     assert "Nothing yet." in text(app)
 

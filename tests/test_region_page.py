@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.config import ROI_RANGES, RoiConfig, to_json_dict
 from core.preprocessing.roi import find_region
-from core.ui.settings_files import region_code
+from core.ui.preprocess.settings_files import region_code
 from core.volume import Study
 from tests.spheres import GREY
 from tests.studies import small_study, use_stand_in
@@ -58,7 +58,7 @@ def test_areas_in_the_slice() -> None:
 
 
 def test_the_default_is_said_to_be_the_networks_box() -> None:
-    same = "this is the box that the network's input is cut out with"
+    same = "this is the box that the network's input is cropped to"
     assert same in texts(region_page(chest_study()))
     assert same not in texts(region_page(chest_study(), target="lungs"))
 
@@ -68,7 +68,7 @@ def test_what_stands_in_the_way_is_told() -> None:
     hu[:80][lungs[:80]] = 30
     app = region_page(chest_study(hu), target="lungs")
     assert any("One lung holds hardly any air" in warning.value for warning in app.warning)
-    assert "100.0\u00a0% of the voxels are kept" in texts(app)
+    assert "100.0\u2009% of the voxels are kept" in texts(app)
 
 
 def test_grey_values_and_nominal_sizes_give_neither_hu_nor_mm() -> None:

@@ -25,8 +25,8 @@ from core.loading.case_table import Case
 from core.preprocessing.spatial import plan_spatial
 from core.segmentation.postprocess import restore_masks
 from core.segmentation.result import Segmentation, apply_thresholds
-from core.ui.charts.evaluation_figures import (
-    figures_html,
+from core.ui.charts.evaluation import (
+    charts_html,
     make_bland_altman_figure,
     make_distribution_figure,
 )
@@ -259,7 +259,7 @@ def test_bias_and_limits_of_agreement() -> None:
 
 def test_box_of_the_spread_leaves_training_cases_out() -> None:
     results = [result("a", "a", 0.5), result("b", "b", 0.9, side="training")]
-    chart = make_distribution_figure(results, figure="dice", label="Dice")
+    chart = make_distribution_figure(results, measurement="dice", label="Dice")
     boxes = {trace.y[0]: list(trace.x) for trace in chart.data if trace.boxpoints is False}
     assert boxes == {"Lung": [0.9], "Infection": [0.5]}
     training = next(trace for trace in chart.data if trace.name == "Training")
@@ -275,7 +275,7 @@ def test_saved_charts_need_no_network() -> None:
     )
     chart = make_bland_altman_figure(cases, compared, compared)
     assert list(chart.data[0].y) == [12.5] * 3
-    page = figures_html({"One": chart, "Two": chart})
+    page = charts_html({"One": chart, "Two": chart})
     assert page.count("<h2>") == 2
     assert "<script src=" not in page
     assert 4e6 < len(page) < 6e6

@@ -46,7 +46,7 @@ def test_a_run_outlives_its_tab_and_shows_curves_and_samples(
         assert "No run yet" in first.text
         first.settle()
         first.click("Start training")
-        first.wait_for_text("It goes on when this tab is closed")
+        first.wait_for_text("Training continues when this tab is closed")
     finally:
         first.browser.quit()
     folder = runs / "run-1"
@@ -87,7 +87,7 @@ def test_augmentation_draws_new_slices(server: str, tmp_path: Path) -> None:
         tab.browser.get(f"{server}/augmentation")
         tab.wait_for_text("Seed 1.", seconds=180)
         tab.settle()
-        tab.click("New draw")
+        tab.click("New sample")
         tab.wait_for_text("Seed 2.")
     finally:
         tab.browser.quit()
