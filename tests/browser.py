@@ -98,7 +98,7 @@ def is_up(address: str) -> bool:
         return False
 
 
-def wait_for(condition: Callable[[], Any], *, what: str, seconds: float = 120) -> Any:
+def wait_for(condition: Callable[[], Any], *, what: str, seconds: float = 240) -> Any:
     """The first true answer of `condition`."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -192,7 +192,7 @@ class Page:
     def text(self) -> str:
         return str(self.js("return document.body.innerText"))
 
-    def wait_for_text(self, text: str, seconds: float = 120) -> None:
+    def wait_for_text(self, text: str, seconds: float = 240) -> None:
         wait_for(lambda: text in self.text, what=repr(text), seconds=seconds)
 
     def buttons(self, label: str) -> list[Any]:

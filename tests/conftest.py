@@ -11,6 +11,7 @@ import nibabel as nib
 import pytest
 
 from tests.scans import chest_hu, small_affine
+from tests.studies import keep_demos_in
 
 if TYPE_CHECKING:
     from tests.browser import Chromium, Page, Server
@@ -22,6 +23,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Browser tests first: `--dist worksteal` then gives them to one worker, which needs one
     browser and one server for all of them, and others take from its end when they have done."""
     items.sort(key=lambda item: item.get_closest_marker("browser") is None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared_demo_studies(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Workers of one run lie below one folder, and take each other's demo studies from there."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    keep_demos_in(folder / "demo-studies")
 
 
 @pytest.fixture(scope="session")

@@ -12,17 +12,17 @@ import numpy as np
 import pytest
 
 from core.evaluation.metrics import compute_overlap
-from core.phantom import build_demo_study
 from core.volume import Study, to_canonical
 from tests.browser import DEMO, Page, need_weights, wait_for
 from tests.scans import chest_hu, nifti_bytes
+from tests.studies import demo_study
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
 def demo() -> Study:
-    return build_demo_study()
+    return demo_study()
 
 
 def test_a_first_visit_by_a_link_to_a_slice_shows_that_slice(page: Page) -> None:

@@ -19,7 +19,6 @@ import pytest
 from core.config import ModelConfig, PostprocessConfig, PreprocessConfig
 from core.errors import Cancelled, ConfigError, WeightsError
 from core.loading import load_nifti
-from core.phantom import build_demo_study
 from core.preprocessing.model_input import build_model_input, plan_spatial
 from core.segmentation.engines import ENGINE_VARIABLE, choose_engine, default_engine, load_engine
 from core.segmentation.engines.inference import Segmenter
@@ -39,6 +38,7 @@ from core.segmentation.weights import (
     save_weights,
 )
 from core.volume import Volume
+from tests.studies import demo_study
 
 SIZE = PreprocessConfig(rows=32, columns=48)
 NETWORKS = {
@@ -110,7 +110,7 @@ def _mask_difference(volume: Volume) -> dict[str, float]:
 
 
 def test_masks_of_the_demo_study_equal_those_of_keras() -> None:
-    difference = _mask_difference(build_demo_study(shape=(256, 256, 24)).volume)
+    difference = _mask_difference(demo_study((256, 256, 24)).volume)
     assert max(difference.values()) <= 0.005, difference
 
 

@@ -14,12 +14,12 @@ from core.config import PreprocessConfig, SegmentConfig, from_json_dict, to_json
 from core.loading import open_study
 from core.loading.case_table import load_case, load_case_table
 from core.loading.nifti import load_nifti
-from core.phantom import build_demo_study
 from core.preprocessing.model_input import build_model_input, plan_spatial
 from core.preprocessing.slice_normalization import SliceStretch, find_slice_stretch
 from core.segmentation.pipeline import load_segmenter, segment_volume
 from core.volume import Volume
 from tests.spheres import GREY, make_volume
+from tests.studies import demo_study
 
 SHAPE = (96, 80, 12)
 BLACK = -1100.0
@@ -207,7 +207,7 @@ def test_a_result_says_which_slices_were_adjusted() -> None:
 
 
 def test_the_demo_study_is_in_step() -> None:
-    assert _stretch_of(build_demo_study().volume) is None
+    assert _stretch_of(demo_study().volume) is None
 
 
 @pytest.mark.real_data
