@@ -52,6 +52,18 @@ def small_chest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def eager() -> Iterator[None]:
+    """Keras runs its steps one by one instead of tracing a graph first, which takes longer than
+    all that a tiny network does. For tests that are not about the graph."""
+    import tensorflow as tf
+
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(before)
+
+
 @pytest.fixture(scope="session")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
     """The browser of this process."""

@@ -398,7 +398,7 @@ def test_pictures_in_a_subfolder_are_found_and_compared(
         (["benchmark", "--size", "²x3x3"], "The size cannot be read"),
         (["benchmark", "--size", "9" * 5000 + "x3x3"], "The size cannot be read"),
         (["benchmark", "--input", "absent.nii"], "absent.nii is not there"),
-        (["benchmark", "--weights", "absent"], "Unknown weights"),
+        (["benchmark", "--size", "32x32x32", "--weights", "absent"], "Unknown weights"),
     ],
 )
 def test_what_cannot_work_is_told_first(

@@ -24,6 +24,8 @@ from core.segmentation.models import (
 from core.segmentation.weights import load_weights, save_weights
 from core.training.losses import SegmentationLoss
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 TINY = PreprocessConfig(rows=32, columns=48)
 
 
