@@ -203,7 +203,7 @@ def test_browsing_the_open_scan_does_not_end_the_opening_of_another(
     from selenium.webdriver.common.keys import Keys
 
     rng = np.random.default_rng(0)
-    noise = rng.integers(-1000, 400, (512, 512, 160), dtype=np.int16)
+    noise = rng.integers(-1000, 400, (512, 512, 80), dtype=np.int16)
     path = tmp_path / "next_scan.nii.gz"
     path.write_bytes(gzip.compress(nifti_bytes(noise), 1))
     page.open()

@@ -21,8 +21,9 @@ def test_a_batch_is_looked_through_and_a_scan_opened(page: Page) -> None:
 
     page.open("/cohort")
     page.wait_for_text("3 of 3 scans")
-    assert "20.0\u00a0%" in page.text  # the median of 10 and 30
-    assert "Failed scans" in page.text
+    page.wait_for_text("20.0\u00a0%")  # the median of 10 and 30
+    page.wait_for_text("Failed scans")
+    page.settle()
     page.click("These 3 rows")
     table = page.downloaded("cohort_selection.csv")
     assert [row["status"] for row in csv.DictReader(table.read_text().splitlines())] == [

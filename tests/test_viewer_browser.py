@@ -461,7 +461,7 @@ def test_the_browser_benchmark_measures_viewer_and_plain_widgets() -> None:
         "--size",
         "64x64x32",
         "--events",
-        "20",
+        "10",
     ]
     done = subprocess.run(
         [*command, "--json"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=500
