@@ -1,7 +1,7 @@
 """Broken and hostile inputs, each with the sentence a person should get.
 
-The table is read by the tests of loading, of the command line and of the app, so that all three
-are seen to say the same.
+Loading is tested with the whole table; the command line and the app, which only pass its sentences
+on, with `REPRESENTATIVES`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,10 @@ import nibabel as nib
 import numpy as np
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+from core.errors import GeometryError, LoadError
+from core.loading.dicom.headers import NoPictureError
+from core.loading.dicom.series import SeveralSeriesError
+from core.loading.open import SeveralScansError
 from tests.scans import (
     SHAPE,
     chest_hu,
@@ -721,6 +725,28 @@ BAD_MASKS: tuple[BadMask, ...] = (
     ),
     BadMask("scan as a mask", _mask(chest_hu), "mask.nii.gz is not a mask", ("open it as a scan",)),
 )
+
+
+_REPRESENTATIVE_NAMES = (
+    # one of each reader
+    "truncated gzip",
+    "zip with ../",
+    "pictures of two sizes",
+    # one of each kind of error
+    "zero spacing",
+    "two series",
+    "zip of several scans",
+    "text named .dcm",
+    # names and paths
+    "name with HTML",
+    "name with newlines",
+    "name of 300 characters",
+    "missing file",
+    "empty folder",
+)
+REPRESENTATIVES = tuple(bad for bad in BAD_INPUTS if bad.name in _REPRESENTATIVE_NAMES)
+KINDS_OF_ERROR = (LoadError, GeometryError, SeveralSeriesError, SeveralScansError, NoPictureError)
+"""Those of the whole table; each has a representative."""
 
 
 # --- odd but good ----------------------------------------------------------------------------

@@ -33,11 +33,11 @@ from core.loading import open_study
 from core.loading.masks import load_mask
 from core.measuring.biomarkers import compute_biomarkers
 from core.output.saving import save_mask, save_volume
-from core.phantom import build_demo_study
 from core.segmentation.weights import list_weights
 from core.system.records import json_text, write_text
 from core.volume import MaskPair, Study
 from tests.scans import dicom_series, write_dicom
+from tests.studies import demo_study
 
 pytestmark = pytest.mark.skipif(not list_weights(), reason="no trained weights are installed")
 
@@ -46,7 +46,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(scope="module")
 def chest() -> Study:
-    return build_demo_study(shape=(128, 128, 8))
+    return demo_study((128, 128, 8))
 
 
 def copies(chest: Study, folder: Path, count: int) -> Path:

@@ -29,11 +29,11 @@ from core.cli import main
 from core.cli.classify import list_inputs
 from core.errors import LoadError
 from core.loading import load_nifti
-from core.phantom import build_demo_study
 from core.preprocessing.model_input import window_slice
 from core.preprocessing.spatial import plan_spatial, turn_volume
 from core.segmentation.pipeline import segment_volume
 from core.volume import Volume
+from tests.studies import demo_study
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def classifier() -> Classifier:
 
 @pytest.fixture(scope="module")
 def chest() -> Volume:
-    return build_demo_study(shape=(224, 224, 12)).volume
+    return demo_study((224, 224, 12)).volume
 
 
 def picture_of(chest: Volume, k: int) -> np.ndarray:

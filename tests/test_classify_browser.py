@@ -9,7 +9,7 @@ import pytest
 
 from core.classification import find_classifier
 from core.errors import WeightsError
-from tests.test_browser import Page, keep_screenshot, need_weights, wait_for
+from tests.browser import Page, keep_screenshot, need_weights, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 

@@ -23,7 +23,6 @@ from core.classification.classifier import Classifier
 from core.config import ModelConfig, PostprocessConfig, PreprocessConfig
 from core.errors import Cancelled, ConfigError, WeightsError
 from core.loading import load_nifti
-from core.phantom import build_demo_study
 from core.preprocessing.model_input import build_model_input
 from core.preprocessing.spatial import plan_spatial
 from core.segmentation.engines import ENGINE_VARIABLE, choose_engine, default_engine, load_engine
@@ -40,6 +39,7 @@ from core.segmentation.weights import WeightsInfo, find_weights, list_weights, r
 from core.segmentation.weights_files import GRAPH_NAME, read_arrays
 from core.segmentation.weights_store import save_weights
 from core.volume import Volume
+from tests.studies import demo_study
 
 SIZE = PreprocessConfig(rows=32, columns=48)
 NETWORKS = {
@@ -111,7 +111,7 @@ def _mask_difference(volume: Volume) -> dict[str, float]:
 
 
 def test_masks_of_the_demo_study_equal_those_of_keras() -> None:
-    difference = _mask_difference(build_demo_study(shape=(256, 256, 24)).volume)
+    difference = _mask_difference(demo_study((256, 256, 24)).volume)
     assert max(difference.values()) <= 0.005, difference
 
 

@@ -7,7 +7,7 @@ import csv
 import pytest
 
 from core.segmentation.weights import list_weights
-from tests.test_browser import DEMO, Page, need_weights, wait_for
+from tests.browser import DEMO, Page, need_weights, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 

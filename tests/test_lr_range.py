@@ -15,6 +15,8 @@ from core.errors import Cancelled, ConfigError
 from core.training.lr_range import has_diverged, range_csv, run_range_test, smooth, suggest_rate
 from tests.training_data import TINY, write_training_folder
 
+pytestmark = pytest.mark.usefixtures("eager")
+
 RATES = np.geomspace(1e-6, 1.0, 121)
 
 

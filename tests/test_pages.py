@@ -6,6 +6,8 @@ import csv
 import gzip
 import io
 import re
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -31,7 +33,7 @@ from core.ui.session import OpenStudy
 from core.ui.text import area_text, escape_markdown, percent, volume_text
 from core.ui.viewer import Place
 from tests.app_session import session_of
-from tests.bad_inputs import BAD_INPUTS
+from tests.bad_inputs import REPRESENTATIVES
 from tests.scans import chest_hu, nifti_bytes, small_affine
 from tests.studies import StandInInfo, StandInSegmenter, small_study
 
@@ -127,54 +129,46 @@ def test_without_a_study_a_page_says_what_to_do(name):
 
 
 @pytest.mark.parametrize("name", PAGE_NAMES)
-def test_with_a_study_a_page_names_it_and_the_limits_of_use(name):
-    app = ran_well(page(name, small_study()).run())
+def test_with_a_study_a_page_tells_its_name_place_and_limits_of_use(name):
+    app = ran_well(page(name, small_study(synthetic=True), plane="coronal", slice="7").run())
     sidebar = " ".join(item.value for item in (*app.sidebar.markdown, *app.sidebar.caption))
     assert "small" in sidebar
     assert "48 × 40 × 8 voxels" in sidebar
     assert "Research use only" in sidebar
+    assert "SYNTHETIC" in sidebar
+    assert (place(app).plane, place(app).slice_index) == ("coronal", 6)
 
 
 @pytest.mark.parametrize("name", PAGE_NAMES)
-def test_a_generated_scan_is_called_synthetic(name):
-    app = ran_well(page(name, small_study(synthetic=True)).run())
-    assert "SYNTHETIC" in " ".join(item.value for item in app.sidebar.markdown)
-
-
-@pytest.mark.parametrize("name", PAGE_NAMES)
-def test_markup_in_a_name_is_shown_as_it_is(name):
+def test_markup_in_a_name_is_shown_as_it_is_and_every_widget_has_label_and_help(name, stand_in):
     hostile = "**b** <script>alert(1)</script> [x](http://y) $a$ :red[c] :smile:"
-    study = small_study(name=hostile, case_id=hostile)
+    study = small_study(name=hostile, case_id=hostile, grey=True)
     app = ran_well(page(name, study).run())
     shown = app.sidebar.markdown[1].value
     assert r"\*\*b\*\* \<script\>" in shown
     assert r"\:red\[c\]" in shown
     assert not any("<script>" in piece for piece in html_pieces(app))
-
-
-@pytest.mark.parametrize("name", PAGE_NAMES)
-def test_every_widget_has_a_label_and_all_but_buttons_have_help(name, stand_in):
-    app = ran_well(page(name, small_study(grey=True)).run())
     for kind in ("slider", "selectbox", "number_input", "text_input", "segmented_control", "pills"):
         for widget in getattr(app, kind):
             assert widget.label, kind
             assert widget.help, widget.label
 
 
-@pytest.mark.parametrize("name", PAGE_NAMES)
-def test_pages_do_not_import_tensorflow(name):
-    import subprocess
-    import sys
-
+def test_pages_do_not_import_tensorflow():
     code = (
-        "import sys; from streamlit.testing.v1 import AppTest; "
-        "from core.ui.session import SESSION_KEY, Session; "
-        f"a = AppTest.from_file({str(PAGES / f'{name}.py')!r}, default_timeout=60); "
-        "a.session_state[SESSION_KEY] = Session(began=True); a.run(); assert not a.exception; "
-        "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+        "import sys\n"
+        "from streamlit.testing.v1 import AppTest\n"
+        "from core.ui.session import SESSION_KEY, Session\n"
+        f"for path in {[str(PAGES / f'{name}.py') for name in PAGE_NAMES]!r}:\n"
+        "    app = AppTest.from_file(path, default_timeout=60)\n"
+        "    app.session_state[SESSION_KEY] = Session(began=True)\n"
+        "    app.run()\n"
+        "    assert not app.exception, path\n"
+        "    assert not {'tensorflow', 'keras'} & set(sys.modules), path\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=PAGES.parent, check=False)
-    assert done.returncode == 0
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=PAGES.parent, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 # ---------------------------------------------------------------- Home
@@ -239,7 +233,7 @@ def files_of(folder: Path) -> list[Path]:
 
 
 NEVER_UPLOADED = ("name of 300 characters", "missing file", "empty folder")
-CAN_BE_UPLOADED = [bad for bad in BAD_INPUTS if bad.name not in NEVER_UPLOADED]
+CAN_BE_UPLOADED = [bad for bad in REPRESENTATIVES if bad.name not in NEVER_UPLOADED]
 
 
 @pytest.mark.parametrize("bad", CAN_BE_UPLOADED, ids=lambda bad: bad.name)
@@ -527,14 +521,6 @@ def test_the_viewer_is_commanded_once_and_not_by_what_it_has_told():
     place(app).go_to(voxel=(1, 2, 5))
     assert place(app).asked["command"] == asked["command"] + 1
     assert place(app).asked["voxel"] == [1, 2, 5]
-
-
-@pytest.mark.parametrize("name", PAGE_NAMES)
-def test_every_page_with_a_scan_shows_it_at_the_same_place(name):
-    study = small_study()
-    app = page(name, study, plane="coronal", slice="7")
-    ran_well(app.run())
-    assert (place(app).plane, place(app).slice_index) == ("coronal", 6)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,6 @@ from core.evaluation.measurements import compare, measure
 from core.evaluation.metrics import compute_overlap
 from core.loading import load_nifti, load_pictures, open_study
 from core.output.saving import save_mask, save_volume
-from core.phantom import build_demo_study
 from core.preprocessing.spatial import turn_volume
 from core.segmentation.engines.inference import Segmenter
 from core.segmentation.pipeline import segment_volume, segment_volumes
@@ -25,7 +24,7 @@ from core.segmentation.result import apply_thresholds
 from core.segmentation.segmenter import load_segmenter
 from core.segmentation.turning import find_quarter_turns
 from core.volume import MaskPair, Study, Volume, volume_from_file
-from tests.studies import StandInSegmenter
+from tests.studies import StandInSegmenter, demo_study
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +35,7 @@ def segmenter() -> Segmenter:
 @pytest.fixture(scope="module")
 def chest() -> Study:
     """The demo study at a quarter of its size."""
-    return build_demo_study(shape=(256, 256, 24))
+    return demo_study((256, 256, 24))
 
 
 def test_weights_are_loaded_once(segmenter: Segmenter) -> None:

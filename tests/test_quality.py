@@ -26,19 +26,18 @@ from core.measuring.quality.findings import slice_ranges
 from core.measuring.quality.geometry import outline_on_edge, step_deviation
 from core.measuring.quality.intensity import brightness_step, noise, saturation, stripes, unevenness
 from core.measuring.quality.view import Levels, SliceView, find_levels
-from core.phantom import build_demo_study
 from core.volume import MaskPair, Study, Volume
 from tests import damage
 from tests.scans import dicom_series, write_dicom
 from tests.spheres import make_volume
-from tests.studies import small_study, small_volume
+from tests.studies import demo_study, small_study, small_volume
 
 CT = Levels(air=-1000.0, tissue=0.0, threshold=-500.0)
 
 
 @pytest.fixture(scope="module")
 def demo() -> Study:
-    return build_demo_study(shape=(256, 256, 72))
+    return demo_study((256, 256, 72))
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,6 @@ from core.config import QUALITY_RANGES, QualityConfig
 from core.measuring.quality import CHECKS
 from core.measuring.quality.exclusions import parse_exclusions
 from core.output.saving import save_mask, save_volume
-from core.phantom import build_demo_study
 from core.segmentation.empty_slices import find_gate
 from core.segmentation.pipeline import segment_volume
 from core.segmentation.segmenter import load_segmenter
@@ -25,14 +24,14 @@ from core.ui.quality.survey import Survey
 from core.volume import Study
 from tests import damage
 from tests.app_session import session_of
-from tests.studies import small_study, small_truth, small_volume
+from tests.studies import demo_study, small_study, small_truth, small_volume
 from tests.test_pages import button, in_address, opened, page, ran_well, texts
 from tests.test_quality import middle_of
 
 
 @pytest.fixture(scope="module")
 def demo() -> Study:
-    study = build_demo_study(shape=(128, 128, 48))
+    study = demo_study((128, 128, 48))
     return replace(study, volume=middle_of(study.volume), truth=None)
 
 

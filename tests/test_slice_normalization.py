@@ -14,7 +14,6 @@ from core.config import PreprocessConfig, SegmentConfig, from_json_dict, to_json
 from core.loading import open_study
 from core.loading.case_table import load_case, load_case_table
 from core.loading.nifti import load_nifti
-from core.phantom import build_demo_study
 from core.preprocessing.model_input import build_model_input
 from core.preprocessing.slice_normalization import SliceStretch, find_slice_stretch
 from core.preprocessing.spatial import plan_spatial
@@ -22,6 +21,7 @@ from core.segmentation.pipeline import segment_volume
 from core.segmentation.segmenter import load_segmenter
 from core.volume import Volume
 from tests.spheres import GREY, make_volume
+from tests.studies import demo_study
 
 SHAPE = (96, 80, 12)
 BLACK = -1100.0
@@ -209,7 +209,7 @@ def test_a_result_says_which_slices_were_adjusted() -> None:
 
 
 def test_the_demo_study_needs_no_adjustment() -> None:
-    assert _stretch_of(build_demo_study().volume) is None
+    assert _stretch_of(demo_study().volume) is None
 
 
 @pytest.mark.real_data

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from core.config import EnhanceConfig, PreprocessConfig, from_json_dict
-from tests.test_browser import DEMO, Page, wait_for
+from tests.browser import DEMO, Page, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 

@@ -34,6 +34,8 @@ _MAX_CLASSIFIERS = 2
 
 
 class Encoder(Protocol):
+    """A network that turns slices into maps of features."""
+
     def maps(
         self, slices: npt.NDArray[np.uint8]
     ) -> Generator[Sequence[FloatArray], None, None]: ...

@@ -49,6 +49,7 @@ class GateSlices:
 
 
 def join_slices(parts: Sequence[GateSlices]) -> GateSlices:
+    """One table of slices after another, as one."""
     return GateSlices(
         **{
             part.name: np.concatenate([getattr(one, part.name) for one in parts])

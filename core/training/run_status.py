@@ -122,6 +122,7 @@ def _final_state(
 
 
 def is_locked(folder: Path) -> bool:
+    """Whether a process that trains this run is alive."""
     try:
         with RunPaths(folder).lock.open("rb+") as file:
             return not take_lock(file)

@@ -199,6 +199,7 @@ def _start(current: OpenStudy, info: ClassifierInfo) -> None:
 
 
 def not_a_diagnosis() -> str:
+    """The sentence that stands beside every verdict."""
     from core.classification import NOT_A_DIAGNOSIS
 
     return NOT_A_DIAGNOSIS

@@ -62,6 +62,7 @@ def _warning_sign(canvas: Any, note: str, middle: float) -> None:
 
 
 def draw_footer(canvas: Any, report: Report, number: int) -> None:
+    """Draws the line, the note on use and the page number at the bottom of a page."""
     canvas.setStrokeColor(LINE)
     canvas.setLineWidth(0.5)
     canvas.line(MARGIN, 28, WIDTH - MARGIN, 28)

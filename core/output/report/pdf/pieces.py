@@ -39,6 +39,7 @@ def paragraph(
     bold: bool = False,
     bullet: str | None = None,
 ) -> Any:
+    """Text in the style of the report, wrapped to its column."""
     from reportlab.lib.styles import ParagraphStyle
     from reportlab.platypus import Paragraph
 
@@ -57,6 +58,7 @@ def paragraph(
 
 
 def heading(words: str) -> Any:
+    """The heading of a section."""
     from reportlab.lib.styles import ParagraphStyle
     from reportlab.platypus import Paragraph
 
@@ -73,20 +75,24 @@ def heading(words: str) -> Any:
 
 
 def bullets(lines: Sequence[str]) -> list[Any]:
+    """One bullet for each different line."""
     return [paragraph(safe(line), size=7.2, bullet="•") for line in dict.fromkeys(lines)]
 
 
 def space(height: float) -> Any:
+    """Empty space of that height in points."""
     from reportlab.platypus import Spacer
 
     return Spacer(1, height)
 
 
 def equal_widths(width: float, parts: int) -> list[float]:
+    """Widths in points of columns that share `width` equally."""
     return [width / max(1, parts)] * parts
 
 
 def fact_table(facts: Sequence[tuple[str, str]], *, columns: int, width: float = INNER) -> Any:
+    """Labels and values in that many columns."""
     cells = [
         (
             paragraph(safe(label), size=6.8, colour=QUIET),
@@ -128,6 +134,7 @@ def number_table(cells: Sequence[Sequence[str]], widths: list[float]) -> Any:
 
 
 def grid(rows: Sequence[Sequence[Any]], widths: list[float], *, lines: bool = True) -> Any:
+    """A table with a header row, and thin lines between its rows where asked for."""
     from reportlab.platypus import Table
 
     table = Table(list(rows), colWidths=widths)
@@ -147,6 +154,7 @@ def place(canvas: Any, flowable: Any, top: float, width: float) -> float:
 
 
 def height_of(flow: Sequence[Any], width: float) -> float:
+    """Total height in points of pieces in one column."""
     total = 0.0
     for piece in flow:
         total += piece.wrap(width, HEIGHT)[1] + piece.getSpaceBefore() + piece.getSpaceAfter()
