@@ -7,7 +7,7 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
-# The folder of real scans that the weights are trained on; see README.
+# The folder of real scans that the weights are trained on; see docs/command-line.md.
 DATA ?= $(if $(LUNGLENS_DATA),$(LUNGLENS_DATA),../shared/data)
 # Extra arguments for pytest: make test ARGS="-k volume"
 ARGS ?=
@@ -62,7 +62,7 @@ weights: check-data $(APP_STAMP) ## Train weights/unet-v2 again from the scans i
 check-data:
 	@if [ ! -d "$(DATA)" ]; then \
 		echo "There are no scans to train on: DATA is '$(DATA)', which is not a folder." >&2; \
-		echo "Expected the folder that holds covid20/ and the other sets listed in README.md." >&2; \
+		echo "Expected the folder that holds covid20/ and the other sets listed in docs/command-line.md." >&2; \
 		echo "Try: make weights DATA=/path/to/data" >&2; \
 		exit 1; \
 	fi
