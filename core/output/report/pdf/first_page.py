@@ -39,7 +39,7 @@ _TRUTH = "#CDBB00"
 
 
 def draw_first_page(canvas: Any, report: Report) -> None:
-    """Draws the summary, key slices, profile and biomarkers."""
+    """Draws the main values, facts, key slices, profile and notes of the scan."""
     top = draw_banner(canvas, report, height=56)
     top = _subject(canvas, report, top - 8)
     top = _tiles(canvas, report, top - 6)

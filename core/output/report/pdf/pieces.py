@@ -134,7 +134,7 @@ def number_table(cells: Sequence[Sequence[str]], widths: list[float]) -> Any:
 
 
 def grid(rows: Sequence[Sequence[Any]], widths: list[float], *, lines: bool = True) -> Any:
-    """A table with a header row, and thin lines between its rows where asked for."""
+    """A table with a thin line below each row where `lines` is true."""
     from reportlab.platypus import Table
 
     table = Table(list(rows), colWidths=widths)

@@ -39,7 +39,7 @@ from core.output.report.zones import draw_zones
 
 
 def draw_second_page(canvas: Any, report: Report) -> None:
-    """Draws definitions, settings, findings, limitations, methods and references."""
+    """Draws all biomarkers, settings, methods and references."""
     top = draw_banner(canvas, report, height=30) - 10
     gap = 16.0
     half = (INNER - gap) / 2
