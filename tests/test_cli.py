@@ -135,7 +135,7 @@ def test_one_picture_says_what_was_found_and_what_was_not_known(
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--folds", "2", "--out", "runs", "--cases", "a"], "judges every case: got --cases"),
+        (["--folds", "2", "--out", "runs", "--cases", "a"], "uses every case: got --cases"),
         (["--folds", "2", "--out", "runs", "--engine", "keras"], "got --engine"),
         (["--folds", "2", "--out", "runs", "--lung-threshold", "0.4"], "got --lung-threshold"),
         (["--out", "runs"], "got --out without --folds"),

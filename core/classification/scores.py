@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from core.classification.verdict import NOT_A_DIAGNOSIS, Verdict
-from core.system import without_nan
+from core.system import plain_text, without_nan
 
 COLUMNS = ("name", "covid_probability", "band", "abstained", "reason")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -33,7 +33,7 @@ class ScoreRow:
             f"{found.covid_probability:.6f}",
             found.band,
             "true" if found.abstained else "false",
-            found.reason,
+            plain_text(found.reason),
         )
 
 
@@ -66,6 +66,7 @@ def verdict_record(name: str, verdict: Verdict, *, synthetic: bool = False) -> d
     }
     indices = found.pop("slice_indices")
     probabilities = found.pop("slice_probabilities")
+    found["reason"] = plain_text(verdict.reason)
     found["drivers"] = [index + 1 for index in verdict.highest_scoring]
     found["slices"] = [
         {"slice": index + 1, "covid_probability": probability}

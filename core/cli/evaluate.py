@@ -118,7 +118,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
                 got=f"--{option.replace('_', '-')} without --folds",
                 expected="both",
             )
-    judging = EvaluateConfig(surface_tolerance_mm=options.tolerance)
+    settings = EvaluateConfig(surface_tolerance_mm=options.tolerance)
     cases = _chosen(load_case_table(options.data), options.cases)
     if options.csv is not None:
         files = [
@@ -135,7 +135,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
         def predict(case: Case, study: Study) -> MaskPair:
             return load_prediction(options.predictions, case, study)
 
-        results = evaluate_cases(cases, predict, config=judging, on_progress=progress)
+        results = evaluate_cases(cases, predict, config=settings, on_progress=progress)
     else:
         config = segment_config(options, find_weights(options.weights))
         segmenter = load_segmenter(options.weights, engine=options.engine)
@@ -144,7 +144,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
             return segment_volume(study.volume, segmenter, config=config).masks
 
         results = evaluate_cases(
-            cases, predict, info=segmenter.info, config=judging, on_progress=progress
+            cases, predict, info=segmenter.info, config=settings, on_progress=progress
         )
     progress.clear()
     if options.csv is not None:
@@ -309,9 +309,9 @@ def _text(results: Sequence[CaseResult]) -> str:
         for result in results
     ]
     lines = [table(header, rows), ""]
-    for side, judged in _sides(results).items():
-        means, intervals = mean_values(judged), bootstrap_intervals(judged, seed=_SEED)
-        count = len({result.patient_id for result in judged})
+    for side, cases in _sides(results).items():
+        means, intervals = mean_values(cases), bootstrap_intervals(cases, seed=_SEED)
+        count = len({result.patient_id for result in cases})
         shown = ", ".join(
             f"{channel} Dice {_with_interval(means, intervals, f'{channel}_dice')}"
             for channel in CHANNELS
@@ -339,9 +339,8 @@ def _sides(results: Sequence[CaseResult]) -> dict[str, list[CaseResult]]:
 def _values(results: Sequence[CaseResult]) -> dict[str, Any]:
     return {
         "cases": [result.to_row() for result in results],
-        "mean": {side: mean_values(judged) for side, judged in _sides(results).items()},
+        "mean": {side: mean_values(cases) for side, cases in _sides(results).items()},
         "interval95": {
-            side: bootstrap_intervals(judged, seed=_SEED)
-            for side, judged in _sides(results).items()
+            side: bootstrap_intervals(cases, seed=_SEED) for side, cases in _sides(results).items()
         },
     }

@@ -17,7 +17,7 @@ def render_card(template: str, **values: Any) -> str:
 
     Args:
         template: name without its endings, such as "segmentation".
-        values: all that the template asks for; one that is missing is a bug and stays loud.
+        values: all that the template uses; a missing one raises.
     """
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
