@@ -43,7 +43,8 @@ _SIDES: dict[Side, str] = {
     "optimistic, and say nothing about new scans.",
     "validation": "The weights and thresholds were chosen on this case or patient: these values "
     "are slightly optimistic.",
-    "unseen": "The weights were not trained on a case of this name, as far as their manifest tells.",
+    "unseen": "The weights were not trained on a case of this name, as far as their manifest "
+    "tells.",
 }
 
 
