@@ -151,10 +151,10 @@ def test_every_kind_of_scan_gets_masks_figures_and_a_row(
     )
     measured = compute_biomarkers(study.volume, MaskPair(lung, infection))
     assert float(case["infected_share"]) == pytest.approx(
-        measured.figure("infected_share").value, abs=1e-5
+        measured.measurement("infected_share").value, abs=1e-5
     )
     assert float(case["lung_volume_ml"]) == pytest.approx(
-        measured.figure("lung_volume_ml").value, abs=1e-4
+        measured.measurement("lung_volume_ml").value, abs=1e-4
     )
     hit = np.count_nonzero(lung & chest.truth.lung)
     dice = 2 * hit / (np.count_nonzero(lung) + np.count_nonzero(chest.truth.lung))

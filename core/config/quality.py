@@ -35,7 +35,7 @@ class QualityConfig:
 
     Shares are between 0 and 1. Where a value is a share of the contrast, 1 is the step from air
     to tissue, about 1000 HU. The defaults are set so that the healthy scan and the public cases
-    are let pass where nothing is to be seen in them, and copies damaged on purpose are not.
+    pass where nothing can be seen in them, and deliberately damaged copies do not.
     """
 
     max_outline_on_edge: float = 0.25

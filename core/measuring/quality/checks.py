@@ -221,7 +221,7 @@ CHECKS: tuple[Check, ...] = (
         sentence="surroundings are bright ({value} of tissue, more than {threshold}) and lungs "
         "are brighter than the body: greys are inverted",
         help="Brightness along the edges of a slice where bright lungs lie in a dark body. A "
-        "picture cropped to the chest has bright edges too, but dark lungs, and is let pass; "
+        "picture cropped to the chest has bright edges too, but dark lungs, and passes; "
         "whether such a picture is inverted is not seen.",
     ),
     Check(
