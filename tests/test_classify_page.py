@@ -168,7 +168,7 @@ def test_before_a_run_limits_are_told_and_nothing_is_computed(classifier: Classi
     assert "not a diagnosis" in told
     assert "What the model has not seen" in told
     assert "No children, no scanner known" in told.replace("\\", "")
-    assert "0.61 on SARS-COV-2 CT-scan after UCSD COVID-CT" in told.replace("\\", "")
+    assert "0.61 on SARS-COV-2 CT-scan when trained on UCSD COVID-CT" in told.replace("\\", "")
     assert frames(classifier) == 0
 
 

@@ -16,11 +16,10 @@ from core.loading import load_dicom
 from core.ui.report.making import jobs_of
 from core.ui.session import OpenStudy
 from core.volume import Study
-from tests.app_session import session_of
 from tests.scans import chest_hu, dicom_series, write_dicom
 from tests.studies import small_study, use_stand_in
 from tests.test_exports import UIDS
-from tests.test_pages import button, opened, page, ran_well, texts
+from tests.test_pages import button, finish_run, opened, page, ran_well, texts
 
 SMALL = (48, 40, 20)
 
@@ -35,8 +34,7 @@ def made(study: Study) -> AppTest:
     """The page with the report of a study, made as a person makes it."""
     app = ran_well(page("report", study).run())
     ran_well(button(app, "Mark lung and infection").click().run())
-    session_of(app).network_run.job.join(60)
-    ran_well(app.run())
+    finish_run(app)
     ran_well(button(app, "Make the report").click().run())
     jobs_of(opened(app)).measuring.job.join(60)
     return ran_well(app.run())

@@ -118,7 +118,7 @@ def test_patients_of_the_data_folder_keep_their_cases_together(
     app = train_page()
     assert "radiopaedia_10" in app.multiselect[0].options
     assert "generated" not in texts(app)
-    assert "4 patients to learn from, 1 patient to judge on." in texts(app)
+    assert "4 patients for training, 1 patient for validation." in texts(app)
     app.session_state["train-data"] = "Generated"
     ran_well(app.run())
     assert "Four **generated** patients" in texts(app)
@@ -168,7 +168,7 @@ def test_a_run_under_way_can_be_stopped(root: Path) -> None:
         app = train_page()
         assert "1 of 5 epochs done" in texts(app)
         assert button(app, "Start training").disabled
-        assert "one at a time" in texts(app)
+        assert "one run at a time" in texts(app)
         button(app, "Stop").click()
         ran_well(app.run())
         assert report.should_stop()

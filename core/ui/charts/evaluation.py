@@ -100,7 +100,8 @@ def _case_points(points: Sequence[_Point], *, side: str, colour: str) -> go.Box:
     return go.Box(
         x=[point.value for point in points],
         y=[point.name for point in points],
-        text=[f"{point.case_id}<br>{number_text(point.value)}" for point in points],
+        text=[point.case_id for point in points],
+        customdata=[number_text(point.value) for point in points],
         name=side.capitalize(),
         orientation="h",
         boxpoints="all",
@@ -111,7 +112,7 @@ def _case_points(points: Sequence[_Point], *, side: str, colour: str) -> go.Box:
         line={"color": "rgba(0,0,0,0)"},
         marker={"color": colour, "symbol": _SIDE_SYMBOLS[side], "size": 9},
         hoveron="points",
-        hovertemplate="%{text}<extra>" + side + "</extra>",
+        hovertemplate="%{text}<br>%{customdata}<extra>" + side + "</extra>",
     )
 
 

@@ -89,7 +89,8 @@ def _box(name: str, members: Members, colour: str) -> go.Box:
     return go.Box(
         x=[value for _, value in members],
         y=[name] * len(members),
-        text=[f"{scan}<br>{_value_text(value)}" for scan, value in members],
+        text=[scan for scan, _ in members],
+        customdata=[_value_text(value) for _, value in members],
         orientation="h",
         boxpoints="all",
         pointpos=0,
@@ -98,7 +99,7 @@ def _box(name: str, members: Members, colour: str) -> go.Box:
         fillcolor=BOX_FILL,
         line={"color": QUIET_COLOUR, "width": 1.2},
         marker={"color": colour, "size": 8, "line": _EDGE},
-        hovertemplate="%{text}<extra></extra>",
+        hovertemplate="%{text}<br>%{customdata}<extra></extra>",
         legendgroup=name,
         showlegend=False,
     )

@@ -125,7 +125,7 @@ def _show_rows(surveyed: Surveyed, config: QualityConfig) -> None:
         if total.cases:
             st.markdown(
                 f"By {side}, **{total.empty} of {total.slices}** slices of {total.cases} "
-                f"case{'s' if total.cases > 1 else ''} show no infection."
+                f"case{'s' if total.cases > 1 else ''} hold no infection."
             )
     chosen = [surveyed[row].case_id for row in picked["selection"]["rows"]]
     _show_actions(chosen)
