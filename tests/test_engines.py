@@ -390,7 +390,7 @@ def test_cancelling_drains_the_ring_of_either_engine(
     classifier._encoder = maps
     classifier._bottom_weights = np.zeros((2, 2), np.float32)
     with pytest.raises(Cancelled) as caught:
-        classifier.look(np.stack([frames] * 3, axis=-1), should_cancel=lambda: True)
+        classifier.predict(np.stack([frames] * 3, axis=-1), should_cancel=lambda: True)
     assert caught.value is not None  # its traceback keeps the frames of the run alive
     assert _Request.under_way == 0
     assert not ring_of_three._lock.locked()

@@ -45,7 +45,7 @@ def test_two_scans_step_together_and_their_changes_come_out(page: Page) -> None:
     record = json.loads(page.downloaded(f"{stem}.json").read_text())
     assert record["second"] == {"name": "Synthetic follow-up", "masks": "Truth", "synthetic": True}
     # What a figure means is said on focus, and nothing is wider than a phone.
-    tip = "document.querySelector('.biomarkers .said')"
+    tip = "document.querySelector('.biomarkers .explained')"
     assert not page.js(f"return {tip}.querySelector('span').offsetHeight")
     page.js(f"{tip}.focus()")
     assert page.js(f"return {tip}.querySelector('span').offsetHeight") > 0

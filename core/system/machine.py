@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 
 _CPU_FACTS = Path("/proc/cpuinfo")
+_STATUS = Path("/proc/self/status")
 _NVIDIA_DEVICES = (Path("/dev/nvidia0"), Path("/dev/nvidiactl"), Path("/dev/dxg"))
 
 
@@ -53,6 +54,12 @@ def may_have_gpu() -> bool:
 
 def peak_memory_mb() -> int | None:
     """Largest resident memory of this process so far; none where the system does not tell."""
+    if _STATUS.is_file():
+        # Not `ru_maxrss`: on Linux it starts with the memory of the process that started this one.
+        lines = _STATUS.read_text(encoding="utf-8").splitlines()
+        peaks = [line.split()[1] for line in lines if line.startswith("VmHWM:")]
+        if peaks:
+            return round(int(peaks[0]) / 1024)
     try:
         import resource
     except ImportError:  # Windows
