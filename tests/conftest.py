@@ -11,7 +11,7 @@ import nibabel as nib
 import pytest
 
 from tests.scans import chest_hu, small_affine
-from tests.studies import keep_demos_in
+from tests.shared import share_in
 
 if TYPE_CHECKING:
     from tests.browser import Chromium, Page, Server
@@ -26,12 +26,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _shared_demo_studies(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Workers of one run lie below one folder, and take each other's demo studies from there."""
+def _shared_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Workers of one run lie below one folder; demo studies and training runs are shared there."""
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent
-    keep_demos_in(folder / "demo-studies")
+    share_in(folder / "shared")
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import threading
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from core.loading import grey_intensity
 from core.phantom import build_demo_study
 from core.volume import Intensity, MaskPair, Study, Volume, volume_from_file
 from tests.scans import chest_hu, small_affine
+from tests.shared import made_once
 
 Mask = npt.NDArray[np.bool_]
 SMALL_DEMO = (96, 96, 40)
@@ -78,25 +78,13 @@ def small_study(
     )
 
 
-_demo_folder: list[Path] = []
-
-
-def keep_demos_in(folder: Path) -> None:
-    """From now on `demo_study` shares what it generates with other processes through a folder."""
-    folder.mkdir(exist_ok=True)
-    _demo_folder[:] = [folder]
-
-
 @cache
 def demo_study(shape: tuple[int, int, int] = DEMO_SHAPE, *, seed: int = 20) -> Study:
     """`build_demo_study`, which takes seconds at any shape, once for all tests of a run."""
-    if not _demo_folder:
-        return build_demo_study(seed=seed, shape=shape)
-    path = _demo_folder[0] / f"{seed}-{'x'.join(map(str, shape))}"
-    if not path.exists():
-        part = path.with_suffix(f".{os.getpid()}")
-        part.write_bytes(pickle.dumps(build_demo_study(seed=seed, shape=shape)))
-        part.replace(path)
+    name = f"demo-{seed}-{'x'.join(map(str, shape))}"
+    path = made_once(
+        name, lambda file: file.write_bytes(pickle.dumps(build_demo_study(seed=seed, shape=shape)))
+    )
     study: Study = pickle.loads(path.read_bytes())  # noqa: S301  (written by a test of this run)
     study.volume.array.flags.writeable = False
     for mask in (study.truth.lung, study.truth.infection):
