@@ -187,7 +187,7 @@ def _result(rows: list[ScoreRow], classifier: Classifier, output: Path) -> Resul
     judged = [row for row in rows if row.verdict is not None]
     abstained = sum(row.verdict.abstained for row in rows if row.verdict is not None)
     lines = [
-        f"{len(judged)} of {len(rows)} judged, {abstained} of them with reserve, by "
+        f"{len(judged)} of {len(rows)} classified, {abstained} of them doubtful, by "
         f"{classifier.weights_id}; table in {output}"
     ]
     if len(rows) == 1:
