@@ -17,7 +17,7 @@ from core.classification import (
     Classifier,
     classify_pictures,
     classify_volume,
-    explain_slice,
+    explain_slices,
     load_classifier,
     load_segmenter_for,
     open_picture,
@@ -179,7 +179,7 @@ def test_heat_lies_on_the_slice(classifier: Classifier, chest: Volume) -> None:
     )
     assert isinstance(cut.source, Source)
     segmentation = segment_volume(cut, load_segmenter_for(classifier))
-    shown = explain_slice(cut, 1, segmentation, classifier)
+    (shown,) = explain_slices(cut, [1], segmentation, classifier)
     assert shown.shape == (chest.shape[1], chest.shape[0])
     assert shown.dtype == np.float32
     assert 0 <= shown.min() <= shown.max() <= 1 + 1e-6

@@ -18,7 +18,6 @@ from core.segmentation.models import (
     build_unet,
     build_unetpp,
     join_members,
-    prune,
     supervised,
 )
 from core.segmentation.weights import load_weights
@@ -176,7 +175,8 @@ def test_every_head_of_a_nested_network_can_be_had_alone() -> None:
     x = np.random.default_rng(0).random((2, 16, 24, 1)).astype(np.float32)
     heads = supervised(model).predict_on_batch(x)
     assert heads.shape == (2, 16, 24, 3 * 2)
-    parts = [prune(model, level=level) for level in (1, 2, 3)]
+    ends = [model.get_layer(f"head{level}").output for level in (1, 2, 3)]
+    parts = [keras.Model(model.input, end) for end in ends]
     for number, part in enumerate(parts):
         alone = part.predict_on_batch(x)
         np.testing.assert_allclose(alone, heads[..., 2 * number : 2 * number + 2], atol=1e-6)
@@ -198,10 +198,6 @@ def test_networks_without_several_heads_stay_as_they_are() -> None:
     model = build_unet(ModelConfig(depth=1, width=2), rows=8, columns=8)
     assert supervised(model) is model
     assert averaged(model) is model
-    with pytest.raises(ConfigError, match="cut there"):
-        prune(model, level=1)
-    with pytest.raises(ConfigError, match="level 4"):
-        prune(build_unetpp(NESTED, rows=16, columns=16), level=4)
 
 
 @pytest.mark.parametrize("architecture", ["unet", "unetpp"])

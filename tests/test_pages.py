@@ -461,7 +461,6 @@ def test_several_series_are_left_for_the_person_to_choose(monkeypatch):
             n_slices=12,
             size="512×512",
             modality="CT",
-            is_localizer=False,
         )
         for uid in ("1.2.3", "4.5.6")
     )

@@ -4,7 +4,6 @@ from core.classification.classifier import Classifier, load_classifier
 from core.classification.classify import (
     classify_pictures,
     classify_volume,
-    explain_slice,
     explain_slices,
     load_segmenter_for,
     segment_for,
@@ -21,7 +20,6 @@ __all__ = [
     "Verdict",
     "classify_pictures",
     "classify_volume",
-    "explain_slice",
     "explain_slices",
     "find_classifier",
     "load_classifier",

@@ -137,28 +137,6 @@ def classify_pictures(
     return tuple(verdicts)
 
 
-def explain_slice(
-    volume: Volume,
-    slice_index: int,
-    segmentation: Segmentation,
-    classifier: Classifier,
-) -> FloatArray:
-    """Where in a slice the evidence for COVID-19 lies.
-
-    Grad-CAM (Selvaraju et al. 2017) over the encoder's coarsest maps. Behind them come only
-    pooling and a linear head, so the averaged gradients are known in closed form and no engine
-    for gradients is needed; see `core.classification.features.bottom_mean_weights`. The finer
-    levels, which the head uses too, are not shown, and the grid is coarse, so borders mean
-    little.
-
-    Returns:
-        (rows, columns) float32 in [0, 1] on the grid of the slice as it is stored: evidence over
-        its maximum, all 0 where there is none.
-    """
-    (found,) = explain_slices(volume, [slice_index], segmentation, classifier)
-    return found
-
-
 def explain_slices(
     volume: Volume,
     slices: Sequence[int],
@@ -168,7 +146,17 @@ def explain_slices(
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
 ) -> tuple[FloatArray, ...]:
-    """`explain_slice` for several slices, each over its own maximum, in one go.
+    """Where in slices the evidence for COVID-19 lies.
+
+    Grad-CAM (Selvaraju et al. 2017) over the encoder's coarsest maps. Behind them come only
+    pooling and a linear head, so the averaged gradients are known in closed form and no engine
+    for gradients is needed; see `core.classification.features.bottom_mean_weights`. The finer
+    levels, which the head uses too, are not shown, and the grid is coarse, so borders mean
+    little.
+
+    Returns:
+        For each slice (rows, columns) float32 in [0, 1] on its grid as it is stored: evidence over
+        its maximum, all 0 where there is none.
 
     Raises:
         Cancelled: the person asked to stop.

@@ -8,7 +8,6 @@ from typing import Literal
 from core.errors import ConfigError
 
 Band = Literal["low", "indeterminate", "high"]
-BANDS: tuple[Band, ...] = ("low", "indeterminate", "high")
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ class SeriesInfo:
     size: str
     """Columns × rows, such as "512 × 512"."""
     modality: str
-    is_localizer: bool
 
 
 class SeveralSeriesError(LoadError):
@@ -55,7 +54,6 @@ def series_info(group: list[Slice]) -> SeriesInfo:
         n_slices=len(pictures),
         size=size_text((first.columns, first.rows)),
         modality=first.modality,
-        is_localizer=all(s.localizer for s in group),
     )
 
 

@@ -75,11 +75,6 @@ class Region:
     lung_slices: tuple[int, int] | None
     findings: tuple[Finding, ...]
 
-    @property
-    def fell_back(self) -> bool:
-        """Whether the whole slice is kept because no box can be trusted."""
-        return any(finding.spoils_box for finding in self.findings)
-
 
 def find_region(volume: Volume, config: RoiConfig) -> Region:
     """The region of interest by the config, or as much of the scan as is safe to keep.

@@ -3,7 +3,7 @@
 from core.segmentation.models.build import build_model
 from core.segmentation.models.ensemble import build_ensemble, join_members
 from core.segmentation.models.unet import build_unet
-from core.segmentation.models.unetpp import averaged, build_unetpp, prune, supervised
+from core.segmentation.models.unetpp import averaged, build_unetpp, supervised
 
 __all__ = [
     "build_model",
@@ -13,5 +13,4 @@ __all__ = [
     "join_members",
     "supervised",
     "averaged",
-    "prune",
 ]

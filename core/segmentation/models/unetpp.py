@@ -13,7 +13,6 @@ import keras
 from keras import layers
 
 from core.config import ModelConfig
-from core.errors import ConfigError
 from core.segmentation.models.blocks import (
     check_network,
     double_convolution,
@@ -93,19 +92,3 @@ def averaged(model: keras.Model) -> keras.Model:
     heads = [model.get_layer(f"{_HEAD}{level}").output for level in levels]
     mean = layers.Average(name="probabilities", dtype="float32")(heads)
     return keras.Model(model.input, mean, name=model.name)
-
-
-def prune(model: keras.Model, *, level: int) -> keras.Model:
-    """The part of a deeply supervised U-Net++ that its head at `level` needs: smaller, faster.
-
-    Raises:
-        ConfigError: there is no head at this level.
-    """
-    levels = head_levels(model)
-    if level not in levels:
-        raise ConfigError(
-            "The network cannot be cut there",
-            got=f"level {level}",
-            expected=" or ".join(map(str, levels)) or "a U-Net++ trained with deep supervision",
-        )
-    return keras.Model(model.input, model.get_layer(f"{_HEAD}{level}").output, name=model.name)
