@@ -13,7 +13,12 @@ import pytest
 
 from core.errors import SaveError
 from core.system.folders import PROGRAM_FOLDER
-from core.system.records import remove_partial_files, write_bytes, write_text
+from core.system.records import (
+    put_in_place,
+    remove_partial_files,
+    write_bytes,
+    write_text,
+)
 
 
 def names(folder: Path) -> list[str]:
@@ -126,3 +131,20 @@ def test_longest_name_that_a_folder_takes(tmp_path: Path) -> None:
     place = tmp_path / ("ä" * 125 + ".csv")  # 254 bytes in UTF-8
     write_text(place, "a,b\n")
     assert names(tmp_path) == [place.name]
+
+
+def test_a_file_of_another_writer_is_flushed_before_it_takes_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    fsync, replace = os.fsync, Path.replace
+    monkeypatch.setattr(os, "fsync", lambda number: (order.append("flushed"), fsync(number)))
+    monkeypatch.setattr(
+        Path, "replace", lambda self, target: (order.append("replaced"), replace(self, target))[1]
+    )
+    (tmp_path / "model.npz").write_bytes(b"old")
+    (tmp_path / "part_model.npz").write_bytes(b"new")
+    put_in_place(tmp_path / "part_model.npz", tmp_path / "model.npz")
+    assert (tmp_path / "model.npz").read_bytes() == b"new"
+    assert [path.name for path in tmp_path.iterdir()] == ["model.npz"]
+    assert order[:2] == ["flushed", "replaced"]

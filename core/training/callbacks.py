@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from core.config import CHANNELS, TrainConfig
 from core.errors import DatasetError, shown_name
 from core.segmentation import UNREADABLE_NPZ
 from core.segmentation.models import averaged
-from core.system import OnProgress, ShouldCancel
+from core.system import OnProgress, ShouldCancel, put_in_place
 from core.training.run_samples import MOST_SLICES, SampleSlices, save_prediction, save_slices
 from core.training.runs import HISTORY_COLUMNS, TRAINING_COLUMNS, RunPaths, read_history, score
 from core.training.scans import TrainingScan
@@ -115,7 +114,7 @@ class RunningMean(keras.callbacks.Callback):
         part = self._path.with_name("part_" + self._path.name)
         arrays: dict[str, Any] = {f"w{n}": array for n, array in enumerate(self._mean)}
         np.savez(part, steps=np.int64(self._steps), **arrays)
-        os.replace(part, self._path)
+        put_in_place(part, self._path)
 
 
 class EpochRecorder(keras.callbacks.Callback):
@@ -179,7 +178,7 @@ class EpochRecorder(keras.callbacks.Callback):
     def _save(self, model: keras.Model, path: Path) -> None:
         part = path.with_name("part_" + path.name)
         model.save(part)
-        os.replace(part, path)
+        put_in_place(part, path)
 
     def _append(self, row: dict[str, float]) -> None:
         is_new = not self._paths.history.is_file()

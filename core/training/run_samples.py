@@ -5,7 +5,6 @@ In the folder `samples` of a run: `slices.npz` once, and a few kilobytes per epo
 
 from __future__ import annotations
 
-import os
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from core.errors import DatasetError
+from core.system import put_in_place
 from core.volume import Array, BoolArray
 
 MOST_SLICES = 4
@@ -82,7 +82,7 @@ def _folder(folder: Path) -> Path:
 def _save(path: Path, **arrays: Array) -> None:
     part = path.with_name("part_" + path.name)
     np.savez_compressed(part, allow_pickle=False, **arrays)
-    os.replace(part, path)
+    put_in_place(part, path)
 
 
 def _load(path: Path, *names: str) -> dict[str, Array]:
