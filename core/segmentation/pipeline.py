@@ -18,6 +18,7 @@ from core.segmentation.postprocess import (
     Probabilities,
     blend_neighbours,
     clean_lung,
+    clear_open_air,
     restore_cleaned,
 )
 from core.segmentation.result import Segmentation
@@ -91,8 +92,10 @@ def segment_volumes(
     )
     clock.end("predict")
     blended = [
-        _blend(volume, probabilities[:, start:stop], config, gate)
-        for volume, (start, stop) in zip(volumes, _slice_ranges(volumes), strict=True)
+        _blend(volume, probabilities[:, start:stop], frames[start:stop], record, config, gate)
+        for volume, record, (start, stop) in zip(
+            volumes, records, _slice_ranges(volumes), strict=True
+        )
     ]
     masks = _restore(blended, records, config, clock, on_progress, should_cancel)
     return tuple(
@@ -154,6 +157,8 @@ def _build_frames(
 def _blend(
     volume: Volume,
     probabilities: Probabilities,
+    frames: Probabilities,
+    record: SpatialRecord,
     config: SegmentConfig,
     gate: EmptySliceGate | None,
 ) -> Probabilities:
@@ -161,6 +166,7 @@ def _blend(
     account."""
     if not _is_of_pictures(volume):  # which may be of anything, in any order
         probabilities = blend_neighbours(probabilities, config.postprocess.neighbour_share)
+        probabilities = clear_open_air(probabilities, frames, record)
     return probabilities if gate is None else gate.clear(probabilities)
 
 
