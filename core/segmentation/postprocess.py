@@ -148,7 +148,7 @@ def clear_open_air(
     """
     lung = probabilities[0] >= _SURE
     open_lung = np.zeros_like(lung)
-    for k in np.flatnonzero(lung.any(axis=(1, 2))):
+    for k in map(int, np.flatnonzero(lung.any(axis=(1, 2)))):
         open_lung[k] = lung[k] & _open_air(frames[k], record)
     if not open_lung.any():
         return probabilities
