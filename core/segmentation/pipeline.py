@@ -22,7 +22,7 @@ from core.segmentation.postprocess import (
     clear_open_air,
     restore_cleaned,
 )
-from core.segmentation.result import Segmentation
+from core.segmentation.result import ScanFacts, Segmentation
 from core.segmentation.turning import find_quarter_turns
 from core.segmentation.weights import WeightsInfo
 from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel, raise_if_cancelled
@@ -109,8 +109,9 @@ def segment_volumes(
             weights_id=segmenter.weights_id,
             config=config,
             fallback_reason=segmenter.fallback_reason,
+            scan=_scan_facts(volume),
         )
-        for pair, own, record in zip(masks, blended, records, strict=True)
+        for volume, pair, own, record in zip(volumes, masks, blended, records, strict=True)
     )
 
 
@@ -206,6 +207,12 @@ def _restore(
 def _slice_ranges(volumes: Sequence[Volume]) -> list[tuple[int, int]]:
     """Where the slices of each volume lie among those of all, half-open."""
     return list(pairwise(accumulate((volume.shape[2] for volume in volumes), initial=0)))
+
+
+def _scan_facts(volume: Volume) -> ScanFacts | None:
+    if _is_of_pictures(volume):
+        return None
+    return ScanFacts(step_mm=None if volume.spacing_nominal else volume.spacing_mm[2])
 
 
 def _is_of_pictures(volume: Volume) -> bool:

@@ -8,8 +8,20 @@ from functools import cached_property
 from core.config import PostprocessConfig, SegmentConfig
 from core.measuring.quality import slice_ranges
 from core.preprocessing import SpatialRecord
+from core.segmentation.coverage import find_coverage
 from core.segmentation.postprocess import Probabilities, restore_masks
 from core.volume import MaskPair
+
+
+@dataclass(frozen=True)
+class ScanFacts:
+    """What warnings need to know of a scan.
+
+    Attributes:
+        step_mm: from slice to slice; none where the file does not say.
+    """
+
+    step_mm: float | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +33,7 @@ class Segmentation:
             blended in. They are small, and kept so that thresholds can move without another run.
         record: how slices were moved onto that grid, the quarter turn of pictures included.
         seconds: time of each step; of all volumes together where several were segmented at once.
+        scan: what warnings need to know of the scan; none for pictures.
         fallback_reason: why Keras ran the network in place of OpenVINO; empty where it did not,
             or was asked to.
     """
@@ -33,6 +46,7 @@ class Segmentation:
     weights_id: str
     config: SegmentConfig
     fallback_reason: str = ""
+    scan: ScanFacts | None = None
 
     @cached_property
     def warnings(self) -> tuple[str, ...]:
@@ -41,9 +55,17 @@ class Segmentation:
             _turn_warning(self.record),
             _stretch_warning(self.record),
             _lung_warning(self.masks),
+            self._coverage_warning,
             self.fallback_reason,
         )
         return tuple(warning for warning in every if warning)
+
+    @property
+    def _coverage_warning(self) -> str:
+        if self.scan is None or self.masks.lung is None:
+            return ""
+        coverage = find_coverage(self.masks.lung, self.scan.step_mm)
+        return "" if coverage is None else coverage.warning
 
 
 def apply_thresholds(segmentation: Segmentation, postprocess: PostprocessConfig) -> Segmentation:
