@@ -15,6 +15,7 @@ from core.preprocessing import SpatialRecord, build_model_input, plan_spatial
 from core.segmentation.air import clear_gas, clear_outside_body
 from core.segmentation.empty_slices import EmptySliceGate, find_gate
 from core.segmentation.engines import Engine
+from core.segmentation.noise import LIMIT_HU, measure_noise, smooth_noise
 from core.segmentation.postprocess import (
     Probabilities,
     blend_neighbours,
@@ -87,6 +88,7 @@ def segment_volumes(
         for volume, turn in zip(volumes, turns, strict=True)
     ]
     frames = _build_frames(volumes, records, preprocess, on_progress, should_cancel)
+    noise = _smooth_noisy(volumes, frames, preprocess)
     clock.end("preprocess")
     probabilities = segmenter.predict(
         frames, batch_size=config.batch_size, on_progress=on_progress, should_cancel=should_cancel
@@ -109,9 +111,11 @@ def segment_volumes(
             weights_id=segmenter.weights_id,
             config=config,
             fallback_reason=segmenter.fallback_reason,
-            scan=_scan_facts(volume),
+            scan=_scan_facts(volume, noise_hu),
         )
-        for volume, pair, own, record in zip(volumes, masks, blended, records, strict=True)
+        for volume, noise_hu, pair, own, record in zip(
+            volumes, noise, masks, blended, records, strict=True
+        )
     )
 
 
@@ -209,10 +213,28 @@ def _slice_ranges(volumes: Sequence[Volume]) -> list[tuple[int, int]]:
     return list(pairwise(accumulate((volume.shape[2] for volume in volumes), initial=0)))
 
 
-def _scan_facts(volume: Volume) -> ScanFacts | None:
+def _smooth_noisy(
+    volumes: Sequence[Volume], frames: Probabilities, preprocess: PreprocessConfig
+) -> list[float]:
+    """Smooths the frames of noisy scans in place; the noise of each in HU, nan where the scale is
+    not known."""
+    found = []
+    for volume, (start, stop) in zip(volumes, _slice_ranges(volumes), strict=True):
+        noise_hu = float("nan")
+        if volume.unit == "HU" and not _is_of_pictures(volume):
+            noise_hu = measure_noise(frames[start:stop], preprocess)
+            if noise_hu > LIMIT_HU:
+                frames[start:stop] = smooth_noise(frames[start:stop], noise_hu, preprocess)
+        found.append(noise_hu)
+    return found
+
+
+def _scan_facts(volume: Volume, noise_hu: float) -> ScanFacts | None:
     if _is_of_pictures(volume):
         return None
-    return ScanFacts(step_mm=None if volume.spacing_nominal else volume.spacing_mm[2])
+    return ScanFacts(
+        step_mm=None if volume.spacing_nominal else volume.spacing_mm[2], noise_hu=noise_hu
+    )
 
 
 def _is_of_pictures(volume: Volume) -> bool:

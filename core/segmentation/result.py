@@ -9,8 +9,13 @@ from core.config import PostprocessConfig, SegmentConfig
 from core.measuring.quality import slice_ranges
 from core.preprocessing import SpatialRecord
 from core.segmentation.coverage import find_coverage
+from core.segmentation.noise import LIMIT_HU
 from core.segmentation.postprocess import Probabilities, restore_masks
+from core.system import number_text
 from core.volume import MaskPair
+
+_MANY = 0.25
+"""Share of the slices that are too dark or bright from which on the whole scan is doubtful."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +24,11 @@ class ScanFacts:
 
     Attributes:
         step_mm: from slice to slice; none where the file does not say.
+        noise_hu: on the network's grid, before it was smoothed; nan where it is not known.
     """
 
     step_mm: float | None
+    noise_hu: float = float("nan")
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,11 +61,23 @@ class Segmentation:
         every = (
             _turn_warning(self.record),
             _stretch_warning(self.record),
+            _noise_warning(self.scan),
             _lung_warning(self.masks),
             self._coverage_warning,
             self.fallback_reason,
         )
         return tuple(warning for warning in every if warning)
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Those of the warnings that make every measurement doubtful, not only volumes."""
+        off = 0 if self.record.stretch is None else len(self.record.stretch.slices_off)
+        every = (
+            _noise_warning(self.scan),
+            _stretch_warning(self.record) if off > _MANY * self.probabilities.shape[1] else "",
+            _lung_warning(self.masks),
+        )
+        return tuple(doubt for doubt in every if doubt)
 
     @property
     def _coverage_warning(self) -> str:
@@ -97,6 +116,16 @@ def _stretch_warning(record: SpatialRecord) -> str:
         f"{which} {slice_ranges(off)} {verb} darker or brighter throughout than the rest of the "
         "scan, and for the network alone this was adjusted. Measurements made of grey values or "
         "HU, also those of the whole scan, are not reliable."
+    )
+
+
+def _noise_warning(scan: ScanFacts | None) -> str:
+    if scan is None or not scan.noise_hu > LIMIT_HU:
+        return ""
+    return (
+        f"The scan is noisy ({number_text(scan.noise_hu, digits=0)} HU on the network's grid, "
+        f"more than {number_text(LIMIT_HU, digits=0)} HU), and for the network alone it was "
+        "smoothed. Faint opacities may be missed or invented; density is that of the noisy scan."
     )
 
 

@@ -125,12 +125,14 @@ def build_report(
         quality = check_scan(
             volume, QualityConfig(), on_progress=on_progress, should_cancel=should_cancel
         )
+    if masks.lung is not None:
+        quality = quality.trusting_lung(masks.lung.any(axis=(0, 1)))
     on_progress("comparing with the truth", 0, 1)
     agreement = _agreement(study, segmentation, info, should_cancel)
     raise_if_cancelled(should_cancel, "drawing key slices")
     on_progress("drawing key slices", 0, 1)
     stamp = "SYNTHETIC" if study.synthetic else ""
-    pictures = draw_key_slices(study, masks, stamp=stamp)
+    pictures = draw_key_slices(study, masks, damaged=quality.damaged_slices, stamp=stamp)
     on_progress("drawing key slices", 1, 1)
     return Report(
         config=config,
