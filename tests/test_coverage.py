@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+from core.evaluation.measurements import measure
 from core.segmentation.coverage import find_coverage
+from core.segmentation.pipeline import segment_volume
+from core.volume import MaskPair, Study
+from tests.studies import StandInSegmenter, small_truth, small_volume
 
 
 def lung_in(slices: slice, *, rows: slice = slice(8, 32), count: int = 22) -> npt.NDArray[np.bool_]:
@@ -65,3 +71,20 @@ def test_the_tip_of_a_lung_in_the_last_slice_is_no_cut() -> None:
 def test_nothing_to_tell_of_one_slice_or_without_lung() -> None:
     assert find_coverage(lung_in(slice(None), count=1), 1.0) is None
     assert find_coverage(lung_in(slice(0, 0)), 1.0) is None
+
+
+def test_warnings_stand_beside_the_volumes() -> None:
+    """In metrics.json, and so on the command line: the right lung alone, in the lower slices."""
+    volume, truth = small_volume(), small_truth()
+    assert truth.lung is not None
+    right = truth.lung.copy(order="F")
+    right[24:] = False
+    right[:, :, 5:] = False
+    masks = MaskPair(right, np.zeros_like(right))
+    found = replace(segment_volume(volume, StandInSegmenter()), masks=masks)
+    told = measure(Study(volume), found)["warnings"]
+    assert (
+        "The scan does not hold the whole lungs: they are cut off below. Volumes are those of "
+        "the 25 mm (5 slices) of lung that it covers." in told
+    )
+    assert sum("No left lung is marked" in warning for warning in told) == 1

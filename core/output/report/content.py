@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
+import numpy as np
+
 from core import __version__
 from core.config import CHANNELS, RESEARCH_NOTE, Channel, EvaluateConfig, QualityConfig
 from core.errors import shown_name
@@ -126,7 +128,7 @@ def build_report(
             volume, QualityConfig(), on_progress=on_progress, should_cancel=should_cancel
         )
     if masks.lung is not None:
-        quality = quality.trusting_lung(masks.lung.any(axis=(0, 1)))
+        quality = quality.trusting_lung(np.asarray(masks.lung.any(axis=(0, 1))))
     on_progress("comparing with the truth", 0, 1)
     agreement = _agreement(study, segmentation, info, should_cancel)
     raise_if_cancelled(should_cancel, "drawing key slices")
