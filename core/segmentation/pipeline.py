@@ -95,7 +95,14 @@ def segment_volumes(
     )
     clock.end("predict")
     blended = [
-        _blend(volume, probabilities[:, start:stop], frames[start:stop], record, config, gate)
+        _blend(
+            volume,
+            probabilities[:, start:stop],
+            frames[start:stop] if _shows_air(preprocess) else None,
+            record,
+            config,
+            gate,
+        )
         for volume, record, (start, stop) in zip(
             volumes, records, _slice_ranges(volumes), strict=True
         )
@@ -163,18 +170,23 @@ def _build_frames(
 def _blend(
     volume: Volume,
     probabilities: Probabilities,
-    frames: Probabilities,
+    frames: Probabilities | None,
     record: SpatialRecord,
     config: SegmentConfig,
     gate: EmptySliceGate | None,
 ) -> Probabilities:
-    """Probabilities of one volume with its neighbouring slices and its empty slices taken into
-    account."""
+    """Probabilities of one volume with its neighbouring slices, air that is no lung and its empty
+    slices taken into account.
+
+    Args:
+        frames: the network's input; none where its greys do not tell what is air.
+    """
     if not _is_of_pictures(volume):  # which may be of anything, in any order
         probabilities = blend_neighbours(probabilities, config.postprocess.neighbour_share)
-        probabilities = clear_open_air(probabilities, frames, record)
-        probabilities = clear_outside_body(probabilities, frames, record)
-        probabilities = clear_gas(probabilities, frames)
+        if frames is not None:
+            probabilities = clear_open_air(probabilities, frames, record)
+            probabilities = clear_outside_body(probabilities, frames, record)
+            probabilities = clear_gas(probabilities, frames)
     return probabilities if gate is None else gate.clear(probabilities)
 
 
@@ -213,6 +225,14 @@ def _slice_ranges(volumes: Sequence[Volume]) -> list[tuple[int, int]]:
     return list(pairwise(accumulate((volume.shape[2] for volume in volumes), initial=0)))
 
 
+def _shows_air(preprocess: PreprocessConfig) -> bool:
+    """Whether greys stand for HU as the rules on air and noise know them: under the usual window,
+    not enhanced."""
+    usual = PreprocessConfig()
+    own = (preprocess.window_center, preprocess.window_width, preprocess.enhance.method)
+    return own == (usual.window_center, usual.window_width, "window")
+
+
 def _smooth_noisy(
     volumes: Sequence[Volume], frames: Probabilities, preprocess: PreprocessConfig
 ) -> list[float]:
@@ -221,7 +241,7 @@ def _smooth_noisy(
     found = []
     for volume, (start, stop) in zip(volumes, _slice_ranges(volumes), strict=True):
         noise_hu = float("nan")
-        if volume.unit == "HU" and not _is_of_pictures(volume):
+        if volume.unit == "HU" and not _is_of_pictures(volume) and _shows_air(preprocess):
             noise_hu = measure_noise(frames[start:stop], preprocess)
             if noise_hu > LIMIT_HU:
                 frames[start:stop] = smooth_noise(frames[start:stop], noise_hu, preprocess)
