@@ -32,6 +32,7 @@ from core.loading import load_nifti
 from core.preprocessing.model_input import window_slice
 from core.preprocessing.spatial import plan_spatial, turn_volume
 from core.segmentation.pipeline import segment_volume
+from core.segmentation.result import ScanFacts
 from core.volume import Volume
 from tests.studies import demo_study
 
@@ -188,6 +189,11 @@ def test_heat_lies_on_the_slice(classifier: Classifier, chest: Volume) -> None:
     assert len(verdict.slice_probabilities) == 3
     assert set(verdict.highest_scoring) <= {0, 1, 2}
     assert set(verdict.share_by_zone) == {"upper", "middle", "lower", "right", "left"}
+    noisy = replace(segmentation, scan=ScanFacts(step_mm=5.0, noise_hu=60.0))
+    again = classify_volume(cut, noisy, classifier)
+    assert again.abstained
+    assert again.reason.startswith("The scan is noisy (60 HU") or verdict.abstained
+    assert again.covid_probability == verdict.covid_probability
 
 
 @pytest.mark.real_data

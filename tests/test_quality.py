@@ -17,6 +17,7 @@ from core.measuring.quality import (
     QualityReport,
     check_named,
     check_scan,
+    first_undamaged,
     judge_scan,
     measure_scan,
 )
@@ -398,3 +399,12 @@ def test_real_scans_in_hu_are_let_pass(real_data: Path, name: str):
     allowed = {"field_of_view", "no_lung"} if name == "normal001.nii.gz" else set()
     assert set(found) <= allowed
     assert all(k <= 10 or k >= 72 for k in found.get("no_lung", []))
+
+
+def test_the_slice_to_show_is_the_first_that_is_not_damaged() -> None:
+    volume = demo_study((256, 256, 40)).volume
+    bright = damage.change(volume, [20], lambda picture: picture + 300.0)
+    assert first_undamaged(volume, [20, 12]) == 20
+    assert first_undamaged(bright, [20, 12]) == 12
+    assert first_undamaged(bright, [20]) is None
+    assert 20 in check_scan(bright).damaged_slices

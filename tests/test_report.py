@@ -313,6 +313,27 @@ def test_key_slices_show_the_most_infected_and_outline_it() -> None:
     np.testing.assert_array_equal(read[..., ::-1], pictures[0].picture)
 
 
+def test_damaged_slices_are_shown_only_where_nothing_else_is_left() -> None:
+    study = small_study(truth=False)
+    others = draw_key_slices(study, small_truth(), damaged=(4,))
+    assert (others[0].index, others[0].why) == (3, "most infected, undamaged")
+    assert 4 not in [one.index for one in others if one.plane == "axial"]
+    none_left = draw_key_slices(study, small_truth(), damaged=range(8))
+    assert (none_left[0].index, none_left[0].why) == (4, "most infected")
+
+
+def test_no_lung_does_not_stand_beside_an_outlined_lung() -> None:
+    study = small_study(truth=False)
+    water = replace(study, volume=replace(study.volume, array=np.zeros_like(study.volume.array)))
+    report, _ = report_of(water, segmented(water, small_truth()))
+    assert not any(
+        "No lung" in line or "air on both sides" in line for line in report.quality_lines
+    )
+    nothing = MaskPair(np.zeros(water.volume.shape, bool), np.zeros(water.volume.shape, bool))
+    report, _ = report_of(water, segmented(water, nothing))
+    assert any("No lung" in line for line in report.quality_lines)
+
+
 def test_a_lesion_of_one_voxel_keeps_its_outline() -> None:
     study = small_study(truth=False)
     infection = np.zeros(study.volume.shape, dtype=bool)

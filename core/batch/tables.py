@@ -83,7 +83,7 @@ def row_of(record: dict[str, Any]) -> Row:
         row[f"{channel}_dice"] = overlap.get("dice")
     row["seconds"] = record.get("seconds", {}).get("all")
     notes = record.get("biomarkers", {}).get("notes", ())
-    row["warnings"] = " ".join([*record.get("warnings", ()), *notes])
+    row["warnings"] = " ".join(dict.fromkeys([*record.get("warnings", ()), *notes]))
     return row
 
 

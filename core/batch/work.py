@@ -25,6 +25,7 @@ from core.errors import Cancelled, LungLensError, SaveError
 from core.evaluation import measure
 from core.loading import Case, load_case, open_study
 from core.measuring.biomarkers import compute_biomarkers, compute_slice_burden
+from core.measuring.quality import first_undamaged
 from core.output import save_mask
 from core.segmentation import load_segmenter, segment_volume
 from core.segmentation.engines import Engine
@@ -267,13 +268,20 @@ def open_found(
 
 
 def choose_key_slice(masks: MaskPair, volume: Volume) -> int:
-    """The axial slice that shows most: of infection, else of lung, else the middle one."""
+    """The axial slice that shows most: of infection, else of lung, else the middle one.
+
+    Slices that the quality checks find damaged come last.
+    """
     burden = compute_slice_burden(masks, volume)
     if burden.most_infected is not None:
-        return burden.most_infected
-    if masks.lung is not None and masks.lung.any():
-        return int(np.argmax(burden.lung_pixels))
-    return volume.shape[2] // 2
+        shown = burden.infection_pixels
+    elif masks.lung is not None and masks.lung.any():
+        shown = burden.lung_pixels
+    else:
+        return volume.shape[2] // 2
+    best = [int(k) for k in np.argsort(-shown, kind="stable") if shown[k] > 0]
+    undamaged = first_undamaged(volume, best)
+    return best[0] if undamaged is None else undamaged
 
 
 def _thumbnail(volume: Volume, masks: MaskPair, key_slice: int, colours: dict[str, str]) -> bytes:

@@ -212,6 +212,8 @@ def _verdict(
     is_scan = segmentation.probabilities.shape[1] > 1
     infected_share, by_zone = shares(segmentation.masks, has_zones=is_scan)
     band = band_of(probability, classifier.info.bands)
+    if unfit == FIT and is_scan and segmentation.doubts:
+        unfit = " ".join(segmentation.doubts).rstrip(".")
     return Verdict(
         covid_probability=probability,
         band=band,

@@ -7,7 +7,7 @@ from typing import Any
 
 from core.config import RESEARCH_NOTE, to_json_dict
 from core.evaluation.metrics import compute_overlap
-from core.measuring.biomarkers import Biomarkers, compute_biomarkers, compute_burden
+from core.measuring.biomarkers import MISSING_LUNG, Biomarkers, compute_biomarkers, compute_burden
 from core.segmentation import Segmentation
 from core.system import without_nan
 from core.volume import MaskPair, Study, Volume
@@ -40,7 +40,11 @@ def measure(
         "infection_threshold": segmentation.config.postprocess.infection_threshold,
         **asdict(burden),
         "seconds": {stage: round(spent, 4) for stage, spent in segmentation.seconds.items()},
-        "warnings": [*volume.warnings, *segmentation.warnings],
+        "warnings": [
+            *volume.warnings,
+            *segmentation.warnings,
+            *(note for note in biomarkers.notes if note in MISSING_LUNG.values()),
+        ],
         "biomarkers": biomarkers.to_json_dict(),
     }
     if segmentation.config.preprocess is not None:

@@ -12,15 +12,18 @@ import numpy as np
 from core.config import PreprocessConfig, SegmentConfig
 from core.errors import ConfigError
 from core.preprocessing import SpatialRecord, build_model_input, plan_spatial
+from core.segmentation.air import clear_gas, clear_outside_body
 from core.segmentation.empty_slices import EmptySliceGate, find_gate
 from core.segmentation.engines import Engine
+from core.segmentation.noise import LIMIT_HU, measure_noise, smooth_noise
 from core.segmentation.postprocess import (
     Probabilities,
     blend_neighbours,
     clean_lung,
+    clear_open_air,
     restore_cleaned,
 )
-from core.segmentation.result import Segmentation
+from core.segmentation.result import ScanFacts, Segmentation
 from core.segmentation.turning import find_quarter_turns
 from core.segmentation.weights import WeightsInfo
 from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel, raise_if_cancelled
@@ -85,14 +88,24 @@ def segment_volumes(
         for volume, turn in zip(volumes, turns, strict=True)
     ]
     frames = _build_frames(volumes, records, preprocess, on_progress, should_cancel)
+    noise = _smooth_noisy(volumes, frames, preprocess)
     clock.end("preprocess")
     probabilities = segmenter.predict(
         frames, batch_size=config.batch_size, on_progress=on_progress, should_cancel=should_cancel
     )
     clock.end("predict")
     blended = [
-        _blend(volume, probabilities[:, start:stop], config, gate)
-        for volume, (start, stop) in zip(volumes, _slice_ranges(volumes), strict=True)
+        _blend(
+            volume,
+            probabilities[:, start:stop],
+            frames[start:stop] if _shows_air(preprocess) else None,
+            record,
+            config,
+            gate,
+        )
+        for volume, record, (start, stop) in zip(
+            volumes, records, _slice_ranges(volumes), strict=True
+        )
     ]
     masks = _restore(blended, records, config, clock, on_progress, should_cancel)
     return tuple(
@@ -105,8 +118,11 @@ def segment_volumes(
             weights_id=segmenter.weights_id,
             config=config,
             fallback_reason=segmenter.fallback_reason,
+            scan=_scan_facts(volume, noise_hu),
         )
-        for pair, own, record in zip(masks, blended, records, strict=True)
+        for volume, noise_hu, pair, own, record in zip(
+            volumes, noise, masks, blended, records, strict=True
+        )
     )
 
 
@@ -154,13 +170,23 @@ def _build_frames(
 def _blend(
     volume: Volume,
     probabilities: Probabilities,
+    frames: Probabilities | None,
+    record: SpatialRecord,
     config: SegmentConfig,
     gate: EmptySliceGate | None,
 ) -> Probabilities:
-    """Probabilities of one volume with its neighbouring slices and its empty slices taken into
-    account."""
+    """Probabilities of one volume with its neighbouring slices, air that is no lung and its empty
+    slices taken into account.
+
+    Args:
+        frames: the network's input; none where its greys do not tell what is air.
+    """
     if not _is_of_pictures(volume):  # which may be of anything, in any order
         probabilities = blend_neighbours(probabilities, config.postprocess.neighbour_share)
+        if frames is not None:
+            probabilities = clear_open_air(probabilities, frames, record)
+            probabilities = clear_outside_body(probabilities, frames, record)
+            probabilities = clear_gas(probabilities, frames)
     return probabilities if gate is None else gate.clear(probabilities)
 
 
@@ -197,6 +223,38 @@ def _restore(
 def _slice_ranges(volumes: Sequence[Volume]) -> list[tuple[int, int]]:
     """Where the slices of each volume lie among those of all, half-open."""
     return list(pairwise(accumulate((volume.shape[2] for volume in volumes), initial=0)))
+
+
+def _shows_air(preprocess: PreprocessConfig) -> bool:
+    """Whether greys stand for HU as the rules on air and noise know them: under the usual window,
+    not enhanced."""
+    usual = PreprocessConfig()
+    own = (preprocess.window_center, preprocess.window_width, preprocess.enhance.method)
+    return own == (usual.window_center, usual.window_width, "window")
+
+
+def _smooth_noisy(
+    volumes: Sequence[Volume], frames: Probabilities, preprocess: PreprocessConfig
+) -> list[float]:
+    """Smooths the frames of noisy scans in place; the noise of each in HU, nan where the scale is
+    not known."""
+    found = []
+    for volume, (start, stop) in zip(volumes, _slice_ranges(volumes), strict=True):
+        noise_hu = float("nan")
+        if volume.unit == "HU" and not _is_of_pictures(volume) and _shows_air(preprocess):
+            noise_hu = measure_noise(frames[start:stop], preprocess)
+            if noise_hu > LIMIT_HU:
+                frames[start:stop] = smooth_noise(frames[start:stop], noise_hu, preprocess)
+        found.append(noise_hu)
+    return found
+
+
+def _scan_facts(volume: Volume, noise_hu: float) -> ScanFacts | None:
+    if _is_of_pictures(volume):
+        return None
+    return ScanFacts(
+        step_mm=None if volume.spacing_nominal else volume.spacing_mm[2], noise_hu=noise_hu
+    )
 
 
 def _is_of_pictures(volume: Volume) -> bool:

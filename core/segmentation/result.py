@@ -8,8 +8,27 @@ from functools import cached_property
 from core.config import PostprocessConfig, SegmentConfig
 from core.measuring.quality import slice_ranges
 from core.preprocessing import SpatialRecord
+from core.segmentation.coverage import find_coverage
+from core.segmentation.noise import LIMIT_HU
 from core.segmentation.postprocess import Probabilities, restore_masks
+from core.system import number_text
 from core.volume import MaskPair
+
+_MANY = 0.25
+"""Share of the slices that are too dark or bright from which on the whole scan is doubtful."""
+
+
+@dataclass(frozen=True)
+class ScanFacts:
+    """What warnings need to know of a scan.
+
+    Attributes:
+        step_mm: from slice to slice; none where the file does not say.
+        noise_hu: on the network's grid, before it was smoothed; nan where it is not known.
+    """
+
+    step_mm: float | None
+    noise_hu: float = float("nan")
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +40,7 @@ class Segmentation:
             blended in. They are small, and kept so that thresholds can move without another run.
         record: how slices were moved onto that grid, the quarter turn of pictures included.
         seconds: time of each step; of all volumes together where several were segmented at once.
+        scan: what warnings need to know of the scan; none for pictures.
         fallback_reason: why Keras ran the network in place of OpenVINO; empty where it did not,
             or was asked to.
     """
@@ -33,6 +53,7 @@ class Segmentation:
     weights_id: str
     config: SegmentConfig
     fallback_reason: str = ""
+    scan: ScanFacts | None = None
 
     @cached_property
     def warnings(self) -> tuple[str, ...]:
@@ -40,10 +61,30 @@ class Segmentation:
         every = (
             _turn_warning(self.record),
             _stretch_warning(self.record),
+            _noise_warning(self.scan),
             _lung_warning(self.masks),
+            self._coverage_warning,
             self.fallback_reason,
         )
         return tuple(warning for warning in every if warning)
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Those of the warnings that make every measurement doubtful, not only volumes."""
+        off = 0 if self.record.stretch is None else len(self.record.stretch.slices_off)
+        every = (
+            _noise_warning(self.scan),
+            _stretch_warning(self.record) if off > _MANY * self.probabilities.shape[1] else "",
+            _lung_warning(self.masks),
+        )
+        return tuple(doubt for doubt in every if doubt)
+
+    @property
+    def _coverage_warning(self) -> str:
+        if self.scan is None or self.masks.lung is None:
+            return ""
+        coverage = find_coverage(self.masks.lung, self.scan.step_mm)
+        return "" if coverage is None else coverage.warning
 
 
 def apply_thresholds(segmentation: Segmentation, postprocess: PostprocessConfig) -> Segmentation:
@@ -75,6 +116,16 @@ def _stretch_warning(record: SpatialRecord) -> str:
         f"{which} {slice_ranges(off)} {verb} darker or brighter throughout than the rest of the "
         "scan, and for the network alone this was adjusted. Measurements made of grey values or "
         "HU, also those of the whole scan, are not reliable."
+    )
+
+
+def _noise_warning(scan: ScanFacts | None) -> str:
+    if scan is None or not scan.noise_hu > LIMIT_HU:
+        return ""
+    return (
+        f"The scan is noisy ({number_text(scan.noise_hu, digits=0)} HU on the network's grid, "
+        f"more than {number_text(LIMIT_HU, digits=0)} HU), and for the network alone it was "
+        "smoothed. Faint opacities may be missed or invented; density is that of the noisy scan."
     )
 
 

@@ -16,7 +16,7 @@ from core.measuring.biomarkers.config import BiomarkerConfig
 from core.measuring.biomarkers.lesions import Lesions
 from core.measuring.biomarkers.listing import GROUPS
 from core.measuring.biomarkers.measurement import Measurement, measurement_text
-from core.measuring.biomarkers.result import Biomarkers, Density, Part
+from core.measuring.biomarkers.result import MISSING_LUNG, Biomarkers, Density, Part
 from core.measuring.biomarkers.sides import LungSides, split_lungs
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "GROUPS",
     "Lesions",
     "LungSides",
+    "MISSING_LUNG",
     "Measurement",
     "Part",
     "SliceBurden",

@@ -21,6 +21,7 @@ from core.measuring.biomarkers.regions import (
     thickness,
 )
 from core.measuring.biomarkers.result import (
+    MISSING_LUNG,
     NAN,
     ZONES,
     Biomarkers,
@@ -258,10 +259,7 @@ def _notes(volume: Volume, sides: LungSides | None, *, placed: bool) -> tuple[st
             "apart."
         )
     elif sides is not None:
-        notes += [
-            f"No {side} lung is marked: its measurements and the zonal score are not defined."
-            for side in sides.missing
-        ]
+        notes += [MISSING_LUNG[side] for side in sides.missing]
         if sides.way == "plane":
             notes.append(
                 "The lungs touch so widely that they were cut at the sagittal plane with "

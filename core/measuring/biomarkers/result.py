@@ -22,6 +22,13 @@ ZONES: tuple[tuple[Side, str], ...] = tuple(
 """The six zones of the zonal score, in reading order."""
 
 
+MISSING_LUNG: Mapping[str, str] = {
+    side: f"No {side} lung is marked: its measurements and the zonal score are not defined."
+    for side in SIDES
+}
+"""The note of a scan that shows one lung, by the side of the other."""
+
+
 @dataclass(frozen=True)
 class Part:
     """A part of the lungs: how much, and how much of it infected.

@@ -17,6 +17,7 @@ from core.measuring.quality.findings import Finding, Outcome, QualityReport, sli
 from core.measuring.quality.measures import ScanMeasures, measure_scan
 from core.measuring.quality.summary import summary_lines
 from core.measuring.quality.survey import SurveyedCase, survey_cases, total_empty
+from core.measuring.quality.undamaged import first_undamaged
 
 __all__ = [
     "CHECKS",
@@ -41,4 +42,5 @@ __all__ = [
     "SurveyedCase",
     "survey_cases",
     "total_empty",
+    "first_undamaged",
 ]

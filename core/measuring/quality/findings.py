@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from core.measuring.biomarkers import FloatVector
 from core.volume import BoolArray
+
+DAMAGE = (
+    "sharpness",
+    "noise",
+    "unevenness",
+    "stripes",
+    "brightness",
+    "saturation",
+    "inverted",
+    "marks",
+    "duplicate",
+    "moved",
+)
+"""Checks that find a faulty picture."""
 
 
 def slice_ranges(indices: Iterable[int | None]) -> str:
@@ -101,6 +115,32 @@ class QualityReport:
         """Slices with a finding of their own, ascending, from 0."""
         return tuple(sorted({f.slice_index for f in self.findings if f.slice_index is not None}))
 
+    @property
+    def damaged_slices(self) -> tuple[int, ...]:
+        """Slices whose picture is at fault, ascending, from 0; they should not stand for a scan.
+
+        What lies outside the picture or between slices, and slices without lung, are no damage.
+        """
+        return tuple(
+            sorted(
+                {
+                    finding.slice_index
+                    for outcome in self.outcomes
+                    if outcome.check in DAMAGE
+                    for finding in outcome.findings
+                    if finding.slice_index is not None
+                }
+            )
+        )
+
+    def trusting_lung(self, held: BoolArray) -> QualityReport:
+        """The same without "no lung" where lung was marked, which the network knows better.
+
+        Args:
+            held: (slices,) whether lung is marked in each.
+        """
+        return replace(self, outcomes=tuple(_trusting(one, held) for one in self.outcomes))
+
     def of_slice(self, slice_index: int) -> tuple[Finding, ...]:
         """What was found in one slice."""
         return tuple(f for f in self.findings if f.slice_index == slice_index)
@@ -120,3 +160,12 @@ class QualityReport:
                 for outcome in self.outcomes
             },
         }
+
+
+def _trusting(outcome: Outcome, held: BoolArray) -> Outcome:
+    if outcome.check == "not_a_chest" and held.any():
+        return replace(outcome, flagged=np.zeros_like(outcome.flagged), findings=())
+    if outcome.check != "no_lung":
+        return outcome
+    kept = tuple(f for f in outcome.findings if f.slice_index is None or not held[f.slice_index])
+    return replace(outcome, flagged=outcome.flagged & ~held, findings=kept)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
+import numpy as np
+
 from core import __version__
 from core.config import CHANNELS, RESEARCH_NOTE, Channel, EvaluateConfig, QualityConfig
 from core.errors import shown_name
@@ -125,12 +127,14 @@ def build_report(
         quality = check_scan(
             volume, QualityConfig(), on_progress=on_progress, should_cancel=should_cancel
         )
+    if masks.lung is not None:
+        quality = quality.trusting_lung(np.asarray(masks.lung.any(axis=(0, 1))))
     on_progress("comparing with the truth", 0, 1)
     agreement = _agreement(study, segmentation, info, should_cancel)
     raise_if_cancelled(should_cancel, "drawing key slices")
     on_progress("drawing key slices", 0, 1)
     stamp = "SYNTHETIC" if study.synthetic else ""
-    pictures = draw_key_slices(study, masks, stamp=stamp)
+    pictures = draw_key_slices(study, masks, damaged=quality.damaged_slices, stamp=stamp)
     on_progress("drawing key slices", 1, 1)
     return Report(
         config=config,

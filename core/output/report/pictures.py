@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,17 +73,21 @@ class KeySlice:
         return _encoded(".jpg", self.picture, [cv2.IMWRITE_JPEG_QUALITY, 90, *sampling])
 
 
-def draw_key_slices(study: Study, predicted: MaskPair, *, stamp: str = "") -> tuple[KeySlice, ...]:
+def draw_key_slices(
+    study: Study, predicted: MaskPair, *, damaged: Collection[int] = (), stamp: str = ""
+) -> tuple[KeySlice, ...]:
     """Up to four axial slices, a coronal and a sagittal one.
 
     Pictures and single slices have no other planes. Every key slice is cut to the lungs, or to
     the whole picture where none are marked, in true proportions where millimetres are known.
 
     Args:
+        damaged: axial slices that the quality checks find at fault; others are shown instead, as
+            long as there are any.
         stamp: a word to draw into every picture, such as "SYNTHETIC".
     """
     volume = study.volume
-    chosen = _choose(volume, predicted)
+    chosen = _choose(volume, predicted, damaged)
     box = _box(predicted, volume)
     return tuple(
         KeySlice(
@@ -92,13 +97,18 @@ def draw_key_slices(study: Study, predicted: MaskPair, *, stamp: str = "") -> tu
     )
 
 
-def _choose(volume: Volume, predicted: MaskPair) -> list[tuple[Plane, int, str]]:
-    lung = compute_slice_burden(predicted, volume).lung_pixels
+def _choose(
+    volume: Volume, predicted: MaskPair, damaged: Collection[int]
+) -> list[tuple[Plane, int, str]]:
+    burden = compute_slice_burden(predicted, volume)
+    lung = _without(burden.lung_pixels, damaged)
     count = volume.shape[2]
-    most = _most_infected(predicted, volume, "axial")
+    most: int | None = None
     chosen: list[tuple[Plane, int, str]] = []
-    if most is not None:
-        chosen.append(("axial", most, "most infected" if count > 1 else ""))
+    if burden.most_infected is not None:
+        most = int(np.argmax(_without(burden.infection_pixels, damaged)))
+        why = "most infected" if most == burden.most_infected else "most infected, undamaged"
+        chosen.append(("axial", most, why if count > 1 else ""))
     chosen += [("axial", k, "") for k in _spread(lung, count, apart_from=most)]
     if volume.source.format == "pictures" or _is_flat(volume):
         return chosen
@@ -108,6 +118,13 @@ def _choose(volume: Volume, predicted: MaskPair) -> list[tuple[Plane, int, str]]
         why = "most infected" if index is not None else ""
         chosen.append((side, volume.plane_count(side) // 2 if index is None else index, why))
     return chosen
+
+
+def _without(pixels: npt.NDArray[np.float64], damaged: Collection[int]) -> npt.NDArray[np.float64]:
+    """Counts by slice with those of damaged slices at 0, unless nothing would be left."""
+    kept = np.nan_to_num(pixels)
+    kept[list(damaged)] = 0.0
+    return kept if kept.any() else np.nan_to_num(pixels)
 
 
 def _is_flat(volume: Volume) -> bool:

@@ -159,7 +159,7 @@ def _legend(canvas: Any, report: Report, top: float) -> float:
         canvas.setFillColor(INK)
         canvas.drawString(x + 20, y, words)
         x += 28 + canvas.stringWidth(words, REGULAR, 6.8)
-    most = [p.title.lower() for p in report.pictures if p.why == "most infected"]
+    most = [p.title.lower() for p in report.pictures if p.why.startswith("most infected")]
     words = "R and L are the patient's sides. " if len(report.pictures) > 1 else ""
     words += f"Most infected: {', '.join(most)}." if most else "No infection is marked."
     canvas.setFillColor(QUIET)

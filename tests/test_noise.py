@@ -1,0 +1,97 @@
+"""Noise as the network sees it: measured, smoothed above a limit, told; clean scans untouched."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from core.config import PreprocessConfig
+from core.preprocessing import build_model_input, plan_spatial
+from core.segmentation import segment_volume
+from core.segmentation.noise import LIMIT_HU, measure_noise, smooth_noise
+from core.segmentation.postprocess import Probabilities
+from core.volume import Volume
+from tests.scans import chest_hu
+from tests.studies import StandInSegmenter, small_volume
+
+CONFIG = PreprocessConfig()
+SHAPE = (160, 128, 6)
+
+
+def chest(noise_hu: float, *, grey: bool = False) -> Volume:
+    """A chest whose own noise is 15 HU, with more."""
+    rng = np.random.default_rng(3)
+    array = chest_hu(SHAPE) + rng.normal(0, noise_hu, SHAPE)
+    small = small_volume(grey=grey)
+    if grey:
+        array = np.clip((array + 1250.0) / 1500 * 255, 0, 255)
+    return replace(small, array=np.asfortranarray(array.astype(small.array.dtype)))
+
+
+def frames_of(volume: Volume) -> Probabilities:
+    record = plan_spatial(volume, CONFIG)
+    return build_model_input(volume, record, CONFIG, range(volume.shape[2]))
+
+
+def test_more_noise_measures_more() -> None:
+    found = [measure_noise(frames_of(chest(hu)), CONFIG) for hu in (0, 60, 120)]
+    assert found[0] < LIMIT_HU / 2
+    assert found == sorted(found)
+    assert found[2] > LIMIT_HU
+
+
+def test_what_shows_no_tissue_has_no_noise() -> None:
+    assert np.isnan(measure_noise(np.zeros((3, 64, 64), dtype=np.uint8), CONFIG))
+
+
+def test_smoothing_takes_most_of_the_noise_and_leaves_edges() -> None:
+    clean, noisy = frames_of(chest(0)), frames_of(chest(120))
+    smoothed = smooth_noise(noisy, measure_noise(noisy, CONFIG), CONFIG)
+
+    def off(frames: Probabilities) -> float:
+        return float(np.sqrt(np.mean(np.square(frames.astype(float) - clean))))
+
+    assert off(smoothed) < off(noisy) / 2
+
+
+class _Seeing(StandInSegmenter):
+    """Keeps the frames that it was given."""
+
+    def predict(self, frames: Probabilities, **how: object) -> Probabilities:
+        self.seen = frames.copy()
+        return super().predict(frames, **how)  # type: ignore[arg-type]
+
+
+def test_a_clean_scan_reaches_the_network_as_it_is() -> None:
+    engine, volume = _Seeing(), chest(0)
+    result = segment_volume(volume, engine)
+    assert result.scan is not None
+    assert result.scan.noise_hu < LIMIT_HU
+    record = plan_spatial(volume, engine.preprocess)
+    expected = build_model_input(volume, record, engine.preprocess, range(volume.shape[2]))
+    np.testing.assert_array_equal(engine.seen, expected)
+    assert not any("noisy" in warning for warning in result.warnings)
+    assert not any("noisy" in doubt for doubt in result.doubts)
+
+
+def test_a_noisy_scan_is_smoothed_and_its_measurements_are_doubtful() -> None:
+    engine, volume = _Seeing(), chest(150)
+    result = segment_volume(volume, engine)
+    record = plan_spatial(volume, engine.preprocess)
+    raw = build_model_input(volume, record, engine.preprocess, range(volume.shape[2]))
+    assert measure_noise(engine.seen, engine.preprocess) < measure_noise(raw, engine.preprocess) / 2
+    (told,) = [warning for warning in result.warnings if "noisy" in warning]
+    assert told in result.doubts
+    assert "HU on the network's grid" in told
+
+
+@pytest.mark.parametrize("noise_hu", [0.0, 150.0])
+def test_a_scan_of_unknown_scale_stays_as_it_is(noise_hu: float) -> None:
+    engine, volume = _Seeing(), chest(noise_hu, grey=True)
+    result = segment_volume(volume, engine)
+    record = plan_spatial(volume, engine.preprocess)
+    expected = build_model_input(volume, record, engine.preprocess, range(volume.shape[2]))
+    np.testing.assert_array_equal(engine.seen, expected)
+    assert not any("noisy" in warning for warning in result.warnings)
