@@ -1,0 +1,234 @@
+"""Training on sets that know different things: folds, frames, truth, losses, a whole tiny run."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from core.config import (
+    MixtureConfig,
+    MixtureShares,
+    ModelConfig,
+    PreprocessConfig,
+    from_json_dict,
+    to_json_dict,
+)
+from core.errors import ConfigError, DatasetError
+from core.segmentation.models import PIXELS, PRESENCE
+from core.training.losses import UNKNOWN
+from core.training.mixture.batches import MixtureBatches, truth_of
+from core.training.mixture.degrading import degrade
+from core.training.mixture.fit import load_mixture_network, split_scans, train_mixture
+from core.training.mixture.folds import (
+    deal_folds,
+    find_near_duplicates,
+    group_patients,
+    read_connections,
+)
+from core.training.mixture.frames import Frame, draw_box, draw_frame
+from core.training.mixture.imagenet import read_encoder
+from core.training.mixture.losses import DOUBTED, MixtureLoss, PresenceLoss, settle_doubts
+from core.training.mixture.sources import LabelledScan, SourceName
+
+HEIGHT, WIDTH = 60, 80
+TINY = MixtureConfig(
+    model=ModelConfig(depth=5, width=2, max_filters=4, encoder="lite0", slice_head=True),
+    preprocess=PreprocessConfig(crop="lungs", rows=32, columns=64),
+    epochs=2,
+    steps_per_epoch=2,
+    batch_size=2,
+    precision="float32",
+)
+
+
+def scan(
+    name: str, source: SourceName = "covid20", *, slices: int = 3, seed: int = 0
+) -> LabelledScan:
+    """Two dark ovals in a bright body, a bright spot in one of them; the first slice holds none."""
+    generator = np.random.default_rng(seed)
+    y, x = np.mgrid[:HEIGHT, :WIDTH]
+    ovals = ((y - 30) / 18) ** 2 + ((np.abs(x - 40) - 17) / 11) ** 2 < 1
+    spot = (y - 38) ** 2 + (x - 24) ** 2 < 20
+    images, lungs, infections = [], [], []
+    for k in range(slices):
+        picture = generator.normal(200, 4, (HEIGHT, WIDTH))
+        if k:
+            picture[ovals] = generator.normal(60, 4, int(ovals.sum()))
+            picture[spot] = 150
+        images.append(np.clip(picture, 0, 255))
+        lungs.append(ovals if k else np.zeros_like(ovals))
+        infections.append(spot if k else np.zeros_like(spot))
+    knows_lung = source in ("covid20", "second_team", "whole_chest", "lung_slices")
+    infection = np.stack(infections).astype(np.uint8)
+    if source not in ("covid20", "second_team", "pictures"):
+        infection[:] = 0
+    return LabelledScan(
+        scan_id=name,
+        patient_id=name,
+        source=source,
+        images=np.stack(images).astype(np.uint8),
+        lung=np.stack(lungs).astype(np.uint8) if knows_lung else None,
+        infection=None if source == "lung_slices" else infection,
+        body_box=(0, HEIGHT, 0, WIDTH),
+        lung_box=(8, 52, 8, 72),
+        infection_unsure=source == "unseen",
+    )
+
+
+def test_configs_go_through_json() -> None:
+    assert from_json_dict(MixtureConfig, to_json_dict(TINY)) == TINY
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"epochs": 0}, {"learning_rate": 0.0}, {"average_momentum": 1.0}, {"folds": 1}]
+)
+def test_impossible_settings_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ConfigError):
+        replace(TINY, **wrong)
+
+
+def test_shares_below_nothing_are_refused() -> None:
+    with pytest.raises(ConfigError):
+        MixtureShares(covid20=-0.1)
+
+
+def test_connected_patients_share_a_leader() -> None:
+    found = group_patients("abcde", [("d", "b"), ("e", "d"), ("c", "x")])
+    assert found == {"a": "a", "b": "b", "c": "c", "d": "b", "e": "b"}
+
+
+def test_the_stored_connections_join_what_the_sets_share() -> None:
+    group = group_patients(["luna_1", "ID_0112_Z_0085", "luna_3"], read_connections())
+    series = "1.3.6.1.4.1.14519.5.2.1.6279.6001.100684836163890911914061745866"
+    with_series = group_patients(["luna_1", "ID_0112_Z_0085", series], read_connections())
+    assert len(set(with_series.values())) == 1
+    assert group["luna_3"] != group["luna_1"]
+
+
+def test_every_kind_is_spread_over_the_folds_and_no_patient_is_torn() -> None:
+    scans = [scan(f"coronacases_{n}") for n in range(6)]
+    scans += [scan(f"lctsc_{n}", "whole_chest") for n in range(3)]
+    scans += [scan(f"series_{n}", "unseen") for n in range(4)]
+    scans += [scan("slice_of_0", "lung_slices")]
+    fold_of = deal_folds(scans, folds=3, seed=1, connections=[("slice_of_0", "series_0")])
+    assert sorted(fold_of[f"coronacases_{n}"] for n in range(6)) == [1, 1, 2, 2, 3, 3]
+    assert sorted(fold_of[f"lctsc_{n}"] for n in range(3)) == [1, 2, 3]
+    assert fold_of["slice_of_0"] == fold_of["series_0"]
+
+
+def test_nearly_equal_slices_are_found() -> None:
+    first, other = scan("a", seed=1), scan("b", seed=2)
+    rng = np.random.default_rng(0)
+    strange = replace(scan("c"), images=rng.integers(0, 255, (1, HEIGHT, WIDTH), dtype=np.uint8))
+    pairs = find_near_duplicates([first, other, strange])
+    assert [pair[:2] for pair in pairs] == [("a", "b")]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_masks_move_with_their_picture(seed: int) -> None:
+    """Lung is dark and everything else bright, before and after."""
+    frame = draw_frame(
+        scan("a"), 1, rows=64, columns=96, generator=np.random.default_rng([3, seed])
+    )
+    assert frame.image.shape == (64, 96)
+    assert frame.lung is not None
+    assert frame.infection is not None
+    lung = (frame.lung > 0) & (frame.infection == 0)
+    if lung.sum() > 40:
+        assert np.median(frame.image[lung]) < 90
+    assert not ((frame.infection > 0) & (frame.lung == 0)).sum() > 0.3 * frame.infection.sum() + 6
+
+
+def test_boxes_stay_inside_the_slice() -> None:
+    generator = np.random.default_rng(0)
+    for _ in range(200):
+        top, bottom, left, right = draw_box(scan("a"), generator)
+        assert 0 <= top < bottom <= HEIGHT
+        assert 0 <= left < right <= WIDTH
+
+
+def test_degrading_keeps_shape_and_grey() -> None:
+    generator = np.random.default_rng(0)
+    image = scan("a").images[1]
+    degraded = [degrade(image, generator) for _ in range(60)]
+    assert {d.shape for d in degraded} == {image.shape}
+    assert {d.dtype for d in degraded} == {np.dtype(np.uint8)}
+    assert any(np.array_equal(d, image) for d in degraded)
+    assert np.mean([np.abs(d.astype(float) - image).mean() > 3 for d in degraded]) > 0.3
+
+
+def test_what_is_unknown_stays_unknown() -> None:
+    empty = np.zeros((4, 6), dtype=np.uint8)
+    pixels, presence = truth_of(Frame(empty, None, empty), scan("a", "looked_through"))
+    assert (pixels[..., 0] == UNKNOWN).all()
+    assert (pixels[..., 1] == 0).all()
+    assert presence.tolist() == [1.0, 0.0]
+    pixels, presence = truth_of(Frame(empty, None, empty), scan("a", "unseen"))
+    assert (pixels[..., 1] == DOUBTED).all()
+    assert presence.tolist() == [1.0, UNKNOWN]
+    few = empty.copy()
+    few[0, :3] = 1
+    _, presence = truth_of(Frame(empty, few, empty), scan("a", "covid20"))
+    assert presence.tolist() == [UNKNOWN, 0.0]
+
+
+def test_doubts_are_settled_by_what_the_network_is_sure_of() -> None:
+    true = np.array([DOUBTED, DOUBTED, UNKNOWN, 1.0, 0.0], dtype=np.float32)
+    predicted = np.array([0.9, 0.3, 0.9, 0.9, 0.9], dtype=np.float32)
+    settled = np.asarray(keras.ops.convert_to_numpy(settle_doubts(true, predicted)))
+    assert settled.tolist() == [UNKNOWN, 0.0, UNKNOWN, 1.0, 0.0]
+
+
+def test_losses_by_hand() -> None:
+    true = np.array([[1.0, UNKNOWN], [0.0, UNKNOWN]], dtype=np.float32)
+    predicted = np.array([[0.5, 0.9], [0.5, 0.1]], dtype=np.float32)
+    found = float(keras.ops.convert_to_numpy(PresenceLoss()(true, predicted)))
+    assert found == pytest.approx(np.log(2.0), rel=1e-4)
+    perfect = np.zeros((1, 4, 4, 2), dtype=np.float32)
+    perfect[:, :2] = 1.0
+    loss = float(keras.ops.convert_to_numpy(MixtureLoss()(perfect, perfect)))
+    assert loss == pytest.approx(0.0, abs=1e-4)
+
+
+def test_batches_are_drawn_by_seed_and_epoch_alone() -> None:
+    scans = [scan("coronacases_1"), scan("lctsc_1", "whole_chest"), scan("x", "unseen")]
+    images, truth = MixtureBatches(scans, TINY, epoch=3)[1]
+    again = MixtureBatches(scans, TINY, epoch=2)
+    again.on_epoch_end()
+    np.testing.assert_array_equal(again[1][0], images)
+    assert images.shape == (2, 32, 64, 1)
+    assert 0.0 <= images.min() <= images.max() <= 1.0
+    assert truth[PIXELS].shape == (2, 32, 64, 2)
+    assert truth[PRESENCE].shape == (2, 2)
+    assert not np.array_equal(MixtureBatches(scans, TINY, epoch=3)[0][0], images)
+
+
+def test_without_scans_nothing_is_learned() -> None:
+    with pytest.raises(DatasetError):
+        MixtureBatches([], TINY)
+
+
+def test_a_tiny_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    scans = [scan(f"coronacases_{n}") for n in range(3)] + [scan("lctsc_0", "whole_chest")]
+    taught, kept = split_scans(scans, TINY, keep_out=1)
+    assert {s.scan_id for s in taught} | {s.scan_id for s in kept} == {s.scan_id for s in scans}
+    assert kept
+    train_mixture(scans, tmp_path / "run", TINY, keep_out=1, stop_after=1)
+    paths = train_mixture(scans, tmp_path / "run", TINY, keep_out=1)
+    assert len(paths.history.read_text().splitlines()) == 3
+    network, config = load_mixture_network(paths)
+    assert config == TINY
+    found = network.predict_on_batch(np.zeros((1, 32, 64, 1), dtype=np.float32))
+    assert found.shape == (1, 32, 64, 2)
+    with pytest.raises(DatasetError, match="another run"):
+        train_mixture(scans, tmp_path / "run", replace(TINY, seed=8), keep_out=1)
+
+
+def test_the_encoder_starts_with_what_imagenet_taught() -> None:
+    arrays = read_encoder("lite0")
+    assert arrays["stem_conv/kernel"].shape == (3, 3, 3, 32)
+    assert sum(array.size for path, array in arrays.items() if "moving" not in path) == 2_958_848
