@@ -28,6 +28,7 @@ _COMMANDS = (
     "report",
     "train",
     "train-classifier",
+    "train-mixture",
     "evaluate",
     "benchmark",
 )

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -51,6 +51,15 @@ SourceName = Literal[
     "healthy",
 ]
 SOURCES: tuple[SourceName, ...] = get_args(SourceName)
+_CASE_FOLDERS: dict[str, SourceName] = {
+    "covid20": "covid20",
+    "medseg_set2": "second_team",
+    "whole_chest": "whole_chest",
+}
+_SLICE_FOLDERS: dict[str, SourceName] = {
+    "luna_slices": "looked_through",
+    "luna_slices_more": "unseen",
+}
 DISEASE_LIST = WEIGHTS_FOLDER / "luna-visible-disease.json"
 _LUNG_FORGOTTEN = ("ID_0079_Z_0072", "ID_0116_Z_0116")
 _MOST_PIXELS_A_SIDE = 352
@@ -59,9 +68,7 @@ _PICTURES_QUARTER_TURNS = 1
 """The MedSeg slices lie with the spine to the right; one turn clockwise puts them upright."""
 _MISPLACED_SLICE = "radiopaedia_org_covid-19-pneumonia-29_86490_1-dcm"
 """This one slice of the 20-case set belongs to another patient."""
-_ITS_PATIENT = "radiopaedia_27_86410"
-_RADIOPAEDIA = ("10_85902", "27_86410", "29_8649", "36_86526", "40_86625", "4_85506")
-"""What the names of all scans of one patient have in common, in both teams' folders."""
+_ITS_PATIENT = "radiopaedia_27"
 
 Slices = npt.NDArray[np.uint8]
 PixelBox = tuple[int, int, int, int]
@@ -103,8 +110,8 @@ def load_labelled_scans(
         LoadError: a file cannot be read.
     """
     scans: list[LabelledScan] = []
-    for scan in _read_all(data, preprocess):
-        scans.append(scan)
+    for study in read_studies(data):
+        scans.append(_labelled(study, preprocess))
         on_progress("reading scans", len(scans), 0)
     if not scans:
         raise DatasetError(
@@ -116,74 +123,68 @@ def load_labelled_scans(
     return tuple(scans)
 
 
-def _read_all(data: Path, preprocess: PreprocessConfig) -> Iterator[LabelledScan]:
-    if (data / "covid20").is_dir():
-        yield from _cases(data / "covid20", "covid20", preprocess)
-    if (data / "medseg_set2").is_dir():
-        yield from _cases(data / "medseg_set2", "second_team", preprocess)
-    if (data / "whole_chest").is_dir():
-        yield from _cases(data / "whole_chest", "whole_chest", preprocess)
+@dataclass(frozen=True, eq=False)
+class LabelledStudy:
+    """A scan on its own grid, with what is known of it."""
+
+    scan_id: str
+    patient_id: str
+    source: SourceName
+    volume: Volume
+    truth: MaskPair
+
+
+def read_studies(data: Path) -> Iterator[LabelledStudy]:
+    """Every labelled scan of a data folder, one after the other.
+
+    Raises:
+        LoadError: a file cannot be read.
+    """
+    for folder, source in _CASE_FOLDERS.items():
+        if (data / folder).is_dir():
+            yield from _cases(data / folder, source)
     healthy = data / "covid_ct_md" / "normal001.nii.gz"
     if healthy.is_file():
         volume = load_nifti(healthy)
-        yield _labelled(
-            "normal001", "normal001", "healthy", volume, None, _nothing(volume), preprocess
-        )
-    yield from _marked_pictures(data / "medseg100_train", preprocess)
+        yield LabelledStudy("normal001", "normal001", "healthy", volume, _infection_free(volume))
+    yield from _marked_pictures(data / "medseg100_train")
     diseased = _diseased()
-    for name, folder in (("looked_through", "luna_slices"), ("unseen", "luna_slices_more")):
+    for folder, source in _SLICE_FOLDERS.items():
         for path in sorted((data / folder).glob("*.webp")):
             if path.stem not in diseased:
                 volume = load_pictures([path])
-                yield _labelled(
-                    path.stem,
-                    path.stem.split(".mhd")[0],
-                    name,  # type: ignore[arg-type]
-                    volume,
-                    None,
-                    _nothing(volume),
-                    preprocess,
-                )
+                patient = path.stem.split(".mhd")[0]
+                truth = _infection_free(volume)
+                yield LabelledStudy(path.stem, patient, source, volume, truth)
     for path in sorted((data / "lung_slices" / "images").glob("*.png")):
         if path.stem not in _LUNG_FORGOTTEN:
             volume = load_pictures([path])
             lung = load_mask(data / "lung_slices" / "lung_mask" / path.name, volume)
-            yield _labelled(path.stem, path.stem, "lung_slices", volume, lung, None, preprocess)
+            truth = MaskPair(lung, None)
+            yield LabelledStudy(path.stem, path.stem, "lung_slices", volume, truth)
 
 
-def _cases(
-    folder: Path, source: SourceName, preprocess: PreprocessConfig
-) -> Iterator[LabelledScan]:
+def _cases(folder: Path, source: SourceName) -> Iterator[LabelledStudy]:
     for case in load_case_table(folder):
         study = load_case(case)
-        volume = study.volume
         truth = study.truth or MaskPair(None, None)
-        infection = truth.infection
         name = source
         if source == "whole_chest":
-            infection = _nothing(volume)
             name = "whole_chest" if truth.lung is not None else "whole_unmarked"
+            truth = MaskPair(truth.lung, _infection_free(study.volume).infection)
+        patient = _ITS_PATIENT if case.case_id == _MISPLACED_SLICE else case.patient_id
         scan_id = f"second_team_{case.case_id}" if source == "second_team" else case.case_id
-        yield _labelled(
-            scan_id, _patient(case.case_id), name, volume, truth.lung, infection, preprocess
-        )
+        yield LabelledStudy(scan_id, patient, name, study.volume, truth)
 
 
-def _patient(case_id: str) -> str:
-    if case_id == _MISPLACED_SLICE:
-        return _ITS_PATIENT
-    shared = [f"radiopaedia_{part}" for part in _RADIOPAEDIA if part in case_id]
-    return shared[0] if shared and case_id.startswith("radiopaedia") else case_id
-
-
-def _marked_pictures(folder: Path, preprocess: PreprocessConfig) -> Iterator[LabelledScan]:
+def _marked_pictures(folder: Path) -> Iterator[LabelledStudy]:
     for path in sorted((folder / "images").glob("*.jpg"), key=lambda path: path.stem.zfill(8)):
         volume = load_pictures([path])
         infection = load_mask(folder / "infection_mask" / f"{path.stem}.png", volume)
         truth = turn_masks(MaskPair(None, infection), _PICTURES_QUARTER_TURNS)
         upright = turn_volume(volume, _PICTURES_QUARTER_TURNS)
         name = f"medseg_{path.stem}"
-        yield _labelled(name, name, "pictures", upright, None, truth.infection, preprocess)
+        yield LabelledStudy(name, name, "pictures", upright, truth)
 
 
 def _diseased() -> frozenset[str]:
@@ -191,20 +192,14 @@ def _diseased() -> frozenset[str]:
     return frozenset(str(entry["case_id"]) for entry in listed)
 
 
-def _nothing(volume: Volume) -> BoolArray:
-    return np.zeros(volume.shape, dtype=np.bool_)
+def _infection_free(volume: Volume) -> MaskPair:
+    return MaskPair(None, np.zeros(volume.shape, dtype=np.bool_))
 
 
-def _labelled(
-    scan_id: str,
-    patient_id: str,
-    source: SourceName,
-    volume: Volume,
-    lung: BoolArray | None,
-    infection: BoolArray | None,
-    preprocess: PreprocessConfig,
-) -> LabelledScan:
-    body, lungs = (plan_spatial(volume, _with_crop(preprocess, crop)) for crop in ("body", "lungs"))
+def _labelled(study: LabelledStudy, preprocess: PreprocessConfig) -> LabelledScan:
+    volume = study.volume
+    body = plan_spatial(volume, replace(preprocess, crop="body"))
+    lungs = plan_spatial(volume, replace(preprocess, crop="lungs"))
     whole = whole_slice_box(volume)
     rows, columns = volume.shape[1], volume.shape[0]
     scale = min(1.0, _MOST_PIXELS_A_SIDE / max(rows, columns))
@@ -216,22 +211,16 @@ def _labelled(
         ]
     )
     return LabelledScan(
-        scan_id=scan_id,
-        patient_id=patient_id,
-        source=source,
+        scan_id=study.scan_id,
+        patient_id=study.patient_id,
+        source=study.source,
         images=images,
-        lung=_mask_slices(lung, size),
-        infection=_mask_slices(infection, size),
+        lung=_mask_slices(study.truth.lung, size),
+        infection=_mask_slices(study.truth.infection, size),
         body_box=_scaled(body.box, scale, size),
         lung_box=_scaled(lungs.box, scale, size),
-        infection_unsure=source == "unseen",
+        infection_unsure=study.source == "unseen",
     )
-
-
-def _with_crop(preprocess: PreprocessConfig, crop: str) -> PreprocessConfig:
-    from dataclasses import replace
-
-    return replace(preprocess, crop=crop)  # type: ignore[arg-type]
 
 
 def _mask_slices(mask: BoolArray | None, size: tuple[int, int]) -> Slices | None:
