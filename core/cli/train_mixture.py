@@ -43,6 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--config", type=Path, help="JSON of a mixture config; also a run.json of an earlier run"
     )
     parser.add_argument("--epochs", type=int, help=f"default {defaults.epochs}")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        help="as many epochs as fit into so many minutes on this machine, found by a trial",
+    )
     parser.add_argument("--steps", type=int, help=f"an epoch, default {defaults.steps_per_epoch}")
     parser.add_argument("--batch-size", type=int, help=f"default {defaults.batch_size}")
     parser.add_argument(
@@ -101,6 +106,8 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     from core.training.mixture.fit import train_mixture
 
     scans = _scans(options.data, config, progress)
+    if options.minutes is not None:
+        config = replace(config, epochs=_epochs(options, config, scans))
     paths = train_mixture(
         scans,
         options.out,
@@ -124,6 +131,18 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     return Result(
         f"weights in {options.publish}", {**result.figures, "weights_id": info.weights_id}
     )
+
+
+def _epochs(options: argparse.Namespace, config: MixtureConfig, scans: Any) -> int:
+    """As many as fit; of a run that has begun, as many as it was to have."""
+    from core.training.mixture.fit import epochs_that_fit
+    from core.training.runs import RunPaths, read_record
+
+    paths = RunPaths(options.out)
+    if paths.config.is_file():
+        return int(read_record(paths.config)["config"]["epochs"])
+    seconds = 60.0 * options.minutes
+    return epochs_that_fit(scans, config, keep_out=options.keep_out, seconds=seconds)
 
 
 def _judge(options: argparse.Namespace, progress: TerminalProgress) -> Result:

@@ -12,12 +12,14 @@ import numpy.typing as npt
 from core.config import CHANNELS, MixtureConfig
 from core.errors import DatasetError
 from core.segmentation.models import PIXELS, PRESENCE
+from core.system import cpu_count
 from core.training.losses import UNKNOWN
 from core.training.mixture.degrading import degrade
 from core.training.mixture.frames import Frame, draw_frame
 from core.training.mixture.losses import DOUBTED
 from core.training.mixture.sources import SOURCES, LabelledScan, SourceName
 
+_MOST_WORKERS = 16
 _FEWEST_PIXELS = 12
 """A slice that shows fewer pixels of something neither holds it for sure nor is free of it."""
 _CHEST_SOURCES: tuple[SourceName, ...] = ("pictures", "looked_through", "unseen")
@@ -42,7 +44,9 @@ class MixtureBatches(keras.utils.PyDataset):
         Args:
             epoch: the first one to draw.
         """
-        super().__init__(workers=1, use_multiprocessing=False, max_queue_size=6)
+        # Threads: nearly all of the work is OpenCV's and NumPy's, which let others run meanwhile.
+        workers = max(1, min(_MOST_WORKERS, cpu_count() - 1))
+        super().__init__(workers=workers, use_multiprocessing=False, max_queue_size=4 * workers)
         self._config = config
         self._epoch = epoch
         pools = {

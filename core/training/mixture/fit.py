@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import os
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,7 @@ from core.training.mixture.losses import MixtureLoss, PresenceLoss
 from core.training.mixture.sources import LabelledScan
 from core.training.runs import RunPaths, read_record
 
+_TRIAL_STEPS = 40
 _COLUMNS = ("epoch", "loss", "pixels_loss", "presence_loss", "learning_rate")
 
 
@@ -114,6 +117,27 @@ def train_mixture(
     if recorder.stopped:
         raise Cancelled("training")
     return paths
+
+
+def epochs_that_fit(
+    scans: Sequence[LabelledScan], config: MixtureConfig, *, keep_out: int | None, seconds: float
+) -> int:
+    """How many epochs a run may have to end in about so many seconds on this machine, found by
+    training a network for some steps that is then thrown away.
+
+    Args:
+        scans, keep_out: of the run to come.
+        seconds: for all epochs together, without start-up.
+    """
+    taught, _ = split_scans(scans, config, keep_out=keep_out)
+    trial = replace(config, steps_per_epoch=_TRIAL_STEPS)
+    network = build_taught(trial)
+    batches = MixtureBatches(taught, trial)
+    network.fit(batches, epochs=1, shuffle=False, verbose=0)  # compiles
+    started = time.perf_counter()
+    network.fit(batches, epochs=2, initial_epoch=1, shuffle=False, verbose=0)
+    spent = time.perf_counter() - started
+    return max(1, int(seconds / spent * _TRIAL_STEPS / config.steps_per_epoch))
 
 
 def build_taught(config: MixtureConfig) -> keras.Model:

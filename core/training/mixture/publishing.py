@@ -131,10 +131,11 @@ and infection; a slice head tells whether a slice shows either. Input:
 
 ## Data
 
-Learned from {learned}; {steps} steps of {training["batch_size"]} slices. Nothing was chosen on the
-patients kept out: kept is the running mean of the weights at the end.
+Learned from {learned};
+{steps} steps of {training["batch_size"]} slices. Nothing was chosen on the patients kept out: the
+weights are the running mean at the end.
 
-{_figures_text(validation)}
+{_figures_text(validation, judges=bool(sets["kept_out"]))}
 ## Known failures and limits
 
 - Few patients with infection, one disease, adults: other pneumonia, fibrosis, oedema, tumours and
@@ -147,7 +148,9 @@ patients kept out: kept is the running mean of the weights at the end.
 """
 
 
-def _figures_text(validation: dict[str, Any] | None) -> str:
+def _figures_text(validation: dict[str, Any] | None, *, judges: bool) -> str:
+    if validation is None and judges:
+        return "It has not been judged yet on the patients it never learned from.\n"
     if validation is None:
         return "It learned from every scan there is, so nobody is left to judge it.\n"
     names = {
