@@ -31,8 +31,12 @@ from core.training.mixture.folds import (
 )
 from core.training.mixture.frames import Frame, draw_box, draw_frame
 from core.training.mixture.imagenet import read_encoder
+from core.training.mixture.judging import judge_scan, summarize
 from core.training.mixture.losses import DOUBTED, MixtureLoss, PresenceLoss, settle_doubts
-from core.training.mixture.sources import LabelledScan, SourceName
+from core.training.mixture.packing import pack_scans, shrink_scans, unpack_scans
+from core.training.mixture.publishing import judge_weights, publish_mixture
+from core.training.mixture.sources import LabelledScan, LabelledStudy, SourceName
+from core.volume import MaskPair, Volume
 
 HEIGHT, WIDTH = 60, 80
 TINY = MixtureConfig(
@@ -226,6 +230,87 @@ def test_a_tiny_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert found.shape == (1, 32, 64, 2)
     with pytest.raises(DatasetError, match="another run"):
         train_mixture(scans, tmp_path / "run", replace(TINY, seed=8), keep_out=1)
+
+
+def test_packing_keeps_masks_and_nearly_all_of_the_pictures(tmp_path: Path) -> None:
+    scans = [scan("coronacases_0"), scan("x", "unseen", seed=1), scan("y", "lung_slices", seed=2)]
+    pack_scans(scans, tmp_path / "frames.npz", quality=95)
+    found = unpack_scans(tmp_path / "frames.npz")
+    for before, after in zip(scans, found, strict=True):
+        assert (after.scan_id, after.source) == (before.scan_id, before.source)
+        assert after.body_box == before.body_box
+        assert after.lung_box == before.lung_box
+        assert after.infection_unsure == before.infection_unsure
+        assert np.abs(after.images.astype(int) - before.images).mean() < 4
+        for mask, kept in ((before.lung, after.lung), (before.infection, after.infection)):
+            assert (mask is None) == (kept is None)
+            if mask is not None:
+                np.testing.assert_array_equal(kept, mask)
+
+
+def test_a_file_that_holds_no_scans_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "frames.npz").write_bytes(b"nothing")
+    with pytest.raises(DatasetError, match=r"frames\.npz cannot be read"):
+        unpack_scans(tmp_path / "frames.npz")
+
+
+def test_large_slices_are_shrunk_with_their_boxes() -> None:
+    (small,) = shrink_scans([scan("a")], most_pixels=40)
+    assert small.images.shape == (3, 30, 40)
+    assert small.lung_box == (4, 26, 4, 36)
+    assert small.lung is not None
+    assert small.lung[1].mean() == pytest.approx(scan("a").lung[1].mean(), abs=0.02)  # type: ignore[index]
+
+
+def grey_volume(shape: tuple[int, int, int]) -> Volume:
+    from core.phantom import build_demo_study
+
+    volume = build_demo_study().volume
+    array = np.asfortranarray(volume.array[: shape[0], : shape[1], : shape[2]])
+    return replace(volume, array=array)
+
+
+def test_figures_by_hand() -> None:
+    """Two slices: one with a lung of 8 voxels, 2 of them infected; one with none of either."""
+    lung, infection = np.zeros((2, 4, 4, 2), dtype=np.bool_)
+    lung[:2, :, 0] = True
+    infection[0, :2, 0] = True
+    study = LabelledStudy("a", "a", "covid20", grey_volume((4, 4, 2)), MaskPair(lung, infection))
+    marked = lung.copy()
+    marked[0, 0, 1] = True
+    infected = infection.copy()
+    infected[0, 0, 1] = True
+    judged = judge_scan(study, MaskPair(marked, infected))
+    assert judged.lung_dice == pytest.approx(16 / 17)
+    assert judged.infection_dice == pytest.approx(4 / 5)
+    assert judged.lung_in_free_slices == pytest.approx(1 / 8)
+    assert judged.infected_share == pytest.approx(3 / 9)
+    assert judged.infected_in_free_slices == pytest.approx(1.0)
+    figures = summarize([judged, replace(judged, scan_id="b", lung_dice=1.0)])["covid20"]
+    assert figures["lung_dice"] == pytest.approx((16 / 17 + 1) / 2)
+    assert figures["worst_lung_dice"] == pytest.approx(16 / 17)
+
+
+def test_a_tiny_run_is_published_and_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scans = [scan(f"coronacases_{n}") for n in range(3)]
+    config = replace(TINY, epochs=1)
+    paths = train_mixture(scans, tmp_path / "run", config, keep_out=1)
+    info = publish_mixture(scans, paths, tmp_path / "weights" / "tiny")
+    assert "not been judged" in info.card_path.read_text()
+    kept = info.manifest["sets"]["kept_out"]["covid20"]
+    volume = grey_volume((64, 48, 3))
+    nothing = np.zeros(volume.shape, dtype=np.bool_)
+    studies = [
+        LabelledStudy(s.scan_id, s.patient_id, s.source, volume, MaskPair(nothing, nothing))
+        for s in scans
+    ]
+    monkeypatch.setattr("core.training.mixture.judging.read_studies", lambda data: studies)
+    judged = judge_weights(tmp_path, info.folder)
+    found = judged.manifest["validation"]["scans"]
+    assert [row["scan_id"] for row in found] == kept
+    assert "| covid20 | 1 |" in judged.card_path.read_text()
 
 
 def test_the_encoder_starts_with_what_imagenet_taught() -> None:

@@ -221,7 +221,7 @@ class _Builder:
         scale = inputs[0].scale.astype(np.float64) / factor
         node = inputs[0].node
         if offset != 0:
-            node = ops.add(node, _per_channel(offset * scale))
+            node = ops.add(node, _per_channel((offset * scale).astype(_FLOAT32)))
         return _Value(node, scale.astype(_FLOAT32))
 
     def _repeated(self, layer: Layer, inputs: list[_Value]) -> _Value:

@@ -74,9 +74,9 @@ class MixtureBatches(keras.utils.PyDataset):
         generator = np.random.default_rng([self._config.seed, self._epoch, number])
         rows, columns = self._config.preprocess.rows, self._config.preprocess.columns
         count = self._config.batch_size
-        images = np.empty((count, rows, columns, 1), dtype=np.float32)
-        pixels = np.empty((count, rows, columns, len(CHANNELS)), dtype=np.float32)
-        presence = np.empty((count, len(CHANNELS)), dtype=np.float32)
+        images: Floats = np.empty((count, rows, columns, 1), dtype=np.float32)
+        pixels: Floats = np.empty((count, rows, columns, len(CHANNELS)), dtype=np.float32)
+        presence: Floats = np.empty((count, len(CHANNELS)), dtype=np.float32)
         names = list(self._pools)
         for row, index in enumerate(generator.choice(len(names), count, p=self._shares)):
             scan = self._draw_scan(self._pools[names[index]], generator)

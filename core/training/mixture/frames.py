@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from core.training.mixture.sources import LabelledScan, PixelBox, Slices
 
@@ -103,9 +102,9 @@ def _fit(image: Slices, masks: Masks, rows: int, columns: int) -> tuple[Slices, 
     shrinks = height < image.shape[0] or width < image.shape[1]
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
 
-    def placed(picture: npt.NDArray[np.generic]) -> Slices:
+    def placed(picture: Slices) -> Slices:
         frame = np.zeros((rows, columns), dtype=np.uint8)
-        frame[inner] = cv2.resize(picture, (width, height), interpolation=how)  # type: ignore[call-overload]
+        frame[inner] = cv2.resize(picture, (width, height), interpolation=how)
         return frame
 
     fitted: Masks = []

@@ -25,7 +25,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import cv2
 import numpy as np
@@ -233,14 +233,11 @@ def _mask_slices(mask: BoolArray | None, size: tuple[int, int]) -> Slices | None
     return np.stack(slices)
 
 
-def _shrunk(picture: npt.NDArray[np.generic], size: tuple[int, int]) -> Slices:
+def _shrunk(picture: npt.NDArray[Any], size: tuple[int, int]) -> npt.NDArray[Any]:
+    picture = np.ascontiguousarray(picture)
     if picture.shape == (size[1], size[0]):
-        return np.ascontiguousarray(picture)  # type: ignore[return-value]
-    return cv2.resize(  # type: ignore[return-value]
-        np.ascontiguousarray(picture),  # type: ignore[call-overload]
-        size,
-        interpolation=cv2.INTER_AREA,
-    )
+        return picture
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
 
 
 def _scaled(box: BoundingBox, scale: float, size: tuple[int, int]) -> PixelBox:
