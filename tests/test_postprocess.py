@@ -9,7 +9,13 @@ from core.config import PostprocessConfig
 from core.errors import Cancelled, ConfigError
 from core.preprocessing.model_input import SpatialRecord
 from core.preprocessing.roi import BoundingBox
-from core.segmentation.postprocess import Probabilities, blend_neighbours, clean_lung, restore_masks
+from core.segmentation.postprocess import (
+    Probabilities,
+    blend_neighbours,
+    clean_lung,
+    clear_open_air,
+    restore_masks,
+)
 
 ROWS, COLUMNS, COUNT = 64, 96, 6
 SAME = SpatialRecord(
@@ -220,3 +226,77 @@ def test_without_neighbours_or_share_nothing_changes(slices: int, share: float) 
 def test_neighbours_cannot_outweigh_the_slice(share: float) -> None:
     with pytest.raises(ConfigError, match="neighbour_share"):
         PostprocessConfig(neighbour_share=share)
+
+
+# -------------------------------------------------------------------- air beside the neck
+
+
+def neck_and_chest() -> tuple[Probabilities, Probabilities]:
+    """A chest of three slices with two lungs, and above it three slices of a narrow neck, beside
+    which the air reaches the edges and was taken for lung: probabilities and frames."""
+    probabilities, frames = empty(), np.zeros((COUNT, ROWS, COLUMNS), dtype=np.uint8)
+    probabilities[0, :3] = two_lungs()[0, :3]
+    frames[:3] = 200
+    frames[:3][probabilities[0, :3] > 0] = 60
+    frames[3:] = 40
+    frames[3:, 10:54, 35:61] = 200
+    beside = np.zeros((ROWS, COLUMNS), dtype=bool)
+    beside[8:56, 3:34] = beside[8:56, 62:93] = True
+    probabilities[0, 3:, beside] = 240
+    probabilities[1, 3:, beside] = 99
+    return probabilities, frames
+
+
+def test_air_beside_the_neck_is_no_lung() -> None:
+    probabilities, frames = neck_and_chest()
+    # One slice apart, as lungs and neck are: their air does not hang together.
+    probabilities[:, 3] = 0
+    cleared = clear_open_air(probabilities, frames, SAME)
+    assert not cleared[:, 3:].any()
+    np.testing.assert_array_equal(cleared[:, :3], probabilities[:, :3])
+
+
+def test_lung_cut_off_by_the_picture_stays_where_it_hangs_together_with_lung() -> None:
+    """The lower slices of a small field of view: the lungs reach its edge."""
+    probabilities = empty()
+    frames = np.full((COUNT, ROWS, COLUMNS), 200, dtype=np.uint8)
+    probabilities[0, 2:, 12:52, 10:40] = 250
+    probabilities[0, :2, 12:52, :40] = 250
+    frames[probabilities[0] > 0] = 60
+    np.testing.assert_array_equal(clear_open_air(probabilities, frames, SAME), probabilities)
+
+
+def test_lungs_of_pictures_cropped_to_them_stay() -> None:
+    probabilities = empty()
+    probabilities[0, :, :, :40] = 250
+    probabilities[0, :, :, 56:] = 250
+    frames = np.where(probabilities[0] > 0, 60, 200).astype(np.uint8)
+    np.testing.assert_array_equal(clear_open_air(probabilities, frames, SAME), probabilities)
+
+
+def test_a_lung_open_to_the_edge_stays_beside_one_that_is_shut_in() -> None:
+    """One side of the chest lies outside the field of view."""
+    probabilities = empty()
+    probabilities[0, :, 12:52, 10:40] = 250
+    probabilities[0, :, 12:52, 56:] = 250
+    frames = np.where(probabilities[0] > 0, 60, 200).astype(np.uint8)
+    np.testing.assert_array_equal(clear_open_air(probabilities, frames, SAME), probabilities)
+
+
+def test_the_edge_is_that_of_the_box_and_not_of_the_frame() -> None:
+    probabilities, frames = neck_and_chest()
+    probabilities[:, 3] = 0
+    inner = SpatialRecord(
+        slice_shape=(ROWS - 8, COLUMNS - 8),
+        box=BoundingBox(0, COLUMNS - 8, 0, ROWS - 8),
+        rows=ROWS,
+        columns=COLUMNS,
+        top=4,
+        left=4,
+        height=ROWS - 8,
+        width=COLUMNS - 8,
+    )
+    outside = np.ones((ROWS, COLUMNS), dtype=bool)
+    outside[4:-4, 4:-4] = False
+    frames[:, outside] = 0
+    assert not clear_open_air(probabilities, frames, inner)[:, 4:].any()

@@ -27,6 +27,7 @@ from core.segmentation.postprocess import (
     Probabilities,
     blend_neighbours,
     clean_lung,
+    clear_open_air,
     restore_cleaned,
     restore_masks,
 )
@@ -166,6 +167,7 @@ def segment_volume(
     started = time.perf_counter()
     if volume.source.format != "pictures":  # which may be of anything, in any order
         probabilities = blend_neighbours(probabilities, config.postprocess.neighbour_share)
+        probabilities = clear_open_air(probabilities, frames, record)
     if config.clear_empty:
         probabilities = require_gate(segmenter.info).clear(probabilities)
     lung_probability = clean_lung(probabilities[0], config.postprocess)

@@ -20,6 +20,14 @@ from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel,
 from core.volume import BoolArray, MaskPair
 
 Probabilities = npt.NDArray[np.uint8]
+_SURE = 128
+_AIR_GREY = 110
+"""About -600 HU in the usual window: between lung with its vessels blurred in, and fat."""
+_LUNG_OF_LARGEST = 0.1
+"""A part that holds less than this share of the largest one does not say where lungs end."""
+_SHARED_SLICES = 0.2
+_AROUND = np.ones((5, 5), dtype=np.uint8)
+"""Two pixels more, where the network was no longer sure."""
 
 
 def restore_masks(
@@ -108,6 +116,70 @@ def blend_neighbours(probabilities: Probabilities, share: float) -> Probabilitie
             around = cv2.addWeighted(before, 0.5, after, 0.5, 0.0)
             cv2.addWeighted(own[index], 1.0 - share, around, share, 0.0, dst=out[index])
     return blended
+
+
+def clear_open_air(
+    probabilities: Probabilities, frames: Probabilities, record: SpatialRecord
+) -> Probabilities:
+    """Probabilities without lung in the open air above and below the lungs.
+
+    On scans from neck to abdomen the air beside the neck looks like lung to a network that has
+    only seen chests. Unlike lung it reaches the edge of the box, hangs together with no lung, and
+    lies beyond the slices of the lungs, which the chest shuts in. Where no lung is shut in, as in
+    pictures cropped to it, nothing changes.
+
+    Args:
+        probabilities: (channels, n, rows, columns) uint8 of neighbouring slices, the first of them
+            lung; not changed.
+        frames: (n, rows, columns) uint8, the network's input.
+        record: where in the frames the box lies.
+    """
+    lung = probabilities[0] >= _SURE
+    open_lung = np.zeros_like(lung)
+    for k in np.flatnonzero(lung.any(axis=(1, 2))):
+        open_lung[k] = lung[k] & _open_air(frames[k], record)
+    if not open_lung.any():
+        return probabilities
+    labels, count = ndimage.label(lung)
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    in_the_open = np.bincount(labels[open_lung], minlength=count + 1)
+    is_open = 2 * in_the_open >= sizes
+    is_open[0] = True
+    shut_in = np.where(is_open, 0, sizes)
+    if not shut_in.any():
+        return probabilities
+    lungs = (shut_in >= _LUNG_OF_LARGEST * shut_in.max())[labels].any(axis=(1, 2))
+    held = np.flatnonzero(lungs)
+    cleared = probabilities.copy()
+    for number, place in enumerate(ndimage.find_objects(labels), start=1):
+        if is_open[number] and not _overlaps(place[0], int(held[0]), int(held[-1]) + 1):
+            for k in range(place[0].start, place[0].stop):
+                part = (labels[k] == number).astype(np.uint8)
+                cleared[:, k, cv2.dilate(part, _AROUND).astype(np.bool_)] = 0
+    return cleared
+
+
+def _overlaps(slices: slice, start: int, stop: int) -> bool:
+    """Whether more than a fifth of the slices lies between start and stop."""
+    shared = min(slices.stop, stop) - max(slices.start, start)
+    return shared > _SHARED_SLICES * (slices.stop - slices.start)
+
+
+def _open_air(frame: Probabilities, record: SpatialRecord) -> BoolArray:
+    """Air of one frame that reaches the edge of the box: (rows, columns)."""
+    found = np.zeros(frame.shape, dtype=np.bool_)
+    box = (
+        slice(record.top, record.top + record.height),
+        slice(record.left, record.left + record.width),
+    )
+    air = (frame[box] < _AIR_GREY).astype(np.uint8)
+    count, labels = cv2.connectedComponents(air, connectivity=4)
+    is_open = np.zeros(count, dtype=np.bool_)
+    for edge in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
+        is_open[edge] = True
+    is_open[0] = False
+    found[box] = is_open[labels]
+    return found
 
 
 def clean_lung(probability: Probabilities, config: PostprocessConfig) -> Probabilities:
