@@ -136,8 +136,8 @@ def clear_open_air(
     """
     lung = probabilities[0] >= _SURE
     open_lung = np.zeros_like(lung)
-    for k in np.flatnonzero(lung.any(axis=(1, 2))):
-        open_lung[k] = lung[k] & _open_air(frames[k], record)
+    for holding in np.flatnonzero(lung.any(axis=(1, 2))):
+        open_lung[holding] = lung[holding] & _open_air(frames[holding], record)
     if not open_lung.any():
         return probabilities
     labels, count = ndimage.label(lung)
