@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import pytest
 
+from core.cli import main
 from core.config import (
     MixtureConfig,
     MixtureShares,
@@ -18,7 +19,9 @@ from core.config import (
     to_json_dict,
 )
 from core.errors import ConfigError, DatasetError
+from core.segmentation import read_manifest
 from core.segmentation.models import PIXELS, PRESENCE
+from core.system import json_text
 from core.training.losses import UNKNOWN
 from core.training.mixture.batches import MixtureBatches, truth_of
 from core.training.mixture.degrading import degrade
@@ -311,6 +314,22 @@ def test_a_tiny_run_is_published_and_judged(
     found = judged.manifest["validation"]["scans"]
     assert [row["scan_id"] for row in found] == kept
     assert "| covid20 | 1 |" in judged.card_path.read_text()
+
+
+def test_the_command_packs_trains_and_publishes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packed, config = tmp_path / "frames.npz", tmp_path / "tiny.json"
+    pack_scans([scan(f"coronacases_{n}") for n in range(3)], packed)
+    config.write_text(json_text(to_json_dict(replace(TINY, epochs=1))))
+    command = ["train-mixture", "--data", str(packed), "--config", str(config), "--quiet"]
+    assert main([*command, "--pack", str(tmp_path / "smaller.npz"), "--most-pixels", "40"]) == 0
+    assert unpack_scans(tmp_path / "smaller.npz")[0].images.shape == (3, 30, 40)
+    run = ["--out", str(tmp_path / "run"), "--keep-out", "1"]
+    assert main([*command, *run, "--publish", str(tmp_path / "weights" / "tiny")]) == 0
+    assert read_manifest(tmp_path / "weights" / "tiny").model == TINY.model
+    assert main(command) == 1
+    assert "one of --out, --pack and --judge" in capsys.readouterr().err
 
 
 def test_the_encoder_starts_with_what_imagenet_taught() -> None:
