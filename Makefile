@@ -7,12 +7,14 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
-# The folder of real scans that the weights are trained on; see README.
+# The folder of real scans that the weights are trained on; see docs/command-line.md.
 DATA ?= $(if $(LUNGLENS_DATA),$(LUNGLENS_DATA),../shared/data)
 # Extra arguments for pytest: make test ARGS="-k volume"
 ARGS ?=
-# How many tests run at once; those of one file stay together.
-WORKERS ?= 2
+# How many tests run at once: one more than there are cores, since tests wait for browsers and child
+# processes half of their time, and not more than eight, since each may need 2 GB of memory.
+WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); \
+	[ "$$n" -lt 8 ] || n=7; echo $$((n + 1)))
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 # The stamps carry a checksum of the requirements, so that an unchanged set-up starts at once
@@ -38,7 +40,7 @@ app: $(APP_STAMP) ## Set up on first use, then open the app on localhost:8501
 	@exec $(BIN)/python -m streamlit run streamlit_app.py --server.port $(PORT)
 
 test: $(DEV_STAMP) ## Set up on first use, then run the tests (ARGS="..." goes to pytest)
-	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
+	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 lint: $(DEV_STAMP) ## Check style, types and who imports whom
 	$(BIN)/ruff check .
@@ -68,7 +70,7 @@ network: check-data $(APP_STAMP) ## Train one network on all sets in DATA: three
 check-data:
 	@if [ ! -d "$(DATA)" ]; then \
 		echo "There are no scans to train on: DATA is '$(DATA)', which is not a folder." >&2; \
-		echo "Expected the folder that holds covid20/ and the other sets listed in README.md." >&2; \
+		echo "Expected the folder that holds covid20/ and the other sets listed in docs/command-line.md." >&2; \
 		echo "Try: make weights DATA=/path/to/data" >&2; \
 		exit 1; \
 	fi

@@ -1,6 +1,6 @@
 """The one family of errors that pages and the command line catch and show.
 
-Anything else that is raised is a bug and stays loud.
+Anything else that is raised is a bug and is not caught.
 """
 
 from __future__ import annotations

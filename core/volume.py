@@ -105,12 +105,12 @@ class Source:
     trailing_axes: int = 0
     """Axes of length one that the file has behind `file_shape`, as in (a, b, c, 1)."""
     file_unit: LengthUnit = "mm"
-    """What the file's own header measures in; everything here is in mm all the same."""
+    """The unit of length of the file's own header; everything here is in mm all the same."""
     steps_mm: tuple[float, ...] = ()
     """Distances between neighbouring slices along the file's last axis, one fewer than slices;
     none where the file does not say where each of them lies."""
     dicom: DicomOrigin | None = None
-    """Of a DICOM series whose slices say who they are and where they lie."""
+    """Only of a DICOM series whose slices have identifiers and positions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,8 +122,8 @@ class Volume:
         affine: (4, 4) float64, index of `array` → RAS mm.
         intensity: what the values mean.
         source: where it came from.
-        spacing_nominal: true where the file says nothing true about millimetres
-            (pictures, headers left at 1×1×1); volumes in ml then mean nothing.
+        spacing_nominal: true where the file gives no usable spacing (pictures, headers left at
+            1 × 1 × 1); volumes in ml then mean nothing.
         warnings: sentences for the person, such as missing slices.
     """
 
@@ -259,14 +259,14 @@ def check_affine(affine: npt.NDArray[np.float64]) -> None:
     if affine.shape != (4, 4) or not np.isfinite(affine).all():
         raise GeometryError(
             "The scan's position in space cannot be read",
-            got="an affine that is not a finite 4×4 matrix",
+            got="an affine that is not a finite 4 × 4 matrix",
             expected="finite numbers",
             next_step="export the scan again with its geometry",
         )
     spacing = spacing_mm(affine)
     determinant = abs(float(np.linalg.det(affine[:3, :3])))
     if min(spacing) < 1e-3 or determinant < 1e-6 * float(np.prod(spacing)):
-        shown = "×".join(f"{s:.3g}" for s in spacing)
+        shown = " × ".join(f"{s:.3g}" for s in spacing)
         raise GeometryError(
             "The scan's axes do not span space",
             got=f"spacing {shown} mm and a singular affine",
@@ -357,26 +357,3 @@ class Study:
     truth: MaskPair | None = None
     case_id: str = ""
     synthetic: bool = False
-
-
-def turn_volume(volume: Volume, turns: int) -> Volume:
-    """Pictures turned clockwise by quarter turns; their geometry, nominal anyway, stays."""
-    if turns % 4 == 0:
-        return volume
-    return replace(volume, array=_turn(volume.array, turns))
-
-
-def turn_masks(masks: MaskPair, turns: int) -> MaskPair:
-    """Masks turned with their pictures; `turn_masks(turn_masks(m, n), -n)` is `m`."""
-    if turns % 4 == 0:
-        return masks
-    return MaskPair(
-        None if masks.lung is None else _turn(masks.lung, turns),
-        None if masks.infection is None else _turn(masks.infection, turns),
-    )
-
-
-def _turn(array: Array, turns: int) -> Array:
-    # array[i, j] is picture[j, i], so a clockwise turn of the picture goes from j towards i.
-    turned: Array = np.asfortranarray(np.rot90(array, turns, axes=(0, 1)))
-    return turned

@@ -2,32 +2,32 @@
 
 import streamlit as st
 
-from core.ui import augmenting
 from core.ui.page import begin_page, need_study
 from core.ui.session import OpenStudy
+from core.ui.train import augmentation
 
 
 @st.fragment
 def look(current: OpenStudy) -> None:
     """Settings beside the slices they make: a change runs this part of the page only."""
-    settings = augmenting.read_settings()
+    settings = augmentation.read_settings()
     slices, controls = st.columns([8, 4], gap="large")
     with controls:
         saving = st.container()
-        config = augmenting.choose_pipeline(settings)
+        config = augmentation.choose_pipeline(settings)
     with saving:
-        augmenting.show_saving(config)
+        augmentation.show_saving(config)
     with slices:
-        case = augmenting.choose_case(current)
+        case = augmentation.choose_case(current)
         if case is not None:
-            augmenting.show_slices(*case, config)
+            augmentation.show_slices(*case, config)
 
 
 begin_page(
     "Augmentation",
-    lead="A network that sees each slice turned, bent and brightened a little differently every "
-    "time learns what stays the same. Here are such slices, made by the very layers that training "
-    "uses, with their masks.",
+    lead="In training each slice is rotated, deformed and brightened a little differently "
+    "every time. Here are such slices with their masks, computed by the same layers that "
+    "training uses.",
 )
 current = need_study()
 look(current)

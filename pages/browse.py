@@ -2,21 +2,22 @@
 
 import streamlit as st
 
-from core.ui import browsing, measures, segmenting
-from core.ui.biomarkers import show_biomarkers
+from core.ui import segmenting
 from core.ui.page import begin_page, need_study, show_scan_warnings
+from core.ui.scan import browsing, measures
+from core.ui.scan.biomarkers import show_biomarkers
+from core.ui.scan.mark_button import mark_and_browse
+from core.ui.scan.surfaces import show_surfaces
 from core.ui.session import OpenStudy
-from core.ui.starting import mark_and_browse
-from core.ui.surfaces import show_surfaces
 
 
 @st.fragment
 def look(current: OpenStudy) -> None:
-    """Picture and figures: the part of the page that follows the slice."""
-    picture, figures = st.columns([7, 5], gap="large")
+    """Picture and measurements: the part of the page that follows the slice."""
+    picture, numbers = st.columns([7, 5], gap="large")
     with picture:
         place = browsing.show_picture(current, key="picture", tallest=0.62)
-    with figures:
+    with numbers:
         segmenting.show_progress()
         mark_and_browse(current)
         measures.show_burden(current, place.plane, place.slice_index)

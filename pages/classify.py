@@ -1,31 +1,34 @@
-"""Classify: how likely COVID-19 is, as a network sees it, and what that rests on."""
+"""Classify: how likely COVID-19 is, as predicted by a network, and what that rests on."""
 
 import streamlit as st
 
-from core.ui import browsing, classifying
+from core.ui.classify.limits import show_limits, show_slices_and_limits
+from core.ui.classify.running import find_verdict, installed, show_origin
+from core.ui.classify.verdict_card import show_verdict
 from core.ui.page import begin_page, need_study, show_errors, show_scan_warnings
+from core.ui.scan.browsing import show_glance
 
 begin_page(
     "Classify",
-    lead="How likely a network holds COVID-19 to be in the open scan or picture: a probability "
-    "with its limits, never a yes or a no, and **not a diagnosis**.",
+    lead="The probability of COVID-19 in the open scan or picture as predicted by a network, "
+    "with its limits: never a yes or no, and **not a diagnosis**.",
 )
 current = need_study()
-classifying.show_origin(current)
-judged, info = None, None
+show_origin(current)
+explained, info = None, None
 
 with show_errors():
-    info = classifying.installed()
-    judged = classifying.judge(current, info)
+    info = installed()
+    explained = find_verdict(current, info)
 
-if info is not None and judged is not None:
-    classifying.show_verdict(current, info, judged)
-    classifying.show_slices_and_limits(current, info, judged)
+if info is not None and explained is not None:
+    show_verdict(current, info, explained)
+    show_slices_and_limits(current, info, explained)
 else:
     picture, words = st.columns([7, 5], gap="large")
     with picture:
-        browsing.show_glance(current, key="classify-preview", tallest=0.56)
+        show_glance(current, key="classify-preview", tallest=0.56)
     with words:
         if info is not None:
-            classifying.show_limits(info)
+            show_limits(info)
 show_scan_warnings(current)

@@ -2,24 +2,24 @@
 
 import streamlit as st
 
-from core.ui import cohort
-from core.ui.cohort_scan import show_scan
-from core.ui.cohort_source import choose_cohort
+from core.ui.cohort import table
+from core.ui.cohort.scan import show_scan
+from core.ui.cohort.source import choose_cohort
 from core.ui.page import begin_page, show_notice
 
 begin_page(
     "Cohort",
-    lead="Many scans at a glance: what a batch has marked and measured, how it is spread, and what "
-    "failed.",
+    lead="Many scans at a glance: what a batch has segmented and measured, the distribution "
+    "of each measurement, and what failed.",
 )
 show_notice()
 batch = choose_cohort()
 if batch is not None:
-    cohort.show_summary(batch)
+    table.show_summary(batch)
     st.divider()
-    rows = cohort.choose_rows(batch)
-    picked = cohort.show_table(batch, rows)
-    cohort.show_download(rows)
+    rows = table.choose_rows(batch)
+    picked = table.show_table(batch, rows)
+    table.show_download(rows)
     show_scan(batch, picked)
-    cohort.show_spread(rows)
-    cohort.show_failures(batch)
+    table.show_spread(rows)
+    table.show_failures(batch)

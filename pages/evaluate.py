@@ -2,16 +2,16 @@
 
 import streamlit as st
 
-from core.ui import evaluated, evaluating, evaluation_curves, worst_slices
-from core.ui.evaluating import Question
+from core.ui.evaluate import cases, curves, worst_slices
+from core.ui.evaluate.question import Question, ask, run
 from core.ui.page import begin_page
 
 VIEWS = {
-    "Cases": evaluated.show_cases,
+    "Cases": cases.show_cases,
     "Slices": worst_slices.show_slices,
-    "Threshold": evaluation_curves.show_thresholds,
-    "Infected share": evaluation_curves.show_share,
-    "Two networks": evaluated.show_pair,
+    "Threshold": curves.show_thresholds,
+    "Infected share": curves.show_share,
+    "Two networks": cases.show_pair,
 }
 
 
@@ -28,16 +28,16 @@ def look(question: Question) -> None:
         label_visibility="collapsed",
     )
     VIEWS[view or "Cases"](question)
-    evaluated.show_downloads(question)
+    cases.show_downloads(question)
 
 
 begin_page(
     "Evaluate",
-    lead="How well does the network do? Its masks are compared with true ones, through the same "
-    "steps that every scan takes. What it learned from is marked and kept out of the means.",
+    lead="How well does the network perform? Its masks are compared with true ones, through the "
+    "same steps as for every scan. Cases used for training are labelled and kept out of the means.",
 )
-question = evaluating.ask()
+question = ask()
 if question is not None:
-    evaluating.run(question)
+    run(question)
     if question.reviews(question.weights):
         look(question)

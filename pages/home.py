@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from core.ui import browsing, opening, segmenting, session
+from core.ui import segmenting
+from core.ui.home import opening
 from core.ui.navigation import BROWSE_PAGE
 from core.ui.page import (
     RESEARCH_USE,
@@ -11,21 +12,23 @@ from core.ui.page import (
     show_notice,
     show_scan_warnings,
 )
-from core.ui.starting import mark_and_browse
+from core.ui.scan import browsing
+from core.ui.scan.mark_button import mark_and_browse
+from core.ui.session import this_session
 
 begin_page(
     "LungLens",
-    lead="Look at a chest CT slice by slice, and let a neural network mark the lungs and what "
-    "COVID-19 has done to them. Every mark can be checked, measured and taken away as a file. "
-    "Scans stay on the machine that runs this app.",
+    lead="View a chest CT slice by slice and let a neural network segment the lungs and the "
+    "infection of COVID-19. Every mask can be checked, measured and downloaded. Scans "
+    "stay on the machine that runs this app.",
 )
 st.caption(RESEARCH_USE)
 show_notice()
 
 left, right = st.columns([6, 6], gap="large")
 with left:
-    st.subheader("Open now", anchor=False)
-    current = session.opened()
+    st.subheader("Current scan", anchor=False)
+    current = this_session().opened
     if current is None:
         st.info("No scan is open. Upload one, or open the demo study.")
     else:

@@ -3,8 +3,8 @@
 import streamlit as st
 
 from core.measuring.quality import judge_scan
-from core.ui import leaving_out, quality_survey, quality_view
 from core.ui.page import begin_page, need_study, show_scan_warnings
+from core.ui.quality import checks, leaving_out, survey
 from core.ui.session import OpenStudy
 from core.ui.settings import write_address
 
@@ -12,29 +12,29 @@ from core.ui.settings import write_address
 @st.fragment
 def look(current: OpenStudy) -> None:
     """The scan, its strip and its findings: a click runs this part of the page only."""
-    settings = quality_view.read_settings()
-    measures = quality_view.measures_of(current)
+    settings = checks.read_settings()
+    measures = checks.measures_of(current)
     if measures is None:
         return
     picture, findings = st.columns([7, 5], gap="large")
     with findings:
-        config = quality_view.choose_thresholds(settings)
+        config = checks.choose_thresholds(settings)
     report = judge_scan(measures, config)
     with picture:
-        slice_index = quality_view.show_scan_and_strip(current, report)
+        slice_index = checks.show_scan_and_strip(current, report)
         leaving_out.show_marks(current, slice_index, report.flagged_slices)
     with findings:
-        quality_view.show_slice_findings(report, slice_index)
-        quality_view.show_table(current, report)
-        quality_view.show_empty_slices(current)
+        checks.show_slice_findings(report, slice_index)
+        checks.show_table(current, report)
+        checks.show_empty_slices(current)
         leaving_out.show_list()
-    quality_survey.show_survey(config)
+    survey.show_survey(config)
     write_address(current, slice_index, settings)
 
 
 begin_page(
     "Quality",
-    lead="What may spoil a measurement, checked slice by slice before anything is measured. "
+    lead="What may distort a measurement, checked slice by slice before anything is measured. "
     "A finding is a reason to look, not a verdict.",
 )
 current = need_study()

@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from core.ui import region, settings_files
 from core.ui.page import begin_page, need_study, show_scan_warnings
+from core.ui.preprocess import region, settings_files
 from core.ui.session import OpenStudy
 from core.ui.settings import write_address
 
@@ -30,8 +30,9 @@ def look(current: OpenStudy) -> None:
 
 begin_page(
     "Region of interest",
-    lead="A threshold parts tissue from air; the largest piece of tissue is the body, and the air "
-    "it encloses shows the lungs. No network is asked. What lies outside can be left out.",
+    lead="A threshold separates tissue from air; the largest piece of tissue is the body, and "
+    "the air it encloses shows the lungs. No network is used. What lies outside can be "
+    "cropped away.",
 )
 current = need_study()
 look(current)

@@ -2,13 +2,14 @@
 
 import streamlit as st
 
-from core.ui import browsing, reporting
 from core.ui.page import begin_page, need_study, show_errors, show_scan_warnings
+from core.ui.report import files, making
+from core.ui.scan.browsing import show_glance
 
 begin_page(
     "Report",
-    lead="What was found in the open scan on two pages to hand round, and every result as a file "
-    "that other programs open. Nothing names the patient unless you type the name.",
+    lead="The findings of the open scan on two pages, and every result as a file for other "
+    "programs. The patient is named only if you type the name.",
 )
 current = need_study()
 report = None
@@ -16,17 +17,17 @@ report = None
 with st.container(key="report"):
     picture, controls = st.columns([7, 5], gap="large")
 with controls, show_errors():
-    segmentation = reporting.prediction_of(current)
+    segmentation = making.prediction_of(current)
     if segmentation is not None:
-        report = reporting.make_report(current, segmentation)
+        report = making.make_report(current, segmentation)
         if report is not None:
-            reporting.show_report_downloads(report)
-            reporting.show_everything(current, segmentation, report)
-            reporting.show_single_files(current, segmentation, report)
+            files.show_report_downloads(report)
+            files.show_everything(current, segmentation, report)
+            files.show_single_files(current, segmentation, report)
 
 with picture:
     if report is None:
-        browsing.show_glance(current, key="report-picture", tallest=0.56)
+        show_glance(current, key="report-picture", tallest=0.56)
         show_scan_warnings(current)
     else:
-        reporting.show_pages(report)
+        making.show_pages(report)

@@ -1,16 +1,18 @@
-"""Segment: run the network, set thresholds, take the masks away."""
+"""Segment: run the network, set thresholds, download the masks."""
 
 import streamlit as st
 
-from core.ui import browsing, results, segmenting
-from core.ui.biomarkers import show_biomarkers
+from core.ui import segmenting
 from core.ui.navigation import BROWSE_PAGE
 from core.ui.page import begin_page, go_to, need_study, show_errors, show_scan_warnings
+from core.ui.scan import browsing
+from core.ui.scan.biomarkers import show_biomarkers
+from core.ui.segment import results
 
 begin_page(
     "Segment",
-    lead="A U-Net looks at each axial slice and says for every voxel how likely it is lung, and "
-    "how likely infected. Thresholds turn that into masks.",
+    lead="A U-Net predicts the probability of lung and of infection for every voxel of each "
+    "axial slice. Thresholds turn the probabilities into masks.",
 )
 current = need_study()
 
@@ -24,7 +26,7 @@ with controls, show_errors():
         results.choose_thresholds(current, current.segmentation)
         results.show_headline(current)
         show_biomarkers(current)
-        st.markdown("**Take it away**")
+        st.markdown("**Download**")
         results.show_downloads(current, current.segmentation)
         results.show_run_facts(current.segmentation)
 

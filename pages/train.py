@@ -1,37 +1,38 @@
-"""Train: teach a network of one's own, and watch it learn."""
+"""Train: train a network of one's own and follow its results."""
 
 import streamlit as st
 
-from core.ui import learning_rate, training_settings, training_start, training_view
 from core.ui.page import begin_page
-from core.ui.training_access import may_train, show_refusal
+from core.ui.train import learning_rate, options, start
+from core.ui.train.access import may_train, show_refusal
+from core.ui.train.runs import show_runs
 
 
 def set_up() -> None:
     """What is to be trained, from data to schedule, and the button that starts it."""
-    settings = training_settings.read_settings()
-    training_settings.choose_preset(settings)
+    settings = options.read_settings()
+    options.choose_preset(settings)
     with st.expander("Network and loss"):
-        training_settings.choose_network(settings)
+        options.choose_network(settings)
     with st.expander("Learning rate and epochs"):
-        training_settings.choose_schedule(settings)
+        options.choose_schedule(settings)
         schedule = st.container()
-    with st.expander("Random changes"):
+    with st.expander("Augmentation"):
         changes = st.container()
-    config = training_settings.build_config(settings.values)
+    config = options.build_config(settings.values)
     with changes:
-        training_settings.choose_changes(settings, config)
-    request = training_settings.choose_cases(config)
+        options.choose_changes(settings, config)
+    request = options.choose_cases(config)
     with schedule:
         learning_rate.show_schedule(config)
         learning_rate.show_range_test(settings, request)
-    training_start.show_start(request)
+    start.show_start(request)
 
 
 begin_page(
     "Train",
-    lead="Teach a network of your own on cases whose lungs and infection are known, and watch its "
-    "figures on patients that it never learned from.",
+    lead="Train a network of your own on cases with true masks of lung and infection, and "
+    "follow its results on validation patients.",
 )
 if may_train():
     new_run, runs = st.columns([5, 7], gap="large")
@@ -39,7 +40,7 @@ if may_train():
         st.subheader("New run", anchor=False)
         set_up()
     with runs:
-        training_view.show_runs()
+        show_runs()
 else:
     show_refusal()
-    training_view.show_runs()
+    show_runs()

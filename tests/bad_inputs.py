@@ -1,7 +1,7 @@
 """Broken and hostile inputs, each with the sentence a person should get.
 
-The table is read by the tests of loading, of the command line and of the app, so that all three
-are seen to say the same.
+Loading is tested with the whole table; the command line and the app, which only pass its sentences
+on, with `REPRESENTATIVES`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,10 @@ import nibabel as nib
 import numpy as np
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
+from core.errors import GeometryError, LoadError
+from core.loading.dicom.headers import NoPictureError
+from core.loading.dicom.series import SeveralSeriesError
+from core.loading.open import SeveralScansError
 from tests.scans import (
     SHAPE,
     chest_hu,
@@ -306,7 +310,7 @@ BAD_INPUTS: tuple[BadInput, ...] = (
         "truncated gzip",
         _file("scan.nii.gz", lambda: _packed_chest()[:9000]),
         "scan.nii.gz is damaged or cut short",
-        ("gzip stream that breaks off", "a complete NIfTI file", "download it again"),
+        ("gzip stream that ends early", "a complete NIfTI file", "download it again"),
     ),
     BadInput(
         "gzip cut in its header",
@@ -353,31 +357,31 @@ BAD_INPUTS: tuple[BadInput, ...] = (
         "two axes",
         _nii(lambda: chest_hu()[:, :, 0]),
         "scan.nii.gz is not a volume",
-        ("48×40", "three axes"),
+        ("48 × 40", "three axes"),
     ),
     BadInput(
         "several frames",
         _nii(lambda: np.stack([chest_hu()] * 3, axis=3)),
         "holds several frames or channels",
-        ("48×40×8×3", "one volume", "open one frame"),
+        ("48 × 40 × 8 × 3", "one volume", "open one frame"),
     ),
     BadInput(
         "an axis of length zero",
         _nii(chest_hu, dim=[3, 48, 0, 8, 1, 1, 1, 1]),
         "has an empty axis",
-        ("48×0×8",),
+        ("48 × 0 × 8",),
     ),
     BadInput(
         "10^12 voxels",
         _file("scan.nii.gz", _claiming(10_000, 10_000, 10_000)),
         "is too large to open",
-        ("10000×10000×10000 = 1e+12 voxels", "check the header"),
+        ("10000 × 10000 × 10000 = 1e+12 voxels", "check the header"),
     ),
     BadInput(
         "one endless axis",
         _file("scan.nii.gz", _claiming(32_000, 40, 8)),
         "is too long along one axis",
-        ("32000×40×8",),
+        ("32000 × 40 × 8",),
     ),
     BadInput(
         "more voxels than the file can hold",
@@ -395,14 +399,14 @@ BAD_INPUTS: tuple[BadInput, ...] = (
         "slices too small",
         _nii(lambda: chest_hu((12, 12, 20))),
         "too small to show a chest",
-        ("12×12", "16×16"),
+        ("12 × 12", "16 × 16"),
     ),
     # geometry
     BadInput(
         "zero spacing",
         _nii(chest_hu, pixdim=[1, 1.5, 0, 5, 0, 0, 0, 0]),
         "has no usable spacing",
-        ("1.5×0×5 mm", "above zero", "convert the original DICOM again"),
+        ("1.5 × 0 × 5 mm", "above zero", "convert the original DICOM again"),
     ),
     BadInput(
         "singular affine",
@@ -421,7 +425,7 @@ BAD_INPUTS: tuple[BadInput, ...] = (
         "many NaN",
         _nii(lambda: _with_share(np.nan, 0.3)),
         "too many voxels that are not numbers",
-        ("NaN or infinite", "at most 0.1%", "-1024 (air)"),
+        ("NaN or infinite", "at most 0.1\u2009%", "-1024 (air)"),
     ),
     BadInput(
         "many infinite",
@@ -543,7 +547,7 @@ BAD_INPUTS: tuple[BadInput, ...] = (
         "varying size",
         _series(_one_smaller),
         "The slices differ in size",
-        ("32×24, 48×40", "one size"),
+        ("32 × 24, 48 × 40", "one size"),
     ),
     BadInput("MR modality", _series(Modality="MR"), "The series is not CT", ("modality MR",)),
     BadInput(
@@ -574,13 +578,13 @@ BAD_INPUTS: tuple[BadInput, ...] = (
         "JPG with one pixel",
         _file("slice.jpg", lambda: png_bytes(np.full((1, 1), 9, np.uint8), ".jpg")),
         "slice.jpg is too small to show a chest",
-        ("1×1 pixels", "at least 16×16"),
+        ("1 × 1 pixels", "at least 16 × 16"),
     ),
     BadInput(
         "pictures of two sizes",
         _pictures(slice1=chest_picture(), slice2=chest_picture()[:-2]),
         "The pictures differ in size",
-        ("48×38, 48×40", "one size"),
+        ("48 × 38, 48 × 40", "one size"),
     ),
     BadInput(
         "PNG cut short",
@@ -694,7 +698,7 @@ BAD_MASKS: tuple[BadMask, ...] = (
         "mask of another shape",
         _mask(lambda: _lung()[:, :, :7]),
         "Mask mask.nii.gz has another shape than the scan",
-        ("48×40×7", "48×40×8", "drawn on this scan"),
+        ("48 × 40 × 7", "48 × 40 × 8", "drawn on this scan"),
     ),
     BadMask(
         "mask of another affine",
@@ -721,6 +725,28 @@ BAD_MASKS: tuple[BadMask, ...] = (
     ),
     BadMask("scan as a mask", _mask(chest_hu), "mask.nii.gz is not a mask", ("open it as a scan",)),
 )
+
+
+_REPRESENTATIVE_NAMES = (
+    # one of each reader
+    "truncated gzip",
+    "zip with ../",
+    "pictures of two sizes",
+    # one of each kind of error
+    "zero spacing",
+    "two series",
+    "zip of several scans",
+    "text named .dcm",
+    # names and paths
+    "name with HTML",
+    "name with newlines",
+    "name of 300 characters",
+    "missing file",
+    "empty folder",
+)
+REPRESENTATIVES = tuple(bad for bad in BAD_INPUTS if bad.name in _REPRESENTATIVE_NAMES)
+KINDS_OF_ERROR = (LoadError, GeometryError, SeveralSeriesError, SeveralScansError, NoPictureError)
+"""Those of the whole table; each has a representative."""
 
 
 # --- odd but good ----------------------------------------------------------------------------

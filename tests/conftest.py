@@ -11,17 +11,27 @@ import nibabel as nib
 import pytest
 
 from tests.scans import chest_hu, small_affine
+from tests.studies import keep_demos_in
 
 if TYPE_CHECKING:
-    from tests.test_browser import Page
+    from tests.browser import Chromium, Page, Server
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files that drive a browser first: with two tests at a time the long ones must not come last,
-    when nothing is left to run beside them."""
+    """Browser tests first: `--dist worksteal` then gives them to one worker, which needs one
+    browser and one server for all of them, and others take from its end when they have done."""
     items.sort(key=lambda item: item.get_closest_marker("browser") is None)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shared_demo_studies(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Workers of one run lie below one folder, and take each other's demo studies from there."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    keep_demos_in(folder / "demo-studies")
 
 
 @pytest.fixture(scope="session")
@@ -42,21 +52,63 @@ def small_chest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The app on a free port; its address."""
-    from tests.test_browser import serve
+@pytest.fixture
+def eager() -> Iterator[None]:
+    """Keras runs its steps one by one instead of tracing a graph first, which takes longer than
+    all that a tiny network does. For tests that are not about the graph."""
+    import tensorflow as tf
+
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(before)
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
+    """The browser of this process."""
+    from tests.browser import Chromium
+
+    browser = Chromium(tmp_path_factory.mktemp("chromium"))
+    yield browser
+    browser.driver.quit()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The app without a data folder."""
+    from tests.browser import serve
 
     yield from serve("streamlit_app.py", tmp_path_factory.mktemp("server") / "log.txt")
 
 
-@pytest.fixture
-def page(server: str, tmp_path: Path) -> Iterator[Page]:
-    """A browser of its own on the file's `server`, which a file may define anew."""
-    from tests.test_browser import Page
+@pytest.fixture(scope="session")
+def runs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `data_server` keeps its training runs."""
+    return tmp_path_factory.mktemp("runs")
 
-    downloads = tmp_path / "downloads"
-    downloads.mkdir()
-    tab = Page(server, downloads, tmp_path / "profile")
+
+@pytest.fixture(scope="session")
+def data_server(tmp_path_factory: pytest.TempPathFactory, runs_folder: Path) -> Iterator[Server]:
+    """The app with a data folder: cases to train on, and the result of a batch of three scans."""
+    from core.output.saving import save_volume
+    from tests.browser import serve
+    from tests.studies import small_volume
+    from tests.test_cohort_page import failed, record, write_batch
+    from tests.training_data import write_training_folder
+
+    data = write_training_folder(tmp_path_factory.mktemp("data"))
+    records = [record(1, share=0.1), record(2, share=0.3), failed(3)]
+    write_batch(data / "results", records, scans=data)
+    save_volume(small_volume(), data / f"{1:012x}.nii.gz")
+    settings = {"LUNGLENS_DATA_FOLDER": str(data), "LUNGLENS_RUNS_FOLDER": str(runs_folder)}
+    log = tmp_path_factory.mktemp("server") / "log.txt"
+    yield from serve("streamlit_app.py", log, settings)
+
+
+@pytest.fixture
+def page(server: Server, chromium: Chromium, tmp_path: Path) -> Iterator[Page]:
+    """A new tab on `server`, which a file may define anew."""
+    tab = chromium.open_tab(server, tmp_path / "downloads")
     yield tab
-    tab.browser.quit()
+    chromium.close_tab(tab)

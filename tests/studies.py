@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import pickle
 import threading
 from dataclasses import dataclass, field
 from functools import cache
@@ -21,6 +23,7 @@ from tests.scans import chest_hu, small_affine
 
 Mask = npt.NDArray[np.bool_]
 SMALL_DEMO = (96, 96, 40)
+DEMO_SHAPE = (512, 512, 96)
 
 
 def small_volume(
@@ -75,10 +78,30 @@ def small_study(
     )
 
 
+_demo_folder: list[Path] = []
+
+
+def keep_demos_in(folder: Path) -> None:
+    """From now on `demo_study` shares what it generates with other processes through a folder."""
+    folder.mkdir(exist_ok=True)
+    _demo_folder[:] = [folder]
+
+
 @cache
-def small_demo() -> Study:
-    """The demo study on a coarse grid, generated once for all tests of a process."""
-    return build_demo_study(shape=SMALL_DEMO)
+def demo_study(shape: tuple[int, int, int] = DEMO_SHAPE, *, seed: int = 20) -> Study:
+    """`build_demo_study`, which takes seconds at any shape, once for all tests of a run."""
+    if not _demo_folder:
+        return build_demo_study(seed=seed, shape=shape)
+    path = _demo_folder[0] / f"{seed}-{'x'.join(map(str, shape))}"
+    if not path.exists():
+        part = path.with_suffix(f".{os.getpid()}")
+        part.write_bytes(pickle.dumps(build_demo_study(seed=seed, shape=shape)))
+        part.replace(path)
+    study: Study = pickle.loads(path.read_bytes())  # noqa: S301  (written by a test of this run)
+    study.volume.array.flags.writeable = False
+    for mask in (study.truth.lung, study.truth.infection):
+        mask.flags.writeable = False
+    return study
 
 
 @dataclass(frozen=True)
@@ -100,6 +123,7 @@ class StandInSegmenter:
     """Takes dark for lung and the left upper corner of the frame for infection."""
 
     device = "CPU (stand-in)"
+    fallback_reason = ""
     weights_id = "stand-in"
     preprocess = PreprocessConfig()
     info = StandInInfo()

@@ -10,7 +10,7 @@ import pytest
 from core.cli.train import read_training_config
 from core.config import AUGMENT_PRESETS, AUGMENT_RANGES, AugmentConfig
 from core.training.augmentation_preview import preview_augmentation
-from core.ui.training_settings import TUNED_AUGMENTATION
+from tests.app_session import session_of
 from tests.studies import small_study
 from tests.test_pages import button, page, ran_well, texts
 
@@ -67,13 +67,13 @@ def test_all_settings_have_a_widget_and_presets_stay_in_range() -> None:
 
 def test_slices_are_drawn_compared_and_drawn_anew() -> None:
     app = ran_well(page("augmentation", small_study()).run())
-    assert "As it is" in texts(app)
+    assert "Original" in texts(app)
     assert "This pipeline" in texts(app)
     assert "Seed 1." in texts(app)
     app.selectbox(key="augment-compared").set_value("Strong")
     ran_well(app.run())
     assert "B: Strong" in texts(app).replace("\\", "")
-    button(app, "New draw").click()
+    button(app, "New sample").click()
     ran_well(app.run())
     assert "Seed 2." in texts(app)
     button(app, "Keep for comparison").click()
@@ -85,9 +85,9 @@ def test_a_pipeline_is_taken_for_training_and_read_by_the_command_line(tmp_path)
     app = page("augmentation", small_study())
     app.query_params["elastic"] = "0.07"
     ran_well(app.run())
-    button(app, "Take for training").click()
+    button(app, "Use for training").click()
     ran_well(app.run())
-    taken = app.session_state[TUNED_AUGMENTATION]
+    taken = session_of(app).tuned_augmentation
     assert taken == AugmentConfig(elastic=0.07)
     path = tmp_path / "augmentation.json"
     path.write_text(json.dumps({"augment": {"elastic": 0.07}}))

@@ -12,7 +12,16 @@ import pytest
 
 from core.errors import LoadError, LungLensError
 from core.loading import load_dicom, load_mask, open_study, recognise
-from tests.bad_inputs import BAD_INPUTS, BAD_MASKS, ODD_INPUTS, BadInput, BadMask, OddInput
+from tests.bad_inputs import (
+    BAD_INPUTS,
+    BAD_MASKS,
+    KINDS_OF_ERROR,
+    ODD_INPUTS,
+    REPRESENTATIVES,
+    BadInput,
+    BadMask,
+    OddInput,
+)
 from tests.scans import chest_hu, dicom_series, write_dicom
 
 
@@ -48,6 +57,7 @@ def test_bad_input_is_refused_in_one_sentence(
     with pytest.raises(LungLensError) as caught:
         open_study(path)
     check_sentence(caught.value, bad)
+    assert type(caught.value) in KINDS_OF_ERROR  # or REPRESENTATIVES lacks one
     assert list(own_temporary.iterdir()) == []
     assert not list(tmp_path.rglob("escaped*"))
 
@@ -119,6 +129,17 @@ def test_a_slice_that_may_not_be_read_is_missed(
         "A file of the series cannot be opened: got 1 of 8 files that may not be read, expected "
         "every slice; check the permissions of the files."
     )
+
+
+def test_every_kind_of_error_has_a_representative(tmp_path: Path) -> None:
+    kinds = set()
+    for number, bad in enumerate(REPRESENTATIVES):
+        work = tmp_path / str(number)
+        work.mkdir()
+        with pytest.raises(LungLensError) as caught:
+            open_study(bad.build(work))
+        kinds.add(type(caught.value))
+    assert kinds == set(KINDS_OF_ERROR)
 
 
 def test_the_table_is_long_enough() -> None:

@@ -25,7 +25,7 @@ from PIL import Image
 from core.batch import BatchPaths, BatchSummary, find_scans, run_batch
 from core.batch.job import MOST_CRASHES, BatchJob, ScanTask, fingerprint
 from core.batch.tables import BASE_COLUMNS, biomarker_columns, columns
-from core.batch.work import WorkerUnfit, note_attempt, prepare_worker, work_on_scan
+from core.batch.work import WorkerUnavailable, note_attempt, prepare_worker, work_on_scan
 from core.cli import main
 from core.config import BatchConfig, SegmentConfig
 from core.errors import Cancelled, LungLensError, SaveError
@@ -33,11 +33,11 @@ from core.loading import open_study
 from core.loading.masks import load_mask
 from core.measuring.biomarkers import compute_biomarkers
 from core.output.saving import save_mask, save_volume
-from core.phantom import build_demo_study
 from core.segmentation.weights import list_weights
 from core.system.records import json_text, write_text
 from core.volume import MaskPair, Study
 from tests.scans import dicom_series, write_dicom
+from tests.studies import demo_study
 
 pytestmark = pytest.mark.skipif(not list_weights(), reason="no trained weights are installed")
 
@@ -46,7 +46,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 @pytest.fixture(scope="module")
 def chest() -> Study:
-    return build_demo_study(shape=(128, 128, 8))
+    return demo_study((128, 128, 8))
 
 
 def copies(chest: Study, folder: Path, count: int) -> Path:
@@ -151,10 +151,10 @@ def test_every_kind_of_scan_gets_masks_figures_and_a_row(
     )
     measured = compute_biomarkers(study.volume, MaskPair(lung, infection))
     assert float(case["infected_share"]) == pytest.approx(
-        measured.figure("infected_share").value, abs=1e-5
+        measured.measurement("infected_share").value, abs=1e-5
     )
     assert float(case["lung_volume_ml"]) == pytest.approx(
-        measured.figure("lung_volume_ml").value, abs=1e-4
+        measured.measurement("lung_volume_ml").value, abs=1e-4
     )
     hit = np.count_nonzero(lung & chest.truth.lung)
     dice = 2 * hit / (np.count_nonzero(lung) + np.count_nonzero(chest.truth.lung))
@@ -175,7 +175,7 @@ def test_every_kind_of_scan_gets_masks_figures_and_a_row(
 
 def test_columns_are_those_of_every_scan(chest: Study) -> None:
     for volume in (chest.volume, replace(chest.volume, spacing_nominal=True)):
-        figures = compute_biomarkers(volume, chest.truth or MaskPair(None, None)).figures
+        figures = compute_biomarkers(volume, chest.truth or MaskPair(None, None)).measurements
         assert [one.key for one in figures] == [one.key for one in biomarker_columns()]
         assert [one.label for one in figures] == [one.label for one in biomarker_columns()]
 
@@ -317,7 +317,7 @@ def test_ctrl_c_says_how_to_go_on(chest: Study, tmp_path: Path, ending: signal.S
     parent.send_signal(ending)
     _, said = parent.communicate(timeout=30)
     assert parent.returncode == 1
-    assert "the same command goes on from there" in said
+    assert "the same command resumes" in said
     assert "Traceback" not in said
     states = Counter(row["status"] for row in rows(output))
     assert states["done"] >= 1
@@ -426,7 +426,7 @@ def test_a_bug_is_a_failure_with_a_note_where(
 def test_a_worker_that_can_do_nothing_says_so(
     task: tuple[BatchJob, ScanTask], change: dict[str, Any], told: str
 ) -> None:
-    with pytest.raises(WorkerUnfit, match=told):
+    with pytest.raises(WorkerUnavailable, match=told):
         prepare_worker(replace(task[0], **change))
 
 

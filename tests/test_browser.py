@@ -3,257 +3,31 @@
 from __future__ import annotations
 
 import gzip
-import os
 import re
-import shutil
-import socket
-import subprocess
-import sys
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import nibabel as nib
 import numpy as np
 import pytest
 
 from core.evaluation.metrics import compute_overlap
-from core.phantom import build_demo_study
-from core.segmentation.weights import list_weights
 from core.volume import Study, to_canonical
+from tests.browser import DEMO, Page, need_weights, wait_for
 from tests.scans import chest_hu, nifti_bytes
-
-ROOT = Path(__file__).resolve().parent.parent
-CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-CHROMIUM_FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-dev-shm-usage",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-DEMO = "Synthetic demo study"
+from tests.studies import demo_study
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 
-def find_chromium() -> tuple[str, str]:
-    """Browser and driver, or a skip (a failure where the tests are asked for)."""
-    browser = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
-    driver = shutil.which("chromedriver")
-    if browser and driver:
-        return browser, driver
-    reason = "no Chromium with chromedriver was found"
-    if os.environ.get("LUNGLENS_BROWSER_TESTS") == "1":
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
-def serve(script: str, log: Path, *, data_folder: Path | None = None) -> Iterator[str]:
-    """A script on a free port, until the generator is closed; its address."""
-    find_chromium()
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        port = probe.getsockname()[1]
-    environment = {k: v for k, v in os.environ.items() if k != "LUNGLENS_DATA_FOLDER"}
-    environment["PYTHONPATH"] = str(ROOT)
-    if data_folder is not None:
-        environment["LUNGLENS_DATA_FOLDER"] = str(data_folder)
-    command = [sys.executable, "-m", "streamlit", "run", script]
-    command += ["--server.port", str(port), "--server.headless", "true"]
-    with log.open("w") as out:
-        app = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=out)
-        address = f"http://localhost:{port}"
-        try:
-            wait_for(lambda: is_up(address), what="the server", seconds=60)
-            yield address
-        finally:
-            app.terminate()
-            app.wait(20)
-    assert "Traceback" not in log.read_text(), log.read_text()[-4000:]
-
-
-def is_up(address: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{address}/_stcore/health", timeout=2) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
-
-
-def wait_for(condition: Callable[[], Any], *, what: str, seconds: float = 120) -> Any:
-    """The first true answer of `condition`."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        answer = condition()
-        if answer:
-            return answer
-        time.sleep(0.1)
-    raise AssertionError(f"waited {seconds:.0f} s for {what}")
-
-
-class Page:
-    """A tab, and what a person does in it."""
-
-    def __init__(self, address: str, downloads: Path, profile: Path) -> None:
-        from selenium import webdriver
-        from selenium.webdriver.chrome.service import Service
-
-        browser, driver = find_chromium()
-        options = webdriver.ChromeOptions()
-        options.binary_location = browser
-        for flag in (*CHROMIUM_FLAGS, f"--user-data-dir={profile}"):
-            options.add_argument(flag)
-        options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
-        self.address, self.downloads = address, downloads
-        self.browser = webdriver.Chrome(options=options, service=Service(driver))
-        self.resize(1440, 900)
-
-    def resize(self, width: int, height: int) -> None:
-        self.browser.execute_cdp_cmd(
-            "Emulation.setDeviceMetricsOverride",
-            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
-        )
-
-    def open(self, path: str = "/") -> None:
-        self.browser.get(self.address + path)
-        self.settle()
-
-    def js(self, script: str, *arguments: Any) -> Any:
-        return self.browser.execute_script(script, *arguments)
-
-    def settle(self, seconds: float = 180) -> None:
-        """Waits until the script has run and nothing moves for a moment."""
-        script = (
-            "const app = document.querySelector('[data-testid=stApp]');"
-            "return app && app.dataset.testScriptState === 'notRunning'"
-            " && !document.querySelector('[data-testid=stSkeleton]');"
-        )
-        end, quiet_since = time.monotonic() + seconds, time.monotonic()
-        while time.monotonic() < end:
-            if not self.js(script):
-                quiet_since = time.monotonic()
-            elif time.monotonic() - quiet_since > 0.8:
-                return
-            time.sleep(0.05)
-        raise AssertionError("the page does not come to rest")
-
-    @property
-    def text(self) -> str:
-        return str(self.js("return document.body.innerText"))
-
-    def wait_for_text(self, text: str, seconds: float = 120) -> None:
-        wait_for(lambda: text in self.text, what=repr(text), seconds=seconds)
-
-    def buttons(self, label: str) -> list[Any]:
-        found = self.browser.find_elements("css selector", "button")
-        return [b for b in found if b.is_displayed() and label in b.text]
-
-    def click(self, label: str) -> None:
-        wait_for(lambda: self._clicked(label), what=f"button {label!r}")
-
-    def _clicked(self, label: str) -> bool:
-        from selenium.common.exceptions import StaleElementReferenceException
-
-        try:
-            button = next(iter(self.buttons(label)), None)
-            if button is None:
-                return False
-            self.js("arguments[0].scrollIntoView({block: 'center'})", button)
-            button.click()
-        except StaleElementReferenceException:  # drawn anew at this moment
-            return False
-        return True
-
-    def go_to(self, name: str) -> None:
-        links = self.browser.find_elements("css selector", "[data-testid=stSidebarNavLink]")
-        next(link for link in links if link.text == name).click()
-        self.settle()
-
-    def upload(self, path: Path) -> None:
-        self.browser.find_element("css selector", "input[type=file]").send_keys(str(path))
-
-    # The picture lies in a shadow tree.
-
-    def _part(self, selector: str) -> str:
-        return (
-            "const part = [...document.querySelectorAll('*')].map((e) => e.shadowRoot)"
-            f".map((s) => s && s.querySelector('{selector}')).find(Boolean);"
-        )
-
-    def canvas(self) -> Any:
-        return wait_for(
-            lambda: self.js(self._part("canvas[data-slice]") + "return part;"), what="the picture"
-        )
-
-    def strip(self) -> Any:
-        return self.js(self._part("canvas.strip") + "return part;")
-
-    def view(self, expression: str) -> Any:
-        """A value of the viewer's own, by the names `view`, `pane` and `scan`."""
-        return self.js(
-            self._part(".lunglens")
-            + "const view = part.lunglens, pane = view.panes[0], scan = view.sources[0].scan;"
-            + f"return {expression};"
-        )
-
-    def fetched(self) -> int:
-        """How many chunks of slices were asked for since the page was loaded."""
-        return int(
-            self.js(
-                "return performance.getEntriesByType('resource')"
-                ".filter((e) => e.name.includes('/lunglens/slices/')).length"
-            )
-        )
-
-    def picture(self) -> str:
-        return str(self.js(self._part("canvas[data-slice]") + "return part.toDataURL();"))
-
-    def picture_slice(self) -> int:
-        return int(self.js(self._part("canvas[data-slice]") + "return part.dataset.slice;"))
-
-    def picture_name(self) -> str:
-        return str(
-            self.js(self._part("canvas[data-slice]") + "return part.getAttribute('aria-label');")
-        )
-
-    def legend(self) -> str:
-        return str(self.js(self._part(".legend") + "return part ? part.innerText : '';"))
-
-    def value(self) -> str:
-        return str(self.js(self._part(".value") + "return part.innerText;"))
-
-    def downloaded(self, name: str) -> Path:
-        path = self.downloads / name
-        wait_for(path.is_file, what=name)
-        return path
-
-
-def keep_screenshot(page: Page, name: str) -> None:
-    """For a person to look at, where a folder is named for it."""
-    folder = os.environ.get("LUNGLENS_SCREENSHOTS")
-    if folder:
-        page.browser.save_screenshot(str(Path(folder) / f"{name}.png"))
-
-
 @pytest.fixture(scope="module")
 def demo() -> Study:
-    return build_demo_study()
-
-
-def need_weights() -> None:
-    if not list_weights():
-        pytest.skip("no trained weights are installed")
+    return demo_study()
 
 
 def test_a_first_visit_by_a_link_to_a_slice_shows_that_slice(page: Page) -> None:
     # First on purpose: until the entry script has run once, Streamlit treats links differently.
+    assert page.server.is_fresh, "this test must be the first to visit its server"
     page.open("/browse?case=demo&plane=coronal&slice=200")
     assert page.picture_slice() == 200
     assert "coronal slice 200 of 512" in page.picture_name()
@@ -381,7 +155,7 @@ def test_two_clicks_from_the_demo_to_its_predicted_masks_and_their_files(
     assert demo.truth is not None
     assert demo.truth.lung is not None
     assert compute_overlap(demo.truth.lung, predicted).dice > 0.9
-    page.click("Figures (JSON)")
+    page.click("Measurements (JSON)")
     assert (
         '"infection_fraction"' in page.downloaded("Synthetic_demo_study_metrics.json").read_text()
     )
@@ -429,7 +203,7 @@ def test_browsing_the_open_scan_does_not_end_the_opening_of_another(
     from selenium.webdriver.common.keys import Keys
 
     rng = np.random.default_rng(0)
-    noise = rng.integers(-1000, 400, (512, 512, 160), dtype=np.int16)
+    noise = rng.integers(-1000, 400, (512, 512, 80), dtype=np.int16)
     path = tmp_path / "next_scan.nii.gz"
     path.write_bytes(gzip.compress(nifti_bytes(noise), 1))
     page.open()

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.classification.classifier import heat, judge_features, load_from_info
+from core.classification.classifier import heat, load_from_info, predict_features
 from core.classification.config import BandConfig, ClassifierModelConfig
 from core.classification.data import split_by_blocks
-from core.classification.features import bottom_mean_weights, mask_figures, pool_features
+from core.classification.features import bottom_mean_weights, mask_statistics, pool_features
 from core.classification.fitting import (
     MOST_CERTAIN,
     FitConfig,
@@ -34,7 +34,7 @@ from core.classification.metrics import (
     fit_temperature,
     to_probability,
 )
-from core.classification.scan import choose_slices, find_drivers, scan_logit, shares
+from core.classification.scan import choose_slices, highest_scoring_slices, scan_logit, shares
 from core.classification.verdict import band_of
 from core.config import to_json_dict
 from core.errors import WeightsError
@@ -108,7 +108,7 @@ def test_features_are_means_and_deviations() -> None:
     np.testing.assert_allclose(infection_mean[0], (16 + 4 * lung_mean[0]) / 20, rtol=1e-5)
     assert lung_deviation[0] < deviation[0]
     assert len(pool_features([level], None)) == 4
-    lung_share, mean_share, *_ = mask_figures(masks)
+    lung_share, mean_share, *_ = mask_statistics(masks)
     assert lung_share == pytest.approx(0.5)
     assert mean_share == pytest.approx(np.sqrt(0.5), abs=0.01)
 
@@ -171,17 +171,17 @@ def test_stored_mixture_is_the_fitted_one() -> None:
     head = assemble_head(mixture, mean, scale, axes, np.zeros(5, dtype=np.float32))
     none = np.zeros((1, 2, 1, 1), dtype=np.float32)
     np.testing.assert_allclose(
-        judge_features(rows, head, none).logits, mixture.logits(rows), atol=1e-4
+        predict_features(rows, head, none).logits, mixture.logits(rows), atol=1e-4
     )
 
 
-def test_strangers_are_told_from_ordinary_rows() -> None:
+def test_rows_out_of_distribution_are_told_from_ordinary_rows() -> None:
     generator = np.random.default_rng(4)
     rows = generator.normal(0, 1, (300, 6)).astype(np.float32)
     strange = generator.normal(0, 5, (60, 6)).astype(np.float32)
     head = _head(rows, strange)
     none = np.zeros((1, 2, 1, 1), dtype=np.float32)
-    ordinary, odd = judge_features(rows, head, none), judge_features(strange, head, none)
+    ordinary, odd = predict_features(rows, head, none), predict_features(strange, head, none)
     assert ordinary.distance.mean() == pytest.approx(1.0, abs=0.1)
     assert (
         area_under_curve(np.repeat([1, 0], [300, 60]), np.concatenate([ordinary.axial, odd.axial]))
@@ -206,7 +206,7 @@ def test_bands(probability: float, band: str) -> None:
     assert band_of(probability, BandConfig()) == band
 
 
-def test_scan_is_judged_by_its_loudest_third_and_its_share() -> None:
+def test_scan_is_judged_by_its_most_suspicious_third_and_its_share() -> None:
     config = replace(ScanConfig(), share_weight=0.5)
     logits = np.array([-3.0, -3.0, 2.0, -3.0, 1.0, -3.0])
     # A third of six slices: 2 and 1; a share of e times the half share adds its steepness.
@@ -222,8 +222,8 @@ def test_slices_with_little_lung_are_not_looked_at() -> None:
     config = ScanConfig()
     assert choose_slices(lung, config) == (2, 3, 4, 5)
     assert choose_slices(np.zeros(9, dtype=np.int64), config) == (4,)
-    assert find_drivers((2, 3, 4), (0.6, 0.2, 0.9)) == (4, 2)
-    assert find_drivers((2, 3), (0.1, 0.2)) == (3,)
+    assert highest_scoring_slices((2, 3, 4), (0.6, 0.2, 0.9)) == (4, 2)
+    assert highest_scoring_slices((2, 3), (0.1, 0.2)) == (3,)
 
 
 def test_shares_by_zone_and_side() -> None:
@@ -268,13 +268,13 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     one = {"ece": 0.1, "brier": 0.2, "reliability": []}
     record = {
         "fit": to_json_dict(FitConfig()),
-        "figures": {"classifier, both → ucsd": figures},
+        "results": {"classifier, both → ucsd": figures},
         "validation": {"ucsd": figures, "sars": figures},
         "calibration": {"ucsd": {"before": one, "after": one}},
         "abstaining": {
             "held_out_pictures": 1,
             "of_these_judged": 1.0,
-            "strangers": 1,
+            "out_of_distribution": 1,
             "of_these_refused": 1.0,
         },
     }
@@ -304,15 +304,15 @@ def test_stored_classifier_gives_what_was_fitted(tiny: Path, engine: str) -> Non
     classifier = load_from_info(info, engine=engine)  # type: ignore[arg-type]
     with np.load(tiny / "frames.npz") as kept:
         frames, logits = kept["frames"], kept["logits"]
-    sight = classifier.look(frames)
+    predicted = classifier.predict(frames)
     # Kernels are stored as float16, which is three digits.
-    np.testing.assert_allclose(sight.logits, logits, atol=0.05)
+    np.testing.assert_allclose(predicted.logits, logits, atol=0.05)
     np.testing.assert_allclose(
-        classifier.probability(sight.logits), to_probability(logits, temperature=2.0), atol=0.02
+        classifier.probability(predicted.logits), to_probability(logits, temperature=2.0), atol=0.02
     )
-    assert sight.evidence.shape == (24, 8, 8)
+    assert predicted.evidence.shape == (24, 8, 8)
     labels = (np.arange(24) % 2).astype(np.int64)
-    assert area_under_curve(labels, sight.logits) > 0.95
+    assert area_under_curve(labels, predicted.logits) > 0.95
     assert load_from_info(info, engine=engine) is classifier  # type: ignore[arg-type]
 
 
@@ -331,6 +331,23 @@ def test_damaged_classifier_is_refused(tiny: Path, tmp_path: Path) -> None:
         find_classifier(folder=tmp_path)
 
 
+def test_no_other_classifier_takes_the_place_of_a_damaged_default(
+    tiny: Path, tmp_path: Path
+) -> None:
+    import shutil
+
+    shutil.copytree(tiny / "tiny", tmp_path / "tiny")
+    manifest = (tmp_path / "tiny" / "manifest.json").read_text(encoding="utf-8")
+    changed = manifest.replace('"default": true', '"default": false')
+    (tmp_path / "tiny" / "manifest.json").write_text(changed, encoding="utf-8")
+    assert find_classifier(folder=tmp_path).weights_id == "tiny"
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "manifest.json").write_text("{", encoding="utf-8")
+    with pytest.raises(WeightsError, match=r"broken/manifest\.json cannot be read"):
+        find_classifier(folder=tmp_path)
+    assert find_classifier("tiny", folder=tmp_path).weights_id == "tiny"
+
+
 def test_classifiers_are_no_segmentation_weights(tiny: Path) -> None:
     from core.segmentation.weights import list_weights
 
@@ -344,7 +361,8 @@ def test_transfer_copies_the_very_arrays() -> None:
     from core.config import ModelConfig
     from core.segmentation.models import build_model
     from core.segmentation.models.ensemble import member_prefix
-    from core.segmentation.weights import find_weights, read_arrays
+    from core.segmentation.weights import find_weights
+    from core.segmentation.weights_files import read_arrays
 
     info = find_weights()
     if (info.model.depth, info.model.normalization) != (4, "batch"):

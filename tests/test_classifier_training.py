@@ -10,7 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
+from core.classification import evaluation
 from core.classification.info import find_classifier
+from tests.test_weights import make_weights
 from tests.training_data import (
     chest_and_masks,
     chest_without_infection,
@@ -50,6 +52,16 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def small_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Segmentation weights of two filters, which take a small part of the shipped ones' time; the
+    transfer from those is tested in `test_classification`."""
+    monkeypatch.setenv("LUNGLENS_RUNS_FOLDER", str(tmp_path / "runs"))
+    make_weights(tmp_path / "runs" / "published" / "small")
+    few = partial(evaluation.bootstrap_interval, draws=20)
+    monkeypatch.setattr(evaluation, "bootstrap_interval", few)
+
+
 def test_the_command_makes_judges_and_publishes_a_classifier(
     data: Path,
     tmp_path: Path,
@@ -59,48 +71,56 @@ def test_the_command_makes_judges_and_publishes_a_classifier(
     import core.classification.train as training
     from core.__main__ import main
 
-    few = partial(training.ClassifierTrainConfig, strangers=12)
+    few = partial(training.ClassifierTrainConfig, out_of_distribution=12)
     monkeypatch.setattr(training, "ClassifierTrainConfig", few)
     command = ["train-classifier", "--data", str(data), "--out", str(tmp_path / "run")]
-    command += ["--side", str(SIDE), "--publish", str(tmp_path / "weights" / "mine"), "--json"]
+    command += [
+        "--weights",
+        "small",
+        "--side",
+        str(SIDE),
+        "--publish",
+        str(tmp_path / "weights" / "mine"),
+        "--json",
+    ]
     assert main(command) == 0
     figures = json.loads(capsys.readouterr().out)
     # One table tells what masks and transfer bring, on the set learned from and on the other.
     for model in (
         "classifier",
         "without masks",
-        "encoder by chance",
-        "encoder by chance, without masks",
+        "random encoder",
+        "random encoder, without masks",
         "grey statistics",
     ):
         for taught in ("both", "ucsd", "sars"):
             for judged in ("ucsd", "sars"):
-                row = figures["figures"][f"{model}, {taught} → {judged}"]
+                row = figures["results"][f"{model}, {taught} → {judged}"]
                 assert 0.0 <= row["auc"] <= 1.0
 
     with np.load(tmp_path / "run" / "ucsd-covid-train.npz") as kept:
-        assert kept["rows"].shape == kept["chance"].shape
-        assert not np.allclose(kept["rows"], kept["chance"])
-    judged_alone = figures["figures"]["classifier, ucsd → ucsd"]
+        assert kept["rows"].shape == kept["random"].shape
+        assert not np.allclose(kept["rows"], kept["random"])
+    judged_alone = figures["results"]["classifier, ucsd → ucsd"]
     assert (judged_alone["slices"], judged_alone["positive"]) == (8, 4)
     assert figures["pictures"]["sars validation"] == 4
     assert figures["pictures"]["sars train"] == 18
-    assert figures["figures"]["classifier, ucsd → sars"]["slices"] == 22
+    assert figures["results"]["classifier, ucsd → sars"]["slices"] == 22
     info = find_classifier("mine", folder=tmp_path / "weights")
     assert info.model.side == SIDE
     card = (info.folder / "README.md").read_text(encoding="utf-8")
-    assert "| encoder by chance, ucsd → ucsd | 8 |" in card
+    assert "| random encoder, ucsd → ucsd | 8 |" in card
 
     # Features lie in the run folder: the same command reads them and finds the same.
     stored = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").glob("*.npz")}
     assert stored
     assert main([*command[:-3], "--json"]) == 0
     again = json.loads(capsys.readouterr().out)
-    assert again["figures"] == figures["figures"]
+    assert again["results"] == figures["results"]
     assert {path: path.stat().st_mtime_ns for path in stored} == stored
 
 
-def test_features_that_were_made_otherwise_are_refused(
+def test_features_that_were_computed_differently_are_refused(
     data: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -109,13 +129,14 @@ def test_features_that_were_made_otherwise_are_refused(
     import core.classification.train as training
     from core.__main__ import main
 
-    command = ["train-classifier", "--data", str(data), "--side", str(SIDE), "--out"]
+    command = ["train-classifier", "--data", str(data), "--side", str(SIDE)]
+    command += ["--weights", "small", "--out"]
     # Of an earlier version: features, and nothing that says what made them.
     early = tmp_path / "early"
     early.mkdir()
     np.savez(early / "ucsd-covid-train.npz", names=np.array(["another.webp"]))
     assert main([*command, str(early)]) == 1
-    assert "were made otherwise" in capsys.readouterr().err
+    assert "were computed differently" in capsys.readouterr().err
 
     # By another encoder, and stopped before the first pictures were looked at.
     def stopped(*_: object, **__: object) -> None:
@@ -127,7 +148,7 @@ def test_features_that_were_made_otherwise_are_refused(
         main([*command, str(run), "--from-chance"])
     capsys.readouterr()
     assert main([*command, str(run)]) == 1
-    assert "were made otherwise" in capsys.readouterr().err
+    assert "were computed differently" in capsys.readouterr().err
 
     # Of other pictures.
     names = {"names": np.array(["another.webp"])}

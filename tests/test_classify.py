@@ -29,11 +29,11 @@ from core.cli import main
 from core.cli.classify import list_inputs
 from core.errors import LoadError
 from core.loading import load_nifti
-from core.phantom import build_demo_study
 from core.preprocessing.model_input import window_slice
-from core.preprocessing.roi import whole_slice_box
+from core.preprocessing.spatial import plan_spatial, turn_volume
 from core.segmentation.pipeline import segment_volume
-from core.volume import Volume, turn_volume
+from core.volume import Volume
+from tests.studies import demo_study
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +43,11 @@ def classifier() -> Classifier:
 
 @pytest.fixture(scope="module")
 def chest() -> Volume:
-    return build_demo_study(shape=(224, 224, 12)).volume
+    return demo_study((224, 224, 12)).volume
 
 
 def picture_of(chest: Volume, k: int) -> np.ndarray:
-    grey = window_slice(chest, whole_slice_box(chest), GREY_WINDOW, k)
+    grey = window_slice(chest, plan_spatial(chest, GREY_WINDOW), GREY_WINDOW, k)
     return cv2.resize(grey, (224, 224), interpolation=cv2.INTER_AREA)
 
 
@@ -186,7 +186,7 @@ def test_heat_lies_on_the_slice(classifier: Classifier, chest: Volume) -> None:
     verdict = classify_volume(cut, segmentation, classifier)
     assert verdict.slice_indices == (0, 1, 2)
     assert len(verdict.slice_probabilities) == 3
-    assert set(verdict.drivers) <= {0, 1, 2}
+    assert set(verdict.highest_scoring) <= {0, 1, 2}
     assert set(verdict.share_by_zone) == {"upper", "middle", "lower", "right", "left"}
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from core.classification import find_classifier
 from core.errors import WeightsError
-from tests.test_browser import Page, keep_screenshot, need_weights, wait_for
+from tests.browser import Page, keep_screenshot, need_weights, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -26,7 +26,7 @@ def test_a_scan_is_judged_its_heat_shown_and_its_files_taken_away(page: Page) ->
     need_classifier()
     page.open("/classify?case=demo&slice=50")
     page.wait_for_text("means nothing")
-    page.click("Judge this scan")
+    page.click("Classify this scan")
     page.wait_for_text("Not a diagnosis.", seconds=300)
     page.settle()
     assert "What the model has not seen" in page.text

@@ -14,19 +14,24 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.classification.card import Calibration, SaidBin, card_points
+from core.classification.card import Calibration, card_points
 from core.classification.classifier import Classifier
 from core.classification.config import BandConfig, ClassifierModelConfig
 from core.classification.frames import heat_share, shrink_heat, unsquared
 from core.classification.info import ClassifierInfo, FitnessConfig, Head, ScanConfig
-from core.classification.scan import loudest_slices, scan_logit, scan_parts
+from core.classification.metrics import ReliabilityBin
+from core.classification.scan import most_suspicious_slices, scan_logit, scan_parts
 from core.classification.scores import COLUMNS, ScoreRow, table_text, verdict_record
+from core.config import PreprocessConfig
 from core.errors import WeightsError
-from core.segmentation.weights import CARD_NAME
-from core.ui import classifying
-from core.ui.classifying import calibration_sentence, parts_sentence, probability_text
+from core.segmentation.manifests import CARD_NAME
+from core.ui.classify.limits import calibration_sentence
+from core.ui.classify.running import Verdicts
+from core.ui.classify.slices import most_influential
+from core.ui.classify.verdict_card import parts_sentence, probability_text
 from core.ui.viewer import Heat
 from core.volume import Study, volume_from_file
+from tests.app_session import session_of
 from tests.studies import StandInSegmenter, small_study, use_stand_in
 from tests.test_pages import button, opened, page, place, ran_well, texts
 
@@ -63,7 +68,7 @@ def stand_in_info(folder: Path, **changes: Any) -> ClassifierInfo:
     one = {"ece": 0.123, "brier": 0.2, "reliability": BINS}
     manifest = {
         "calibration": {"ucsd": {"before": {**one, "ece": 0.234}, "after": one}},
-        "figures": {"classifier, ucsd → sars": {"auc": 0.61}},
+        "results": {"classifier, ucsd → sars": {"auc": 0.61}},
     }
     (folder / CARD_NAME).write_text(CARD, encoding="utf-8")
     info = ClassifierInfo(
@@ -75,7 +80,7 @@ def stand_in_info(folder: Path, **changes: Any) -> ClassifierInfo:
         model=ClassifierModelConfig(side=SIDE, depth=1, width=1, with_masks=False),
         temperature=2.0,
         bands=BandConfig(),
-        scan=ScanConfig(lung_of_largest=0.0, share_weight=0.0, driving_share=0.5),
+        scan=ScanConfig(lung_of_largest=0.0, share_weight=0.0, most_suspicious_share=0.5),
         fitness=FitnessConfig(min_lung_share=0.0, min_contrast=0.0),
         segmentation_id="stand-in",
         encoder_id="stand-in",
@@ -125,18 +130,18 @@ def judged(study: Study) -> AppTest:
     """The page with the verdict on a study, asked for as a person does."""
     app = ran_well(page("classify", study).run())
     what = "picture" if study.volume.shape[2] == 1 else "scan"
-    ran_well(button(app, f"Judge this {what}").click().run())
+    ran_well(button(app, f"Classify this {what}").click().run())
     return finished(app)
 
 
 def finished(app: AppTest) -> AppTest:
-    if "classify-job" in app.session_state:
-        app.session_state["classify-job"][1].join(60)
+    if session_of(app).part(Verdicts).slot.job is not None:
+        session_of(app).part(Verdicts).slot.job.join(60)
     return ran_well(app.run())
 
 
 def verdict_of(app: AppTest) -> Any:
-    (kept,) = app.session_state["classify-verdicts"].values()
+    (kept,) = session_of(app).part(Verdicts).kept.values()
     return kept.verdict
 
 
@@ -163,7 +168,7 @@ def test_before_a_run_limits_are_told_and_nothing_is_computed(classifier: Classi
     assert "not a diagnosis" in told
     assert "What the model has not seen" in told
     assert "No children, no scanner known" in told.replace("\\", "")
-    assert "0.61 on SARS-COV-2 CT-scan after UCSD COVID-CT" in told.replace("\\", "")
+    assert "0.61 on SARS-COV-2 CT-scan when trained on UCSD COVID-CT" in told.replace("\\", "")
     assert frames(classifier) == 0
 
 
@@ -189,7 +194,7 @@ def test_a_verdict_is_computed_once_and_read_from_then_on(classifier: Classifier
 
 def test_a_thumbnail_leads_to_its_slice(classifier: Classifier) -> None:
     app = judged(small_study())
-    first = classifying.loudest(classifier.info, verdict_of(app))[0]
+    first = most_influential(classifier.info, verdict_of(app))[0]
     place(app).follow({"voxel": [5, 5, 7 - first]}, opened(app).study.volume.shape)
     ran_well(app.run())
     app.button(key=f"classify-look-{first}").click()
@@ -209,7 +214,7 @@ def test_other_masks_ask_for_another_verdict_and_the_first_is_kept(
     before = current.segmentation
     segmenting.change_thresholds(current, before, lung=0.6, infection=0.9)
     ran_well(app.run())
-    assert button(app, "Judge this scan")
+    assert button(app, "Classify this scan")
     segmenting.change_thresholds(
         current,
         current.segmentation,
@@ -227,7 +232,7 @@ def test_one_picture_has_neither_strip_nor_zones(classifier: Classifier) -> None
     assert verdict_of(app).slice_indices == (0,)
     assert "For this picture" in told
     assert "has not been calibrated on scans" not in told
-    assert "Slices that drove it" not in told
+    assert "Most influential slices" not in told
     assert "Upper" not in told
     assert "neither a known order nor known sides" in told
     assert not app.get("exception")
@@ -235,14 +240,14 @@ def test_one_picture_has_neither_strip_nor_zones(classifier: Classifier) -> None
 
 def test_a_stack_of_pictures_is_judged_as_one_scan(classifier: Classifier) -> None:
     app = judged(picture_study(3))
-    assert "taken for slices of one scan" in texts(app)
-    assert "Slices that drove it" in texts(app)
+    assert "treated as the slices of one scan" in texts(app)
+    assert "Most influential slices" in texts(app)
     assert set(verdict_of(app).slice_indices) <= {0, 1, 2}
 
 
 def test_of_a_synthetic_scan_it_says_that_nothing_is_meant(classifier: Classifier) -> None:
     app = judged(small_study(synthetic=True))
-    assert "what it says of this one means nothing" in texts(app)
+    assert "its result here means nothing" in texts(app)
     assert "SYNTHETIC" in "".join(piece for piece in texts(app).split("<") if "stamp" in piece)
 
 
@@ -266,12 +271,12 @@ def test_missing_and_damaged_weights_are_told_in_a_sentence(
     monkeypatch.setattr("core.classification.load_classifier", damaged)
     app = judged(small_study())
     assert "The weights are damaged" in app.error[0].value
-    assert "classify-verdicts" not in app.session_state
-    assert button(app, "Judge this scan")
+    assert not session_of(app).part(Verdicts).kept
+    assert button(app, "Classify this scan")
     monkeypatch.setattr("core.classification.find_classifier", damaged)
     app = ran_well(page("classify", small_study()).run())
     assert "The weights are damaged" in app.error[0].value
-    assert not [b for b in app.button if b.label.startswith("Judge")]
+    assert not [b for b in app.button if b.label.startswith("Classify")]
 
 
 def test_a_run_can_be_stopped(classifier: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,14 +284,14 @@ def test_a_run_can_be_stopped(classifier: Classifier, monkeypatch: pytest.Monkey
     segmenter.may_go_on.clear()
     monkeypatch.setattr("core.classification.classify.load_segmenter", lambda *a, **k: segmenter)
     app = ran_well(page("classify", small_study()).run())
-    ran_well(button(app, "Judge this scan").click().run())
+    ran_well(button(app, "Classify this scan").click().run())
     assert segmenter.entered.wait(20)
     ran_well(button(app, "Stop").click().run())
     finished(app)
     assert "The run was stopped" in texts(app)
     assert opened(app).segmentation is None
     assert frames(classifier) == 0
-    assert button(app, "Judge this scan")
+    assert button(app, "Classify this scan")
 
 
 def test_both_files_are_offered(classifier: Classifier) -> None:
@@ -309,7 +314,7 @@ def test_both_files_are_offered(classifier: Classifier) -> None:
 
 
 def test_calibration_is_told_in_pictures_out_of_a_hundred() -> None:
-    one = Calibration("Set", 0.2, 0.1, tuple(SaidBin(*row) for row in BINS))  # type: ignore[arg-type]
+    one = Calibration("Set", 0.2, 0.1, tuple(ReliabilityBin(*row) for row in BINS))  # type: ignore[arg-type]
     assert one.pictures == 100
     assert "**70** showed COVID-19 (7 of 10 held-out ones, too few" in calibration_sentence(
         one, 0.85
@@ -320,11 +325,11 @@ def test_calibration_is_told_in_pictures_out_of_a_hundred() -> None:
 
 def test_no_probability_is_a_certainty() -> None:
     assert [probability_text(p) for p in (0.0, 0.004, 0.5, 0.999, 1.0, float("nan"))] == [
-        "under 1\u00a0%",
-        "under 1\u00a0%",
-        "50\u00a0%",
-        "over 99\u00a0%",
-        "over 99\u00a0%",
+        "under 1\u2009%",
+        "under 1\u2009%",
+        "50\u2009%",
+        "over 99\u2009%",
+        "over 99\u2009%",
         "not defined",
     ]
 
@@ -338,10 +343,10 @@ def test_points_of_a_card() -> None:
 
 
 def test_the_loudest_slices_are_those_that_the_rule_hears() -> None:
-    config = ScanConfig(driving_share=1 / 3)
+    config = ScanConfig(most_suspicious_share=1 / 3)
     logits = np.array([0.5, 3.0, -2.0, 1.0, 2.0, -4.0])
     probabilities = (1 / (1 + np.exp(-logits))).tolist()
-    assert loudest_slices((10, 11, 12, 13, 14, 15), probabilities, config) == (11, 14)
+    assert most_suspicious_slices((10, 11, 12, 13, 14, 15), probabilities, config) == (11, 14)
     assert scan_logit(logits, float("nan"), config) == pytest.approx(2.5)
     # A share of half_share speaks neither way, so both by themselves and half of the slices.
     slices, burden = scan_parts(logits, config.half_share, config)
@@ -354,9 +359,9 @@ def test_slices_and_share_are_told_apart(classifier: Classifier) -> None:
     quiet = replace(verdict, slice_probabilities=(0.2, 0.2), slice_indices=(1, 2))
     told = parts_sentence(classifier.info, replace(quiet, infected_share=0.01))
     assert told == (
-        "The loudest slices alone would give 20\u00a0%, the infected share alone 50\u00a0%."
+        "The most suspicious slices alone would give 20\u2009%, the infected share alone 50\u2009%."
     )
-    assert "no infected share" in parts_sentence(
+    assert "infected share is not defined" in parts_sentence(
         classifier.info, replace(quiet, infected_share=float("nan"))
     )
 
@@ -364,7 +369,7 @@ def test_slices_and_share_are_told_apart(classifier: Classifier) -> None:
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])
 def test_heat_comes_back_to_where_the_pixel_lies(turns: int) -> None:
     """A hot corner of the upright picture, and where `turn_volume` says that it came from."""
-    from core.volume import turn_volume
+    from core.preprocessing.spatial import plan_spatial, turn_volume
 
     array = np.zeros((40, 24, 1), np.int16)
     array[3, 5, 0] = 7
@@ -374,8 +379,8 @@ def test_heat_comes_back_to_where_the_pixel_lies(turns: int) -> None:
     columns, rows, _ = upright.shape
     heat = np.zeros((rows, columns), np.float32)
     heat[upright.array[:, :, 0].T == 7] = 1.0
-    segmentation: Any = type("Turned", (), {"quarter_turns": turns})()
-    (found,) = unsquared([heat], volume, segmentation)
+    record = plan_spatial(volume, PreprocessConfig(), quarter_turns=turns)
+    (found,) = unsquared([heat], volume, record)
     assert found.shape == (24, 40)
     np.testing.assert_array_equal(np.argwhere(found == 1), [[5, 3]])
 

@@ -23,14 +23,14 @@ from core.cli import main, segment
 from core.errors import LungLensError
 from core.loading import open_study
 from core.output.saving import save_mask, save_volume
-from core.phantom import build_demo_study
 from core.volume import Study
-from tests.bad_inputs import BAD_INPUTS, BadInput
+from tests.bad_inputs import REPRESENTATIVES, BadInput
+from tests.studies import demo_study
 
 
 @pytest.fixture(scope="module")
 def chest() -> Study:
-    return build_demo_study(shape=(160, 160, 12))
+    return demo_study((160, 160, 12))
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def test_info_tells_size_spacing_and_unit(scan: Path, capsys: pytest.CaptureFixt
     assert figures["shape"] == [160, 160, 12]
     assert figures["unit"] == "HU"
     assert main(["info", str(scan)]) == 0
-    assert "160×160×12" in capsys.readouterr().out
+    assert "160 × 160 × 12" in capsys.readouterr().out
 
 
 def test_segment_writes_masks_in_the_files_own_geometry(
@@ -127,7 +127,7 @@ def test_one_picture_says_what_was_found_and_what_was_not_known(
     Image.fromarray(lying).save(tmp_path / "lying.png")
     assert main(["segment", str(tmp_path / "lying.png"), "-o", str(tmp_path / "masks")]) == 0
     printed = capsys.readouterr().out
-    assert re.search(r"^infected share \d+\.\d+ %$", printed, re.MULTILINE)
+    assert re.search(r"^infected share \d+\.\d+\u2009%$", printed, re.MULTILINE)
     assert "note: Pictures carry no spacing" in printed
     assert "note: The picture seems to lie on its side: it was turned by 90° clockwise" in printed
 
@@ -135,7 +135,7 @@ def test_one_picture_says_what_was_found_and_what_was_not_known(
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--folds", "2", "--out", "runs", "--cases", "a"], "judges every case: got --cases"),
+        (["--folds", "2", "--out", "runs", "--cases", "a"], "uses every case: got --cases"),
         (["--folds", "2", "--out", "runs", "--engine", "keras"], "got --engine"),
         (["--folds", "2", "--out", "runs", "--lung-threshold", "0.4"], "got --lung-threshold"),
         (["--out", "runs"], "got --out without --folds"),
@@ -195,7 +195,7 @@ def test_evaluate_names_unknown_cases(
     assert "got nobody" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("bad", BAD_INPUTS, ids=lambda bad: bad.name)
+@pytest.mark.parametrize("bad", REPRESENTATIVES, ids=lambda bad: bad.name)
 def test_bad_input_gives_the_sentence_of_the_core_and_code_1(
     bad: BadInput, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -398,7 +398,7 @@ def test_pictures_in_a_subfolder_are_found_and_compared(
         (["benchmark", "--size", "²x3x3"], "The size cannot be read"),
         (["benchmark", "--size", "9" * 5000 + "x3x3"], "The size cannot be read"),
         (["benchmark", "--input", "absent.nii"], "absent.nii is not there"),
-        (["benchmark", "--weights", "absent"], "Unknown weights"),
+        (["benchmark", "--size", "32x32x32", "--weights", "absent"], "Unknown weights"),
     ],
 )
 def test_what_cannot_work_is_told_first(

@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from core.output.saving import save_volume
-from tests.studies import small_volume
-from tests.test_browser import Page, serve, wait_for
-from tests.test_cohort_page import failed, record, write_batch
+from tests.browser import Page, Server, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 
-@pytest.fixture
-def page(tmp_path: Path) -> Iterator[Page]:
-    data = tmp_path / "data"
-    records = [record(1, share=0.1), record(2, share=0.3), failed(3)]
-    write_batch(data / "results", records, scans=data)
-    save_volume(small_volume(), data / f"{1:012x}.nii.gz")
-    (tmp_path / "downloads").mkdir()
-    running = serve("streamlit_app.py", tmp_path / "log.txt", data_folder=data)
-    tab = Page(next(running), tmp_path / "downloads", tmp_path / "profile")
-    yield tab
-    tab.browser.quit()
-    running.close()  # type: ignore[attr-defined]
+@pytest.fixture(scope="session")
+def server(data_server: Server) -> Server:
+    return data_server
 
 
 def test_a_batch_is_looked_through_and_a_scan_opened(page: Page) -> None:
@@ -35,8 +21,9 @@ def test_a_batch_is_looked_through_and_a_scan_opened(page: Page) -> None:
 
     page.open("/cohort")
     page.wait_for_text("3 of 3 scans")
-    assert "20.0\u00a0%" in page.text  # the median of 10 and 30
-    assert "Failed scans" in page.text
+    page.wait_for_text("20.0\u2009%")  # the median of 10 and 30
+    page.wait_for_text("Failed scans")
+    page.settle()
     page.click("These 3 rows")
     table = page.downloaded("cohort_selection.csv")
     assert [row["status"] for row in csv.DictReader(table.read_text().splitlines())] == [

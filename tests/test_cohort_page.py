@@ -33,7 +33,7 @@ from core.drawing.thumbnails import draw_key_slice
 from core.errors import LoadError
 from core.output.saving import save_volume
 from core.system.records import json_text, write_bytes, write_text
-from core.ui.charts.cohort_figures import make_spread_figure
+from core.ui.charts.spread import make_spread_figure
 from core.volume import Volume
 from tests.studies import small_truth, small_volume
 from tests.test_pages import button, opened, page, ran_well, texts
@@ -126,7 +126,7 @@ def test_counts_medians_and_reasons(data: Path) -> None:
     assert told["Scans"] == "5"
     assert told["Done"] == "3"
     assert told["Failed"] == "2"
-    assert told["Median infected share (n = 2)"] == "20.0\u00a0%"
+    assert told["Median infected share (n = 2)"] == "20.0\u2009%"
     assert told["Median lung volume (n = 2)"] == "3.00\u00a0l"
     table = app.dataframe[0].value
     assert list(table["Infected share"])[:2] == [10.0, 30.0]
@@ -169,7 +169,7 @@ def test_a_picked_scan_shows_its_figures_and_opens_in_browse(data: Path) -> None
     app.run()
     current = opened(app)
     assert current.study.volume.shape == VOLUME.shape
-    assert app.session_state[f"place-{current.token}"].voxel[2] == 4
+    assert current.place.voxel[2] == 4
 
 
 def test_a_scan_outside_the_data_folder_is_not_opened(
@@ -179,7 +179,7 @@ def test_a_scan_outside_the_data_folder_is_not_opened(
     save_volume(VOLUME, outside / f"{1:012x}.nii.gz")
     write_batch(data / "results" / "one", [record(1)], scans=outside)
     app = picked(ran_well(page("cohort").run()), 0)
-    assert "does not lie in the data folder" in texts(app)
+    assert "is not in the data folder" in texts(app)
     assert str(outside) not in texts(app)
     assert [b.label for b in app.button if "Browse" in b.label] == []
     # Nor by climbing out of it, nor where nobody says where scans lie.

@@ -16,20 +16,24 @@ from core.errors import DatasetError
 from core.evaluation.cases import CaseResult
 from core.measuring.quality.exclusions import Exclusion, exclusions_record
 from core.segmentation.engines.inference import Segmenter
-from core.segmentation.weights import CARD_NAME, load_weights, read_manifest
-from core.training.crossval import CrossValidation, cross_validate
-from core.training.dataset import load_training_scans, split_folds
+from core.segmentation.manifests import CARD_NAME
+from core.segmentation.weights import load_weights, read_manifest
+from core.training.crossval import cross_validate
+from core.training.crossval_results import CrossValidation
 from core.training.fit import load_published_model
-from core.training.fold_ensemble import publish_ensemble
+from core.training.publishing import publish_ensemble
 from core.training.runs import RunPaths, read_history
-from tests.training_data import CASES, TINY, write_training_folder
+from core.training.scans import load_training_scans
+from core.training.splits import split_folds
+from tests.training_data import CASES, TINY
+from tests.training_runs import training_folder
 
-CONFIG = replace(TINY, epochs=1)
+CONFIG = replace(TINY, epochs=1, model=replace(TINY.model, depth=1, width=2))
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_training_folder(tmp_path_factory.mktemp("data"))
+def data() -> Path:
+    return training_folder()
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +124,9 @@ def test_later_folds_start_from_earlier_ones_and_are_published_as_one(
             assert record["split"][side] == before
         assert record["excluded"] == exclusions_record(excluded)
         assert len(read_history(run.history)) == 1
+    with pytest.raises(DatasetError, match=r"missing best\.keras"):
+        publish_ensemble(data, later, tmp_path / "both", config, again, folds=3)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["later"]
     info = publish_ensemble(
         data, later, tmp_path / "both", config, again, folds=2, excluded=excluded
     )
@@ -137,7 +144,7 @@ def test_later_folds_start_from_earlier_ones_and_are_published_as_one(
     assert {row["case_id"] for row in manifest["cross_validation"]["cases"]} == set(CASES)
     assert [member["epochs_done"] for member in manifest["training"]["members"]] == [1, 1]
     card = (info.folder / CARD_NAME).read_text(encoding="utf-8")
-    assert "the one member that never met its patient" in card
+    assert "the one member that was not trained on its patient" in card
     assert "1, 1 of 3 epochs" in card
 
     # The gate for empty slices of such weights: every slice by the member that never met it.

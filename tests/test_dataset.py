@@ -13,15 +13,10 @@ import pytest
 
 from core.config import AugmentConfig
 from core.errors import DatasetError, GeometryError, LoadError
-from core.training.dataset import (
-    SliceBatches,
-    Split,
-    TrainingScan,
-    load_training_scans,
-    split_as_recorded,
-    split_by_patient,
-)
+from core.training.dataset import SliceBatches
 from core.training.losses import UNKNOWN
+from core.training.scans import TrainingScan, load_training_scans
+from core.training.splits import Split, split_as_recorded, split_by_patient
 from tests.training_data import (
     CASES,
     PATIENTS,
@@ -388,7 +383,7 @@ def test_what_does_not_fit_into_memory_waits_in_files(
 ) -> None:
     within = scans
     room = sum(scan.images.nbytes * 3 for scan in within[:2])
-    monkeypatch.setattr("core.training.dataset.MOST_BYTES_IN_MEMORY", room)
+    monkeypatch.setattr("core.training.scans.MOST_BYTES_IN_MEMORY", room)
     beyond = load_training_scans(folder, TINY.preprocess)
     in_files = [isinstance(scan.images, np.memmap) for scan in beyond]
     assert not any(in_files[:2])

@@ -95,3 +95,10 @@ def test_a_gate_belongs_to_its_segmentation_weights(tmp_path: Path) -> None:
     place.write_text(json.dumps(manifest))
     with pytest.raises(WeightsError, match="cannot be read"):
         read_gate(tmp_path / "gate")
+
+
+def test_a_damaged_gate_is_an_error_and_not_absent(tmp_path: Path) -> None:
+    (tmp_path / "gate").mkdir()
+    (tmp_path / "gate" / "manifest.json").write_text("{")
+    with pytest.raises(WeightsError, match=r"gate/manifest\.json cannot be read"):
+        find_gate(find_weights(), folder=tmp_path)

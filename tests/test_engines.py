@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -16,29 +19,27 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from core.classification.classifier import Classifier
 from core.config import ModelConfig, PostprocessConfig, PreprocessConfig
 from core.errors import Cancelled, ConfigError, WeightsError
 from core.loading import load_nifti
-from core.phantom import build_demo_study
-from core.preprocessing.model_input import build_model_input, plan_spatial
+from core.preprocessing.model_input import build_model_input
+from core.preprocessing.spatial import plan_spatial
 from core.segmentation.engines import ENGINE_VARIABLE, choose_engine, default_engine, load_engine
 from core.segmentation.engines.inference import Segmenter
 from core.segmentation.engines.openvino_engine import OpenVinoSegmenter
+from core.segmentation.engines.openvino_maps import OpenVinoMaps
 from core.segmentation.engines.openvino_network import build_network
-from core.segmentation.engines.protocol import EngineUnfit
+from core.segmentation.engines.openvino_ring import RequestRing
+from core.segmentation.engines.protocol import EngineUnavailable
 from core.segmentation.graph import Layer, describe_graph, graph_from_text, graph_to_text
 from core.segmentation.models import build_model
 from core.segmentation.postprocess import restore_masks
-from core.segmentation.weights import (
-    GRAPH_NAME,
-    WeightsInfo,
-    find_weights,
-    list_weights,
-    read_arrays,
-    read_graph,
-    save_weights,
-)
+from core.segmentation.weights import WeightsInfo, find_weights, list_weights, read_graph
+from core.segmentation.weights_files import GRAPH_NAME, read_arrays
+from core.segmentation.weights_store import save_weights
 from core.volume import Volume
+from tests.studies import demo_study
 
 SIZE = PreprocessConfig(rows=32, columns=48)
 NETWORKS = {
@@ -110,7 +111,7 @@ def _mask_difference(volume: Volume) -> dict[str, float]:
 
 
 def test_masks_of_the_demo_study_equal_those_of_keras() -> None:
-    difference = _mask_difference(build_demo_study(shape=(256, 256, 24)).volume)
+    difference = _mask_difference(demo_study((256, 256, 24)).volume)
     assert max(difference.values()) <= 0.005, difference
 
 
@@ -130,7 +131,7 @@ sys.addaudithook(
     if event in ("socket.connect", "socket.getaddrinfo", "socket.sendto") else None
 )
 import numpy as np
-from core.segmentation.pipeline import load_segmenter
+from core.segmentation.segmenter import load_segmenter
 engine = load_segmenter(engine="openvino")
 p = engine.preprocess
 engine.predict(np.zeros((2, p.rows, p.columns), np.uint8), batch_size=2)
@@ -223,7 +224,10 @@ def test_auto_falls_back_to_keras_for_an_unknown_layer(
 ) -> None:
     graph = _changed(read_graph(tiny), name="down0_relu1", kind="Lambda")
     monkeypatch.setattr("core.segmentation.engines.openvino_engine.read_graph", lambda info: graph)
-    assert isinstance(load_engine(tiny, "auto"), Segmenter)
+    fallback = load_engine(tiny, "auto")
+    assert isinstance(fallback, Segmenter)
+    assert "does not know layer down0_relu1 of tiny" in fallback.fallback_reason
+    assert load_engine(tiny, "keras").fallback_reason == ""
     with pytest.raises(WeightsError, match="does not know layer down0_relu1"):
         load_engine(tiny, "openvino")
 
@@ -242,10 +246,22 @@ def test_an_openvino_that_does_not_start(
         raise error
 
     monkeypatch.setattr("core.segmentation.engines.openvino_engine.OpenVinoSegmenter", fail)
-    assert isinstance(load_engine(tiny, "auto"), Segmenter)
-    told = r"does not start: got (libopenvino|No device)[^\n]+; install it anew, [^\n]+\.$"
-    with pytest.raises(EngineUnfit, match=told):
+    fallback = load_engine(tiny, "auto")
+    assert isinstance(fallback, Segmenter)
+    assert re.search("does not start: got (libopenvino|No device)", fallback.fallback_reason)
+    told = r"does not start: got (libopenvino|No device)[^\n]+; reinstall it, [^\n]+\.$"
+    with pytest.raises(EngineUnavailable, match=told):
         load_engine(tiny, "openvino")
+
+
+def test_auto_without_openvino_says_so(tiny: WeightsInfo, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_engine(tiny, "auto").fallback_reason == ""
+    monkeypatch.setattr("core.segmentation.engines.choose.find_spec", lambda name: None)
+    assert "openvino is not installed" in load_engine(tiny, "auto").fallback_reason
+    monkeypatch.setattr(
+        "core.segmentation.engines.inference.prepare_device", lambda: "GPU (made up)"
+    )
+    assert load_engine(tiny, "auto").fallback_reason == ""
 
 
 def test_threads_at_once_each_get_their_own_answer(tiny: WeightsInfo) -> None:
@@ -290,6 +306,94 @@ def test_cancel_and_progress(tiny: WeightsInfo, frames: npt.NDArray[np.uint8]) -
     assert told == [0, 3]
     # A run that was stopped leaves nothing behind in the next one.
     np.testing.assert_array_equal(engine.predict(frames, batch_size=100), expected)
+
+
+class _Request:
+    """Counts how many of its kind are under way; may fail."""
+
+    under_way = 0
+
+    def __init__(self) -> None:
+        self._started = False
+        self.fails = False
+
+    def set_input_tensor(self, tensor: Any) -> None:
+        assert not self._started, "it still reads its last slice"
+
+    def start_async(self) -> None:
+        assert not self._started
+        self._started = True
+        _Request.under_way += 1
+
+    def wait(self) -> None:
+        if self._started:
+            self._started = False
+            _Request.under_way -= 1
+            if self.fails:
+                raise RuntimeError("made up")
+
+    def get_output_tensor(self, number: int) -> Any:
+        return type("Tensor", (), {"data": np.zeros((1, 2, SIZE.rows, SIZE.columns), np.uint8)})()
+
+
+@pytest.fixture
+def ring_of_three(tiny: WeightsInfo) -> RequestRing:
+    """A ring whose requests are stand-ins, so that none ends by itself."""
+    _Request.under_way = 0
+    ring = OpenVinoSegmenter(tiny)._ring
+    ring._requests = [_Request() for _ in range(3)]
+    return ring
+
+
+def test_a_run_that_is_not_exhausted_leaves_nothing_under_way(
+    ring_of_three: RequestRing, frames: npt.NDArray[np.uint8]
+) -> None:
+    with closing(ring_of_three.run(frames)) as found:
+        next(found)
+        next(found)
+        assert _Request.under_way > 0
+    assert _Request.under_way == 0
+    assert len(list(ring_of_three.run(frames))) == len(frames)
+    assert _Request.under_way == 0
+
+
+def test_a_request_that_fails_leaves_nothing_under_way(
+    ring_of_three: RequestRing, frames: npt.NDArray[np.uint8]
+) -> None:
+    for request in ring_of_three._requests[1:]:
+        request.fails = True
+    with pytest.raises(RuntimeError, match="made up"):
+        list(ring_of_three.run(frames))
+    assert _Request.under_way == 0
+    assert not ring_of_three._lock.locked()
+
+
+def test_cancelling_drains_the_ring_of_either_engine(
+    tiny: WeightsInfo, ring_of_three: RequestRing, frames: npt.NDArray[np.uint8]
+) -> None:
+    segmenter = OpenVinoSegmenter(tiny)
+    segmenter._ring = ring_of_three
+    told: list[int] = []
+    with pytest.raises(Cancelled):
+        segmenter.predict(
+            frames,
+            batch_size=2,
+            on_progress=lambda stage, done, total: told.append(done),
+            should_cancel=lambda: bool(told),
+        )
+    assert _Request.under_way == 0
+
+    maps = OpenVinoMaps.__new__(OpenVinoMaps)
+    maps._ring = ring_of_three
+    classifier = Classifier.__new__(Classifier)
+    classifier.info = SimpleNamespace(model=SimpleNamespace(with_masks=False))
+    classifier._encoder = maps
+    classifier._bottom_weights = np.zeros((2, 2), np.float32)
+    with pytest.raises(Cancelled) as caught:
+        classifier.look(np.stack([frames] * 3, axis=-1), should_cancel=lambda: True)
+    assert caught.value is not None  # its traceback keeps the frames of the run alive
+    assert _Request.under_way == 0
+    assert not ring_of_three._lock.locked()
 
 
 def test_no_slice_no_answer(tiny: WeightsInfo) -> None:

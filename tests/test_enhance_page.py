@@ -19,10 +19,11 @@ from core.config import (
     PreprocessConfig,
 )
 from core.preprocessing.enhancement import compute_contrast, compute_histogram, enhance
-from core.preprocessing.model_input import plan_spatial, window_slice
-from core.ui.enhancing import build_config, flat_settings
-from core.ui.jobs import NETWORK_LINE
-from core.ui.settings_files import preprocess_code
+from core.preprocessing.model_input import window_slice
+from core.preprocessing.spatial import plan_spatial
+from core.ui.jobs import NETWORK_QUEUE
+from core.ui.preprocess.enhance import build_config, flat_settings
+from core.ui.preprocess.settings_files import preprocess_code
 from tests.studies import small_study, small_volume, use_stand_in
 from tests.test_pages import button, html_pieces, in_address, page, ran_well, texts
 
@@ -54,7 +55,7 @@ def figures(app: AppTest, caption: str) -> dict[str, list[str]]:
 def test_figures_are_those_of_the_networks_own_input() -> None:
     app = method(enhance_page(slice="4"), "clahe")
     volume, config = small_volume(), PreprocessConfig(enhance=EnhanceConfig("clahe"))
-    before = window_slice(volume, plan_spatial(volume, config).box, config, 3)
+    before = window_slice(volume, plan_spatial(volume, config), config, 3)
     shown = figures(app, "Contrast before and after")
     for at, grey in enumerate((before, enhance(before, config.enhance))):
         contrast = compute_contrast(compute_histogram(grey))
@@ -85,24 +86,23 @@ def test_presets_and_reset(preset: Any) -> None:
     assert "window_width" not in app.query_params
 
 
-EXTREMES = [
-    *(("method", "clahe", name) for name in ("clip_limit", "tile_grid")),
-    ("method", "gamma", "gamma"),
-    *(("method", "unsharp", name) for name in ("unsharp_radius", "unsharp_amount")),
-    ("method", "equalize", "margin_mm"),
-    ("method", "window", "window_center"),
-    ("method", "window", "window_width"),
-]
+SETTINGS_OF = {
+    "clahe": ("clip_limit", "tile_grid"),
+    "gamma": ("gamma",),
+    "unsharp": ("unsharp_radius", "unsharp_amount"),
+    "equalize": ("margin_mm",),
+    "window": ("window_center", "window_width"),
+}
 RANGES = {**ENHANCE_RANGES, **WINDOW_RANGES, "margin_mm": ROI_RANGES["margin_mm"]}
 
 
-@pytest.mark.parametrize(("name", "value", "setting"), EXTREMES, ids=lambda part: str(part))
+@pytest.mark.parametrize("method", SETTINGS_OF)
 @pytest.mark.parametrize("end", ["low", "high"])
-def test_extreme_settings_from_an_address(name: str, value: str, setting: str, end: str) -> None:
-    extreme = getattr(RANGES[setting], end)
-    app = enhance_page(**{name: value, setting: f"{extreme:g}"})
+def test_extreme_settings_from_an_address(method: str, end: str) -> None:
+    extremes = {name: getattr(RANGES[name], end) for name in SETTINGS_OF[method]}
+    app = enhance_page(method=method, **{name: f"{value:g}" for name, value in extremes.items()})
     assert not app.error
-    assert float(in_address(app, setting)) == extreme
+    assert {name: float(in_address(app, name)) for name in extremes} == extremes
     assert "The network took" in texts(app)
 
 
@@ -120,7 +120,7 @@ def test_nonsense_in_an_address_gives_the_defaults(params: dict[str, str]) -> No
 @pytest.mark.parametrize("params", [{"window_width": "20000"}, {"window_center": "-9000"}], ids=str)
 def test_windows_beyond_the_sliders_are_drawn(params: dict[str, str]) -> None:
     app = enhance_page(**params)
-    assert app.selectbox[0].value == "Free"
+    assert app.selectbox[0].value == "Custom"
 
 
 def test_the_network_answers_with_dice_where_truth_is_known() -> None:
@@ -143,8 +143,8 @@ def test_areas_of_nominal_pixels_are_counted() -> None:
 
 
 def test_a_busy_network_is_told(monkeypatch: Any) -> None:
-    monkeypatch.setattr("core.ui.trying._PATIENCE_SECONDS", 0.01)
-    with NETWORK_LINE.turn():
+    monkeypatch.setattr("core.ui.preprocess.trial._PATIENCE_SECONDS", 0.01)
+    with NETWORK_QUEUE.turn():
         assert "busy with another run" in texts(enhance_page())
     assert "The network took" in texts(enhance_page())
 

@@ -7,7 +7,7 @@ import csv
 import pytest
 
 from core.segmentation.weights import list_weights
-from tests.test_browser import DEMO, Page, need_weights, wait_for
+from tests.browser import DEMO, Page, need_weights, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -16,7 +16,7 @@ def test_the_demo_is_judged_looked_at_and_taken_away(page: Page) -> None:
     need_weights()
     page.open("/evaluate?case=demo")
     assert DEMO in page.text
-    page.click("Judge the open scan")
+    page.click("Evaluate the open scan")
     page.wait_for_text("Case by case")
     page.settle()
     page.click("Cases (CSV)")

@@ -13,7 +13,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.output.saving import save_mask, save_volume
-from core.ui.jobs import NETWORK_LINE
+from core.ui.evaluate.question import Evaluations
+from core.ui.evaluate.worst_slices import Gallery
+from core.ui.jobs import NETWORK_QUEUE
+from tests.app_session import session_of
 from tests.studies import StandInInfo, StandInSegmenter, small_study, small_truth, small_volume
 from tests.test_pages import button, opened, page, ran_well, texts
 
@@ -69,7 +72,7 @@ def cases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def finished(app: AppTest) -> AppTest:
     """Waits for judging under way, and draws the page again."""
-    app.session_state["evaluation-job"].join(60)
+    session_of(app).part(Evaluations).slot.job.join(60)
     return ran_well(app.run())
 
 
@@ -88,7 +91,7 @@ def table(app: AppTest) -> dict[str, list[Any]]:
 
 
 def reviews(app: AppTest, sha256: str = "first") -> dict[str, Any]:
-    runs = app.session_state["evaluation-kept"].runs
+    runs = session_of(app).part(Evaluations).runs
     return next(run.reviews for key, run in runs.items() if key[1] == sha256)
 
 
@@ -118,14 +121,14 @@ def test_the_open_scan_is_judged_slice_by_slice() -> None:
     assert table(app)["Infection Dice"] == [review.result.infection.dice]
     app = choose(app, "evaluation-view", "Slices")
     assert app.dataframe[0].value["Slice"].tolist() == list(range(1, 9))
-    shown = app.session_state["evaluation-shown"]
+    shown = session_of(app).part(Gallery).shown
     worst = review.worst[("infection", "area")]
     assert shown.place.voxel[2] == worst[0].slice_index
     looks = [b for b in app.button if str(b.key).startswith("look-")]
     assert len(looks) == len(worst)
     looks[1].click()
     app = ran_well(app.run())
-    assert app.session_state["evaluation-shown"].place.voxel[2] == worst[1].slice_index
+    assert session_of(app).part(Gallery).shown.place.voxel[2] == worst[1].slice_index
     np.testing.assert_array_equal(
         shown.segmentation.masks.infection, review.kept.restore().masks.infection
     )
@@ -174,19 +177,19 @@ def test_two_networks_are_compared_case_by_case(cases: Path, networks: list[Judg
     assert set(reviews(app, "second")) == {"case_1", "case_2"}
     app = choose(app, "evaluation-view", "Two networks")
     told = texts(app)
-    assert "second less stand-in" in told
+    assert "second minus stand-in" in told
     assert "Not used in training" in told
     assert "0.000" in told  # they mark alike
 
 
 def test_stopping_keeps_what_was_finished_and_goes_on_from_there(cases: Path) -> None:
     app = ran_well(page("evaluate", small_study(truth=False)).run())
-    with NETWORK_LINE.turn():  # somebody else's network runs
+    with NETWORK_QUEUE.turn():  # somebody else's network runs
         next(b for b in app.button if b.key == "evaluation-start").click()
         app = ran_well(app.run())
         button(app, "Stop").click()
         app.run()
-        app.session_state["evaluation-job"].join(30)
+        session_of(app).part(Evaluations).slot.job.join(30)
     app = ran_well(app.run())
     assert "Stopped. Cases that were finished are kept." in texts(app)
     assert not app.dataframe
@@ -210,4 +213,4 @@ def test_tables_can_be_taken_away() -> None:
     )
     assert row["case_id"] == "small"
     labels = [item.proto.label for item in app.get("download_button")]
-    assert labels == ["Cases (CSV)", "Slices (CSV)", "Figures (HTML)"]
+    assert labels == ["Cases (CSV)", "Slices (CSV)", "Charts (HTML)"]

@@ -24,11 +24,11 @@ from core.loading import load_dicom, load_nifti
 from core.loading.dicom import read_patient_identity
 from core.output.exports import (
     dicom_seg_bytes,
-    figures_csv,
     ply_bytes,
     slice_rows,
     stl_bytes,
     table_csv,
+    values_csv,
 )
 from core.output.saving import mask_nifti_bytes
 from core.preprocessing.roi import BoundingBox, VolumeBox, crop_volume
@@ -406,5 +406,5 @@ def test_tables_are_csv_without_formulas() -> None:
         ["nothing", ""],
         ["minus", "-3"],
     ]
-    nested = figures_csv({"scan": {"shape": [2, 3]}, "empty": None})
+    nested = values_csv({"scan": {"shape": [2, 3]}, "empty": None})
     assert nested.splitlines() == ["name,value", "scan.shape.0,2", "scan.shape.1,3", "empty,"]

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from core.drawing.overlays import AGREEMENT_COLOURS, PREDICTION_COLOURS, TRUTH_COLOURS
-from core.ui.charts.figures import make_histogram_figure
+from core.ui.charts.curves import Curve, make_curve_figure
+from core.ui.charts.histogram import make_histogram_figure
+from core.ui.charts.style import TEMPLATE
 
 
 @pytest.mark.parametrize("colours", [PREDICTION_COLOURS, TRUTH_COLOURS, AGREEMENT_COLOURS])
@@ -56,3 +58,25 @@ def test_a_histogram_of_nothing_can_be_drawn():
         cumulative=True,
     )
     assert not np.asarray(figure.data[1].y).any()
+
+
+def test_a_mark_on_a_logarithmic_axis_has_its_name_beside_it():
+    chart = make_curve_figure(
+        [Curve("Loss", [1e-5, 1e-3, 1e-1], [1.0, 0.5, 2.0], "#56B4E9")],
+        x_label="Learning rate",
+        y_label="Loss",
+        revision="range",
+        logarithmic_x=True,
+        lines={"suggested": 1e-3},
+    )
+    assert [line.x0 for line in chart.layout.shapes] == [1e-3]
+    assert [text.x for text in chart.layout.annotations] == pytest.approx([-3.0])
+
+
+def test_charts_differ_from_the_one_template_only_where_they_say_so():
+    chart = make_histogram_figure(
+        {"Volume": COUNTS}, values=np.arange(256.0), value_label="Grey level"
+    )
+    assert chart.layout.template.layout.to_plotly_json() == TEMPLATE.layout.to_plotly_json()
+    for shared in ("paper_bgcolor", "plot_bgcolor", "font", "margin", "legend", "hoverlabel"):
+        assert chart.layout.to_plotly_json().get(shared) in (None, {}), shared

@@ -26,7 +26,7 @@ from core.measuring.follow_up import (
 from core.phantom import FOLLOW_UP_FRACTION, build_demo_follow_up
 from core.volume import BoolArray, MaskPair, Volume
 from tests.spheres import GREY, make_volume
-from tests.studies import SMALL_DEMO, small_demo
+from tests.studies import SMALL_DEMO, demo_study
 
 
 def lung_in(slices: slice, count: int) -> BoolArray:
@@ -110,7 +110,7 @@ def scan(infected_slices: int, *, hu: int = -800, **kind: bool) -> tuple[Volume,
 def changes(before: int, after: int, **kind: bool) -> dict[str, Change]:
     first, second = scan(before), scan(after, **kind)
     found = compare_biomarkers(compute_biomarkers(*first), compute_biomarkers(*second))
-    return {change.figure.key: change for change in found}
+    return {change.measurement.key: change for change in found}
 
 
 def test_changes_by_hand() -> None:
@@ -119,8 +119,8 @@ def test_changes_by_hand() -> None:
     assert (share.before, share.after) == (pytest.approx(0.2), pytest.approx(0.05))
     assert share.absolute == pytest.approx(-0.15)
     assert share.relative == pytest.approx(-0.75)
-    assert share.absolute_text == "-15.0\u00a0points"
-    assert share.relative_text == "-75\u00a0%"
+    assert share.absolute_text == "\u221215.0\u00a0points"
+    assert share.relative_text == "\u221275\u2009%"
     assert found["infected_volume_ml"].absolute == pytest.approx(-5.4)
     assert found["left_lung_volume_ml"].relative == 0.0
     score = found["zonal_score"]
@@ -164,7 +164,7 @@ def test_scans_of_other_parts_of_the_lung_are_warned_of() -> None:
     half = lung.copy(order="F")
     half[:, :, 15:] = False
     found = [compute_biomarkers(volume, pair) for pair in (masks, MaskPair(half, masks.infection))]
-    assert "differ by 50\u00a0%" in coverage_note(compare_biomarkers(*found))
+    assert "differ by 50\u2009%" in coverage_note(compare_biomarkers(*found))
     assert coverage_note(compare_biomarkers(found[0], found[0])) == ""
 
 
@@ -184,7 +184,7 @@ def test_changes_as_files_hold_no_nan_and_no_formula() -> None:
 
 
 def test_the_generated_follow_up_is_the_same_chest_with_less_disease() -> None:
-    first, second = small_demo(), build_demo_follow_up(shape=SMALL_DEMO)
+    first, second = demo_study(SMALL_DEMO), build_demo_follow_up(shape=SMALL_DEMO)
     assert second.synthetic
     assert second.volume.shape == (96, 96, 37)
     assert first.truth is not None

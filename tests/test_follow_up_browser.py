@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from tests.test_browser import DEMO, Page, wait_for
+from tests.browser import DEMO, Page, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 

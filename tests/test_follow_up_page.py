@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.ui.session import OpenStudy
 from core.volume import MaskPair, Study
+from tests.app_session import session_of
 from tests.scans import chest_hu, nifti_bytes, small_affine
 from tests.studies import small_study, small_truth, use_stand_in
 from tests.test_pages import button, finish_run, opened, page, ran_well, texts
@@ -39,7 +40,7 @@ def later_study(*, synthetic: bool = False, truth: bool = True) -> Study:
 def follow_up_page(second: Study | None = None, *, first: Study | None = None) -> AppTest:
     app = page("follow_up", first or small_study())
     if second is not None:
-        app.session_state["follow_up"] = OpenStudy(study=second, origin="upload", link="later")
+        session_of(app).second = OpenStudy(study=second, origin="upload", link="later")
     return app
 
 
@@ -64,7 +65,7 @@ def test_a_generated_follow_up_can_be_had_without_data(monkeypatch: pytest.Monke
     )
     app = ran_well(follow_up_page(first=small_study(synthetic=True)).run())
     ran_well(button(app, "Generate a follow-up").click().run())
-    assert app.session_state["follow_up"].study.synthetic
+    assert session_of(app).second.study.synthetic
     assert "What changed" in texts(app)
     assert opened(app).study.case_id == "small"
 
@@ -77,7 +78,7 @@ def test_the_changes_of_both_and_which_masks_they_come_from(
     shown = texts(app)
     assert shown.count("measured on its true masks; the network has not run") == 2
     # 24 of 96 infected pixels lie in the left lung, and they are gone: -25 %.
-    assert "-25\u00a0%" in shown
+    assert "\u221225\u2009%" in shown
     assert "Axial slice 5 of the first scan stands beside slice 5 of 8" in shown
     assert set(downloads(app)) == {"Changes (CSV)", "Changes (JSON)"}
 
@@ -85,14 +86,14 @@ def test_the_changes_of_both_and_which_masks_they_come_from(
 def test_masks_of_two_kinds_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
     use_stand_in(monkeypatch)
     app = ran_well(follow_up_page(later_study()).run())
-    second = app.session_state["follow_up"]
+    second = session_of(app).second
     app.button(key=f"follow-up-mark-{second.token}").click().run()
     finish_run(app)
-    assert app.session_state["follow_up"].segmentation is not None
+    assert session_of(app).second.segmentation is not None
     assert opened(app).segmentation is None
     shown = texts(app)
     assert "measured on the network's masks" in shown
-    assert "mark both to compare like with like" in shown
+    assert "mark both for a fair comparison" in shown
 
 
 def test_an_unmarked_scan_has_to_be_marked_first(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,10 +116,10 @@ def test_the_second_scan_can_be_uploaded_and_closed() -> None:
     content = nifti_bytes(chest_hu(), small_affine())
     app.get("file_uploader")[0].set_value(("later.nii.gz", content, "application/gzip")).run()
     ran_well(app)
-    assert app.session_state["follow_up"].study.volume.shape == (48, 40, 8)
+    assert session_of(app).second.study.volume.shape == (48, 40, 8)
     assert opened(app).study.case_id == "small"
     ran_well(button(app, "Choose another second scan").click().run())
-    assert "follow_up" not in app.session_state
+    assert session_of(app).second is None
 
 
 def test_a_broken_second_scan_is_one_sentence() -> None:
@@ -128,5 +129,5 @@ def test_a_broken_second_scan_is_one_sentence() -> None:
     app.get("file_uploader")[0].set_value(("later.nii.gz", b"no scan", "application/gzip")).run()
     ran_well(app)
     assert len(app.error) == 1
-    assert "follow_up" not in app.session_state
+    assert session_of(app).second is None
     assert opened(app).study.case_id == "small"

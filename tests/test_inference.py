@@ -14,7 +14,7 @@ from core.config import ModelConfig, PostprocessConfig, PreprocessConfig
 from core.errors import Cancelled
 from core.segmentation.engines.inference import Segmenter, has_fast_bfloat16, prepare_device
 from core.segmentation.models import build_model
-from core.segmentation.weights import save_weights
+from core.segmentation.weights_store import save_weights
 
 SIZE = PreprocessConfig(rows=32, columns=48)
 COUNT = 7

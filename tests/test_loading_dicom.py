@@ -15,7 +15,7 @@ from pydicom.uid import EnhancedCTImageStorage, ImplicitVRLittleEndian, RLELossl
 
 from core.config import LoadLimits
 from core.errors import Cancelled, LoadError
-from core.loading import SeveralSeriesError, list_series, load_dicom, open_study
+from core.loading import SeveralSeriesError, load_dicom, open_study
 from core.volume import Volume
 from tests.scans import chest_hu, dicom_series, write_dicom
 
@@ -215,9 +215,8 @@ def test_several_series_are_listed_and_one_is_chosen(tmp_path: Path) -> None:
     uid = str(second[0].SeriesInstanceUID)
     assert infos[uid].description == "Bone"
     assert infos[uid].n_slices == 5
-    assert infos[uid].size == "48×40"
+    assert infos[uid].size == "48 × 40"
     assert "<" not in infos[str(first[0].SeriesInstanceUID)].description
-    assert set(infos) == {info.uid for info in list_series(folder)}
     np.testing.assert_array_equal(load_dicom(folder, series_uid=uid).array, bone)
     with pytest.raises(LoadError, match="There is no such series"):
         load_dicom(folder, series_uid="9.9.9")
@@ -229,7 +228,6 @@ def test_other_modalities_beside_ct_are_passed_over(tmp_path: Path) -> None:
         tmp_path / "study",
     )
     np.testing.assert_array_equal(load_dicom(folder).array, chest_hu())
-    assert {info.modality for info in list_series(folder)} == {"CT", "PT"}
 
 
 def test_gaps_keep_the_usual_distance(tmp_path: Path) -> None:
@@ -323,7 +321,7 @@ def test_enhanced_ct(tmp_path: Path) -> None:
 def test_nothing_about_the_patient_is_kept(tmp_path: Path) -> None:
     folder = write_dicom(dicom_series(chest_hu()), tmp_path / "SECRET-ID", prefix="SECRET-ID_")
     study = open_study(folder)
-    kept = repr((study.volume.source, study.volume.warnings, study.case_id, list_series(folder)))
+    kept = repr((study.volume.source, study.volume.warnings, study.case_id))
     assert "SECRET" not in kept.upper()
 
 

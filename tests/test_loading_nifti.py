@@ -140,7 +140,7 @@ def test_a_unit_that_cannot_be_is_set_aside(tmp_path: Path) -> None:
     volume = load_nifti(write(tmp_path, nifti_bytes(chest_hu(), header={"xyzt_units": 1})))
     assert volume.spacing_mm == pytest.approx((1.5, 1.5, 5.0))
     assert volume.source.file_unit == "mm"
-    assert any("measures in meter, which cannot be" in warning for warning in volume.warnings)
+    assert any("lengths in meter, which is impossible" in warning for warning in volume.warnings)
 
 
 def test_few_nan_become_the_lowest_value(tmp_path: Path) -> None:
@@ -179,8 +179,8 @@ def test_facts_tell_what_was_recognised(small_chest: Path) -> None:
     facts = dict(volume.source.facts)
     assert volume.source.name == "small_chest"
     assert facts["Format"] == "NIfTI, gzipped"
-    assert facts["Size"] == "48×40×8"
-    assert facts["Spacing"] == "1.5×1.5×5 mm"
+    assert facts["Size"] == "48 × 40 × 8"
+    assert facts["Spacing"] == "1.5 × 1.5 × 5 mm"
     assert facts["Orientation"] == "LPS"
     assert facts["Scale"].startswith("HU: ")
     assert volume.warnings == ()

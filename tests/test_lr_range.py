@@ -12,8 +12,10 @@ import pytest
 
 from core.config import RangeTestConfig
 from core.errors import Cancelled, ConfigError
-from core.training.lr_range import has_blown_up, judge_range, range_csv, run_range_test, smooth
+from core.training.lr_range import has_diverged, range_csv, run_range_test, smooth, suggest_rate
 from tests.training_data import TINY, write_training_folder
+
+pytestmark = pytest.mark.usefixtures("eager")
 
 RATES = np.geomspace(1e-6, 1.0, 121)
 
@@ -27,7 +29,7 @@ def curve(fall_at: float) -> np.ndarray:
 
 @pytest.mark.parametrize("fall_at", [1e-4, 1e-3, 5e-3])
 def test_steepest_fall_is_suggested(fall_at: float) -> None:
-    found = judge_range(RATES, curve(fall_at))
+    found = suggest_rate(RATES, curve(fall_at))
     # The running mean lags by about ten of the 120 batches, half a decade.
     assert fall_at <= found.suggestion <= 5 * fall_at
     assert found.smoothed.shape == RATES.shape
@@ -37,22 +39,22 @@ def test_steepest_fall_is_suggested(fall_at: float) -> None:
     "losses", [np.full(121, 1.2), np.linspace(1.0, 5.0, 121)], ids=["flat", "only worse"]
 )
 def test_nothing_is_suggested_where_the_loss_never_falls(losses: np.ndarray) -> None:
-    assert math.isnan(judge_range(RATES, losses).suggestion)
+    assert math.isnan(suggest_rate(RATES, losses).suggestion)
 
 
 def test_losses_that_are_no_number_are_left_out() -> None:
     losses = curve(1e-3)
     losses[-5:] = np.nan
-    found = judge_range(RATES, losses)
+    found = suggest_rate(RATES, losses)
     assert np.isnan(found.smoothed[-5:]).all()
     assert 1e-3 <= found.suggestion <= 5e-3
-    assert math.isnan(judge_range(RATES[:4], np.full(4, np.nan)).suggestion)
+    assert math.isnan(suggest_rate(RATES[:4], np.full(4, np.nan)).suggestion)
 
 
 def test_table_can_be_read_back() -> None:
     losses = curve(1e-3)
     losses[-1] = np.nan
-    rows = list(csv.DictReader(io.StringIO(range_csv(judge_range(RATES, losses)))))
+    rows = list(csv.DictReader(io.StringIO(range_csv(suggest_rate(RATES, losses)))))
     assert len(rows) == len(RATES)
     assert float(rows[60]["learning_rate"]) == pytest.approx(1e-3)
     assert float(rows[0]["loss"]) == pytest.approx(losses[0], rel=1e-4)
@@ -69,7 +71,7 @@ def test_running_mean_is_not_pulled_to_nought() -> None:
     [([1.0, 0.9, 0.8], False), ([1.0, math.nan], True), ([1.0] * 5 + [400.0], True)],
 )
 def test_end_is_seen(losses: list[float], expected: bool) -> None:
-    assert has_blown_up(losses) is expected
+    assert has_diverged(losses) is expected
 
 
 def test_a_tiny_network_is_tried_and_can_be_stopped(tmp_path: Path) -> None:

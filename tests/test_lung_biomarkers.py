@@ -18,13 +18,13 @@ from core.measuring.biomarkers import (
     Biomarkers,
     compute_biomarkers,
     compute_burden,
-    figure_text,
+    measurement_text,
     split_lungs,
 )
 from core.measuring.biomarkers.sides import _label_pieces
 from core.volume import BoolArray, MaskPair, Study, Volume, to_canonical, volume_from_file
 from tests.spheres import AFFINES, GREY, HU, ball, make_volume
-from tests.studies import small_demo
+from tests.studies import SMALL_DEMO, demo_study
 
 SHAPE = (60, 50, 30)
 RIGHT = np.s_[4:24, 10:40, :]
@@ -52,7 +52,7 @@ def measured(
 
 
 def value(found: Biomarkers, key: str) -> float:
-    got = found.figure(key).value
+    got = found.measurement(key).value
     assert not isinstance(got, str)
     return float(got)
 
@@ -133,7 +133,10 @@ def test_without_millimetres_the_rim_is_a_share_of_the_depth() -> None:
     assert found.parts["right_peripheral"].infected_share == pytest.approx(
         6 * 30 / (6 * 30 + 14 * 12)
     )
-    assert "40\u00a0% of the greatest depth" in found.figure("infected_share_peripheral").definition
+    assert (
+        "40\u2009% of the greatest depth"
+        in found.measurement("infected_share_peripheral").definition
+    )
 
 
 def test_bands_hold_their_lower_end() -> None:
@@ -226,7 +229,7 @@ def test_one_lung(place: tuple[slice, ...], there: str, missing: str) -> None:
     assert found.zone_score is None
     assert set(found.zone_scores) == {f"{there}_{third}" for third in ("upper", "middle", "lower")}
     assert any(f"No {missing} lung" in note for note in found.notes)
-    assert found.figure("zonal_score").reason
+    assert found.measurement("zonal_score").reason
     # Its mirror image keeps the side at the mediastinum from being taken for ribs.
     part = measured(block(place), None, peripheral_mm=5.0).parts[f"{there}_central"]
     assert part.volume_ml == pytest.approx(15 * 20 * 30 / 1000)
@@ -240,7 +243,7 @@ def test_no_lung() -> None:
     assert found.laterality is None
     assert found.category is None
     assert value(found, "lesion_count") == 0
-    assert found.figure("infected_share").reason == "No lung is marked."
+    assert found.measurement("infected_share").reason == "No lung is marked."
 
 
 def test_unknown_masks() -> None:
@@ -249,18 +252,18 @@ def test_unknown_masks() -> None:
     assert math.isnan(found.both.volume_ml)
     assert value(found, "lesion_count") == 1
     assert value(found, "lesion_largest_ml") == 1.0
-    assert found.figure("infected_share").reason == "The lung is not marked."
+    assert found.measurement("infected_share").reason == "The lung is not marked."
     found = measured(block(RIGHT, LEFT), None)
     assert found.both.volume_ml == 36.0
     assert found.lesions is None
-    assert found.figure("infected_share").reason == "The infection is not marked."
-    assert found.figure("lesion_count").text == "not defined"
+    assert found.measurement("infected_share").reason == "The infection is not marked."
+    assert found.measurement("lesion_count").text == "not defined"
 
 
 def test_nothing_by_hu_where_values_are_not_hu() -> None:
     volume = make_volume(np.full(SHAPE, 100, dtype=np.uint8), intensity=GREY)
     found = measured(block(RIGHT, LEFT), block(RIGHT), volume)
-    by_hu = [figure for figure in found.figures if figure.group == "Density"]
+    by_hu = [figure for figure in found.measurements if figure.group == "Density"]
     assert by_hu
     assert not any(figure.defined for figure in by_hu)
     assert {figure.reason for figure in by_hu} == {"The scan's values are not in HU."}
@@ -271,10 +274,10 @@ def test_nothing_in_ml_where_the_spacing_is_nominal() -> None:
     volume = make_volume(np.zeros(SHAPE, dtype=np.int16), spacing_nominal=True)
     infection = block(np.s_[4:7, 10:13, 0:3], np.s_[10:12, 20:22, 5:6])
     found = measured(block(RIGHT, LEFT), infection, volume)
-    in_ml = [figure for figure in found.figures if figure.unit == "ml"]
+    in_ml = [figure for figure in found.measurements if figure.unit == "ml"]
     assert not any(figure.defined for figure in in_ml)
     assert {figure.reason for figure in in_ml} == {"The file does not say how large a voxel is."}
-    assert not found.figure("lesions_large").defined
+    assert not found.measurement("lesions_large").defined
     assert value(found, "lesion_count") == 1  # of 27 voxels; the one of 4 is a speck
     assert found.right.infected_share == pytest.approx(31 / 18000)
 
@@ -292,7 +295,7 @@ def test_pictures_tell_no_sides_and_no_order() -> None:
     assert found.both.infected_share == 0.5
     assert found.category == "CT-3"
     assert found.laterality is None
-    assert found.figure("infected_share_upper").reason.startswith("Pictures")
+    assert found.measurement("infected_share_upper").reason.startswith("Pictures")
     assert math.isnan(found.left.volume_ml)
 
 
@@ -334,7 +337,7 @@ def test_categories_change_at_their_cut_offs(rows: int, category: str) -> None:
 
 @pytest.fixture(scope="module")
 def demo() -> Study:
-    return small_demo()
+    return demo_study(SMALL_DEMO)
 
 
 def test_the_demo_studys_truth(demo: Study) -> None:
@@ -378,14 +381,14 @@ def test_a_mirrored_patient_has_his_lungs_swapped(demo: Study) -> None:
         )
 
 
-def test_every_figure_says_what_it_is_and_json_holds_no_nan() -> None:
+def test_every_measurement_says_what_it_is_and_json_holds_no_nan() -> None:
     found = measured(block(LEFT), block(LEFT))
-    keys = [figure.key for figure in found.figures]
+    keys = [figure.key for figure in found.measurements]
     assert len(keys) == len(set(keys))
-    assert [group for group in GROUPS if any(f.group == group for f in found.figures)] == list(
-        dict.fromkeys(figure.group for figure in found.figures)
+    assert [group for group in GROUPS if any(f.group == group for f in found.measurements)] == list(
+        dict.fromkeys(figure.group for figure in found.measurements)
     )
-    for figure in found.figures:
+    for figure in found.measurements:
         assert figure.definition.endswith(".")
         assert figure.source
         assert figure.defined == (not figure.reason)
@@ -393,15 +396,15 @@ def test_every_figure_says_what_it_is_and_json_holds_no_nan() -> None:
     assert kept["values"]["left_lung_volume_ml"] == 18.0
     assert kept["values"]["infected_share_right"] is None
     assert kept["cut_offs"]["consolidation_from_hu"] == -300.0
-    assert "no lobar score" in found.figure("zonal_score").definition
+    assert "no lobar score" in found.measurement("zonal_score").definition
     with pytest.raises(KeyError):
-        found.figure("infected_share_of_the_heart")
+        found.measurement("infected_share_of_the_heart")
 
 
 def test_definitions_follow_the_cut_offs() -> None:
     found = measured(block(LEFT), None, consolidation_from_hu=-250.0, peripheral_mm=12.0)
-    assert "-250 HU" in found.figure("ground_glass_share").definition
-    assert "12 mm" in found.figure("infected_share_central").definition
+    assert "-250 HU" in found.measurement("ground_glass_share").definition
+    assert "12 mm" in found.measurement("infected_share_central").definition
 
 
 def test_bad_cut_offs_and_masks_are_refused() -> None:
@@ -419,7 +422,7 @@ def test_measuring_can_be_stopped_and_says_how_far_it_is() -> None:
     masks = MaskPair(block(RIGHT, LEFT), block(RIGHT))
     compute_biomarkers(volume, masks, on_progress=lambda stage, done, total: stages.append(stage))
     assert list(dict.fromkeys(stages)) == [
-        "parting the lungs",
+        "separating the lungs",
         "measuring the lungs",
         "counting lesions",
     ]
@@ -430,15 +433,15 @@ def test_measuring_can_be_stopped_and_says_how_far_it_is() -> None:
 @pytest.mark.parametrize(
     ("number", "unit", "text"),
     [
-        (0.1234, "share", "12.3\u00a0%"),
-        (0.0042, "share", "0.42\u00a0%"),
+        (0.1234, "share", "12.3\u2009%"),
+        (0.0042, "share", "0.42\u2009%"),
         (1234.5, "ml", "1.23\u00a0l"),
         (0.05, "ml", "0.05\u00a0ml"),
-        (-612.4, "HU", "-612\u00a0HU"),
+        (-612.4, "HU", "\u2212612\u00a0HU"),
         (4, "", "4"),
         ("both", "", "both"),
         (math.nan, "ml", "not defined"),
     ],
 )
 def test_figures_as_people_read_them(number: float | str, unit: str, text: str) -> None:
-    assert figure_text(number, unit) == text
+    assert measurement_text(number, unit) == text

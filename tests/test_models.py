@@ -21,8 +21,11 @@ from core.segmentation.models import (
     prune,
     supervised,
 )
-from core.segmentation.weights import load_weights, save_weights
+from core.segmentation.weights import load_weights
+from core.segmentation.weights_store import save_weights
 from core.training.losses import SegmentationLoss
+
+pytestmark = pytest.mark.usefixtures("eager")
 
 TINY = PreprocessConfig(rows=32, columns=48)
 

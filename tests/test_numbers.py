@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import math
 
-from core.system import number_text, percent_text, plain_text, signed_text, size_text
+import pytest
+
+from core.cli.terminal import encodable
+from core.system.numbers import (
+    number_text,
+    percent_text,
+    plain_text,
+    short_percent_text,
+    signed_text,
+    size_text,
+)
 
 
 def test_numbers_have_a_real_minus_and_a_thin_space_before_percent() -> None:
@@ -23,3 +34,16 @@ def test_what_is_not_defined_says_so() -> None:
 
 def test_terminals_without_these_signs_get_plain_ones() -> None:
     assert plain_text("−12.3\u2009% of 2 × 2") == "-12.3 % of 2 x 2"
+
+
+def test_cut_offs_take_as_few_digits_as_they_need() -> None:
+    assert short_percent_text(0.01) == "1\u2009%"
+    assert short_percent_text(0.025) == "2.5\u2009%"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "shown"), [("utf-8", "−1.5\u2009% of 2 × 2"), ("ascii", "-1.5 % of 2 x 2")]
+)
+def test_a_terminal_without_the_signs_gets_plain_ones(encoding: str, shown: str) -> None:
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding=encoding, errors="backslashreplace")
+    assert encodable("−1.5\u2009% of 2 × 2", terminal) == shown

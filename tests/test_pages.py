@@ -6,6 +6,8 @@ import csv
 import gzip
 import io
 import re
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -20,15 +22,18 @@ from streamlit.testing.v1 import AppTest
 from core.errors import DownloadError, LungLensError, WeightsError, shown_name
 from core.loading import SeriesInfo, SeveralSeriesError, open_study
 from core.loading.names import safe_name
-from core.output.exports import figures_csv
+from core.output.exports import values_csv
+from core.system.numbers import number_text
 from core.ui import segmenting
-from core.ui.jobs import BackgroundJob, Line
+from core.ui.home.opening import PublicSet
+from core.ui.jobs import BackgroundJob, FairQueue
 from core.ui.links import FileLinks
-from core.ui.results import file_stem
+from core.ui.segment.results import file_stem
 from core.ui.session import OpenStudy
-from core.ui.text import area_text, escape_markdown, percent, score, volume_text
+from core.ui.text import area_text, escape_markdown, percent, volume_text
 from core.ui.viewer import Place
-from tests.bad_inputs import BAD_INPUTS
+from tests.app_session import session_of
+from tests.bad_inputs import REPRESENTATIVES
 from tests.scans import chest_hu, nifti_bytes, small_affine
 from tests.studies import StandInInfo, StandInSegmenter, small_study
 
@@ -41,9 +46,9 @@ NO_NETWORK_PAGES = ("quality",)
 def page(name: str, study=None, *, origin="case", link="small", **params: str) -> AppTest:
     """A page in a session where `study`, or nothing, is open."""
     app = AppTest.from_file(str(PAGES / f"{name}.py"), default_timeout=60)
-    app.session_state["begun"] = True
+    session_of(app).began = True
     if study is not None:
-        app.session_state["opened"] = OpenStudy(study=study, origin=origin, link=link)
+        session_of(app).opened = OpenStudy(study=study, origin=origin, link=link)
     for key, value in params.items():
         app.query_params[key] = value
     return app
@@ -71,12 +76,12 @@ def button(app: AppTest, label: str):
 
 
 def opened(app: AppTest) -> OpenStudy:
-    return app.session_state["opened"]
+    return session_of(app).opened
 
 
 def place(app: AppTest) -> Place:
     """Where in the open scan the person is."""
-    return app.session_state[f"place-{opened(app).token}"]
+    return opened(app).place
 
 
 def told(app: AppTest, **where) -> AppTest:
@@ -107,8 +112,8 @@ def stand_in(monkeypatch) -> StandInSegmenter:
 
 def finish_run(app: AppTest) -> AppTest:
     """Waits for the run under way, and draws the page again."""
-    if "job" in app.session_state:
-        app.session_state["job"].join(30)
+    if session_of(app).network_run.job is not None:
+        session_of(app).network_run.job.join(30)
     return ran_well(app.run())
 
 
@@ -124,53 +129,46 @@ def test_without_a_study_a_page_says_what_to_do(name):
 
 
 @pytest.mark.parametrize("name", PAGE_NAMES)
-def test_with_a_study_a_page_names_it_and_the_limits_of_use(name):
-    app = ran_well(page(name, small_study()).run())
+def test_with_a_study_a_page_tells_its_name_place_and_limits_of_use(name):
+    app = ran_well(page(name, small_study(synthetic=True), plane="coronal", slice="7").run())
     sidebar = " ".join(item.value for item in (*app.sidebar.markdown, *app.sidebar.caption))
     assert "small" in sidebar
     assert "48 × 40 × 8 voxels" in sidebar
     assert "Research use only" in sidebar
+    assert "SYNTHETIC" in sidebar
+    assert (place(app).plane, place(app).slice_index) == ("coronal", 6)
 
 
 @pytest.mark.parametrize("name", PAGE_NAMES)
-def test_a_generated_scan_is_called_synthetic(name):
-    app = ran_well(page(name, small_study(synthetic=True)).run())
-    assert "SYNTHETIC" in " ".join(item.value for item in app.sidebar.markdown)
-
-
-@pytest.mark.parametrize("name", PAGE_NAMES)
-def test_markup_in_a_name_is_shown_as_it_is(name):
+def test_markup_in_a_name_is_shown_as_it_is_and_every_widget_has_label_and_help(name, stand_in):
     hostile = "**b** <script>alert(1)</script> [x](http://y) $a$ :red[c] :smile:"
-    study = small_study(name=hostile, case_id=hostile)
+    study = small_study(name=hostile, case_id=hostile, grey=True)
     app = ran_well(page(name, study).run())
     shown = app.sidebar.markdown[1].value
     assert r"\*\*b\*\* \<script\>" in shown
     assert r"\:red\[c\]" in shown
     assert not any("<script>" in piece for piece in html_pieces(app))
-
-
-@pytest.mark.parametrize("name", PAGE_NAMES)
-def test_every_widget_has_a_label_and_all_but_buttons_have_help(name, stand_in):
-    app = ran_well(page(name, small_study(grey=True)).run())
     for kind in ("slider", "selectbox", "number_input", "text_input", "segmented_control", "pills"):
         for widget in getattr(app, kind):
             assert widget.label, kind
             assert widget.help, widget.label
 
 
-@pytest.mark.parametrize("name", PAGE_NAMES)
-def test_pages_do_not_import_tensorflow(name):
-    import subprocess
-    import sys
-
+def test_pages_do_not_import_tensorflow():
     code = (
-        "import sys; from streamlit.testing.v1 import AppTest; "
-        f"a = AppTest.from_file({str(PAGES / f'{name}.py')!r}, default_timeout=60); "
-        "a.session_state['begun'] = True; a.run(); assert not a.exception; "
-        "sys.exit('tensorflow' in sys.modules or 'keras' in sys.modules)"
+        "import sys\n"
+        "from streamlit.testing.v1 import AppTest\n"
+        "from core.ui.session import SESSION_KEY, Session\n"
+        f"for path in {[str(PAGES / f'{name}.py') for name in PAGE_NAMES]!r}:\n"
+        "    app = AppTest.from_file(path, default_timeout=60)\n"
+        "    app.session_state[SESSION_KEY] = Session(began=True)\n"
+        "    app.run()\n"
+        "    assert not app.exception, path\n"
+        "    assert not {'tensorflow', 'keras'} & set(sys.modules), path\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=PAGES.parent, check=False)
-    assert done.returncode == 0
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=PAGES.parent, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
 
 
 # ---------------------------------------------------------------- Home
@@ -235,7 +233,7 @@ def files_of(folder: Path) -> list[Path]:
 
 
 NEVER_UPLOADED = ("name of 300 characters", "missing file", "empty folder")
-CAN_BE_UPLOADED = [bad for bad in BAD_INPUTS if bad.name not in NEVER_UPLOADED]
+CAN_BE_UPLOADED = [bad for bad in REPRESENTATIVES if bad.name not in NEVER_UPLOADED]
 
 
 @pytest.mark.parametrize("bad", CAN_BE_UPLOADED, ids=lambda bad: bad.name)
@@ -316,7 +314,7 @@ def test_an_address_leads_to_a_file_without_naming_it(allowed_folder):
     link = opened(app).link
     assert re.fullmatch(r"file-[0-9a-f]{12}", link)
     other = page("browse", case=link, slice="3")
-    other.session_state["begun"] = False
+    session_of(other).began = False
     ran_well(other.run())
     assert opened(other).study.volume.shape == (48, 40, 8)
     assert in_address(other, "case") == link
@@ -326,7 +324,7 @@ def test_an_address_leads_to_a_file_without_naming_it(allowed_folder):
 @pytest.mark.parametrize("link", ["file-000000000000", "file-", "file-../secret.nii.gz"])
 def test_an_address_of_a_file_that_was_never_opened_is_told_so(allowed_folder, link):
     app = page("browse", case=link)
-    app.session_state["begun"] = False
+    session_of(app).began = False
     ran_well(app.run())
     assert "Open the file again" in app.warning[0].value
     assert "No scan is open" in texts(app)
@@ -384,6 +382,22 @@ def test_the_public_set_is_a_table_of_cases(public_set):
     assert list(table.value["Case"]) == ["coronacases_org_001", "coronacases_org_002"]
 
 
+def test_a_changed_file_of_a_case_is_read_again(public_set):
+    from core.ui.data_folder import case_study
+
+    scan = public_set / "ct_scans" / "coronacases_org_001.nii.gz"
+    before = case_study("coronacases_org_001")
+    assert case_study("coronacases_org_001") is before  # shared, as long as the files stay
+    nib.save(nib.Nifti1Image(chest_hu() + np.int16(7), small_affine()), scan)
+    after = case_study("coronacases_org_001")
+    assert np.array_equal(after.volume.array, before.volume.array + 7)
+    mask = public_set / "infection_mask" / "coronacases_001.nii.gz"
+    empty = np.zeros(chest_hu().shape, np.uint8)
+    nib.save(nib.Nifti1Image(empty, small_affine()), mask)
+    assert before.truth.infection.any()
+    assert not case_study("coronacases_org_001").truth.infection.any()
+
+
 def test_a_folder_that_may_not_be_read_is_passed_over(allowed_folder, public_set, monkeypatch):
     closed, listing = allowed_folder / "lost+found", Path.iterdir
     closed.mkdir()
@@ -406,14 +420,14 @@ def test_a_folder_that_may_not_be_read_is_passed_over(allowed_folder, public_set
     assert len(app.dataframe) == 1
 
 
-def fetch(app: AppTest, label: str = "Fetch the 20 cases") -> AppTest:
+def download_set(app: AppTest, label: str = "Download the 20 cases") -> AppTest:
     button(app, label).click().run()
-    if "fetch_job" in app.session_state:
-        app.session_state["fetch_job"].join(10)
+    if session_of(app).part(PublicSet).download.job is not None:
+        session_of(app).part(PublicSet).download.job.join(10)
     return ran_well(app.run())
 
 
-def test_the_public_set_can_be_fetched_into_the_data_folder(allowed_folder, monkeypatch):
+def test_the_public_set_can_be_downloaded_into_the_data_folder(allowed_folder, monkeypatch):
     def download(folder, *, on_progress, should_cancel):
         for name in ("ct_scans", "lung_mask", "infection_mask"):
             (folder / name).mkdir(parents=True)
@@ -421,19 +435,19 @@ def test_the_public_set_can_be_fetched_into_the_data_folder(allowed_folder, monk
         return folder
 
     monkeypatch.setattr("core.loading.download_covid20", download)
-    app = fetch(page("home", small_study()).run())
+    app = download_set(page("home", small_study()).run())
     (table,) = app.dataframe
     assert list(table.value["Case"]) == ["coronacases_org_001"]
     assert list(table.value["True masks"]) == ["none"]
-    assert button(app, "Go on fetching the masks")
+    assert button(app, "Continue downloading the masks")
 
 
-def test_without_a_network_fetching_is_one_sentence(allowed_folder, monkeypatch):
+def test_without_a_network_downloading_is_one_sentence(allowed_folder, monkeypatch):
     def download(folder, *, on_progress, should_cancel):
         raise DownloadError("The data set cannot be fetched", next_step="check the network")
 
     monkeypatch.setattr("core.loading.download_covid20", download)
-    app = fetch(page("home", small_study()).run())
+    app = download_set(page("home", small_study()).run())
     assert "check the network" in app.error[0].value
     ran_well(button(app, "Close").click().run())
     assert not app.error
@@ -471,7 +485,7 @@ def test_several_series_are_left_for_the_person_to_choose(monkeypatch):
 
 def test_an_address_with_a_case_opens_it_with_its_truth(public_set):
     app = page("browse", case="coronacases_org_002", plane="coronal", slice="7")
-    app.session_state["begun"] = False
+    session_of(app).began = False
     ran_well(app.run())
     assert opened(app).study.case_id == "coronacases_org_002"
     assert opened(app).study.truth is not None
@@ -509,14 +523,6 @@ def test_the_viewer_is_commanded_once_and_not_by_what_it_has_told():
     assert place(app).asked["voxel"] == [1, 2, 5]
 
 
-@pytest.mark.parametrize("name", PAGE_NAMES)
-def test_every_page_with_a_scan_shows_it_at_the_same_place(name):
-    study = small_study()
-    app = page(name, study, plane="coronal", slice="7")
-    ran_well(app.run())
-    assert (place(app).plane, place(app).slice_index) == ("coronal", 6)
-
-
 @pytest.mark.parametrize(
     ("slice_text", "shown"), [("999", 8), ("0", 1), ("-3", 5), ("x", 5), ("²", 5), ("9" * 50, 8)]
 )
@@ -527,7 +533,7 @@ def test_any_slice_in_the_address_is_taken_with_good_grace(slice_text, shown):
 
 def test_an_upload_that_is_gone_is_told_so():
     app = page("browse", case="upload-abc123", slice="4")
-    app.session_state["begun"] = False
+    session_of(app).began = False
     ran_well(app.run())
     assert "uploaded" in app.warning[0].value
     assert "No scan is open" in texts(app)
@@ -535,7 +541,7 @@ def test_an_upload_that_is_gone_is_told_so():
 
 def test_a_case_that_does_not_exist_is_told_so():
     app = page("browse", case="<b>nobody</b>")
-    app.session_state["begun"] = False
+    session_of(app).began = False
     ran_well(app.run())
     assert len(app.warning) == 1
     assert "No scan is open" in texts(app)
@@ -555,7 +561,7 @@ def test_where_spacing_is_nominal_sizes_are_not_known_but_shares_are():
     shown = texts(app)
     assert "not known" in shown
     assert "\u00a0cm²" not in shown
-    assert "\u00a0%" in shown
+    assert "\u2009%" in shown
 
 
 def test_share_of_a_slice_without_lung_is_not_defined():
@@ -575,8 +581,8 @@ def test_without_any_mask_browse_shows_the_scan_alone():
 def test_the_grey_scale_stays_when_another_scan_is_opened():
     app = page("browse", small_study()).run()
     told(app, plane="axial", voxel=[0, 0, 0], center=40, width=400)
-    app.session_state["window"] = place(app).window
-    app.session_state["opened"] = OpenStudy(study=small_study(), origin="case", link="other")
+    session_of(app).window = place(app).window
+    session_of(app).opened = OpenStudy(study=small_study(), origin="case", link="other")
     ran_well(app.run())
     assert (place(app).window.center, place(app).window.width) == (40, 400)
 
@@ -650,8 +656,8 @@ def test_a_run_gives_masks_figures_and_files(stand_in):
     assert labels == {
         "Lung mask (NIfTI)",
         "Infection mask (NIfTI)",
-        "Figures (JSON)",
-        "Figures (CSV)",
+        "Measurements (JSON)",
+        "Measurements (CSV)",
     }
     assert "CPU (stand-in)" in texts(app)
 
@@ -659,8 +665,8 @@ def test_a_run_gives_masks_figures_and_files(stand_in):
 def test_a_result_is_in_browse_at_once_with_its_agreement(stand_in):
     done = run_segmentation()
     app = AppTest.from_file(str(PAGES / "browse.py"), default_timeout=60)
-    app.session_state["begun"] = True
-    app.session_state["opened"] = opened(done)
+    session_of(app).began = True
+    session_of(app).opened = opened(done)
     ran_well(app.run())
     shown = texts(app)
     for word in ("Dice", "IoU", "Precision", "Recall", "Prediction", "Truth"):
@@ -684,7 +690,7 @@ def test_a_run_can_be_stopped_and_changes_nothing(stand_in):
     ran_well(button(app, "Mark lung and infection").click().run())
     assert stand_in.entered.wait(10)
     before = opened(app)
-    app.session_state["job"].stop()
+    session_of(app).network_run.job.stop()
     finish_run(app)
     assert "stopped" in app.warning[0].value
     assert opened(app) is before
@@ -707,7 +713,7 @@ def test_weights_that_fail_to_load_are_one_sentence_and_nothing_is_lost(monkeypa
 def test_another_scale_of_grey_values_drops_the_prediction(stand_in):
     app = page("browse", small_study(grey=True)).run()
     segmenting_result = OpenStudy(study=small_study(grey=True), origin="case", link="small")
-    app.session_state["opened"] = segmenting_result
+    session_of(app).opened = segmenting_result
     from core.segmentation.pipeline import segment_volume
 
     segmenting_result.segmentation = segment_volume(segmenting_result.study.volume, stand_in)
@@ -721,13 +727,13 @@ def test_another_scale_of_grey_values_drops_the_run_under_way(stand_in):
     started = page("segment", small_study(grey=True)).run()
     ran_well(button(started, "Mark lung and infection").click().run())
     app = page("browse")
-    for key in ("opened", "job"):
-        app.session_state[key] = started.session_state[key]
+    for name in ("opened", "network_run"):
+        setattr(session_of(app), name, getattr(session_of(started), name))
     ran_well(app.run())
-    job = app.session_state["job"]
+    job = session_of(app).network_run.job
     assert stand_in.entered.wait(10)
     ran_well(button(app, "The values are HU").click().run())
-    assert "job" not in app.session_state
+    assert session_of(app).network_run.job is None
     stand_in.may_go_on.set()
     job.join(30)
     ran_well(app.run())
@@ -743,7 +749,7 @@ class Owner:
 
 
 def test_jobs_of_one_line_wait_for_each_other():
-    line, first_may_end, owner = Line(), threading.Event(), Owner()
+    queue, first_may_end, owner = FairQueue(), threading.Event(), Owner()
     running: list[str] = []
 
     def first(on_progress, should_cancel):
@@ -754,10 +760,10 @@ def test_jobs_of_one_line_wait_for_each_other():
         running.append("second")
         return 42
 
-    a = BackgroundJob(first, line=line, owner=owner)
+    a = BackgroundJob(first, queue=queue, owner=owner)
     while not running:
         time.sleep(0.01)
-    b = BackgroundJob(second, line=line, owner=owner)
+    b = BackgroundJob(second, queue=queue, owner=owner)
     time.sleep(0.3)
     assert running == ["first"]
     assert b.state == "waiting"
@@ -769,9 +775,9 @@ def test_jobs_of_one_line_wait_for_each_other():
 
 
 def test_a_waiting_job_can_be_stopped():
-    line, owner = Line(), Owner()
-    line.join()
-    job = BackgroundJob(lambda *_: 1, line=line, owner=owner)
+    queue, owner = FairQueue(), Owner()
+    queue.join()
+    job = BackgroundJob(lambda *_: 1, queue=queue, owner=owner)
     job.stop()
     job.join(10)
     assert job.state == "stopped"
@@ -779,7 +785,7 @@ def test_a_waiting_job_can_be_stopped():
 
 
 def test_a_job_whose_session_is_gone_is_told_to_stop():
-    line, owner = Line(), Owner()
+    queue, owner = FairQueue(), Owner()
     seen = threading.Event()
 
     def work(on_progress, should_cancel):
@@ -787,7 +793,7 @@ def test_a_job_whose_session_is_gone_is_told_to_stop():
             time.sleep(0.01)
         seen.set()
 
-    job = BackgroundJob(work, line=line, owner=owner)
+    job = BackgroundJob(work, queue=queue, owner=owner)
     assert not seen.wait(0.1)
     del owner
     assert seen.wait(10)
@@ -800,7 +806,7 @@ def test_a_bug_in_a_job_stays_loud():
     def work(on_progress, should_cancel):
         raise ZeroDivisionError
 
-    job = BackgroundJob(work, line=Line(), owner=owner)
+    job = BackgroundJob(work, queue=FairQueue(), owner=owner)
     job.join(10)
     assert isinstance(job.bug, ZeroDivisionError)
 
@@ -810,11 +816,11 @@ def test_a_bug_in_a_job_stays_loud():
 
 def test_numbers_in_words():
     assert percent(float("nan")) == "not defined"
-    assert percent(0.1234) == "12.3\u00a0%"
-    assert percent(0.0012) == "0.12\u00a0%"
-    assert percent(0.0) == "0.0\u00a0%"
-    assert score(float("nan")) == "not defined"
-    assert score(0.98765) == "0.988"
+    assert percent(0.1234) == "12.3\u2009%"
+    assert percent(0.0012) == "0.12\u2009%"
+    assert percent(0.0) == "0.0\u2009%"
+    assert number_text(float("nan")) == "not defined"
+    assert number_text(0.98765) == "0.988"
     assert volume_text(float("nan")) == "not known"
     assert volume_text(12.34) == "12.3\u00a0ml"
     assert volume_text(3210.0) == "3.21\u00a0l"
@@ -836,13 +842,13 @@ def test_file_names_of_downloads_hold_nothing_odd():
 
 
 def test_figures_as_csv_have_one_line_each():
-    table = list(csv.reader(io.StringIO(figures_csv({"a": 1, "b": {"c": None, "d": [2, 3]}}))))
+    table = list(csv.reader(io.StringIO(values_csv({"a": 1, "b": {"c": None, "d": [2, 3]}}))))
     assert table == [["name", "value"], ["a", "1"], ["b.c", ""], ["b.d.0", "2"], ["b.d.1", "3"]]
 
 
 def test_text_that_a_spreadsheet_would_run_gets_an_apostrophe():
     figures = {"=name": "=1+1", "a": "-cmd", "b": -1.5, "c": "@x", "d": "+1", "e": "plain -1"}
-    table = dict(csv.reader(io.StringIO(figures_csv(figures))))
+    table = dict(csv.reader(io.StringIO(values_csv(figures))))
     assert table == {
         "name": "value",
         "'=name": "'=1+1",
@@ -856,7 +862,7 @@ def test_text_that_a_spreadsheet_would_run_gets_an_apostrophe():
 
 def test_progress_of_a_job_stays_between_nothing_and_all():
     job = BackgroundJob(
-        lambda on_progress, _: on_progress("x", 5, 4), line=Line(), owner=segmenting
+        lambda on_progress, _: on_progress("x", 5, 4), queue=FairQueue(), owner=segmenting
     )
     job.join(10)
     assert job.fraction == 1.0

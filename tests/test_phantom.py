@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from core.phantom import EXTENT_MM, INFECTED_FRACTION, build_demo_study
 from core.volume import BoolArray, Study
+from tests.studies import demo_study
 
 SMALL = (128, 128, 24)
 
@@ -16,12 +17,12 @@ SMALL = (128, 128, 24)
 @pytest.fixture(scope="module")
 def study() -> Study:
     """Half the demo's resolution in the plane, every second slice."""
-    return build_demo_study(shape=(256, 256, 48))
+    return demo_study((256, 256, 48))
 
 
 @pytest.fixture(scope="module")
 def small() -> Study:
-    return build_demo_study(shape=SMALL)
+    return demo_study(SMALL)
 
 
 def _lung(study: Study) -> BoolArray:
@@ -45,8 +46,12 @@ def _density_at(study: Study, x_mm: float, y_index: float, z_mm: float) -> float
     return float(study.volume.array[i - 3 : i + 4, j - 3 : j + 4, k].mean())
 
 
-def test_same_seed_gives_the_same_voxels(small: Study) -> None:
-    again = build_demo_study(shape=SMALL)
+def test_same_seed_gives_the_same_voxels_and_progress_runs_to_its_end(small: Study) -> None:
+    seen: list[tuple[str, int, int]] = []
+    again = build_demo_study(shape=SMALL, on_progress=lambda *step: seen.append(step))
+    assert seen[0][1] == 0
+    assert seen[-1][1] == seen[-1][2]
+    assert [step[1] for step in seen] == sorted(step[1] for step in seen)
     assert np.array_equal(again.volume.array, small.volume.array)
     assert np.array_equal(_lung(again), _lung(small))
     assert np.array_equal(_infection(again), _infection(small))
@@ -54,7 +59,7 @@ def test_same_seed_gives_the_same_voxels(small: Study) -> None:
 
 
 def test_another_seed_gives_another_disease(small: Study) -> None:
-    other = build_demo_study(seed=21, shape=SMALL)
+    other = demo_study(SMALL, seed=1)
     assert not np.array_equal(_infection(other), _infection(small))
     assert np.array_equal(_lung(other), _lung(small))
 
@@ -119,7 +124,7 @@ def test_infection_is_inside_the_lungs_on_both_sides(study: Study) -> None:
 
 @pytest.mark.parametrize("seed", [1, 20])
 def test_infected_fraction_is_as_intended(seed: int) -> None:
-    study = build_demo_study(seed=seed, shape=SMALL)
+    study = demo_study(SMALL, seed=seed)
     fraction = _infection(study).sum() / _lung(study).sum()
     assert fraction == pytest.approx(INFECTED_FRACTION, abs=0.03)
 
@@ -191,11 +196,3 @@ def test_edges_are_smooth_not_stairs(study: Study) -> None:
     rim = ndimage.binary_dilation(lung, iterations=1) & ~ndimage.binary_erosion(lung)
     between = ((hu[rim] > -650) & (hu[rim] < -200)).mean()
     assert between > 0.2
-
-
-def test_progress_runs_to_its_end() -> None:
-    seen: list[tuple[str, int, int]] = []
-    build_demo_study(shape=(64, 64, 16), on_progress=lambda *step: seen.append(step))
-    assert seen[0][1] == 0
-    assert seen[-1][1] == seen[-1][2]
-    assert [step[1] for step in seen] == sorted(step[1] for step in seen)

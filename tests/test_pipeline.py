@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
+import numpy.typing as npt
 import pytest
 
-from core.config import PostprocessConfig
+from core.config import PostprocessConfig, SegmentConfig
 from core.errors import Cancelled
 from core.evaluation.measurements import compare, measure
 from core.evaluation.metrics import compute_overlap
 from core.loading import load_nifti, load_pictures, open_study
 from core.output.saving import save_mask, save_volume
-from core.phantom import build_demo_study
+from core.preprocessing.spatial import turn_volume
 from core.segmentation.engines.inference import Segmenter
-from core.segmentation.pipeline import (
-    apply_thresholds,
-    find_quarter_turns,
-    load_segmenter,
-    segment_volume,
-)
-from core.volume import MaskPair, Study, Volume, turn_masks, turn_volume, volume_from_file
+from core.segmentation.pipeline import segment_volume, segment_volumes
+from core.segmentation.result import apply_thresholds
+from core.segmentation.segmenter import load_segmenter
+from core.segmentation.turning import find_quarter_turns
+from core.volume import MaskPair, Study, Volume, volume_from_file
+from tests.studies import StandInSegmenter, demo_study
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,7 @@ def segmenter() -> Segmenter:
 @pytest.fixture(scope="module")
 def chest() -> Study:
     """The demo study at a quarter of its size."""
-    return build_demo_study(shape=(256, 256, 24))
+    return demo_study((256, 256, 24))
 
 
 def test_weights_are_loaded_once(segmenter: Segmenter) -> None:
@@ -183,14 +185,78 @@ def test_pictures_on_their_side_are_turned_and_masks_turned_back(
 ) -> None:
     upright = _as_pictures(chest.volume, tmp_path)
     expected = segment_volume(upright, segmenter)
-    assert expected.quarter_turns == 0
+    assert expected.record.quarter_turns == 0
+    assert expected.masks.lung is not None
     for turns in (1, 2, 3):
         lying = turn_volume(upright, turns)
-        assert find_quarter_turns(lying, segmenter) == (4 - turns) % 4
+        assert find_quarter_turns([lying], segmenter) == ((4 - turns) % 4,)
         result = segment_volume(lying, segmenter)
-        back = turn_masks(result.masks, -turns)
-        np.testing.assert_array_equal(back.lung, expected.masks.lung)
+        assert result.masks.lung is not None
+        back = np.rot90(result.masks.lung, -turns, axes=(0, 1))
+        np.testing.assert_array_equal(back, expected.masks.lung)
         assert any("turned by" in warning for warning in result.warnings)
+        again = apply_thresholds(result, PostprocessConfig(lung_threshold=0.4))
+        moved = apply_thresholds(expected, PostprocessConfig(lung_threshold=0.4))
+        assert again.masks.lung is not None
+        np.testing.assert_array_equal(
+            np.rot90(again.masks.lung, -turns, axes=(0, 1)), moved.masks.lung
+        )
+
+
+def test_many_pictures_are_marked_as_each_alone(
+    segmenter: Segmenter, chest: Study, tmp_path: Path
+) -> None:
+    upright = _as_pictures(chest.volume, tmp_path)
+    black = replace(upright, array=np.zeros_like(upright.array))
+    volumes = [upright, turn_volume(upright, 1), black]
+    together = segment_volumes(volumes, segmenter)
+    assert [found.record.quarter_turns for found in together] == [0, 3, 0]
+    for volume, found in zip(volumes, together, strict=True):
+        alone = segment_volume(volume, segmenter)
+        assert found.masks.lung is not None
+        assert found.masks.lung.shape == volume.shape
+        np.testing.assert_array_equal(found.masks.lung, alone.masks.lung)
+        np.testing.assert_array_equal(found.masks.infection, alone.masks.infection)
+        assert found.warnings == alone.warnings
+    assert [len(found.warnings) for found in together] == [0, 1, 1]
+    assert segment_volumes([], segmenter) == ()
+
+
+class _CountingSegmenter(StandInSegmenter):
+    def __init__(self) -> None:
+        super().__init__()
+        self.slices: list[int] = []
+
+    def predict(self, frames: npt.NDArray[np.uint8], **how: Any) -> npt.NDArray[np.uint8]:
+        self.slices.append(len(frames))
+        return super().predict(frames, **how)
+
+
+def test_many_pictures_need_two_calls_of_the_engine(chest: Study, tmp_path: Path) -> None:
+    picture = _as_pictures(chest.volume, tmp_path)
+    engine = _CountingSegmenter()
+    told: list[tuple[str, int, int]] = []
+    segment_volumes([picture] * 20, engine, on_progress=lambda *step: told.append(step))
+    assert engine.slices == [4 * 20, 20]
+    for stage in ("preparing slices", "restoring masks"):
+        done = [count for name, count, total in told if name == stage and total == 20]
+        assert done == list(range(1, 21))
+    engine.slices.clear()
+    segment_volume(picture, engine, config=SegmentConfig(turn_pictures=False))
+    assert engine.slices == [1]
+    engine.slices.clear()
+    segment_volume(chest.volume, engine)
+    assert engine.slices == [24]
+
+
+def test_why_keras_ran_is_a_warning_of_the_result(chest: Study) -> None:
+    engine = StandInSegmenter()
+    engine.fallback_reason = "Keras ran the network. OpenVINO does not start."
+    result = segment_volume(chest.volume, engine)
+    assert engine.fallback_reason in result.warnings
+    moved = apply_thresholds(result, PostprocessConfig(lung_threshold=0.3))
+    assert engine.fallback_reason in moved.warnings
+    assert engine.fallback_reason in measure(Study(chest.volume), result)["warnings"]
 
 
 @pytest.mark.real_data

@@ -7,13 +7,14 @@ import pytest
 
 from core.config import PostprocessConfig
 from core.errors import Cancelled, ConfigError
-from core.preprocessing.model_input import SpatialRecord
 from core.preprocessing.roi import BoundingBox
+from core.preprocessing.spatial import SpatialRecord
 from core.segmentation.postprocess import (
     Probabilities,
     blend_neighbours,
     clean_lung,
     clear_open_air,
+    probability_level,
     restore_masks,
 )
 
@@ -158,6 +159,18 @@ def test_threshold_is_a_probability(threshold: float, channel: int) -> None:
     assert marked is not None
     expected = np.arange(256) / 255.0 >= threshold
     assert np.array_equal(marked[:, 0, 0], expected)
+
+
+def test_a_threshold_counts_as_the_decimal_it_stands_for() -> None:
+    assert 0.1 + 0.2 + 0.3 == 0.6000000000000001
+    assert probability_level(0.1 + 0.2 + 0.3) == probability_level(0.6) == 153
+    # The smallest whole number of 255ths that is at least each hundredth, in exact arithmetic.
+    for hundredth in range(1, 100):
+        exact = -(-hundredth * 255 // 100)
+        for error in (-1e-12, 0.0, 1e-12):
+            assert probability_level(hundredth / 100 + error) == exact
+    # Above 0, so that nothing which is surely not there is marked.
+    assert probability_level(1e-9) == 1
 
 
 @pytest.mark.parametrize("threshold", [0.0, 1.0, -0.5, float("nan")])

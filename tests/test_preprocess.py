@@ -15,11 +15,10 @@ from core.preprocessing.enhancement import enhance
 from core.preprocessing.model_input import (
     build_model_input,
     build_model_mask,
-    plan_spatial,
-    restore_slice,
     window_to_grey,
 )
 from core.preprocessing.roi import BoundingBox, whole_slice_box
+from core.preprocessing.spatial import plan_spatial, restore_slice
 from core.segmentation.postprocess import restore_masks
 from core.volume import BoolArray, Volume
 from tests.spheres import AFFINES, GREY, ball, dice, make_volume
@@ -225,7 +224,7 @@ def test_an_even_fit_loses_nothing() -> None:
     volume = make_volume(np.zeros((128, 96, 3), dtype=np.int16))
     mask = np.random.default_rng(2).random(volume.shape) < 0.4
     record = plan_spatial(volume, WHOLE)
-    assert record.pixel_scale == (1.0, 1.0)
+    assert (record.height, record.width) == (record.box.height, record.box.width)
     frames = build_model_mask(mask, record, range(3))
     back = np.stack([restore_slice(frame, record) for frame in frames], axis=-1)
     assert np.array_equal(back.transpose(1, 0, 2) == 1, mask)

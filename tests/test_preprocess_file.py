@@ -23,13 +23,13 @@ from core.config import (
 )
 from core.errors import ConfigError
 from core.output.saving import save_volume
-from core.phantom import build_demo_study
 from core.segmentation.weights import list_weights
+from tests.studies import demo_study
 
 
 @pytest.fixture(scope="module")
 def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    study = build_demo_study(shape=(160, 160, 6))
+    study = demo_study((160, 160, 6))
     return save_volume(study.volume, tmp_path_factory.mktemp("scan") / "chest.nii.gz")
 
 

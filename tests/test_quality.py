@@ -26,19 +26,18 @@ from core.measuring.quality.findings import slice_ranges
 from core.measuring.quality.geometry import outline_on_edge, step_deviation
 from core.measuring.quality.intensity import brightness_step, noise, saturation, stripes, unevenness
 from core.measuring.quality.view import Levels, SliceView, find_levels
-from core.phantom import build_demo_study
 from core.volume import MaskPair, Study, Volume
 from tests import damage
 from tests.scans import dicom_series, write_dicom
 from tests.spheres import make_volume
-from tests.studies import small_study, small_volume
+from tests.studies import demo_study, small_study, small_volume
 
 CT = Levels(air=-1000.0, tissue=0.0, threshold=-500.0)
 
 
 @pytest.fixture(scope="module")
 def demo() -> Study:
-    return build_demo_study(shape=(256, 256, 72))
+    return demo_study((256, 256, 72))
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +184,7 @@ def test_dicom_with_a_slice_missing_has_a_gap_where_it_was(tmp_path):
     assert flagged(report)["gap"] == [4]
     (gap,) = (f for f in report.findings if f.check == "gap")
     assert gap.value == pytest.approx(1.0)
-    assert gap.sentence.startswith("Slice 5: the step from the slice below is 100 % off")
+    assert gap.sentence.startswith("Slice 5: the step from the slice below is 100\u2009% off")
 
 
 # ---------------------------------------------------------------- damaged copies
@@ -304,8 +303,8 @@ def test_what_cannot_be_told_is_not_defined_and_never_flagged(volume, reasons):
 def test_findings_say_value_and_threshold_in_a_sentence(middle):
     report = check_scan(damage.noisy(middle, SOME))
     first = report.of_slice(5)[0]
-    assert first.sentence.startswith("Slice 6: noise is 19.9 %")
-    assert first.sentence.endswith("of the step from air to tissue, more than 10 %.")
+    assert first.sentence.startswith("Slice 6: noise is 19.9\u2009%")
+    assert first.sentence.endswith("of the step from air to tissue, more than 10\u2009%.")
     assert first.value > first.threshold == 0.1
     told = report.to_json_dict()
     assert told["flagged_slices"] == [6, 7]

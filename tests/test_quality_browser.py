@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from core.measuring.quality.exclusions import Exclusion, read_exclusions
-from tests.test_browser import DEMO, Page, serve, wait_for
+from tests.browser import DEMO, Chromium, Page, serve, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -51,7 +51,7 @@ def test_the_strip_leads_to_slices_and_the_list_comes_out(page: Page) -> None:
         # A strip that is drawn anew while it is pressed hears nothing.
         click_slice(page, 3)
         page.settle()
-        return "Slice 4: 0 % of the body may be lung" in page.text.replace("\u00a0", " ")
+        return "Slice 4: 0 % of the body may be lung" in page.text.replace("\u2009", " ")
 
     wait_for(leads_there, what="slice 4")
     assert page.picture_slice() == 4
@@ -76,7 +76,9 @@ def test_the_strip_leads_to_slices_and_the_list_comes_out(page: Page) -> None:
 
 
 @pytest.mark.real_data
-def test_all_cases_and_one_with_dark_slices(real_data: Path, tmp_path: Path) -> None:
+def test_all_cases_and_one_with_dark_slices(
+    real_data: Path, chromium: Chromium, tmp_path: Path
+) -> None:
     folder = real_data / "covid20"
     if not folder.is_dir():
         pytest.skip("the 20-case set is not among the real scans")
@@ -85,9 +87,9 @@ def test_all_cases_and_one_with_dark_slices(real_data: Path, tmp_path: Path) -> 
         (data / kind).mkdir(parents=True)
         for path in (folder / kind).glob("coronacases*00[36]*"):
             (data / kind / path.name).symlink_to(path)
-    (tmp_path / "downloads").mkdir()
-    for server in serve("streamlit_app.py", tmp_path / "log.txt", data_folder=data):
-        page = Page(server, tmp_path / "downloads", tmp_path / "profile")
+    settings = {"LUNGLENS_DATA_FOLDER": str(data)}
+    for server in serve("streamlit_app.py", tmp_path / "log.txt", settings):
+        page = chromium.open_tab(server, tmp_path / "downloads")
         try:
             page.open("/quality?case=coronacases_org_003&slice=30")
             page.wait_for_text("Findings in")
@@ -98,4 +100,4 @@ def test_all_cases_and_one_with_dark_slices(real_data: Path, tmp_path: Path) -> 
             page.wait_for_text("slices of 2 cases hold no infection.")
             assert "By truth, 0 of 94 slices" in page.text
         finally:
-            page.browser.quit()
+            chromium.close_tab(page)

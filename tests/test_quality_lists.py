@@ -23,8 +23,8 @@ from core.measuring.quality.exclusions import (
 )
 from core.measuring.quality.survey import EmptyTotal, survey_cases, total_empty
 from core.output.saving import save_mask, save_volume
-from core.training.dataset import TrainingScan, leave_out
 from core.training.fit import train
+from core.training.scans import TrainingScan, leave_out
 from tests.scans import nifti_bytes
 from tests.studies import small_truth, small_volume
 from tests.training_data import CASES, TINY, write_training_folder
@@ -82,7 +82,7 @@ def listed(*entries: Any, first: Any = 1) -> dict[str, Any]:
     ],
 )
 def test_other_layouts_are_refused_with_what_is_wrong(content, got):
-    with pytest.raises(DatasetError, match="export it anew") as refused:
+    with pytest.raises(DatasetError, match="export it again") as refused:
         parse_exclusions(content, name="list.json")
     assert got in str(refused.value)
 

@@ -15,20 +15,23 @@ from core.config import QUALITY_RANGES, QualityConfig
 from core.measuring.quality import CHECKS
 from core.measuring.quality.exclusions import parse_exclusions
 from core.output.saving import save_mask, save_volume
-from core.phantom import build_demo_study
 from core.segmentation.empty_slices import find_gate
-from core.segmentation.pipeline import load_segmenter, segment_volume
-from core.ui.leaving_out import LeftOut
+from core.segmentation.pipeline import segment_volume
+from core.segmentation.segmenter import load_segmenter
+from core.ui.quality.checks import ScanCheck
+from core.ui.quality.leaving_out import LeftOut
+from core.ui.quality.survey import Survey
 from core.volume import Study
 from tests import damage
-from tests.studies import small_study, small_truth, small_volume
+from tests.app_session import session_of
+from tests.studies import demo_study, small_study, small_truth, small_volume
 from tests.test_pages import button, in_address, opened, page, ran_well, texts
 from tests.test_quality import middle_of
 
 
 @pytest.fixture(scope="module")
 def demo() -> Study:
-    study = build_demo_study(shape=(128, 128, 48))
+    study = demo_study((128, 128, 48))
     return replace(study, volume=middle_of(study.volume), truth=None)
 
 
@@ -43,12 +46,10 @@ def quality_page(study: Study, **params: str) -> AppTest:
 
 def finished(app: AppTest) -> AppTest:
     """Waits for measuring under way, and draws the page again."""
-    state = app.session_state
-    measured = f"quality-{opened(app).token}"
-    if measured in state:
-        state[measured][1].join(60)
-    if "survey-job" in state:
-        state["survey-job"].join(60)
+    for kind in (ScanCheck, Survey):
+        job = session_of(app).part(kind).slot.job
+        if job is not None:
+            job.join(60)
     return ran_well(app.run())
 
 
@@ -70,7 +71,7 @@ def test_findings_are_told_for_the_slice_that_is_shown_and_listed_for_all(demo: 
     table = table_of(app)
     assert table["Slice"] == [5, 6]
     assert table["What"] == ["Noise", "Noise"]
-    assert set(table["Limit"]) == {"10 %"}
+    assert set(table["Limit"]) == {"10\u2009%"}
     clean = quality_page(noisy, slice="1", min_sharpness="0", max_stripes="1", **limits)
     assert "Slice 1: nothing found." in text(clean)
 
@@ -141,19 +142,19 @@ def test_slices_are_left_out_and_taken_back() -> None:
     button(app, "Leave out slice 3").click()
     ran_well(app.run())
     assert "Left out: slices 3." in text(app)
-    button(app, "Take slice 3 back").click()
+    button(app, "Include slice 3 again").click()
     ran_well(app.run())
     assert "Nothing yet." in text(app)
     button(app, "Leave out slices with findings").click()
     ran_well(app.run())
     assert "- small: slices 1–8" in text(app)
-    button(app, "Take the scan back").click()
+    button(app, "Include the scan again").click()
     ran_well(app.run())
     button(app, "Leave out the scan").click()
     ran_well(app.run())
     assert "The whole scan is left out." in text(app)
     assert "- small: all slices" in text(app)
-    button(app, "Take everything back").click()
+    button(app, "Include everything again").click()
     ran_well(app.run())
     assert "Nothing yet." in text(app)
 

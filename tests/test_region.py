@@ -13,7 +13,6 @@ from core.config import ROI_RANGES, RoiConfig, from_json_dict, to_json_dict
 from core.errors import ConfigError
 from core.loading import open_study
 from core.loading.case_table import load_case, load_case_table
-from core.phantom import build_demo_study
 from core.preprocessing.roi import (
     VolumeBox,
     compute_savings,
@@ -29,6 +28,7 @@ from core.preprocessing.roi import (
 )
 from core.volume import BoolArray, Study, Volume
 from tests.spheres import GREY, make_volume
+from tests.studies import demo_study
 
 SHAPE = (160, 128, 40)
 SPACING_MM = (2.0, 2.0, 5.0)
@@ -347,7 +347,7 @@ def lung_lost(study: Study, config: RoiConfig) -> tuple[int, float]:
 
 @pytest.mark.slow
 def test_no_lung_of_the_demo_is_lost() -> None:
-    study = build_demo_study()
+    study = demo_study()
     kept = {}
     for config in METHODS:
         lost, kept[config] = lung_lost(study, config)

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.config import ROI_RANGES, RoiConfig, to_json_dict
 from core.preprocessing.roi import find_region
-from core.ui.settings_files import region_code
+from core.ui.preprocess.settings_files import region_code
 from core.volume import Study
 from tests.spheres import GREY
 from tests.studies import small_study, use_stand_in
@@ -58,7 +58,7 @@ def test_areas_in_the_slice() -> None:
 
 
 def test_the_default_is_said_to_be_the_networks_box() -> None:
-    same = "this is the box that the network's input is cut out with"
+    same = "this is the box that the network's input is cropped to"
     assert same in texts(region_page(chest_study()))
     assert same not in texts(region_page(chest_study(), target="lungs"))
 
@@ -68,7 +68,7 @@ def test_what_stands_in_the_way_is_told() -> None:
     hu[:80][lungs[:80]] = 30
     app = region_page(chest_study(hu), target="lungs")
     assert any("One lung holds hardly any air" in warning.value for warning in app.warning)
-    assert "100.0\u00a0% of the voxels are kept" in texts(app)
+    assert "100.0\u2009% of the voxels are kept" in texts(app)
 
 
 def test_grey_values_and_nominal_sizes_give_neither_hu_nor_mm() -> None:
@@ -83,16 +83,37 @@ def test_grey_values_and_nominal_sizes_give_neither_hu_nor_mm() -> None:
     assert all("pixels" in cell for cell in figures(app, "Areas in this slice")["Body"])
 
 
+def extremes(end: str) -> dict[str, Any]:
+    return {name: getattr(allowed, end) for name, allowed in ROI_RANGES.items()}
+
+
+@pytest.mark.parametrize("end", ["low", "high"])
+def test_extreme_settings(end: str) -> None:
+    told = {name: f"{value:g}" for name, value in extremes(end).items()}
+    app = region_page(chest_study(), method="multi-otsu", scope="slice", target="lungs", **told)
+    assert not app.error
+    for name, text in told.items():
+        assert text == f"{getattr(RoiConfig(), name):g}" or in_address(app, name) == text
+
+
 @pytest.mark.parametrize("method", ["otsu", "multi-otsu"])
 @pytest.mark.parametrize("scope", ["volume", "slice"])
-@pytest.mark.parametrize("name", ROI_RANGES)
 @pytest.mark.parametrize("end", ["low", "high"])
-def test_extreme_settings(method: str, scope: str, name: str, end: str) -> None:
-    extreme = f"{getattr(ROI_RANGES[name], end):g}"
-    app = region_page(chest_study(), method=method, scope=scope, target="lungs", **{name: extreme})
-    assert not app.error
-    default = f"{getattr(RoiConfig(), name):g}"
-    assert extreme == default or in_address(app, name) == extreme
+def test_extreme_settings_give_a_box_around_both_lungs(method: Any, scope: Any, end: str) -> None:
+    hu, _, lungs = chest()
+    volume = scan(hu)
+    for name, value in extremes(end).items():
+        config = replace(RoiConfig("lungs", method, scope), **{name: type_of(name)(value)})
+        region = find_region(volume, config)
+        assert not region.findings
+        box = region.box.in_slice
+        assert lungs[box.i_start : box.i_stop, box.j_start : box.j_stop].sum() == lungs.sum()
+        assert region.box.k_start <= FIRST_LUNG < LAST_LUNG <= region.box.k_stop
+
+
+def type_of(name: str) -> type:
+    """int or float, as the setting is kept."""
+    return type(getattr(RoiConfig(), name))
 
 
 def test_all_slices_are_kept_on_request() -> None:

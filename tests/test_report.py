@@ -37,7 +37,8 @@ from core.output.report.fonts import lacks_letters, printable
 from core.output.report.methods import DICE, TRAINING_SET, UNET
 from core.output.report.pictures import draw_key_slices
 from core.output.report.profile import draw_profile, measure_profile, svg_text
-from core.segmentation.pipeline import Segmentation, segment_volume
+from core.segmentation.pipeline import segment_volume
+from core.segmentation.result import Segmentation
 from core.segmentation.weights import find_weights
 from core.volume import MaskPair, Study
 from tests.scans import chest_hu, chest_picture, dicom_series, png_bytes, write_dicom
@@ -133,7 +134,7 @@ def test_html_says_the_same_and_fetches_nothing(plain) -> None:
     _, report, _ = plain
     page = Reader(html_text(report))
     text = words(page.text)
-    for figure in report.biomarkers.figures:
+    for figure in report.biomarkers.measurements:
         assert words(figure.definition) in text
         assert words(figure.text) in text
     assert "Research software, never a diagnosis" in text
@@ -152,7 +153,7 @@ def test_html_says_the_same_and_fetches_nothing(plain) -> None:
 def test_agreement_and_whether_the_weights_know_the_case(plain) -> None:
     study, report, segmentation = plain
     assert report.agreement is not None
-    assert report.agreement.figures["infection"]["dice"] == 1.0
+    assert report.agreement.scores["infection"]["dice"] == 1.0
     text = words(pdf_text(pdf_bytes(report)))
     assert "Against the truth" in text
     assert "1.000" in text
@@ -163,9 +164,9 @@ def test_agreement_and_whether_the_weights_know_the_case(plain) -> None:
     shipped = find_weights()
     info = replace(shipped, manifest_text=json.dumps({**shipped.manifest, "split": sides}))
     for case_id, side in (
-        ("coronacases_org_002", "learned from this very case"),
+        ("coronacases_org_002", "trained on this very case"),
         ("coronacases_org_001", "were chosen on this case"),
-        ("another", "did not learn from a case of this name"),
+        ("another", "were not trained on a case of this name"),
     ):
         known = build_report(
             replace(study, case_id=case_id),
@@ -259,11 +260,11 @@ def test_no_hu_and_no_millimetres_where_there_are_none(grey: bool, nominal: bool
     text = words(pdf_text(pdf_bytes(report)))
     if grey:
         assert "not in HU" in text
-        for figure in report.biomarkers.figures:
+        for figure in report.biomarkers.measurements:
             assert figure.group != "Density" or not figure.defined
     if nominal:
         assert "Voxel not known" in text
-        for figure in report.biomarkers.figures:
+        for figure in report.biomarkers.measurements:
             assert figure.unit != "ml" or figure.text == "not defined"
         assert "not defined Lung volume" in text
         assert "cm²" not in text
@@ -272,7 +273,7 @@ def test_no_hu_and_no_millimetres_where_there_are_none(grey: bool, nominal: bool
         archive = zipfile.ZipFile(io.BytesIO(content))
         assert "NOMINAL" in archive.read("README.txt").decode()
         assert b"NOMINAL" in archive.read("surfaces/lung.stl")[:80]
-        rows = list(csv.DictReader(io.StringIO(archive.read("figures/slices.csv").decode())))
+        rows = list(csv.DictReader(io.StringIO(archive.read("measurements/slices.csv").decode())))
         assert rows[4]["lung_area_mm2"] == ""
 
 
@@ -399,10 +400,10 @@ def test_a_zip_has_every_file_and_no_name(tmp_path: Path) -> None:
         "surfaces/lung.ply",
         "surfaces/infection.stl",
         "surfaces/infection.ply",
-        "figures/figures.json",
-        "figures/figures.csv",
-        "figures/biomarkers.csv",
-        "figures/slices.csv",
+        "measurements/measurements.json",
+        "measurements/measurements.csv",
+        "measurements/biomarkers.csv",
+        "measurements/slices.csv",
         "pictures/profile.png",
         "pictures/zones.png",
         "methods.txt",
@@ -420,7 +421,7 @@ def test_a_zip_has_every_file_and_no_name(tmp_path: Path) -> None:
         np.asanyarray(labels.dataobj)[::-1, ::-1] > 0,
         (segmentation.masks.label_map() > 0)[::-1, ::-1],
     )
-    figures = json.loads(archive.read("figures/figures.json"))
+    figures = json.loads(archive.read("measurements/measurements.json"))
     assert figures["scan"]["name"] == "DICOM series"
     assert len(figures["slices"]) == 20
     assert figures["biomarkers"]["values"]["infected_share"] == pytest.approx(

@@ -10,7 +10,7 @@ import numpy as np
 import pypdfium2
 import pytest
 
-from tests.test_browser import Page, keep_screenshot, need_weights, wait_for
+from tests.browser import Page, keep_screenshot, need_weights, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 

@@ -13,12 +13,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.loading import load_dicom
+from core.ui.report.making import jobs_of
 from core.ui.session import OpenStudy
 from core.volume import Study
 from tests.scans import chest_hu, dicom_series, write_dicom
 from tests.studies import small_study, use_stand_in
 from tests.test_exports import UIDS
-from tests.test_pages import button, opened, page, ran_well, texts
+from tests.test_pages import button, finish_run, opened, page, ran_well, texts
 
 SMALL = (48, 40, 20)
 
@@ -33,10 +34,9 @@ def made(study: Study) -> AppTest:
     """The page with the report of a study, made as a person makes it."""
     app = ran_well(page("report", study).run())
     ran_well(button(app, "Mark lung and infection").click().run())
-    app.session_state["job"].join(60)
-    ran_well(app.run())
+    finish_run(app)
     ran_well(button(app, "Make the report").click().run())
-    opened(app).memo["measured report"].join(60)
+    jobs_of(opened(app)).measuring.job.join(60)
     return ran_well(app.run())
 
 
@@ -51,7 +51,7 @@ def pdf_text(app: AppTest) -> str:
 
 
 def written(app: AppTest) -> Any:
-    return opened(app).memo["written report"][1]
+    return opened(app).memo["written report"][2]
 
 
 def test_without_a_study_it_says_what_to_do() -> None:
@@ -70,13 +70,13 @@ def test_a_report_is_made_on_demand_and_written_anew_for_other_words() -> None:
     assert all(content.startswith(b"\x89PNG") for content in written(app).pages)
     assert "Mueller" not in pdf_text(app)
     assert "Mueller" not in written(app).html
-    measured = opened(app).memo["measured report"].result
+    measured = jobs_of(opened(app)).measuring.job.result
     first = written(app)
     app.text_input[0].set_value("Case <7> & friends")
     app.date_input[0].set_value(date(2026, 3, 4))
     ran_well(app.run())
     assert written(app) is not first
-    assert opened(app).memo["measured report"].result is measured
+    assert jobs_of(opened(app)).measuring.job.result is measured
     assert "Case <7> & friends" in pdf_text(app)
     assert "2026-03-04" in pdf_text(app)
     assert "Case &lt;7&gt; &amp; friends" in written(app).html
@@ -91,10 +91,10 @@ def test_a_report_is_made_on_demand_and_written_anew_for_other_words() -> None:
 def test_everything_is_packed_beside_the_page() -> None:
     app = made(small_study())
     ran_well(button(app, "Pack everything (zip)").click().run())
-    opened(app).memo["packed report"][1].join(60)
+    jobs_of(opened(app)).packing.job.join(60)
     ran_well(app.run())
     assert any(label.startswith("Everything (zip, ") for label in downloads(app))
-    packed = opened(app).memo["packed report"][1].result
+    packed = jobs_of(opened(app)).packing.job.result
     names = zipfile.ZipFile(io.BytesIO(packed)).namelist()
     assert {"report.pdf", "report.html", "masks/label_map.nii.gz", "README.txt"} <= set(names)
     app.text_input[0].set_value("somebody")
@@ -130,7 +130,7 @@ def test_a_dicom_segmentation_is_offered_for_dicom_only(dicom: bool, tmp_path: A
         "Label map (NIfTI)",
         "Lung surface (STL)",
         "Infection surface (PLY)",
-        "Figures (JSON)",
+        "Measurements (JSON)",
         "Biomarkers (CSV)",
         "Slices (CSV)",
     } <= set(labels)

@@ -16,17 +16,17 @@ from core.config import PostprocessConfig, PreprocessConfig, SegmentConfig
 from core.drawing.thumbnails import crop_around, draw_agreement
 from core.errors import Cancelled, DatasetError, GeometryError
 from core.evaluation.bland_altman import compare_measurements
-from core.evaluation.cases import FIGURE_COLUMNS, mean_figures, paired_differences
+from core.evaluation.cases import VALUE_COLUMNS, mean_values, paired_differences
 from core.evaluation.metrics import compute_overlap
 from core.evaluation.review import CaseReview, find_worst, review_case, slices_csv
 from core.evaluation.slice_scores import score_slices
 from core.evaluation.threshold_curve import LevelCounts, count_levels, curve_of, mean_curves
 from core.loading.case_table import Case
-from core.preprocessing.model_input import plan_spatial
-from core.segmentation.pipeline import Segmentation, apply_thresholds
+from core.preprocessing.spatial import plan_spatial
 from core.segmentation.postprocess import restore_masks
-from core.ui.charts.evaluation_figures import (
-    figures_html,
+from core.segmentation.result import Segmentation, apply_thresholds
+from core.ui.charts.evaluation import (
+    charts_html,
     make_bland_altman_figure,
     make_distribution_figure,
 )
@@ -51,7 +51,6 @@ def segmentation(*, lung_threshold: float = 0.5, infection_threshold: float = 0.
         masks=restore_masks(probabilities, record, postprocess),
         probabilities=probabilities,
         record=record,
-        quarter_turns=0,
         seconds={},
         device="none",
         weights_id="made-up",
@@ -78,6 +77,9 @@ def test_curve_counts_what_is_at_or_above_each_threshold() -> None:
     np.testing.assert_allclose(curve.precision, [8 / 20, 5 / 16, 5 / 6, np.nan])
     np.testing.assert_allclose(curve.recall, [0.8, 0.5, 0.5, 0.0])
     np.testing.assert_allclose(curve.dice, [16 / 30, 10 / 26, 10 / 16, 0.0])
+    # 0.6000000000000001 is 0.6, whose level is 153.
+    true[153] = every[153] = 1
+    assert curve_of(LevelCounts(true, every, 11), (0.1 + 0.2 + 0.3,)).hit.tolist() == [6]
 
 
 @pytest.mark.parametrize("threshold", [0.25, 0.5, 0.6])
@@ -236,8 +238,8 @@ def test_differences_of_two_networks_are_of_the_same_case() -> None:
     assert [one.infection.dice for one in found] == pytest.approx([-0.1, 0.25])
     assert found[0].lung.dice == 0.0
     assert math.isnan(found[0].infection.iou)
-    assert mean_figures(found)["infection_dice"] == pytest.approx(0.075)
-    assert set(mean_figures(found)) == set(FIGURE_COLUMNS)
+    assert mean_values(found)["infection_dice"] == pytest.approx(0.075)
+    assert set(mean_values(found)) == set(VALUE_COLUMNS)
 
 
 def test_bias_and_limits_of_agreement() -> None:
@@ -257,7 +259,7 @@ def test_bias_and_limits_of_agreement() -> None:
 
 def test_box_of_the_spread_leaves_training_cases_out() -> None:
     results = [result("a", "a", 0.5), result("b", "b", 0.9, side="training")]
-    chart = make_distribution_figure(results, figure="dice", label="Dice")
+    chart = make_distribution_figure(results, measurement="dice", label="Dice")
     boxes = {trace.y[0]: list(trace.x) for trace in chart.data if trace.boxpoints is False}
     assert boxes == {"Lung": [0.9], "Infection": [0.5]}
     training = next(trace for trace in chart.data if trace.name == "Training")
@@ -273,7 +275,7 @@ def test_saved_charts_need_no_network() -> None:
     )
     chart = make_bland_altman_figure(cases, compared, compared)
     assert list(chart.data[0].y) == [12.5] * 3
-    page = figures_html({"One": chart, "Two": chart})
+    page = charts_html({"One": chart, "Two": chart})
     assert page.count("<h2>") == 2
     assert "<script src=" not in page
     assert 4e6 < len(page) < 6e6

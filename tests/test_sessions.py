@@ -16,8 +16,9 @@ from streamlit.testing.v1 import AppTest
 
 from core.errors import Cancelled
 from core.ui import segmenting
-from core.ui.jobs import BackgroundJob, Line
+from core.ui.jobs import BackgroundJob, FairQueue
 from core.ui.session import OpenStudy
+from tests.app_session import session_of
 from tests.studies import StandInInfo, StandInSegmenter, small_study
 
 PAGES = Path(__file__).parent.parent / "pages"
@@ -42,12 +43,12 @@ def test_a_thread_that_cannot_start_leaves_the_line_to_others(
     def fail(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    line, owner = Line(), Owner()
+    queue, owner = FairQueue(), Owner()
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", fail)
         with pytest.raises(RuntimeError, match="new thread"):
-            BackgroundJob(lambda *_: 1, line=line, owner=owner)
-    job = BackgroundJob(lambda *_: 2, line=line, owner=owner)
+            BackgroundJob(lambda *_: 1, queue=queue, owner=owner)
+    job = BackgroundJob(lambda *_: 2, queue=queue, owner=owner)
     job.join(10)
     assert (job.state, job.result) == ("done", 2)
 
@@ -75,8 +76,8 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[CountingSegmenter]:
 
 def app_with(study: Any, page: str = "segment") -> AppTest:
     app = AppTest.from_file(str(PAGES / f"{page}.py"), default_timeout=60)
-    app.session_state["begun"] = True
-    app.session_state["opened"] = (
+    session_of(app).began = True
+    session_of(app).opened = (
         study if isinstance(study, OpenStudy) else OpenStudy(study=study, origin="demo", link="x")
     )
     app.run()
@@ -97,18 +98,18 @@ def press_run(app: AppTest) -> None:
 
 def run_network(app: AppTest) -> None:
     press_run(app)
-    if "job" in app.session_state:  # else it was done before the page was drawn
-        app.session_state["job"].join(30)
+    if session_of(app).network_run.job is not None:  # else it was done before the page was drawn
+        session_of(app).network_run.job.join(30)
         app.run()
     assert not app.exception
-    assert app.session_state["opened"].segmentation is not None
+    assert session_of(app).opened.segmentation is not None
 
 
 # ------------------------------------------------------------------------------- the line
 
 
 def test_five_people_are_served_in_the_order_they_came() -> None:
-    line, served = Line(), []
+    queue, served = FairQueue(), []
     gates = [threading.Event() for _ in range(PEOPLE)]
     owners = [Owner() for _ in range(PEOPLE)]
 
@@ -120,7 +121,7 @@ def test_five_people_are_served_in_the_order_they_came() -> None:
         return work
 
     jobs = [
-        BackgroundJob(work_of(number), line=line, owner=owner)
+        BackgroundJob(work_of(number), queue=queue, owner=owner)
         for number, owner in enumerate(owners)
     ]
     wait_for(lambda: jobs[0].state == "running")
@@ -146,7 +147,7 @@ def test_five_people_are_served_in_the_order_they_came() -> None:
 
 
 def test_a_failed_or_stopped_run_lets_the_next_one_in() -> None:
-    line, owner = Line(), Owner()
+    queue, owner = FairQueue(), Owner()
 
     def fails(on_progress: Any, should_cancel: Any) -> None:
         raise ZeroDivisionError
@@ -155,7 +156,7 @@ def test_a_failed_or_stopped_run_lets_the_next_one_in() -> None:
         raise Cancelled("counting")
 
     jobs = [
-        BackgroundJob(work, line=line, owner=owner) for work in (fails, stops, lambda *_: "done")
+        BackgroundJob(work, queue=queue, owner=owner) for work in (fails, stops, lambda *_: "done")
     ]
     for job in jobs:
         job.join(10)
@@ -164,15 +165,15 @@ def test_a_failed_or_stopped_run_lets_the_next_one_in() -> None:
 
 
 def test_a_turn_that_does_not_come_is_given_up() -> None:
-    line = Line()
-    first = line.join()
-    with line.turn(timeout=0.05) as is_ours:
+    queue = FairQueue()
+    first = queue.join()
+    with queue.turn(timeout=0.05) as is_ours:
         assert not is_ours
-    behind = line.join()
-    line.leave(first)
-    assert line.ahead(behind) == 0
-    line.leave(behind)
-    with line.turn(timeout=0) as is_ours:
+    behind = queue.join()
+    queue.leave(first)
+    assert queue.ahead(behind) == 0
+    queue.leave(behind)
+    with queue.turn(timeout=0) as is_ours:
         assert is_ours
 
 
@@ -183,13 +184,13 @@ def test_the_page_shows_the_place_in_the_line(network: CountingSegmenter) -> Non
         press_run(app)
     wait_for(network.entered.is_set)
     apps[2].run()
-    shown = apps[2].session_state["job"].stage
+    shown = session_of(apps[2]).network_run.job.stage
     assert shown == "waiting, 2 people before you"
     bars = [bar.proto.text.replace("\\", "") for bar in apps[2].get("progress")]
     assert any(shown in text for text in bars), bars
     network.may_go_on.set()
     for app in apps:
-        app.session_state["job"].join(30)
+        session_of(app).network_run.job.join(30)
     assert network.runs == 3
 
 
@@ -203,8 +204,8 @@ def test_scans_of_ended_sessions_are_given_back(network: CountingSegmenter) -> N
         scans.append(weakref.ref(study.volume.array))
         app = app_with(study)
         run_network(app)
-        app_with(app.session_state["opened"], "browse")
-        masks.append(weakref.ref(app.session_state["opened"].segmentation.masks.lung))
+        app_with(session_of(app).opened, "browse")
+        masks.append(weakref.ref(session_of(app).opened.segmentation.masks.lung))
         del study, app
         collect()
         # Not only at the end: there is never more than one scan at a time.
@@ -218,13 +219,13 @@ def test_a_session_that_ends_while_it_waits_leaves_the_line(network: CountingSeg
     for app in (first, second):
         press_run(app)
     wait_for(network.entered.is_set)
-    waiting = second.session_state["job"]
+    waiting = session_of(second).network_run.job
     del second, app
     collect()
     wait_for(lambda: waiting.finished)
     assert waiting.state == "stopped"
     network.may_go_on.set()
-    first.session_state["job"].join(30)
+    session_of(first).network_run.job.join(30)
     assert network.runs == 1
 
 
@@ -243,7 +244,7 @@ def test_nothing_but_the_button_runs_the_network(network: CountingSegmenter) -> 
             slider.set_value(value)
         app.run()
         assert not app.exception
-    current = app.session_state["opened"]
+    current = session_of(app).opened
     before = np.count_nonzero(current.segmentation.masks.lung)
     assert before > 0
     for name in sorted(path.stem for path in PAGES.glob("*.py")):
@@ -270,7 +271,7 @@ def test_no_setting_of_a_page_runs_the_network(
     monkeypatch.setenv("LUNGLENS_ALLOW_TRAINING", "1")
     app = app_with(small_study())
     run_network(app)
-    app = app_with(app.session_state["opened"], name)
+    app = app_with(session_of(app).opened, name)
     for kind in ("slider", "toggle", "selectbox"):
         # The first and the last: a page of twenty sliders treats those between alike.
         for number in (0, -1):
@@ -303,8 +304,8 @@ def test_the_network_is_loaded_once_for_all_who_ask_together(
         loaded.append(segmenter)
         return segmenter
 
-    monkeypatch.setattr("core.segmentation.pipeline.load_engine", load)
-    monkeypatch.setattr("core.segmentation.pipeline._segmenters", {})
+    monkeypatch.setattr("core.segmentation.segmenter.load_engine", load)
+    monkeypatch.setattr("core.segmentation.segmenter._segmenters", {})
     server = segmenting._server()
     given: list[Any] = []
     people = [

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from streamlit.testing.v1 import AppTest
 
-from core.ui.slice_stack import SliceStack
+from core.ui.scan.slice_stack import SliceStack, SliceStacks
 from core.ui.viewer import ViewerScan
 from core.ui.viewer.header import make_header
+from tests.app_session import session_of
 from tests.studies import small_study
 
 
@@ -15,7 +16,7 @@ def _app() -> None:
     import numpy as np
     import streamlit as st
 
-    from core.ui.slice_stack import show_stack
+    from core.ui.scan.slice_stack import show_stack
 
     images = np.zeros((2, 16, 24), dtype=np.uint8)
     images[0, 3, 5] = 200
@@ -27,7 +28,7 @@ def _app() -> None:
 
 def _stack(app: AppTest) -> SliceStack:
     assert not app.exception
-    stack: SliceStack = app.session_state["stack-loose"]
+    stack: SliceStack = session_of(app).part(SliceStacks).by_key["loose"]
     return stack
 
 

@@ -12,7 +12,7 @@ from core.config import SurfaceConfig
 from core.drawing.overlays import PREDICTION_COLOURS
 from core.drawing.surfaces import Surface, build_surface, slice_corners_mm
 from core.errors import ConfigError, GeometryError
-from core.ui.charts.figures import make_surface_figure
+from core.ui.charts.surface import make_surface_figure
 from core.volume import MaskPair, Study, spacing_mm
 from tests.spheres import AFFINES, affine_of, ball, turned
 from tests.studies import small_study, small_truth

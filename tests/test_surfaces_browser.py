@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.test_browser import Page, wait_for
+from tests.browser import Chromium, Page, Server, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -21,17 +21,17 @@ BUTTONS = (
 
 
 @pytest.fixture(scope="module")
-def scene(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+def scene(
+    server: Server, chromium: Chromium, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Page]:
     """The demo study on Browse, with the 3D view open."""
-    folder = tmp_path_factory.mktemp("tab")
-    (folder / "downloads").mkdir()
-    page = Page(server, folder / "downloads", folder / "profile")
+    page = chromium.open_tab(server, tmp_path_factory.mktemp("downloads"))
     page.open("/browse?case=demo")
     page.js("document.querySelector('input[aria-label=\"3D view\"]').click()")
     wait_for(lambda: page.js(f"return {BUTTONS}?.hidden === false"), what="the buttons")
     page.js(f"{CHART}.scrollIntoView({{ block: 'center' }}); {CHART}.dataset.mark = 'first'")
     yield page
-    page.browser.quit()
+    chromium.close_tab(page)
 
 
 def eye(scene: Page) -> tuple[float, float, float]:

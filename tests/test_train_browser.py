@@ -3,56 +3,47 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from core.training.run_process import read_run, stop_run
-from tests.test_browser import Page, serve, wait_for
-from tests.training_data import write_training_folder
+from core.training.run_process import stop_run
+from core.training.run_status import read_run
+from tests.browser import Chromium, Page, Server, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("runs")
+@pytest.fixture(scope="session")
+def server(data_server: Server) -> Server:
+    return data_server
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory, runs: Path) -> Iterator[str]:
-    cases = write_training_folder(tmp_path_factory.mktemp("data"))
-    log = tmp_path_factory.mktemp("server") / "log.txt"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LUNGLENS_RUNS_FOLDER", str(runs))
-        patch.delenv("LUNGLENS_ALLOW_TRAINING", raising=False)
-        yield from serve("streamlit_app.py", log, data_folder=cases)
-
-
-def open_train(server: str, place: Path) -> Page:
-    place.mkdir()
-    tab = Page(server, place, place / "profile")
-    tab.browser.get(f"{server}/train")
-    tab.wait_for_text("Start training", seconds=180)
-    return tab
+@contextmanager
+def train_page(chromium: Chromium, server: Server, downloads: Path) -> Iterator[Page]:
+    """Train in a tab of its own, which is closed in the end."""
+    tab = chromium.open_tab(server, downloads)
+    try:
+        tab.go("/train")
+        tab.wait_for_text("Start training", seconds=180)
+        yield tab
+    finally:
+        chromium.close_tab(tab)
 
 
 def test_a_run_outlives_its_tab_and_shows_curves_and_samples(
-    server: str, runs: Path, tmp_path: Path
+    chromium: Chromium, server: Server, runs_folder: Path, tmp_path: Path
 ) -> None:
-    first = open_train(server, tmp_path / "first")
-    try:
+    with train_page(chromium, server, tmp_path) as first:
         assert "No run yet" in first.text
         first.settle()
         first.click("Start training")
-        first.wait_for_text("It goes on when this tab is closed")
-    finally:
-        first.browser.quit()
-    folder = runs / "run-1"
+        first.wait_for_text("Training continues when this tab is closed")
+    folder = runs_folder / "run-1"
     try:
         wait_for(lambda: len(read_run(folder).history) >= 1, what="an epoch", seconds=240)
-        second = open_train(server, tmp_path / "second")
-        try:
+        with train_page(chromium, server, tmp_path) as second:
             second.wait_for_text("Sample slices")
             wait_for(
                 lambda: second.js(
@@ -71,22 +62,15 @@ def test_a_run_outlives_its_tab_and_shows_curves_and_samples(
                 second.click("Stop")
             wait_for(lambda: not read_run(folder).is_alive, what="the end", seconds=120)
             wait_for(lambda: {"Stopped", "Finished"} & set(second.text.split()), what="its state")
-        finally:
-            second.browser.quit()
     finally:
         if read_run(folder).is_alive:
             stop_run(folder)
             wait_for(lambda: not read_run(folder).is_alive, what="the end", seconds=120)
 
 
-def test_augmentation_draws_new_slices(server: str, tmp_path: Path) -> None:
-    (tmp_path / "tab").mkdir()
-    tab = Page(server, tmp_path / "tab", tmp_path / "tab" / "profile")
-    try:
-        tab.browser.get(f"{server}/augmentation")
-        tab.wait_for_text("Seed 1.", seconds=180)
-        tab.settle()
-        tab.click("New draw")
-        tab.wait_for_text("Seed 2.")
-    finally:
-        tab.browser.quit()
+def test_augmentation_draws_new_slices(page: Page) -> None:
+    page.go("/augmentation")
+    page.wait_for_text("Seed 1.", seconds=180)
+    page.settle()
+    page.click("New sample")
+    page.wait_for_text("Seed 2.")

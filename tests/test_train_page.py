@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,19 +10,17 @@ from streamlit.testing.v1 import AppTest
 
 from core.config import TRAIN_PRESETS, AugmentConfig, TrainConfig
 from core.segmentation.weights import list_weights
-from core.training.run_process import (
-    RunReport,
-    RunRequest,
-    read_request,
-    read_run,
-    stop_run,
-    write_request,
-)
-from core.ui.training_settings import TUNED_AUGMENTATION, build_config
+from core.training.run_process import stop_run
+from core.training.run_report import RunReport
+from core.training.run_request import RunRequest, read_request, write_request
+from core.training.run_status import read_run
+from core.ui.train.options import build_config
+from tests.app_session import session_of
 from tests.studies import small_study
 from tests.test_pages import button, page, ran_well, texts
 from tests.test_run_process import make_run, wait_until
 from tests.training_data import TINY, write_training_folder
+from tests.training_runs import copy_run, training_folder, whole_run
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +42,7 @@ def labels(app: AppTest) -> list[str]:
 
 
 def config_of(app: AppTest) -> TrainConfig:
-    return build_config(app.session_state["train"])
+    return build_config(session_of(app).settings["train"])
 
 
 @pytest.mark.parametrize(
@@ -64,7 +61,7 @@ def config_of(app: AppTest) -> TrainConfig:
 def test_who_may_train(
     monkeypatch: pytest.MonkeyPatch, said: str | None, address: str, allowed: bool
 ) -> None:
-    from core.ui import training_access
+    from core.ui.train import access as training_access
 
     monkeypatch.delenv("LUNGLENS_ALLOW_TRAINING")
     if said is not None:
@@ -80,19 +77,19 @@ def test_a_shared_server_says_why_it_does_not_train_and_shows_its_runs(
     make_run(root, "begun", epochs_done=1)
     app = train_page()
     assert "does not train for visitors" in texts(app)
-    assert not {"Start training", "Go on", "Stop", "Find a learning rate"} & set(labels(app))
+    assert not {"Start training", "Resume", "Stop", "Find a learning rate"} & set(labels(app))
     assert app.selectbox(key="train-run").value == "begun"
 
 
 def test_without_data_generated_patients_are_taken_and_said_so() -> None:
     app = train_page()
     assert "**generated** patients" in texts(app)
-    assert "3 patients to learn from, 1 patient to judge on." in texts(app)
+    assert "3 patients for training, 1 patient for validation." in texts(app)
     assert "No run yet" in texts(app)
     assert config_of(app) == TRAIN_PRESETS[0].config
     app.multiselect[0].set_value([])
     ran_well(app.run())
-    assert "must judge" in texts(app)
+    assert "one for validation" in texts(app)
     assert button(app, "Start training").disabled
 
 
@@ -105,9 +102,9 @@ def test_a_preset_gives_its_config_to_the_letter(preset) -> None:
 
 def test_what_was_tuned_on_the_augmentation_page_is_taken() -> None:
     app = page("train", small_study())
-    app.session_state[TUNED_AUGMENTATION] = AugmentConfig(elastic=0.05)
+    session_of(app).tuned_augmentation = AugmentConfig(elastic=0.05)
     ran_well(app.run())
-    app.session_state["train"]["changes"] = "tuned"
+    session_of(app).settings["train"]["changes"] = "tuned"
     app.session_state["train-changes"] = "tuned"
     ran_well(app.run())
     assert "elastic 0.05" in texts(app)
@@ -121,11 +118,11 @@ def test_patients_of_the_data_folder_keep_their_cases_together(
     app = train_page()
     assert "radiopaedia_10" in app.multiselect[0].options
     assert "generated" not in texts(app)
-    assert "4 patients to learn from, 1 patient to judge on." in texts(app)
+    assert "4 patients for training, 1 patient for validation." in texts(app)
     app.session_state["train-data"] = "Generated"
     ran_well(app.run())
     assert "Four **generated** patients" in texts(app)
-    assert "3 patients to learn from, 1 patient to judge on." in texts(app)
+    assert "3 patients for training, 1 patient for validation." in texts(app)
 
 
 def test_a_finished_run_shows_figures_and_no_way_to_go_on(root: Path) -> None:
@@ -133,7 +130,7 @@ def test_a_finished_run_shows_figures_and_no_way_to_go_on(root: Path) -> None:
     app = train_page()
     assert "2 of 2 epochs done" in texts(app)
     assert "Best, epoch 1" in texts(app)
-    assert "Go on" not in labels(app)
+    assert "Resume" not in labels(app)
     assert "Publish as weights" in labels(app)
     assert len(app.get("plotly_chart")) >= 3
 
@@ -171,12 +168,12 @@ def test_a_run_under_way_can_be_stopped(root: Path) -> None:
         app = train_page()
         assert "1 of 5 epochs done" in texts(app)
         assert button(app, "Start training").disabled
-        assert "one at a time" in texts(app)
+        assert "one run at a time" in texts(app)
         button(app, "Stop").click()
         ran_well(app.run())
         assert report.should_stop()
     ran_well(app.run())
-    assert "Go on" in labels(app)
+    assert "Resume" in labels(app)
 
 
 def test_a_damaged_history_is_told_in_a_sentence(root: Path) -> None:
@@ -207,13 +204,9 @@ def test_a_bad_name_starts_nothing(root: Path, name: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_finished_run_becomes_weights_that_can_be_chosen(root: Path, tmp_path: Path) -> None:
-    from core.training.fit import train
-
-    data = write_training_folder(tmp_path / "data")
-    config = replace(TINY, epochs=1)
-    train(data, root / "mine", config)
-    write_request_of(root / "mine", data, config)
+def test_a_finished_run_becomes_weights_that_can_be_chosen(root: Path) -> None:
+    copy_run(whole_run(), root / "mine")
+    write_request_of(root / "mine", training_folder(), TINY)
     app = train_page()
     button(app, "Publish as weights").click()
     ran_well(app.run())
@@ -243,8 +236,9 @@ def test_a_run_begun_from_the_page_goes_on_without_it(
     folder = root / "run-1"
     try:
         del app
-        wait_until(lambda: len(read_run(folder).history) >= 1)
-        assert "Sample slices" in texts(train_page())
+        # Its curves and sample slices are waited for in the browser.
+        wait_until(lambda: read_run(folder).is_alive)
+        assert "Stop" in labels(train_page())
     finally:
         stop_run(folder)
         wait_until(lambda: not read_run(folder).is_alive)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +15,7 @@ import pytest
 
 from core.config import LossConfig, ModelConfig, TrainConfig, from_json_dict, to_json_dict
 from core.errors import Cancelled, ConfigError, DatasetError, SaveError
-from core.training.callbacks import TaughtOverlap
-from core.training.dataset import TrainingScan, load_training_scans, split_as_recorded
+from core.training.callbacks import TrainingOverlap
 from core.training.fit import (
     load_best_model,
     load_published_model,
@@ -29,44 +27,44 @@ from core.training.fit import (
 from core.training.losses import UNKNOWN
 from core.training.runs import (
     HISTORY_COLUMNS,
-    TAUGHT_FIGURES,
+    TRAINING_COLUMNS,
     RunPaths,
     read_history,
     read_split,
     score,
 )
+from core.training.scans import TrainingScan, load_training_scans
+from core.training.splits import split_as_recorded
 from core.training.validation import validate
-from tests.training_data import CASES, TINY, write_training_folder
+from tests.training_data import CASES, TINY
+from tests.training_runs import copy_run, second_run, stopped_run, training_folder, whole_run
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_training_folder(tmp_path_factory.mktemp("data"))
+def data() -> Path:
+    return training_folder()
 
 
 @pytest.fixture(scope="module")
-def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
+def whole() -> RunPaths:
     """Two epochs without interruption."""
-    return train(data, tmp_path_factory.mktemp("run") / "whole", TINY)
+    return whole_run()
 
 
 @pytest.fixture(scope="module")
 def interrupted(data: Path, tmp_path_factory: pytest.TempPathFactory) -> RunPaths:
-    """The same, stopped in its second epoch and taken up again."""
-    folder = tmp_path_factory.mktemp("run") / "interrupted"
-    epochs: list[int] = []
+    """The same, stopped in its second epoch and resumed."""
+    paths = copy_run(stopped_run(), tmp_path_factory.mktemp("run") / "interrupted")
+    assert [row["epoch"] for row in read_history(paths.history)] == [1]
+    epochs: list[tuple[int, int]] = []
 
     def note(stage: str, done: int, total: int) -> None:
         if stage == "training":
-            epochs.append(done)
+            epochs.append((done, total))
 
-    with pytest.raises(Cancelled, match="training"):
-        train(data, folder, TINY, on_progress=note, should_cancel=lambda: bool(epochs))
-    assert epochs == [1]
-    assert [row["epoch"] for row in read_history(RunPaths(folder).history)] == [1]
-    train(data, folder, TINY, on_progress=note)
-    assert epochs == [1, 2]
-    return RunPaths(folder)
+    train(data, paths.folder, TINY, on_progress=note)
+    assert epochs == [(2, 2)]
+    return paths
 
 
 def test_history_has_a_row_an_epoch(whole: RunPaths) -> None:
@@ -330,8 +328,8 @@ def test_score_weighs_false_alarms_and_bears_undefined_figures() -> None:
     assert score({**row, "infection_dice": nan}) == pytest.approx(0.45)
 
 
-def test_a_run_starts_from_another_and_says_so(data: Path, whole: RunPaths, tmp_path: Path) -> None:
-    paths = train(data, tmp_path / "second", replace(TINY, epochs=1), initial=whole.folder)
+def test_a_run_starts_from_another_and_says_so(whole: RunPaths) -> None:
+    paths = second_run()
     record = json.loads(paths.config.read_text(encoding="utf-8"))
     assert record["initial"]["epochs_done"] == 2
     assert from_json_dict(TrainConfig, record["initial"]["config"]) == TINY
@@ -344,7 +342,7 @@ def test_a_start_that_saw_the_judged_patients_is_refused(
 ) -> None:
     split = read_split(whole.config)
     swapped = {"train": split["validation"], "validation": split["train"]}
-    with pytest.raises(DatasetError, match="has seen patients that this one is judged on"):
+    with pytest.raises(DatasetError, match="was trained on validation patients of this one"):
         train(
             data,
             tmp_path / "leak",
@@ -363,21 +361,6 @@ def test_a_start_of_another_shape_is_refused(data: Path, whole: RunPaths, tmp_pa
 # ------------------------------------------------------------------ damaged runs
 
 
-@pytest.fixture(scope="module")
-def started(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run stopped after its first epoch of two."""
-    folder = tmp_path_factory.mktemp("run") / "started"
-    epochs: list[str] = []
-
-    def note(stage: str, done: int, total: int) -> None:
-        if stage == "training":
-            epochs.append(stage)
-
-    with pytest.raises(Cancelled):
-        train(data, folder, TINY, on_progress=note, should_cancel=lambda: bool(epochs))
-    return folder
-
-
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -391,9 +374,9 @@ def started(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     ],
 )
 def test_a_damaged_run_names_the_file(
-    data: Path, started: Path, tmp_path: Path, name: str, content: bytes | None
+    data: Path, tmp_path: Path, name: str, content: bytes | None
 ) -> None:
-    folder = Path(shutil.copytree(started, tmp_path / "run"))
+    folder = copy_run(stopped_run(), tmp_path / "run").folder
     if content is None:
         (folder / name).unlink()
     else:
@@ -413,23 +396,17 @@ def test_run_folder_that_is_a_file(data: Path, tmp_path: Path) -> None:
         train(data, tmp_path / "file", TINY)
 
 
-def test_a_run_can_be_ended_early_and_gone_on_with(data: Path, tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
-
-    def note(stage: str, done: int, total: int) -> None:
-        if stage == "training":
-            told.append((done, total))
-
-    for stop_after in (1, 1, None):
-        paths = train(data, tmp_path / "run", TINY, stop_after=stop_after, on_progress=note)
-    assert told == [(1, 2), (2, 2)]
-    assert len(read_history(paths.history)) == 2
+def test_a_run_is_trained_no_further_than_asked(data: Path, tmp_path: Path) -> None:
+    """As far as asked: a run that has its epochs is left alone. `stopped_run` and `interrupted`
+    train the first epoch of two and the rest, the folds of `test_crossval` stop after one."""
+    paths = copy_run(stopped_run(), tmp_path / "run")
+    before = contents(paths.folder)
+    train(data, paths.folder, TINY, stop_after=1)
+    assert contents(paths.folder) == before
 
 
-def test_published_network_lies_between_start_and_best(
-    whole: RunPaths, data: Path, tmp_path: Path
-) -> None:
-    paths = train(data, tmp_path / "second", replace(TINY, epochs=1), initial=whole.folder)
+def test_published_network_lies_between_start_and_best(whole: RunPaths) -> None:
+    paths = second_run()
     first, best = load_best_model(whole).get_weights(), load_best_model(paths).get_weights()
     mixed = load_published_model(paths, initial_share=0.25).get_weights()
     for a, b, mean in zip(first, best, mixed, strict=True):
@@ -456,7 +433,7 @@ def test_network_with_several_heads_is_taught_judged_and_kept_as_one(
     )
 
 
-def test_taught_overlap_by_hand() -> None:
+def test_training_overlap_by_hand() -> None:
     """Lung: 2 hits, 1 missed, 1 false; infection unknown in one slice and hit in the other."""
     truth = np.zeros((2, 1, 4, 2), dtype=np.float32)
     guess = np.zeros((2, 1, 4, 4), dtype=np.float32)
@@ -466,10 +443,10 @@ def test_taught_overlap_by_hand() -> None:
     guess[1, ..., 3] = 1.0
     truth[0, 0, 2, 1] = 1
     guess[0, 0, 2, 3] = 0.5
-    metric = TaughtOverlap()
+    metric = TrainingOverlap()
     metric.update_state(keras.ops.convert_to_tensor(truth), keras.ops.convert_to_tensor(guess))
     found = {name: float(value) for name, value in metric.result().items()}
-    assert set(found) == set(TAUGHT_FIGURES)
+    assert set(found) == set(TRAINING_COLUMNS)
     assert found["train_lung_dice"] == pytest.approx(4 / 6)
     assert found["train_lung_iou"] == pytest.approx(2 / 4)
     assert found["train_lung_precision"] == found["train_lung_recall"] == pytest.approx(2 / 3)

@@ -10,8 +10,8 @@ import pytest
 
 from core.config import PostprocessConfig, PreprocessConfig, SegmentConfig
 from core.evaluation.slice_change import compute_change
-from core.preprocessing.model_input import plan_spatial
 from core.preprocessing.roi import BoundingBox
+from core.preprocessing.spatial import plan_spatial
 from core.segmentation.pipeline import segment_volume
 from core.segmentation.trial import find_outlines, segment_slice
 from core.volume import Volume
@@ -43,7 +43,7 @@ def test_a_slice_by_itself_is_marked_as_a_scan_of_that_slice(config: PreprocessC
 
 
 @pytest.mark.parametrize("slice_index", [0, 3, 7])
-def test_neighbours_have_the_say_they_have_in_a_scan(slice_index: int) -> None:
+def test_neighbours_have_the_weight_they_have_in_a_scan(slice_index: int) -> None:
     engine, volume = StandInSegmenter(), small_volume()
     # Air above the patient is no lung to the stand-in; one slice is darker than those around it.
     array = volume.array.copy(order="F")

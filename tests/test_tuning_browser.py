@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from core.config import EnhanceConfig, PreprocessConfig, from_json_dict
-from tests.test_browser import DEMO, Page, wait_for
+from tests.browser import DEMO, Page, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -38,7 +38,7 @@ def test_enhance_with_the_demo(page: Page, tmp_path: Path) -> None:
     wait_for(lambda: drawn(page) != before, what="another picture")
     assert "BidiComponent Error" not in page.text
     page.wait_for_text("Entropy, bits")
-    unfold(page, "Take these settings along")
+    unfold(page, "Export settings")
     page.click("Settings (JSON)")
     told = json.loads(page.downloaded("preprocess.json").read_text())
     config = from_json_dict(PreprocessConfig, told["preprocess"])
@@ -54,7 +54,7 @@ def test_enhance_with_the_demo(page: Page, tmp_path: Path) -> None:
     assert "clip_limit=7" in page.browser.current_url
     broken = tmp_path / "broken.json"
     broken.write_text('{"preprocess": {"enhance": {"clip_limit": 1000}}}')
-    unfold(page, "Take these settings along")
+    unfold(page, "Export settings")
     page.upload(broken)
     page.wait_for_text("clip_limit is out of range")
     page.resize(400, 850)

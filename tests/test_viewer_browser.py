@@ -13,24 +13,24 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.test_browser import ROOT, Page, find_chromium, serve, wait_for
+from tests.browser import ROOT, Chromium, Page, Server, find_chromium, serve, wait_for
 from tests.viewer_page import SHAPE, SPACING_MM
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     yield from serve("tests/viewer_page.py", tmp_path_factory.mktemp("server") / "log.txt")
 
 
 @pytest.fixture(scope="module")
-def tab(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    folder = tmp_path_factory.mktemp("tab")
-    (folder / "downloads").mkdir()
-    page = Page(server, folder / "downloads", folder / "profile")
+def tab(
+    server: Server, chromium: Chromium, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Page]:
+    page = chromium.open_tab(server, tmp_path_factory.mktemp("downloads"))
     yield page
-    page.browser.quit()
+    chromium.close_tab(page)
 
 
 @pytest.fixture
@@ -461,7 +461,7 @@ def test_the_browser_benchmark_measures_viewer_and_plain_widgets() -> None:
         "--size",
         "64x64x32",
         "--events",
-        "20",
+        "10",
     ]
     done = subprocess.run(
         [*command, "--json"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=500

@@ -18,13 +18,14 @@ from core.errors import SaveError, WeightsError
 from core.segmentation.models import build_model
 from core.segmentation.weights import (
     WeightsInfo,
-    file_sha256,
     find_weights,
+    list_unusable_weights,
     list_weights,
     load_weights,
     read_manifest,
-    save_weights,
 )
+from core.segmentation.weights_files import file_sha256
+from core.segmentation.weights_store import save_weights
 
 SIZE = PreprocessConfig(rows=32, columns=48)
 MODEL = ModelConfig(depth=1, width=2)
@@ -300,10 +301,14 @@ def test_unknown_id_lists_what_there_is(folder: Path) -> None:
     assert "\n" not in str(caught.value)
 
 
+def break_manifest(folder: Path, text: str = "{") -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / "manifest.json").write_text(text, encoding="utf-8")
+
+
 def test_a_broken_manifest_costs_no_other_weights(tmp_path: Path) -> None:
-    make_weights(tmp_path / "good")
-    (tmp_path / "bad").mkdir()
-    (tmp_path / "bad" / "manifest.json").write_text("{", encoding="utf-8")
+    make_weights(tmp_path / "good", is_default=True)
+    break_manifest(tmp_path / "bad")
     assert [info.weights_id for info in list_weights(tmp_path)] == ["good"]
     assert find_weights(folder=tmp_path).weights_id == "good"
     with pytest.raises(WeightsError, match=r"bad/manifest\.json cannot be read"):
@@ -311,6 +316,57 @@ def test_a_broken_manifest_costs_no_other_weights(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "good")
     with pytest.raises(WeightsError, match=r"bad/manifest\.json cannot be read"):
         find_weights(folder=tmp_path)
+
+
+def test_broken_manifests_are_listed_with_the_reason(tmp_path: Path) -> None:
+    make_weights(tmp_path / "good", is_default=True)
+    break_manifest(tmp_path / "bad")
+    break_manifest(tmp_path / "part", '{"weights_id": "part"}')
+    break_manifest(tmp_path / "other-kind", '{"kind": "classifier"}')
+    bad, part = list_unusable_weights(tmp_path)
+    assert (bad.weights_id, bad.may_be_default) == ("bad", True)
+    assert "bad/manifest.json cannot be read: got JSONDecodeError" in str(bad.error)
+    assert (part.weights_id, part.may_be_default) == ("part", False)
+    assert "part/manifest.json cannot be read: got KeyError" in str(part.error)
+    with pytest.raises(WeightsError, match=r"one of good; these are damaged .* bad, part\."):
+        find_weights("none-of-these", folder=tmp_path)
+
+
+@pytest.mark.parametrize("text", ["{", '{"weights_id": "first", "default": true}'])
+def test_no_other_weights_take_the_place_of_a_broken_default(tmp_path: Path, text: str) -> None:
+    make_weights(tmp_path / "second")
+    assert find_weights(folder=tmp_path).weights_id == "second"
+    break_manifest(tmp_path / "first", text)
+    with pytest.raises(
+        WeightsError,
+        match=r"default weights cannot be used\. The manifest first/manifest\.json cannot be read: "
+        r".*choose other weights by name \(second\)",
+    ):
+        find_weights(folder=tmp_path)
+    assert find_weights("second", folder=tmp_path).weights_id == "second"
+    assert [info.weights_id for info in list_weights(tmp_path)] == ["second"]
+
+
+def test_a_broken_manifest_that_is_not_the_default_changes_nothing(tmp_path: Path) -> None:
+    make_weights(tmp_path / "second")
+    break_manifest(tmp_path / "first", '{"weights_id": "first", "default": false}')
+    assert find_weights(folder=tmp_path).weights_id == "second"
+
+
+def test_published_weights_do_not_stand_in_for_broken_shipped_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped, runs = tmp_path / "weights", tmp_path / "runs"
+    monkeypatch.setattr("core.segmentation.weights.WEIGHTS_FOLDER", shipped)
+    monkeypatch.setenv("LUNGLENS_RUNS_FOLDER", str(runs))
+    make_weights(runs / "published" / "mine", is_default=True)
+    make_weights(runs / "published" / "first")
+    shipped.mkdir()
+    break_manifest(shipped / "first")
+    with pytest.raises(WeightsError, match=r"first/manifest\.json cannot be read"):
+        find_weights()
+    assert [info.weights_id for info in list_weights()] == ["mine"]
+    assert [one.weights_id for one in list_unusable_weights()] == ["first"]
 
 
 def test_weights_below_a_file_are_told(tmp_path: Path) -> None:

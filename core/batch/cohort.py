@@ -1,4 +1,4 @@
-"""A batch result read back: rows, what their figures mean, thumbnails, where scans lie.
+"""A batch result read back: rows, what their values mean, thumbnails, where scans lie.
 
 Everything in such a folder may have been written by others: values are checked, links are not
 followed, and names stay names.
@@ -133,7 +133,7 @@ def _checked_row(read: dict[str, Any]) -> Row:
     if not SCAN_ID.fullmatch(read.get("scan_id") or "") or read.get("status") not in _STATUSES:
         raise _damaged("a row without an id or a status")
     row: Row = {}
-    measured = {figure.key for figure in biomarker_columns()}
+    measured = {one.key for one in biomarker_columns()}
     for name in columns():
         text = read.get(name) or ""
         if name in _NUMBERS or (name in measured and name not in _WORDS):
@@ -236,7 +236,7 @@ def read_thumbnail(folder: Path, scan_id: str, *, width: int) -> bytes | None:
 
 
 def scan_place(cohort: Cohort, scan_id: str) -> tuple[Path, str | None] | None:
-    """Where a scan lies, and which series it is, by the batch's own word; to be checked before
+    """Where a scan lies, and which series it is, as the batch recorded it; to be checked before
     anything is opened there. None where it is not known."""
     if cohort.folder is None:
         return None

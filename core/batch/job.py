@@ -1,4 +1,4 @@
-"""What a worker has to know, as plain values that travel as JSON."""
+"""What a worker has to know, as plain values for JSON."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from core.batch.places import FORMAT, BatchPaths
 from core.config import EngineName, SegmentConfig, from_json_dict, to_json_dict
 
 MOST_CRASHES = 3
-"""How often one scan may take its worker process along before it counts as failed."""
+"""How many worker processes one scan may end before it counts as failed."""
 
 
 @dataclass(frozen=True)

@@ -54,12 +54,12 @@ def run_on_processes(
         Cancelled: the person asked to stop; what was half-done does not count.
     """
     with job.paths.log.open("ab") as log:
-        crew = _Crew(job, tasks, min(workers, len(tasks)), log)
+        pool = _WorkerPool(job, tasks, min(workers, len(tasks)), log)
         try:
-            crew.work(on_ended, should_cancel)
+            pool.work(on_ended, should_cancel)
         finally:
-            crew.dismiss()
-    return crew.lost
+            pool.close()
+    return pool.lost
 
 
 class _Worker:
@@ -81,7 +81,7 @@ class _Worker:
         threading.Thread(target=self._listen, args=(events,), daemon=True).start()
 
     def _listen(self, events: _Events) -> None:
-        """Hands on what the process says, and its end, also where it was killed."""
+        """Passes on the messages of the process, and its end, also where it was killed."""
         assert self._process.stdout is not None
         for line in self._process.stdout:
             with suppress(ValueError):
@@ -114,8 +114,8 @@ class _Worker:
 _Events = queue.SimpleQueue[tuple[_Worker, "dict[str, Any] | None"]]
 
 
-class _Crew:
-    """The workers, and who is at what."""
+class _WorkerPool:
+    """The workers and their scans."""
 
     def __init__(
         self, job: BatchJob, tasks: Sequence[ScanTask], count: int, log: IO[bytes]
@@ -136,18 +136,18 @@ class _Crew:
             while len(self._workers) < min(self._count, len(self._left)):
                 self._workers.add(_Worker(self._job, self._threads, self._log, self._events))
             try:
-                worker, said = self._events.get(timeout=_SECONDS_BETWEEN_LOOKS)
+                worker, message = self._events.get(timeout=_SECONDS_BETWEEN_LOOKS)
             except queue.Empty:
                 continue
-            if said is None:
+            if message is None:
                 self._replace(worker)
             else:
-                self._hear(worker, said, on_ended)
+                self._receive(worker, message, on_ended)
             self._hand_out()
 
-    def _hear(self, worker: _Worker, said: dict[str, Any], on_ended: OnEnded) -> None:
-        if said.get("event") == "unfit":
-            raise LungLensError(str(said.get("sentence", "A worker can do no scan")).rstrip("."))
+    def _receive(self, worker: _Worker, message: dict[str, Any], on_ended: OnEnded) -> None:
+        if message.get("event") == "unavailable":
+            raise LungLensError(str(message.get("sentence", "A worker can do no scan")).rstrip("."))
         worker.ready, self._dead_starts = True, 0
         ended, worker.task = worker.task, None
         if ended is not None:
@@ -178,7 +178,7 @@ class _Crew:
                 next_step=f"look into {self._job.paths.log.name} of the results",
             )
 
-    def dismiss(self) -> None:
+    def close(self) -> None:
         """Ends all workers."""
         for worker in self._workers:
             worker.end()

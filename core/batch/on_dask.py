@@ -54,7 +54,7 @@ def run_on_dask(
 
 @contextmanager
 def _quiet_client() -> Iterator[None]:
-    """Dask logs a lost scheduler with a traceback; here a sentence tells it."""
+    """Dask logs a lost scheduler with a traceback; here a sentence reports it."""
     loggers = [logging.getLogger(f"distributed.{name}") for name in ("client", "comm", "utils")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -73,7 +73,7 @@ def do_task(job_text: str, task_text: str) -> dict[str, Any]:
     try:
         return {"outcome": work_on_scan(job, task)}
     except LungLensError as error:
-        return {"unfit": str(error)}
+        return {"unavailable": str(error)}
 
 
 def _connect(scheduler: str) -> Any:
@@ -197,22 +197,22 @@ class _Cluster:
                 "The Dask cluster has no workers left",
                 got=f"none for {_SECONDS_WITHOUT_WORKERS:.0f} s",
                 expected="at least one",
-                next_step="start workers and give the same command to go on",
+                next_step="start workers and give the same command to resume",
             )
 
     def _take(self, future: Any, task: ScanTask) -> None:
-        """Reads how a task went, and writes the record where no worker lived to do so."""
+        """Reads how a task went, and writes the record where every worker was lost."""
         if future.status == "cancelled":
             raise LungLensError(
                 "The Dask scheduler was lost",
                 got="a connection that ended",
                 expected="a scheduler that runs as long as the batch",
-                next_step="start it again and give the same command to go on",
+                next_step="start it again and give the same command to resume",
             )
         if future.status == "finished":
-            said = future.result()
-            if "unfit" in said:
-                raise LungLensError(str(said["unfit"]).rstrip("."))
+            answer = future.result()
+            if "unavailable" in answer:
+                raise LungLensError(str(answer["unavailable"]).rstrip("."))
             return
         paths = self._job.paths.scan(task.scan.scan_id)
         if is_settled(paths, self._job, task):

@@ -1,4 +1,4 @@
-"""A batch from beginning to end: find, leave out what is done, work, gather."""
+"""A batch from start to end: find scans, skip what is done, work, collect."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ from core.system import (
     json_text,
     make_folder,
     never_cancel,
+    remove_partial_files,
     take_lock,
     write_text,
 )
@@ -48,7 +49,7 @@ _SECONDS_BETWEEN_TABLES = 15.0
 
 @dataclass(frozen=True)
 class BatchSummary:
-    """How a batch went.
+    """Outcome of a batch.
 
     Attributes:
         found: scans in the folder.
@@ -84,7 +85,7 @@ def run_batch(
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
 ) -> BatchSummary:
-    """Marks and measures every scan below a folder; may be stopped, killed and given again.
+    """Segments and measures every scan below a folder; may be interrupted and resumed.
 
     Args:
         folder: where scans are looked for, see `find_scans`.
@@ -97,7 +98,7 @@ def run_batch(
 
     Raises:
         LoadError: there is no scan.
-        WeightsError, ConfigError, EngineUnfit: the network cannot be had.
+        WeightsError, ConfigError, EngineUnavailable: the network cannot be had.
         SaveError: results cannot be written, or another batch writes into the same folder.
         Cancelled: the person asked to stop; what is done stays done.
     """
@@ -124,24 +125,8 @@ def run_batch(
         )
         _write_record(job, config, info, found)
         ledger = _Ledger(job, found, retry_failed=config.retry_failed, on_progress=on_progress)
-        lost = 0
         try:
-            if ledger.left and scheduler is not None:
-                lost = run_on_dask(
-                    job,
-                    ledger.left,
-                    scheduler=scheduler,
-                    on_ended=ledger.enter,
-                    should_cancel=should_cancel,
-                )
-            elif ledger.left:
-                lost = run_on_processes(
-                    job,
-                    ledger.left,
-                    workers=config.workers,
-                    on_ended=ledger.enter,
-                    should_cancel=should_cancel,
-                )
+            lost = _work(ledger, job, config, scheduler, should_cancel)
         finally:
             # Also when stopped: the tables then say what is done and what is waiting.
             ledger.close()
@@ -151,8 +136,35 @@ def run_batch(
         return summary
 
 
+def _work(
+    ledger: _Ledger,
+    job: BatchJob,
+    config: BatchConfig,
+    scheduler: str | None,
+    should_cancel: ShouldCancel,
+) -> int:
+    """Works through what is left; returns how many worker processes were lost."""
+    if not ledger.left:
+        return 0
+    if scheduler is not None:
+        return run_on_dask(
+            job,
+            ledger.left,
+            scheduler=scheduler,
+            on_ended=ledger.enter,
+            should_cancel=should_cancel,
+        )
+    return run_on_processes(
+        job,
+        ledger.left,
+        workers=config.workers,
+        on_ended=ledger.enter,
+        should_cancel=should_cancel,
+    )
+
+
 def _outline_colours() -> dict[str, str]:
-    # Plotly comes along with the figures, and workers import this module too.
+    # Only the process that starts a batch needs them, and workers import this module too.
     from core.drawing import PREDICTION_COLOURS
 
     return {channel: PREDICTION_COLOURS[channel] for channel in CHANNELS}
@@ -191,6 +203,7 @@ def _alone(paths: BatchPaths) -> Iterator[None]:
                 expected="one at a time",
                 next_step="wait for its end or choose another -o",
             )
+        remove_partial_files(paths.folder)
         yield
 
 
@@ -219,11 +232,8 @@ def _write_record(
         "weights": {"weights_id": info.weights_id, "title": info.title, "sha256": info.sha256},
         "versions": _versions(),
         "definitions": [
-            {
-                name: getattr(figure, name)
-                for name in ("key", "label", "unit", "definition", "source")
-            }
-            for figure in biomarker_columns()
+            {name: getattr(one, name) for name in ("key", "label", "unit", "definition", "source")}
+            for one in biomarker_columns()
         ],
         "scans": len(found.scans),
         "left_out": found.left_out,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from core.evaluation import csv_cell
-from core.measuring.biomarkers import Figure, compute_biomarkers
+from core.measuring.biomarkers import Measurement, compute_biomarkers
 from core.volume import Intensity, MaskPair, volume_from_file
 
 FAILURE_COLUMNS = ("scan_id", "name", "kind", "reason")
@@ -44,7 +44,7 @@ Row = dict[str, Any]
 
 
 @cache
-def biomarker_columns() -> tuple[Figure, ...]:
+def biomarker_columns() -> tuple[Measurement, ...]:
     """Every biomarker with label, unit, definition and source, in order; the same for all scans.
 
     They are those of a scan on which nothing is marked, so each value is undefined.
@@ -56,12 +56,12 @@ def biomarker_columns() -> tuple[Figure, ...]:
         name="nothing",
         format="generated",
     )
-    return compute_biomarkers(nothing, MaskPair(None, None)).figures
+    return compute_biomarkers(nothing, MaskPair(None, None)).measurements
 
 
 def columns() -> tuple[str, ...]:
     """The head of the table."""
-    return (*BASE_COLUMNS, *(figure.key for figure in biomarker_columns()))
+    return (*BASE_COLUMNS, *(one.key for one in biomarker_columns()))
 
 
 def row_of(record: dict[str, Any]) -> Row:
@@ -72,7 +72,7 @@ def row_of(record: dict[str, Any]) -> Row:
     """
     row: Row = {name: record.get(name) for name in BASE_COLUMNS}
     measured = record.get("biomarkers", {}).get("values", {})
-    row.update({figure.key: measured.get(figure.key) for figure in biomarker_columns()})
+    row.update({one.key: measured.get(one.key) for one in biomarker_columns()})
     scan = record.get("scan", {})
     row.update(zip(("columns", "rows", "slices"), scan.get("shape", ()), strict=False))
     spacing = ("spacing_x_mm", "spacing_y_mm", "spacing_z_mm")

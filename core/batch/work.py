@@ -28,7 +28,15 @@ from core.measuring.biomarkers import compute_biomarkers, compute_slice_burden
 from core.output import save_mask
 from core.segmentation import load_segmenter, segment_volume
 from core.segmentation.engines import Engine
-from core.system import OnProgress, ignore_progress, json_text, take_lock, write_bytes, write_text
+from core.system import (
+    OnProgress,
+    ignore_progress,
+    json_text,
+    remove_partial_files,
+    take_lock,
+    write_bytes,
+    write_text,
+)
 from core.volume import MaskPair, Study, Volume
 
 Outcome = Literal["done", "failed", "kept"]
@@ -37,7 +45,7 @@ _SECONDS_BETWEEN_LOOKS = 0.2
 _THUMBNAIL_WIDTH = 224
 
 
-class WorkerUnfit(LungLensError):
+class WorkerUnavailable(LungLensError):
     """This worker can do no scan at all: it lacks the weights, the engine or the folder."""
 
 
@@ -45,10 +53,10 @@ def prepare_worker(job: BatchJob) -> Engine:
     """The network, loaded once per process.
 
     Raises:
-        WorkerUnfit: it cannot be had here, or the folders of the batch cannot be seen.
+        WorkerUnavailable: it cannot be had here, or the folders of the batch cannot be seen.
     """
     if read_record(job.paths.record).get("run_id") != job.run_id or not os.path.isdir(job.folder):
-        raise WorkerUnfit(
+        raise WorkerUnavailable(
             "A worker does not see the folders of the batch",
             got="other or no folders at their paths",
             expected="one file system, under the same paths on every machine",
@@ -57,9 +65,9 @@ def prepare_worker(job: BatchJob) -> Engine:
     try:
         segmenter = load_segmenter(job.segment.weights_id, engine=job.engine)
     except LungLensError as error:
-        raise WorkerUnfit(str(error).rstrip(".")) from error
+        raise WorkerUnavailable(str(error).rstrip(".")) from error
     if segmenter.info.sha256 != job.weights_sha256:
-        raise WorkerUnfit(
+        raise WorkerUnavailable(
             "A worker has other weights than the batch",
             got=segmenter.info.sha256[:12],
             expected=job.weights_sha256[:12],
@@ -78,7 +86,7 @@ def work_on_scan(
     with it is given up.
 
     Raises:
-        WorkerUnfit: see `prepare_worker`.
+        WorkerUnavailable: see `prepare_worker`.
         SaveError: nothing can be written into the folder of results.
     """
     segmenter = prepare_worker(job)
@@ -94,14 +102,14 @@ def work_on_scan(
         _clear(paths)
         started = time.perf_counter()
         try:
-            figures = _open_mark_and_write(job, task.scan, paths, segmenter, on_progress)
+            measured = _open_mark_and_write(job, task.scan, paths, segmenter, on_progress)
         except SaveError:
             raise  # a full disk is no fault of the scan
         except Exception as error:
             return _fail(job, task, error)
-        figures["seconds"]["all"] = round(time.perf_counter() - started, 4)
-        name = figures["scan"]["name"] if task.scan.kind != "case" else task.scan.name
-        record = {**_head(job, task, "done"), "name": name, **figures}
+        measured["seconds"]["all"] = round(time.perf_counter() - started, 4)
+        name = measured["scan"]["name"] if task.scan.kind != "case" else task.scan.name
+        record = {**_head(job, task, "done"), "name": name, **measured}
         # The one moment from which the scan counts as done.
         write_text(paths.result, json_text(record) + "\n")
         note_attempt(paths, job.run_id, "done")
@@ -109,7 +117,7 @@ def work_on_scan(
 
 
 def write_failure(job: BatchJob, task: ScanTask, reason: str) -> None:
-    """The record of a scan that has no figures, and why."""
+    """The record of a scan that has no measurements, and why."""
     paths = job.paths.scan(task.scan.scan_id)
     write_text(paths.result, json_text({**_head(job, task, "failed"), "reason": reason}) + "\n")
     note_attempt(paths, job.run_id, "failed")
@@ -189,6 +197,7 @@ def _clear(paths: ScanPaths) -> None:
     for path in old:
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
+    remove_partial_files(paths.folder)
 
 
 def _open_mark_and_write(
@@ -223,7 +232,7 @@ def _open_mark_and_write(
             "values": found["values"],
             # Definitions are the same for every scan: they stand once in the record of the batch.
             "undefined_because": {
-                figure.key: figure.reason for figure in biomarkers.figures if not figure.defined
+                one.key: one.reason for one in biomarkers.measurements if not one.defined
             },
             "cut_offs": found["cut_offs"],
             "notes": found["notes"],

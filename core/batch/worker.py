@@ -1,6 +1,6 @@
-"""A worker process of a batch: `python -m core.batch.worker`, told what to do line by line.
+"""A worker process of a batch: `python -m core.batch.worker`, given its work line by line.
 
-Standard input brings the job and then one scan at a time, standard output says how each went.
+Standard input gives the job and then one scan at a time, standard output reports how each ended.
 When the input ends, the process that started this one has ended, and so does this one, at once:
 nothing half-done counts, and another run takes it up again.
 """
@@ -24,7 +24,7 @@ _ORPHANED = 3
 
 
 def main() -> None:
-    """Works until it is told nothing more."""
+    """Works until its input ends."""
     # Whoever presses Ctrl-C means the whole batch, and its parent ends the workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     answers = _take_standard_output()
@@ -34,13 +34,13 @@ def main() -> None:
     job = BatchJob.from_json(lines.get())
     try:
         prepare_worker(job)
-        _say(answers, event="ready")
+        _send(answers, event="ready")
         while True:
             task = ScanTask.from_json_dict(json.loads(lines.get()))
             outcome = work_on_scan(job, task)
-            _say(answers, event="ended", scan_id=task.scan.scan_id, outcome=outcome)
+            _send(answers, event="ended", scan_id=task.scan.scan_id, outcome=outcome)
     except LungLensError as error:
-        _say(answers, event="unfit", sentence=str(error))
+        _send(answers, event="unavailable", sentence=str(error))
 
 
 def _take_standard_output() -> IO[str]:
@@ -62,8 +62,8 @@ def _limit_threads() -> None:
     cv2.setNumThreads(cpu_count())
 
 
-def _say(answers: IO[str], **said: Any) -> None:
-    answers.write(json.dumps(said) + "\n")
+def _send(answers: IO[str], **message: Any) -> None:
+    answers.write(json.dumps(message) + "\n")
     answers.flush()
 
 

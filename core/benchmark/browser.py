@@ -1,4 +1,4 @@
-"""How fast slices follow a person's hand, measured in headless Chromium.
+"""How fast slices follow a person's input, measured in headless Chromium.
 
 The generated scan lies in a server of its own; the browser's own clock times what happens
 between an event and the finished picture, and how far apart frames come.
@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ConfigError, LungLensError
-from core.system import PROGRAM_FOLDER, OnProgress
+from core.system import PROGRAM_FOLDER, OnProgress, size_text
 
 _PAGE = "core/benchmark/measured_page.py"
 _SIZE_VARIABLE = "LUNGLENS_BENCHMARK_SIZE"
@@ -125,8 +125,8 @@ def run_browser_benchmark(
     if min(size) < 32 or size[0] * size[1] * size[2] > 512 * 512 * 600:
         raise ConfigError(
             "The benchmark's size is out of range",
-            got="×".join(map(str, size)),
-            expected="at least 32 a side and at most 512×512×600 voxels",
+            got=size_text(size),
+            expected="at least 32 a side and at most 512 × 512 × 600 voxels",
         )
     if not 10 <= events <= 10_000:
         raise ConfigError(
@@ -140,20 +140,20 @@ def run_browser_benchmark(
             browser.get(address)
             shown = "return document.body.innerText"
             _wait(lambda: _READY in browser.execute_script(shown), "the generated scan")
-            figures: dict[str, Any] = {"shape": list(size)}
-            figures.update(_measure_viewer(browser, address, on_progress, events))
+            values: dict[str, Any] = {"shape": list(size)}
+            values.update(_measure_viewer(browser, address, on_progress, events))
         # Each widget in a browser that knows nothing of the one before.
-        figures["widgets"] = {}
+        values["widgets"] = {}
         for at, (kind, (_, part)) in enumerate(WIDGETS.items()):
             on_progress("measuring plain widgets", 3 + at, 5)
             with _browser(Path(folder)) as browser:
-                figures["widgets"][kind] = _measure_widget(
+                values["widgets"][kind] = _measure_widget(
                     browser,
                     f"{address}/?show={kind}",
                     part,
                     max(3, min(_WIDGET_STEPS, events // 5)),
                 )
-    return figures
+    return values
 
 
 def _measure_viewer(

@@ -14,7 +14,7 @@ from core.cli.segment import add_engine_argument
 from core.cli.terminal import Result, TerminalProgress, table
 from core.errors import ConfigError
 from core.evaluation import AFTER_MASKS
-from core.system import check_place, json_text, write_text
+from core.system import check_place, json_text, size_text, write_text
 
 EXAMPLES = """examples:
   python -m core benchmark
@@ -50,18 +50,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lungmask-slices", type=int, default=60, help="how many of them lungmask is given"
     )
-    parser.add_argument("--save", type=Path, metavar="FILE", help="write the figures as JSON too")
+    parser.add_argument("--save", type=Path, metavar="FILE", help="write the values as JSON too")
 
 
 def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     """Measures in fresh processes and prints a row a stage."""
     if options.browser:
-        figures = run_browser_benchmark(_parse_size(options.size), progress, events=options.events)
-        return Result(_browser_text(figures), figures)
+        values = run_browser_benchmark(_parse_size(options.size), progress, events=options.events)
+        return Result(_browser_text(values), values)
     if options.save is not None:
         check_place(options.save, option="--save")
     with scan_to_measure(options.input, _parse_size(options.size), on_progress=progress) as scan:
-        figures = run_benchmark(
+        values = run_benchmark(
             scan, weights_id=options.weights, engine=options.engine, on_progress=progress
         )
         if options.against_lungmask is not None:
@@ -71,11 +71,11 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
                 slices=options.lungmask_slices,
                 on_progress=progress,
             )
-            figures["lungmask"] = theirs
-            figures["times_as_fast"] = _times_as_fast(figures, theirs)
+            values["lungmask"] = theirs
+            values["times_as_fast"] = _times_as_fast(values, theirs)
     if options.save is not None:
-        write_text(options.save, json_text(figures) + "\n")
-    return Result(_text(figures), figures)
+        write_text(options.save, json_text(values) + "\n")
+    return Result(_text(values), values)
 
 
 def _times_as_fast(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, float]:
@@ -94,38 +94,38 @@ def _parse_size(text: str) -> tuple[int, int, int]:
     return columns, rows, slices
 
 
-def _text(figures: dict[str, Any]) -> str:
-    slices = figures["shape"][2]
-    total = figures["seconds_from_start_to_masks"]
-    stages = dict(figures["seconds"])
+def _text(values: dict[str, Any]) -> str:
+    slices = values["shape"][2]
+    total = values["seconds_from_start_to_masks"]
+    stages = dict(values["seconds"])
     afterwards = stages.pop(AFTER_MASKS)
     stages |= {"start to saved masks": total, f"then {AFTER_MASKS}": afterwards}
     rows = [
         (stage, f"{spent:.2f}", f"{1000 * spent / slices:.1f}") for stage, spent in stages.items()
     ]
-    machine = figures["machine"]
+    machine = values["machine"]
     lines = [
-        f"{'×'.join(map(str, figures['shape']))} voxels, weights {figures['weights_id']}",
+        f"{size_text(values['shape'])} voxels, weights {values['weights_id']}",
         f"{machine['processor']}, {machine['cores']} cores, {machine['system']}, "
         f"Python {machine['python']}",
-        f"engine: {figures['device']}",
+        f"engine: {values['device']}",
         table(("stage", "seconds", "ms a slice"), rows),
-        f"{figures['slices_per_second']:.1f} slices a second from start to saved masks, "
-        f"peak memory {_shown_mb(figures['peak_memory_mb'])}",
+        f"{values['slices_per_second']:.1f} slices a second from start to saved masks, "
+        f"peak memory {_shown_mb(values['peak_memory_mb'])}",
     ]
-    if "lungmask" in figures:
-        lines += ["", *_lungmask_lines(figures)]
+    if "lungmask" in values:
+        lines += ["", *_lungmask_lines(values)]
     return "\n".join(lines)
 
 
-def _lungmask_lines(figures: dict[str, Any]) -> list[str]:
-    theirs = figures["lungmask"]
+def _lungmask_lines(values: dict[str, Any]) -> list[str]:
+    theirs = values["lungmask"]
     rows = [
         (
             "LungLens: lung and infection, file to saved masks",
-            f"{figures['slices_per_second']:.2f}",
-            _shown_mb(figures["peak_memory_mb"]),
-            str(figures["shape"][2]),
+            f"{values['slices_per_second']:.2f}",
+            _shown_mb(values["peak_memory_mb"]),
+            str(values["shape"][2]),
         ),
         (
             f"lungmask {theirs['version']}: lung, prediction alone",
@@ -134,7 +134,7 @@ def _lungmask_lines(figures: dict[str, Any]) -> list[str]:
             str(theirs["slices"]),
         ),
     ]
-    ratios = [f"{name}: {ratio:.0f}×" for name, ratio in figures["times_as_fast"].items()]
+    ratios = [f"{name}: {ratio:.0f}×" for name, ratio in values["times_as_fast"].items()]
     return [table(("side by side", "slices a second", "peak memory", "slices"), rows), *ratios]
 
 
@@ -142,26 +142,26 @@ def _shown_mb(value: int | None) -> str:
     return "not known" if value is None else f"{value} MB"
 
 
-def _browser_text(figures: dict[str, Any]) -> str:
-    first = figures["seconds_from_viewer_to_first_picture"]
+def _browser_text(values: dict[str, Any]) -> str:
+    first = values["seconds_from_viewer_to_first_picture"]
     rows = [
-        ("page to viewer", f"{figures['seconds_to_viewer']:.2f} s"),
-        ("page to first picture", f"{figures['seconds_to_first_picture']:.2f} s"),
+        ("page to viewer", f"{values['seconds_to_viewer']:.2f} s"),
+        ("page to first picture", f"{values['seconds_to_first_picture']:.2f} s"),
         ("viewer to first picture", f"{first:.2f} s"),
-        ("viewer to all slices", f"{figures['seconds_from_viewer_to_all_slices']:.2f} s"),
-        ("sent, once", f"{figures['sent_mb']:.1f} MB"),
+        ("viewer to all slices", f"{values['seconds_from_viewer_to_all_slices']:.2f} s"),
+        ("sent, once", f"{values['sent_mb']:.1f} MB"),
     ]
     steps = [
         (f"viewer: {name}", *(f"{spent[key]:.1f}" for key in ("p50_ms", "p95_ms", "frame_p95_ms")))
-        for name, spent in figures["events"].items()
+        for name, spent in values["events"].items()
     ]
     steps += [
         (WIDGETS[kind][0], f"{spent['p50_ms']:.1f}", f"{spent['p95_ms']:.1f}", "")
-        for kind, spent in figures["widgets"].items()
+        for kind, spent in values["widgets"].items()
     ]
     return "\n".join(
         [
-            f"{'×'.join(map(str, figures['shape']))} voxels with masks, headless Chromium",
+            f"{size_text(values['shape'])} voxels with masks, headless Chromium",
             table(("opening", "measured"), rows),
             "",
             table(("from event to picture", "p50 ms", "p95 ms", "frames p95 ms"), steps),

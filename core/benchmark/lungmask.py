@@ -79,8 +79,8 @@ def time_lungmask(
         )
     on_progress("timing lungmask", 0, 1)
     # Not resolved: the link is what makes it the interpreter of its environment.
-    figures = run_measured(
+    values = run_measured(
         [str(python.absolute()), "-c", _PROGRAM, str(scan), str(slices)], cwd=scan.parent
     )
-    figures["slices_per_second"] = round(figures["slices"] / figures["seconds"], 2)
-    return figures
+    values["slices_per_second"] = round(values["slices"] / values["seconds"], 2)
+    return values

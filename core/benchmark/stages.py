@@ -27,7 +27,7 @@ from core.evaluation import AFTER_MASKS
 from core.loading import recognise
 from core.output import save_volume
 from core.segmentation import find_weights
-from core.system import PROGRAM_FOLDER, OnProgress, cpu_count, cpu_name, ignore_progress
+from core.system import PROGRAM_FOLDER, OnProgress, cpu_count, cpu_name, ignore_progress, size_text
 from core.volume import volume_from_file
 
 _DEMO_SLICES = 96
@@ -129,10 +129,10 @@ def run_measured(command: list[str], *, cwd: Path) -> dict[str, Any]:
     )
     start = finished.stdout.find("{")
     if finished.returncode in (0, 1) and start >= 0:
-        figures: dict[str, Any] = json.loads(finished.stdout[start:])
-        if "error" in figures:
-            raise LungLensError(figures["error"].rstrip("."))
-        return figures
+        values: dict[str, Any] = json.loads(finished.stdout[start:])
+        if "error" in values:
+            raise LungLensError(values["error"].rstrip("."))
+        return values
     if finished.returncode < 0:
         raise LungLensError(
             "The measured process was ended from outside",
@@ -158,8 +158,8 @@ def write_generated_scan(path: Path, size: tuple[int, int, int]) -> Path:
     if min(size) < 32 or columns * rows * slices > 512 * 512 * 1500:
         raise ConfigError(
             "The benchmark's size is out of range",
-            got="×".join(map(str, size)),
-            expected="at least 32 a side and at most 512×512×1500 voxels",
+            got=size_text(size),
+            expected="at least 32 a side and at most 512 × 512 × 1500 voxels",
         )
     # Imported here: the other commands do not need it and should start at once.
     from core.phantom import build_demo_study

@@ -1,4 +1,4 @@
-"""What the manifest and the card of a classifier say to a person who reads a verdict."""
+"""What a person who reads a verdict needs from the manifest and the card of a classifier."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.classification.info import ClassifierInfo
+from core.classification.metrics import ReliabilityBin
 from core.segmentation import CARD_NAME
 
 SET_NAMES = {"ucsd": "UCSD COVID-CT", "sars": "SARS-COV-2 CT-scan"}
@@ -15,37 +16,26 @@ _NAN = float("nan")
 
 
 @dataclass(frozen=True)
-class SaidBin:
-    """Held-out pictures whose probability lies in [low, high): what was said, and what was so."""
-
-    low: float
-    high: float
-    count: int
-    mean_probability: float
-    share_positive: float
-
-
-@dataclass(frozen=True)
 class Calibration:
-    """How far the probabilities of one set's held-out pictures can be taken at their word.
+    """How well the probabilities of one set's held-out pictures are calibrated.
 
     Attributes:
         ece_before, ece_after: expected calibration error without and with the temperature.
-        bins: with the temperature; without those that hold no picture.
+        bins: with the temperature, [low, high); without those that hold no picture.
     """
 
     name: str
     ece_before: float
     ece_after: float
-    bins: tuple[SaidBin, ...]
+    bins: tuple[ReliabilityBin, ...]
 
     @property
     def pictures(self) -> int:
-        """How many were judged."""
+        """How many there are."""
         return sum(one.count for one in self.bins)
 
-    def bin_of(self, probability: float) -> SaidBin | None:
-        """The one that holds a probability; none where no picture was given such a one."""
+    def bin_of(self, probability: float) -> ReliabilityBin | None:
+        """The bin of a probability; none where no picture got such a probability."""
         for one in self.bins:
             if one.low <= probability < one.high or (one.high >= 1.0 and probability == 1.0):
                 return one
@@ -53,7 +43,7 @@ class Calibration:
 
 
 def read_calibration(info: ClassifierInfo) -> tuple[Calibration, ...]:
-    """The calibration of every set the manifest tells of; none where it tells of none."""
+    """The calibration of every set in the manifest; none where it holds none."""
     kept = info.manifest.get("calibration")
     if not isinstance(kept, dict):
         return ()
@@ -61,24 +51,26 @@ def read_calibration(info: ClassifierInfo) -> tuple[Calibration, ...]:
     for name, own in kept.items():
         try:
             bins = tuple(
-                SaidBin(float(row[0]), float(row[1]), int(row[2]), float(row[3]), float(row[4]))
+                ReliabilityBin(
+                    float(row[0]), float(row[1]), int(row[2]), float(row[3]), float(row[4])
+                )
                 for row in own["after"]["reliability"]
             )
-            before, after = _figure(own["before"]["ece"]), _figure(own["after"]["ece"])
+            before, after = _value(own["before"]["ece"]), _value(own["after"]["ece"])
         except (KeyError, IndexError, TypeError, ValueError):
-            continue  # one that cannot be read says nothing
+            continue  # one that cannot be read is left out
         found.append(Calibration(SET_NAMES.get(name, str(name)), before, after, bins))
     return tuple(found)
 
 
-def read_foreign_figures(info: ClassifierInfo) -> tuple[tuple[str, str, float], ...]:
-    """(learned from, judged on, AUC) of heads judged on a set that they had not learned from."""
-    kept = info.manifest.get("figures")
+def read_external_auc(info: ClassifierInfo) -> tuple[tuple[str, str, float], ...]:
+    """(trained on, tested on, AUC) of heads tested on a set that they were not trained on."""
+    kept = info.manifest.get("results")
     found = []
-    for taught, judged in (("ucsd", "sars"), ("sars", "ucsd")):
-        row: Any = kept.get(f"classifier, {taught} → {judged}") if isinstance(kept, dict) else None
-        if isinstance(row, dict) and math.isfinite(_figure(row.get("auc"))):
-            found.append((SET_NAMES[taught], SET_NAMES[judged], _figure(row["auc"])))
+    for trained, tested in (("ucsd", "sars"), ("sars", "ucsd")):
+        row: Any = kept.get(f"classifier, {trained} → {tested}") if isinstance(kept, dict) else None
+        if isinstance(row, dict) and math.isfinite(_value(row.get("auc"))):
+            found.append((SET_NAMES[trained], SET_NAMES[tested], _value(row["auc"])))
     return tuple(found)
 
 
@@ -91,7 +83,7 @@ def read_card(info: ClassifierInfo) -> str:
 
 
 def card_points(card: str, heading: str) -> tuple[str, ...]:
-    """The points of the list under a heading of a card."""
+    """The items of the list under a heading of a card."""
     points: list[str] = []
     inside = False
     for line in card.splitlines():
@@ -104,5 +96,5 @@ def card_points(card: str, heading: str) -> tuple[str, ...]:
     return tuple(points)
 
 
-def _figure(value: Any) -> float:
+def _value(value: Any) -> float:
     return float(value) if isinstance(value, (int, float)) else _NAN

@@ -1,9 +1,10 @@
-"""The slice classifier at work: from frames to features, logits and maps of evidence."""
+"""The slice classifier: from frames to features, logits and maps of evidence."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -33,17 +34,21 @@ _MAX_CLASSIFIERS = 2
 
 
 class Encoder(Protocol):
-    def maps(self, slices: npt.NDArray[np.uint8]) -> Iterator[Sequence[FloatArray]]: ...
+    """A network that turns slices into maps of features."""
+
+    def maps(
+        self, slices: npt.NDArray[np.uint8]
+    ) -> Generator[Sequence[FloatArray], None, None]: ...
 
 
 @dataclass(frozen=True, eq=False)
-class Sight:
-    """What the classifier makes of n slices.
+class SlicePrediction:
+    """The classifier's output for n slices.
 
     Attributes:
         logits: (n,) before the temperature.
-        distance: (n,) how far the features are from those of the slices learned from; about 1
-            for these.
+        distance: (n,) how far the features are from those of the training slices; about 1 for
+            these.
         axial: (n,) probability of being an axial chest slice.
         evidence: (n, height, width) of `heat`, not cut off.
     """
@@ -53,10 +58,12 @@ class Sight:
     axial: npt.NDArray[np.float64]
     evidence: FloatArray
 
-    def one(self, n: int) -> Sight:
-        """That of one slice."""
+    def one(self, n: int) -> SlicePrediction:
+        """The output for one slice."""
         own = slice(n, n + 1)
-        return Sight(self.logits[own], self.distance[own], self.axial[own], self.evidence[own])
+        return SlicePrediction(
+            self.logits[own], self.distance[own], self.axial[own], self.evidence[own]
+        )
 
 
 class Classifier:
@@ -83,31 +90,32 @@ class Classifier:
         """Folder name of the weights."""
         return self.info.weights_id
 
-    def look(
+    def predict(
         self,
         frames: npt.NDArray[np.uint8],
         *,
         on_progress: OnProgress = ignore_progress,
         should_cancel: ShouldCancel = never_cancel,
-    ) -> Sight:
-        """What the network makes of frames (n, side, side, 3) uint8 of `slice_frames`.
+    ) -> SlicePrediction:
+        """Classifies frames (n, side, side, 3) uint8 of `slice_frames`.
 
         Raises:
             Cancelled: between two batches.
         """
         rows, evidence = [], []
         masks = frames[..., 1:] if self.info.model.with_masks else None
-        for n, maps in enumerate(self._encoder.maps(frames[..., 0])):
-            if n % _BATCH == 0:
-                raise_if_cancelled(should_cancel, "judging slices")
-                on_progress("judging slices", n, len(frames))
-            rows.append(pool_features(maps, None if masks is None else masks[n]))
-            evidence.append(np.tensordot(self._bottom_weights, maps[-1], axes=1))
-        on_progress("judging slices", len(frames), len(frames))
+        with closing(self._encoder.maps(frames[..., 0])) as every:
+            for n, maps in enumerate(every):
+                if n % _BATCH == 0:
+                    raise_if_cancelled(should_cancel, "classifying slices")
+                    on_progress("classifying slices", n, len(frames))
+                rows.append(pool_features(maps, None if masks is None else masks[n]))
+                evidence.append(np.tensordot(self._bottom_weights, maps[-1], axes=1))
+        on_progress("classifying slices", len(frames), len(frames))
         if not rows:
             none = np.zeros(0)
-            return Sight(none, none, none, np.zeros((0, 1, 1), dtype=np.float32))
-        return judge_features(np.stack(rows), self._head, np.stack(evidence))
+            return SlicePrediction(none, none, none, np.zeros((0, 1, 1), dtype=np.float32))
+        return predict_features(np.stack(rows), self._head, np.stack(evidence))
 
     def probability(self, logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Calibrated probabilities of logits."""
@@ -115,11 +123,13 @@ class Classifier:
         return probabilities
 
 
-def judge_features(rows: npt.NDArray[np.float32], head: Head, evidence: FloatArray) -> Sight:
-    """What the head makes of features (n, features).
+def predict_features(
+    rows: npt.NDArray[np.float32], head: Head, evidence: FloatArray
+) -> SlicePrediction:
+    """The head's output for features (n, features).
 
     Args:
-        evidence: (n, 2, height, width), of either head.
+        evidence: (n, 2, height, width), of both heads.
     """
     standard = (rows - head.mean) / head.scale
     logits = (standard @ head.weights.T + head.bias).astype(np.float64)
@@ -127,7 +137,7 @@ def judge_features(rows: npt.NDArray[np.float32], head: Head, evidence: FloatArr
     distance = np.sqrt(np.mean(along**2, axis=1))
     axial = along @ head.axial[:-2] + head.axial[-2] * distance + head.axial[-1]
     share = expit(logits[:, 2]).astype(np.float32)[:, None, None]
-    return Sight(
+    return SlicePrediction(
         logits=mix(*logits.T),
         distance=distance.astype(np.float64),
         axial=expit(axial.astype(np.float64)),
@@ -136,8 +146,8 @@ def judge_features(rows: npt.NDArray[np.float32], head: Head, evidence: FloatArr
 
 
 def heat(evidence: FloatArray) -> FloatArray:
-    """Evidence (height, width) as heat in [0, 1]: what speaks for COVID-19 over its maximum,
-    0 where nothing does."""
+    """Evidence (height, width) as heat in [0, 1]: evidence for COVID-19 over its maximum, 0 where
+    there is none."""
     positive: FloatArray = np.maximum(evidence, np.float32(0))
     top = float(positive.max())
     return positive / np.float32(top) if top > 0 else positive
@@ -165,12 +175,12 @@ def load_from_info(info: ClassifierInfo, *, engine: EngineName | None = None) ->
     with _loading:
         if key not in _classifiers:
             arrays, head = read_classifier_arrays(info)
-            _classifiers_room()
+            _evict_oldest()
             _classifiers[key] = Classifier(info, _build_encoder(info, arrays, chosen), head)
         return _classifiers[key]
 
 
-def _classifiers_room() -> None:
+def _evict_oldest() -> None:
     while len(_classifiers) >= _MAX_CLASSIFIERS:
         del _classifiers[next(iter(_classifiers))]
 
@@ -182,7 +192,7 @@ def _build_encoder(
         from core.segmentation.engines.openvino_maps import OpenVinoMaps
 
         return OpenVinoMaps(
-            read_stored_graph(info, info.graph_sha256),
+            read_stored_graph(info),
             arrays,
             shape=(info.model.side, info.model.side),
             maps=map_names(info.model),

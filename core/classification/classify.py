@@ -7,29 +7,42 @@ from dataclasses import replace
 
 import numpy as np
 
-from core.classification.classifier import Classifier, Sight, heat
+from core.classification.classifier import Classifier, SlicePrediction, heat
 from core.classification.fitness import FIT, unfit_reasons
 from core.classification.frames import Frames, slice_frames, unsquared
-from core.classification.pictures import OpenedPicture, segment_pictures
-from core.classification.scan import choose_slices, find_drivers, scan_logit, shares
+from core.classification.pictures import OpenedPicture
+from core.classification.scan import choose_slices, highest_scoring_slices, scan_logit, shares
 from core.classification.verdict import Verdict, band_of
-from core.segmentation import MANIFEST_NAME, Segmentation, load_segmenter, segment_volume
+from core.segmentation import (
+    MANIFEST_NAME,
+    Segmentation,
+    load_segmenter,
+    segment_volume,
+    segment_volumes,
+)
 from core.segmentation.engines import Engine
-from core.system import WEIGHTS_FOLDER, OnProgress, ShouldCancel, ignore_progress, never_cancel
+from core.system import (
+    WEIGHTS_FOLDER,
+    OnProgress,
+    ShouldCancel,
+    ignore_progress,
+    never_cancel,
+    percent_text,
+)
 from core.volume import FloatArray, Volume
 
 _PICTURES_AT_ONCE = 32
 
 
 def load_segmenter_for(classifier: Classifier) -> Engine:
-    """The segmentation network whose masks the classifier learned with, else the default one.
+    """The segmentation network whose masks the classifier was trained with, else the default.
 
     Raises:
         WeightsError: there are no weights, or they are damaged.
     """
-    learned_with = classifier.info.segmentation_id
-    installed = (WEIGHTS_FOLDER / learned_with / MANIFEST_NAME).is_file()
-    return load_segmenter(learned_with if installed else None)
+    trained_with = classifier.info.segmentation_id
+    installed = (WEIGHTS_FOLDER / trained_with / MANIFEST_NAME).is_file()
+    return load_segmenter(trained_with if installed else None)
 
 
 def segment_for(
@@ -39,15 +52,13 @@ def segment_for(
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
 ) -> Segmentation:
-    """Lung and infection as the classifier is to be shown them.
+    """Lung and infection as the classifier needs them.
 
     Raises:
         Cancelled: the person asked to stop.
         WeightsError: the segmentation weights are missing or damaged.
     """
     segmenter = load_segmenter_for(classifier)
-    if _is_picture(volume):
-        return segment_pictures([volume], segmenter)[0]
     return segment_volume(volume, segmenter, on_progress=on_progress, should_cancel=should_cancel)
 
 
@@ -59,11 +70,11 @@ def classify_volume(
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
 ) -> Verdict:
-    """What the classifier says of a scan, or of one picture.
+    """The verdict on a scan, or on one picture.
 
     Args:
         segmentation: of this scan; none lets the network run first.
-        on_progress: told the stages of `segment_volume` and "judging slices".
+        on_progress: told the stages of `segment_volume` and "classifying slices".
 
     Raises:
         Cancelled: the person asked to stop.
@@ -75,14 +86,14 @@ def classify_volume(
         )
     if _is_picture(volume):
         frames = slice_frames(volume, segmentation, [0], side=classifier.info.model.side)
-        sight = classifier.look(frames, on_progress=on_progress, should_cancel=should_cancel)
-        return _judge_picture(segmentation, frames, sight, classifier)
+        predicted = classifier.predict(frames, on_progress=on_progress, should_cancel=should_cancel)
+        return _picture_verdict(segmentation, frames, predicted, classifier)
     lung = segmentation.masks.lung
     assert lung is not None
     slices = choose_slices(np.count_nonzero(lung, axis=(0, 1)), classifier.info.scan)
     frames = slice_frames(volume, segmentation, slices, side=classifier.info.model.side)
-    sight = classifier.look(frames, on_progress=on_progress, should_cancel=should_cancel)
-    return _judge_scan(segmentation, slices, frames, sight, classifier)
+    predicted = classifier.predict(frames, on_progress=on_progress, should_cancel=should_cancel)
+    return _scan_verdict(segmentation, slices, frames, predicted, classifier)
 
 
 def classify_pictures(
@@ -103,22 +114,26 @@ def classify_pictures(
     side = classifier.info.model.side
     verdicts: list[Verdict] = []
     for start in range(0, len(pictures), _PICTURES_AT_ONCE):
-        on_progress("judging pictures", start, len(pictures))
+        on_progress("classifying pictures", start, len(pictures))
         part = pictures[start : start + _PICTURES_AT_ONCE]
-        found = segment_pictures([picture.volume for picture in part], segmenter)
+        found = segment_volumes(
+            [picture.volume for picture in part], segmenter, should_cancel=should_cancel
+        )
         frames = np.concatenate(
             [
                 slice_frames(picture.volume, segmentation, [0], side=side)
                 for picture, segmentation in zip(part, found, strict=True)
             ]
         )
-        sight = classifier.look(frames, should_cancel=should_cancel)
+        predicted = classifier.predict(frames, should_cancel=should_cancel)
         for n, (picture, segmentation) in enumerate(zip(part, found, strict=True)):
-            verdict = _judge_picture(segmentation, frames[n : n + 1], sight.one(n), classifier)
+            verdict = _picture_verdict(
+                segmentation, frames[n : n + 1], predicted.one(n), classifier
+            )
             if picture.complaint:
                 verdict = replace(verdict, abstained=True, reason=picture.complaint)
             verdicts.append(verdict)
-    on_progress("judging pictures", len(pictures), len(pictures))
+    on_progress("classifying pictures", len(pictures), len(pictures))
     return tuple(verdicts)
 
 
@@ -132,13 +147,13 @@ def explain_slice(
 
     Grad-CAM (Selvaraju et al. 2017) over the encoder's coarsest maps. Behind them come only
     pooling and a linear head, so the averaged gradients are known in closed form and no engine
-    for gradients is needed; see `core.classification.features.bottom_mean_weights`. Of the
-    finer levels, which the head reads too, it says nothing, and its grid is coarse, so borders
-    mean little.
+    for gradients is needed; see `core.classification.features.bottom_mean_weights`. The finer
+    levels, which the head uses too, are not shown, and the grid is coarse, so borders mean
+    little.
 
     Returns:
         (rows, columns) float32 in [0, 1] on the grid of the slice as it is stored: evidence over
-        its maximum, all 0 where nothing speaks for COVID-19.
+        its maximum, all 0 where there is none.
     """
     (found,) = explain_slices(volume, [slice_index], segmentation, classifier)
     return found
@@ -159,40 +174,42 @@ def explain_slices(
         Cancelled: the person asked to stop.
     """
     frames = slice_frames(volume, segmentation, slices, side=classifier.info.model.side)
-    sight = classifier.look(frames, on_progress=on_progress, should_cancel=should_cancel)
-    return unsquared([heat(own) for own in sight.evidence], volume, segmentation)
+    predicted = classifier.predict(frames, on_progress=on_progress, should_cancel=should_cancel)
+    return unsquared([heat(own) for own in predicted.evidence], volume, segmentation.record)
 
 
 def _is_picture(volume: Volume) -> bool:
     return volume.source.format == "pictures" and volume.shape[2] == 1
 
 
-def _judge_picture(
-    segmentation: Segmentation, frames: Frames, sight: Sight, classifier: Classifier
+def _picture_verdict(
+    segmentation: Segmentation, frames: Frames, predicted: SlicePrediction, classifier: Classifier
 ) -> Verdict:
-    (reason,) = unfit_reasons(frames, sight, classifier.info.fitness)
-    probability = float(classifier.probability(sight.logits)[0])
+    (reason,) = unfit_reasons(frames, predicted, classifier.info.fitness)
+    probability = float(classifier.probability(predicted.logits)[0])
     return _verdict(segmentation, (0,), (probability,), probability, reason, classifier)
 
 
-def _judge_scan(
+def _scan_verdict(
     segmentation: Segmentation,
     slices: tuple[int, ...],
     frames: Frames,
-    sight: Sight,
+    predicted: SlicePrediction,
     classifier: Classifier,
 ) -> Verdict:
-    reasons = unfit_reasons(frames, sight, classifier.info.fitness)
+    reasons = unfit_reasons(frames, predicted, classifier.info.fitness)
     unfit = [reason for reason in reasons if reason != FIT]
     infected_share, _ = shares(segmentation.masks, has_zones=False)
     logit = scan_logit(
-        sight.logits / classifier.info.temperature, infected_share, classifier.info.scan
+        predicted.logits / classifier.info.temperature, infected_share, classifier.info.scan
     )
     probability = float(1.0 / (1.0 + np.exp(-logit)))
     reason = FIT
     if 2 * len(unfit) > len(reasons):
-        reason = f"{len(unfit)} of {len(reasons)} slices cannot be judged, the first: {unfit[0]}"
-    by_slice = tuple(float(p) for p in classifier.probability(sight.logits))
+        reason = (
+            f"{len(unfit)} of {len(reasons)} slices cannot be classified, the first: {unfit[0]}"
+        )
+    by_slice = tuple(float(p) for p in classifier.probability(predicted.logits))
     return _verdict(segmentation, slices, by_slice, probability, reason, classifier)
 
 
@@ -207,7 +224,6 @@ def _verdict(
     is_scan = segmentation.probabilities.shape[1] > 1
     infected_share, by_zone = shares(segmentation.masks, has_zones=is_scan)
     band = band_of(probability, classifier.info.bands)
-    drivers = find_drivers(slices, by_slice)
     return Verdict(
         covid_probability=probability,
         band=band,
@@ -217,7 +233,7 @@ def _verdict(
         slice_probabilities=by_slice,
         infected_share=infected_share,
         share_by_zone=by_zone,
-        drivers=drivers,
+        highest_scoring=highest_scoring_slices(slices, by_slice),
         weights_id=classifier.weights_id,
         segmentation_id=segmentation.weights_id,
         temperature=classifier.info.temperature,
@@ -230,9 +246,9 @@ def _reason(
     share = (
         "no lung was marked"
         if np.isnan(infected_share)
-        else f"{infected_share:.1%} of the lung is marked as infected"
+        else f"{percent_text(infected_share)} of the lung is marked as infected"
     )
     if count == 1:
-        return f"the picture alone gives {probability:.2f}; {share}"
-    loud = sum(p >= 0.5 for p in by_slice)
-    return f"{loud} of {count} slices looked at speak for COVID-19; {share}"
+        return f"the picture alone has a probability of {probability:.2f}; {share}"
+    above = sum(p >= 0.5 for p in by_slice)
+    return f"{above} of {count} classified slices have a probability of 0.5 or more; {share}"

@@ -21,30 +21,30 @@ import numpy.typing as npt
 from core.classification.classifier import Encoder
 from core.classification.features import pool_features
 from core.classification.frames import Frames, slice_frames
-from core.classification.pictures import open_picture, segment_pictures
+from core.classification.pictures import open_picture
 from core.errors import DatasetError
 from core.loading import pictures_in
+from core.segmentation import segment_volumes
 from core.segmentation.engines import Engine
-from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel
-from core.system import raise_if_cancelled as stop_if_asked
+from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel, raise_if_cancelled
 
 Side = Literal["train", "validation", "gap"]
 SETS = ("ucsd", "sars")
 CLASSES = {"covid": 1, "noncovid": 0}
 
 SARS_BLOCKS = 10
-"""Blocks of neighbouring numbers that each class is parted into."""
+"""Blocks of neighbouring numbers that each class is divided into."""
 SARS_HELD_OUT = (2, 6)
-"""Those that judge, counted from 0."""
+"""Those held out for validation, counted from 0."""
 SARS_GAP = 10
-"""Numbers left out on either side of a block that judges."""
+"""Numbers left out on either side of a held-out block."""
 
 _AT_ONCE = 32
 
 
 @dataclass(frozen=True)
 class LabelledPicture:
-    """A picture of a class; `patient_group` tells which side it stands on."""
+    """A picture with its set, its class and its side of the split."""
 
     path: Path
     source: str
@@ -57,15 +57,15 @@ class LabelledFeatures:
     """Features of pictures.
 
     Attributes:
-        rows: (n, features); grey: (n, figures) of the grey-statistics baseline.
-        chance: as rows, of an encoder drawn by chance, to tell what the transfer brings; (n, 0)
-            where that is not asked.
+        rows: (n, features); grey: (n, 23) of the grey-statistics baseline.
+        random: as rows, of a random encoder, to measure the effect of the transfer; (n, 0) where
+            it is not wanted.
         labels: (n,) 0 or 1; sources, sides: (n,) text.
     """
 
     rows: npt.NDArray[np.float32]
     grey: npt.NDArray[np.float32]
-    chance: npt.NDArray[np.float32]
+    random: npt.NDArray[np.float32]
     labels: npt.NDArray[np.int64]
     sources: npt.NDArray[np.str_]
     sides: npt.NDArray[np.str_]
@@ -80,7 +80,7 @@ class LabelledFeatures:
         return LabelledFeatures(
             self.rows[kept],
             self.grey[kept],
-            self.chance[kept],
+            self.random[kept],
             self.labels[kept],
             self.sources[kept],
             self.sides[kept],
@@ -119,8 +119,8 @@ def split_by_blocks(
     held_out: Sequence[int] = SARS_HELD_OUT,
     gap: int = SARS_GAP,
 ) -> tuple[Side, ...]:
-    """Which side each number stands on: whole blocks judge, and what lies within `gap` numbers
-    of one neither judges nor teaches.
+    """The side of each number: whole blocks are held out, and what is within `gap` numbers of one
+    is used for neither training nor validation.
 
     Args:
         numbers: from 1 on; blocks are of one length, up to the largest number.
@@ -144,7 +144,7 @@ def _pictures(folder: Path) -> tuple[Path, ...]:
     paths = pictures_in(folder) if folder.is_dir() else ()
     if not paths:
         raise DatasetError(
-            "The pictures to learn from are not there",
+            "The training pictures are missing",
             got=f"no picture in {folder.parent.name}/{folder.name}",
             expected="covid_ct_ucsd/{train,val} and sars_cov_2_ct with covid/ and noncovid/",
             next_step="pass the folder that holds both sets with --data",
@@ -169,7 +169,7 @@ def picture_frames(
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
 ) -> Frames:
-    """What the classifier sees of pictures: (n, side, side, 3) uint8.
+    """The classifier's input for pictures: (n, side, side, 3) uint8.
 
     Raises:
         LoadError: a picture cannot be read.
@@ -177,10 +177,10 @@ def picture_frames(
     """
     frames = np.empty((len(paths), side, side, 3), dtype=np.uint8)
     for start in range(0, len(paths), _AT_ONCE):
-        stop_if_asked(should_cancel, "marking pictures")
-        on_progress("marking pictures", start, len(paths))
+        raise_if_cancelled(should_cancel, "segmenting pictures")
+        on_progress("segmenting pictures", start, len(paths))
         volumes = [open_picture(path).volume for path in paths[start : start + _AT_ONCE]]
-        found = segment_pictures(volumes, segmenter)
+        found = segment_volumes(volumes, segmenter)
         for n, (volume, segmentation) in enumerate(zip(volumes, found, strict=True)):
             frames[start + n] = slice_frames(volume, segmentation, [0], side=side)[0]
     return frames

@@ -1,4 +1,4 @@
-"""The table of a classifier: what it reaches where, against what grey levels alone reach."""
+"""Results of a classifier on each set, against a baseline of grey levels alone."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from core.classification.metrics import (
 PENALTIES = (0.003, 0.01, 0.03, 0.1, 0.3)
 
 
-def figures_of(labels: npt.NDArray[np.int64], logits: Vector) -> dict[str, Any]:
+def measure(labels: npt.NDArray[np.int64], logits: Vector) -> dict[str, Any]:
     """AUC, accuracy and F1 at one half with 95 % intervals, JSON-ready."""
     probabilities = to_probability(logits)
     found: dict[str, Any] = {"slices": len(labels), "positive": int(labels.sum())}
-    for name, figure in (("auc", area_under_curve), ("accuracy", accuracy), ("f1", f1_score)):
-        found[name] = figure(labels, probabilities)
-        found[f"{name}_interval"] = list(bootstrap_interval(labels, probabilities, figure))
+    for name, metric in (("auc", area_under_curve), ("accuracy", accuracy), ("f1", f1_score)):
+        found[name] = metric(labels, probabilities)
+        found[f"{name}_interval"] = list(bootstrap_interval(labels, probabilities, metric))
     return found
 
 
@@ -62,7 +62,7 @@ def calibration_of(
 
 
 def fit_on(features: LabelledFeatures, fit: FitConfig, *, grey: bool = False) -> Logistic | Mixture:
-    """A head, or the grey baseline, on the pictures given: a mixture where they are of both
+    """A head, or the grey baseline, fitted on these pictures: a mixture where they are of both
     sets."""
     seen = replace(features, rows=features.grey) if grey else features
     heads = {}
@@ -92,38 +92,38 @@ def choose_penalties(
     """For each set the penalty whose own head has the best AUC on its validation pictures."""
     scores: dict[str, dict[str, float]] = {}
     for source in SETS:
-        taught, judged = features.of(source, "train"), features.of(source, "validation")
+        train, held_out = features.of(source, "train"), features.of(source, "validation")
         scores[source] = {}
         for penalty in PENALTIES:
             tried = fit.with_penalty(source, penalty)
-            head = fit_on(taught, tried, grey=grey)
-            rows = judged.grey if grey else judged.rows
-            scores[source][f"{penalty:g}"] = area_under_curve(judged.labels, head.logits(rows))
+            head = fit_on(train, tried, grey=grey)
+            rows = held_out.grey if grey else held_out.rows
+            scores[source][f"{penalty:g}"] = area_under_curve(held_out.labels, head.logits(rows))
         best = max(PENALTIES, key=lambda penalty: scores[source][f"{penalty:g}"])
         fit = fit.with_penalty(source, best)
     return fit, scores
 
 
-def table(
+def results_table(
     features: LabelledFeatures, fit: FitConfig, *, filters: Sequence[int] = ()
 ) -> dict[str, dict[str, Any]]:
-    """Trained on one set or both, judged on the validation side of a set learned from and on all
-    of a set not learned from; and the same for an encoder drawn by chance, where there are its
-    features, and for grey statistics. Each with the penalties that suit it best.
+    """Trained on one set or both, tested on the validation side of a training set and on all of a
+    set that was not trained on; and the same for a random encoder, where there are its features,
+    and for grey statistics. Each with its own best penalties.
 
     Args:
-        filters: of each level, to judge the same features without those of masks too; none where
-            there are no features of masks.
+        filters: of each level, to test the features without those of masks too; none where there
+            are no features of masks.
     """
     models = [("classifier", features, fit, False)]
     others = []
     if filters:
         others.append(("without masks", features.rows[:, global_columns(filters)]))
-    if features.chance.shape[1]:
-        others.append(("encoder by chance", features.chance))
+    if features.random.shape[1]:
+        others.append(("random encoder", features.random))
         if filters:
-            by_chance = features.chance[:, global_columns(filters)]
-            others.append(("encoder by chance, without masks", by_chance))
+            random_global = features.random[:, global_columns(filters)]
+            others.append(("random encoder, without masks", random_global))
     for model, columns in others:
         seen = replace(features, rows=columns)
         models.append((model, seen, choose_penalties(seen, fit)[0], False))
@@ -131,10 +131,10 @@ def table(
     models.append(("grey statistics", features, grey_fit, True))
     rows: dict[str, dict[str, Any]] = {}
     for model, seen, own, is_grey in models:
-        for taught in (None, "ucsd", "sars"):
-            head = fit_on(seen.of(taught, "train"), own, grey=is_grey)
-            for judged in SETS:
-                part = seen.of(judged, "validation" if taught in (None, judged) else None)
+        for trained in (None, "ucsd", "sars"):
+            head = fit_on(seen.of(trained, "train"), own, grey=is_grey)
+            for tested in SETS:
+                part = seen.of(tested, "validation" if trained in (None, tested) else None)
                 logits = head.logits(part.grey if is_grey else part.rows)
-                rows[f"{model}, {taught or 'both'} → {judged}"] = figures_of(part.labels, logits)
+                rows[f"{model}, {trained or 'both'} → {tested}"] = measure(part.labels, logits)
     return rows

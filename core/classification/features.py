@@ -1,9 +1,9 @@
-"""From the encoder's maps to one row of numbers a slice.
+"""From the encoder's maps to one row of features per slice.
 
 At every level of the encoder and for every filter: mean and standard deviation over the slice,
 over its lung, and the mean over what is marked as infected. The first two are what global
-pooling gives; the others are pooling with the predicted masks as weights, so that they say of the
-lung what the network sees in the lung, however the picture was cropped.
+pooling gives; the others are pooling with the predicted masks as weights, so that they describe
+the lung however the picture was cropped.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import numpy.typing as npt
 Map = npt.NDArray[np.float32]
 Row = npt.NDArray[np.float32]
 
-GLOBAL_FIGURES = ("mean", "deviation")
-MASK_FIGURES = ("lung_mean", "lung_deviation", "infection_mean")
+GLOBAL_STATISTICS = ("mean", "deviation")
+MASK_STATISTICS = ("lung_mean", "lung_deviation", "infection_mean")
 _LEAST_WEIGHT = 4.0
-"""Pixels of a level that the figures of a mask are drawn towards those of the slice with."""
+"""Weight, in pixels of a level, of the slice's own statistics in those of a mask."""
 
 
 def pool_features(maps: Sequence[Map], masks: npt.NDArray[np.uint8] | None) -> Row:
@@ -29,7 +29,7 @@ def pool_features(maps: Sequence[Map], masks: npt.NDArray[np.uint8] | None) -> R
     Args:
         maps: (filters, height, width) of each level, finest first.
         masks: (side, side, 2) probabilities of lung and infection times 255; none leaves their
-            figures out.
+            statistics out.
     """
     row: list[Row] = []
     for level in maps:
@@ -49,13 +49,13 @@ def pool_features(maps: Sequence[Map], masks: npt.NDArray[np.uint8] | None) -> R
             _weighted(flat, infection, lung_mean),
         ]
     if masks is not None:
-        row.append(mask_figures(masks))
+        row.append(mask_statistics(masks))
     return np.concatenate(row).astype(np.float32)
 
 
-def mask_figures(masks: npt.NDArray[np.uint8]) -> Row:
+def mask_statistics(masks: npt.NDArray[np.uint8]) -> Row:
     """Share of the picture that is lung, shares of the lung that are infected at three levels of
-    certainty, and how unevenly the two halves are."""
+    certainty, and the difference between the two halves."""
     lung = masks[..., 0].astype(np.float32) / np.float32(255)
     infected = lung * (masks[..., 1].astype(np.float32) / np.float32(255))
     total = lung.sum() + np.float32(1)
@@ -70,11 +70,11 @@ def mask_figures(masks: npt.NDArray[np.uint8]) -> Row:
 
 def global_columns(filters: Sequence[int]) -> npt.NDArray[np.int64]:
     """Columns of rows with masks that rows without masks hold, in their order."""
-    figures = len(GLOBAL_FIGURES) + len(MASK_FIGURES)
-    starts = figures * np.concatenate([[0], np.cumsum(filters)[:-1]])
+    statistics = len(GLOBAL_STATISTICS) + len(MASK_STATISTICS)
+    starts = statistics * np.concatenate([[0], np.cumsum(filters)[:-1]])
     return np.concatenate(
         [
-            np.arange(start, start + len(GLOBAL_FIGURES) * count)
+            np.arange(start, start + len(GLOBAL_STATISTICS) * count)
             for start, count in zip(starts, filters, strict=True)
         ]
     ).astype(np.int64)
@@ -83,16 +83,16 @@ def global_columns(filters: Sequence[int]) -> npt.NDArray[np.int64]:
 def bottom_mean_weights(
     weights: npt.NDArray[np.float64], filters: Sequence[int], *, with_masks: bool
 ) -> npt.NDArray[np.float64]:
-    """What a linear head gives to the means of the coarsest level's filters: (filters,).
+    """Weights of a linear head on the means of the coarsest level's filters: (filters,).
 
     The gradient of a deviation, averaged over the map, is zero, and that of a weighted mean is
     its weight over the number of pixels, whatever the mask. So this is, but for a factor, the
     averaged gradient of Grad-CAM.
     """
-    figures = len(GLOBAL_FIGURES) + (len(MASK_FIGURES) if with_masks else 0)
-    start = figures * sum(filters[:-1])
+    statistics = len(GLOBAL_STATISTICS) + (len(MASK_STATISTICS) if with_masks else 0)
+    start = statistics * sum(filters[:-1])
     bottom = filters[-1]
-    own = weights[start : start + figures * bottom].reshape(figures, bottom)
+    own = weights[start : start + statistics * bottom].reshape(statistics, bottom)
     means = own[[0, 2, 4]] if with_masks else own[[0]]
     summed: npt.NDArray[np.float64] = means.sum(axis=0)
     return summed

@@ -1,7 +1,9 @@
-"""How the head is fitted: logistic regressions on features, which have one best answer.
+"""How the head is fitted: logistic regressions on features, which have one optimum.
 
-No epochs and no chance: the same features and the same strength of the penalty give the same
-head. The strength is chosen on pictures that are held out.
+Nothing is random: the same features and penalty give the same head. The penalty is chosen on
+held-out pictures. SciPy's L-BFGS is used and not scikit-learn, which would add 54 MB to every
+installation for one developers' command, give slightly other heads on a refit and make the
+bootstrap of AUC twenty times slower.
 """
 
 from __future__ import annotations
@@ -22,29 +24,29 @@ Vector = npt.NDArray[np.float64]
 _MOST_STEPS = 200
 _LEAST_SCALE = 1e-4
 MOST_CERTAIN = 4.0
-"""Bound of each head's logit: far from what it learned from, a head is sure for no reason."""
+"""Bound of each head's logit: far from its training data, a head is overconfident."""
 
 
 @dataclass(frozen=True)
 class FitConfig:
-    """What the fit of a head can be told."""
+    """Settings of the fit of a head."""
 
     ucsd_penalty: float = 0.1
     """Half of it times the squared weights is added to the mean log loss."""
     sars_penalty: float = 0.01
     origin_penalty: float = 0.1
     origin_doubt: float = 3.5
-    """Logit by which a picture must look like one of SARS-COV-2 before that head has half the
-    say: the pictures of papers are of many origins."""
+    """Logit by which a picture must resemble those of SARS-COV-2 before that head has half the
+    weight: the pictures of papers have many origins."""
     components: int = 160
-    """Axes along which a slice's distance from those learned from is measured."""
+    """Axes along which a slice's distance from the training slices is measured."""
 
     def penalty(self, source: str) -> float:
         """Of the head of a set."""
         return self.ucsd_penalty if source == "ucsd" else self.sars_penalty
 
     def with_penalty(self, source: str, penalty: float) -> FitConfig:
-        """The same with another penalty of the head of a set."""
+        """The same with another penalty for the head of a set."""
         if source == "ucsd":
             return replace(self, ucsd_penalty=penalty)
         return replace(self, sars_penalty=penalty)
@@ -72,7 +74,7 @@ def fit_logistic(
 
     Args:
         rows: (n, columns); labels: (n,) 0 or 1.
-        weights: (n,) of each row in the mean; none counts all alike.
+        weights: (n,) of each row in the mean; none weights all equally.
     """
     share = np.ones(len(labels)) if weights is None else weights
     share = share / share.sum()
@@ -103,11 +105,11 @@ def fit_logistic(
 
 @dataclass(frozen=True, eq=False)
 class Mixture:
-    """Two heads, one a set, and which of them speaks.
+    """Two heads, one for each set, and their weights.
 
-    The two sets contradict each other: what speaks for COVID-19 in one does not in the other, and
-    one linear head for both is worse on each. So each has its own, and a third regression tells
-    how much a picture looks like those of SARS-COV-2.
+    The two sets contradict each other: what is evidence for COVID-19 in one is not in the other,
+    and one linear head for both is worse on each. So each has its own, and a third regression
+    estimates how much a picture resembles those of SARS-COV-2.
     """
 
     ucsd: Logistic
@@ -123,7 +125,7 @@ class Mixture:
 
 
 def mix(ucsd: Vector, sars: Vector, origin: Vector) -> Vector:
-    """Logits of two heads, each kept within bounds, by the logit of the origin."""
+    """Bounded logits of two heads, weighted by the logit of the origin."""
     share = expit(origin)
     bound = MOST_CERTAIN
     mixed: Vector = (1.0 - share) * np.clip(ucsd, -bound, bound) + share * np.clip(
@@ -161,22 +163,22 @@ def main_axes(rows: Rows, mean: Rows, scale: Rows, *, components: int) -> Rows:
     return ordered
 
 
-def fit_axial(rows: Rows, strangers: Rows, *, axes: Rows, mean: Rows, scale: Rows) -> Rows:
-    """(components + 2,): tells rows of axial chest slices from those of anything else by their
-    place along the axes and their distance."""
-    both = np.concatenate([rows, strangers])
+def fit_axial(rows: Rows, other: Rows, *, axes: Rows, mean: Rows, scale: Rows) -> Rows:
+    """(components + 2,): separates rows of axial chest slices from all other rows by their
+    coordinates along the axes and their distance."""
+    both = np.concatenate([rows, other])
     along = ((both - mean) / scale) @ axes
     distance = np.sqrt(np.mean(along**2, axis=1))
     columns = np.column_stack([along, distance]).astype(np.float32)
-    labels = np.repeat([1, 0], [len(rows), len(strangers)])
-    weights = np.where(labels == 1, 0.5 / len(rows), 0.5 / max(1, len(strangers)))
+    labels = np.repeat([1, 0], [len(rows), len(other)])
+    weights = np.where(labels == 1, 0.5 / len(rows), 0.5 / max(1, len(other)))
     found = fit_logistic(columns, labels, penalty=1e-2, weights=weights)
     slopes = found.weights / found.scale
     return np.append(slopes, found.bias - float(slopes @ found.mean)).astype(np.float32)
 
 
 def assemble_head(mixture: Mixture, mean: Rows, scale: Rows, axes: Rows, axial: Rows) -> Head:
-    """The parts as they are stored: all regressions on one standardisation."""
+    """The head as it is stored: all regressions on one standardisation."""
     parts = [_on(one, mean, scale) for one in (mixture.ucsd, mixture.sars, mixture.origin)]
     bias = np.array([bias for _, bias in parts])
     bias[2] -= mixture.doubt

@@ -1,23 +1,30 @@
-"""What the classifier sees of slices: grey and two probabilities, stretched to a square.
+"""The classifier's input: grey and two probabilities of a slice, resized to a square.
 
-The public pictures that it learned from had been squeezed to squares, so squares it is: what
-proportions a chest has plays no part. Of pictures all is shown, as they are cropped already; of
-scans the body's box, as in the papers that the pictures come from.
+The public pictures that it was trained on had been resized to squares, so the proportions of a
+chest play no part. Pictures are shown whole, as they are cropped already; scans are cropped to
+the body, as in the papers that the pictures come from.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from core.config import PreprocessConfig
-from core.preprocessing import Grey, SpatialRecord, restore_slice, window_slice
+from core.preprocessing import (
+    SpatialRecord,
+    build_model_input,
+    cut_slice,
+    resize_to_frame,
+    restore_whole_slice,
+)
 from core.preprocessing.roi import BoundingBox, find_body_box, whole_slice_box
 from core.segmentation import Segmentation
-from core.volume import BoolArray, FloatArray, Volume, turn_volume
+from core.volume import BoolArray, FloatArray, Volume
 
 Frames = npt.NDArray[np.uint8]
 
@@ -28,19 +35,37 @@ GREY_WINDOW = PreprocessConfig(crop="none")
 def slice_frames(
     volume: Volume, segmentation: Segmentation, slices: Sequence[int], *, side: int
 ) -> Frames:
-    """Axial slices of a segmented scan as the classifier sees them.
+    """Axial slices of a segmented scan as the classifier's input.
 
     Returns:
         (n, side, side, 3) uint8: grey, and probabilities of lung and infection times 255, of
         slices that stand upright.
     """
-    upright = turn_volume(volume, segmentation.quarter_turns)
-    box = frame_box(upright)
+    on_network = segmentation.record
+    on_square = square_record(volume, on_network, (side, side))
     frames = np.empty((len(slices), side, side, 3), dtype=np.uint8)
+    frames[..., 0] = build_model_input(volume, on_square, GREY_WINDOW, slices)
     for frame, k in zip(frames, slices, strict=True):
-        grey = window_slice(upright, box, GREY_WINDOW, k, stretch=segmentation.record.stretch)
-        fill_frame(frame, grey, segmentation.probabilities[:, k], segmentation.record, box)
+        for channel, probability in enumerate(segmentation.probabilities[:, k], start=1):
+            plane = restore_whole_slice(probability, on_network)
+            frame[..., channel] = resize_to_frame(cut_slice(plane, on_square), on_square)
     return frames
+
+
+def square_record(volume: Volume, record: SpatialRecord, shape: tuple[int, int]) -> SpatialRecord:
+    """How slices are moved onto the classifier's frame, or onto a map (rows, columns) of it: they
+    are turned as they were for the segmentation network, and fill the frame."""
+    rows, columns = shape
+    return replace(
+        record,
+        box=frame_box(volume),
+        rows=rows,
+        columns=columns,
+        top=0,
+        left=0,
+        height=rows,
+        width=columns,
+    )
 
 
 def frame_box(volume: Volume) -> BoundingBox:
@@ -48,58 +73,20 @@ def frame_box(volume: Volume) -> BoundingBox:
     return whole_slice_box(volume) if volume.source.format == "pictures" else find_body_box(volume)
 
 
-def fill_frame(
-    frame: Frames,
-    grey: Grey,
-    probabilities: npt.NDArray[np.uint8],
-    record: SpatialRecord,
-    box: BoundingBox,
-) -> None:
-    """Writes one slice into (side, side, 3).
-
-    Args:
-        grey: (box.height, box.width).
-        probabilities: (2, rows, columns) on the segmentation network's grid.
-        record: how the slice was moved onto that grid.
-    """
-    frame[..., 0] = _squared(grey, frame.shape[0])
-    for channel, probability in enumerate(probabilities, start=1):
-        placed = np.zeros(record.slice_shape, dtype=np.uint8)
-        theirs = record.box
-        placed[theirs.j_start : theirs.j_stop, theirs.i_start : theirs.i_stop] = restore_slice(
-            probability, record
-        )
-        cut = placed[box.j_start : box.j_stop, box.i_start : box.i_stop]
-        frame[..., channel] = _squared(cut, frame.shape[0])
-
-
-def _squared(picture: Grey, side: int) -> Grey:
-    shrinks = side < picture.shape[0] or side < picture.shape[1]
-    squared = cv2.resize(
-        np.ascontiguousarray(picture),
-        (side, side),
-        interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR,
-    )
-    return np.asarray(squared, dtype=np.uint8)
-
-
 def unsquared(
-    heats: Sequence[FloatArray], volume: Volume, segmentation: Segmentation
+    heats: Sequence[FloatArray], volume: Volume, record: SpatialRecord
 ) -> tuple[FloatArray, ...]:
     """Maps of square frames back on the slices' own grid (rows, columns), as it is stored; 0
-    outside of what was shown."""
-    upright = turn_volume(volume, segmentation.quarter_turns)
-    box = frame_box(upright)
-    columns, rows, _ = upright.shape
-    found = []
-    for heat in heats:
-        placed = np.zeros((rows, columns), dtype=np.float32)
-        placed[box.j_start : box.j_stop, box.i_start : box.i_stop] = cv2.resize(
-            heat, (box.width, box.height), interpolation=cv2.INTER_LINEAR
-        )
-        # As `turn_volume` turns (columns, rows), so a picture (rows, columns) turns the other way.
-        found.append(np.ascontiguousarray(np.rot90(placed, segmentation.quarter_turns)))
-    return tuple(found)
+    outside of what was shown.
+
+    Args:
+        heats: all of one shape.
+        record: of the segmentation that the frames were made with.
+    """
+    if not heats:
+        return ()
+    on_map = square_record(volume, record, heats[0].shape)
+    return tuple(np.ascontiguousarray(restore_whole_slice(heat, on_map).T) for heat in heats)
 
 
 def shrink_heat(heat: FloatArray, *, longest: int) -> Frames:
@@ -112,8 +99,8 @@ def shrink_heat(heat: FloatArray, *, longest: int) -> Frames:
 
 
 def heat_share(heat: FloatArray, mask: BoolArray | None) -> float:
-    """How much of a map (rows, columns) lies in a mask (columns, rows) of its slice, 0 to 1; nan
-    where there is no heat or no mask."""
+    """Share of a map (rows, columns) inside a mask (columns, rows) of its slice, 0 to 1; nan where
+    there is no heat or no mask."""
     total = float(heat.sum(dtype=np.float64))
     if mask is None or total <= 0:
         return float("nan")

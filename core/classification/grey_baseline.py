@@ -1,8 +1,8 @@
-"""What grey levels alone tell: the baseline that says how much of a figure may be a shortcut.
+"""Grey levels alone: the baseline that shows how much of a result may be a shortcut.
 
-Papers and hospitals export slices through windows and crops of their own. If statistics of grey
-levels, which hold nothing of where in the lung anything lies, tell the classes apart, then a
-network may do so for the same reason.
+Papers and hospitals export slices with windows and crops of their own. If statistics of grey
+levels, which hold no position in the lung, separate the classes, then a network may do so for the
+same reason.
 """
 
 from __future__ import annotations

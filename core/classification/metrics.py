@@ -1,4 +1,4 @@
-"""Figures of probabilities against the truth: AUC, accuracy, F1, calibration, intervals.
+"""Metrics of probabilities against the truth: AUC, accuracy, F1, calibration, intervals.
 
 All take `labels` (n,) of 0 and 1. What is not defined, such as the AUC of one class, is nan.
 """
@@ -34,7 +34,7 @@ def area_under_curve(labels: Labels, scores: Vector) -> float:
 
 
 def accuracy(labels: Labels, probabilities: Vector) -> float:
-    """Share of slices on the right side of one half."""
+    """Share of slices classified correctly at one half."""
     return float(np.mean((probabilities >= 0.5) == (labels > 0))) if len(labels) else float("nan")
 
 
@@ -53,7 +53,7 @@ def brier_score(labels: Labels, probabilities: Vector) -> float:
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """Slices whose probability of COVID-19 lies in [low, high)."""
+    """Slices whose predicted probability of COVID-19 is in [low, high)."""
 
     low: float
     high: float
@@ -65,7 +65,7 @@ class ReliabilityBin:
 def reliability(
     labels: Labels, probabilities: Vector, *, bins: int = _BINS
 ) -> tuple[ReliabilityBin, ...]:
-    """Equal bins of probability with what was said and what was so; empty bins are left out."""
+    """Equal bins of probability, predicted and observed; empty bins are left out."""
     edges = np.linspace(0.0, 1.0, bins + 1)
     place = np.clip(np.digitize(probabilities, edges[1:-1]), 0, bins - 1)
     return tuple(
@@ -84,7 +84,7 @@ def reliability(
 def expected_calibration_error(
     labels: Labels, probabilities: Vector, *, bins: int = _BINS
 ) -> float:
-    """Mean distance of what was said and what was so over the bins, weighted by their slices
+    """Mean distance of predicted and observed frequency over the bins, weighted by their slices
     (Naeini et al. 2015)."""
     if not len(labels):
         return float("nan")
@@ -107,8 +107,8 @@ def to_probability(logits: Vector, *, temperature: float = 1.0) -> Vector:
 
 
 def fit_temperature(labels: Labels, logits: Vector) -> float:
-    """The one number that logits are divided by for the least log loss (Guo et al. 2017); keeps
-    their order, so it changes neither AUC nor accuracy."""
+    """The temperature with the least log loss (Guo et al. 2017); it keeps the order of logits, so
+    it changes neither AUC nor accuracy."""
     found = minimize_scalar(
         lambda log_t: log_loss(labels, to_probability(logits, temperature=float(np.exp(log_t)))),
         bounds=(np.log(0.05), np.log(20.0)),
@@ -120,12 +120,12 @@ def fit_temperature(labels: Labels, logits: Vector) -> float:
 def bootstrap_interval(
     labels: Labels,
     scores: Vector,
-    figure: Callable[[Labels, Vector], float],
+    metric: Callable[[Labels, Vector], float],
     *,
     draws: int = 400,
     seed: int = 0,
 ) -> tuple[float, float]:
-    """95 % percentile interval of a figure over slices drawn with replacement within each class.
+    """95 % percentile interval of a metric over slices drawn with replacement within each class.
 
     Slices of one patient resemble each other, so the true interval is wider.
     """
@@ -134,6 +134,6 @@ def bootstrap_interval(
     values = []
     for _ in range(draws):
         chosen = np.concatenate([generator.choice(g, len(g)) for g in groups if len(g)])
-        values.append(figure(labels[chosen], scores[chosen]))
+        values.append(metric(labels[chosen], scores[chosen]))
     low, high = np.nanpercentile(values, (2.5, 97.5))
     return float(low), float(high)

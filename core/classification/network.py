@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from typing import Any
 
 import keras
@@ -109,7 +109,7 @@ class KerasMaps:
         outputs = [encoder.get_layer(name).output for name in map_names(config)]
         self._model = keras.Model(encoder.input, outputs)
 
-    def maps(self, slices: Any) -> Iterator[Any]:
+    def maps(self, slices: Any) -> Generator[Any, None, None]:
         """For each of (n, rows, columns) uint8 its maps, (filters, height, width) float32 each."""
         for one in slices:
             batch = one[None, ..., None].astype(np.float32) / np.float32(255)
@@ -148,7 +148,7 @@ def _filled_encoder(
 def start_encoder(
     config: ClassifierModelConfig, segmentation: WeightsInfo | None, *, seed: int
 ) -> keras.Model:
-    """The encoder with the arrays of segmentation weights, or by chance where there are none.
+    """The encoder with the arrays of segmentation weights, or random ones where there are none.
 
     Raises:
         WeightsError: they are damaged or do not fit.

@@ -1,9 +1,9 @@
-"""From slices to a scan: a rule with few parameters, written down, not learned.
+"""From slices to a scan: a fixed rule with few parameters, not a trained one.
 
-There are too few scans without COVID-19 to learn one. The logit of a scan is the weighted mean of
+There are too few scans without COVID-19 to train one. The logit of a scan is the weighted mean of
 two: that of its slices (the mean of its most suspicious third, because disease need not be
 everywhere) and that of its burden (the logarithm of the infected share over `half_share`, times
-`share_steepness`). Both are kept within bounds, so that neither alone can make certain.
+`share_steepness`). Both are bounded, so that neither alone can give certainty.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LEAST_SHARE = 1e-4
 
 
 def choose_slices(lung_pixels: npt.NDArray[np.int64], config: ScanConfig) -> tuple[int, ...]:
-    """Slices with enough lung, evenly spread; the one with most lung at least."""
+    """Slices with enough lung, evenly spread; at least the one with most lung."""
     enough = np.flatnonzero(
         lung_pixels >= max(1.0, config.lung_of_largest * float(lung_pixels.max(initial=0)))
     )
@@ -50,10 +50,10 @@ def scan_logit(
 def scan_parts(
     slice_logits: npt.NDArray[np.float64], infected_share: float, config: ScanConfig
 ) -> tuple[float, float]:
-    """What the slices and what the burden say by themselves, as logits; the latter is nan where
-    the infected share is not defined."""
-    loudest = np.sort(slice_logits)[-_loudest_count(len(slice_logits), config) :]
-    slices = _bounded(float(loudest.mean()))
+    """The logit of the slices alone and that of the burden alone; the latter is nan where the
+    infected share is not defined."""
+    highest = np.sort(slice_logits)[-_suspicious_count(len(slice_logits), config) :]
+    slices = _bounded(float(highest.mean()))
     if isnan(infected_share):
         return slices, float("nan")
     return slices, _bounded(
@@ -61,35 +61,37 @@ def scan_parts(
     )
 
 
-def loudest_slices(
+def most_suspicious_slices(
     slices: Sequence[int], probabilities: Sequence[float], config: ScanConfig
 ) -> tuple[int, ...]:
-    """The slices whose mean speaks in `scan_logit`, loudest first."""
+    """The slices whose mean counts in `scan_logit`, most suspicious first."""
     order = sorted(zip(probabilities, slices, strict=True), key=lambda pair: -pair[0])
-    return tuple(k for _, k in order[: _loudest_count(len(order), config)])
+    return tuple(k for _, k in order[: _suspicious_count(len(order), config)])
 
 
-def _loudest_count(slices: int, config: ScanConfig) -> int:
-    return max(1, ceil(slices * config.driving_share))
+def _suspicious_count(slices: int, config: ScanConfig) -> int:
+    return max(1, ceil(slices * config.most_suspicious_share))
 
 
 def _bounded(logit: float) -> float:
     return float(np.clip(logit, -_MOST_CERTAIN, _MOST_CERTAIN))
 
 
-def find_drivers(slices: Sequence[int], probabilities: Sequence[float]) -> tuple[int, ...]:
-    """Slices by their probability, highest first, those on the upper side of one half only; the
-    highest one where there is none."""
+def highest_scoring_slices(
+    slices: Sequence[int], probabilities: Sequence[float]
+) -> tuple[int, ...]:
+    """Slices with a probability of at least one half, highest first; the highest one where there
+    is none."""
     order = sorted(zip(probabilities, slices, strict=True), key=lambda pair: -pair[0])
-    loud = tuple(k for probability, k in order if probability >= 0.5)
-    return loud or tuple(k for _, k in order[:1])
+    above = tuple(k for probability, k in order if probability >= 0.5)
+    return above or tuple(k for _, k in order[:1])
 
 
 def shares(masks: MaskPair, *, has_zones: bool) -> tuple[float, dict[str, float]]:
     """Infected share of the lung, and of each third of its height and of each side.
 
-    A side is told by the middle of all lung along the axis from right to left, so each slice
-    needs no lung of its own on both. Not defined (nan) where there is no lung.
+    The sides are divided at the middle of all lung along the axis from right to left, so a slice
+    may lack lung on one side. Not defined (nan) where there is no lung.
 
     Args:
         masks: on the canonical grid (towards left, back, head).

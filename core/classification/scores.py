@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from core.classification.verdict import NOT_A_DIAGNOSIS, Verdict
-from core.system import without_nan
+from core.system import plain_text, without_nan
 
 COLUMNS = ("name", "covid_probability", "band", "abstained", "reason")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -17,7 +17,7 @@ _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 @dataclass(frozen=True)
 class ScoreRow:
-    """What is said of one picture or scan: a verdict, or why there is none."""
+    """A picture or scan with its verdict, or why there is none."""
 
     name: str
     verdict: Verdict | None
@@ -33,12 +33,12 @@ class ScoreRow:
             f"{found.covid_probability:.6f}",
             found.band,
             "true" if found.abstained else "false",
-            found.reason,
+            plain_text(found.reason),
         )
 
 
 def table_text(rows: Sequence[ScoreRow]) -> str:
-    """CSV with a header. A cell that a spreadsheet would take for a formula gets an apostrophe
+    """CSV with a header. A cell that a spreadsheet would read as a formula gets an apostrophe
     before it."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -57,12 +57,17 @@ def verdict_record(name: str, verdict: Verdict, *, synthetic: bool = False) -> d
     """A verdict ready for JSON; slices count from 1, what is not defined is null.
 
     Args:
-        synthetic: whether it is about a generated scan, which no verdict means anything of.
+        synthetic: whether it is about a generated scan, for which verdicts mean nothing.
     """
-    found = asdict(verdict)
+    # The key of files written since 0.1.0.
+    found = {
+        ("drivers" if key == "highest_scoring" else key): value
+        for key, value in asdict(verdict).items()
+    }
     indices = found.pop("slice_indices")
     probabilities = found.pop("slice_probabilities")
-    found["drivers"] = [index + 1 for index in verdict.drivers]
+    found["reason"] = plain_text(verdict.reason)
+    found["drivers"] = [index + 1 for index in verdict.highest_scoring]
     found["slices"] = [
         {"slice": index + 1, "covid_probability": probability}
         for index, probability in zip(indices, probabilities, strict=True)

@@ -1,4 +1,4 @@
-"""What is said of a picture or a scan, and of one slice."""
+"""The verdict on a picture or a scan."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ NOT_A_DIAGNOSIS = "A probability by a research network, not a diagnosis."
 
 @dataclass(frozen=True)
 class Verdict:
-    """How likely COVID-19 is, as a network sees it; never a yes or a no.
+    """The probability of COVID-19 by a network; never a yes or a no.
 
     Attributes:
-        covid_probability: calibrated by temperature; a number for whatever could be read, also
-            where the verdict abstains.
+        covid_probability: calibrated by temperature; given for whatever could be read, also where
+            the verdict abstains.
         band: of that probability.
         abstained: whether the probability should not be relied on.
-        reason: why it abstains; else what speaks for it, in a sentence.
-        slice_indices, slice_probabilities: the slices looked at, from the feet up.
-        infected_share: of the lung, as the segmentation network sees it; nan without lung.
+        reason: why it abstains; else what the probability rests on, in a sentence.
+        slice_indices, slice_probabilities: the slices that were classified, from the feet up.
+        infected_share: of the lung, by the segmentation network; nan without lung.
         share_by_zone: infected share of "upper", "middle" and "lower" third of the lung and of
             "right" and "left"; nan where there is no such lung. A picture has no zones.
-        drivers: indices of the slices that speak loudest for COVID-19, loudest first.
+        highest_scoring: indices of the slices with a probability of at least one half, highest
+            first; the highest one where there is none.
         weights_id: of the classifier.
-        segmentation_id: weights whose masks it was shown.
+        segmentation_id: weights whose masks it used.
     """
 
     covid_probability: float
@@ -37,7 +38,7 @@ class Verdict:
     slice_probabilities: tuple[float, ...]
     infected_share: float
     share_by_zone: dict[str, float]
-    drivers: tuple[int, ...]
+    highest_scoring: tuple[int, ...]
     weights_id: str
     segmentation_id: str
     temperature: float

@@ -1,6 +1,6 @@
 """The command line: `python -m core COMMAND`, where a command is a module of this package.
 
-Exit codes: 0 done, 1 something the person can mend (told in one sentence), 2 wrong usage.
+Exit codes: 0 done, 1 an error that the person can correct (one sentence), 2 wrong usage.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from importlib import import_module
 from typing import Any
 
 from core import __version__
-from core.cli.terminal import Result, TerminalProgress
+from core.cli.quiet import hide_start_up_notes
+from core.cli.terminal import Result, TerminalProgress, encodable
 from core.errors import LungLensError
 from core.system import json_text
 
@@ -71,6 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
     # TensorFlow's start-up notes would drown the one line that matters.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    hide_start_up_notes()
     for stream in (sys.stdout, sys.stderr):
         # A terminal that lacks a character shows its code instead of a traceback.
         if isinstance(stream, io.TextIOWrapper):
@@ -97,7 +99,7 @@ def _drop_output() -> None:
 
 
 def _run(options: argparse.Namespace) -> Result:
-    """The command's result, or what stopped it, told in one sentence."""
+    """The command's result, or what stopped it, in one sentence."""
     with TerminalProgress(enabled=not options.quiet) as progress:
         try:
             result: Result = _module(options.command).run(options, progress)
@@ -112,11 +114,12 @@ def _run(options: argparse.Namespace) -> Result:
 
 
 def _show(result: Result, *, as_json: bool) -> None:
-    if "error" in result.figures:
-        print(f"error: {result.figures['error']}", file=sys.stderr)
+    if "error" in result.values:
+        error = encodable(f"error: {result.values['error']}", sys.stderr)
+        print(error, file=sys.stderr)
     if as_json:
         encoding = (sys.stdout.encoding or "").lower()
-        print(json_text(result.figures, ascii_only=not encoding.startswith("utf")))
+        print(json_text(result.values, ascii_only=not encoding.startswith("utf")))
     elif result.text:
-        print(result.text)
+        print(encodable(result.text, sys.stdout))
     sys.stdout.flush()

@@ -1,9 +1,9 @@
-"""Mark and measure every scan of a folder, by several processes or a Dask cluster.
+"""Segment and measure every scan of a folder, by several processes or a Dask cluster.
 
 OUT gets a folder for each scan with masks, thumbnail.png and result.json; cohort.csv with one row
 a scan; failures.csv with reasons; batch.json with settings and versions; and paths.json, which
-says what scan lies where and may hold names of patients. Scans that are done are passed over the
-next time, so whatever stopped a batch, the same command goes on with it.
+says what scan lies where and may hold names of patients. Scans that are done are skipped the
+next time, so the same command resumes an interrupted batch.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
             )
     except KeyboardInterrupt:
         raise Cancelled(
-            "working on scans; what is done is kept, and the same command goes on from there"
+            "working on scans; what is done is kept, and the same command resumes"
         ) from None
     return Result(_text(summary, options.output), summary.to_json_dict())
 

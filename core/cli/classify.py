@@ -1,4 +1,4 @@
-"""Say how likely COVID-19 is in pictures or scans, as a network sees it, and write a table.
+"""Estimate the probability of COVID-19 in pictures or scans, and write a table.
 
 One row a picture or scan: name, covid_probability, band, abstained, reason. A folder of pictures
 is judged picture by picture. What cannot be read has a row that says why. Never a diagnosis.
@@ -142,7 +142,7 @@ def _judge(
     pictures = [one for one in inputs if one.is_picture]
     judged: dict[str, ScoreRow] = {}
     for start in range(0, len(pictures), _PICTURES_AT_ONCE):
-        progress("judging pictures", start, len(pictures))
+        progress("classifying pictures", start, len(pictures))
         for row in _judge_pictures(pictures[start : start + _PICTURES_AT_ONCE], classifier):
             judged[row.name] = row
     done = 0
@@ -150,7 +150,7 @@ def _judge(
         if one.is_picture:
             yield judged[one.name]
             continue
-        progress("judging scans", done, len(inputs) - len(pictures))
+        progress("classifying scans", done, len(inputs) - len(pictures))
         done += 1
         yield _judge_scan(one, classifier)
 
@@ -195,9 +195,9 @@ def _result(rows: list[ScoreRow], classifier: Classifier, output: Path) -> Resul
         lines.append(f"probability {probability or 'not defined'}, {band or 'no band'}: {reason}")
     lines += [f"error: {row.error}" for row in rows if row.verdict is None][:20]
     lines.append(NOT_A_DIAGNOSIS)
-    figures: dict[str, Any] = {
+    values: dict[str, Any] = {
         "note": NOT_A_DIAGNOSIS,
         "classifier": classifier.weights_id,
         "rows": [dict(zip(COLUMNS, row.cells(), strict=True)) for row in rows],
     }
-    return Result("\n".join(lines), figures, failed=not judged)
+    return Result("\n".join(lines), values, failed=not judged)

@@ -1,7 +1,7 @@
 """Compare predictions with truth, case by case, as a table and CSV.
 
-Cases that the weights learned from are marked "training" and have a mean of their own. With
---folds nothing trained before is used: networks are trained in cross-validation by patient.
+Cases that the weights were trained on are marked "training" and have a mean of their own. With
+--folds networks are trained in cross-validation by patient instead.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.cli.segment import add_segment_arguments, segment_config
-from core.cli.terminal import Result, TerminalProgress, shown_figure, shown_share, table
+from core.cli.terminal import Result, TerminalProgress, table
 from core.cli.train import read_training_config
 from core.config import CHANNELS, EvaluateConfig
 from core.errors import ConfigError, DatasetError, shown_name
@@ -24,20 +24,23 @@ from core.evaluation import (
     bootstrap_intervals,
     evaluate_cases,
     load_prediction,
-    mean_figures,
+    mean_values,
     results_csv,
 )
 from core.loading import Case, load_case_table
 from core.measuring.quality import read_exclusions
-from core.segmentation import check_weights_name, find_weights, load_segmenter, segment_volume
-from core.system import check_place, refuse_overwriting, write_text
+from core.segmentation import check_publish_folder, find_weights, load_segmenter, segment_volume
+from core.system import check_place, number_text, percent_text, refuse_overwriting, write_text
 from core.volume import MaskPair, Study
+
+if TYPE_CHECKING:
+    from core.training.crossval_results import CrossValidation
 
 _SEED = 0
 """Of the bootstrap, so that a table can be repeated."""
 
 _OF_TRAINED_WEIGHTS = ("weights", "engine", "preprocess", "lung_threshold", "infection_threshold")
-"""Options that mean nothing where networks are yet to be trained."""
+"""Options that do not apply where networks are yet to be trained."""
 
 EXAMPLES = """examples:
   python -m core evaluate covid20
@@ -66,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--folds",
         type=int,
-        help="train as many networks, each judged on the patients that it was not shown",
+        help="train as many networks, each validated on the patients it is not trained on",
     )
     parser.add_argument("--out", type=Path, help="with --folds: where runs go; same folder resumes")
     parser.add_argument(
@@ -86,7 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--stop-after",
         type=int,
         metavar="EPOCHS",
-        help="with --folds: end each network early, on the schedule of the whole run",
+        help="with --folds: stop each network after this epoch, on the schedule of the whole run",
     )
     parser.add_argument(
         "--publish",
@@ -115,7 +118,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
                 got=f"--{option.replace('_', '-')} without --folds",
                 expected="both",
             )
-    judging = EvaluateConfig(surface_tolerance_mm=options.tolerance)
+    settings = EvaluateConfig(surface_tolerance_mm=options.tolerance)
     cases = _chosen(load_case_table(options.data), options.cases)
     if options.csv is not None:
         files = [
@@ -132,7 +135,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
         def predict(case: Case, study: Study) -> MaskPair:
             return load_prediction(options.predictions, case, study)
 
-        results = evaluate_cases(cases, predict, config=judging, on_progress=progress)
+        results = evaluate_cases(cases, predict, config=settings, on_progress=progress)
     else:
         config = segment_config(options, find_weights(options.weights))
         segmenter = load_segmenter(options.weights, engine=options.engine)
@@ -141,50 +144,21 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
             return segment_volume(study.volume, segmenter, config=config).masks
 
         results = evaluate_cases(
-            cases, predict, info=segmenter.info, config=judging, on_progress=progress
+            cases, predict, info=segmenter.info, config=settings, on_progress=progress
         )
     progress.clear()
     if options.csv is not None:
         write_text(options.csv, results_csv(results))
-    return Result(_text(results), _figures(results))
+    return Result(_text(results), _values(results))
 
 
 def _run_folds(options: argparse.Namespace, progress: TerminalProgress) -> Result:
-    if not 2 <= options.folds <= 20 or options.out is None:
-        raise ConfigError(
-            "Cross-validation cannot begin",
-            got=f"--folds {options.folds}{'' if options.out else ' and no --out'}",
-            expected="2 to 20 folds and a folder for the runs",
-        )
-    if options.stop_after is not None and options.stop_after < 1:
-        raise ConfigError(
-            "The networks would end before they began",
-            got=f"--stop-after {options.stop_after}",
-            expected="at least 1",
-        )
-    ignored = [
-        option
-        for option in ("cases", "predictions", *_OF_TRAINED_WEIGHTS)
-        if getattr(options, option) is not None
-    ]
-    if ignored:
-        raise ConfigError(
-            "Cross-validation trains its own networks and judges every case",
-            got=f"--{ignored[0].replace('_', '-')}",
-            expected="settings in the file given to --config",
-            next_step="leave it out",
-        )
-    check_place(options.out, option="--out", is_folder=True)
-    if options.csv is not None:
-        check_place(options.csv, option="--csv")
-    if options.publish is not None:
-        check_weights_name(options.publish)
-        check_place(options.publish, option="--publish", is_folder=True)
+    _check_fold_options(options)
     config = read_training_config(options.config)
     excluded = () if options.exclude is None else read_exclusions(options.exclude)
     # Imported here: they bring Keras along, which the other ways do not need.
     from core.training.crossval import cross_validate
-    from core.training.fold_ensemble import publish_ensemble
+    from core.training.publishing import publish_ensemble
 
     found = cross_validate(
         options.data,
@@ -209,24 +183,65 @@ def _run_folds(options: argparse.Namespace, progress: TerminalProgress) -> Resul
     progress.clear()
     if options.csv is not None:
         write_text(options.csv, results_csv(found.results))
+    return _folds_result(found)
+
+
+def _check_fold_options(options: argparse.Namespace) -> None:
+    """Refuses what does not fit cross-validation, before hours are spent.
+
+    Raises:
+        ConfigError, SaveError, WeightsError: see the messages.
+    """
+    if not 2 <= options.folds <= 20 or options.out is None:
+        raise ConfigError(
+            "Cross-validation cannot start",
+            got=f"--folds {options.folds}{'' if options.out else ' and no --out'}",
+            expected="2 to 20 folds and a folder for the runs",
+        )
+    if options.stop_after is not None and options.stop_after < 1:
+        raise ConfigError(
+            "--stop-after must be at least 1",
+            got=f"--stop-after {options.stop_after}",
+            next_step="leave it out to train all epochs",
+        )
+    ignored = [
+        option
+        for option in ("cases", "predictions", *_OF_TRAINED_WEIGHTS)
+        if getattr(options, option) is not None
+    ]
+    if ignored:
+        raise ConfigError(
+            "Cross-validation trains its own networks and uses every case",
+            got=f"--{ignored[0].replace('_', '-')}",
+            expected="settings in the file given to --config",
+            next_step="leave it out",
+        )
+    check_place(options.out, option="--out", is_folder=True)
+    if options.csv is not None:
+        check_place(options.csv, option="--csv")
+    if options.publish is not None:
+        check_publish_folder(options.publish)
+
+
+def _folds_result(found: CrossValidation) -> Result:
     extras = {
-        "MedSeg pictures, mean infection Dice": shown_figure(found.picture_infection_dice),
+        "MedSeg pictures, mean infection Dice": number_text(found.picture_infection_dice),
         "infection-free slices, infected share by fold": _shares(found.negative_shares),
         "healthy chest, infected share by fold": _shares(found.healthy_shares),
     }
     long_scans = [result for result in found.results if result.slices > FEW_SLICES]
-    means = mean_figures(long_scans)
+    means = mean_values(long_scans)
     lines = [
         _text(found.results),
         f"of those with more than {FEW_SLICES} slices: lung Dice "
-        f"{shown_figure(means['lung_dice'])}, infection Dice "
-        f"{shown_figure(means['infection_dice'])}",
+        f"{number_text(means['lung_dice'])}, infection Dice "
+        f"{number_text(means['infection_dice'])}",
         *(f"{name}: {value}" for name, value in extras.items()),
     ]
     return Result(
         "\n".join(lines),
         {
-            **_figures(found.results),
+            **_values(found.results),
             "picture_infection_dice": found.picture_infection_dice,
             "negative_shares": list(found.negative_shares),
             "healthy_shares": list(found.healthy_shares),
@@ -235,7 +250,7 @@ def _run_folds(options: argparse.Namespace, progress: TerminalProgress) -> Resul
 
 
 def _shares(values: Sequence[float]) -> str:
-    return ", ".join(map(shown_share, values))
+    return ", ".join(percent_text(value, digits=2) for value in values)
 
 
 def _chosen(cases: Sequence[Case], wanted: Sequence[str] | None) -> tuple[Case, ...]:
@@ -280,23 +295,23 @@ def _text(results: Sequence[CaseResult]) -> str:
             shown_name(result.case_id),
             result.side,
             str(result.slices),
-            shown_figure(result.lung.dice),
-            shown_figure(result.lung_surfaces.hd95_mm, digits=1),
-            shown_figure(result.infection.dice),
-            shown_figure(result.infection.iou),
-            shown_figure(result.infection.precision),
-            shown_figure(result.infection.recall),
-            shown_figure(result.infection_surfaces.hd95_mm, digits=1),
-            shown_figure(result.infection_surfaces.surface_dice),
-            shown_share(result.infection_fraction_true),
-            shown_share(result.infection_fraction_pred),
+            number_text(result.lung.dice),
+            number_text(result.lung_surfaces.hd95_mm, digits=1),
+            number_text(result.infection.dice),
+            number_text(result.infection.iou),
+            number_text(result.infection.precision),
+            number_text(result.infection.recall),
+            number_text(result.infection_surfaces.hd95_mm, digits=1),
+            number_text(result.infection_surfaces.surface_dice),
+            percent_text(result.infection_fraction_true, digits=2),
+            percent_text(result.infection_fraction_pred, digits=2),
         )
         for result in results
     ]
     lines = [table(header, rows), ""]
-    for side, judged in _sides(results).items():
-        means, intervals = mean_figures(judged), bootstrap_intervals(judged, seed=_SEED)
-        count = len({result.patient_id for result in judged})
+    for side, cases in _sides(results).items():
+        means, intervals = mean_values(cases), bootstrap_intervals(cases, seed=_SEED)
+        count = len({result.patient_id for result in cases})
         shown = ", ".join(
             f"{channel} Dice {_with_interval(means, intervals, f'{channel}_dice')}"
             for channel in CHANNELS
@@ -310,8 +325,8 @@ def _with_interval(
 ) -> str:
     low, high = intervals[name]
     if math.isnan(low):
-        return shown_figure(means[name])
-    return f"{shown_figure(means[name])} (95 % {shown_figure(low)} to {shown_figure(high)})"
+        return number_text(means[name])
+    return f"{number_text(means[name])} (95\u2009% {number_text(low)} to {number_text(high)})"
 
 
 def _sides(results: Sequence[CaseResult]) -> dict[str, list[CaseResult]]:
@@ -321,12 +336,11 @@ def _sides(results: Sequence[CaseResult]) -> dict[str, list[CaseResult]]:
     return sides
 
 
-def _figures(results: Sequence[CaseResult]) -> dict[str, Any]:
+def _values(results: Sequence[CaseResult]) -> dict[str, Any]:
     return {
         "cases": [result.to_row() for result in results],
-        "mean": {side: mean_figures(judged) for side, judged in _sides(results).items()},
+        "mean": {side: mean_values(cases) for side, cases in _sides(results).items()},
         "interval95": {
-            side: bootstrap_intervals(judged, seed=_SEED)
-            for side, judged in _sides(results).items()
+            side: bootstrap_intervals(cases, seed=_SEED) for side, cases in _sides(results).items()
         },
     }

@@ -1,4 +1,4 @@
-"""Say what a scan is: size, spacing, orientation, HU or not, and anything odd about it."""
+"""Show what a scan is: size, spacing, orientation, HU or not, and anything odd about it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     lines = [volume.source.name]
     lines += [f"  {label}: {value}" for label, value in volume.source.facts]
     lines += [f"  note: {warning}" for warning in volume.warnings]
-    figures = describe(volume)
-    figures["facts"] = dict(volume.source.facts)
-    figures["warnings"] = list(volume.warnings)
-    return Result("\n".join(lines), figures)
+    values = describe(volume)
+    values["facts"] = dict(volume.source.facts)
+    values["warnings"] = list(volume.warnings)
+    return Result("\n".join(lines), values)

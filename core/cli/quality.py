@@ -1,4 +1,4 @@
-"""Say what is wrong with a scan or a folder of cases, and count slices without infection.
+"""Check the quality of a scan or of a folder of cases, and count slices without infection.
 
 Checks field of view, resolution, noise, unevenness, repeated or moved slices, gaps and more.
 """
@@ -74,9 +74,9 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     lines = [study.volume.source.name, *(f"  {line}" for line in _report_lines(report))]
     if empty is not None:
         lines.append(f"  {empty.empty} of {empty.slices} slices hold no infection (truth)")
-    figures = report.to_json_dict()
-    figures["empty_by_truth"] = None if empty is None else empty.to_json_dict()
-    return Result("\n".join(lines), figures)
+    values = report.to_json_dict()
+    values["empty_by_truth"] = None if empty is None else empty.to_json_dict()
+    return Result("\n".join(lines), values)
 
 
 def _report_lines(report: QualityReport) -> list[str]:
@@ -122,8 +122,8 @@ def _run_on_cases(
                 "slices": total.slices,
                 "empty": total.empty,
             }
-    figures = {"cases": [case.to_json_dict(config) for case in surveyed], "empty": totals}
-    return Result("\n".join(lines), figures)
+    values = {"cases": [case.to_json_dict(config) for case in surveyed], "empty": totals}
+    return Result("\n".join(lines), values)
 
 
 def _predictions(folder: Path | None) -> Callable[[Case, Study], MaskPair | None] | None:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from core.cli.segment import add_segment_arguments, segment_config
-from core.cli.terminal import Result, TerminalProgress, shown_figure
+from core.cli.terminal import Result, TerminalProgress
 from core.config import RESEARCH_NOTE
 from core.errors import ConfigError, shown_name
 from core.loading import open_study
@@ -27,7 +27,7 @@ from core.output.report import (
 )
 from core.phantom import build_demo_study
 from core.segmentation import Segmentation, find_weights, load_segmenter, segment_volume
-from core.system import check_place, refuse_overwriting, write_bytes
+from core.system import check_place, number_text, refuse_overwriting, write_bytes
 from core.volume import Study
 
 DEMO = "demo"
@@ -160,8 +160,8 @@ def _content(
 
 
 def _result(report: Report, output: Path, size: int) -> Result:
-    headline = {figure.key: figure.value for figure in report.headline}
-    figures: dict[str, Any] = {
+    headline = {one.key: one.value for one in report.headline}
+    values: dict[str, Any] = {
         "note": RESEARCH_NOTE,
         "output": shown_name(output),
         "bytes": size,
@@ -169,15 +169,15 @@ def _result(report: Report, output: Path, size: int) -> Result:
         "headline": headline,
         "warnings": [*report.warnings, *report.quality_lines],
     }
-    lines = [f"{figure.label}: {figure.text}" for figure in report.headline]
+    lines = [f"{one.label}: {one.text}" for one in report.headline]
     if report.agreement is not None:
-        figures["metrics"] = {c: dict(found) for c, found in report.agreement.figures.items()}
-        figures["metrics_note"] = report.agreement.sentence
+        values["metrics"] = {c: dict(found) for c, found in report.agreement.scores.items()}
+        values["metrics_note"] = report.agreement.sentence
         lines += [
-            f"{channel} against truth: Dice {shown_figure(found['dice'])}"
-            for channel, found in report.agreement.figures.items()
+            f"{channel} against truth: Dice {number_text(found['dice'])}"
+            for channel, found in report.agreement.scores.items()
         ]
         lines.append(report.agreement.sentence)
-    lines += [f"note: {warning}" for warning in figures["warnings"]]
+    lines += [f"note: {warning}" for warning in values["warnings"]]
     lines += [f"wrote {shown_name(output)}, {size / 1e6:.1f} MB", RESEARCH_NOTE]
-    return Result("\n".join(lines), figures)
+    return Result("\n".join(lines), values)

@@ -1,4 +1,4 @@
-"""Mark lung and infection in a scan or in pictures, and write masks and figures.
+"""Segment lung and infection in a scan or in pictures, and write masks and measurements.
 
 Scans give lung_mask.nii.gz, infection_mask.nii.gz and metrics.json; pictures give
 NAME_lung.png and NAME_infection.png each.
@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
-from core.cli.terminal import Result, TerminalProgress, shown_figure, shown_ml, shown_share
+from core.cli.terminal import Result, TerminalProgress, ml_text
 from core.config import (
     CHANNELS,
     RESEARCH_NOTE,
@@ -44,7 +44,9 @@ from core.system import (
     check_place,
     json_text,
     make_folder,
+    number_text,
     peak_memory_mb,
+    percent_text,
     refuse_overwriting,
     write_text,
 )
@@ -176,10 +178,10 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     saved = time.perf_counter()
     biomarkers = compute_biomarkers(study.volume, segmentation.masks, on_progress=progress)
     seconds[AFTER_MASKS] = time.perf_counter() - saved
-    figures = measure(study, replace(segmentation, seconds=seconds), biomarkers=biomarkers)
-    figures["peak_memory_mb"] = peak_memory_mb()
-    write_text(output / _METRICS, json_text(figures) + "\n")
-    return Result(_scan_text(figures, output), figures)
+    values = measure(study, replace(segmentation, seconds=seconds), biomarkers=biomarkers)
+    values["peak_memory_mb"] = peak_memory_mb()
+    write_text(output / _METRICS, json_text(values) + "\n")
+    return Result(_scan_text(values, output), values)
 
 
 def _files_read(options: argparse.Namespace, kind: Kind, targets: Sequence[Path]) -> list[Path]:
@@ -217,26 +219,26 @@ def _save_scan_masks(volume: Volume, segmentation: Segmentation, output: Path) -
         one.result()
 
 
-def _scan_text(figures: dict[str, Any], output: Path) -> str:
+def _scan_text(values: dict[str, Any], output: Path) -> str:
     lines = [
-        f"lung {shown_ml(figures['lung_volume_ml'])}, "
-        f"infection {shown_ml(figures['infection_volume_ml'])}, "
-        f"infected share {shown_share(figures['infection_fraction'])}",
+        f"lung {ml_text(values['lung_volume_ml'])}, "
+        f"infection {ml_text(values['infection_volume_ml'])}, "
+        f"infected share {percent_text(values['infection_fraction'], digits=2)}",
     ]
-    lines += _overlap_lines(figures)
-    lines += [f"note: {warning}" for warning in figures["warnings"]]
-    spent = ", ".join(f"{stage} {value:.1f} s" for stage, value in figures["seconds"].items())
-    lines.append(f"{figures['device']}, {figures['weights_id']}: {spent}")
+    lines += _overlap_lines(values)
+    lines += [f"note: {warning}" for warning in values["warnings"]]
+    spent = ", ".join(f"{stage} {value:.1f} s" for stage, value in values["seconds"].items())
+    lines.append(f"{values['device']}, {values['weights_id']}: {spent}")
     lines.append(f"wrote lung_mask.nii.gz, infection_mask.nii.gz and metrics.json to {output}")
     lines.append(RESEARCH_NOTE)
     return "\n".join(lines)
 
 
-def _overlap_lines(figures: dict[str, Any]) -> list[str]:
+def _overlap_lines(values: dict[str, Any]) -> list[str]:
     return [
         f"{channel} against truth: "
-        + ", ".join(f"{name} {shown_figure(value)}" for name, value in overlap.items())
-        for channel, overlap in figures.get("metrics", {}).items()
+        + ", ".join(f"{name} {number_text(value)}" for name, value in overlap.items())
+        for channel, overlap in values.get("metrics", {}).items()
     ]
 
 
@@ -258,17 +260,17 @@ def _segment_pictures(
         progress("marking pictures", done, len(paths))
         try:
             study = _open_picture(path, options)
-            figures = _segment_picture(study, names[path], output, segmenter, config)
+            values = _segment_picture(study, names[path], output, segmenter, config)
         except LungLensError as error:
             # One broken picture must not cost the others; it is named at the end.
-            figures = {"error": str(error)}
-        rows.append({"picture": shown_name(path), **figures})
+            values = {"error": str(error)}
+        rows.append({"picture": shown_name(path), **values})
     failed = [row for row in rows if "error" in row]
     if failed and len(failed) == len(rows):
         raise LoadError(failed[0]["error"].rstrip("."))
     lines = [f"{len(rows) - len(failed)} of {len(rows)} pictures marked, masks in {output}"]
     if len(rows) == 1:
-        lines.append(f"infected share {shown_share(rows[0]['infection_fraction'])}")
+        lines.append(f"infected share {percent_text(rows[0]['infection_fraction'], digits=2)}")
         lines += _overlap_lines(rows[0])
     lines += _notes(rows)
     lines += [f"error: {row['error']}" for row in failed]

@@ -7,15 +7,17 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO
+
+from core.system import number_text, plain_text
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a command says at its end: text for people, figures for `--json`."""
+    """What a command prints at its end: text for people, values for `--json`."""
 
     text: str
-    figures: dict[str, Any] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
     failed: bool = False
 
 
@@ -59,7 +61,7 @@ class TerminalProgress:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns padded to one width: the first to the left, figures to the right."""
+    """Columns padded to one width: the first to the left, numbers to the right."""
     widths = [max(len(row[n]) for row in (header, *rows)) for n in range(len(header))]
 
     def line(row: Sequence[str]) -> str:
@@ -72,16 +74,17 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([line(header), "  ".join("-" * width for width in widths), *map(line, rows)])
 
 
-def shown_share(value: float | None) -> str:
-    """A share as percent, or "not defined"."""
-    return "not defined" if value is None or math.isnan(value) else f"{100 * value:.2f} %"
-
-
-def shown_figure(value: float | None, *, digits: int = 3) -> str:
-    """A figure, or "not defined"."""
-    return "not defined" if value is None or math.isnan(value) else f"{value:.{digits}f}"
-
-
-def shown_ml(value: float | None) -> str:
+def ml_text(value: float | None) -> str:
     """Millilitres, or "not known" where the spacing is nominal."""
-    return "not known" if value is None or math.isnan(value) else f"{value:.0f} ml"
+    if value is None or math.isnan(value):
+        return "not known"
+    return f"{number_text(value, digits=0)} ml"
+
+
+def encodable(text: str, stream: TextIO) -> str:
+    """`text`, in ASCII signs where the stream's encoding lacks those of numbers."""
+    try:
+        text.encode(stream.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return plain_text(text)
+    return text

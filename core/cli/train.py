@@ -1,4 +1,4 @@
-"""Train a U-Net on a folder of cases; an interrupted run goes on where it stopped."""
+"""Train a U-Net on a folder of cases; an interrupted run is resumed where it stopped."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from core.cli.terminal import Result, TerminalProgress, shown_figure
+from core.cli.terminal import Result, TerminalProgress
 from core.config import RangeTestConfig, TrainConfig, from_json_dict
 from core.errors import ConfigError, shown_name
 from core.measuring.quality import Exclusion, read_exclusions
-from core.segmentation import check_weights_name
-from core.system import OnProgress, check_place, make_folder, write_text
+from core.segmentation import check_publish_folder
+from core.system import OnProgress, check_place, make_folder, number_text, write_text
 from core.training import DEMO_DATA, RunReport, RunRequest, write_request
 
 EXAMPLES = """examples:
@@ -44,20 +44,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--stop-after",
         type=int,
         metavar="EPOCHS",
-        help="end early; the same command without it goes on, on the same schedule",
+        help="stop after this epoch; the same command without it resumes, on the same schedule",
     )
     parser.add_argument("--batch-size", type=int, help=f"default {defaults.batch_size}")
     parser.add_argument("--learning-rate", type=float, help=f"default {defaults.learning_rate:g}")
     parser.add_argument(
         "--validation-fraction",
         type=float,
-        help=f"share of patients kept out, default {defaults.validation_fraction:g}",
+        help=f"share of patients held out for validation, default {defaults.validation_fraction:g}",
     )
     parser.add_argument("--seed", type=int, help=f"default {defaults.seed}")
     parser.add_argument(
         "--split",
         type=Path,
-        help="run.json or manifest.json whose patients to learn from and to judge on",
+        help="run.json or manifest.json with the training and validation patients to use",
     )
     parser.add_argument(
         "--exclude",
@@ -70,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--find-learning-rate",
         action="store_true",
-        help="train nothing: try growing learning rates for a few batches, suggest one and write "
+        help="do not train: try increasing learning rates for a few batches, suggest one and write "
         "learning_rates.csv into --out",
     )
     parser.add_argument(
@@ -89,18 +89,17 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     config = replace(config, **changed)
     if options.stop_after is not None and options.stop_after < 1:
         raise ConfigError(
-            "The run would end before it began",
+            "--stop-after must be at least 1",
             got=f"--stop-after {options.stop_after}",
-            expected="at least 1",
+            next_step="leave it out to train all epochs",
         )
     check_place(options.out, option="--out", is_folder=True)
     if options.publish is not None:
-        check_weights_name(options.publish)
-        check_place(options.publish, option="--publish", is_folder=True)
+        check_publish_folder(options.publish)
     make_folder(options.out, option="--out folder")
     with RunReport(options.out, publishes=options.publish is not None) as report:
         result = _train(options, config, progress, report)
-        report.figures = {name: value for name, value in result.figures.items() if name != "rates"}
+        report.figures = {name: value for name, value in result.values.items() if name != "rates"}
     return result
 
 
@@ -112,18 +111,18 @@ def _train(
 ) -> Result:
     from core.training import read_history, read_split, score
 
-    def tell(stage: str, done: int, total: int) -> None:
+    def on_progress(stage: str, done: int, total: int) -> None:
         progress(stage, done, total)
         report(stage, done, total)
 
     recorded = None if options.split is None else read_split(options.split)
     excluded = () if options.exclude is None else read_exclusions(options.exclude)
     write_request(options.out, _request(options, config, recorded, excluded))
-    data = _data_folder(options, tell)
+    data = _data_folder(options, on_progress)
     from core.training.fit import train
 
     if options.find_learning_rate:
-        return _find_learning_rate(options, data, config, recorded, excluded, tell, report)
+        return _find_learning_rate(options, data, config, recorded, excluded, on_progress, report)
     paths = train(
         data,
         options.out,
@@ -132,7 +131,7 @@ def _train(
         excluded=excluded,
         initial=options.init,
         stop_after=options.stop_after,
-        on_progress=tell,
+        on_progress=on_progress,
         should_cancel=report.should_stop,
     )
     history = read_history(paths.history)
@@ -140,14 +139,14 @@ def _train(
     figures: dict[str, Any] = {"epochs": len(history), "best": best, "last": history[-1]}
     lines = [
         f"{len(history)} epochs; best is epoch {best['epoch']:.0f}: validation lung Dice "
-        f"{shown_figure(best['lung_dice'])}, infection Dice {shown_figure(best['infection_dice'])}",
+        f"{number_text(best['lung_dice'])}, infection Dice {number_text(best['infection_dice'])}",
         f"history in {paths.history}",
     ]
     if options.publish is not None:
         from core.training.publishing import publish
 
         progress.clear()
-        info = publish(data, paths, options.publish, config, on_progress=tell)
+        info = publish(data, paths, options.publish, config, on_progress=on_progress)
         figures["weights_id"] = info.weights_id
         lines.append(f"published as {info.weights_id} in {info.folder}")
     return Result("\n".join(lines), figures)
@@ -216,7 +215,7 @@ def read_training_config(path: Path | None) -> TrainConfig:
     """The config in a JSON file, a run's `run.json` or a manifest; defaults without a file.
 
     Raises:
-        ConfigError: the file cannot be read or says something that is no setting.
+        ConfigError: the file cannot be read or holds something that is not a setting.
     """
     if path is None:
         return TrainConfig()

@@ -1,8 +1,8 @@
-"""Make a slice classifier from the segmentation weights and pictures of known class.
+"""Train a slice classifier from the segmentation weights and pictures of known class.
 
 Reads covid_ct_ucsd/ and sars_cov_2_ct/ of the data folder. Features are kept in --out, so that
-the same command goes on where it was stopped. With --empty-slices instead the gate for slices
-without infection is fitted, from covid20/, medseg100_train/ and luna_slices/.
+the same command resumes where it was stopped. With --empty-slices the gate for slices without
+infection is fitted instead, from covid20/, medseg100_train/ and luna_slices/.
 """
 
 from __future__ import annotations
@@ -11,14 +11,18 @@ import argparse
 import shlex
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core.classification.config import ClassifierModelConfig
-from core.classification.info import find_classifier
-from core.cli.terminal import Result, TerminalProgress, shown_figure
+from core.classification.info import ClassifierInfo, find_classifier
+from core.cli.terminal import Result, TerminalProgress
 from core.errors import ConfigError
-from core.segmentation import check_weights_name, find_weights, read_manifest
-from core.system import check_place, make_folder
+from core.segmentation import WeightsInfo, check_publish_folder, find_weights, read_manifest
+from core.system import check_place, make_folder, number_text
+
+if TYPE_CHECKING:
+    from core.classification.train import ClassifierTrainConfig
+    from core.segmentation.engines.openvino_maps import OpenVinoMaps
 
 EXAMPLES = """examples:
   python -m core train-classifier --data ../shared/data --out runs/classifier
@@ -44,9 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--no-masks", action="store_true", help="do not pool features over predicted masks"
     )
     parser.add_argument(
-        "--from-chance",
+        "--random-encoder",
+        "--from-chance",  # its name in 0.1.0
         action="store_true",
-        help="an encoder drawn by chance in place of that of the segmentation weights",
+        help="a random encoder in place of that of the segmentation weights",
     )
     parser.add_argument(
         "--encoder",
@@ -65,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FOLDER",
         help="with --empty-slices, for weights that are the mean of a cross-validation's networks: "
-        "its folder, so that every patient counts by the network that never met it",
+        "its folder, so that every patient is predicted by the network that was not trained on it",
     )
     parser.add_argument(
         "--publish", type=Path, help="then write weights/NAME with manifest and card"
@@ -73,16 +78,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
-    """Computes features, fits, judges, publishes on request."""
+    """Computes features, fits, validates, publishes on request."""
     check_place(options.out, option="--out", is_folder=True)
     if options.publish is not None:
-        check_weights_name(options.publish)
-        check_place(options.publish, option="--publish", is_folder=True)
+        check_publish_folder(options.publish)
     make_folder(options.out, option="--out folder")
-    if options.encoder is not None and (options.from_chance or options.empty_slices):
+    if options.encoder is not None and (options.random_encoder or options.empty_slices):
         raise ConfigError(
             "There is no encoder to keep",
-            got="--encoder with --from-chance or --empty-slices",
+            got="--encoder with --random-encoder or --empty-slices",
             expected="one of them",
         )
     if options.members is not None and not options.empty_slices:
@@ -98,47 +102,14 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
 
 def _fit_classifier(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     # Imported here: what needs Keras takes seconds.
-    import numpy as np
-
-    from core.classification.network import keep_encoder, start_encoder
     from core.classification.publish import publish_classifier
-    from core.classification.train import (
-        ClassifierTrainConfig,
-        build_maps,
-        fit_classifier,
-        load_features,
-        load_strangers,
-    )
-    from core.segmentation import describe_graph, load_segmenter
+    from core.classification.train import fit_classifier, load_features, load_out_of_distribution
+    from core.segmentation import load_segmenter
 
     info = find_weights(options.weights)
     kept = None if options.encoder is None else find_classifier(options.encoder)
-    shape = info.model if kept is None else kept.model
-    config = ClassifierTrainConfig(
-        model=ClassifierModelConfig(
-            side=options.side,
-            depth=shape.depth,
-            width=shape.width,
-            max_filters=shape.max_filters,
-            with_masks=not options.no_masks,
-        ),
-        transfer=not options.from_chance,
-        encoder_of=info.weights_id if kept is None else kept.encoder_id,
-        seed=options.seed,
-    )
-    if kept is not None and config.transfer:
-        encoder = keep_encoder(replace(kept, model=config.model))
-    else:
-        encoder = start_encoder(config.model, info if config.transfer else None, seed=config.seed)
-    by_chance = start_encoder(config.model, None, seed=config.seed)
-    maps, chance = (
-        build_maps(
-            describe_graph(one),
-            {variable.path: np.asarray(variable) for variable in one.weights},
-            config.model,
-        )
-        for one in (encoder, by_chance)
-    )
+    config = _classifier_config(options, info, kept)
+    encoder, maps, random = _encoders(config, info, kept)
     segmenter = load_segmenter(info.weights_id)
     features = load_features(
         options.data,
@@ -146,28 +117,75 @@ def _fit_classifier(options: argparse.Namespace, progress: TerminalProgress) -> 
         config,
         maps,
         segmenter,
-        chance=chance if config.transfer else None,
+        random=random if config.transfer else None,
         on_progress=progress,
     )
-    strangers = load_strangers(options.data, options.out, config, maps, segmenter)
-    trained = fit_classifier(features, strangers, config)
-    figures: dict[str, Any] = dict(trained.record)
+    other = load_out_of_distribution(options.data, options.out, config, maps, segmenter)
+    trained = fit_classifier(features, other, config)
+    record: dict[str, Any] = dict(trained.record)
     lines = [
-        f"{name}: AUC {shown_figure(found['auc'])}, accuracy {shown_figure(found['accuracy'])}"
-        for name, found in figures["figures"].items()
+        f"{name}: AUC {number_text(found['auc'])}, accuracy {number_text(found['accuracy'])}"
+        for name, found in record["results"].items()
     ]
     lines.append(f"temperature {trained.temperature:.3f}")
     if options.publish is not None:
         published = publish_classifier(
             encoder, trained, options.publish, config, segmentation=info, command=_command(options)
         )
-        figures["weights_id"] = published.weights_id
+        record["weights_id"] = published.weights_id
         lines.append(f"published as {published.weights_id} in {published.folder}")
-    return Result("\n".join(lines), figures)
+    return Result("\n".join(lines), record)
+
+
+def _classifier_config(
+    options: argparse.Namespace, info: WeightsInfo, kept: ClassifierInfo | None
+) -> ClassifierTrainConfig:
+    from core.classification.train import ClassifierTrainConfig
+
+    shape = info.model if kept is None else kept.model
+    return ClassifierTrainConfig(
+        model=ClassifierModelConfig(
+            side=options.side,
+            depth=shape.depth,
+            width=shape.width,
+            max_filters=shape.max_filters,
+            with_masks=not options.no_masks,
+        ),
+        transfer=not options.random_encoder,
+        encoder_of=info.weights_id if kept is None else kept.encoder_id,
+        seed=options.seed,
+    )
+
+
+def _encoders(
+    config: ClassifierTrainConfig, info: WeightsInfo, kept: ClassifierInfo | None
+) -> tuple[Any, OpenVinoMaps, OpenVinoMaps]:
+    """The encoder's Keras model, the same ready to give its maps, and a random one likewise."""
+    import numpy as np
+
+    from core.classification.network import keep_encoder, start_encoder
+    from core.classification.train import build_maps
+    from core.segmentation import describe_graph
+
+    if kept is not None and config.transfer:
+        encoder = keep_encoder(replace(kept, model=config.model))
+    else:
+        encoder = start_encoder(config.model, info if config.transfer else None, seed=config.seed)
+    random = start_encoder(config.model, None, seed=config.seed)
+    maps, random_maps = (
+        build_maps(
+            describe_graph(one),
+            {variable.path: np.asarray(variable) for variable in one.weights},
+            config.model,
+        )
+        for one in (encoder, random)
+    )
+    return encoder, maps, random_maps
 
 
 def _fit_gate(options: argparse.Namespace, progress: TerminalProgress) -> Result:
-    from core.classification.empty_slice_fitting import fit_gate, publish_gate
+    from core.classification.empty_slice_fitting import fit_gate
+    from core.classification.empty_slice_publish import publish_gate
     from core.segmentation import load_segmenter
     from core.segmentation.engines import default_engine, load_engine
 
@@ -201,7 +219,7 @@ def _command(options: argparse.Namespace) -> str:
         words += ["--side", str(options.side)]
     for flag, is_set in (
         ("--no-masks", options.no_masks),
-        ("--from-chance", options.from_chance),
+        ("--random-encoder", options.random_encoder),
         ("--empty-slices", options.empty_slices),
     ):
         words += [flag] if is_set else []

@@ -13,11 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from core.cli.terminal import Result, TerminalProgress, shown_figure
+from core.cli.terminal import Result, TerminalProgress
 from core.config import MixtureConfig, from_json_dict
 from core.errors import ConfigError, shown_name
-from core.segmentation import check_weights_name
-from core.system import check_place
+from core.segmentation import check_publish_folder
+from core.system import check_place, number_text
 
 EXAMPLES = """examples:
   python -m core train-mixture --data ../shared/data --out runs/fold-1 --keep-out 1
@@ -101,8 +101,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
         return _judge(options, progress)
     check_place(options.out, option="--out", is_folder=True)
     if options.publish is not None:
-        check_weights_name(options.publish)
-        check_place(options.publish, option="--publish", is_folder=True)
+        check_publish_folder(options.publish)
     from core.training.mixture.fit import train_mixture
 
     scans = _scans(options.data, config, progress)
@@ -128,9 +127,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     if options.keep_out is not None and options.data.is_dir():
         options.judge = options.publish
         return _judge(options, progress)
-    return Result(
-        f"weights in {options.publish}", {**result.figures, "weights_id": info.weights_id}
-    )
+    return Result(f"weights in {options.publish}", {**result.values, "weights_id": info.weights_id})
 
 
 def _epochs(options: argparse.Namespace, config: MixtureConfig, scans: Any) -> int:
@@ -151,8 +148,7 @@ def _judge(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     info = judge_weights(options.data, options.judge, on_progress=progress)
     by_set = info.manifest["validation"]["by_set"]
     lines = [
-        f"{source}: lung {shown_figure(found['lung_dice'])}, "
-        f"infection {shown_figure(found['infection_dice'])}"
+        f"{source}: lung {number_text(found['lung_dice'])}, infection {number_text(found['infection_dice'])}"
         for source, found in by_set.items()
     ]
     return Result("\n".join(lines), {"weights_id": info.weights_id, "by_set": by_set})

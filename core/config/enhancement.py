@@ -73,7 +73,7 @@ ENHANCE_PRESETS: tuple[EnhancePreset, ...] = (
         "As the public copy of the 20-case set was stored: noise stands out as well.",
     ),
     EnhancePreset(
-        "Lift the dark",
+        "Brighten shadows",
         EnhanceConfig("gamma", gamma=0.6),
         "Faint opacities in dark lung become brighter.",
     ),

@@ -1,4 +1,4 @@
-"""What is taken in, and how it is looked at first."""
+"""Limits of what is loaded, and the first display windows."""
 
 from __future__ import annotations
 

@@ -14,14 +14,15 @@ from core.errors import ConfigError
 
 @dataclass(frozen=True)
 class PreprocessConfig:
-    """The ordered steps to the network's input: box → crop → level → window → enhance → resize →
-    smooth."""
+    """The ordered steps to the network's input: box → crop → normalize slices → window → enhance →
+    resize → smooth."""
 
     crop: Literal["body", "lungs", "none"] = "body"
     """What the box holds: the body, or the lungs where they can be found by their air."""
     margin_mm: float = 6.0
     level_slices: bool = False
-    """Adjust slices that are darker or brighter throughout than the rest of their scan."""
+    """Slice normalization: adjust slices that are darker or brighter throughout than the rest of
+    their scan. The name is that of the files that hold it, such as manifests of weights."""
     window_center: float = -500.0
     window_width: float = 1500.0
     enhance: EnhanceConfig = field(default_factory=EnhanceConfig)
@@ -51,13 +52,13 @@ class PreprocessConfig:
         ):
             raise ConfigError(
                 "Network input size does not fit the U-Net",
-                got=f"{self.rows}×{self.columns}",
-                expected="multiples of 16, from 32×32 to 2048×2048",
+                got=f"{self.rows} × {self.columns}",
+                expected="multiples of 16, from 32 × 32 to 2048 × 2048",
             )
 
     @staticmethod
     def upgrade_json(values: dict[str, Any]) -> dict[str, Any]:
-        """`values` as written up to version 0.1, with a `clahe` of its own, in today's words."""
+        """`values` as written up to version 0.1, with a `clahe` of its own, in today's format."""
         if "clahe" not in values:
             return values
         if "enhance" in values:
@@ -97,8 +98,8 @@ def preprocess_from_json(text: str, base: PreprocessConfig) -> PreprocessConfig:
     if (config.rows, config.columns) != (base.rows, base.columns):
         raise ConfigError(
             "The size of the network's input is that of its weights",
-            got=f"{config.rows}×{config.columns}",
-            expected=f"{base.rows}×{base.columns}",
+            got=f"{config.rows} × {config.columns}",
+            expected=f"{base.rows} × {base.columns}",
             next_step="leave rows and columns out of the file",
         )
     return config

@@ -1,4 +1,4 @@
-"""From where on scan quality is a finding."""
+"""Thresholds from which on scan quality is a finding."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ QUALITY_RANGES: dict[str, SettingRange] = {
 
 @dataclass(frozen=True)
 class QualityConfig:
-    """From where on a measure of scan quality is a finding; what each means is in
+    """Thresholds from which on a measure of scan quality is a finding; what each means is in
     `core.measuring.quality`.
 
-    Shares are between 0 and 1. Where a figure is a share of the contrast, 1 is the step from air
+    Shares are between 0 and 1. Where a value is a share of the contrast, 1 is the step from air
     to tissue, about 1000 HU. The defaults are set so that the healthy scan and the public cases
-    are let pass where nothing is to be seen in them, and copies damaged on purpose are not.
+    pass where nothing can be seen in them, and deliberately damaged copies do not.
     """
 
     max_outline_on_edge: float = 0.25

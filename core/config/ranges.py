@@ -1,4 +1,4 @@
-"""What a setting may be, and the checks that say so."""
+"""Ranges of settings, and the checks for them."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ class SettingRange:
 
 
 def check_choice(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
+    """Raises ConfigError unless `value` is one of `allowed`."""
     if value not in allowed:
         raise ConfigError(
             f"Setting {name} is not understood",
@@ -27,6 +28,7 @@ def check_choice(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
 
 
 def check_range(name: str, value: float, allowed: SettingRange, *, unit: str = "") -> None:
+    """Raises ConfigError unless `value` lies in the range `allowed`, both ends included."""
     if not allowed.low <= value <= allowed.high:
         raise ConfigError(
             f"Setting {name} is out of range",

@@ -15,8 +15,8 @@ ROI_RANGES: dict[str, SettingRange] = {
 }
 
 TYPICAL_SECONDS_PER_SLICE = 0.03
-"""What a slice costs, start to mask, on two CPU cores with AMX (see the README), for predictions
-before the network has run."""
+"""Time that a slice takes, start to mask, on two CPU cores with AMX (see the README); an estimate
+until the network has run."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class RoiConfig:
     scope: Literal["volume", "slice"] = "volume"
     """Whether one threshold serves all slices, or each slice has its own."""
     classes: int = 3
-    """Multi-Otsu: into how many kinds of tissue and air the values are parted."""
+    """Multi-Otsu: into how many classes of tissue and air the values are divided."""
     margin_mm: float = 6.0
     """Added to the box on each side in the slice."""
     leave_out_slices: bool = True

@@ -20,8 +20,8 @@ class PostprocessConfig:
     max_hole_fraction: float = 0.1
     """Holes up to this share of a slice's lung area are filled; larger ones may be mediastinum."""
     neighbour_share: float = 0.0
-    """How much the two neighbouring slices together say about a slice, where slices are
-    neighbours; at most two thirds, a plain mean of three."""
+    """Weight of the two neighbouring slices together, in scans, not in pictures; at most two
+    thirds, which is a plain mean of three."""
 
     def __post_init__(self) -> None:
         for name in ("lung_threshold", "infection_threshold"):
@@ -50,7 +50,7 @@ class SegmentConfig:
     """None takes that of the weights, which they learned with."""
     postprocess: PostprocessConfig = field(default_factory=PostprocessConfig)
     turn_pictures: bool = True
-    """Pictures carry no orientation: try the four quarter turns and take the surest."""
+    """Pictures carry no orientation: try the four quarter turns and take the most upright one."""
     clear_empty: bool = False
     """Take all infection out of slices that the gate for empty slices calls empty."""
 

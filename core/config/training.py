@@ -15,13 +15,13 @@ from core.errors import ConfigError
 
 @dataclass(frozen=True)
 class LossConfig:
-    """What training makes small; the formulas are those of `core.training.losses`."""
+    """The loss that training minimises; its formulas are in `core.training.losses`."""
 
     kind: Literal["bce", "dice", "bce_dice", "tversky", "focal_tversky"] = "bce_dice"
     alpha: float = 0.3
     """Of the Tversky losses: weight of falsely marked pixels; missed ones weigh 1 - alpha."""
     gamma: float = 4.0 / 3.0
-    """Of the focal Tversky loss: above 1, what goes badly keeps more of its pull."""
+    """Of the focal Tversky loss: above 1, hard cases weigh more."""
 
     def __post_init__(self) -> None:
         if not 0.0 < self.alpha < 1.0:
@@ -40,7 +40,7 @@ class LossConfig:
 
 @dataclass(frozen=True)
 class ScheduleConfig:
-    """How the learning rate goes after warm-up; its formulas: `core.training.schedule`."""
+    """Schedule of the learning rate after warm-up; its formulas are in `core.training.schedule`."""
 
     kind: Literal["constant", "exponential", "cosine", "cosine_restarts"] = "cosine"
     final_share: float = 0.01
@@ -102,11 +102,12 @@ class TrainConfig:
     warmup_epochs: int = 2
     validation_fraction: float = 0.25
     slices_per_patient: int = 0
-    """Slices drawn of each patient's cases an epoch, lest long scans rule; 0 takes all."""
+    """Slices drawn of each patient's cases an epoch, so that long scans do not dominate; 0 takes
+    all."""
     negatives_per_epoch: int = 100
     pictures_per_epoch: int = 50
     average_momentum: float = 0.997
-    """Judged and kept is a running mean of the weights (Polyak averaging); 0 switches it off."""
+    """A running mean of the weights is validated and kept (Polyak averaging); 0 switches it off."""
     published: PublishConfig = field(default_factory=PublishConfig)
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
     """auto takes bfloat16 on a GPU and on CPUs that multiply it (AMX, AVX-512 BF16)."""

@@ -1,8 +1,8 @@
 """Masks drawn as lines over grey slices, for pictures made outside of the viewer, and the colours
 of what is marked.
 
-Colours are those of Okabe and Ito, which people with a colour vision deficiency can tell apart;
-truth is besides always dashed and prediction always solid.
+Colours are those of Okabe and Ito, which people with a colour vision deficiency can distinguish;
+truth is also always dashed and prediction always solid.
 """
 
 from __future__ import annotations

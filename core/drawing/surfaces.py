@@ -2,7 +2,7 @@
 
 A mask is cropped to what it holds, averaged over blocks of voxels to cells of a few millimetres,
 smoothed by a Gaussian, and cut at one half by marching cubes (Lewiner et al. 2003, as scikit-image
-does it). The result is to be looked at: it is rounder than the mask and no measure of it.
+does it). The result is for viewing only: it is rounder than the mask, so nothing is measured on it.
 """
 
 from __future__ import annotations

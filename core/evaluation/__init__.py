@@ -9,7 +9,7 @@ from core.evaluation.cases import (
     csv_cell,
     evaluate_cases,
     load_prediction,
-    mean_figures,
+    mean_values,
     paired_differences,
     results_csv,
     side_of_case,
@@ -19,7 +19,6 @@ from core.evaluation.metrics import (
     Overlap,
     compute_overlap,
     compute_overlap_per_slice,
-    compute_surface_agreement,
 )
 from core.evaluation.review import (
     CaseReview,
@@ -31,10 +30,11 @@ from core.evaluation.review import (
 )
 from core.evaluation.slice_change import Change, compute_change
 from core.evaluation.slice_scores import SCORES
+from core.evaluation.surface_distance import compute_surface_agreement
 from core.evaluation.threshold_curve import (
     THRESHOLDS,
-    Figures,
     ThresholdCurve,
+    Values,
     curve_of,
     mean_curves,
 )
@@ -49,7 +49,7 @@ __all__ = [
     "csv_cell",
     "evaluate_cases",
     "load_prediction",
-    "mean_figures",
+    "mean_values",
     "paired_differences",
     "results_csv",
     "side_of_case",
@@ -69,7 +69,7 @@ __all__ = [
     "Change",
     "compute_change",
     "SCORES",
-    "Figures",
+    "Values",
     "THRESHOLDS",
     "ThresholdCurve",
     "curve_of",

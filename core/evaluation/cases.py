@@ -1,4 +1,4 @@
-"""Predictions against truth, case by case, through the very path that a user's scan takes."""
+"""Predictions against truth, case by case, by the same steps as a user's scan."""
 
 from __future__ import annotations
 
@@ -14,36 +14,28 @@ import numpy as np
 
 from core.config import CHANNELS, EvaluateConfig
 from core.errors import DatasetError, shown_name
-from core.evaluation.metrics import (
-    Overlap,
-    SurfaceAgreement,
-    compute_overlap,
-    compute_surface_agreement,
-)
+from core.evaluation.metrics import Overlap, compute_overlap
+from core.evaluation.surface_distance import SurfaceAgreement, compute_surface_agreement
 from core.loading import Case, load_case, load_mask
 from core.measuring.biomarkers import compute_burden
 from core.segmentation import WeightsInfo
-from core.system import OnProgress, ignore_progress
+from core.system import OnProgress, ignore_progress, no_formula
 from core.volume import BoolArray, MaskPair, Study, Volume
 
 FEW_SLICES = 10
-"""A scan of no more than these says little by itself."""
+"""A scan of at most this many slices is little evidence by itself."""
 _FEWEST_FOR_INTERVAL = 3
 
 T = TypeVar("T")
 Side = Literal["training", "validation", "unseen"]
-"""Whether the weights learned from a case, were chosen on it, or never met it."""
+"""Whether the weights learned from a case, were chosen on it, or never saw it."""
 
-_OVERLAP_FIGURES = tuple(field.name for field in fields(Overlap))
-_SURFACE_FIGURES = tuple(field.name for field in fields(SurfaceAgreement))
-_UNDEFINED_OVERLAP = Overlap(*(float("nan") for _ in _OVERLAP_FIGURES))
-_UNDEFINED_SURFACES = SurfaceAgreement(*(float("nan") for _ in _SURFACE_FIGURES))
-FIGURE_COLUMNS = (
-    *(
-        f"{channel}_{name}"
-        for channel in CHANNELS
-        for name in (*_OVERLAP_FIGURES, *_SURFACE_FIGURES)
-    ),
+_OVERLAP_NAMES = tuple(field.name for field in fields(Overlap))
+_SURFACE_NAMES = tuple(field.name for field in fields(SurfaceAgreement))
+_UNDEFINED_OVERLAP = Overlap(*(float("nan") for _ in _OVERLAP_NAMES))
+_UNDEFINED_SURFACES = SurfaceAgreement(*(float("nan") for _ in _SURFACE_NAMES))
+VALUE_COLUMNS = (
+    *(f"{channel}_{name}" for channel in CHANNELS for name in (*_OVERLAP_NAMES, *_SURFACE_NAMES)),
     "infection_fraction_true",
     "infection_fraction_pred",
     "infection_fraction_error",
@@ -54,7 +46,7 @@ COLUMNS = (
     "patient_id",
     "side",
     "slices",
-    *FIGURE_COLUMNS,
+    *VALUE_COLUMNS,
 )
 """Of the table of results."""
 
@@ -84,7 +76,7 @@ class CaseResult:
     def from_row(cls, row: Mapping[str, Any]) -> CaseResult:
         """The inverse of `to_row`; null stands for undefined."""
 
-        def figures(kind: type[T], prefix: str) -> T:
+        def read(kind: type[T], prefix: str) -> T:
             names = [field.name for field in fields(kind)]  # type: ignore[arg-type]
             return kind(**{name: _known(row[f"{prefix}_{name}"]) for name in names})
 
@@ -93,10 +85,10 @@ class CaseResult:
             patient_id=row["patient_id"],
             side=row["side"],
             slices=int(row["slices"]),
-            lung=figures(Overlap, "lung"),
-            infection=figures(Overlap, "infection"),
-            lung_surfaces=figures(SurfaceAgreement, "lung"),
-            infection_surfaces=figures(SurfaceAgreement, "infection"),
+            lung=read(Overlap, "lung"),
+            infection=read(Overlap, "infection"),
+            lung_surfaces=read(SurfaceAgreement, "lung"),
+            infection_surfaces=read(SurfaceAgreement, "infection"),
             infection_fraction_true=_known(row["infection_fraction_true"]),
             infection_fraction_pred=_known(row["infection_fraction_pred"]),
         )
@@ -110,12 +102,12 @@ class CaseResult:
             "slices": self.slices,
         }
         for channel in CHANNELS:
-            figures = {
+            found = {
                 **asdict(getattr(self, channel)),
                 **asdict(getattr(self, f"{channel}_surfaces")),
             }
-            row.update({f"{channel}_{name}": value for name, value in figures.items()})
-        for name in FIGURE_COLUMNS[-3:]:
+            row.update({f"{channel}_{name}": value for name, value in found.items()})
+        for name in VALUE_COLUMNS[-3:]:
             row[name] = getattr(self, name)
         return row
 
@@ -149,7 +141,7 @@ def evaluate_cases(
     config: EvaluateConfig | None = None,
     on_progress: OnProgress = ignore_progress,
 ) -> tuple[CaseResult, ...]:
-    """Compares what `predict` says of every case with its truth.
+    """Compares the prediction for every case with its truth.
 
     Args:
         cases: with at least one true mask each.
@@ -242,32 +234,32 @@ def load_prediction(folder: Path, case: Case, study: Study) -> MaskPair:
     return MaskPair(masks["lung"], masks["infection"])
 
 
-def mean_figures(results: Sequence[CaseResult]) -> dict[str, float]:
-    """Mean over patients, each the mean over their scans; undefined figures are left out."""
+def mean_values(results: Sequence[CaseResult]) -> dict[str, float]:
+    """Mean over patients, each the mean over their scans; undefined values are left out."""
     patients: dict[str, list[dict[str, Any]]] = {}
     for result in results:
         patients.setdefault(result.patient_id, []).append(result.to_row())
     return {
         column: _mean([_mean([row[column] for row in rows]) for rows in patients.values()])
-        for column in FIGURE_COLUMNS
+        for column in VALUE_COLUMNS
     }
 
 
 def bootstrap_intervals(
     results: Sequence[CaseResult], *, seed: int, draws: int = 2000, level: float = 0.95
 ) -> dict[str, tuple[float, float]]:
-    """Percentile bootstrap intervals of `mean_figures`: patients are drawn anew, with repetition
-    (Efron 1979). (nan, nan) where fewer than three patients have the figure.
+    """Percentile bootstrap intervals of `mean_values`: patients are drawn anew, with repetition
+    (Efron 1979). (nan, nan) where fewer than three patients have the value.
     """
     patients = sorted({result.patient_id for result in results})
     of_patient = {name: [r for r in results if r.patient_id == name] for name in patients}
     table = np.array(
-        [[mean_figures(of_patient[name])[column] for column in FIGURE_COLUMNS] for name in patients]
-    ).reshape(len(patients), len(FIGURE_COLUMNS))
+        [[mean_values(of_patient[name])[column] for column in VALUE_COLUMNS] for name in patients]
+    ).reshape(len(patients), len(VALUE_COLUMNS))
     generator = np.random.default_rng(seed)
     outside = (1.0 - level) / 2.0
     intervals = {}
-    for column, values in zip(FIGURE_COLUMNS, table.T, strict=True):
+    for column, values in zip(VALUE_COLUMNS, table.T, strict=True):
         known = values[~np.isnan(values)]
         if len(known) < _FEWEST_FOR_INTERVAL:
             intervals[column] = (float("nan"), float("nan"))
@@ -281,10 +273,10 @@ def bootstrap_intervals(
 def paired_differences(
     first: Sequence[CaseResult], second: Sequence[CaseResult]
 ) -> tuple[CaseResult, ...]:
-    """Case by case the figures of `second` less those of `first`, for cases that both have.
+    """Case by case the values of `second` less those of `first`, for cases that both have.
 
     Each difference has the shape of a result, so that means and intervals over patients are taken
-    as of any other; undefined where either figure is. A case that either weights learned from is
+    as of any other; undefined where either value is. A case that either weights learned from is
     "training", and one that either was chosen on "validation".
     """
     before = {result.case_id: result for result in first}
@@ -293,8 +285,8 @@ def paired_differences(
         other = before.get(result.case_id)
         if other is None:
             continue
-        row, told = result.to_row(), other.to_row()
-        row.update({name: row[name] - told[name] for name in FIGURE_COLUMNS})
+        row, earlier = result.to_row(), other.to_row()
+        row.update({name: row[name] - earlier[name] for name in VALUE_COLUMNS})
         sides = (other.side, result.side)
         row["side"] = next((s for s in ("training", "validation") if s in sides), "unseen")
         differences.append(CaseResult.from_row(row))
@@ -302,7 +294,7 @@ def paired_differences(
 
 
 def results_csv(results: Sequence[CaseResult]) -> str:
-    """One row a case; undefined figures are empty, and no text can pass for a formula."""
+    """One row a case; undefined values are empty, and no text can pass for a formula."""
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -315,9 +307,7 @@ def csv_cell(value: Any) -> Any:
     """A value as a table takes it: five decimals, empty where undefined, never a formula."""
     if isinstance(value, float):
         return "" if math.isnan(value) else f"{value:.5f}"
-    # A spreadsheet would run what begins so, and the names of files are anyone's.
-    formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
-    return f"'{value}" if formula else value
+    return no_formula(value) if isinstance(value, str) else value
 
 
 def _surfaces(

@@ -19,7 +19,7 @@ AFTER_MASKS = "biomarkers"
 def measure(
     study: Study, segmentation: Segmentation, *, biomarkers: Biomarkers | None = None
 ) -> dict[str, Any]:
-    """Every figure of a segmented scan, JSON-ready: undefined figures are null.
+    """Every measurement of a segmented scan, JSON-ready: undefined values are null.
 
     `biomarkers` holds values by key, and beside them what each is; `metrics` is there only where
     truth is known, per channel; `preprocess` only where it was not that of the weights.
@@ -30,7 +30,7 @@ def measure(
     volume = study.volume
     biomarkers = biomarkers or compute_biomarkers(volume, segmentation.masks)
     burden = compute_burden(segmentation.masks, volume)
-    figures: dict[str, Any] = {
+    record: dict[str, Any] = {
         "note": RESEARCH_NOTE,
         "scan": describe(volume),
         "synthetic": study.synthetic,
@@ -44,10 +44,10 @@ def measure(
         "biomarkers": biomarkers.to_json_dict(),
     }
     if segmentation.config.preprocess is not None:
-        figures["preprocess"] = to_json_dict(segmentation.config.preprocess)
+        record["preprocess"] = to_json_dict(segmentation.config.preprocess)
     if study.truth is not None:
-        figures["metrics"] = compare(study.truth, segmentation.masks)
-    result: dict[str, Any] = without_nan(figures)
+        record["metrics"] = compare(study.truth, segmentation.masks)
+    result: dict[str, Any] = without_nan(record)
     return result
 
 

@@ -1,8 +1,8 @@
-"""All that is worth keeping of one judged case, small enough to keep for every case of a set.
+"""All that is worth keeping of one evaluated case, small enough to keep for every case of a set.
 
-A scan, its masks and its probabilities are looked at once and let go. What stays: the figures of
-the scan and of its slices, counts for every threshold, small pictures of the worst slices, and
-the network's answer, packed, so that the case can be looked at again without another run.
+A scan, its masks and its probabilities are used once and freed. What stays: the values of the scan
+and of its slices, counts for every threshold, small pictures of the worst slices, and the network's
+probabilities, packed, so that the case can be looked at again without another run.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from core.loading import Case
 from core.measuring.biomarkers import FloatVector, compute_slice_burden
 from core.segmentation import Segmentation, WeightsInfo, clean_lung, restore_masks
 from core.system import FASTEST, ShouldCancel, never_cancel
-from core.volume import BoolArray, MaskPair, Study, turn_masks
+from core.volume import BoolArray, MaskPair, Study
 
 _PICTURES = 6
 """Of each channel and each way to be worst."""
@@ -93,7 +93,7 @@ class KeptSegmentation:
         masks = restore_masks(probabilities, self.bare.record, self.bare.config.postprocess)
         return replace(
             self.bare,
-            masks=turn_masks(masks, -self.bare.quarter_turns),
+            masks=masks,
             probabilities=probabilities,
         )
 
@@ -107,7 +107,7 @@ def review_case(
     config: EvaluateConfig | None = None,
     should_cancel: ShouldCancel = never_cancel,
 ) -> CaseReview:
-    """Judges a segmented case.
+    """Evaluates a segmented case.
 
     Args:
         info: the weights whose split tells whether the case was seen in training.
@@ -160,22 +160,19 @@ def _known_pairs(
 def _count_levels(
     truth: MaskPair, segmentation: Segmentation, should_cancel: ShouldCancel
 ) -> dict[Channel, LevelCounts]:
-    # Pictures may have been turned for the network; there the truth is turned along.
-    turns = segmentation.quarter_turns
-    true, predicted = turn_masks(truth, turns), turn_masks(segmentation.masks, turns)
     lung, infection = segmentation.probabilities
     found: dict[Channel, LevelCounts] = {}
-    if true.lung is not None:
+    if truth.lung is not None:
         cleaned = clean_lung(lung, segmentation.config.postprocess)
         found["lung"] = count_levels(
-            cleaned, true.lung, segmentation.record, should_cancel=should_cancel
+            cleaned, truth.lung, segmentation.record, should_cancel=should_cancel
         )
-    if true.infection is not None:
+    if truth.infection is not None:
         found["infection"] = count_levels(
             infection,
-            true.infection,
+            truth.infection,
             segmentation.record,
-            inside=predicted.lung,
+            inside=segmentation.masks.lung,
             should_cancel=should_cancel,
         )
     return found
@@ -239,7 +236,7 @@ def find_worst(
 
 
 def slice_rows(review: CaseReview) -> list[dict[str, Any]]:
-    """One row a slice, counted from 1; undefined figures are nan."""
+    """One row a slice, counted from 1; undefined values are nan."""
     rows = []
     for k in range(review.result.slices):
         row: dict[str, Any] = {
@@ -260,7 +257,7 @@ def slice_rows(review: CaseReview) -> list[dict[str, Any]]:
 
 
 def slices_csv(reviews: Sequence[CaseReview]) -> str:
-    """One row a slice of every case; undefined figures are empty, and no text can pass for a
+    """One row a slice of every case; undefined values are empty, and no text can pass for a
     formula."""
     rows = [row for review in reviews for row in slice_rows(review)]
     columns = list(dict.fromkeys(name for row in rows for name in row))

@@ -1,4 +1,4 @@
-"""Every figure of agreement slice by slice: where in a scan a prediction fails."""
+"""Every measure of agreement slice by slice: where in a scan a prediction fails."""
 
 from __future__ import annotations
 
@@ -7,19 +7,20 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from core.evaluation.metrics import compute_overlap_per_slice, compute_surface_agreement, ratios
+from core.evaluation.metrics import compute_overlap_per_slice, ratios
+from core.evaluation.surface_distance import compute_surface_agreement
 from core.system import ShouldCancel, never_cancel, raise_if_cancelled
 from core.volume import BoolArray
 
 Counts = npt.NDArray[np.int64]
-Figures = npt.NDArray[np.float64]
+Values = npt.NDArray[np.float64]
 
 SCORES = ("dice", "iou", "precision", "recall", "specificity", "hd95_mm", "surface_dice")
 
 
 @dataclass(frozen=True, eq=False)
 class SliceScores:
-    """One channel of a scan; every array is (slices,), undefined figures are nan.
+    """One channel of a scan; every array is (slices,), undefined values are nan.
 
     The rules for empty masks are those of `core.evaluation.metrics`, a slice standing for the scan.
     """
@@ -27,13 +28,13 @@ class SliceScores:
     hit: Counts
     missed: Counts
     false: Counts
-    dice: Figures
-    iou: Figures
-    precision: Figures
-    recall: Figures
-    specificity: Figures
-    hd95_mm: Figures
-    surface_dice: Figures
+    dice: Values
+    iou: Values
+    precision: Values
+    recall: Values
+    specificity: Values
+    hd95_mm: Values
+    surface_dice: Values
 
     def worst(self, count: int, *, by: str) -> list[int]:
         """Slices to look at first.
@@ -56,7 +57,7 @@ def score_slices(
     tolerance_mm: float,
     should_cancel: ShouldCancel = never_cancel,
 ) -> SliceScores:
-    """Figures of every axial slice of two masks (i, j, slices).
+    """Scores of every axial slice of two masks (i, j, slices).
 
     Args:
         spacing_mm: none where it is not known; distances are then undefined.

@@ -1,7 +1,7 @@
 """Precision, recall and Dice at every threshold, from one look at the probabilities.
 
 Thresholds are compared on the scan's own grid, where masks are made too, so a curve passes exactly
-through the figures of the masks at their own threshold. Voxels are counted once by probability;
+through the values of the masks at their own threshold. Voxels are counted once by probability;
 each threshold is then a sum over the counts above it.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import ceil
 
 import numpy as np
 import numpy.typing as npt
@@ -17,12 +16,12 @@ import numpy.typing as npt
 from core.errors import GeometryError
 from core.evaluation.metrics import ratios
 from core.preprocessing import SpatialRecord, restore_slice
-from core.segmentation import Probabilities
+from core.segmentation import Probabilities, probability_level
 from core.system import ShouldCancel, never_cancel, raise_if_cancelled
 from core.volume import BoolArray
 
 Counts = npt.NDArray[np.int64]
-Figures = npt.NDArray[np.float64]
+Values = npt.NDArray[np.float64]
 
 _LEVELS = 256
 THRESHOLDS: tuple[float, ...] = tuple(round(step / 100, 2) for step in range(1, 100))
@@ -49,23 +48,23 @@ class LevelCounts:
 class ThresholdCurve:
     """What each threshold finds; every array is (thresholds,)."""
 
-    thresholds: Figures
+    thresholds: Values
     hit: Counts
     false: Counts
     missed: Counts
 
     @property
-    def precision(self) -> Figures:
+    def precision(self) -> Values:
         """hit / (hit + false); nan where nothing is predicted."""
         return ratios(self.hit, self.hit + self.false)
 
     @property
-    def recall(self) -> Figures:
+    def recall(self) -> Values:
         """hit / (hit + missed); nan where nothing is true."""
         return ratios(self.hit, self.hit + self.missed)
 
     @property
-    def dice(self) -> Figures:
+    def dice(self) -> Values:
         """2·hit / (2·hit + false + missed); nan where nothing is true or predicted."""
         return ratios(2 * self.hit, 2 * self.hit + self.false + self.missed)
 
@@ -117,15 +116,15 @@ def curve_of(counts: LevelCounts, thresholds: Iterable[float] = THRESHOLDS) -> T
     """Hit, false and missed at thresholds above 0 and below 1; a voxel counts from its threshold
     on."""
     asked = np.array(list(thresholds), dtype=np.float64)
-    levels = np.array([ceil(threshold * 255) for threshold in asked], dtype=np.intp)
+    levels = np.array([probability_level(threshold) for threshold in asked], dtype=np.intp)
     hit = np.cumsum(counts.true[::-1])[::-1][levels]
     predicted = np.cumsum(counts.every[::-1])[::-1][levels]
     return ThresholdCurve(asked, hit, predicted - hit, counts.in_true - hit)
 
 
-def mean_curves(curves: Mapping[str, Sequence[ThresholdCurve]]) -> dict[str, Figures]:
+def mean_curves(curves: Mapping[str, Sequence[ThresholdCurve]]) -> dict[str, Values]:
     """Dice, precision and recall at each threshold: mean over patients, each the mean over their
-    scans; undefined figures are left out.
+    scans; undefined values are left out.
 
     Args:
         curves: by patient, all at the same thresholds.
@@ -136,7 +135,7 @@ def mean_curves(curves: Mapping[str, Sequence[ThresholdCurve]]) -> dict[str, Fig
     }
 
 
-def _mean(rows: Sequence[Figures]) -> Figures:
+def _mean(rows: Sequence[Values]) -> Values:
     table = np.array(rows, dtype=np.float64)
     if not len(table):
         return np.full(0, np.nan)

@@ -147,7 +147,7 @@ def _checked_members(
 
 
 def _refuse_member(info: zipfile.ZipInfo, name: str) -> None:
-    """Names that lead out of the folder, links and secrets make the whole archive unwelcome."""
+    """Names that lead out of the folder, links and secrets make the whole archive refused."""
     # `filename` ends at a null character and has its separators turned; the raw name has not.
     raw = info.orig_filename.replace("\\", "/")
     parts = raw.split("/")

@@ -16,6 +16,7 @@ from nibabel.orientations import aff2axcodes
 from core.config import LoadLimits
 from core.errors import LoadError, shown_name
 from core.loading.intensity import Hint, settle_intensity
+from core.system import size_text
 from core.volume import Array, Intensity, Volume, check_affine, spacing_mm, volume_from_file
 
 DEFAULT_LIMITS = LoadLimits()
@@ -28,7 +29,7 @@ def may_be_read(path: Path | str) -> bool:
     """Whether a path found in a folder is a regular file, or one that hides what it is.
 
     Pipes, sockets and devices would block or never end. A file whose folder forbids to ask
-    counts, so that reading it fails aloud instead of the file going missing.
+    counts, so that reading it gives an error instead of leaving it out silently.
     """
     try:
         return stat.S_ISREG(os.stat(path).st_mode)
@@ -90,7 +91,7 @@ def exists(path: Path | str) -> bool:
 def check_size(shape: tuple[int, ...], limits: LoadLimits, *, what: str) -> None:
     """Raises `LoadError` where a header claims more than `limits`; call before taking memory."""
     voxels = math.prod(shape)
-    shown = "×".join(str(n) for n in shape)
+    shown = size_text(shape)
     if any(n < 1 for n in shape):
         raise LoadError(
             f"{what} has an empty axis",
@@ -130,7 +131,7 @@ def assemble_volume(
     """A checked `Volume` from voxels in the file's order.
 
     Decides what the values mean (may shift `file_array` in place), refuses slices too small
-    to show a chest, and writes down the facts that were recognised.
+    to show a chest, and records the facts that were recognised.
 
     Args:
         file_array: (a, b, c) int16, uint8 or float32, finite and writable.
@@ -157,13 +158,13 @@ def assemble_volume(
     if min(columns, rows) < limits.min_side:
         raise LoadError(
             "The axial slices are too small to show a chest",
-            got=f"{columns}×{rows} pixels",
-            expected=f"at least {limits.min_side}×{limits.min_side}",
+            got=f"{size_text((columns, rows))} pixels",
+            expected=f"at least {size_text((limits.min_side, limits.min_side))}",
             next_step="open the scan in its full size",
         )
     more: tuple[str, ...] = ()
     if slices == 1 and format != "pictures":
-        more += ("The scan is a single slice: figures for the whole lung mean nothing.",)
+        more += ("The scan is a single slice: measurements of the whole lung mean nothing.",)
     if not spacing_nominal:
         more += _spacing_warnings(volume.spacing_mm)
     return replace(volume, warnings=volume.warnings + more) if more else volume
@@ -180,8 +181,8 @@ def _spacing_warnings(spacing: tuple[float, float, float]) -> tuple[str, ...]:
 
 
 def spacing_text(spacing: tuple[float, float, float]) -> str:
-    """Spacing for people, such as "0.75×0.75×2 mm"."""
-    return "×".join(f"{s:.3g}" for s in spacing) + " mm"
+    """Spacing for people, such as "0.75 × 0.75 × 2 mm"."""
+    return size_text(f"{s:.3g}" for s in spacing) + " mm"
 
 
 def _facts(
@@ -195,7 +196,7 @@ def _facts(
     scale = "HU" if intensity.unit == "HU" else "not HU"
     return (
         ("Format", format_fact),
-        ("Size", "×".join(str(n) for n in array.shape)),
+        ("Size", size_text(array.shape)),
         ("Spacing", "not known" if spacing_nominal else spacing),
         ("Orientation", "".join(str(code) for code in aff2axcodes(affine))),
         ("Values", f"{array.min():.6g} to {array.max():.6g}"),

@@ -1,6 +1,6 @@
 """The public 20-case set (Zenodo record 3757476), fetched on request only.
 
-A download that breaks off or is stopped goes on where it was: the bytes wait in a `.part` file
+An interrupted download resumes: its bytes are kept in a `.part` file
 and the server is asked for the rest. Every archive is checked against its SHA-256.
 """
 
@@ -83,7 +83,7 @@ def download_covid20(
 
     Raises:
         DownloadError: no network, no such file, no room, or a wrong checksum.
-        Cancelled: the person asked to stop; a later call goes on from there.
+        Cancelled: the person asked to stop; a later call resumes.
     """
     folder = Path(folder)
     try:
@@ -132,9 +132,9 @@ def _fetch(
     except requests.RequestException as error:
         raise DownloadError(
             f"{archive.name} cannot be downloaded",
-            got="no connection, or one that broke off",
+            got="no connection, or an interrupted one",
             expected="a network and a reachable server",
-            next_step="try again to go on where it stopped, or download the set by hand",
+            next_step="try again to resume, or download the set by hand",
         ) from error
     except ValueError as error:  # pooch says so where the hash differs
         raise DownloadError(
@@ -147,7 +147,7 @@ def _fetch(
 
 
 class _ResumingDownloader:
-    """Fetches a file into `NAME.part`, going on from what is there; for `pooch.retrieve`."""
+    """Fetches a file into `NAME.part`, resuming from what is there; for `pooch.retrieve`."""
 
     def __init__(
         self, name: str, folder: Path, on_progress: OnProgress, should_cancel: ShouldCancel

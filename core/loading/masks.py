@@ -14,6 +14,7 @@ from core.errors import GeometryError, LoadError, shown_name
 from core.loading.checks import DEFAULT_LIMITS, check_file
 from core.loading.nifti import read_header, read_voxels
 from core.loading.pictures import is_picture, load_picture
+from core.system import size_text
 from core.volume import CANONICAL_AXES, Array, BoolArray, MaskPair, Volume, to_canonical
 
 MAX_CORNER_SHIFT_MM = 0.05
@@ -135,8 +136,8 @@ def _check_grid(
     if shape != volume.shape:
         raise GeometryError(
             f"Mask {name} has another shape than the scan",
-            got="×".join(map(str, shape)),
-            expected="×".join(map(str, volume.shape)),
+            got=size_text(shape),
+            expected=size_text(volume.shape),
             next_step="open the mask that was drawn on this scan",
         )
     shift = _corner_shift_mm(affine, volume)
@@ -177,8 +178,8 @@ def _from_picture(path: Path, volume: Volume, limits: LoadLimits) -> Array:
     if volume.shape[2] != 1 or grey.T.shape != volume.shape[:2]:
         raise GeometryError(
             f"Mask {name} has another shape than the scan",
-            got=f"{grey.shape[1]}×{grey.shape[0]}×1",
-            expected="×".join(map(str, volume.shape)),
+            got=size_text((grey.shape[1], grey.shape[0], 1)),
+            expected=size_text(volume.shape),
             next_step="open the mask that was drawn on this picture",
         )
     # JPEG smears edges, and some sets write 1 for true: half of the brightest tells both.

@@ -1,4 +1,4 @@
-"""One way in for every kind of input: a file, a folder, an archive or a list of files."""
+"""One entry point for every kind of input: a file, a folder, an archive or a list of files."""
 
 from __future__ import annotations
 
@@ -108,8 +108,8 @@ def open_study(
         path: NIfTI, DICOM file or folder, zip, picture, folder of pictures, a folder of the
             20-case set with a single case, or a list of files that form one scan.
         series_uid: which DICOM series, where there are several.
-        lung_mask_path, infection_mask_path: masks on the scan's grid; they go before masks
-            that come with a case.
+        lung_mask_path, infection_mask_path: masks on the scan's grid; they take precedence over
+            masks that come with a case.
 
     Raises:
         SeveralSeriesError, SeveralScansError: the person has to choose.
@@ -288,7 +288,7 @@ def _kind_of_list(paths: tuple[Path, ...]) -> Kind:
 
 
 def _kind_of_files(files: list[Path]) -> Kind | None:
-    """What most speaks for: DICOM before NIfTI before pictures."""
+    """The likeliest kind: DICOM before NIfTI before pictures."""
     if any(is_dicom(path) for path in files):
         return "dicom"
     if any(path.name.lower().endswith(_NIFTI_ENDINGS) for path in files):

@@ -22,7 +22,15 @@ from PIL import Image
 from core.config import LoadLimits
 from core.errors import LoadError, shown_name
 from core.loading.checks import DEFAULT_LIMITS, assemble_volume, check_size, may_be_read
-from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel, raise_if_cancelled
+from core.system import (
+    OnProgress,
+    ShouldCancel,
+    ignore_progress,
+    never_cancel,
+    percent_text,
+    raise_if_cancelled,
+    size_text,
+)
 from core.volume import Array, Volume
 
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
@@ -108,8 +116,8 @@ def load_picture(
     if min(columns, rows) < smallest:
         raise LoadError(
             f"{name} is too small to show a chest",
-            got=f"{columns}×{rows} pixels",
-            expected=f"at least {smallest}×{smallest}",
+            got=f"{size_text((columns, rows))} pixels",
+            expected=f"at least {size_text((smallest, smallest))}",
             next_step="export the slice in its full size",
         )
     with _opened(path, name) as image:
@@ -165,34 +173,9 @@ def load_pictures(
     sizes = [_header_size(path, shown_name(path.name)) for path in ordered]
     _refuse_mixed_sizes(sizes)
     check_size((*sizes[0], len(ordered)), limits, what="The stack of pictures")
-    stack: Array | None = None
-    coloured = turned = 0
-    for k, path in enumerate(ordered):
-        raise_if_cancelled(should_cancel, "reading pictures")
-        picture = load_picture(path, limits=limits)
-        coloured += picture.coloured
-        turned += picture.turned_by_viewers
-        if stack is None:
-            shape = (*picture.array.T.shape, len(ordered))
-            stack = np.empty(shape, dtype=picture.array.dtype, order="F")
-        if picture.array.dtype != stack.dtype:
-            raise LoadError(
-                "The pictures differ in depth",
-                got=f"{stack.dtype} and {picture.array.dtype}",
-                expected="one number of bits in all",
-                next_step="export all slices the same way",
-            )
-        stack[:, :, k] = picture.array.T
-        on_progress("reading pictures", k + 1, len(ordered))
-    assert stack is not None
-    notes = ["Pictures carry no spacing: areas and volumes in mm or ml are not known."]
-    if coloured:
-        notes.append(f"Colours were turned into grey in {coloured} of {len(ordered)} pictures.")
-    if turned:
-        notes.append(
-            f"EXIF data turn {turned} of {len(ordered)} pictures in viewers: here the pixels stay "
-            "as they are stored, and so do the masks."
-        )
+    stack, notes = _read_stack(
+        ordered, limits, on_progress=on_progress, should_cancel=should_cancel
+    )
     return assemble_volume(
         _signed(stack),
         np.diag([-1.0, -1.0, 1.0, 1.0]),
@@ -202,8 +185,47 @@ def load_pictures(
         format_fact=_format_fact(ordered),
         limits=limits,
         spacing_nominal=True,
-        warnings=tuple(notes),
+        warnings=notes,
     )
+
+
+def _read_stack(
+    paths: Sequence[Path],
+    limits: LoadLimits,
+    *,
+    on_progress: OnProgress,
+    should_cancel: ShouldCancel,
+) -> tuple[Array, tuple[str, ...]]:
+    """Grey pictures of one size as (columns, rows, pictures), and what a person should know."""
+    stack: Array | None = None
+    coloured = turned = 0
+    for k, path in enumerate(paths):
+        raise_if_cancelled(should_cancel, "reading pictures")
+        picture = load_picture(path, limits=limits)
+        coloured += picture.coloured
+        turned += picture.turned_by_viewers
+        if stack is None:
+            shape = (*picture.array.T.shape, len(paths))
+            stack = np.empty(shape, dtype=picture.array.dtype, order="F")
+        if picture.array.dtype != stack.dtype:
+            raise LoadError(
+                "The pictures differ in depth",
+                got=f"{stack.dtype} and {picture.array.dtype}",
+                expected="one number of bits in all",
+                next_step="export all slices the same way",
+            )
+        stack[:, :, k] = picture.array.T
+        on_progress("reading pictures", k + 1, len(paths))
+    assert stack is not None
+    notes = ["Pictures carry no spacing: areas and volumes in mm or ml are not known."]
+    if coloured:
+        notes.append(f"Colours were turned into grey in {coloured} of {len(paths)} pictures.")
+    if turned:
+        notes.append(
+            f"EXIF data turn {turned} of {len(paths)} pictures in viewers: here the pixels stay "
+            "as they are stored, and so do the masks."
+        )
+    return stack, tuple(notes)
 
 
 def _header_size(path: Path, name: str) -> tuple[int, int]:
@@ -222,7 +244,7 @@ def _header_size(path: Path, name: str) -> tuple[int, int]:
 
 @contextmanager
 def _opened(path: Path, name: str) -> Iterator[Image.Image]:
-    """An open picture; what is raised while it is in use is told in one sentence."""
+    """An open picture; errors while it is in use are reported in one sentence."""
     try:
         with warnings.catch_warnings():
             # Pillow would print its own path and words beside the one sentence.
@@ -253,7 +275,7 @@ def _opened(path: Path, name: str) -> Iterator[Image.Image]:
 
 
 def _exif_orientation(image: Image.Image) -> int:
-    """1 for upright as stored, up to 8 for turns and mirrorings; 1 where nothing is said."""
+    """1 for upright as stored, up to 8 for turns and mirrorings; 1 where none is given."""
     try:
         value = int(image.getexif().get(_EXIF_ORIENTATION, _UPRIGHT))
     except Exception:  # the picture itself was read; broken EXIF data say nothing
@@ -308,7 +330,7 @@ def _grey(pixels: Array, name: str) -> Picture:
     if strong > _MAX_COLOURED_SHARE:
         raise LoadError(
             f"{name} is a colour picture, not a CT slice",
-            got=f"{strong:.0%} coloured pixels",
+            got=f"{percent_text(strong, digits=0)} coloured pixels",
             expected="grey",
             next_step="export the slice in grey",
         )
@@ -329,7 +351,7 @@ def _signed(stack: Array) -> Array:
 def _refuse_mixed_sizes(sizes: list[tuple[int, int]]) -> None:
     distinct = sorted(set(sizes))
     if len(distinct) > 1:
-        listed = ", ".join(f"{columns}×{rows}" for columns, rows in distinct[:4])
+        listed = ", ".join(map(size_text, distinct[:4]))
         more = f" and {len(distinct) - 4} more" if len(distinct) > 4 else ""
         raise LoadError(
             "The pictures differ in size",

@@ -11,8 +11,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from core.measuring.biomarkers import Biomarkers, Figure, figure_text
-from core.system import without_nan
+from core.measuring.biomarkers import Biomarkers, Measurement, measurement_text
+from core.system import (
+    THIN_SPACE,
+    UNDEFINED_TEXT,
+    no_formula,
+    percent_text,
+    signed_text,
+    without_nan,
+)
 from core.volume import AIR_HU, Array, BoolArray, MaskPair, Volume
 
 NAN = float("nan")
@@ -112,17 +119,17 @@ def _taken(array: Array, match: SliceMatch, empty: float) -> Array:
 
 @dataclass(frozen=True)
 class Change:
-    """One figure of two scans.
+    """One measurement of two scans.
 
     Attributes:
-        figure: of the first scan, with label, rule and source.
+        measurement: of the first scan, with label, rule and source.
         before, after: values of the first and the second scan; nan where undefined.
         absolute: after less before; nan for words and where either is undefined.
         relative: `absolute` divided by the value before; nan also for HU and where that is 0.
         reason: why `absolute` or else `relative` is undefined.
     """
 
-    figure: Figure
+    measurement: Measurement
     before: float | int | str
     after: float | int | str
     absolute: float
@@ -132,38 +139,40 @@ class Change:
     @property
     def before_text(self) -> str:
         """The first value with its unit."""
-        return figure_text(self.before, self.figure.unit)
+        return measurement_text(self.before, self.measurement.unit)
 
     @property
     def after_text(self) -> str:
         """The second value with its unit."""
-        return figure_text(self.after, self.figure.unit)
+        return measurement_text(self.after, self.measurement.unit)
 
     @property
     def absolute_text(self) -> str:
         """The difference with its sign; of words whether they are the same."""
         if isinstance(self.before, str) and isinstance(self.after, str):
             return "same" if self.before == self.after else "changed"
-        return figure_text(self.absolute, self.figure.unit, signed=True)
+        return measurement_text(self.absolute, self.measurement.unit, signed=True)
 
     @property
     def relative_text(self) -> str:
         """The difference in percent of the value before."""
         if not math.isfinite(self.relative):
-            return figure_text(NAN, "")
+            return UNDEFINED_TEXT
         shown = round(100 * self.relative)
-        return f"{shown:+d}\u00a0%" if shown else "0\u00a0%"
+        return f"{signed_text(shown, digits=0) if shown else 0}{THIN_SPACE}%"
 
 
 def compare_biomarkers(first: Biomarkers, second: Biomarkers) -> tuple[Change, ...]:
-    """Every figure of the first scan beside that of the second, in reading order."""
-    later = {figure.key: figure for figure in second.figures}
+    """Every measurement of the first scan beside that of the second, in reading order."""
+    later = {measurement.key: measurement for measurement in second.measurements}
     return tuple(
-        _change(figure, later[figure.key]) for figure in first.figures if figure.key in later
+        _change(measurement, later[measurement.key])
+        for measurement in first.measurements
+        if measurement.key in later
     )
 
 
-def _change(before: Figure, after: Figure) -> Change:
+def _change(before: Measurement, after: Measurement) -> Change:
     one, other = before.value, after.value
     reason = before.reason or after.reason
     absolute, relative = NAN, NAN
@@ -184,56 +193,51 @@ def _change(before: Figure, after: Figure) -> Change:
 
 def coverage_note(changes: tuple[Change, ...]) -> str:
     """A sentence where the lung volumes differ more than a patient's do; else nothing."""
-    lung = next((c for c in changes if c.figure.key == "lung_volume_ml"), None)
+    lung = next((c for c in changes if c.measurement.key == "lung_volume_ml"), None)
     if lung is None or not abs(lung.relative) > _OTHER_COVERAGE:
         return ""
     return (
-        f"The lung volumes differ by {abs(100 * lung.relative):.0f}\u00a0%: the scans may not show "
-        "the same part of the lung, or a file may not say how large a voxel truly is. Trust shares "
-        "more than volumes and counts, and neither where lung is cut off."
+        f"The lung volumes differ by {percent_text(abs(lung.relative), digits=0)}: the scans may "
+        "not show the same part of the lung, or a file may not say how large a voxel truly is. "
+        "Trust shares more than volumes and counts, and neither where lung is cut off."
     )
 
 
 def changes_csv(changes: tuple[Change, ...], *, names: tuple[str, str]) -> str:
-    """One figure a line; what is undefined is an empty cell.
+    """One measurement a line; what is undefined is an empty cell.
 
     Args:
         names: what the first and the second scan are called; they must be safe to show.
     """
     lines = io.StringIO()
     writer = csv.writer(lines, lineterminator="\n")
-    columns = ("key", "label", "unit", *map(_cell, names))
+    columns = ("key", "label", "unit", *map(no_formula, names))
     writer.writerow((*columns, "change", "relative_change", "note", "definition", "source"))
     for change in changes:
-        figure = change.figure
+        measurement = change.measurement
         values = (change.before, change.after, change.absolute, change.relative)
         writer.writerow(
             (
-                figure.key,
-                figure.label,
-                figure.unit,
+                measurement.key,
+                measurement.label,
+                measurement.unit,
                 *("" if value != value else value for value in values),  # nan is not itself
                 change.reason,
-                figure.definition,
-                figure.source,
+                measurement.definition,
+                measurement.source,
             )
         )
     return lines.getvalue()
-
-
-def _cell(text: str) -> str:
-    """Text that a spreadsheet would take for a formula gets an apostrophe."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def changes_json_dict(changes: tuple[Change, ...]) -> dict[str, Any]:
     """By key; what is undefined is null."""
     result: dict[str, Any] = without_nan(
         {
-            change.figure.key: {
+            change.measurement.key: {
                 **{
                     name: value
-                    for name, value in asdict(change.figure).items()
+                    for name, value in asdict(change.measurement).items()
                     if name in ("label", "unit", "group", "definition", "source")
                 },
                 "before": change.before,

@@ -1,4 +1,4 @@
-"""The demo study: a generated chest CT of nobody, with its true lung and infection masks.
+"""The demo study: a generated chest CT of no real patient, with its true lung and infection masks.
 
 Anatomy is written down in millimetres (`frame`). Outlines are tables of control points at a few
 heights, joined by smooth curves; vessels and airways in the lungs are trees grown towards random

@@ -1,4 +1,4 @@
-"""What lies between the lungs: fat, heart and vessels, gullet and airways, and the neck."""
+"""What lies between the lungs: fat, heart and vessels, oesophagus and airways, and the neck."""
 
 from __future__ import annotations
 

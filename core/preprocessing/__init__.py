@@ -3,13 +3,18 @@
 from core.preprocessing.enhancement import Contrast, compute_contrast, compute_histogram, enhance
 from core.preprocessing.model_input import (
     Grey,
-    SpatialRecord,
     build_model_input,
     build_model_mask,
-    plan_spatial,
-    restore_slice,
     window_slice,
     window_to_grey,
+)
+from core.preprocessing.spatial import (
+    SpatialRecord,
+    cut_slice,
+    plan_spatial,
+    resize_to_frame,
+    restore_slice,
+    restore_whole_slice,
 )
 from core.preprocessing.upright import uprightness
 
@@ -19,12 +24,15 @@ __all__ = [
     "compute_histogram",
     "enhance",
     "Grey",
-    "SpatialRecord",
     "build_model_input",
     "build_model_mask",
-    "plan_spatial",
-    "restore_slice",
     "window_slice",
     "window_to_grey",
+    "SpatialRecord",
+    "cut_slice",
+    "plan_spatial",
+    "resize_to_frame",
+    "restore_slice",
+    "restore_whole_slice",
     "uprightness",
 ]

@@ -1,4 +1,4 @@
-"""Making contrast visible, and measuring it, on one windowed slice of 8 bits."""
+"""Contrast of one windowed slice of 8 bits: enhanced, and measured."""
 
 from __future__ import annotations
 
@@ -88,8 +88,7 @@ def compute_histogram(grey: Grey, mask: BoolArray | None = None) -> Counts:
 
 @dataclass(frozen=True)
 class Contrast:
-    """Figures that tell contrast apart, of grey levels 0 to 255; all nan where nothing was
-    counted.
+    """Measures of contrast, of grey levels 0 to 255; all nan where nothing was counted.
 
     Attributes:
         mean: mean grey level.
@@ -97,7 +96,7 @@ class Contrast:
         entropy_bits: Shannon's entropy of the histogram of 256 levels, 0 to 8 (Shannon 1948).
         rms_contrast: standard deviation of grey as a share of white, 0 to 0.5 (Peli 1990,
             doi:10.1364/JOSAA.7.002032).
-        black_share: share of pixels at level 0, where darker ones can no longer be told apart.
+        black_share: share of pixels at level 0, where darker ones can no longer be distinguished.
         white_share: share of pixels at level 255, likewise.
     """
 
@@ -115,7 +114,7 @@ class Contrast:
 
 
 def compute_contrast(counts: Counts) -> Contrast:
-    """The figures of a picture, from its histogram of `compute_histogram`."""
+    """Contrast of a picture, from its histogram of `compute_histogram`."""
     total = int(counts.sum())
     if total == 0:
         return Contrast(*(6 * [math.nan]))

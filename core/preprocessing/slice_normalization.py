@@ -1,10 +1,10 @@
-"""Slices whose grey levels are out of step with the rest of their scan, and by how much.
+"""Slice normalization: which slices differ in grey from the rest of their scan, and by how much.
 
 Scans that went through 8-bit pictures on their way were often stretched slice by slice: one bright
-pixel, and everything else in the slice is darker than in its neighbours. In Hounsfield units that
-cannot be; to a network such a slice is another organ. Tissue tells how far a slice is off: its
-quantiles are much the same all through a chest, and a stretched slice has moved all of them by
-one factor. Anatomy moves some of them, and not so far.
+pixel, and everything else in the slice is darker than in its neighbours. This is impossible in
+Hounsfield units; to a network such a slice looks like another organ. Tissue shows how far a slice
+is off: its quantiles are much the same all through a chest, and stretching multiplies all of them
+by one factor. Anatomy changes some of them, and less.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ import numpy.typing as npt
 from core.volume import Volume
 
 _FEWEST_SLICES = 5
-"""With fewer there is no rest to be out of step with."""
+"""Fewer are too few for a reference."""
 _COARSE = 64
 """About so many pixels along the longer side suffice for quantiles."""
 _RANGE_HU = (-1150.0, 1500.0)
-"""Below lies what scanners write where they saw nothing, above metal."""
+"""Below is padding that scanners write outside of their field of view, above is metal."""
 _BLACK = 0.01
 """Share of a slice's pixels that may be darker than its black."""
 _QUANTILES = (0.5, 0.75, 0.9)
 _TISSUE_HU = 250.0
-"""So far from water at most is soft tissue, in which fat and muscle mix. What is further off is
+"""At most so far from water is soft tissue, in which fat and muscle mix. What is further off is
 lung alone, in scans cut to the lungs, or a scan that is stretched as a whole."""
 _LEAST_TISSUE = 0.25
-"""Share of the usual tissue pixels that a slice must have to be judged."""
+"""Share of the usual tissue pixels that a slice must have to be compared."""
 _CLEARLY_OFF = 1.18
 """Factor from which on a slice is adjusted: more than lies between fat and muscle, counted from
 air, so that no mixture of the two looks like it."""
 _FARTHEST = 4.0
-"""Beyond this factor it is no stretched slice but one without a body."""
+"""Beyond this factor it is not a stretched slice but one without a body."""
 _AGREEMENT = 1.1
 """Ratio within which the factors of all quantiles lie where the slice was stretched."""
 
@@ -48,7 +48,7 @@ class SliceStretch:
     Attributes:
         black: stored value that stretching left where it was.
         factors: one a slice; values counted from `black` are so many times what they should be,
-            1 where the slice is in step.
+            1 where the slice needs no adjustment.
     """
 
     black: float
@@ -56,12 +56,12 @@ class SliceStretch:
 
     @property
     def slices_off(self) -> tuple[int, ...]:
-        """Axial slices that are out of step, ascending."""
+        """Axial slices that need adjustment, ascending."""
         return tuple(k for k, factor in enumerate(self.factors) if factor != 1.0)
 
     def undo(self, values: npt.NDArray[Any], slice_index: int) -> npt.NDArray[Any]:
-        """Values of an axial slice as they should be: float32, or the very array where the slice
-        is in step."""
+        """Values of an axial slice as they should be: float32, or the same array where the
+        slice needs no adjustment."""
         factor = self.factors[slice_index]
         if factor == 1.0:
             return values
@@ -73,7 +73,7 @@ class SliceStretch:
 
 
 def find_slice_stretch(volume: Volume) -> SliceStretch | None:
-    """Slices that are out of step; none where all are in step or it cannot be told.
+    """Slices that differ from the rest of the scan; none where none does or it is not certain.
 
     A slice so bright that its tissue reaches the scan's brightest value is left alone: what was
     cut off there does not come back.
@@ -101,14 +101,14 @@ def find_slice_stretch(volume: Volume) -> SliceStretch | None:
     if not blacks or not (black := float(np.median(blacks))) < brightest:
         return None
     quantiles, pixels = _tissue(coarse, black)
-    judged = pixels >= max(1.0, _LEAST_TISSUE * float(np.median(pixels)))
-    if np.count_nonzero(judged) < _FEWEST_SLICES:
+    compared = pixels >= max(1.0, _LEAST_TISSUE * float(np.median(pixels)))
+    if np.count_nonzero(compared) < _FEWEST_SLICES:
         return None
-    usual = np.median(quantiles[judged], axis=0)
+    usual = np.median(quantiles[compared], axis=0)
     if abs(usual[0]) > _TISSUE_HU:
         return None
     factors = np.ones_like(quantiles)
-    factors[judged] = (quantiles[judged] - black) / (usual - black)
+    factors[compared] = (quantiles[compared] - black) / (usual - black)
     least, most = factors.min(axis=1), factors.max(axis=1)
     off = (most <= _AGREEMENT * least) & ((least > _CLEARLY_OFF) | (most < 1.0 / _CLEARLY_OFF))
     off &= (least > 1.0 / _FARTHEST) & (most < _FARTHEST)

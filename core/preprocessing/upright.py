@@ -1,4 +1,4 @@
-"""How upright a chest slice stands, told from its grey levels and where lung was found.
+"""How upright a chest slice stands, measured by its grey levels and where lung was found.
 
 A network trained on upright slices is unsure of its lungs in slices that lie on their side, but
 hardly less sure in slices upside down: lungs look much the same that way up. The spine does not;
@@ -38,7 +38,7 @@ def uprightness(frames: Slices, lung: Slices) -> float:
 
 def _spine_below(frame: Slices, lung: npt.NDArray[np.bool_]) -> float:
     """Mean height of bright pixels between the lungs: 0.5 at their lower end, -0.5 at their upper
-    one, 0 where there is too little to tell."""
+    one, 0 where there is too little to measure."""
     if np.count_nonzero(lung) < _FEWEST_LUNG_PIXELS:
         return 0.0
     rows, columns = np.flatnonzero(lung.any(axis=1)), np.flatnonzero(lung.any(axis=0))

@@ -1,50 +1,67 @@
-"""A scan comes in; masks of lung and infection on the scan's own grid go out."""
+"""Scans and pictures come in; masks of lung and infection on their own grid go out."""
 
 from core.segmentation.empty_slices import (
-    KIND,
+    GATE_KIND,
     SHARE_NAMES,
     EmptySliceGate,
     find_gate,
+    read_gate,
     slice_shares,
 )
 from core.segmentation.graph import Graph, describe_graph
-from core.segmentation.pipeline import (
-    Segmentation,
-    apply_thresholds,
-    find_quarter_turns,
-    load_segmenter,
-    segment_volume,
+from core.segmentation.manifests import (
+    CARD_NAME,
+    MANIFEST_NAME,
+    Manifest,
+    StoredWeights,
+    UnusableWeights,
+    list_kind,
+    read_manifest_as,
 )
+from core.segmentation.pipeline import segment_volume, segment_volumes
 from core.segmentation.postprocess import (
     Probabilities,
     blend_neighbours,
     clean_lung,
+    probability_level,
     restore_cleaned,
     restore_masks,
 )
+from core.segmentation.result import Segmentation, apply_thresholds
+from core.segmentation.segmenter import load_segmenter
 from core.segmentation.trial import find_outlines, segment_slice
+from core.segmentation.turning import find_quarter_turns
 from core.segmentation.weights import (
-    CARD_NAME,
-    MANIFEST_NAME,
-    UNREADABLE_NPZ,
     WeightsInfo,
-    check_weights_name,
     find_weights,
+    list_unusable_weights,
     list_weights,
-    manifest_kind,
+    load_weights,
+    marked_default,
     published_folder,
-    read_arrays,
     read_manifest,
+)
+from core.segmentation.weights_files import (
+    UNREADABLE_NPZ,
+    read_arrays,
     read_stored_graph,
-    save_weights,
     write_network,
+)
+from core.segmentation.weights_store import (
+    STAGE_NAME,
+    add_to_manifest,
+    check_publish_folder,
+    save_weights,
+    stage_weights,
+    write_manifest,
 )
 
 __all__ = [
     "EmptySliceGate",
-    "KIND",
+    "GATE_KIND",
     "SHARE_NAMES",
     "find_gate",
+    "read_gate",
     "slice_shares",
     "Graph",
     "describe_graph",
@@ -53,25 +70,38 @@ __all__ = [
     "find_quarter_turns",
     "load_segmenter",
     "segment_volume",
+    "segment_volumes",
     "Probabilities",
     "blend_neighbours",
     "clean_lung",
+    "probability_level",
     "restore_cleaned",
     "restore_masks",
     "find_outlines",
     "segment_slice",
     "CARD_NAME",
     "MANIFEST_NAME",
-    "UNREADABLE_NPZ",
+    "Manifest",
+    "StoredWeights",
+    "UnusableWeights",
+    "list_kind",
+    "read_manifest_as",
     "WeightsInfo",
-    "check_weights_name",
     "find_weights",
+    "list_unusable_weights",
     "list_weights",
-    "manifest_kind",
+    "load_weights",
+    "marked_default",
     "published_folder",
-    "read_arrays",
     "read_manifest",
+    "UNREADABLE_NPZ",
+    "read_arrays",
     "read_stored_graph",
-    "save_weights",
     "write_network",
+    "STAGE_NAME",
+    "add_to_manifest",
+    "check_publish_folder",
+    "save_weights",
+    "stage_weights",
+    "write_manifest",
 ]

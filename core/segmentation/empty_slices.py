@@ -1,25 +1,23 @@
-"""Whether a slice holds any infection, told from the segmentation network's own probabilities.
+"""Whether a slice holds any infection, from the segmentation network's own probabilities.
 
-A logistic regression on a few shares of each slice, so it never sees a grey level and can hardly
+A logistic regression on a few shares of each slice: it never sees a grey level and can hardly
 learn the scanner. It belongs to one set of segmentation weights and is of no use with others.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-from core.errors import WeightsError, shown_name
-from core.segmentation.weights import MANIFEST_NAME, WeightsInfo, manifest_kind
+from core.segmentation.manifests import Manifest, list_manifests, read_manifest_as
+from core.segmentation.weights import WeightsInfo
 from core.system import WEIGHTS_FOLDER
 
-KIND = "empty-slice"
+GATE_KIND = "empty-slice"
 SHARE_NAMES = (
     "log_area_quarter",
     "log_area_half",
@@ -77,12 +75,12 @@ class EmptySliceGate:
 
 
 def slice_shares(probabilities: Probabilities) -> Vector:
-    """What the gate looks at: (n, 6) float64, named in `SHARE_NAMES`.
+    """The gate's input: (n, 6) float64, named in `SHARE_NAMES`.
 
     Logarithms of the share of lung that is infected at three levels of certainty and of the mean
     probability; the mean probability of the most suspicious thousandth and hundredth of the lung.
     Shares, so that no size of the network's grid matters; how much of the frame is lung is left
-    out, because that tells the source.
+    out, because it depends on the source.
     """
     rows = [
         _shares_of(lung, infection)
@@ -112,13 +110,14 @@ def find_gate(segmentation: WeightsInfo, *, folder: Path = WEIGHTS_FOLDER) -> Em
     """The gate that was fitted for these segmentation weights; none where there is none.
 
     Raises:
-        WeightsError: a gate's manifest cannot be read.
+        WeightsError: there is none that can be read, and one that cannot.
     """
-    for path in sorted(folder.glob(f"*/{MANIFEST_NAME}")):
-        if manifest_kind(path.parent) == KIND:
-            gate = read_gate(path.parent)
-            if gate.segmentation_sha256 == segmentation.sha256:
-                return gate
+    usable, unusable = list_manifests(folder, read_gate, kind=GATE_KIND)
+    for gate in usable:
+        if gate.segmentation_sha256 == segmentation.sha256:
+            return gate
+    if unusable:
+        raise unusable[0].error
     return None
 
 
@@ -126,10 +125,10 @@ def read_gate(folder: Path) -> EmptySliceGate:
     """The gate in a weights folder, which is a manifest alone.
 
     Raises:
-        WeightsError: it is missing, no JSON, or lacks something.
+        WeightsError: see `core.segmentation.manifests.read_manifest_as`.
     """
-    try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST_NAME).read_text(encoding="utf-8"))
+
+    def build(manifest: Manifest, text: str) -> EmptySliceGate:
         by_name = {str(name): float(value) for name, value in manifest["weights"].items()}
         gate = EmptySliceGate(
             weights_id=str(manifest["weights_id"]),
@@ -139,18 +138,14 @@ def read_gate(folder: Path) -> EmptySliceGate:
             segmentation_id=str(manifest["segmentation"]["weights_id"]),
             segmentation_sha256=str(manifest["segmentation"]["sha256"]),
         )
-        finite = np.isfinite([*gate.weights, gate.bias, gate.threshold]).all()
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise _unreadable(folder, type(error).__name__) from error
-    if not finite:
-        raise _unreadable(folder, "a number that is not finite")
-    return gate
+        if not np.isfinite([*gate.weights, gate.bias, gate.threshold]).all():
+            raise ValueError("a number that is not finite")
+        return gate
 
-
-def _unreadable(folder: Path, got: str) -> WeightsError:
-    return WeightsError(
-        f"The manifest {shown_name(folder)}/{MANIFEST_NAME} cannot be read",
-        got=got,
-        expected="JSON of a gate for empty slices: weights by name, bias, threshold, segmentation",
-        next_step="restore the file from the repository",
+    return read_manifest_as(
+        folder,
+        build,
+        kind=GATE_KIND,
+        expected="JSON of a gate for empty slices: weights by name, bias, threshold, segmentation, "
+        "all finite",
     )

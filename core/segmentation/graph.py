@@ -1,4 +1,4 @@
-"""A network written down layer by layer, so that engines without Keras can build it.
+"""A network described layer by layer, so that engines without Keras can build it.
 
 Only what a layer computes at prediction is kept: its kind, its name (which its arrays carry too),
 where its input comes from, and the few settings that matter.
@@ -35,12 +35,12 @@ _SETTINGS: dict[str, tuple[str, ...]] = {
     "Rescaling": ("scale", "offset"),
     "Reshape": ("target_shape",),
 }
-"""Kinds that keep settings; of any other only kind, name and inputs are kept."""
+"""Kinds that keep settings; all others keep only kind, name and inputs."""
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One step of a network, in the words of Keras."""
+    """One step of a network, in terms of Keras."""
 
     kind: str
     name: str
@@ -89,7 +89,7 @@ def _names_read(value: Any) -> list[str]:
 
 
 def graph_to_text(graph: Graph) -> str:
-    """JSON, a line a layer."""
+    """JSON, one line per layer."""
     rows = (
         json.dumps([layer.kind, layer.name, list(layer.inputs), layer.settings]) for layer in graph
     )
@@ -103,7 +103,8 @@ def graph_from_text(text: str, *, shown: str) -> Graph:
         shown: name of the file, for the error.
 
     Raises:
-        WeightsError: this is no such text, or a layer reads one that does not come before it.
+        WeightsError: the text is not of this form, or a layer reads one that
+            does not come before it.
     """
     try:
         graph = tuple(
@@ -126,6 +127,6 @@ def _unreadable(shown: str, got: str) -> WeightsError:
     return WeightsError(
         f"The graph {shown} cannot be read",
         got=got,
-        expected="one layer a line, each behind those it reads",
+        expected="one layer per line, each after those it reads",
         next_step="restore the file from the repository",
     )

@@ -29,6 +29,17 @@ _SHARED_SLICES = 0.2
 _AROUND = np.ones((5, 5), dtype=np.uint8)
 """Two pixels more, where the network was no longer sure."""
 
+_ROUNDING = 1e-6
+"""Of levels: far above what sums of decimal fractions are off, far below one level."""
+
+
+def probability_level(threshold: float) -> int:
+    """The smallest probability times 255, as whole number, that reaches a threshold.
+
+    Thresholds such as 0.1 + 0.2 + 0.3, which is 0.6000000000000001, count as what they stand for.
+    """
+    return max(1, ceil(threshold * 255 - _ROUNDING))
+
 
 def restore_masks(
     probabilities: Probabilities,
@@ -73,8 +84,8 @@ def restore_cleaned(
         lung_probability: (n, rows, columns) uint8, as `clean_lung` gives it.
         infection_probability: of the same shape, straight from the network.
     """
-    lung_level = ceil(config.lung_threshold * 255)
-    infection_level = ceil(config.infection_threshold * 255)
+    lung_level = probability_level(config.lung_threshold)
+    infection_level = probability_level(config.infection_threshold)
     rows, columns = record.slice_shape
     count = lung_probability.shape[0]
     lung = np.zeros((columns, rows, count), dtype=np.bool_, order="F")
@@ -95,11 +106,11 @@ def restore_cleaned(
 
 
 def blend_neighbours(probabilities: Probabilities, share: float) -> Probabilities:
-    """Probabilities in which the slices before and after have a say.
+    """Probabilities averaged with those of the slices before and after.
 
     What the network sees in a slice and again in its neighbours is more likely to be there than
-    what flickers; with the infection threshold at half of 1 - `share`, a spot that the network is
-    half sure of in one slice alone still counts.
+    what it sees in one slice only. With the infection threshold at half of 1 - `share`, a spot of
+    probability one half in one slice alone is still marked.
 
     Args:
         probabilities: (channels, n, rows, columns) uint8 of neighbouring slices; not changed.
@@ -191,13 +202,13 @@ def clean_lung(probability: Probabilities, config: PostprocessConfig) -> Probabi
     Returns:
         The same, set to 0 in connected parts (3D, faces) below `min_lung_part_fraction` of all
         lung, and to 255 in holes of axial slices up to `max_hole_fraction` of their lung. Parts
-        at least half as large as the largest are no strays, however many there are.
+        at least half as large as the largest are never dropped, however many there are.
     """
-    level = ceil(config.lung_threshold * 255)
+    level = probability_level(config.lung_threshold)
     cleaned = probability.copy()
     is_lung = probability >= level
     box = _bounding_slices(is_lung)
-    # Nothing lies outside the box: what is background there stays it, and reaches the edge.
+    # Nothing lies outside the box: background there stays background and reaches the edge.
     is_lung, inner = is_lung[box], cleaned[box]
     labels, count = ndimage.label(is_lung)
     if count > 1:
@@ -213,7 +224,7 @@ def clean_lung(probability: Probabilities, config: PostprocessConfig) -> Probabi
 
 
 def _bounding_slices(mask: BoolArray) -> tuple[slice, ...]:
-    """Ranges along each axis that hold all that is true; empty ones where nothing is."""
+    """Ranges along each axis that hold the mask; empty ones where it is empty."""
     ranges = []
     for axis in range(mask.ndim):
         others = tuple(other for other in range(mask.ndim) if other != axis)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from core.segmentation.engines import Engine
 
 Plan = tuple[PreprocessConfig, SpatialRecord]
-"""Settings, and the scan's place on the network's grid under them."""
+"""Settings, and how slices are moved onto the network's grid under them."""
 
 Outline = tuple[tuple[float, float], ...]
 """Points (column, row) on the grid of a picture, whose whole numbers lie between its pixels."""
@@ -32,13 +32,12 @@ def segment_slice(
     plans: Sequence[Plan],
     postprocess: PostprocessConfig,
 ) -> tuple[MaskPair, ...]:
-    """Masks of one axial slice, under each plan; the network is asked once for all.
+    """Masks of one axial slice, under each plan; the network runs once for all.
 
-    The slices next to it have their say, as in a whole scan. Stray parts and holes are judged by
-    this slice alone: what a whole scan would keep because it hangs together elsewhere may go.
+    The slices next to it are weighted in, as in a whole scan. Stray parts and holes are those of
+    this slice alone: what a whole scan keeps because it is connected elsewhere may be dropped.
 
     Args:
-        volume: standing upright.
         plans: all of the network's own number of rows and columns.
 
     Returns:
@@ -56,7 +55,7 @@ def segment_slice(
 
 
 def _with_neighbours(volume: Volume, slice_index: int, postprocess: PostprocessConfig) -> list[int]:
-    """The slice, between its neighbours where they have a say; the first and the last slice stand
+    """The slice, between its neighbours where they have weight; the first and the last slice stand
     in for the neighbour they lack, as in `blend_neighbours`."""
     last = volume.shape[2] - 1
     if postprocess.neighbour_share == 0.0 or last == 0 or volume.source.format == "pictures":

@@ -1,4 +1,4 @@
-"""What everything else stands on: progress, records, locks, gzip, the machine and its folders."""
+"""Basic services: progress, records, locks, gzip, the machine and its folders."""
 
 from core.system.compression import DAMAGED_GZIP, FASTEST, open_gzip, write_gzip
 from core.system.folders import PROGRAM_FOLDER, PUBLISHED_NAME, WEIGHTS_FOLDER, runs_folder
@@ -18,6 +18,7 @@ from core.system.numbers import (
     number_text,
     percent_text,
     plain_text,
+    short_percent_text,
     signed_text,
     size_text,
 )
@@ -32,7 +33,9 @@ from core.system.records import (
     check_place,
     json_text,
     make_folder,
+    no_formula,
     refuse_overwriting,
+    remove_partial_files,
     without_nan,
     write_bytes,
     write_text,
@@ -61,6 +64,7 @@ __all__ = [
     "number_text",
     "percent_text",
     "plain_text",
+    "short_percent_text",
     "signed_text",
     "size_text",
     "OnProgress",
@@ -71,7 +75,9 @@ __all__ = [
     "check_place",
     "json_text",
     "make_folder",
+    "no_formula",
     "refuse_overwriting",
+    "remove_partial_files",
     "without_nan",
     "write_bytes",
     "write_text",

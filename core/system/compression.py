@@ -21,7 +21,7 @@ else:
 DAMAGED_GZIP = _errors
 """What reading a broken gzip stream raises."""
 FASTEST = 1
-"""Level at which masks shrink a hundredfold too."""
+"""The fastest level; masks shrink a hundredfold even so."""
 
 
 def open_gzip(path: Path) -> BinaryIO:

@@ -22,13 +22,13 @@ def cpu_count() -> int:
         cores = len(os.sched_getaffinity(0))
     else:
         cores = os.cpu_count() or 1
-    said = os.environ.get(THREADS_VARIABLE, "")
-    return min(cores, max(1, int(said))) if said.isdecimal() else cores
+    limit = os.environ.get(THREADS_VARIABLE, "")
+    return min(cores, max(1, int(limit))) if limit.isdecimal() else cores
 
 
 @cache
 def cpu_facts() -> str:
-    """What Linux says of its first processor; empty on other systems."""
+    """What Linux tells of its first processor; empty on other systems."""
     if not _CPU_FACTS.is_file():
         return ""
     return _CPU_FACTS.read_text(encoding="utf-8", errors="replace").split("\n\n")[0]
@@ -52,7 +52,7 @@ def may_have_gpu() -> bool:
 
 
 def peak_memory_mb() -> int | None:
-    """Largest resident memory of this process so far; none where the system does not say."""
+    """Largest resident memory of this process so far; none where the system does not tell."""
     try:
         import resource
     except ImportError:  # Windows

@@ -40,8 +40,13 @@ def percent_text(share: float | None, *, digits: int = 1, undefined: str = UNDEF
     return f"{number_text(100.0 * share, digits=digits)}{THIN_SPACE}%"
 
 
-def size_text(counts: Iterable[int]) -> str:
-    """A grid, such as 512 × 512 × 300."""
+def short_percent_text(share: float) -> str:
+    """A share between 0 and 1 as percent with at most three digits, such as 1 % or 2.5 %."""
+    return f"{100 * share:.3g}".replace("-", MINUS) + f"{THIN_SPACE}%"
+
+
+def size_text(counts: Iterable[int | str]) -> str:
+    """A grid or its spacing, such as 512 × 512 × 300."""
     return " × ".join(map(str, counts))
 
 

@@ -14,7 +14,7 @@ ShouldCancel = Callable[[], bool]
 
 
 def ignore_progress(stage: str, done: int, total: int) -> None:
-    """The default callback: says nothing."""
+    """The default callback: does nothing."""
 
 
 def never_cancel() -> bool:

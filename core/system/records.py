@@ -1,4 +1,4 @@
-"""Records that any reader takes: strict JSON, and text files whose place is tried beforehand."""
+"""Files that survive a crash: strict JSON and text, written whole, into places tried beforehand."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import errno
 import json
 import math
 import os
+import re
+import secrets
+import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,12 +17,14 @@ from typing import Any
 
 from core.errors import SaveError, shown_name
 
+_PARTIAL_NAME = re.compile(r".+\.[0-9a-f]{16}\.part")
+
 
 def without_nan(value: Any) -> Any:
-    """The same with null for what is undefined or infinite: JSON knows neither.
+    """The same value with null for what is undefined or infinite: JSON knows neither.
 
     Args:
-        value: dictionaries, lists, tuples and plain values, nested at will.
+        value: dictionaries, lists, tuples and plain values, nested to any depth.
     """
     if isinstance(value, dict):
         return {key: without_nan(item) for key, item in value.items()}
@@ -29,8 +34,16 @@ def without_nan(value: Any) -> Any:
 
 
 def json_text(value: Any, *, ascii_only: bool = False) -> str:
-    """Strict JSON, indented by one; undefined figures are null."""
+    """Strict JSON, indented by one; undefined values are null."""
     return json.dumps(without_nan(value), indent=1, ensure_ascii=ascii_only, allow_nan=False)
+
+
+def no_formula(text: str) -> str:
+    """Text for a cell of a table: what a spreadsheet would run as a formula gets an apostrophe.
+
+    Names of files and cases are anyone's.
+    """
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def write_text(path: Path, text: str) -> None:
@@ -39,23 +52,59 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file, making folders as needed; a half-written one never stays behind.
+    """Writes a file whole or not at all, making folders as needed.
+
+    The content is on the disk before it takes the place of what was there, so a crash or a power
+    cut leaves the old file or the new one. Of two writers at once, the last one wins.
 
     Raises:
         SaveError: it cannot be written.
     """
-    partial = path.with_name(f"{path.name}.part")
     try:
         if path.exists() and not path.is_file():  # a pipe or a device: nothing to replace
             path.write_bytes(content)
             return
         path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(content)
-        partial.replace(path)
+        _replace_file(path, content)
     except OSError as error:
+        raise _unwritable(path, error, option=None) from error
+
+
+def _replace_file(path: Path, content: bytes) -> None:
+    # A name of its own for every writer. Cut, because file systems limit the length of names.
+    partial = path.with_name(f"{path.name[:40]}.{secrets.token_hex(8)}.part")
+    try:
+        with partial.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:  # also Ctrl-C: no half-written file stays behind
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
-        raise _unwritable(path, error, option=None) from error
+        raise
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Puts the names in a folder on the disk, where the system can."""
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        # Some network file systems refuse this for folders; the file itself is safe by then.
+        with contextlib.suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove_partial_files(folder: Path) -> None:
+    """Deletes what killed writers left in a folder that nobody else writes into now."""
+    with contextlib.suppress(OSError):
+        for path in folder.iterdir():
+            if _PARTIAL_NAME.fullmatch(path.name):
+                path.unlink(missing_ok=True)
 
 
 def make_folder(folder: Path, *, option: str) -> Path:
@@ -83,7 +132,7 @@ def check_place(path: Path, *, option: str, is_folder: bool = False) -> None:
     """
     try:
         if path.exists() and not is_folder:
-            if path.is_file() or path.is_dir():  # a pipe or a device is left in peace
+            if path.is_file() or path.is_dir():  # a pipe or a device is left alone
                 with path.open("ab"):
                     pass
             return
@@ -96,7 +145,7 @@ def check_place(path: Path, *, option: str, is_folder: bool = False) -> None:
 
 
 def refuse_overwriting(targets: Iterable[Path], inputs: Iterable[Path], *, option: str) -> None:
-    """Refuses results that would take the place of what they are made from.
+    """Refuses results that would overwrite what they are made from.
 
     Args:
         targets: files about to be written.
@@ -130,7 +179,7 @@ def _try_folder(folder: Path) -> None:
     if not folder.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
     with tempfile.TemporaryFile(dir=folder) as file:
-        file.write(b"tried")
+        file.write(b"test")
 
 
 def _unwritable(path: Path, error: Exception, *, option: str | None) -> SaveError:

@@ -1,22 +1,19 @@
 """Labelled scans come in; a trained network, its record and its published weights go out."""
 
 from core.training.demo_patients import DEMO_CASES, write_demo_patients
-from core.training.run_process import (
+from core.training.run_process import start_run, stop_run
+from core.training.run_report import RunReport
+from core.training.run_request import (
     DEMO_DATA,
     RANGE_TEST_NAME,
-    RunReport,
     RunRequest,
-    RunStatus,
-    busy_run,
     check_run_name,
     read_request,
-    read_run,
     run_names,
-    start_run,
-    stop_run,
     write_request,
 )
 from core.training.run_samples import read_prediction, read_slices, sampled_epochs
+from core.training.run_status import RunStatus, busy_run, read_run
 from core.training.runs import RunPaths, read_history, read_split, score
 from core.training.schedule import learning_rates
 

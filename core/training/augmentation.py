@@ -16,7 +16,7 @@ from core.preprocessing import enhance
 
 @keras.saving.register_keras_serializable(package="lunglens")
 class RandomGamma(layers.Layer):
-    """Raises grey in [0, 1] to a power drawn from exp(U(-factor, factor)), one a slice."""
+    """Raises grey in [0, 1] to a power drawn from exp(U(-factor, factor)), one per slice."""
 
     def __init__(self, factor: float, *, seed: int | None = None, **keywords: Any) -> None:
         super().__init__(**keywords)
@@ -43,7 +43,7 @@ class RandomGamma(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="lunglens")
 class RandomNoise(layers.Layer):
-    """Adds white noise of a strength drawn from U(0, stddev), one a slice."""
+    """Adds white noise of a strength drawn from U(0, stddev), one per slice."""
 
     def __init__(self, stddev: float, *, seed: int | None = None, **keywords: Any) -> None:
         super().__init__(**keywords)
@@ -68,7 +68,7 @@ class RandomNoise(layers.Layer):
 @keras.saving.register_keras_serializable(package="lunglens")
 class RandomWindow(layers.Layer):
     """Moves the levels drawn as black and as white by U(-factor, factor) of the window each, as
-    if the slice had been exported with another window; one draw a slice."""
+    if the slice had been exported with another window; one draw per slice."""
 
     def __init__(self, factor: float, *, seed: int | None = None, **keywords: Any) -> None:
         super().__init__(**keywords)
@@ -144,7 +144,7 @@ class RandomBend(layers.Layer):
 
 @keras.saving.register_keras_serializable(package="lunglens")
 class RandomClahe(layers.Layer):
-    """CLAHE with a clip limit drawn from U(0, clip_limit), one a slice; a draw below 1 leaves the
+    """CLAHE with a clip limit drawn from U(0, clip_limit), one per slice; a draw below 1 leaves the
     slice as it is. Runs in NumPy, outside of compiled graphs."""
 
     def __init__(self, clip_limit: float, *, seed: int | None = None, **keywords: Any) -> None:

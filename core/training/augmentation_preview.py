@@ -1,4 +1,4 @@
-"""What training would be shown of a few slices: freshly changed copies with their masks."""
+"""Preview of augmentation: a few slices as training would use them, with their masks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Slices = npt.NDArray[np.uint8]
 def preview_augmentation(
     images: Slices, masks: BoolArray, config: AugmentConfig, *, seed: int
 ) -> tuple[Slices, BoolArray]:
-    """Changes slices as training does, but draws for each slice whether it stays sharp.
+    """Augments slices as training does, but draws for each slice whether it stays sharp.
 
     Args:
         images: (n, rows, columns) uint8.

@@ -1,4 +1,4 @@
-"""What happens during training besides learning: a running mean, judgement, checkpoints."""
+"""Callbacks of training: a running mean of the weights, validation, checkpoints."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from core.errors import DatasetError, shown_name
 from core.segmentation import UNREADABLE_NPZ
 from core.segmentation.models import averaged
 from core.system import OnProgress, ShouldCancel
-from core.training.dataset import TrainingScan
 from core.training.run_samples import MOST_SLICES, SampleSlices, save_prediction, save_slices
-from core.training.runs import HISTORY_COLUMNS, TAUGHT_FIGURES, RunPaths, read_history, score
+from core.training.runs import HISTORY_COLUMNS, TRAINING_COLUMNS, RunPaths, read_history, score
+from core.training.scans import TrainingScan
 from core.training.validation import predict_masks, validate
 
 
 @keras.saving.register_keras_serializable(package="lunglens")
-class TaughtOverlap(keras.metrics.Metric):
+class TrainingOverlap(keras.metrics.Metric):
     """Dice, IoU, precision and recall of each channel over an epoch's training slices.
 
-    Truth 0, 1 or `UNKNOWN` as for the losses; of several heads the last one counts. A figure
-    without anything to compare is 0.
+    Truth 0, 1 or `UNKNOWN` as for the losses; of several heads the last one counts. A measurement
+    with nothing to compare is 0.
     """
 
-    def __init__(self, name: str = "taught_overlap", **keywords: Any) -> None:
+    def __init__(self, name: str = "training_overlap", **keywords: Any) -> None:
         super().__init__(name=name, **keywords)
         shape = (len(CHANNELS),)
         self._hit = self.add_weight(shape=shape, initializer="zeros", name="hit")
@@ -51,7 +51,7 @@ class TaughtOverlap(keras.metrics.Metric):
 
     def result(self) -> dict[str, Any]:
         hit, true, predicted = self._hit, self._true, self._predicted
-        figures = {
+        overlaps = {
             "dice": 2.0 * hit / keras.ops.maximum(true + predicted, 1.0),
             "iou": hit / keras.ops.maximum(true + predicted - hit, 1.0),
             "precision": hit / keras.ops.maximum(predicted, 1.0),
@@ -60,13 +60,13 @@ class TaughtOverlap(keras.metrics.Metric):
         return {
             f"train_{channel}_{name}": values[number]
             for number, channel in enumerate(CHANNELS)
-            for name, values in figures.items()
+            for name, values in overlaps.items()
         }
 
 
 class RunningMean(keras.callbacks.Callback):
-    """A running mean of all weights (Polyak and Juditsky 1992), which judges more steadily than
-    the weights of the last step do.
+    """A running mean of all weights (Polyak and Juditsky 1992), which does better on validation
+    scans and varies less than the weights of the last step.
 
     `swap` puts it into the model and the model's own weights aside; called again, it puts them
     back.
@@ -101,7 +101,7 @@ class RunningMean(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self._steps += 1
-        # Short memory at first, or the random start would linger.
+        # Short memory at first, so that the random start does not linger.
         momentum = min(self._momentum, self._steps / (10.0 + self._steps))
         for mean, weight in zip(self._mean, self.model.get_weights(), strict=True):
             mean += np.float32(1.0 - momentum) * (weight - mean)
@@ -119,7 +119,7 @@ class RunningMean(keras.callbacks.Callback):
 
 
 class EpochRecorder(keras.callbacks.Callback):
-    """After every epoch: judge, write the checkpoint, then the history row that counts it."""
+    """After every epoch: validates, writes the checkpoint, then the history row."""
 
     def __init__(
         self,
@@ -142,7 +142,7 @@ class EpochRecorder(keras.callbacks.Callback):
         self.stopped = False
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        # What learns may have several heads; judged and kept is the network that predicts.
+        # The trained model may have several heads; validated and kept is the one that predicts.
         self._network = averaged(self.model)
         save_slices(self._paths.folder, self._samples)
 
@@ -154,7 +154,7 @@ class EpochRecorder(keras.callbacks.Callback):
         if self.stopped:
             return
         row: dict[str, float] = {"epoch": epoch + 1, "loss": float((logs or {})["loss"])}
-        row.update({name: float((logs or {})[name]) for name in TAUGHT_FIGURES})
+        row.update({name: float((logs or {})[name]) for name in TRAINING_COLUMNS})
         self._mean.swap()
         row.update(validate(self._network, self._validation, batch_size=self._config.batch_size))
         predicted = predict_masks(
@@ -165,7 +165,7 @@ class EpochRecorder(keras.callbacks.Callback):
         )
         save_prediction(self._paths.folder, epoch + 1, np.stack(predicted, axis=-1))
         row["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
-        # As written down, so that whoever reads the history finds the same best epoch.
+        # As written, so that whoever reads the history finds the same best epoch.
         row = {name: float(f"{row[name]:.6g}") for name in HISTORY_COLUMNS}
         if score(row) > self._best:
             self._best = score(row)
@@ -191,8 +191,8 @@ class EpochRecorder(keras.callbacks.Callback):
 
 
 def choose_samples(scans: Sequence[TrainingScan]) -> SampleSlices:
-    """Slices to look at while a network learns: of each case the one with most infection, and
-    where there are few cases those with most infection of what is left, well apart."""
+    """Sample slices to show during training: of each case the one with most infection, and where
+    there are few cases further ones with much infection, well apart."""
     cases = [scan for scan in scans if scan.role == "case" and scan.lung is not None]
     chosen: list[tuple[TrainingScan, int]] = []
     for part in range(MOST_SLICES):

@@ -1,9 +1,8 @@
-"""Cross-validation by patient: every case is judged by a network that never met its patient."""
+"""Cross-validation by patient: every case is validated by a network not trained on its patient."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,36 +13,14 @@ from core.evaluation import CaseResult
 from core.measuring.quality import Exclusion
 from core.segmentation import MANIFEST_NAME, read_manifest
 from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel
-from core.training.dataset import (
-    Split,
-    TrainingScan,
-    leave_out,
-    load_training_scans,
-    split_as_recorded,
-    split_folds,
-)
+from core.training.crossval_results import CrossValidation
 from core.training.fit import train
 from core.training.publishing import publish
 from core.training.runs import RunPaths, read_history, read_record
+from core.training.scans import TrainingScan, leave_out, load_training_scans
+from core.training.splits import Split, split_as_recorded, split_folds
 
 _WEIGHTS = "weights-{fold}"
-
-
-@dataclass(frozen=True)
-class CrossValidation:
-    """What all folds found together.
-
-    Attributes:
-        results: one a case, judged by the fold that kept its patient out.
-        picture_infection_dice: mean over single pictures, each judged by the fold that kept it out.
-        negative_shares, healthy_shares: falsely infected share of the lung, one a fold, in slices
-            without infection and in the healthy chest; nan where there are none.
-    """
-
-    results: tuple[CaseResult, ...]
-    picture_infection_dice: float
-    negative_shares: tuple[float, ...]
-    healthy_shares: tuple[float, ...]
 
 
 def cross_validate(
@@ -58,19 +35,19 @@ def cross_validate(
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
 ) -> CrossValidation:
-    """Trains one network a fold and judges it through the whole pipeline on the fold's patients.
+    """Trains one network per fold and validates it through the whole pipeline on the fold's
+    patients.
 
-    What was interrupted goes on: a fold that is finished is read, one under way is resumed.
+    Finished folds are read, an interrupted one is resumed.
 
     Args:
         data: see `core.training.dataset`.
         folder: gets `fold-1`, `weights-1`, `fold-2` and so on.
-        config: of every fold's training; its settings for publishing are those judged with.
-        excluded: what teaches in no fold; what is excluded whole does not judge either.
+        config: of every fold's training; its settings for publishing are used for validation too.
+        excluded: left out of training in all folds, whole cases also out of validation.
         initial: folder of an earlier cross-validation with as many folds; each fold starts from
-            the best weights of its namesake and keeps out the same patients.
-        stop_after: as for `core.training.fit.train`; folds that are further stay as
-            they are.
+            the best weights of the fold of the same number and holds out the same patients.
+        stop_after: as for `core.training.fit.train`; folds with more epochs stay as they are.
 
     Raises:
         DatasetError: too few patients for so many folds, or the folder holds other runs.
@@ -95,7 +72,7 @@ def cross_validate(
             ),
             should_cancel=should_cancel,
         )
-        found.append(_judged(data, paths, folder / _WEIGHTS.format(fold=number), config))
+        found.append(_validated(data, paths, folder / _WEIGHTS.format(fold=number), config))
     return _summed(splits, found)
 
 
@@ -110,13 +87,13 @@ def _splits(
     return tuple(split_as_recorded(scans, record["split"]) for record in records)
 
 
-def _judged(data: Path, paths: RunPaths, weights: Path, config: TrainConfig) -> dict[str, Any]:
+def _validated(data: Path, paths: RunPaths, weights: Path, config: TrainConfig) -> dict[str, Any]:
     if (weights / MANIFEST_NAME).is_file():
         manifest = read_manifest(weights).manifest
         epochs = len(read_history(paths.history))
         if "validation" in manifest and manifest["training"]["epochs_done"] == epochs:
-            judged: dict[str, Any] = manifest["validation"]
-            return judged
+            known: dict[str, Any] = manifest["validation"]
+            return known
     validation: dict[str, Any] = publish(data, paths, weights, config).manifest["validation"]
     return validation
 

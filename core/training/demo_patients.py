@@ -1,7 +1,7 @@
-"""Generated patients to learn from where no real ones are at hand.
+"""Generated patients to train on where no real ones are available.
 
-They differ in vessels, disease and noise but share one anatomy, so a network that learned from
-them knows generated chests and nothing else.
+They differ in vessels, disease and noise but share one anatomy, so a network trained on them
+recognises generated chests and nothing else.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def write_demo_patients(folder: Path, *, on_progress: OnProgress = ignore_progre
         for kind in ("lung", "infection"):
             mask = getattr(study.truth, kind)
             save_mask(mask, study.volume, folder / f"{kind}_mask" / f"{case_id}.nii.gz")
-        # Last, so that a case that is there is whole.
+        # Last, so that an existing case is complete.
         save_volume(study.volume, scan)
     rows = [
         ",".join(f"{kind}/{case_id}.nii.gz" for kind in ("ct_scans", "lung_mask", "infection_mask"))

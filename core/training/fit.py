@@ -1,4 +1,4 @@
-"""Training runs: resumable, recorded, judged on patients the network never saw."""
+"""Training runs: resumable, recorded, validated on patients that are not trained on."""
 
 from __future__ import annotations
 
@@ -23,18 +23,13 @@ from core.system import (
     software_versions,
     write_text,
 )
-from core.training.callbacks import EpochRecorder, RunningMean, TaughtOverlap
-from core.training.dataset import (
-    SliceBatches,
-    Split,
-    leave_out,
-    load_training_scans,
-    split_as_recorded,
-    split_by_patient,
-)
+from core.training.callbacks import EpochRecorder, RunningMean, TrainingOverlap
+from core.training.dataset import SliceBatches
 from core.training.losses import build_loss
 from core.training.runs import RunPaths, read_history, read_record, score
+from core.training.scans import leave_out, load_training_scans
 from core.training.schedule import learning_rate_at
+from core.training.splits import Split, split_as_recorded, split_by_patient
 
 
 def train(
@@ -49,24 +44,25 @@ def train(
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
 ) -> RunPaths:
-    """Trains, or goes on where an interrupted run of the same config stopped.
+    """Trains, or resumes an interrupted run of the same config.
 
     Args:
         data: see `core.training.dataset`.
         folder: of the run; made if absent.
-        recorded_split: of an earlier run, to be judged on its patients; none draws a split.
-        excluded: slices and cases that neither teach nor judge; written into `run.json`.
+        recorded_split: of an earlier run, to train and validate on its patients; none draws one.
+        excluded: slices and cases used for neither training nor validation; written into
+            `run.json`.
         initial: folder of an earlier run of the same architecture, whose best weights this one
-            starts from; the earlier run must have kept out the same patients.
-        stop_after: epochs to have behind it at the end of this call; the schedule stays that of
-            the whole run, and the same call with more goes on. None runs to the end.
+            starts from; the earlier run must have held out the same patients.
+        stop_after: epoch to stop after, at least 1; the schedule stays that of the whole run, and
+            a later call with more resumes. None runs to the end.
         on_progress: told "training" with finished and total epochs.
-        should_cancel: asked after every batch; the epoch under way is then lost, no more.
+        should_cancel: asked after every batch; only the current epoch is then lost.
 
     Raises:
         DatasetError: no data, or the folder holds a run of another config or a damaged one.
         SaveError: the folder cannot be made or written into.
-        Cancelled: the person asked to stop; the same call goes on later.
+        Cancelled: the person asked to stop; the same call resumes later.
     """
     paths = RunPaths(folder)
     make_folder(folder, option="--out folder")
@@ -83,35 +79,58 @@ def train(
     if done:
         model = _load_model(paths.last, for_training=True)
     else:
-        model = build_compiled(config, _schedule(config, steps_per_epoch=len(batches)))
-        # What a run killed in its first epoch may have left behind.
-        paths.mean.unlink(missing_ok=True)
-        if initial is not None:
-            _take_weights(model, initial)
-            averaged(model).save(paths.initial)
+        model = _start_model(paths, config, initial, steps_per_epoch=len(batches))
     last = min(config.epochs, stop_after or config.epochs)
     if done < last:
         mean = RunningMean(paths.mean, config.average_momentum)
         recorder = EpochRecorder(paths, split.validation, config, mean, on_progress, should_cancel)
-        try:
-            model.fit(
-                batches,
-                epochs=last,
-                initial_epoch=done,
-                shuffle=False,
-                verbose=0,
-                callbacks=[mean, recorder],
-            )
-        except OSError as error:
-            raise SaveError(
-                "The run cannot be written on",
-                got=error.strerror or "a write error",
-                expected="a folder with room",
-                next_step="make room and start the same command again",
-            ) from error
+        _fit(model, batches, [mean, recorder], first=done, last=last)
         if recorder.stopped:
             raise Cancelled("training")
     return paths
+
+
+def _start_model(
+    paths: RunPaths, config: TrainConfig, initial: Path | None, *, steps_per_epoch: int
+) -> keras.Model:
+    model = build_compiled(config, _schedule(config, steps_per_epoch=steps_per_epoch))
+    # What a run killed in its first epoch may have left behind.
+    paths.mean.unlink(missing_ok=True)
+    if initial is not None:
+        _copy_weights(model, initial)
+        averaged(model).save(paths.initial)
+    return model
+
+
+def _fit(
+    model: keras.Model,
+    batches: SliceBatches,
+    callbacks: list[keras.callbacks.Callback],
+    *,
+    first: int,
+    last: int,
+) -> None:
+    """Trains from epoch `first`, counted from 0, up to `last`.
+
+    Raises:
+        SaveError: the run folder cannot be written into.
+    """
+    try:
+        model.fit(
+            batches,
+            epochs=last,
+            initial_epoch=first,
+            shuffle=False,
+            verbose=0,
+            callbacks=callbacks,
+        )
+    except OSError as error:
+        raise SaveError(
+            "The run folder cannot be written into any more",
+            got=error.strerror or "a write error",
+            expected="a folder with room",
+            next_step="make room and start the same command again",
+        ) from error
 
 
 def share_batches(batch_size: int, *, kind: str = "gpu") -> int:
@@ -122,7 +141,7 @@ def share_batches(batch_size: int, *, kind: str = "gpu") -> int:
         How many devices share a batch.
 
     Raises:
-        ConfigError: the batch cannot be dealt out evenly.
+        ConfigError: the batch cannot be divided evenly.
     """
     if keras.backend.backend() != "jax":
         return 1
@@ -131,7 +150,7 @@ def share_batches(batch_size: int, *, kind: str = "gpu") -> int:
         return 1
     if batch_size % len(devices):
         raise ConfigError(
-            "The batch cannot be dealt out to all devices",
+            "The batch cannot be divided among all devices",
             got=f"{batch_size} slices for {len(devices)} devices",
             expected=f"a multiple of {len(devices)}",
             next_step="set --batch-size",
@@ -148,7 +167,7 @@ def load_split(
     excluded: Sequence[Exclusion] = (),
     on_progress: OnProgress = ignore_progress,
 ) -> Split:
-    """The scans of a data folder, those that teach and those that judge, less what is excluded.
+    """The training and the validation scans of a data folder, without what is excluded.
 
     Raises:
         DatasetError, LoadError: see `core.training.dataset`.
@@ -196,7 +215,7 @@ def _load_model(path: Path, *, for_training: bool) -> keras.Model:
         return keras.models.load_model(path, compile=for_training, safe_mode=True)
     except MemoryError:
         raise
-    except Exception as error:  # Keras lets through whatever a broken file makes it meet
+    except Exception as error:  # Keras raises whatever a damaged file causes
         raise DatasetError(
             "The network of the run cannot be read",
             got=f"a {'damaged' if path.is_file() else 'missing'} {shown_name(path)}",
@@ -228,7 +247,7 @@ class LearningRateSchedule(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def build_compiled(config: TrainConfig, learning_rate: Any) -> keras.Model:
-    """A new network, all heads showing, with optimizer, loss and figures.
+    """A new network with all its heads as outputs, with optimizer, loss and metrics.
 
     Args:
         learning_rate: a number or a schedule.
@@ -244,17 +263,17 @@ def build_compiled(config: TrainConfig, learning_rate: Any) -> keras.Model:
         )
     finally:
         keras.mixed_precision.set_dtype_policy(previous)
-    taught = supervised(model)
+    trained = supervised(model)
     optimizer = keras.optimizers.AdamW(
         learning_rate, weight_decay=config.weight_decay, global_clipnorm=1.0
     )
-    taught.compile(
+    trained.compile(
         optimizer=optimizer,
         loss=build_loss(config.loss),
-        metrics=[TaughtOverlap()],
+        metrics=[TrainingOverlap()],
         jit_compile=False,
     )
-    return taught
+    return trained
 
 
 def _schedule(config: TrainConfig, *, steps_per_epoch: int) -> LearningRateSchedule:
@@ -267,21 +286,21 @@ def _schedule(config: TrainConfig, *, steps_per_epoch: int) -> LearningRateSched
 
 
 def _initial_record(initial: Path | None, split: Split) -> dict[str, Any] | None:
-    """What the manifest will say of the run that this one starts from.
+    """What the manifest records of the run that this one starts from.
 
     Raises:
-        DatasetError: it learned from a patient that this run is judged on.
+        DatasetError: it was trained on a validation patient of this run.
     """
     if initial is None:
         return None
     earlier = RunPaths(initial)
     record = read_record(earlier.config)
-    taught = set(record["split"]["train"]["patients"])
-    judged = {scan.patient_id for scan in split.validation if scan.role == "case"}
-    if taught & judged:
+    trained_on = set(record["split"]["train"]["patients"])
+    held_out = {scan.patient_id for scan in split.validation if scan.role == "case"}
+    if trained_on & held_out:
         raise DatasetError(
-            "The earlier run has seen patients that this one is judged on",
-            got=f"{len(taught & judged)} such patients",
+            "The earlier run was trained on validation patients of this one",
+            got=f"{len(trained_on & held_out)} such patients",
             expected="none",
             next_step="pass its run.json with --split as well",
         )
@@ -295,11 +314,11 @@ def _initial_record(initial: Path | None, split: Split) -> dict[str, Any] | None
     }
 
 
-def _take_weights(model: keras.Model, initial: Path) -> None:
+def _copy_weights(model: keras.Model, initial: Path) -> None:
     weights = load_best_model(RunPaths(initial)).get_weights()
     if [array.shape for array in weights] != [array.shape for array in model.get_weights()]:
         raise DatasetError(
-            "The earlier run cannot be gone on from",
+            "Training cannot continue from the earlier run",
             got="a network of another shape",
             expected="the same depth, width and normalisation",
         )
@@ -323,16 +342,16 @@ def _check_or_write_record(
         wanted["excluded"] = exclusions_record(excluded)
     if paths.config.is_file():
         record = read_record(paths.config)
-        # Settings that came later than the run have the defaults that it had without them.
+        # Settings that are newer than the run have the defaults that it was trained with.
         found = {key: record[key] for key in (*wanted, "excluded") if key in record}
         found["config"] = to_json_dict(from_json_dict(TrainConfig, record["config"]))
-        # How weights are published is chosen when they are trained, and changes no training.
+        # How weights are published does not affect training.
         found["config"]["published"] = wanted["config"]["published"]
         if found != wanted:
             raise DatasetError(
                 "The run folder holds another run",
                 got="a different config, split or start, or other exclusions, in run.json",
-                expected="the same, to go on with it",
+                expected="the same, to resume it",
                 next_step="choose another --out folder",
             )
         return

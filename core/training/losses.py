@@ -1,7 +1,7 @@
-"""Losses that know of unknown truth.
+"""Losses that ignore unknown truth.
 
 A channel of a slice whose truth is unknown holds `UNKNOWN` in every pixel of `y_true` and takes
-no part: infection-only data sets must not teach the lung channel.
+no part: data sets of infection alone must not train the lung channel.
 
 All take `y_true` and `y_pred` (n, rows, columns, channels), truth 0, 1 or `UNKNOWN`, prediction
 a probability, and give a scalar. Overlaps are taken over the batch and per channel, so that
@@ -81,7 +81,8 @@ def soft_dice_loss(y_true: Any, y_pred: Any) -> Any:
 def tversky_loss(y_true: Any, y_pred: Any, *, alpha: float) -> Any:
     """1 - Tversky index (Salehi et al. 2017, arXiv:1706.05721), mean over channels.
 
-    `alpha` weighs false pixels and 1 - alpha missed ones; 0.5 is soft Dice, less asks for recall.
+    `alpha` weights false positive pixels and 1 - alpha false negative ones; 0.5 is soft Dice, less
+    favours recall.
     """
     return ops.mean(1.0 - _tversky_index(y_true, y_pred, alpha=alpha))
 
@@ -89,10 +90,11 @@ def tversky_loss(y_true: Any, y_pred: Any, *, alpha: float) -> Any:
 def focal_tversky_loss(y_true: Any, y_pred: Any, *, alpha: float, gamma: float) -> Any:
     """(1 - Tversky index)^(1/gamma) (Abraham and Khan 2019, arXiv:1810.07842), mean over channels.
 
-    With `gamma` above 1 a channel that goes badly keeps more of its pull than one that goes well.
+    With `gamma` above 1 hard cases weigh more: a channel with little overlap keeps a larger
+    gradient than one with much.
     """
     missing = 1.0 - _tversky_index(y_true, y_pred, alpha=alpha)
-    # The slope of a root is infinite at 0, where a channel known nowhere would sit.
+    # The slope of a root is infinite at 0, the value of a channel that is known nowhere.
     return ops.mean(ops.power(ops.maximum(missing, _EPSILON), 1.0 / gamma))
 
 

@@ -1,4 +1,4 @@
-"""Learning-rate range test (Smith 2015, arXiv:1506.01186): which rates a network learns at.
+"""Learning-rate range test (Smith 2015, arXiv:1506.01186): at which rates training works.
 
 The rate grows from batch to batch; the loss falls while the rate is useful and rises once it is
 too large.
@@ -27,7 +27,7 @@ from core.training.fit import build_compiled, load_split
 
 _MEMORY = 0.9
 """Of the smoothed loss: share kept from one batch to the next."""
-_BLOWN_UP = 3.0
+_DIVERGED = 3.0
 """The test ends where the smoothed loss is this many times its least."""
 _LEAST_FALL = 0.05
 """Share by which the smoothed loss must have fallen for a rate to be suggested."""
@@ -58,12 +58,12 @@ def run_range_test(
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
 ) -> RangeTest:
-    """Trains a new network for some batches while the rate grows; nothing is kept of it.
+    """Trains a new network for some batches while the rate grows; the network is not kept.
 
     Args:
         data: see `core.training.dataset`.
-        config: of the run that the rate is looked for; its own rate and schedule play no part.
-        recorded_split, excluded: as in `train`; only slices that would teach are used.
+        config: of the run that a rate is wanted for; its own rate and schedule are not used.
+        recorded_split, excluded: as in `train`; only training slices are used.
         on_progress: told "trying learning rates" with batches done.
 
     Raises:
@@ -88,14 +88,14 @@ def run_range_test(
         model.reset_metrics()
         images, truth = batches[number % len(batches)]
         losses.append(float(model.train_on_batch(images, truth, return_dict=True)["loss"]))
-        if has_blown_up(losses):
+        if has_diverged(losses):
             break
     on_progress("trying learning rates", len(planned), len(planned))
-    return judge_range(planned[: len(losses)], np.asarray(losses))
+    return suggest_rate(planned[: len(losses)], np.asarray(losses))
 
 
 def range_csv(found: RangeTest) -> str:
-    """One row a batch: rate, loss and smoothed loss; empty where it is no number."""
+    """One row per batch: rate, loss and smoothed loss; empty where it is not finite."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["learning_rate", "loss", "smoothed_loss"])
@@ -104,15 +104,15 @@ def range_csv(found: RangeTest) -> str:
     return text.getvalue()
 
 
-def has_blown_up(losses: list[float]) -> bool:
-    """Whether larger rates can only do worse."""
+def has_diverged(losses: list[float]) -> bool:
+    """Whether the loss has grown so much that larger rates can only be worse."""
     if not math.isfinite(losses[-1]):
         return True
     smoothed = smooth(np.asarray(losses))
-    return bool(smoothed[-1] > _BLOWN_UP * smoothed.min())
+    return bool(smoothed[-1] > _DIVERGED * smoothed.min())
 
 
-def judge_range(rates: npt.NDArray[np.float64], losses: npt.NDArray[np.float64]) -> RangeTest:
+def suggest_rate(rates: npt.NDArray[np.float64], losses: npt.NDArray[np.float64]) -> RangeTest:
     """Smooths the losses and suggests a rate: where the smoothed loss falls most steeply over the
     logarithm of the rate, before its least."""
     finite = np.isfinite(losses)
@@ -130,7 +130,7 @@ def judge_range(rates: npt.NDArray[np.float64], losses: npt.NDArray[np.float64])
 
 
 def smooth(losses: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Exponential running mean without the pull towards 0 at its beginning."""
+    """Exponential running mean with bias correction, as in Adam."""
     mean, smoothed = 0.0, np.empty(len(losses))
     for number, loss in enumerate(losses, start=1):
         mean = _MEMORY * mean + (1.0 - _MEMORY) * loss

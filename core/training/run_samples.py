@@ -1,6 +1,6 @@
-"""A few validation slices of a run, and what its network marked in them after every epoch.
+"""A few validation slices of a run, and the masks that its network predicts after every epoch.
 
-In the folder `samples` of a run: `slices.npz` once, and a few kilobytes an epoch.
+In the folder `samples` of a run: `slices.npz` once, and a few kilobytes per epoch.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class SampleSlices:
     """Slices on the network's grid.
 
     Attributes:
-        names: such as "generated_4, slice 21", one a slice.
+        names: such as "generated_4, slice 21", one per slice.
         images: (n, rows, columns) uint8.
         truth: (n, rows, columns, 2) lung and infection.
     """
@@ -41,12 +41,12 @@ def save_slices(folder: Path, samples: SampleSlices) -> None:
 
 
 def save_prediction(folder: Path, epoch: int, predicted: BoolArray) -> None:
-    """Writes what was marked after an epoch: (n, rows, columns, 2), as the truth."""
+    """Writes the masks predicted after an epoch: (n, rows, columns, 2), as the truth."""
     _save(_folder(folder) / f"epoch-{epoch:05d}.npz", predicted=predicted)
 
 
 def sampled_epochs(folder: Path) -> tuple[int, ...]:
-    """Epochs whose prediction was written down, ascending."""
+    """Epochs whose prediction was written, ascending."""
     found = (folder / "samples").glob("epoch-*.npz")
     return tuple(sorted(int(path.stem[6:]) for path in found if path.stem[6:].isdecimal()))
 
@@ -65,7 +65,7 @@ def read_slices(folder: Path) -> SampleSlices | None:
 
 
 def read_prediction(folder: Path, epoch: int) -> BoolArray:
-    """What was marked after an epoch.
+    """The masks predicted after an epoch.
 
     Raises:
         DatasetError: it is missing or damaged.

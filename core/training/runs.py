@@ -1,4 +1,4 @@
-"""The folder of a training run: its files, and what they say. Needs no Keras to read."""
+"""The folder of a training run: its files and their contents. Needs no Keras to read."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ import numpy as np
 from core.config import CHANNELS
 from core.errors import DatasetError, shown_name
 
-TAUGHT_FIGURES = tuple(
+TRAINING_COLUMNS = tuple(
     f"train_{channel}_{name}"
     for channel in CHANNELS
     for name in ("dice", "iou", "precision", "recall")
 )
-"""Measured while learning, on augmented training slices."""
-_JUDGED_FIGURES = tuple(
+"""Measured during training, on augmented training slices."""
+_VALIDATION_COLUMNS = tuple(
     f"{channel}_{name}"
     for channel in CHANNELS
     for name in ("iou", "precision", "recall", "specificity")
@@ -33,11 +33,11 @@ HISTORY_COLUMNS = (
     "picture_infection_dice",
     "negative_share",
     "healthy_share",
-    *_JUDGED_FIGURES,
-    *TAUGHT_FIGURES,
+    *_VALIDATION_COLUMNS,
+    *TRAINING_COLUMNS,
     "learning_rate",
 )
-"""One row an epoch; what does not begin with `train_` was measured on validation scans."""
+"""One row per epoch; what does not begin with `train_` was measured on validation scans."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class RunPaths:
 
     @property
     def history(self) -> Path:
-        """One row an epoch."""
+        """One row per epoch."""
         return self.folder / "history.csv"
 
     @property
@@ -68,8 +68,38 @@ class RunPaths:
 
     @property
     def initial(self) -> Path:
-        """Model that the run started from; none where it started anew."""
+        """Model that the run started from; absent where it started from scratch."""
         return self.folder / "initial.keras"
+
+    @property
+    def request(self) -> Path:
+        """What the run was started from, as JSON."""
+        return self.folder / "request.json"
+
+    @property
+    def exclude(self) -> Path:
+        """Slices and cases that were left out, as JSON."""
+        return self.folder / "exclude.json"
+
+    @property
+    def progress(self) -> Path:
+        """What the process is busy with, or how it ended, as JSON."""
+        return self.folder / "progress.json"
+
+    @property
+    def lock(self) -> Path:
+        """Locked by the process for as long as it lives."""
+        return self.folder / "lock"
+
+    @property
+    def stop(self) -> Path:
+        """There if the process was asked to stop."""
+        return self.folder / "stop"
+
+    @property
+    def log(self) -> Path:
+        """Output of the process."""
+        return self.folder / "log.txt"
 
     @property
     def best(self) -> Path:
@@ -98,14 +128,14 @@ def read_history(path: Path) -> list[dict[str, float]]:
         raise DatasetError(
             "The history of the run cannot be read",
             got=f"a damaged {shown_name(path)}",
-            expected="a row an epoch, as training wrote it",
+            expected="one row per epoch, as training wrote it",
             next_step="restore the file or choose another run folder",
         ) from error
     return rows
 
 
 def read_record(path: Path) -> dict[str, Any]:
-    """What `run.json` says: config, split, versions, and the run it started from, if any.
+    """Contents of `run.json`: config, split, versions, and the run it started from, if any.
 
     Raises:
         DatasetError: it cannot be read.
@@ -123,7 +153,7 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def read_split(path: Path) -> dict[str, Any]:
-    """The split written down in a run's `run.json` or in the manifest of weights.
+    """The split in a run's `run.json` or in the manifest of weights.
 
     Raises:
         DatasetError: the file holds none.
@@ -144,10 +174,10 @@ def read_split(path: Path) -> dict[str, Any]:
 
 
 def score(row: dict[str, float]) -> float:
-    """What the best epoch is chosen by: mean of lung and infection Dice over validation cases,
-    less the share falsely marked in infection-free slices. Undefined figures count as 0.
+    """Criterion for the best epoch: mean of lung and infection Dice over validation cases, less
+    the share falsely marked in infection-free slices. Undefined measurements count as 0.
 
-    The healthy chest has no part in it, so that its figure stays an independent check.
+    The healthy chest has no part in it, so that it stays an independent check.
     """
     lung, infection, negative = (float(np.nan_to_num(row[name])) for name in _SCORE_COLUMNS)
     return (lung + infection) / 2.0 - negative

@@ -1,4 +1,4 @@
-"""How a network under training is judged after each epoch."""
+"""How a network under training is validated after each epoch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from core.config import CHANNELS
 from core.evaluation import Overlap, compute_overlap
-from core.training.dataset import TrainingScan
+from core.training.scans import TrainingScan
 
 
 def validate(
@@ -21,7 +21,7 @@ def validate(
     batch_size: int,
     infection_threshold: float = 0.5,
 ) -> dict[str, float]:
-    """Figures on the network's grid, without clean-up; lung at threshold 0.5.
+    """Measurements on the network's grid, without clean-up; lung at threshold 0.5.
 
     Overlaps of cases are of the volume, then the mean over scans. Shares are infected over lung
     pixels as predicted, over all slices of a kind.
@@ -43,9 +43,9 @@ def validate(
             marked[scan.role][1] += int(lung.sum())
     return {
         **{
-            f"{channel}_{figure.name}": _mean([getattr(found, figure.name) for found in cases])
+            f"{channel}_{measure.name}": _mean([getattr(found, measure.name) for found in cases])
             for channel, cases in overlaps.items()
-            for figure in fields(Overlap)
+            for measure in fields(Overlap)
         },
         "picture_infection_dice": _mean(picture_dice),
         "negative_share": _share(marked["negative"]),

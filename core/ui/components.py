@@ -8,6 +8,8 @@ from typing import Any
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
+from core.ui.streamlit_internals import NOT_REGISTERED
+
 
 class BrowserComponent:
     """One registered component; calling it mounts it where the page stands."""
@@ -22,7 +24,7 @@ class BrowserComponent:
             self._mount(**arguments)
         except StreamlitAPIException as error:
             # Before 1.67 a component is known only to the server that ran at its registration.
-            if "not registered" not in str(error):
+            if NOT_REGISTERED not in str(error):
                 raise
             self._mount = self._register()
             self._mount(**arguments)

@@ -1,7 +1,7 @@
 """Long work beside the page: it reports progress, can be stopped, and waits for its turn.
 
 One network runs at a time in the whole server, so that memory stays bounded however many
-people are looking; the others wait in line, in the order they came, and see their place.
+people are looking; the others wait in a queue, in the order they came, and see their place.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from contextlib import contextmanager
 from typing import Any, Generic, Literal, TypeVar
 
 from core.errors import Cancelled, LungLensError
-from core.system import OnProgress, ShouldCancel
+from core.system import OnProgress, ShouldCancel, raise_if_cancelled
 
 T = TypeVar("T")
 State = Literal["waiting", "running", "done", "failed", "stopped"]
 Work = Callable[[OnProgress, ShouldCancel], T]
 
 _QUESTION_SECONDS = 0.2
-"""How often one who waits is asked whether to go on, and told of the place."""
+"""How often waiting work checks whether it was cancelled and updates its place in the queue."""
 
 
-class Line:
+class FairQueue:
     """Where work waits for its turn: first come, first served, whoever asks."""
 
     def __init__(self) -> None:
@@ -63,12 +63,37 @@ class Line:
         finally:
             self.leave(ticket)
 
+    @contextmanager
+    def turn_unless_cancelled(self, should_cancel: ShouldCancel, stage: str) -> Iterator[None]:
+        """Waits for the turn however long it takes, and holds it as long as the context lasts.
 
-NETWORK_LINE = Line()
+        Raises:
+            Cancelled: the person stopped the work while it waited; `stage` says for what.
+        """
+        ticket = self.join()
+        try:
+            while not self.wait(ticket, timeout=_QUESTION_SECONDS):
+                raise_if_cancelled(should_cancel, stage)
+            yield
+        finally:
+            self.leave(ticket)
+
+
+NETWORK_QUEUE = FairQueue()
 """Its first runs the network."""
 
-FETCH_LINE = Line()
-"""Its first fetches the public set."""
+EVALUATION_QUEUE = FairQueue()
+"""Its first evaluates cases; it joins the network's queue again for each case, so that nobody waits
+for a whole set."""
+
+MEASURING_QUEUE = FairQueue()
+"""Its first checks the quality of scans: one at a time on the server, beside the network."""
+
+REPORT_QUEUE = FairQueue()
+"""Its first measures a scan for its report, or packs its files."""
+
+DOWNLOAD_QUEUE = FairQueue()
+"""Its first downloads the public set."""
 
 
 class BackgroundJob(Generic[T]):
@@ -78,11 +103,11 @@ class BackgroundJob(Generic[T]):
     its next question and its memory is given back.
     """
 
-    def __init__(self, work: Work[T], *, line: Line, owner: Any) -> None:
+    def __init__(self, work: Work[T], *, queue: FairQueue, owner: Any) -> None:
         self.state: State = "waiting"
         # Here and not in the thread: places go by when people asked, not by which thread woke.
-        ticket = line.join()
-        self.stage = _waiting_words(line.ahead(ticket))
+        ticket = queue.join()
+        self.stage = _waiting_words(queue.ahead(ticket))
         self.done = 0
         self.total = 0
         self.result: T | None = None
@@ -91,11 +116,11 @@ class BackgroundJob(Generic[T]):
         self.started = time.monotonic()
         self._stop = threading.Event()
         self._owner = weakref.ref(owner)
-        self._thread = threading.Thread(target=self._run, args=(work, line, ticket), daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(work, queue, ticket), daemon=True)
         try:
             self._thread.start()
         except BaseException:  # no thread left: the place must not stay taken for ever
-            line.leave(ticket)
+            queue.leave(ticket)
             raise
 
     @property
@@ -127,12 +152,12 @@ class BackgroundJob(Generic[T]):
     def _report(self, stage: str, done: int, total: int) -> None:
         self.stage, self.done, self.total = stage, done, total
 
-    def _run(self, work: Work[T], line: Line, ticket: object) -> None:
-        while not line.wait(ticket, timeout=_QUESTION_SECONDS):
-            self.stage = _waiting_words(line.ahead(ticket))
+    def _run(self, work: Work[T], queue: FairQueue, ticket: object) -> None:
+        while not queue.wait(ticket, timeout=_QUESTION_SECONDS):
+            self.stage = _waiting_words(queue.ahead(ticket))
             if self._should_cancel():
                 self.state = "stopped"
-                line.leave(ticket)
+                queue.leave(ticket)
                 return
         try:
             self.state, self.stage = "running", "starting"
@@ -145,7 +170,7 @@ class BackgroundJob(Generic[T]):
         except BaseException as bug:
             self.bug, self.state = bug, "failed"
         finally:
-            line.leave(ticket)
+            queue.leave(ticket)
 
 
 def _waiting_words(ahead: int) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import streamlit as st
-from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+from core.ui.session import this_session
+from core.ui.streamlit_internals import main_script_name
 
 ENTRY_SCRIPT = "streamlit_app.py"
 HOME_PAGE = "pages/home.py"
@@ -25,7 +25,7 @@ FOLLOW_UP_PAGE = "pages/follow_up.py"
 
 def run_chosen_page() -> None:
     """Draws the navigation and runs the page that was chosen."""
-    st.session_state["navigated"] = True
+    this_session().navigated = True
     _navigation().run()
 
 
@@ -34,12 +34,11 @@ def take_over_navigation() -> None:
 
     Until the entry script has run once, a link straight to a page of a folder named `pages`
     makes Streamlit run that page alone, with a navigation it makes up from file names. Setting
-    our navigation tells it to go through the entry script, from the next run on.
+    our navigation makes it run the entry script, from the next run on.
     """
-    context = get_script_run_ctx(suppress_warning=True)
-    if context is None or Path(context.main_script_path).name != ENTRY_SCRIPT:
+    if main_script_name() != ENTRY_SCRIPT:
         return
-    if not st.session_state.get("navigated"):
+    if not this_session().navigated:
         _navigation()
         st.rerun()
 

@@ -9,14 +9,17 @@ import streamlit as st
 from PIL import Image, ImageDraw
 
 from core.errors import LungLensError
-from core.ui import segmenting, session
+from core.system import size_text
+from core.ui import segmenting
 from core.ui.navigation import HOME_PAGE, take_over_navigation
-from core.ui.session import OpenStudy
+from core.ui.open_scan import open_demo, open_link
+from core.ui.session import OpenStudy, clear_notice, this_session
+from core.ui.streamlit_internals import PAGE_STYLE
 from core.ui.text import escape_markdown
 
 RESEARCH_USE = (
-    "**Research use only.** Not a medical device and never a diagnosis: masks and figures may be "
-    "wrong, and no treatment may rest on them."
+    "**Research use only.** Not a medical device and never a diagnosis: masks and "
+    "measurements may be wrong, and no treatment may rest on them."
 )
 
 _MARK_SHAPES = (
@@ -36,25 +39,6 @@ _WORDMARK = (
     "LungLens</text></svg>"
 )
 
-_STYLE = """
-<style>
-[data-testid="stMainBlockContainer"] {
-  padding: 1.6rem 2.2rem 3rem; max-width: 1560px;
-}
-[data-testid="stMainBlockContainer"] h1 { padding: 0.4rem 0 0.6rem; }
-[data-testid="stHeader"] { background: transparent; }
-[data-testid="stSidebarUserContent"] hr { margin: 0.6rem 0; }
-[data-testid="stMetricValue"] { font-size: 1.5rem; font-variant-numeric: tabular-nums; }
-[data-testid="stTable"] { font-variant-numeric: tabular-nums; }
-@media (max-width: 640px) {
-  [data-testid="stMainBlockContainer"] { padding: 3.2rem 1rem 2rem; }
-  h1 { font-size: 1.6rem !important; }
-  .st-key-jumps > div:nth-child(2) { order: 1; }
-  .st-key-report .stColumn:has([data-testid="stImage"]) { order: 1; }
-}
-</style>
-"""
-
 
 def begin_page(title: str, *, lead: str = "") -> None:
     """Draws what every page shares. Call it first.
@@ -69,15 +53,16 @@ def begin_page(title: str, *, lead: str = "") -> None:
         layout="wide",
         initial_sidebar_state="auto",
     )
-    st.html(_STYLE)
+    st.html(PAGE_STYLE)
     st.logo(_WORDMARK, size="large", icon_image=_MARK)
     st.title(title, anchor=False)
     if lead:
         st.markdown(lead)
-    if st.session_state.get("page") != title:
-        # What was tried on another page is history.
-        session.set_notice(None)
-        st.session_state["page"] = title
+    session = this_session()
+    if session.page != title:
+        # What was tried on another page is over.
+        clear_notice()
+        session.page = title
     _open_first_study()
     segmenting.collect_result()
     with st.sidebar:
@@ -97,19 +82,21 @@ def _favicon() -> Image.Image:
 
 def _open_first_study() -> None:
     """Once per session: what the address names, or the demo study."""
-    if st.session_state.get("begun"):
+    if this_session().began:
         return
     with show_errors():
         link = st.query_params.get("case")
         demo = link in (None, "demo")
-        with st.spinner("Making the demo study…" if demo else "Opening the scan…", show_time=True):
-            session.open_link(link or "demo")
-    st.session_state["begun"] = True
+        with st.spinner(
+            "Generating the demo study…" if demo else "Opening the scan…", show_time=True
+        ):
+            open_link(link or "demo")
+    this_session().began = True
 
 
 def _sidebar() -> None:
-    st.markdown("##### Open now")
-    current = session.opened()
+    st.markdown("##### Current scan")
+    current = this_session().opened
     if current is None:
         st.caption("No scan is open.")
     else:
@@ -125,7 +112,7 @@ def _open_scan_summary(current: OpenStudy) -> None:
     if current.study.synthetic:
         st.badge("SYNTHETIC", icon=":material/science:", color="orange")
     lines = [
-        " × ".join(map(str, volume.shape)) + " voxels",
+        size_text(volume.shape) + " voxels",
         spacing_text(current),
         "values in HU" if volume.unit == "HU" else "grey values, HU assumed",
         "true masks: " + _truth_text(current),
@@ -154,7 +141,7 @@ def _truth_text(current: OpenStudy) -> str:
 def need_study() -> OpenStudy:
     """The open study; where there is none, says what to do and ends the page."""
     show_notice()
-    current = session.opened()
+    current = this_session().opened
     if current is not None:
         return current
     st.info(
@@ -164,9 +151,9 @@ def need_study() -> OpenStudy:
     )
     with st.container(horizontal=True):
         if st.button("Open the demo study", type="primary", icon=":material/science:"):
-            session.set_notice(None)
-            with show_errors(), st.spinner("Making the demo study…", show_time=True):
-                session.open_demo()
+            clear_notice()
+            with show_errors(), st.spinner("Generating the demo study…", show_time=True):
+                open_demo()
             st.rerun()
         if st.button("Go to Home", icon=":material/home:"):
             go_to(HOME_PAGE)
@@ -188,13 +175,13 @@ def show_errors() -> Iterator[None]:
 
 
 def show_error(error: LungLensError) -> None:
-    """One sentence, exactly as the command line would say it."""
+    """One sentence, as the command line prints it."""
     st.error(escape_markdown(str(error)), icon=":material/error:")
 
 
 def show_notice() -> None:
     """The sentence left by the last thing tried, if any."""
-    left = session.notice()
+    left = this_session().notice
     if left is None:
         return
     icons = {"success": "check_circle", "error": "error", "warning": "info"}

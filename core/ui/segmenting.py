@@ -15,16 +15,11 @@ import streamlit as st
 from core.config import PostprocessConfig, SegmentConfig
 from core.errors import LungLensError
 from core.system import OnProgress, ShouldCancel
-from core.ui import session
-from core.ui.jobs import NETWORK_LINE, BackgroundJob
-from core.ui.session import Notice, OpenStudy
-from core.ui.text import escape_markdown
+from core.ui.session import OpenStudy, clear_notice, set_notice, this_session
 
 if TYPE_CHECKING:  # loaded where they are first needed
-    from core.segmentation import Segmentation, WeightsInfo
+    from core.segmentation import Segmentation, UnusableWeights, WeightsInfo
     from core.segmentation.engines import Engine
-
-POLL_SECONDS = 0.5
 
 
 @dataclass
@@ -58,7 +53,7 @@ def warm_up() -> threading.Thread:
     server = _server()
 
     def load() -> None:
-        # Missing or broken weights are told to the person who asks for a run.
+        # Missing or broken weights are reported to the person who asks for a run.
         with contextlib.suppress(LungLensError):
             _load(None, server)
 
@@ -68,22 +63,41 @@ def warm_up() -> threading.Thread:
 
 
 def available_weights() -> tuple[WeightsInfo, ...]:
-    """All installed weights, the default first."""
+    """All usable weights, the default first.
+
+    Raises:
+        WeightsError: there are weights, but none can be used.
+    """
     from core.segmentation import list_weights
 
     return tuple(list_weights())
 
 
+def unusable_weights() -> tuple[UnusableWeights, ...]:
+    """Installed weights whose manifest cannot be read, with the reason."""
+    from core.segmentation import list_unusable_weights
+
+    return list_unusable_weights()
+
+
 def default_weights() -> WeightsInfo | None:
-    """The weights a run takes unless others are chosen; none where none are installed."""
+    """The weights a run takes unless others are chosen; none where none are installed.
+
+    Raises:
+        WeightsError: the default ones cannot be used.
+    """
+    from core.segmentation import find_weights
+
     weights = available_weights()
-    return next((info for info in weights if info.is_default), weights[0] if weights else None)
+    if not weights or weights[0].is_default:
+        return weights[0] if weights else None
+    return find_weights()
 
 
 def start(
     current: OpenStudy, weights: WeightsInfo, *, postprocess: PostprocessConfig | None = None
 ) -> None:
-    """Starts marking lung and infection in the open scan; the page goes on meanwhile."""
+    """Starts marking lung and infection in the open scan; the page stays usable meanwhile."""
     volume = current.study.volume
     server = _server()
     config = SegmentConfig(
@@ -99,67 +113,45 @@ def start(
             volume, segmenter, config=config, on_progress=on_progress, should_cancel=should_cancel
         )
 
-    session.set_notice(None)
-    st.session_state["job"] = BackgroundJob(work, line=NETWORK_LINE, owner=current)
+    clear_notice()
+    this_session().network_run.start(work, owner=current, subject=current.token)
 
 
-def running_job() -> BackgroundJob[Segmentation] | None:
-    """The run that is under way for the open study."""
-    job: BackgroundJob[Segmentation] | None = st.session_state.get("job")
-    return job if job is not None and not job.finished else None
+def is_running() -> bool:
+    """Whether a run is waiting or under way in this session."""
+    return this_session().network_run.running
+
+
+def stop_run_of(study: OpenStudy) -> None:
+    """Ends the run of a study that is being closed; that of another continues."""
+    this_session().network_run.drop_if(study.token)
 
 
 def collect_result() -> None:
     """Takes what a finished run has left: masks, or a sentence on why there are none."""
-    job: BackgroundJob[Segmentation] | None = st.session_state.get("job")
-    if job is None or not job.finished:
+    outcome = this_session().network_run.take()
+    if outcome is None:
         return
-    del st.session_state["job"]
-    owner: OpenStudy | None = job.owner
-    if job.bug is not None:
-        raise job.bug
-    if job.error is not None:
-        session.set_notice(Notice("error", str(job.error)))
-    elif job.state == "stopped":
-        session.set_notice(Notice("warning", "The run was stopped. Nothing was changed."))
+    owner: OpenStudy | None = outcome.owner
+    if outcome.error is not None:
+        set_notice("error", str(outcome.error))
+    elif outcome.stopped:
+        set_notice("warning", "The run was stopped. Nothing was changed.")
     elif owner is not None:
-        owner.set_segmentation(job.result)
+        owner.set_segmentation(outcome.result)
 
 
 def show_progress() -> bool:
     """While a run is under way: its progress and a way to stop it. Says whether there is one."""
-    job = running_job()
-    if job is None:
-        return False
-    _poll()
-    return True
-
-
-@st.fragment(run_every=POLL_SECONDS)
-def _poll() -> None:
-    job: BackgroundJob[Segmentation] | None = st.session_state.get("job")
-    if job is None:
-        return
-    if job.finished:
-        st.rerun()
-    words = f"Marking lung and infection: {job.stage}"
-    if job.total > 1:
-        words += f", {job.done} of {job.total}"
-    with st.container(horizontal=True, vertical_alignment="bottom", key="run-progress"):
-        st.progress(job.fraction, text=escape_markdown(words))
-        if st.button(
-            "Stop",
-            key="stop-run",
-            icon=":material/stop_circle:",
-            help="Ends the run at its next slices. What is open stays as it is.",
-        ):
-            job.stop()
+    return this_session().network_run.show_progress(
+        "Marking lung and infection", help="Stops after the current slices. Nothing is changed."
+    )
 
 
 def change_thresholds(
     current: OpenStudy, segmentation: Segmentation, *, lung: float, infection: float
 ) -> None:
-    """Draws the masks anew from the probabilities at hand; the network does not run again."""
+    """Computes the masks again from the kept probabilities; the network does not run again."""
     from core.segmentation import apply_thresholds
 
     before = segmentation.config.postprocess

@@ -1,4 +1,4 @@
-"""Settings of a page: kept for the session, carried by the page's address, told as code."""
+"""Settings of a page: kept for the session, carried by the page's address, exported as code."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import streamlit as st
 
 from core.config import SettingRange
 from core.errors import ConfigError
-from core.ui.session import OpenStudy
+from core.ui.session import OpenStudy, this_session
+from core.ui.widget_state import forget_widget, set_first_value
 
 Value = str | int | float | bool
 
@@ -24,21 +25,22 @@ class Settings:
     def __init__(
         self, name: str, defaults: Mapping[str, Value], check: Callable[[dict[str, Any]], Any]
     ) -> None:
-        """Takes up what the session has under `name`, or else what the address says.
+        """Takes what the session has under `name`, or else what the address says.
 
         Args:
             check: raises `ConfigError` for values that make no sense; then the defaults are taken.
         """
         self.name = name
         self.defaults = dict(defaults)
-        if name not in st.session_state:
-            told = {**self.defaults, **self._in_address()}
+        kept = this_session().settings
+        if name not in kept:
+            values = {**self.defaults, **self._in_address()}
             try:
-                check(told)
+                check(values)
             except ConfigError:
-                told = dict(self.defaults)
-            st.session_state[name] = told
-        self.values: dict[str, Any] = st.session_state[name]
+                values = dict(self.defaults)
+            kept[name] = values
+        self.values: dict[str, Any] = kept[name]
 
     def _in_address(self) -> dict[str, Value]:
         """What the address names and can be read."""
@@ -58,16 +60,16 @@ class Settings:
         """Overwrites some; call it before their widgets are drawn, as from a callback."""
         self.values.update({name: values[name] for name in values if name in self.defaults})
         for name in values:
-            st.session_state.pop(self.key(name), None)
+            forget_widget(self.key(name))
 
     def key(self, setting: str) -> str:
         """The widget key of a setting."""
         return f"{self.name}-{setting}"
 
     def changed(self) -> dict[str, str]:
-        """What differs from the defaults, as the address says it."""
+        """What differs from the defaults, as text for the address."""
         return {
-            name: _told(value)
+            name: _text(value)
             for name, value in self.values.items()
             if value != self.defaults[name]
         }
@@ -100,7 +102,7 @@ class Settings:
     def choose(
         self, label: str, setting: str, names: Mapping[str, str], *, help: str | None
     ) -> None:
-        """A choice among a few, told by their names."""
+        """A choice among a few, shown by their names."""
         self._begin(setting)
         chosen = st.segmented_control(
             label,
@@ -118,8 +120,7 @@ class Settings:
         self.values[setting] = st.toggle(label, key=self.key(setting), help=help)
 
     def _begin(self, setting: str) -> None:
-        if self.key(setting) not in st.session_state:
-            st.session_state[self.key(setting)] = self.values[setting]
+        set_first_value(self.key(setting), self.values[setting])
 
 
 def _read(text: str, default: Value) -> Value | None:
@@ -136,7 +137,7 @@ def _read(text: str, default: Value) -> Value | None:
     return int(number) if isinstance(default, int) else number
 
 
-def _told(value: Value) -> str:
+def _text(value: Value) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)

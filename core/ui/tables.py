@@ -1,4 +1,4 @@
-"""Small tables of figures: numbers in line under each other, readable aloud."""
+"""Small tables of numbers, aligned under each other and readable by screen readers."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from html import escape
 import streamlit as st
 
 _STYLE = """<style>
-.figures { width: 100%; border-collapse: collapse; font-size: 0.92rem;
+.numbers { width: 100%; border-collapse: collapse; font-size: 0.92rem;
   font-variant-numeric: tabular-nums; margin: 0 0 0.4rem; }
-.figures-scroll { overflow-x: auto; }
-.figures th, .figures td { padding: 0.32rem 0 0.32rem 0.8rem; text-align: right;
+.numbers-scroll { overflow-x: auto; }
+.numbers th, .numbers td { padding: 0.32rem 0 0.32rem 0.8rem; text-align: right;
   white-space: nowrap; border-bottom: 1px solid rgba(160, 180, 200, 0.16); font-weight: 400; }
-.figures th:first-child { padding-left: 0; text-align: left; color: #aab6c2; }
-.figures thead th { color: #aab6c2; font-size: 0.86rem; }
-.figures thead tr:first-child th { border-bottom: 0; padding-bottom: 0; color: #dbe3ea; }
-.figures thead tr:first-child th.several { text-align: center; }
-.figures .undefined { color: #8d99a5; font-size: 0.84rem; }
+.numbers th:first-child { padding-left: 0; text-align: left; color: #aab6c2; }
+.numbers thead th { color: #aab6c2; font-size: 0.86rem; }
+.numbers thead tr:first-child th { border-bottom: 0; padding-bottom: 0; color: #dbe3ea; }
+.numbers thead tr:first-child th.several { text-align: center; }
+.numbers .undefined { color: #8d99a5; font-size: 0.84rem; }
 .facts td, .facts th { text-align: left; vertical-align: top; white-space: normal;
   overflow-wrap: anywhere; }
 .facts th { white-space: nowrap; width: 1%; }
@@ -26,7 +26,7 @@ _STYLE = """<style>
 _WORDS = ("not defined", "not known", "no mask")
 
 
-def show_figure_table(
+def show_number_table(
     groups: Mapping[str, Mapping[str, Sequence[str]]], *, rows: Sequence[str], caption: str
 ) -> None:
     """Columns of ready-made texts under group headings.
@@ -51,7 +51,7 @@ def show_figure_table(
         for index, row in enumerate(rows)
     )
     st.html(
-        f'{_STYLE}<div class="figures-scroll"><table class="figures" aria-label="'
+        f'{_STYLE}<div class="numbers-scroll"><table class="numbers" aria-label="'
         f'{escape(caption, quote=True)}"><thead><tr><th></th>{top}</tr>'
         f"<tr><th></th>{names}</tr></thead><tbody>{lines}</tbody></table></div>"
     )
@@ -64,7 +64,7 @@ def show_facts(facts: Mapping[str, str], *, caption: str) -> None:
         for label, value in facts.items()
     )
     st.html(
-        f'{_STYLE}<table class="figures facts" aria-label="{escape(caption, quote=True)}">'
+        f'{_STYLE}<table class="numbers facts" aria-label="{escape(caption, quote=True)}">'
         f"<tbody>{lines}</tbody></table>"
     )
 

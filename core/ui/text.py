@@ -1,4 +1,4 @@
-"""How numbers and names of others are written on a page.
+"""How quantities and names of others are written on a page; plain numbers: `core.system.numbers`.
 
 A no-break space (\\u00a0) keeps numbers and their units on one line.
 """
@@ -8,8 +8,10 @@ from __future__ import annotations
 import math
 import re
 
-MINUS = "\u2212"
-"""The sign as it is printed; a hyphen is too short beside digits."""
+from core.system import THIN_SPACE, UNDEFINED_TEXT, percent_text
+
+_LINE_BREAKS_AND_BLANKS = re.compile(rf"[^\S{THIN_SPACE}\u00a0]+")
+"""Whitespace but for the spaces inside numbers."""
 _MARKDOWN_MARKS = re.compile(r"([!-/:-@\[-`{-~])")
 
 
@@ -19,23 +21,15 @@ def escape_markdown(text: object) -> str:
     For anything that comes from a file: neither HTML, links, maths, icons nor colours of
     Markdown take effect.
     """
-    one_line = " ".join(str(text).split())
+    one_line = _LINE_BREAKS_AND_BLANKS.sub(" ", str(text)).strip()
     return _MARKDOWN_MARKS.sub(r"\\\1", one_line)
 
 
-def percent(fraction: float | None, *, missing: str = "not defined") -> str:
-    """A share such as "12.3 %"; `missing` where there is nothing to divide by."""
-    if fraction is None or not math.isfinite(fraction):
+def percent(share: float | None, *, missing: str = UNDEFINED_TEXT) -> str:
+    """A share such as 12.3 %, small ones with a digit more; `missing` where it is undefined."""
+    if share is None or not math.isfinite(share):
         return missing
-    shown = 100.0 * fraction
-    return f"{shown:.2f}\u00a0%" if 0 < shown < 1 else f"{shown:.1f}\u00a0%"
-
-
-def score(value: float | None) -> str:
-    """A Dice, IoU, precision or recall with three decimals, or "not defined"."""
-    if value is None or not math.isfinite(value):
-        return "not defined"
-    return f"{value:.3f}"
+    return percent_text(share, digits=2 if 0 < 100.0 * share < 1 else 1)
 
 
 def volume_text(volume_ml: float | None) -> str:

@@ -7,7 +7,7 @@ who asks to keep them, and file names, which often hold a patient's number, are 
 
 from core.loading.dicom.headers import is_dicom
 from core.loading.dicom.identity import PatientIdentity, read_patient_identity
-from core.loading.dicom.load import list_series, load_dicom
+from core.loading.dicom.load import load_dicom
 from core.loading.dicom.series import SeriesInfo, SeveralSeriesError, shown_uid
 
 __all__ = [
@@ -15,7 +15,6 @@ __all__ = [
     "SeriesInfo",
     "SeveralSeriesError",
     "is_dicom",
-    "list_series",
     "load_dicom",
     "read_patient_identity",
     "shown_uid",

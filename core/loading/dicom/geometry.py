@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from core.errors import LoadError
 from core.loading.dicom.slices import Slice
+from core.system import size_text
 
 _SAME_POSITION_MM = 0.01
 _GAP_FACTOR = 1.5
@@ -114,7 +115,7 @@ def _check_alike(slices: list[Slice]) -> None:
     if len(sizes) > 1:
         raise LoadError(
             "The slices differ in size",
-            got=", ".join(f"{columns}×{rows}" for columns, rows in sizes[:4]),
+            got=", ".join(map(size_text, sizes[:4])),
             expected="one size in a series",
             next_step="export one reconstruction",
         )

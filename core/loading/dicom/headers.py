@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pydicom
@@ -37,58 +38,80 @@ def read_headers(
         LoadError: a file may not be read or is damaged, or there are too many files.
     """
     files = _files(paths, limits)
-    slices: list[Slice] = []
-    damaged = unreadable = without_picture = 0
+    tally = _Tally(len(files))
     for done, path in enumerate(files):
         raise_if_cancelled(should_cancel, "reading DICOM headers")
+        tally.add(path, limits)
+        on_progress("reading DICOM headers", done + 1, len(files))
+    tally.refuse_incomplete()
+    return tally.slices
+
+
+@dataclass
+class _Tally:
+    """What was found in so many files."""
+
+    files: int
+    slices: list[Slice] = field(default_factory=list)
+    damaged: int = 0
+    unreadable: int = 0
+    without_picture: int = 0
+
+    def add(self, path: Path, limits: LoadLimits) -> None:
         try:
             start = _start(path)
         except OSError:
-            unreadable += 1  # passed over, it could be the slice that is then missing
+            self.unreadable += 1  # if skipped, it could be the slice that is then missing
             start = b""
         dataset = _header(path, start)
-        if dataset is not None:
-            try:
-                found = slices_of(path, dataset, limits)
-            except LoadError:
-                raise
-            except Exception:  # values of any type and length stand in damaged tags
-                damaged += 1
-            else:
-                slices += found
-                without_picture += not found
-        elif _is_marked(start):
-            damaged += 1
-        on_progress("reading DICOM headers", done + 1, len(files))
-    if unreadable:
-        raise LoadError(
-            "A file of the series cannot be opened",
-            got=f"{unreadable} of {len(files)} files that may not be read",
-            expected="every slice",
-            next_step="check the permissions of the files",
-        )
-    if damaged:
-        raise LoadError(
-            "A DICOM file is damaged",
-            got=f"{damaged} of {len(files)} files that cannot be read",
-            expected="complete files",
-            next_step="copy or export the series again",
-        )
-    if not slices:
-        got = f"{len(files)} file{'s' if len(files) != 1 else ''} without one"
-        if without_picture:
-            got = f"{without_picture} DICOM files that are reports or other objects"
-        raise NoPictureError(
-            "There is no DICOM picture",
-            got=got,
-            expected="the slices of a CT series",
-            next_step="point to the folder that holds the slices",
-        )
-    return slices
+        if dataset is None:
+            self.damaged += _is_marked(start)
+            return
+        try:
+            found = slices_of(path, dataset, limits)
+        except LoadError:
+            raise
+        except Exception:  # values of any type and length stand in damaged tags
+            self.damaged += 1
+        else:
+            self.slices += found
+            self.without_picture += not found
+
+    def refuse_incomplete(self) -> None:
+        """Checks that every file was read and that there are slices.
+
+        Raises:
+            NoPictureError: there is no picture.
+            LoadError: a file could not be read.
+        """
+        if self.unreadable:
+            raise LoadError(
+                "A file of the series cannot be opened",
+                got=f"{self.unreadable} of {self.files} files that may not be read",
+                expected="every slice",
+                next_step="check the permissions of the files",
+            )
+        if self.damaged:
+            raise LoadError(
+                "A DICOM file is damaged",
+                got=f"{self.damaged} of {self.files} files that cannot be read",
+                expected="complete files",
+                next_step="copy or export the series again",
+            )
+        if not self.slices:
+            got = f"{self.files} file{'s' if self.files != 1 else ''} without one"
+            if self.without_picture:
+                got = f"{self.without_picture} DICOM files that are reports or other objects"
+            raise NoPictureError(
+                "There is no DICOM picture",
+                got=got,
+                expected="the slices of a CT series",
+                next_step="point to the folder that holds the slices",
+            )
 
 
 def is_dicom(path: Path | str) -> bool:
-    """Whether a file carries the DICOM mark at byte 128."""
+    """Whether a file carries DICM at byte 128."""
     try:
         return _is_marked(_start(Path(path)))
     except OSError:
@@ -128,7 +151,7 @@ def _files(paths: Path | str | Sequence[Path | str], limits: LoadLimits) -> list
 
 
 def _header(path: Path, start: bytes) -> Dataset | None:
-    """The wanted tags of a DICOM file, or none where its `start` says that it is something else."""
+    """The wanted tags of a DICOM file; none where its `start` is that of something else."""
     try:
         if path.stat().st_size > _MAX_FILE_BYTES:
             return None

@@ -12,30 +12,12 @@ from core.loading.checks import DEFAULT_LIMITS, assemble_volume, check_size
 from core.loading.dicom.geometry import arrange, slice_steps_mm
 from core.loading.dicom.headers import read_headers
 from core.loading.dicom.pixels import read_pixels
-from core.loading.dicom.series import SeriesInfo, choose, group_by_series, series_info
+from core.loading.dicom.series import choose, group_by_series
 from core.loading.dicom.slices import Slice
 from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel
 from core.volume import DicomInstance, DicomOrigin, Volume
 
 _UID = re.compile(r"[0-9.]{1,64}")
-
-
-def list_series(
-    paths: Path | str | Sequence[Path | str],
-    *,
-    limits: LoadLimits = DEFAULT_LIMITS,
-    on_progress: OnProgress = ignore_progress,
-    should_cancel: ShouldCancel = never_cancel,
-) -> tuple[SeriesInfo, ...]:
-    """The image series in a folder (with subfolders), a file or a list of files.
-
-    Raises:
-        LoadError: there is no DICOM image, or there are too many files.
-    """
-    slices = read_headers(
-        paths, limits=limits, on_progress=on_progress, should_cancel=should_cancel
-    )
-    return tuple(series_info(group) for group in group_by_series(slices).values())
 
 
 def load_dicom(
@@ -116,7 +98,7 @@ def _are_uids(*texts: str) -> bool:
 
 
 def _facts(item: Slice) -> tuple[tuple[str, str], ...]:
-    facts = [("Modality", item.modality or "not said")]
+    facts = [("Modality", item.modality or "not given")]
     if item.thickness_mm:
         facts.append(("Slice thickness", f"{item.thickness_mm:g} mm"))
     if item.kernel:

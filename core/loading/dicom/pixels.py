@@ -12,7 +12,7 @@ import pydicom
 from core.errors import LoadError, shown_name
 from core.loading.dicom.geometry import Grid, same_place
 from core.loading.dicom.slices import Slice
-from core.system import OnProgress, ShouldCancel, raise_if_cancelled
+from core.system import OnProgress, ShouldCancel, raise_if_cancelled, size_text
 from core.volume import AIR_HU, Array
 
 _PADDING_ABOVE_HU = 3071.0
@@ -71,8 +71,8 @@ class _Frames:
         if pixels.shape != (item.rows, item.columns):
             raise LoadError(
                 "A slice's pixels do not fit its header",
-                got="×".join(map(str, pixels.shape)),
-                expected=f"{item.rows}×{item.columns}",
+                got=size_text(pixels.shape),
+                expected=size_text((item.rows, item.columns)),
                 next_step="export the series again",
             )
         return pixels

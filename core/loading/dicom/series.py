@@ -8,17 +8,18 @@ from dataclasses import dataclass
 from core.errors import LoadError
 from core.loading.dicom.geometry import unit_normal
 from core.loading.dicom.slices import Slice
+from core.system import size_text
 
 
 @dataclass(frozen=True)
 class SeriesInfo:
-    """One series among the files, told without anything about the patient."""
+    """One series among the files, described without patient data."""
 
     uid: str
     description: str
     n_slices: int
     size: str
-    """Columns × rows, such as "512×512"."""
+    """Columns × rows, such as "512 × 512"."""
     modality: str
     is_localizer: bool
 
@@ -52,7 +53,7 @@ def series_info(group: list[Slice]) -> SeriesInfo:
         uid=shown_uid(first.uid),
         description=first.description,
         n_slices=len(pictures),
-        size=f"{first.columns}×{first.rows}",
+        size=size_text((first.columns, first.rows)),
         modality=first.modality,
         is_localizer=all(s.localizer for s in group),
     )

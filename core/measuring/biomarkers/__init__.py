@@ -1,7 +1,7 @@
 """How much lung, how much of it infected, where, how dense, in how many pieces.
 
 `compute_burden` and `compute_slice_burden` are quick and follow every slice; `compute_biomarkers`
-measures a scan once, and gives every figure with its definition and source.
+measures a scan once, and gives every measurement with its definition and source.
 """
 
 from core.measuring.biomarkers.burden import (
@@ -13,9 +13,9 @@ from core.measuring.biomarkers.burden import (
 )
 from core.measuring.biomarkers.compute import compute_biomarkers
 from core.measuring.biomarkers.config import BiomarkerConfig
-from core.measuring.biomarkers.figures import UNDEFINED, Figure, figure_text
 from core.measuring.biomarkers.lesions import Lesions
 from core.measuring.biomarkers.listing import GROUPS
+from core.measuring.biomarkers.measurement import Measurement, measurement_text
 from core.measuring.biomarkers.result import Biomarkers, Density, Part
 from core.measuring.biomarkers.sides import LungSides, split_lungs
 
@@ -24,17 +24,16 @@ __all__ = [
     "Biomarkers",
     "Burden",
     "Density",
-    "Figure",
     "FloatVector",
     "GROUPS",
     "Lesions",
     "LungSides",
+    "Measurement",
     "Part",
     "SliceBurden",
-    "UNDEFINED",
     "compute_biomarkers",
     "compute_burden",
     "compute_slice_burden",
-    "figure_text",
+    "measurement_text",
     "split_lungs",
 ]

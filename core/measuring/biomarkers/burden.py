@@ -53,7 +53,7 @@ class SliceBurden:
 def compute_burden(masks: MaskPair, volume: Volume) -> Burden:
     """Volumes and infected share of a scan; masks on its canonical grid.
 
-    Infection outside the lung mask counts in no share. Where the lung is unknown, its figures
+    Infection outside the lung mask counts in no share. Where the lung is unknown, its values
     are 0 voxels and nan.
     """
     lung_voxels = 0 if masks.lung is None else int(np.count_nonzero(masks.lung))

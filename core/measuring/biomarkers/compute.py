@@ -9,7 +9,7 @@ import numpy as np
 from core.errors import GeometryError
 from core.measuring.biomarkers.config import BiomarkerConfig
 from core.measuring.biomarkers.lesions import Lesions, measure_lesions
-from core.measuring.biomarkers.listing import list_figures
+from core.measuring.biomarkers.listing import list_measurements
 from core.measuring.biomarkers.regions import (
     DEPTHS,
     HALVES,
@@ -49,7 +49,7 @@ def compute_biomarkers(
         masks: on its canonical grid; either may be unknown. Infection outside the lung counts as
             a lesion, and in no share.
         config: cut-offs; none takes the defaults.
-        on_progress: told "parting the lungs", "measuring the lungs" and "counting lesions".
+        on_progress: told "separating the lungs", "measuring the lungs" and "counting lesions".
 
     Raises:
         GeometryError: a mask has not the shape of the scan.
@@ -63,7 +63,7 @@ def compute_biomarkers(
                 got=f"shape {mask.shape}",
                 expected=f"{volume.shape}",
             )
-    on_progress("parting the lungs", 0, 1)
+    on_progress("separating the lungs", 0, 1)
     sides = (
         None if masks.lung is None else split_lungs(masks.lung, volume, should_cancel=should_cancel)
     )
@@ -129,7 +129,7 @@ def _put_together(
         config=config,
         notes=_notes(volume, sides, placed=placed),
     )
-    return replace(found, figures=list_figures(found, volume, masks))
+    return replace(found, measurements=list_measurements(found, volume, masks))
 
 
 class _PartMaker:
@@ -259,12 +259,12 @@ def _notes(volume: Volume, sides: LungSides | None, *, placed: bool) -> tuple[st
         )
     elif sides is not None:
         notes += [
-            f"No {side} lung is marked: its figures and the zonal score are not defined."
+            f"No {side} lung is marked: its measurements and the zonal score are not defined."
             for side in sides.missing
         ]
         if sides.way == "plane":
             notes.append(
-                "The lungs hang together so widely that they were cut at the sagittal plane with "
+                "The lungs touch so widely that they were cut at the sagittal plane with "
                 "the least lung; left and right are less sure."
             )
     if volume.unit != "HU":

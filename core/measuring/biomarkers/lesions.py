@@ -1,4 +1,4 @@
-"""Lesions: pieces of infection that hang together."""
+"""Lesions: connected pieces of infection."""
 
 from __future__ import annotations
 

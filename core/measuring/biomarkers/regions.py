@@ -61,8 +61,8 @@ def count_regions(
 ) -> RegionCounts:
     """Counts every lung voxel once.
 
-    Thirds: axial slices of each lung, from below, parted where its volume comes nearest to one and
-    two thirds. Halves: coronal planes of each lung, parted where its volume comes nearest to one
+    Thirds: axial slices of each lung, from below, divided where its volume comes nearest to one and
+    two thirds. Halves: coronal planes of each lung, divided where its volume comes nearest to one
     half. Depth: the distance in the axial slice from the convex outline around both lungs, which
     follows the ribs and passes the mediastinum; where a slice holds one lung only, its mirror
     image about the midline stands in for the other.

@@ -1,4 +1,4 @@
-"""What is measured: the biomarkers as plain fields and as figures."""
+"""What is measured: the biomarkers as plain fields and as measurements."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from core.measuring.biomarkers.config import BiomarkerConfig
-from core.measuring.biomarkers.figures import Figure
 from core.measuring.biomarkers.lesions import Lesions
+from core.measuring.biomarkers.measurement import Measurement
 from core.measuring.biomarkers.sides import SIDES, Side
 from core.system import without_nan
 
@@ -37,7 +37,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Density:
-    """What HU say; all nan where the scan's values are not HU. Shares of lung add up to 1, and so
+    """Density by HU; all nan where the scan's values are not HU. Shares of lung add up to 1, and so
     do those of infection."""
 
     mean_hu: float = NAN
@@ -53,7 +53,7 @@ class Density:
 
 @dataclass(frozen=True)
 class Biomarkers:
-    """Every biomarker of a scan, as plain fields and as `figures` in reading order.
+    """Every biomarker of a scan, as plain fields and as `measurements` in reading order.
 
     Attributes:
         both, right, left: the lungs.
@@ -82,22 +82,22 @@ class Biomarkers:
     split: Literal["apart", "junction", "plane", "one lung"] | None
     config: BiomarkerConfig
     notes: tuple[str, ...] = ()
-    figures: tuple[Figure, ...] = field(default=(), repr=False)
+    measurements: tuple[Measurement, ...] = field(default=(), repr=False)
 
-    def figure(self, key: str) -> Figure:
-        """The figure of a key; `KeyError` where there is none."""
-        for one in self.figures:
+    def measurement(self, key: str) -> Measurement:
+        """The measurement of a key; `KeyError` where there is none."""
+        for one in self.measurements:
             if one.key == key:
                 return one
         raise KeyError(key)
 
     def to_json_dict(self) -> dict[str, Any]:
-        """`values` by key in reading order, `figures` with all that is said of each, `cut_offs`
+        """`values` by key in reading order, `figures` with the definition of each, `cut_offs`
         and `notes`; what is undefined is null."""
         result: dict[str, Any] = without_nan(
             {
-                "values": {figure.key: figure.value for figure in self.figures},
-                "figures": {figure.key: _said_of(figure) for figure in self.figures},
+                "values": {one.key: one.value for one in self.measurements},
+                "figures": {one.key: _definition(one) for one in self.measurements},
                 "cut_offs": asdict(self.config),
                 "notes": list(self.notes),
             }
@@ -105,7 +105,7 @@ class Biomarkers:
         return result
 
 
-def _said_of(figure: Figure) -> dict[str, Any]:
-    kept = asdict(figure)
+def _definition(measurement: Measurement) -> dict[str, Any]:
+    kept = asdict(measurement)
     del kept["key"]
     return kept

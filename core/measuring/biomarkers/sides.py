@@ -1,6 +1,6 @@
-"""Which lung is which: a lung mask parted into the patient's right and left lung.
+"""Which lung is which: a lung mask divided into the patient's right and left lung.
 
-Lungs that do not touch are parted by connected pieces. Where both hang together, mostly at the
+Lungs that do not touch are separated by connected pieces. Where both touch, mostly at the
 anterior junction, the piece is eroded until two cores lie side by side, and both are grown back
 until they meet (a watershed); where the junction is too wide for that, it is cut by the sagittal
 plane that holds the least lung.
@@ -97,7 +97,7 @@ def split_lungs(
     if box is None:
         return None
     labels = _label_pieces(lung[box])
-    raise_if_cancelled(should_cancel, "parting the lungs")
+    raise_if_cancelled(should_cancel, "separating the lungs")
     table = _sagittal_table(labels)
     total = int(table.sum())
     way: Literal["apart", "junction", "plane", "one lung"] = "apart"
@@ -108,7 +108,7 @@ def split_lungs(
             right_part, way = cut
             labels[right_part] = len(table)
             table = _sagittal_table(labels)
-    raise_if_cancelled(should_cancel, "parting the lungs")
+    raise_if_cancelled(should_cancel, "separating the lungs")
     found = _pieces(table)
     midline, one = _find_midline(found, volume, box, total)
     names = np.zeros(len(table), dtype=np.uint8)
@@ -128,7 +128,7 @@ def split_lungs(
 
 
 def _label_pieces(mask: BoolArray) -> npt.NDArray[np.int32]:
-    """Pieces that hang together by faces, numbered from 1; what `ndimage.label` gives, but in a
+    """Pieces connected by faces, numbered from 1; what `ndimage.label` gives, but in a
     third of its time: slices are labelled one by one, and pieces joined that lie over each other.
     """
     labels = np.zeros(mask.shape, dtype=np.int32, order="F")
@@ -267,7 +267,7 @@ def _cut_at_junction(piece: BoolArray, spacing: tuple[float, float, float]) -> B
 
 
 def _two_cores(depth: npt.NDArray[np.float32], coarse: BoolArray) -> npt.NDArray[np.int32] | None:
-    """Markers 1 (right) and 2 (left) inside two lungs that hang together; none where it is one."""
+    """Markers 1 (right) and 2 (left) inside two lungs that touch; none where it is one."""
     deepest = float(depth.max())
     across = np.flatnonzero(coarse.any(axis=(1, 2)))
     width = float(across[-1] - across[0] + 1)

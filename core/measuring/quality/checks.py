@@ -12,7 +12,7 @@ from core.config import QualityConfig
 from core.errors import ConfigError
 from core.measuring.quality.findings import Finding, Outcome, QualityReport
 from core.measuring.quality.measures import ScanMeasures, measure_scan
-from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel
+from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel, short_percent_text
 from core.volume import Volume
 
 Unit = Literal["share", "mm", "pixels", "number"]
@@ -82,7 +82,7 @@ class Check:
     def show(self, value: float) -> str:
         """A value as people read it."""
         if self.unit == "share":
-            return f"{100.0 * value:.3g} %"
+            return short_percent_text(value)
         if self.unit == "mm":
             return f"{value:.3g} mm"
         return f"{value:.0f} pixels" if self.unit == "pixels" else f"{value:.3g}"
@@ -183,7 +183,7 @@ CHECKS: tuple[Check, ...] = (
         setting="max_unevenness",
         sentence="tissue brightens by {value} of the step from air to tissue from one side to "
         "the other, more than {threshold}",
-        help="A plane fitted to the tissue of the slice. Anatomy alone gives up to 15 %.",
+        help="A plane fitted to the tissue of the slice. Anatomy alone gives up to 15\u2009%.",
     ),
     Check(
         name="stripes",
@@ -221,7 +221,7 @@ CHECKS: tuple[Check, ...] = (
         sentence="surroundings are bright ({value} of tissue, more than {threshold}) and lungs "
         "are brighter than the body: greys are inverted",
         help="Brightness along the edges of a slice where bright lungs lie in a dark body. A "
-        "picture cropped to the chest has bright edges too, but dark lungs, and is let pass; "
+        "picture cropped to the chest has bright edges too, but dark lungs, and passes; "
         "whether such a picture is inverted is not seen.",
     ),
     Check(

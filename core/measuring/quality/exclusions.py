@@ -125,5 +125,5 @@ def _wrong(name: str, *, got: str) -> DatasetError:
         f"The list of exclusions {name} is not understood",
         got=got,
         expected=_LAYOUT,
-        next_step="export it anew on the Quality page, or mend it by hand",
+        next_step="export it again on the Quality page, or correct it by hand",
     )

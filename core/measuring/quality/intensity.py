@@ -20,7 +20,7 @@ _STRIPE_WINDOW = 25
 _MIN_LINE_SHARE = 0.15
 """A row or column counts from this share of tissue on."""
 _STRIPE_CLIP_HU = 150.0
-"""Edges of organs beyond this count as this much, lest they rule a line."""
+"""Edges of organs beyond this count as this much, so that they do not dominate a line."""
 _NEIGHBOURS = 5
 
 
@@ -37,7 +37,7 @@ def noise(view: SliceView) -> float:
 def unevenness(view: SliceView) -> float:
     """How far tissue brightens from one side of the body to the other, as a share of the contrast.
 
-    A plane is fitted to the tissue, outliers such as bone weighing little; the figure is the
+    A plane is fitted to the tissue, outliers such as bone weighing little; the value is the
     distance between its 5th and 95th percentile. Curved surfaces would follow the fat around the
     muscles of a healthy chest.
     """
@@ -111,7 +111,7 @@ def saturation(view: SliceView) -> float:
 def tissue_level(view: SliceView) -> float:
     """Typical value of what is bright in the slice; 0 is the scan's air, 1 its tissue.
 
-    Parted by the slice's own threshold, so that a slice as a whole may be darker than the scan's.
+    Found by the slice's own threshold, so that a slice as a whole may be darker than the scan.
     nan without a body of its own.
     """
     own = find_slice_levels(view.coarse)

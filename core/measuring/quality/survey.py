@@ -40,7 +40,7 @@ class SurveyedCase:
         return None if self.measures is None else judge_scan(self.measures, config)
 
     def to_json_dict(self, config: QualityConfig) -> dict[str, Any]:
-        """One row of figures with the findings."""
+        """One row of measurements with the findings."""
         report = self.judged(config)
         return {
             "case_id": self.case_id,

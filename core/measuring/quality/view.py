@@ -1,7 +1,7 @@
 """A first look at slices: where air ends and tissue begins, and where the body is.
 
 Everything that follows is measured against the step from air to tissue, about 1000 HU in a CT,
-so that figures mean the same for scans in HU and for grey pictures of unknown scale.
+so that values mean the same for scans in HU and for grey pictures of unknown scale.
 """
 
 from __future__ import annotations

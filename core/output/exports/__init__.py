@@ -5,12 +5,12 @@ Masks as NIfTI are in `core.output.saving`. Nothing here names a patient unless 
 
 from core.output.exports.dicom_seg import check_dicom_seg, dicom_seg_bytes
 from core.output.exports.meshes import ply_bytes, stl_bytes
-from core.output.exports.tables import figures_csv, slice_rows, table_csv
+from core.output.exports.tables import slice_rows, table_csv, values_csv
 
 __all__ = [
     "check_dicom_seg",
     "dicom_seg_bytes",
-    "figures_csv",
+    "values_csv",
     "ply_bytes",
     "slice_rows",
     "stl_bytes",

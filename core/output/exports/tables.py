@@ -1,4 +1,4 @@
-"""Figures as CSV: nested figures one a line, and every slice a row."""
+"""Measurements as CSV: nested values one a line, and every slice a row."""
 
 from __future__ import annotations
 
@@ -11,17 +11,18 @@ from typing import Any
 from core.config import CHANNELS
 from core.evaluation import compute_overlap_per_slice
 from core.measuring.biomarkers import compute_slice_burden
+from core.system import no_formula
 from core.volume import MaskPair, Study
 
 
-def figures_csv(figures: Mapping[str, Any]) -> str:
-    """Nested figures as lines of name and value; parts of a name are joined by dots.
+def values_csv(values: Mapping[str, Any]) -> str:
+    """Nested values as lines of name and value; parts of a name are joined by dots.
 
     Of the biomarkers, values alone.
     """
-    if "biomarkers" in figures:
-        figures = {**figures, "biomarkers": figures["biomarkers"]["values"]}
-    return table_csv(("name", "value"), _flat("", figures))
+    if "biomarkers" in values:
+        values = {**values, "biomarkers": values["biomarkers"]["values"]}
+    return table_csv(("name", "value"), _flat("", values))
 
 
 def table_csv(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -34,11 +35,10 @@ def table_csv(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def _cell(value: Any) -> Any:
-    """Text that a spreadsheet would take for a formula gets an apostrophe; numbers stay."""
+    """As `no_formula`; empty where undefined; numbers stay."""
     if value is None or (isinstance(value, float) and not math.isfinite(value)):
         return ""
-    formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
-    return f"'{value}" if formula else value
+    return no_formula(value) if isinstance(value, str) else value
 
 
 def _flat(name: str, value: Any) -> list[tuple[str, Any]]:

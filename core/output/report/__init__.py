@@ -1,10 +1,10 @@
-"""A report of one scan to hand round: PDF, one HTML file, or a zip with everything beside it."""
+"""A report of one scan to share: PDF, one HTML file, or a zip with everything beside it."""
 
 from core.output.report.bundle import (
     biomarkers_csv,
     bundle_bytes,
     dicom_seg_of,
-    figures_json,
+    measurements_json,
     mesh_bytes,
     slices_csv,
 )
@@ -21,7 +21,7 @@ __all__ = [
     "build_report",
     "bundle_bytes",
     "dicom_seg_of",
-    "figures_json",
+    "measurements_json",
     "html_text",
     "mesh_bytes",
     "page_png_bytes",

@@ -21,11 +21,11 @@ from core.loading.dicom.identity import PatientIdentity
 from core.output.exports import (
     check_dicom_seg,
     dicom_seg_bytes,
-    figures_csv,
     ply_bytes,
     slice_rows,
     stl_bytes,
     table_csv,
+    values_csv,
 )
 from core.output.report.content import Report, scan_name
 from core.output.report.html import html_text
@@ -50,7 +50,7 @@ DICOM_SEG = "masks/segmentation.dcm"
 README = "README.txt"
 _WHAT = {
     "report.pdf": "the report, two pages of A4",
-    "report.html": "the same with every figure, its definition and BibTeX; opens in any browser",
+    "report.html": "the same with all measurements, definitions and BibTeX; opens in any browser",
     "masks/lung_mask.nii.gz": "lung, 0 and 1, in the scan's own shape, affine and orientation",
     "masks/infection_mask.nii.gz": "infection, 0 and 1, likewise",
     LABEL_MAP: "0 background, 1 lung, 2 infection, likewise",
@@ -59,10 +59,10 @@ _WHAT = {
     "surfaces/lung.ply": "the same as PLY",
     "surfaces/infection.stl": "surface of the infection, smoothed: to look at, not to measure",
     "surfaces/infection.ply": "the same as PLY",
-    "figures/figures.json": "every number, with settings, definitions and findings",
-    "figures/figures.csv": "volumes, shares and agreement, one a line",
-    "figures/biomarkers.csv": "every biomarker with unit, definition and source",
-    "figures/slices.csv": "every axial slice, counted from 1 at the feet",
+    "measurements/measurements.json": "every number, with settings, definitions and findings",
+    "measurements/measurements.csv": "volumes, shares and agreement, one a line",
+    "measurements/biomarkers.csv": "every biomarker with unit, definition and source",
+    "measurements/slices.csv": "every axial slice, counted from 1 at the feet",
     "pictures/profile.png": "areas along the scan",
     "pictures/profile.svg": "the same as vectors",
     "pictures/zones.png": "infected share of the six zones",
@@ -103,25 +103,25 @@ def bundle_bytes(
     return _zipped(made, report)
 
 
-def figures_dict(report: Report, study: Study, segmentation: Segmentation) -> dict[str, Any]:
+def measurements_dict(report: Report, study: Study, segmentation: Segmentation) -> dict[str, Any]:
     """Every number of the scan, JSON-ready; without what changes from run to run."""
-    figures = measure(study, segmentation, biomarkers=report.biomarkers)
-    del figures["seconds"]
-    figures["scan"]["name"] = scan_name(study, show_file_name=report.config.show_file_name)
-    figures["weights_sha256"] = dict(report.settings)["SHA-256"]
+    values = measure(study, segmentation, biomarkers=report.biomarkers)
+    del values["seconds"]
+    values["scan"]["name"] = scan_name(study, show_file_name=report.config.show_file_name)
+    values["weights_sha256"] = dict(report.settings)["SHA-256"]
     if report.agreement is not None:
-        figures["metrics"] = {c: dict(found) for c, found in report.agreement.figures.items()}
-        figures["metrics_note"] = report.agreement.sentence
-    figures["quality"] = report.quality.to_json_dict()
-    figures["slices"] = slice_rows(study, segmentation.masks)
-    figures["made_on"] = report.config.made_on.isoformat()
-    figures["program"] = f"LungLens {__version__}"
-    return figures
+        values["metrics"] = {c: dict(found) for c, found in report.agreement.scores.items()}
+        values["metrics_note"] = report.agreement.sentence
+    values["quality"] = report.quality.to_json_dict()
+    values["slices"] = slice_rows(study, segmentation.masks)
+    values["made_on"] = report.config.made_on.isoformat()
+    values["program"] = f"LungLens {__version__}"
+    return values
 
 
-def figures_json(report: Report, study: Study, segmentation: Segmentation) -> str:
-    """`figures_dict` as strict JSON; what is undefined is null."""
-    return json_text(figures_dict(report, study, segmentation)) + "\n"
+def measurements_json(report: Report, study: Study, segmentation: Segmentation) -> str:
+    """`measurements_dict` as strict JSON; what is undefined is null."""
+    return json_text(measurements_dict(report, study, segmentation)) + "\n"
 
 
 def biomarkers_csv(report: Report) -> str:
@@ -138,7 +138,7 @@ def biomarkers_csv(report: Report) -> str:
     )
     rows = [
         (f.key, f.label, f.value, f.unit, f.reason, f.definition, f.source, f.group)
-        for f in report.biomarkers.figures
+        for f in report.biomarkers.measurements
     ]
     return table_csv(header, rows)
 
@@ -204,11 +204,11 @@ def _makers(
         yield DICOM_SEG, lambda: dicom_seg_of(report, study, segmentation, identity=identity)
     for name, mesh in mesh_bytes(study, segmentation).items():
         yield f"surfaces/{name}", partial(bytes, mesh)
-    figures = cache(lambda: figures_dict(report, study, segmentation))
-    yield "figures/figures.json", lambda: json_text(figures()) + "\n"
-    yield "figures/figures.csv", lambda: figures_csv(_without_tables(figures()))
-    yield "figures/biomarkers.csv", lambda: biomarkers_csv(report)
-    yield "figures/slices.csv", lambda: _slice_table(figures()["slices"])
+    values = cache(lambda: measurements_dict(report, study, segmentation))
+    yield "measurements/measurements.json", lambda: json_text(values()) + "\n"
+    yield "measurements/measurements.csv", lambda: values_csv(_without_tables(values()))
+    yield "measurements/biomarkers.csv", lambda: biomarkers_csv(report)
+    yield "measurements/slices.csv", lambda: _slice_table(values()["slices"])
     for picture in report.pictures:
         yield f"pictures/{picture.plane}_{picture.index + 1:03d}.png", picture.png_bytes
     for name, drawing in _drawings(report):
@@ -227,9 +227,9 @@ def _no_dicom_seg(study: Study, segmentation: Segmentation) -> str:
     return ""
 
 
-def _without_tables(figures: dict[str, Any]) -> dict[str, Any]:
+def _without_tables(values: dict[str, Any]) -> dict[str, Any]:
     """What has no table of its own."""
-    return {k: v for k, v in figures.items() if k not in ("biomarkers", "quality", "slices")}
+    return {k: v for k, v in values.items() if k not in ("biomarkers", "quality", "slices")}
 
 
 def _drawings(report: Report) -> Iterator[tuple[str, Any]]:
@@ -245,8 +245,8 @@ def _readme(names: list[str], study: Study, segmentation: Segmentation) -> str:
     lines = [
         "LungLens: result of one chest CT",
         "",
-        "Research software, never a diagnosis. Masks and figures may be wrong, and no treatment",
-        "may rest on them.",
+        "Research software, never a diagnosis. Masks and measurements may be wrong, and no",
+        "treatment may rest on them.",
         "",
     ]
     if study.synthetic:

@@ -1,4 +1,4 @@
-"""Everything a report says, gathered once; PDF, HTML and zip only lay it out."""
+"""The content of a report, collected once; PDF, HTML and zip only lay it out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from core.config import CHANNELS, RESEARCH_NOTE, Channel, EvaluateConfig, Qualit
 from core.errors import shown_name
 from core.evaluation import Side, compute_overlap, compute_surface_agreement, side_of_case
 from core.loading import case_of_scan
-from core.measuring.biomarkers import Biomarkers, Figure, compute_biomarkers
+from core.measuring.biomarkers import Biomarkers, Measurement, compute_biomarkers
 from core.measuring.quality import QualityReport, check_scan, summary_lines
 from core.output.report.config import ReportConfig
 from core.output.report.methods import LIMITATIONS, Methods, describe_methods
@@ -39,20 +39,20 @@ _KINDS = {
 NOBODY = "Subject not named"
 """In place of a name that nobody typed."""
 _SIDES: dict[Side, str] = {
-    "training": "The weights learned from this very case or patient: these figures flatter, and "
-    "say nothing of new scans.",
-    "validation": "The weights and thresholds were chosen on this case or patient: these figures "
+    "training": "The weights were trained on this very case or patient: these values are too "
+    "optimistic, and say nothing about new scans.",
+    "validation": "The weights and thresholds were chosen on this case or patient: these values "
     "are slightly optimistic.",
-    "unseen": "The weights did not learn from a case of this name, as far as their manifest tells.",
+    "unseen": "The weights were not trained on a case of this name, as far as the manifest tells.",
 }
 
 
 @dataclass(frozen=True, eq=False)
 class Agreement:
-    """Prediction against truth: figures by channel, nan where undefined, and how far to trust
+    """Prediction against truth: scores by channel, nan where undefined, and how far to trust
     them."""
 
-    figures: Mapping[Channel, Mapping[str, float]]
+    scores: Mapping[Channel, Mapping[str, float]]
     side: Side
 
     @property
@@ -88,9 +88,9 @@ class Report:
     title: str = "Chest CT: lung and infection"
 
     @property
-    def headline(self) -> tuple[Figure, ...]:
+    def headline(self) -> tuple[Measurement, ...]:
         """The biomarkers of the first page."""
-        return tuple(self.biomarkers.figure(key) for key in HEADLINE)
+        return tuple(self.biomarkers.measurement(key) for key in HEADLINE)
 
     @property
     def quality_lines(self) -> tuple[str, ...]:
@@ -214,13 +214,13 @@ def _agreement(
     truth, predicted, volume = study.truth, segmentation.masks, study.volume
     if truth is None:
         return None
-    figures: dict[Channel, dict[str, float]] = {}
+    scores: dict[Channel, dict[str, float]] = {}
     for channel in CHANNELS:
         mask_true, mask_pred = getattr(truth, channel), getattr(predicted, channel)
         if mask_true is None or mask_pred is None:
             continue
         raise_if_cancelled(should_cancel, "comparing with the truth")
-        figures[channel] = asdict(compute_overlap(mask_true, mask_pred))
+        scores[channel] = asdict(compute_overlap(mask_true, mask_pred))
         if not volume.spacing_nominal:
             surfaces = compute_surface_agreement(
                 mask_true,
@@ -228,11 +228,11 @@ def _agreement(
                 spacing_mm=volume.spacing_mm,
                 tolerance_mm=EvaluateConfig().surface_tolerance_mm,
             )
-            figures[channel].update(asdict(surfaces))
-    if not figures:
+            scores[channel].update(asdict(surfaces))
+    if not scores:
         return None
     case = case_of_scan(study.case_id or volume.source.name)
-    return Agreement(figures, side_of_case(case, info))
+    return Agreement(scores, side_of_case(case, info))
 
 
 def with_config(report: Report, study: Study, config: ReportConfig) -> Report:

@@ -1,7 +1,7 @@
 """One font that every machine has, and text that it can show.
 
 Bitstream Vera comes with ReportLab (free to embed, see its `bitstream-vera-license.txt`). It has
-the Latin letters of Western and Central Europe and the signs of figures (×, ², –, ≤). Greek and
+the Latin letters of Western and Central Europe and the signs of numbers (×, ², –, ≤). Greek and
 Cyrillic are spelt in Latin letters; what remains, such as Chinese, is shown as "?", never as an
 empty box, and `lacks_letters` tells, so that a report can say where to read it.
 """

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from html import escape
 
 from core import __version__
-from core.measuring.biomarkers import GROUPS, Figure
+from core.measuring.biomarkers import GROUPS, Measurement
 from core.output.report.content import NOBODY, Report
 from core.output.report.methods import Reference
 from core.output.report.profile import draw_profile, svg_text
@@ -19,8 +19,8 @@ from core.output.report.sections import (
     SIDES,
     Row,
     agreement_rows,
-    density_figures,
-    lesion_figures,
+    density_measurements,
+    lesion_measurements,
     lung_rows,
     zone_rows,
 )
@@ -62,7 +62,7 @@ table { border-collapse: collapse; width: 100%; font-size: 13.5px;
 th { text-align: left; border-bottom: 1.5px solid #123238; padding: 4px 8px 4px 0; }
 td { border-bottom: 1px solid #dbe3e9; padding: 4px 8px 4px 0; vertical-align: top;
   overflow-wrap: anywhere; }
-.figures th + th, .figures td + td { text-align: right; }
+.numbers th + th, .numbers td + td { text-align: right; }
 .facts td:first-child { color: #56646f; width: 9.5em; }
 .defined td:first-child { width: 30%; }
 .defined td:nth-child(2) { white-space: nowrap; font-weight: 600; }
@@ -98,13 +98,13 @@ def html_text(report: Report) -> str:
             _profile(report),
             _section("What to know about this scan", _listed(_notes(report))),
             _lungs(report),
-            _figures("Density", density_figures(report.biomarkers)),
-            _figures("Lesions", lesion_figures(report.biomarkers)),
+            _measurements("Density", density_measurements(report.biomarkers)),
+            _measurements("Lesions", lesion_measurements(report.biomarkers)),
             _agreement(report),
             _section("Weights and settings", _facts(report.settings)),
             _section("Limitations", _listed(report.limitations)),
             _methods(report),
-            _every_figure(report),
+            _every_measurement(report),
             "</main>",
             _footer(report),
         ]
@@ -139,11 +139,11 @@ def _subject(report: Report) -> str:
 
 def _tiles(report: Report) -> str:
     tiles = []
-    for figure in report.headline:
-        kind = "tile infected" if "infected" in figure.key else "tile"
-        words = figure.definition if figure.defined else figure.reason or figure.definition
+    for one in report.headline:
+        kind = "tile infected" if "infected" in one.key else "tile"
+        words = one.definition if one.defined else one.reason or one.definition
         tiles.append(
-            f'<div class="{kind}"><b>{escape(figure.text)}</b>{escape(figure.label)}'
+            f'<div class="{kind}"><b>{escape(one.text)}</b>{escape(one.label)}'
             f"<small>{escape(words)}</small></div>"
         )
     return f'<div class="tiles">{"".join(tiles)}</div>'
@@ -172,7 +172,7 @@ def _pictures(report: Report) -> str:
         )
     keys = '<span class="key" style="color:#56B4E9"></span>lung'
     keys += '<span class="key" style="color:#E69F00"></span>infection'
-    if report.agreement is not None and "infection" in report.agreement.figures:
+    if report.agreement is not None and "infection" in report.agreement.scores:
         keys += '<span class="key dashed" style="color:#CDBB00"></span>true infection'
     keys += " · R and L are the patient's sides" if len(report.pictures) > 1 else ""
     kind = "pictures single" if len(report.pictures) == 1 else "pictures"
@@ -214,13 +214,13 @@ def _lungs(report: Report) -> str:
     )
 
 
-def _figures(title: str, figures: Sequence[Figure]) -> str:
-    rows = [(f.label, f.text, f.definition if f.defined else f.reason) for f in figures]
+def _measurements(title: str, measurements: Sequence[Measurement]) -> str:
+    rows = [(f.label, f.text, f.definition if f.defined else f.reason) for f in measurements]
     return _section(title, _table(("", "Value", "Definition"), rows, kind="defined"))
 
 
 def _side_table(rows: Sequence[Row]) -> str:
-    return _table(("", *SIDES), [(row.label, *row.cells) for row in rows], kind="figures")
+    return _table(("", *SIDES), [(row.label, *row.cells) for row in rows], kind="numbers")
 
 
 def _agreement(report: Report) -> str:
@@ -228,7 +228,7 @@ def _agreement(report: Report) -> str:
         return ""
     header, rows = agreement_rows(report.agreement)
     words = f'<p class="quiet">{escape(report.agreement.sentence)}</p>'
-    return _section("Against the truth", _table(header, rows, kind="figures") + words)
+    return _section("Against the truth", _table(header, rows, kind="numbers") + words)
 
 
 def _methods(report: Report) -> str:
@@ -248,18 +248,18 @@ def _cited(reference: Reference) -> str:
     return words
 
 
-def _every_figure(report: Report) -> str:
+def _every_measurement(report: Report) -> str:
     parts = []
     for group in GROUPS:
         rows = [
             (f.label, f.text, f.definition if f.defined else f"{f.reason} {f.definition}", f.source)
-            for f in report.biomarkers.figures
+            for f in report.biomarkers.measurements
             if f.group == group
         ]
         header = (group, "Value", "Definition", "Source")
         parts.append(_table(header, rows, kind="defined"))
     return (
-        "<details><summary>Every figure with its definition and source</summary>"
+        "<details><summary>Every measurement with its definition and source</summary>"
         + "<br>".join(parts)
         + "</details>"
     )

@@ -1,4 +1,4 @@
-"""How the figures came about, ready to paste into a paper, with its references."""
+"""How the measurements were made, ready to paste into a paper, with its references."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from core.config import ModelConfig, PreprocessConfig
 from core.measuring.biomarkers import Biomarkers
 from core.measuring.quality import slice_ranges
 from core.segmentation import Segmentation, WeightsInfo
+from core.system import THIN_SPACE, short_percent_text, size_text
 from core.volume import Study, Volume
 
 
@@ -212,8 +213,8 @@ CATEGORIES = Reference(
 )
 
 LIMITATIONS = (
-    "Research software, not a medical device: masks and figures may be wrong and no treatment may "
-    "rest on them.",
+    "Research software, not a medical device: masks and measurements may be wrong and no treatment "
+    "may rest on them.",
     "The network marks opacities; it does not know what caused them. Other disease, atelectasis, "
     "vessels and breathing artefacts may be marked as infection.",
     "It looks at axial slices and learned from few patients of few scanners; other protocols, "
@@ -253,7 +254,7 @@ def describe_methods(
     *,
     surfaces_compared: bool,
 ) -> Methods:
-    """Written from the very settings of the run."""
+    """Written from the settings of the run itself."""
     cited: list[Reference] = []
 
     def cite(*works: Reference) -> str:
@@ -304,13 +305,13 @@ def _network_words(model: ModelConfig, cite: Callable[[Reference], str]) -> str:
 
 def _scan_words(study: Study) -> str:
     volume = study.volume
-    size = "×".join(map(str, volume.shape))
+    size = size_text(volume.shape)
     kind = "a generated (synthetic) chest CT" if study.synthetic else "a chest CT"
     if volume.source.format == "pictures":
         kind = "pictures of a chest CT"
     spacing = "voxel size not known"
     if not volume.spacing_nominal:
-        spacing = "×".join(f"{length:.3g}" for length in volume.spacing_mm) + " mm"
+        spacing = size_text(f"{length:.3g}" for length in volume.spacing_mm) + " mm"
     scale = "in HU" if volume.unit == "HU" else "not in HU, taken to show a lung window"
     return f"In {kind} ({size} voxels, {spacing}, values {scale})"
 
@@ -330,7 +331,7 @@ def _preprocess_words(segmentation: Segmentation, info: WeightsInfo | None) -> s
     enhance = {
         "window": "",
         "clahe": f", equalised by CLAHE (clip limit {used.enhance.clip_limit:g}, "
-        f"{used.enhance.tile_grid}×{used.enhance.tile_grid} tiles)",
+        f"{used.enhance.tile_grid} × {used.enhance.tile_grid} tiles)",
         "equalize": ", equalised globally",
         "gamma": f", raised to a gamma of {used.enhance.gamma:g}",
         "unsharp": f", sharpened (radius {used.enhance.unsharp_radius:g}, amount "
@@ -340,15 +341,16 @@ def _preprocess_words(segmentation: Segmentation, info: WeightsInfo | None) -> s
     if segmentation.record.stretch is not None:
         off = slice_ranges(segmentation.record.stretch.slices_off)
         stretched = (
-            f"Slices {off}, whose tissue was out of step with the rest of the scan in grey, were "
-            "rescaled to it. "
+            f"Slices {off}, whose grey levels differed from the rest of the scan, were rescaled "
+            "to it. "
         )
     smooth = (
         f" and smoothed (Gaussian, sigma {used.smooth_sigma:g} pixels)" if used.smooth_sigma else ""
     )
     return (
         f"{stretched}Slices were {crop}windowed (centre {used.window_center:g} HU, width "
-        f"{used.window_width:g} HU){enhance}, resized to {used.rows}×{used.columns} pixels{smooth}."
+        f"{used.window_width:g} HU){enhance}, resized to {used.rows} × {used.columns} "
+        f"pixels{smooth}."
     )
 
 
@@ -360,13 +362,13 @@ def _postprocess_words(segmentation: Segmentation, volume: Volume) -> str:
             f"averaged with those of the neighbouring slices (share {used.neighbour_share:.2g}), "
         )
     turned = ""
-    if segmentation.quarter_turns:
-        turned = f"The pictures were turned by {90 * segmentation.quarter_turns}° beforehand. "
+    if turns := segmentation.record.quarter_turns:
+        turned = f"The pictures were turned by {90 * turns}° beforehand. "
     return (
         f"{turned}Probabilities were {blended}restored to the scan's own grid and thresholded at "
         f"{used.lung_threshold:.2f} (lung) and {used.infection_threshold:.2f} (infection); parts "
-        f"of lung below {100 * used.min_lung_part_fraction:.3g} % of all lung were dropped and "
-        f"holes up to {100 * used.max_hole_fraction:.3g} % of a slice's lung filled."
+        f"of lung below {short_percent_text(used.min_lung_part_fraction)} of all lung were dropped "
+        f"and holes up to {short_percent_text(used.max_hole_fraction)} of a slice's lung filled."
     )
 
 
@@ -376,8 +378,9 @@ def _biomarker_words(found: Biomarkers, volume: Volume, cite: Callable[[Referenc
     words = "The infected share is infected lung divided by lung"
     if volume.source.format != "pictures":
         words += (
-            "; each lung was parted into thirds of its volume, and every zone graded 0 to 4 by its "
-            f"infected share (cut-offs {100 * config.affected_share:.3g}, {one}, {two}, {three} %) "
+            "; each lung was divided into thirds of its volume, and every zone graded 0 to 4 by "
+            f"its infected share (cut-offs {100 * config.affected_share:.3g}, {one}, {two}, "
+            f"{three}{THIN_SPACE}%) "
             f"after {cite(ZONE_GRADES)}"
         )
     words += f"; the category by the same cut-offs follows {cite(CATEGORIES)}"

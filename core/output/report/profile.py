@@ -62,59 +62,105 @@ def draw_profile(
     Args:
         marks: slices to mark with a line, from 0.
     """
-    from reportlab.graphics.shapes import Drawing, Line, Polygon, PolyLine, String
-    from reportlab.lib.colors import HexColor
-
     register_fonts()
-    ink, faint = HexColor(_INK), HexColor(_FAINT)
-    drawing = Drawing(width, height)
+    chart = _ProfileChart(profile, width, height)
+    chart.add_areas()
+    chart.add_axes()
+    chart.add_truth()
+    chart.add_marks(sorted(set(marks)))
+    return chart.finished()
+
+
+class _ProfileChart:
+    """The drawing, and where values lie on it."""
+
     left, bottom, right, top = 40.0, 24.0, 6.0, 16.0
-    count = len(profile.lung)
-    ticks = _ticks(float(np.nanmax(np.nan_to_num(profile.lung)) or 1.0))
-    if not np.nan_to_num(profile.lung).any():
-        ticks = _ticks(float(np.nan_to_num(profile.infection).max()) or 1.0)
+    """Margins in points."""
 
-    def x_of(k: float) -> float:
-        return left + (width - left - right) * (k + 0.5) / count
+    def __init__(self, profile: Profile, width: float, height: float) -> None:
+        from reportlab.graphics.shapes import Drawing
+        from reportlab.lib.colors import HexColor
 
-    def y_of(value: float) -> float:
-        return bottom + (height - bottom - top) * value / ticks[-1]
+        self.profile, self.width, self.height = profile, width, height
+        self.count = len(profile.lung)
+        self.ink, self.colour = HexColor(_INK), HexColor
+        self.drawing = Drawing(width, height)
+        largest = float(np.nan_to_num(profile.lung).max())
+        self.ticks = _ticks(largest or float(np.nan_to_num(profile.infection).max()) or 1.0)
 
-    def text(x: float, y: float, words: str, **style: Any) -> None:
-        style = {"fontName": REGULAR, "fontSize": 6.5, "fillColor": ink, **style}
-        drawing.add(String(x, y, words, **style))
+    def x_of(self, k: float) -> float:
+        return self.left + (self.width - self.left - self.right) * (k + 0.5) / self.count
 
-    for values, line_colour, fill in (
-        (profile.lung, _LUNG, _LUNG_FILL),
-        (profile.infection, _INFECTION, _INFECTION),
-    ):
-        line = [n for k, v in enumerate(np.nan_to_num(values)) for n in (x_of(k), y_of(float(v)))]
-        area = [x_of(0), y_of(0), *line, x_of(count - 1), y_of(0)]
-        drawing.add(Polygon(area, fillColor=HexColor(fill), strokeColor=None))
-        drawing.add(PolyLine(line, strokeColor=HexColor(line_colour), strokeWidth=0.8))
-    for tick in ticks:
-        y = y_of(tick)
-        drawing.add(Line(left, y, width - right, y, strokeColor=faint, strokeWidth=0.4))
-        text(left - 4, y - 2.2, f"{tick:,.0f}".replace(",", "\u00a0"), textAnchor="end")
-    for k in _slice_ticks(count):
-        text(x_of(k), bottom - 9, str(k + 1), textAnchor="middle")
-    if profile.infection_true is not None:
-        true = np.nan_to_num(profile.infection_true)
-        line = [n for k, v in enumerate(true) for n in (x_of(k), y_of(float(v)))]
+    def y_of(self, value: float) -> float:
+        return self.bottom + (self.height - self.bottom - self.top) * value / self.ticks[-1]
+
+    def points(self, values: FloatVector) -> list[float]:
+        """x, y, x, y … of a line along the slices."""
+        return [
+            n
+            for k, v in enumerate(np.nan_to_num(values))
+            for n in (self.x_of(k), self.y_of(float(v)))
+        ]
+
+    def text(self, x: float, y: float, words: str, **style: Any) -> None:
+        from reportlab.graphics.shapes import String
+
+        style = {"fontName": REGULAR, "fontSize": 6.5, "fillColor": self.ink, **style}
+        self.drawing.add(String(x, y, words, **style))
+
+    def line(self, ends: tuple[float, float, float, float], **style: Any) -> None:
+        from reportlab.graphics.shapes import Line
+
+        self.drawing.add(Line(*ends, **{"strokeColor": self.ink, "strokeWidth": 0.6, **style}))
+
+    def add_areas(self) -> None:
+        """Lung and, before it, infection."""
+        from reportlab.graphics.shapes import Polygon, PolyLine
+
+        for values, line_colour, fill in (
+            (self.profile.lung, _LUNG, _LUNG_FILL),
+            (self.profile.infection, _INFECTION, _INFECTION),
+        ):
+            line, floor = self.points(values), self.y_of(0)
+            area = [self.x_of(0), floor, *line, self.x_of(self.count - 1), floor]
+            self.drawing.add(Polygon(area, fillColor=self.colour(fill), strokeColor=None))
+            self.drawing.add(PolyLine(line, strokeColor=self.colour(line_colour), strokeWidth=0.8))
+
+    def add_axes(self) -> None:
+        """Lines and numbers of areas and slices."""
+        end = self.width - self.right
+        for tick in self.ticks:
+            y = self.y_of(tick)
+            self.line((self.left, y, end, y), strokeColor=self.colour(_FAINT), strokeWidth=0.4)
+            words = f"{tick:,.0f}".replace(",", "\u00a0")
+            self.text(self.left - 4, y - 2.2, words, textAnchor="end")
+        for k in _slice_ticks(self.count):
+            self.text(self.x_of(k), self.bottom - 9, str(k + 1), textAnchor="middle")
+
+    def add_truth(self) -> None:
+        """The true infection as a dashed line, where it is known."""
+        from reportlab.graphics.shapes import PolyLine
+
+        if self.profile.infection_true is None:
+            return
+        line = self.points(self.profile.infection_true)
         dashed = {"strokeDashArray": [3, 2], "strokeWidth": 1.0}
-        drawing.add(PolyLine(line, strokeColor=HexColor(_TRUTH), **dashed))
-    for k in sorted(set(marks)):
-        x = x_of(k)
-        drawing.add(
-            Line(
-                x, bottom, x, height - top, strokeColor=ink, strokeWidth=0.6, strokeDashArray=[1, 2]
-            )
-        )
-        text(x, height - top + 2, str(k + 1), textAnchor="middle", fontName=BOLD, fontSize=6)
-    drawing.add(Line(left, bottom, width - right, bottom, strokeColor=ink, strokeWidth=0.6))
-    text(left, 3, "Axial slice, from the feet up; lines mark the slices shown", fontSize=6.5)
-    text(2, height - 9, f"Area, {profile.unit}", fontSize=6.5)
-    return drawing
+        self.drawing.add(PolyLine(line, strokeColor=self.colour(_TRUTH), **dashed))
+
+    def add_marks(self, slices: Sequence[int]) -> None:
+        """A numbered line at each slice shown."""
+        top = self.height - self.top
+        for k in slices:
+            x = self.x_of(k)
+            self.line((x, self.bottom, x, top), strokeDashArray=[1, 2])
+            self.text(x, top + 2, str(k + 1), textAnchor="middle", fontName=BOLD, fontSize=6)
+
+    def finished(self) -> Any:
+        """The drawing with its base line and the names of both axes."""
+        self.line((self.left, self.bottom, self.width - self.right, self.bottom))
+        self.text(self.left, 3, "Axial slice, from the feet up; lines mark the slices shown")
+        self.text(2, self.height - 9, f"Area, {self.profile.unit}")
+        return self.drawing
 
 
 def svg_text(drawing: Any, *, title: str) -> str:

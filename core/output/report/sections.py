@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-from core.measuring.biomarkers import UNDEFINED, Biomarkers, Figure
+from core.measuring.biomarkers import Biomarkers, Measurement
 from core.output.report.content import Agreement
+from core.system import number_text
 
 SIDES = ("Both", "Right", "Left")
 _THIRDS = ("upper", "middle", "lower")
@@ -26,7 +26,7 @@ class Row:
     """A row of a table of both lungs, the right and the left one.
 
     Attributes:
-        explained: the definition of its first figure.
+        explained: the definition of its first measurement.
     """
 
     label: str
@@ -70,7 +70,7 @@ def zone_rows(found: Biomarkers) -> tuple[Row, ...]:
         if zone in _THIRDS:
             graded = [row.cells[0]]
             for side, cell in zip(("right", "left"), row.cells[1:], strict=True):
-                grade = found.figure(f"zone_score_{side}_{zone}")
+                grade = found.measurement(f"zone_score_{side}_{zone}")
                 graded.append(f"{cell} ({grade.text})" if grade.defined else cell)
             row = Row(label, (graded[0], graded[1], graded[2]), row.explained)
         rows.append(row)
@@ -78,28 +78,30 @@ def zone_rows(found: Biomarkers) -> tuple[Row, ...]:
 
 
 def _row(found: Biomarkers, label: str, *keys: str) -> Row:
-    both, right, left = (found.figure(key) for key in keys)
+    both, right, left = (found.measurement(key) for key in keys)
     return Row(label, (both.text, right.text, left.text), both.definition)
 
 
-def figures_of(found: Biomarkers, group: str, *, without: tuple[str, ...] = ()) -> list[Figure]:
-    """The figures under a heading, in order."""
-    return [f for f in found.figures if f.group == group and not f.key.endswith(without)]
+def measurements_of(
+    found: Biomarkers, group: str, *, without: tuple[str, ...] = ()
+) -> list[Measurement]:
+    """The measurements under a heading, in order."""
+    return [f for f in found.measurements if f.group == group and not f.key.endswith(without)]
 
 
-def density_figures(found: Biomarkers) -> list[Figure]:
+def density_measurements(found: Biomarkers) -> list[Measurement]:
     """Bands of HU and the density of infected lung."""
-    return figures_of(found, "Density", without=("mean_lung_hu",))
+    return measurements_of(found, "Density", without=("mean_lung_hu",))
 
 
-def lesion_figures(found: Biomarkers) -> list[Figure]:
+def lesion_measurements(found: Biomarkers) -> list[Measurement]:
     """Count and sizes of lesions."""
-    return figures_of(found, "Lesions")
+    return measurements_of(found, "Lesions")
 
 
-def reasons(figures: list[Figure]) -> list[str]:
+def reasons(measurements: list[Measurement]) -> list[str]:
     """Why some are undefined, each reason once."""
-    return list(dict.fromkeys(f.reason for f in figures if not f.defined and f.reason))
+    return list(dict.fromkeys(f.reason for f in measurements if not f.defined and f.reason))
 
 
 _AGREEMENT = {
@@ -113,15 +115,11 @@ _AGREEMENT = {
 
 
 def agreement_rows(agreement: Agreement) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    """Header and rows: a figure of agreement each, a column a channel."""
-    header = ("", *(channel.capitalize() for channel in agreement.figures))
+    """Header and rows: one measure of agreement each, a column a channel."""
+    header = ("", *(channel.capitalize() for channel in agreement.scores))
     rows: list[tuple[str, ...]] = []
     for key, (label, digits) in _AGREEMENT.items():
-        values = [figures.get(key) for figures in agreement.figures.values()]
+        values = [scores.get(key) for scores in agreement.scores.values()]
         if any(value is not None for value in values):
-            rows.append((label, *(_shown(value, digits) for value in values)))
+            rows.append((label, *(number_text(value, digits=digits) for value in values)))
     return header, rows
-
-
-def _shown(value: float | None, digits: int) -> str:
-    return UNDEFINED if value is None or math.isnan(value) else f"{value:.{digits}f}"

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from core.measuring.biomarkers import Biomarkers
-from core.output.report.fonts import BOLD, REGULAR, register_fonts
+from core.output.report.fonts import BOLD, REGULAR, printable, register_fonts
 
 _INK, _QUIET, _EMPTY = "#27343F", "#56646F", "#EEF3F6"
 _AMBER = (230, 159, 0)
@@ -23,11 +23,11 @@ def draw_zones(found: Biomarkers, *, width: float, height: float) -> Any | None:
     from reportlab.lib.colors import HexColor
 
     shares = {
-        (side, third): found.figure(f"infected_share_{side}_{third}")
+        (side, third): found.measurement(f"infected_share_{side}_{third}")
         for side in ("right", "left")
         for third in _THIRDS
     }
-    if not any(figure.defined for figure in shares.values()):
+    if not any(one.defined for one in shares.values()):
         return None
     register_fonts()
     drawing = Drawing(width, height)
@@ -37,30 +37,27 @@ def draw_zones(found: Biomarkers, *, width: float, height: float) -> Any | None:
 
     def text(x: float, y: float, words: str, **style: Any) -> None:
         style = {"fontName": REGULAR, "fontSize": 7, "fillColor": HexColor(_INK), **style}
-        drawing.add(String(x, y, words, **style))
+        drawing.add(String(x, y, printable(words), **style))
 
     for column, side in enumerate(("right", "left")):
         x = label_width + column * (cell_width + gap)
         text(x + cell_width / 2, height - 9, f"{side.capitalize()} lung", textAnchor="middle")
         for row, third in enumerate(_THIRDS):
             y = height - top - (row + 1) * cell_height - row * gap
-            figure = shares[side, third]
-            grade = found.figure(f"zone_score_{side}_{third}")
-            share = float(figure.value) if figure.defined else math.nan
-            drawing.add(
-                Rect(
-                    x,
-                    y,
-                    cell_width,
-                    cell_height,
-                    rx=5,
-                    ry=5,
-                    fillColor=HexColor(_shade(share)),
-                    strokeColor=None,
-                )
-            )
+            infected = shares[side, third]
+            grade = found.measurement(f"zone_score_{side}_{third}")
+            share = float(infected.value) if infected.defined else math.nan
+            cell = Rect(x, y, cell_width, cell_height, rx=5, ry=5, strokeColor=None)
+            cell.fillColor = HexColor(_shade(share))
+            drawing.add(cell)
             middle = y + cell_height / 2
-            text(x + cell_width / 2, middle + 0.5, figure.text, textAnchor="middle", fontName=BOLD)
+            text(
+                x + cell_width / 2,
+                middle + 0.5,
+                infected.text,
+                textAnchor="middle",
+                fontName=BOLD,
+            )
             if grade.defined:
                 words = f"grade {grade.text}"
                 text(x + cell_width / 2, middle - 8, words, textAnchor="middle", fontSize=6)

@@ -1,4 +1,4 @@
-"""Where the body is, on slices that a threshold has parted into tissue and air."""
+"""Where the body is, on slices that a threshold has separated into tissue and air."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from core.volume import BoolArray, Volume
 
 _MAX_SLICES = 48
 _MIN_BOX_FRACTION = 0.35
-"""A box with a side shorter than this share of the slice is not believed."""
+"""A box with a side shorter than this share of the slice is rejected."""
 _MIN_LUNG_FRACTION = 0.005
 """Enclosed air that covers less of a slice than this is no lung."""
 
@@ -23,7 +23,7 @@ def find_body_box(volume: Volume, *, margin_mm: float = 6.0) -> BoundingBox:
     input is cut out with.
 
     At most 48 slices, evenly spread, are shrunk to 128 pixels a side; Otsu's threshold over all
-    of them parts tissue from air; an opening removes the table's thin lines; the largest
+    of them separates tissue from air; an opening removes the table's thin lines; the largest
     component of each slice is taken as the body. Falls back to the whole slice where that gives
     an implausible box.
 
@@ -86,7 +86,7 @@ def is_cut_off(tissues: BoolArray) -> bool:
     """Whether in most slices one piece of tissue reaches both the upper and the lower edge.
 
     Then the picture is cropped to the chest, and lungs may lie open to its edges, beyond what is
-    left of the chest wall. Thin as that is, no opening comes before this look.
+    left of the chest wall. It is so thin that this is checked before any opening.
     """
     reaching = 0
     for tissue in tissues:

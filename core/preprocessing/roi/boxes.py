@@ -62,7 +62,7 @@ class VolumeBox:
 
     @property
     def slices(self) -> tuple[slice, slice, slice]:
-        """What to index a canonical array with."""
+        """The index of this box in a canonical array."""
         box = self.in_slice
         return (
             slice(box.i_start, box.i_stop),
@@ -72,10 +72,10 @@ class VolumeBox:
 
 
 def whole_slice_box(volume: Volume) -> BoundingBox:
-    """The box that leaves nothing out."""
+    """The box of the whole slice."""
     return BoundingBox(0, volume.shape[0], 0, volume.shape[1])
 
 
 def whole_volume_box(volume: Volume) -> VolumeBox:
-    """The box that leaves neither pixels nor slices out."""
+    """The box of the whole scan."""
     return VolumeBox(whole_slice_box(volume), 0, volume.shape[2])

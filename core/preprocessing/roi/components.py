@@ -13,7 +13,7 @@ Extent = tuple[int, int, int, int]
 """Left, top, right, bottom in pixels, half-open."""
 
 _MIN_BODY_FRACTION = 0.08
-"""A component that covers less of a slice than this is no body."""
+"""A component that covers less of a slice than this is not a body."""
 
 
 def largest_component(tissue: BoolArray, *, kernel_side: int) -> BoolArray | None:
@@ -37,7 +37,7 @@ def largest_component(tissue: BoolArray, *, kernel_side: int) -> BoolArray | Non
 
 
 def extent_of(mask: BoolArray) -> Extent:
-    """The extent of a mask that holds something."""
+    """The extent of a mask that is not empty."""
     columns, rows = (np.flatnonzero(mask.any(axis=axis)) for axis in (0, 1))
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 

@@ -16,7 +16,7 @@ Affine = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class CropRecord:
-    """What was cut out of where: all that is needed to put it back."""
+    """What was cut out, and where: all that is needed to put it back."""
 
     box: VolumeBox
     shape: tuple[int, int, int]
@@ -25,7 +25,7 @@ class CropRecord:
 
 
 def crop_volume(volume: Volume, box: VolumeBox) -> tuple[Volume, CropRecord]:
-    """The voxels of a box as a scan of its own, which lies in space where they lay.
+    """The voxels of a box as a scan of its own, which keeps its position in space.
 
     Affine and file affine move with the voxels, so that the cropped scan, saved, opens in the
     right place over the original.
@@ -42,7 +42,7 @@ def crop_volume(volume: Volume, box: VolumeBox) -> tuple[Volume, CropRecord]:
         file_shape=tuple(stop - start for start, stop in file_box),  # type: ignore[arg-type]
         file_affine=_moved(volume.source.file_affine, [start for start, _ in file_box]),
         facts=(),
-        dicom=None,  # which lay elsewhere and had other slices
+        dicom=None,  # which had another position and other slices
     )
     cropped = replace(volume, array=array, affine=_moved(volume.affine, box.start), source=source)
     return cropped, CropRecord(box, volume.shape, volume.affine, volume.source)
@@ -53,7 +53,7 @@ def uncrop_array(array: Array, record: CropRecord, *, outside: float = 0) -> Arr
 
     Args:
         array: such as a mask, of the shape of the box.
-        outside: what stands where nothing was cut out.
+        outside: the value where nothing was cut out.
 
     Raises:
         GeometryError: the array has not the shape of the box.

@@ -1,7 +1,7 @@
 """Lung candidates: air that the body holds, found without a network.
 
 Where disease has filled a lung with fluid or tissue there is no air to find, so these are
-candidates, never a lung mask to measure by.
+candidates, not a lung mask for measurements.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from core.preprocessing.roi.components import enclosed_air, extent_of, largest_c
 from core.volume import BoolArray
 
 _MIN_PIECE_FRACTION = 0.001
-"""Enclosed air that covers less of a slice than this is looked at no further."""
+"""Enclosed air that covers less of a slice than this is ignored."""
 _MIN_LUNG_SHARE = 0.01
 """A piece (3D) that holds less than this share of the largest one is no lung: gas, trachea."""
 _COARSE_SIDE = 128

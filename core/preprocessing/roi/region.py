@@ -1,4 +1,4 @@
-"""The region of interest of a scan, what was found on the way, and what it saves."""
+"""The region of interest of a scan, what speaks against it, and what it saves."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ _MIN_ARM_SLICES = 0.1
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about a scan that stands in the way of a region, in one sentence.
+    """Something about a scan that makes a region unreliable, in one sentence.
 
     Attributes:
-        spoils_box: the box in the slice is not to be trusted.
-        spoils_slices: the range of slices with lungs is not to be trusted.
+        spoils_box: the box in the slice is unreliable.
+        spoils_slices: the range of slices with lungs is unreliable.
     """
 
     text: str
@@ -64,7 +64,7 @@ class Region:
         counts: (256,) pixels of each level, over all slices, coarse.
         lungs: (n, rows, columns) lung candidates, coarse.
         lung_slices: first and one past the last slice with lung candidates; none without any.
-        findings: what stands in the way.
+        findings: what makes the region unreliable.
     """
 
     box: VolumeBox
@@ -82,7 +82,7 @@ class Region:
 
 
 def find_region(volume: Volume, config: RoiConfig) -> Region:
-    """The region of interest by the config, or as much of the scan as it takes to be safe.
+    """The region of interest by the config, or as much of the scan as is safe to keep.
 
     With the default config, and where nothing spoils it, the box in the slice is that of
     `find_body_box`.
@@ -239,7 +239,7 @@ def _look_around(
 
 
 def _hidden_lungs(lungs: BoolArray, extents: list[Extent]) -> str:
-    """Why lungs found by their air are not to be trusted; nothing to say where they are."""
+    """Why lungs found by their air are unreliable; empty where they are reliable."""
     left, top, right, bottom = (int(n) for n in np.median(extents, axis=0))
     areas = lungs.sum(axis=(1, 2))
     if areas.max() < _MIN_LUNG_SHARE * (right - left) * (bottom - top):
@@ -259,7 +259,7 @@ def _hidden_lungs(lungs: BoolArray, extents: list[Extent]) -> str:
 
 @dataclass(frozen=True)
 class Savings:
-    """What a region leaves to do, before and after."""
+    """Size and cost of a scan before and after cropping to a region."""
 
     voxels: tuple[int, int]
     megabytes: tuple[float, float]
@@ -275,7 +275,7 @@ class Savings:
 def compute_savings(volume: Volume, box: VolumeBox, *, seconds_per_slice: float) -> Savings:
     """What keeping only `box` saves in voxels, memory and time of the network.
 
-    The network scales every box to its own size: leaving out pixels gives it a closer look and
+    The network scales every box to its own size: leaving out pixels shows it more detail and
     saves no time, leaving out slices does.
     """
     boxes = (whole_volume_box(volume), box)

@@ -1,7 +1,7 @@
-"""Parting tissue from air by a threshold: Otsu's (1979) or one of several (Liao et al. 2001).
+"""Separating tissue from air by a threshold: Otsu's (1979) or one of several (Liao et al. 2001).
 
 Thresholds are found and applied on 256 levels of 5 HU from -1024 HU on, on which grey scans lie
-at their assumed HU. `level_values` says what a level means in a scan's own values.
+at their assumed HU. `level_values` gives the scan's own value of a level.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def find_thresholds(levels: Levels, config: RoiConfig) -> tuple[int, ...]:
 
 
 def tissue_threshold(thresholds: tuple[int, ...]) -> int:
-    """Of several thresholds the one that parts air from tissue: nearest to -500 HU, half-way
+    """Of several thresholds the one that separates air from tissue: nearest to -500 HU, half-way
     between air and water."""
     half_way = (_BETWEEN_AIR_AND_WATER_HU - _BOTTOM_HU) / _STEP_HU
     return min(thresholds, key=lambda threshold: abs(threshold - half_way))

@@ -8,19 +8,20 @@ from typing import Literal, get_args
 
 from core.config import EngineName
 from core.errors import ConfigError, shown_name
-from core.segmentation.engines.protocol import Engine, EngineUnfit
+from core.segmentation.engines.protocol import Engine, EngineUnavailable
 from core.segmentation.weights import WeightsInfo
 from core.system import may_have_gpu
 
 ENGINE_VARIABLE = "LUNGLENS_ENGINE"
 """Environment variable by which the operator of a server chooses."""
+_NOT_INSTALLED = "The package openvino is not installed."
 
 
 def default_engine() -> EngineName:
-    """What the environment asks for, else auto.
+    """The engine that the environment names, else auto.
 
     Raises:
-        ConfigError: it asks for what there is not.
+        ConfigError: it names an engine that does not exist.
     """
     asked = os.environ.get(ENGINE_VARIABLE) or "auto"
     known: tuple[EngineName, ...] = get_args(EngineName)
@@ -40,7 +41,7 @@ def choose_engine(wanted: EngineName = "auto") -> Literal["openvino", "keras"]:
     Raises:
         ConfigError: OpenVINO was asked for and is not installed.
     """
-    installed = find_spec("openvino") is not None
+    installed = _openvino_installed()
     if wanted == "keras":
         return "keras"
     if wanted == "openvino":
@@ -64,22 +65,32 @@ def choose_engine(wanted: EngineName = "auto") -> Literal["openvino", "keras"]:
 
 
 def load_engine(info: WeightsInfo, wanted: EngineName = "auto") -> Engine:
-    """The network of these weights, ready but not warmed.
+    """The network of these weights, ready but not warmed up.
 
     Raises:
         WeightsError: files are missing, damaged or do not fit each other.
         ConfigError: the engine asked for is not installed.
-        EngineUnfit: the engine asked for does not start here, or cannot run this network.
+        EngineUnavailable: the engine asked for does not start here, or cannot run this network.
     """
+    reason = "" if wanted != "auto" or _openvino_installed() else _NOT_INSTALLED
     if choose_engine(wanted) == "openvino":
         try:
             return _load_openvino(info)
-        except EngineUnfit:
+        except EngineUnavailable as error:
             if wanted == "openvino":
                 raise
-    from core.segmentation.engines.inference import Segmenter
+            reason = str(error)
+    from core.segmentation.engines.inference import Segmenter, prepare_device
 
-    return Segmenter(info)
+    if not reason or prepare_device().startswith("GPU"):  # where Keras is the usual engine
+        return Segmenter(info)
+    return Segmenter(
+        info, fallback_reason=f"Keras ran the network, which may take longer. {reason}"
+    )
+
+
+def _openvino_installed() -> bool:
+    return find_spec("openvino") is not None
 
 
 def _load_openvino(info: WeightsInfo) -> Engine:
@@ -89,9 +100,9 @@ def _load_openvino(info: WeightsInfo) -> Engine:
         return OpenVinoSegmenter(info)
     # Installed for another system, or on a processor that its plugin for CPUs does not take.
     except (ImportError, OSError, RuntimeError) as error:
-        raise EngineUnfit(
+        raise EngineUnavailable(
             "The OpenVINO engine does not start",
             got=(str(error).strip().splitlines() or [type(error).__name__])[-1][:120].rstrip("."),
             expected="a package openvino made for this system",
-            next_step="install it anew, or run with the engine keras",
+            next_step="reinstall it, or run with the engine keras",
         ) from error

@@ -1,10 +1,14 @@
-"""The network at work in Keras: device, precision, batches."""
+"""The network on Keras: device, precision, batches."""
 
 from __future__ import annotations
 
+import os
 import threading
 from functools import cache
 from typing import Any
+
+# Without a GPU TensorFlow reports failures that are none.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
@@ -46,8 +50,8 @@ def prepare_device() -> str:
 
 
 def has_fast_bfloat16() -> bool:
-    """Whether training in bfloat16 pays: on a GPU, or on a CPU that multiplies it, by AMX tiles
-    (twice as fast) or AVX-512 (1.4 times)."""
+    """Whether training is faster in bfloat16: on a GPU, or on a CPU that multiplies it, by AMX
+    tiles (twice as fast) or AVX-512 (1.4 times)."""
     if prepare_device().startswith("GPU"):
         return True
     return any(flag in cpu_facts() for flag in (" amx_bf16", " avx512_bf16"))
@@ -56,7 +60,13 @@ def has_fast_bfloat16() -> bool:
 class Segmenter:
     """A trained network, ready: loaded once, shared by sessions, one prediction at a time."""
 
-    def __init__(self, info: WeightsInfo) -> None:
+    def __init__(self, info: WeightsInfo, *, fallback_reason: str = "") -> None:
+        """Loads the network.
+
+        Args:
+            fallback_reason: why this engine was taken though another is the usual one.
+        """
+        self.fallback_reason = fallback_reason
         self.device = prepare_device()
         self.info = info
         self.preprocess: PreprocessConfig = info.preprocess
@@ -69,7 +79,7 @@ class Segmenter:
         return self.info.weights_id
 
     def warm_up(self, batch_size: int) -> None:
-        """Traces the network for one batch size, so that the first scan does not pay for it."""
+        """Traces the network for one batch size, so that the first scan does not take longer."""
         shape = (batch_size, self.preprocess.rows, self.preprocess.columns)
         self.predict(np.zeros(shape, dtype=np.uint8), batch_size=batch_size)
 
@@ -85,7 +95,7 @@ class Segmenter:
 
         Args:
             frames: (n, rows, columns) uint8 of `core.preprocessing.model_input`.
-            batch_size: slices a step at most. Fewer slices than that go in a batch of the next
+            batch_size: slices in a batch at most. Fewer slices than that go in a batch of the next
                 power of two, and the last batch is filled up, so that few shapes are traced.
 
         Returns:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from core.errors import WeightsError
 from core.segmentation.engines.openvino_runtime import openvino, ops
-from core.segmentation.engines.protocol import EngineUnfit
+from core.segmentation.engines.protocol import EngineUnavailable
 from core.segmentation.graph import Graph, Layer
 
 Vector = npt.NDArray[np.float32]
@@ -27,7 +27,7 @@ _FLOAT32 = np.float32
 _GREY_MAX = 255
 
 
-class UnknownLayer(WeightsError, EngineUnfit):
+class UnknownLayer(WeightsError, EngineUnavailable):
     """A network has a layer that cannot be built here; Keras can run it."""
 
 
@@ -57,7 +57,7 @@ def build_network(
         shape: rows and columns of a slice.
         bfloat16: whether the model is to be compiled for bfloat16.
         shown: name of the weights, for errors.
-        maps: names of layers whose output is wanted as it is, in place of probabilities.
+        maps: names of layers whose output is returned as it is, in place of probabilities.
 
     Returns:
         From (1, rows, columns) uint8 to (1, channels, rows, columns) uint8: probability × 255.
@@ -93,7 +93,7 @@ class _Builder:
         self._readers = Counter(name for layer in graph for name in layer.inputs)
         self._kinds: dict[str, Callable[[Layer, list[_Value]], _Value]] = {
             "Conv2D": self._convolution,
-            "Conv2DTranspose": self._growth,
+            "Conv2DTranspose": self._upsampling,
             "BatchNormalization": self._batch_norm,
             "GroupNormalization": self._group_norm,
             "Activation": lambda layer, x: self._activate(x[0], layer),
@@ -131,8 +131,8 @@ class _Builder:
         if maps:
             return openvino.Model([_unscaled(self._done[name]) for name in maps], [slices])
         probability = _unscaled(self._done[self._graph[-1].name])
-        grown = ops.round(ops.multiply(probability, _constant(_GREY_MAX)), "half_to_even")
-        return openvino.Model([ops.convert(grown, "u8")], [slices])
+        scaled = ops.round(ops.multiply(probability, _constant(_GREY_MAX)), "half_to_even")
+        return openvino.Model([ops.convert(scaled, "u8")], [slices])
 
     def _convolution(self, layer: Layer, inputs: list[_Value]) -> _Value:
         self._demand(layer, groups=1)
@@ -251,7 +251,7 @@ class _Builder:
             node = merge(node, _unscaled(value))
         return _Value(node, np.ones_like(inputs[0].scale))
 
-    def _growth(self, layer: Layer, inputs: list[_Value]) -> _Value:
+    def _upsampling(self, layer: Layer, inputs: list[_Value]) -> _Value:
         kernel = self._take(layer, "kernel") / inputs[0].scale
         self._demand(layer, padding="valid", strides=list(kernel.shape[:2]), dilation_rate=[1, 1])
         filters = kernel.shape[2]

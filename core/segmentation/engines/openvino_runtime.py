@@ -1,8 +1,8 @@
 """OpenVINO, imported without its telemetry.
 
-The package reports each import to its makers over the network unless a person has opted out on
-the machine. Nothing here needs a network, so its reporting half is declared absent before the
-import, and OpenVINO falls back to a stub of its own.
+The package reports each import to its vendor over the network unless that was turned off on the
+machine. Its telemetry package is declared absent before the import, and OpenVINO falls back to a
+stub of its own.
 """
 
 # ruff: noqa: E402

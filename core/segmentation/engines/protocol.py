@@ -1,4 +1,4 @@
-"""What every engine can do, whatever computes."""
+"""The interface of every engine."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from core.segmentation.weights import WeightsInfo
 from core.system import OnProgress, ShouldCancel
 
 
-class EngineUnfit(LungLensError):
-    """An engine does not start on this machine or does not know the network; another may do."""
+class EngineUnavailable(LungLensError):
+    """An engine does not start on this machine or does not know the network; another may work."""
 
 
 class Engine(Protocol):
@@ -22,7 +22,7 @@ class Engine(Protocol):
 
     @property
     def device(self) -> str:
-        """What computes, for people."""
+        """Name of the device and its precision, for people."""
 
     @property
     def info(self) -> WeightsInfo:
@@ -33,11 +33,16 @@ class Engine(Protocol):
         """How slices must be prepared for it."""
 
     @property
+    def fallback_reason(self) -> str:
+        """Why it runs in place of the usual engine, a sentence; empty where it is that one, or
+        was asked for."""
+
+    @property
     def weights_id(self) -> str:
         """Folder name of the weights."""
 
     def warm_up(self, batch_size: int) -> None:
-        """Pays for what the first prediction costs on top of the others."""
+        """Does in advance what only the first prediction would take time for."""
 
     def predict(
         self,

@@ -11,7 +11,7 @@ from core.errors import ConfigError
 
 
 def check_network(config: ModelConfig, *, rows: int, columns: int) -> None:
-    """Refuses configs that make no network for inputs of this size.
+    """Refuses configs that do not fit inputs of this size.
 
     Raises:
         ConfigError: the size cannot be halved `depth` times, or a setting is out of range.
@@ -81,13 +81,13 @@ def double_convolution(x: Any, config: ModelConfig, *, filters: int, name: str) 
     return x
 
 
-def grow(x: Any, *, filters: int, name: str) -> Any:
-    """Twice the rows and columns, by a learned kernel."""
+def upsample(x: Any, *, filters: int, name: str) -> Any:
+    """Doubles rows and columns by a transposed convolution."""
     return layers.Conv2DTranspose(filters, 2, strides=2, name=name)(x)
 
 
 def probability_head(x: Any, config: ModelConfig, *, name: str) -> Any:
-    """One sigmoid a channel, in float32 whatever the precision policy: probabilities near 0 and 1
+    """One sigmoid per channel, in float32 whatever the precision policy: probabilities near 0 and 1
     need the bits."""
     return layers.Conv2D(
         config.output_channels, 1, activation="sigmoid", dtype="float32", name=name

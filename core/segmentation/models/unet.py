@@ -9,9 +9,9 @@ from core.config import ModelConfig
 from core.segmentation.models.blocks import (
     check_network,
     double_convolution,
-    grow,
     level_filters,
     probability_head,
+    upsample,
 )
 
 
@@ -23,7 +23,7 @@ def build_unet(config: ModelConfig, *, rows: int, columns: int) -> keras.Model:
 
     Returns:
         A model from (n, rows, columns, input_channels) in [0, 1] to
-        (n, rows, columns, output_channels) float32 probabilities, one sigmoid a channel.
+        (n, rows, columns, output_channels) float32 probabilities, one sigmoid per channel.
 
     Raises:
         ConfigError: the size cannot be halved `depth` times, or a number is not positive.
@@ -39,7 +39,7 @@ def build_unet(config: ModelConfig, *, rows: int, columns: int) -> keras.Model:
     x = double_convolution(x, config, filters=level_filters(config, config.depth), name="bottom")
     for level in reversed(range(config.depth)):
         filters = level_filters(config, level)
-        x = grow(x, filters=filters, name=f"up{level}_grow")
+        x = upsample(x, filters=filters, name=f"up{level}_grow")
         x = layers.Concatenate(name=f"up{level}_join")([skips[level], x])
         x = double_convolution(x, config, filters=filters, name=f"up{level}")
     return keras.Model(inputs, probability_head(x, config, name="probabilities"), name="unet")

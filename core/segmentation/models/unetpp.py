@@ -1,7 +1,7 @@
 """U-Net++ (Zhou et al. 2018, arXiv:1807.10165) in backend-neutral Keras 3.
 
-Node X(i, j) lies `i` halvings below the input and `j` steps to the right of the encoder; it sees
-all nodes to its left on its level and the one below to the left. Every X(0, j) with j > 0 is a
+Node X(i, j) lies `i` halvings below the input and `j` steps to the right of the encoder; its input
+is all nodes to its left on its level and the one below to the left. Every X(0, j) with j > 0 is a
 whole U-Net of depth j and can be given a head of its own.
 """
 
@@ -17,9 +17,9 @@ from core.errors import ConfigError
 from core.segmentation.models.blocks import (
     check_network,
     double_convolution,
-    grow,
     level_filters,
     probability_head,
+    upsample,
 )
 
 _HEAD = "head"
@@ -63,7 +63,7 @@ def build_unetpp(config: ModelConfig, *, rows: int, columns: int) -> keras.Model
 def _node(nodes: list[list[Any]], config: ModelConfig, *, level: int, column: int) -> Any:
     filters = level_filters(config, level)
     name = f"x{level}_{column}"
-    below = grow(nodes[level + 1][column - 1], filters=filters, name=f"{name}_grow")
+    below = upsample(nodes[level + 1][column - 1], filters=filters, name=f"{name}_grow")
     joined = layers.Concatenate(name=f"{name}_join")([*nodes[level], below])
     return double_convolution(joined, config, filters=filters, name=name)
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from core.config import EncoderName
 from core.errors import WeightsError
 from core.segmentation import MANIFEST_NAME, UNREADABLE_NPZ
-from core.segmentation.weights import ARRAYS_NAME, file_sha256
+from core.segmentation.weights_files import ARRAYS_NAME, file_sha256
 from core.system import WEIGHTS_FOLDER
 
 KIND = "encoder"

@@ -35,9 +35,10 @@ from core.config import PreprocessConfig
 from core.errors import DatasetError
 from core.loading import load_case, load_case_table, load_mask, load_nifti, load_pictures
 from core.preprocessing import plan_spatial, window_slice
-from core.preprocessing.roi import BoundingBox, whole_slice_box
+from core.preprocessing.roi import BoundingBox
+from core.preprocessing.spatial import turn_volume
 from core.system import WEIGHTS_FOLDER, OnProgress, ignore_progress
-from core.volume import BoolArray, MaskPair, Volume, turn_masks, turn_volume
+from core.volume import BoolArray, MaskPair, Volume
 
 SourceName = Literal[
     "covid20",
@@ -181,8 +182,9 @@ def _marked_pictures(folder: Path) -> Iterator[LabelledStudy]:
     for path in sorted((folder / "images").glob("*.jpg"), key=lambda path: path.stem.zfill(8)):
         volume = load_pictures([path])
         infection = load_mask(folder / "infection_mask" / f"{path.stem}.png", volume)
-        truth = turn_masks(MaskPair(None, infection), _PICTURES_QUARTER_TURNS)
         upright = turn_volume(volume, _PICTURES_QUARTER_TURNS)
+        turned = np.rot90(infection, _PICTURES_QUARTER_TURNS, axes=(0, 1))
+        truth = MaskPair(None, np.asfortranarray(turned))
         name = f"medseg_{path.stem}"
         yield LabelledStudy(name, name, "pictures", upright, truth)
 
@@ -200,15 +202,12 @@ def _labelled(study: LabelledStudy, preprocess: PreprocessConfig) -> LabelledSca
     volume = study.volume
     body = plan_spatial(volume, replace(preprocess, crop="body"))
     lungs = plan_spatial(volume, replace(preprocess, crop="lungs"))
-    whole = whole_slice_box(volume)
+    whole = plan_spatial(volume, replace(preprocess, crop="none"))
     rows, columns = volume.shape[1], volume.shape[0]
     scale = min(1.0, _MOST_PIXELS_A_SIDE / max(rows, columns))
     size = (round(columns * scale), round(rows * scale))
     images = np.stack(
-        [
-            _shrunk(window_slice(volume, whole, preprocess, k, stretch=body.stretch), size)
-            for k in range(volume.shape[2])
-        ]
+        [_shrunk(window_slice(volume, whole, preprocess, k), size) for k in range(volume.shape[2])]
     )
     return LabelledScan(
         scan_id=study.scan_id,

@@ -10,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import streamlit as st
 
 from core.ui.components import BrowserComponent
+from core.ui.streamlit_internals import BROWSER_SCRIPT
 from core.ui.viewer.header import Box, Comparison, Heat, Line, Marks, Tools, ViewerScan, make_header
 from core.ui.viewer.place import Place
+from core.ui.widget_state import widget_value
 
 Picture = npt.NDArray[np.uint8]
 
@@ -46,7 +47,12 @@ _viewer = BrowserComponent(
     "lunglens_viewer",
     html='<div class="lunglens"></div>',
     css=(_HERE / "viewer.css").read_text(encoding="utf-8"),
-    js="\n".join((_HERE / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS),
+    js="\n".join(
+        [
+            BROWSER_SCRIPT,
+            *((_HERE / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS),
+        ]
+    ),
 )
 
 
@@ -71,7 +77,7 @@ def show_viewer(
 
     Args:
         place: where to begin; kept by the caller, one for each scan and session.
-        key: tells viewers of one page apart; zoom and layout are remembered by it.
+        key: distinguishes the viewers of one page; zoom and layout are remembered by it.
         drawings: boxes and lines over the picture.
         heat: maps over axial slices, below the outlines of masks.
         tools: "few" leaves out the toolbar, and takes the wheel only once clicked on.
@@ -95,11 +101,11 @@ def show_viewer(
     token = header["scans"][0]["token"]
 
     def _moved() -> None:
-        told = st.session_state[key].get("place")
-        # What was told of the scan before may arrive only after this one was opened.
-        if not isinstance(told, dict) or told.get("token") != token:
+        reported = widget_value(key).get("place")
+        # What was reported of the scan before may arrive only after this one was opened.
+        if not isinstance(reported, dict) or reported.get("token") != token:
             return
-        place.follow(told, scan.volume.shape)
+        place.follow(reported, scan.volume.shape)
         if on_place is not None:
             on_place(place)
 
@@ -127,7 +133,7 @@ def show_pictures(
         pixel_mm: height and width of a pixel, so that the picture is square in mm.
         letters: at the left, right, top and bottom edge, as in `core.volume.PLANE_LABELS`.
         title: what the picture is called for people who cannot see it.
-        key: tells viewers of one page apart; zoom and divider are remembered by it.
+        key: distinguishes the viewers of one page; zoom and divider are remembered by it.
     """
     header = {
         "key": key,

@@ -29,12 +29,12 @@ const KEYS = [
   ["D", "truth and prediction on two sides of a divider"],
   ["B", "two pictures side by side instead of a divider"],
   ["I, P, N", "most, previous and next infected slice"],
-  ["+ −, Ctrl + wheel, pinch", "enlarge"],
-  ["Drag while enlarged, Shift + drag", "move the picture"],
+  ["+ −, Ctrl + wheel, pinch", "zoom"],
+  ["Drag while zoomed in, Shift + drag", "move the picture"],
   ["0, double click", "whole picture"],
   ["Click, Shift + arrows", "crosshair, with its value"],
-  ["F", "whole screen"],
-  ["M, then drag (or Enter twice)", "measure a distance; Esc takes it away"],
+  ["F", "full screen"],
+  ["M, then drag (or Enter twice)", "measure a distance; Esc removes it"],
   ["Ctrl + C, Ctrl + S", "copy or save the picture as PNG"],
 ];
 
@@ -133,13 +133,13 @@ class Controls {
     this.twoGroup = group("Two pictures", this.split, this.aside);
     this.jumpGroup = group("Infected slices", ...this.jumps);
     this.jumpGroup.classList.add("jumps");
-    const zoom = group("Enlarge",
+    const zoom = group("Zoom",
       iconButton("wider", "Smaller (−)", () => view.zoomBy(1 / 1.25)),
       iconButton("closer", "Larger (+)", () => view.zoomBy(1.25)),
       iconButton("whole", "Whole picture (0)", () => view.resetZoom()),
-      iconButton("screen", "Whole screen (F)", () => view.toggleFullscreen()));
+      iconButton("screen", "Full screen (F)", () => view.toggleFullscreen()));
     this.toolGroup = group("Tools", this.play, this.measure);
-    const take = group("Take away",
+    const take = group("Export",
       iconButton("copy", "Copy the picture (Ctrl + C)", () => view.copyPicture()),
       iconButton("save", "Save the picture as PNG (Ctrl + S)", () => view.savePicture()),
       question);

@@ -1,4 +1,4 @@
-"""What the viewer in the browser is told beside the slices themselves, ready for JSON."""
+"""What the viewer in the browser gets beside the slices themselves, ready for JSON."""
 
 from __future__ import annotations
 

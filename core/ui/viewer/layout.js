@@ -76,7 +76,7 @@ Object.assign(View.prototype, {
   toggleFullscreen() {
     if (this.fullscreen) document.exitFullscreen();
     else this.root.requestFullscreen?.().catch(() => {
-      this.value.textContent = "This browser does not give the whole screen to a picture";
+      this.value.textContent = "This browser does not allow full screen here";
     });
   },
 

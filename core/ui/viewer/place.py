@@ -32,9 +32,9 @@ class Place:
         voxel: (i, j, k); each plane shows the slice that holds it.
         window: the grey scale.
         command: counts what Python has asked for. The viewer obeys each number once, so that a
-            page drawn anew for another reason moves nothing.
+            page drawn again for another reason moves nothing.
         asked: the place as it was at the last command. It stays while the person moves on, so
-            that what the browser has told need not be sent back to it.
+            that what the browser has reported need not be sent back to it.
     """
 
     voxel: Voxel
@@ -64,16 +64,16 @@ class Place:
             "command": self.command,
         }
 
-    def follow(self, told: Any, shape: tuple[int, int, int]) -> None:
+    def follow(self, reported: Any, shape: tuple[int, int, int]) -> None:
         """Takes over where the browser says it is; what makes no sense is passed over.
 
         Args:
-            told: {"plane", "voxel", "center", "width"} as the browser sent it.
+            reported: {"plane", "voxel", "center", "width"} as the browser sent it.
             shape: of the scan; voxels outside are brought inside.
         """
-        if not isinstance(told, dict):
+        if not isinstance(reported, dict):
             return
-        plane, voxel = told.get("plane"), told.get("voxel")
+        plane, voxel = reported.get("plane"), reported.get("voxel")
         if plane in PLANES:
             self.plane = plane
         if isinstance(voxel, list) and len(voxel) == 3 and all(map(_is_number, voxel)):
@@ -81,7 +81,7 @@ class Place:
                 min(max(int(at), 0), count - 1) for at, count in zip(voxel, shape, strict=True)
             )
             self.voxel = (i, j, k)
-        center, width = told.get("center"), told.get("width")
+        center, width = reported.get("center"), reported.get("width")
         if _is_number(center) and _is_number(width) and width > 0:
             self.window = replace(self.window, center=float(center), width=float(width))
 

@@ -34,7 +34,7 @@ _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """Masks as they were at one time; `version` tells them from those before and after."""
+    """Masks as they were at one time; `version` distinguishes them from those before and after."""
 
     version: int
     truth: MaskPair | None

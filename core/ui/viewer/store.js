@@ -34,10 +34,7 @@ function scanOf(header) {
 }
 
 function appAddress(path) {
-  // Streamlit's own script says where the app lies, whatever proxy stands before it.
-  const script = [...document.scripts].find((s) => s.src.includes("/static/js/"));
-  const base = script ? script.src.slice(0, script.src.indexOf("/static/js/")) : "";
-  return `${base}/lunglens/slices/${path}`;
+  return `${appBase()}/lunglens/slices/${path}`;
 }
 
 class Scan {

@@ -1,0 +1,67 @@
+"""A CT from a NIfTI-1 or NIfTI-2 file, plain or gzipped."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from core.config import LoadLimits
+from core.errors import shown_name
+from core.loading.checks import DEFAULT_LIMITS, assemble_volume
+from core.loading.nifti.header import read_header
+from core.loading.nifti.voxels import read_voxels
+from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel
+from core.volume import Volume
+
+
+def load_nifti(
+    path: Path | str,
+    *,
+    limits: LoadLimits = DEFAULT_LIMITS,
+    on_progress: OnProgress = ignore_progress,
+    should_cancel: ShouldCancel = never_cancel,
+) -> Volume:
+    """A CT from a `.nii` or `.nii.gz` file; slope and intercept applied.
+
+    Up to 0.1 % of NaN or infinite voxels are set to the lowest value of the scan, with a
+    warning; more are refused.
+
+    Raises:
+        LoadError: the file is damaged, too large, of several frames or colours, or not CT.
+        GeometryError: spacing or affine are unusable.
+    """
+    path = Path(path)
+    header = read_header(path, limits=limits)
+    array, replaced = read_voxels(
+        path, header, on_progress=on_progress, should_cancel=should_cancel
+    )
+    warnings = header.warnings
+    if replaced:
+        warnings += (f"{replaced} voxels were not numbers and were set to the lowest value.",)
+    facts: tuple[tuple[str, str], ...] = ()
+    if header.file_unit != "mm":
+        facts = (("Unit of the header", f"{header.file_unit}, here turned into mm"),)
+    volume = assemble_volume(
+        array,
+        header.affine,
+        hint="nifti",
+        name=nifti_stem(path),
+        format="nifti",
+        format_fact="NIfTI, gzipped" if header.compressed else "NIfTI",
+        limits=limits,
+        spacing_nominal=header.spacing_nominal,
+        warnings=warnings,
+        facts=facts,
+    )
+    source = replace(volume.source, trailing_axes=header.trailing_axes, file_unit=header.file_unit)
+    return replace(volume, source=source)
+
+
+def nifti_stem(path: Path | str) -> str:
+    """The file's name for people, without `.nii` or `.nii.gz`."""
+    name = str(Path(path).name)
+    for ending in (".nii.gz", ".nii", ".gz"):
+        if name.lower().endswith(ending):
+            name = name[: -len(ending)]
+            break
+    return shown_name(name)

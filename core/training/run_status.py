@@ -1,0 +1,147 @@
+"""The state of a run, read from the files of its folder.
+
+The process of a run holds a lock on one of them for as long as it lives. So whoever looks, also
+after the server was restarted, can tell a running process from one that was killed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from core.config import TrainConfig, from_json_dict
+from core.errors import DatasetError, LungLensError
+from core.system import take_lock
+from core.training.run_request import RANGE_TEST_NAME, run_names
+from core.training.runs import RunPaths, read_history
+
+State = Literal["running", "stopping", "finished", "stopped", "failed", "interrupted", "damaged"]
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """The state of a run.
+
+    Attributes:
+        stage, done, total: the last reported progress.
+        message: why it failed or cannot be read; empty otherwise.
+        seconds: from its (last) start to its last report.
+        history: one row per finished epoch, see `core.training.runs`.
+        config: none where it cannot be read.
+        figures: reported at the end, such as a suggested learning rate.
+    """
+
+    name: str
+    state: State
+    stage: str
+    done: int
+    total: int
+    message: str
+    seconds: float
+    history: tuple[dict[str, float], ...]
+    config: TrainConfig | None
+    figures: dict[str, Any]
+    publishes: bool = False
+    """Whether its process publishes, or was to publish, the trained network."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether a process is working on it."""
+        return self.state in ("running", "stopping")
+
+
+def busy_run(root: Path) -> str | None:
+    """The run, or the range test, that a process is working on."""
+    for name in (*run_names(root), RANGE_TEST_NAME):
+        if is_locked(root / name):
+            return name
+    return None
+
+
+def read_run(folder: Path) -> RunStatus:
+    """The state of a run from its files; what is damaged is named in `message`."""
+    alive = is_locked(folder)
+    report = _read_json(RunPaths(folder).progress)
+    message, history, config = str(report.get("message", "")), [], None
+    state: State
+    try:
+        config = _config_of(folder)
+        history = read_history(RunPaths(folder).history)
+    except LungLensError as error:
+        message, state = str(error), "damaged"
+    else:
+        state = _final_state(report, history, config)
+        if report.get("outcome") != "failed":
+            message = ""
+    if alive:
+        state = "stopping" if RunPaths(folder).stop.is_file() else "running"
+    return RunStatus(
+        name=folder.name,
+        state=state,
+        stage=str(report.get("stage", "")),
+        done=_whole(report.get("done")),
+        total=_whole(report.get("total")),
+        message=message,
+        seconds=max(0.0, _number(report.get("now")) - _number(report.get("started"))),
+        history=tuple(history),
+        config=config,
+        figures=report["figures"] if isinstance(report.get("figures"), dict) else {},
+        publishes=report.get("publishes") is True,
+    )
+
+
+def _config_of(folder: Path) -> TrainConfig | None:
+    for path in (RunPaths(folder).config, RunPaths(folder).request):
+        if path.is_file():
+            record = _read_json(path)
+            if "config" not in record:
+                raise DatasetError(
+                    "The record of the run cannot be read",
+                    got=f"a damaged {path.name}",
+                    expected="JSON with config",
+                )
+            return from_json_dict(TrainConfig, record["config"])
+    return None
+
+
+def _final_state(
+    report: dict[str, Any], history: Sequence[dict[str, float]], config: TrainConfig | None
+) -> State:
+    outcome = report.get("outcome")
+    whole = config is not None and len(history) >= config.epochs
+    if outcome == "finished" and history and not whole:
+        return "stopped"  # as `--stop-after` asked for
+    if outcome == "finished" or whole:
+        return "finished"
+    if outcome == "failed":
+        return "failed"
+    return "stopped" if outcome == "stopped" else "interrupted"
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process that trains this run is alive."""
+    try:
+        with RunPaths(folder).lock.open("rb+") as file:
+            return not take_lock(file)
+    except OSError:
+        return False
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """An object of JSON; empty where there is none."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, (int, float)) else 0.0
+
+
+def _whole(value: Any) -> int:
+    return int(_number(value))

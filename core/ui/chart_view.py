@@ -1,0 +1,28 @@
+"""Charts on a page, all shown in one way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+Chart = Any
+"""A Plotly figure of `core.ui.charts`."""
+
+
+def show_chart(chart: Chart, *, key: str, file_name: str | None = None) -> None:
+    """A chart in its own style.
+
+    Args:
+        file_name: gives the chart buttons to zoom and to save it under that name, as a PNG of
+            twice the size.
+    """
+    if file_name is None:
+        config: dict[str, Any] = {"displayModeBar": False}
+    else:
+        config = {
+            "displaylogo": False,
+            "toImageButtonOptions": {"format": "png", "scale": 2, "filename": file_name},
+            "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
+        }
+    st.plotly_chart(chart, theme=None, key=key, config=config)

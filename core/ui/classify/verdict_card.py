@@ -1,0 +1,110 @@
+"""The verdict as a card: whether the classifier abstains, the probability, its band."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+import numpy as np
+import streamlit as st
+from scipy.special import expit, logit
+
+from core.system import UNDEFINED_TEXT, percent_text
+from core.ui.classify.running import ExplainedVerdict, is_picture
+from core.ui.session import OpenStudy
+from core.ui.text import escape_markdown
+
+if TYPE_CHECKING:  # loaded where they are first needed
+    from core.classification import ClassifierInfo, Verdict
+
+BAND_COLOURS = {"high": "#E69F00", "indeterminate": "#9fb1c1", "low": "#56B4E9"}
+
+_CARD_STYLE = """<style>
+.verdict { border: 1px solid rgba(160, 180, 200, 0.22); border-radius: 0.6rem;
+  padding: 0.9rem 1.2rem 1rem; background: #131a21; }
+.verdict .row { display: flex; flex-wrap: wrap; align-items: center; gap: 0.5rem 2rem; }
+.verdict .said { flex: 0 1 auto; min-width: 11rem; }
+.verdict .number { font-size: 2.5rem; font-weight: 600; line-height: 1.1;
+  font-variant-numeric: tabular-nums; }
+.verdict .band { font-size: 1.15rem; margin-left: 0.6rem; }
+.verdict .note { color: #f2f5f8; font-weight: 600; margin: 0.2rem 0 0; }
+.verdict .small { color: #aab6c2; font-size: 0.9rem; margin: 0.35rem 0 0; line-height: 1.45; }
+.verdict .scale { flex: 1 1 17rem; min-width: 15rem; position: relative;
+  padding: 1.1rem 0 1.4rem; }
+.verdict .bar { display: flex; height: 0.8rem; border-radius: 0.4rem; overflow: hidden; }
+.verdict .bar span { display: block; opacity: 0.75; }
+.verdict .names { display: flex; font-size: 0.82rem; color: #c6d0da; margin-top: 0.2rem; }
+.verdict .names span { text-align: center; }
+.verdict .mark { position: absolute; top: 0.7rem; width: 3px; height: 1.6rem;
+  margin-left: -1.5px; background: #f2f5f8; border-radius: 2px; }
+.verdict.abstained .number, .verdict.abstained .band { color: #8d99a5; font-weight: 400; }
+.verdict .stamp { color: #E69F00; font-size: 0.82rem; font-weight: 600; letter-spacing: 0.06em; }
+</style>"""
+
+
+def show_verdict(current: OpenStudy, info: ClassifierInfo, explained: ExplainedVerdict) -> None:
+    """Whether it abstains, the probability with its band, and that it is no diagnosis."""
+    verdict = explained.verdict
+    if verdict.abstained:
+        st.warning(
+            f"**The classifier abstains**: {escape_markdown(verdict.reason)}. A probability is "
+            "shown nevertheless and should not be relied on.",
+            icon=":material/block:",
+        )
+    st.html(_CARD_STYLE + _card(current, info, verdict))
+
+
+def _card(current: OpenStudy, info: ClassifierInfo, verdict: Verdict) -> str:
+    low, high = 100 * info.bands.low_below, 100 * info.bands.high_from
+    parts = (("low", low), ("indeterminate", high - low), ("high", 100 - high))
+    bar = "".join(
+        f'<span style="width:{width:.2f}%;background:{BAND_COLOURS[name]}"></span>'
+        for name, width in parts
+    )
+    names = "".join(f'<span style="width:{width:.2f}%">{name}</span>' for name, width in parts)
+    at = 100 * verdict.covid_probability
+    stamp = f'<div class="stamp">{escape(current.stamp)}</div>' if current.stamp else ""
+    shown = probability_text(verdict.covid_probability)
+    of = "this picture" if is_picture(current) else "this scan"
+    reason = "" if verdict.abstained else f"For {of}: {escape(verdict.reason)}. "
+    if not is_picture(current):
+        reason += f"{escape(parts_sentence(info, verdict))} "
+    kind = "verdict abstained" if verdict.abstained else "verdict"
+    return (
+        f'<section class="{kind}" aria-label="Verdict"><div class="row"><div class="said">{stamp}'
+        f'<span class="number">{shown}</span><span class="band">{verdict.band}</span>'
+        f'<p class="note">Not a diagnosis.</p></div>'
+        f'<div class="scale" role="img" aria-label="Probability {shown}, band {verdict.band}">'
+        f'<div class="bar">{bar}</div><div class="mark" style="left:{at:.2f}%"></div>'
+        f'<div class="names">{names}</div></div></div>'
+        f'<p class="small">{reason}Probability of COVID-19 predicted by {escape(info.weights_id)}. '
+        f"Bands: low below {percent_text(info.bands.low_below, digits=0)}, "
+        f"high from {percent_text(info.bands.high_from, digits=0)}.</p></section>"
+    )
+
+
+def parts_sentence(info: ClassifierInfo, verdict: Verdict) -> str:
+    """The probabilities from the slices of a scan and from its infected share, each by itself."""
+    from core.classification.scan import scan_parts
+
+    slices, burden = (
+        float(expit(part))
+        for part in scan_parts(
+            logit(np.array(verdict.slice_probabilities)), verdict.infected_share, info.scan
+        )
+    )
+    alone = f"The most suspicious slices alone would give {probability_text(slices)}"
+    if np.isnan(burden):
+        return f"{alone}; the infected share is not defined."
+    return f"{alone}, the infected share alone {probability_text(burden)}."
+
+
+def probability_text(probability: float) -> str:
+    """Whole percents, and never a certainty."""
+    if not np.isfinite(probability):
+        return UNDEFINED_TEXT
+    if probability < 0.01:
+        return f"under {percent_text(0.01, digits=0)}"
+    if probability > 0.99:
+        return f"over {percent_text(0.99, digits=0)}"
+    return percent_text(probability, digits=0)

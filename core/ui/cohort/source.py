@@ -1,0 +1,120 @@
+"""Which batch Cohort looks at: those in known folders, or a table from elsewhere."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import streamlit as st
+
+from core.batch import BatchPaths, Cohort, find_batch_results, load_cohort, read_rows
+from core.config import AppConfig
+from core.errors import shown_name
+from core.ui.data_folder import DATA_FOLDER_VARIABLE, app_config, data_folder
+from core.ui.page import show_errors
+
+COHORT_FOLDER_VARIABLE = "LUNGLENS_COHORT_FOLDER"
+COMMAND = "python -m core batch FOLDER -o OUT --workers 2"
+
+
+def cohort_config() -> AppConfig:
+    """What the operator has set in the environment about batch results."""
+    return AppConfig(
+        data_folder=app_config().data_folder,
+        cohort_folder=os.environ.get(COHORT_FOLDER_VARIABLE) or None,
+    )
+
+
+def _roots() -> tuple[Path, ...]:
+    """The only folders that batch results are read from."""
+    configured = cohort_config().cohort_folder
+    chosen = None if configured is None else Path(configured).expanduser().resolve()
+    roots = [chosen if chosen is not None and chosen.is_dir() else None, data_folder()]
+    return tuple(dict.fromkeys(root for root in roots if root is not None))
+
+
+@st.cache_resource(max_entries=4, ttl=20, show_spinner=False)
+def _results_in(root: str) -> tuple[Path, ...]:
+    return find_batch_results(Path(root))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _cohort(folder: str, stamp: tuple[int, ...]) -> Cohort:
+    return load_cohort(Path(folder))
+
+
+def choose_cohort() -> Cohort | None:
+    """The batch to look at; none (and what to do) where there is none."""
+    found = [(root, folder) for root in _roots() for folder in _results_in(str(root))]
+    choice, upload = st.container(), st.container()
+    with upload:
+        uploaded = _uploaded_cohort()
+    with choice:
+        if uploaded is not None:
+            return uploaded
+        if not found:
+            _say_how_to_begin()
+            return None
+        return _chosen_cohort(found)
+
+
+def _chosen_cohort(found: list[tuple[Path, Path]]) -> Cohort | None:
+    chosen = st.selectbox(
+        "Batch",
+        range(len(found)),
+        format_func=lambda index: _batch_name(*found[index]),
+        key="cohort-batch",
+        help="Folders in the data folder, or in the folder set for batch results, that "
+        "`python -m core batch` has written into.",
+    )
+    folder = found[chosen][1]
+    with show_errors():
+        return _cohort(str(folder), _stamp(folder))
+    return None
+
+
+def _stamp(folder: Path) -> tuple[int, ...]:
+    """Changes whenever the batch has written its tables again."""
+    paths = BatchPaths(folder)
+    try:
+        return tuple(path.stat().st_mtime_ns for path in (paths.table, paths.record))
+    except OSError:
+        return ()
+
+
+def _batch_name(root: Path, folder: Path) -> str:
+    parts = folder.relative_to(root).parts or (root.name,)
+    return " / ".join(map(shown_name, parts))
+
+
+def _uploaded_cohort() -> Cohort | None:
+    with st.expander("Look at a cohort.csv from elsewhere", icon=":material/upload_file:"):
+        file = st.file_uploader(
+            "Table of a batch",
+            type="csv",
+            key="cohort-table",
+            help="The cohort.csv that a batch wrote. All measurements and distributions are "
+            "there; pictures and scans stay with the batch result.",
+        )
+    if file is None:
+        return None
+    with show_errors():
+        return Cohort(read_rows(file.getvalue()))
+    return None
+
+
+def _say_how_to_begin() -> None:
+    st.info(
+        "No batch result is here yet. A batch segments and measures every scan of a folder, "
+        "and can be stopped and resumed at any time:",
+        icon=":material/table_view:",
+    )
+    st.code(COMMAND, language="sh")
+    where = [
+        f"Put OUT in the data folder (`{DATA_FOLDER_VARIABLE}`), or start the app with "
+        f"`{COHORT_FOLDER_VARIABLE}` set to it."
+    ]
+    configured = cohort_config().cohort_folder
+    if configured and not Path(configured).expanduser().is_dir():
+        where.append("The folder that was set does not exist.")
+    st.caption(" ".join(where))

@@ -1,0 +1,181 @@
+"""Both scans side by side at the same height in the lung, and which masks are measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import streamlit as st
+
+from core.measuring import SliceMatch, match_slices, resample_matched
+from core.system import size_text
+from core.ui import segmenting
+from core.ui.page import show_errors, spacing_text
+from core.ui.scan import browsing
+from core.ui.scan.measures import known_masks
+from core.ui.session import OpenStudy, this_session
+from core.ui.text import escape_markdown
+from core.ui.viewer import Comparison, ViewerScan
+from core.volume import MaskPair, Volume
+
+
+def show_heads(first: OpenStudy, second: OpenStudy) -> bool:
+    """What each scan is and which masks are measured; false while one has none."""
+    running = segmenting.show_progress()
+    columns = st.columns(2, gap="large")
+    for column, title, one in zip(
+        columns, ("First scan", "Second scan"), (first, second), strict=True
+    ):
+        with column, show_errors():
+            _show_head(title, one, running=running, second=one is second)
+    names = [masks_used(one) for one in (first, second)]
+    if first.study.synthetic != second.study.synthetic:
+        st.warning(
+            "One of these scans is generated and the other is not: they are not of one patient.",
+            icon=":material/info:",
+        )
+    if None in names:
+        st.info("Mark lung and infection in both scans to compare them.", icon=":material/info:")
+        return False
+    if names[0] != names[1]:
+        st.warning(
+            "One scan is measured on the network's masks and the other on true masks. Changes "
+            "then include the network's error as well: mark both for a fair comparison.",
+            icon=":material/info:",
+        )
+    return True
+
+
+def _forget_second() -> None:
+    session = this_session()
+    if session.second is not None:
+        segmenting.stop_run_of(session.second)
+    session.second = None
+
+
+def masks_used(one: OpenStudy) -> str | None:
+    """The masks that are measured: the prediction where there is one, else the truth."""
+    return next(iter(known_masks(one)), None)
+
+
+def _show_head(title: str, one: OpenStudy, *, running: bool, second: bool) -> None:
+    volume = one.study.volume
+    st.markdown(f"**{title}:** {escape_markdown(one.name)}")
+    if one.study.synthetic:
+        st.badge("SYNTHETIC", icon=":material/science:", color="orange")
+    used = masks_used(one)
+    measured = {
+        "Prediction": "measured on the network's masks",
+        "Truth": "measured on its true masks; the network has not run",
+        None: "nothing is marked yet",
+    }[used]
+    st.caption(f"{size_text(volume.shape)} voxels, {spacing_text(one)}; {measured}.")
+    with st.container(horizontal=True):
+        if second:
+            st.button(
+                "Choose another second scan",
+                icon=":material/swap_horiz:",
+                on_click=_forget_second,
+                help="Closes the second scan; the first stays open.",
+            )
+        weights = segmenting.default_weights()
+        if one.prediction is not None or running or weights is None:
+            return
+        if st.button(
+            "Mark lung and infection",
+            key=f"follow-up-mark-{one.token}",
+            type="primary" if used is None else "secondary",
+            icon=":material/ink_highlighter:",
+            help="Runs the network on this scan.",
+        ):
+            segmenting.start(one, weights)
+            st.rerun()
+
+
+@dataclass(eq=False)
+class _Pair:
+    """The second scan on the slices of the first; slices are served as long as it is kept."""
+
+    match: SliceMatch
+    volume: Volume
+    masks: MaskPair
+    key: tuple[object, ...] = field(repr=False, default=())
+
+
+def _pair(first: OpenStudy, second: OpenStudy) -> _Pair:
+    one, other = (known_masks(study)[masks_used(study) or ""] for study in (first, second))
+    kept: _Pair | None = second.memo.get("follow-up-pair")
+    key = (first.study.volume, one, second.study.volume, other)
+    if kept is not None and all(a is b for a, b in zip(kept.key, key, strict=True)):
+        return kept
+    with st.spinner("Aligning slices…"):
+        nothing = [np.zeros((1, 1, s.study.volume.shape[2]), dtype=bool) for s in (first, second)]
+        match = match_slices(
+            nothing[0] if one.lung is None else one.lung,
+            nothing[1] if other.lung is None else other.lung,
+        )
+        volume, masks = resample_matched(second.study.volume, other, match)
+    kept = _Pair(match, volume, masks, key)
+    second.memo["follow-up-pair"] = kept
+    return kept
+
+
+@st.fragment
+def show_scans(first: OpenStudy, second: OpenStudy) -> None:
+    """Both scans side by side at the same height in the lung; one step moves both."""
+    pair = _pair(first, second)
+    used = [(masks_used(one) or "").lower() for one in (first, second)]
+    beside = ViewerScan(
+        owner=pair,
+        volume=pair.volume,
+        truth=pair.masks if used[1] == "truth" else None,
+        prediction=pair.masks if used[1] == "prediction" else None,
+        name=second.name,
+        stamp=second.stamp,
+        numbers=(tuple(map(int, pair.match.slices)), second.study.volume.shape[2]),
+    )
+    place = browsing.show_picture(
+        first,
+        key="follow-up",
+        tallest=0.6,
+        comparison=Comparison(
+            "First",
+            "Second",
+            scan=beside,
+            left_masks=(used[0],),
+            right_masks=(used[1],),
+            aside=True,
+        ),
+    )
+    st.caption(_where(pair.match, place.voxel[2], second))
+    browsing.write_address(first)
+
+
+def _where(match: SliceMatch, slice_index: int, second: OpenStudy) -> str:
+    """Which slice of the second scan is seen, and how it was found."""
+    other = int(match.slices[slice_index])
+    of = f"of {second.study.volume.shape[2]} of the second"
+    if other < 0:
+        seen = f"Axial slice {slice_index + 1} of the first scan lies beyond the second scan."
+    else:
+        seen = (
+            f"Axial slice {slice_index + 1} of the first scan stands beside slice {other + 1} {of}."
+        )
+    if match.by_lung:
+        way = "Slices are matched by their place between the first and the last slice with lung;"
+    else:
+        way = "A scan shows no lung, so slices are matched by their place in the whole scan;"
+    return (
+        f"{seen} {way} coronal and sagittal ones by their place in the picture. Biomarkers are "
+        "measured on each scan's own slices."
+    )
+
+
+def show_warnings(first: OpenStudy, second: OpenStudy) -> None:
+    """What there is to know about either scan."""
+    for title, one in (("First scan", first), ("Second scan", second)):
+        notes = list(one.study.volume.warnings)
+        if one.segmentation is not None:
+            notes += list(one.segmentation.warnings)
+        for note in notes:
+            st.warning(f"{title}: {escape_markdown(note)}", icon=":material/info:")

@@ -1,0 +1,1 @@
+"""The Home page: files, folders and cases come in; an open scan goes out."""

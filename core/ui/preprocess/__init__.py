@@ -1,0 +1,1 @@
+"""The Enhance and Region pages: settings come in; pictures, boxes and settings files go out."""

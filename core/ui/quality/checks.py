@@ -1,0 +1,244 @@
+"""The widgets of Quality for the open scan: thresholds, strip, findings, picture."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core.config import QUALITY_RANGES, QualityConfig
+from core.drawing import PREDICTION_COLOURS, TRUTH_COLOURS
+from core.errors import WeightsError
+from core.measuring.quality import (
+    CHECKS,
+    EmptySlices,
+    Finding,
+    QualityReport,
+    ScanMeasures,
+    check_named,
+    find_empty_slices,
+    measure_scan,
+)
+from core.segmentation import find_gate, find_weights
+from core.system import OnProgress, ShouldCancel
+from core.ui.job_slot import JobSlot
+from core.ui.jobs import MEASURING_QUEUE
+from core.ui.page import show_error
+from core.ui.quality.leaving_out import case_id_of, left_out
+from core.ui.scan.browsing import show_picture
+from core.ui.scan.measures import known_masks
+from core.ui.scan.slice_strip import StripRow, go_to, show_strip
+from core.ui.session import OpenStudy, remember, this_session
+from core.ui.settings import Settings
+from core.ui.text import escape_markdown
+from core.ui.widget_state import fresh_key, renew_key
+from core.volume import BoolArray
+
+FAMILY_COLOURS = {"sampling": "#56B4E9", "values": "#E69F00", "content": "#CC79A7"}
+_EMPTY = "Empty"
+_LEFT_OUT_COLOUR = "#8d99a5"
+_AT_ONCE_SECONDS = 1.5
+"""Small scans are done by then; until then no progress is worth drawing."""
+
+
+def read_settings() -> Settings:
+    """The thresholds of this session, of the address, or the defaults."""
+    return Settings("quality", asdict(QualityConfig()), lambda values: QualityConfig(**values))
+
+
+def choose_thresholds(settings: Settings) -> QualityConfig:
+    """A slider for each threshold; nothing is measured again."""
+    with st.expander("Thresholds", icon=":material/tune:"):
+        st.caption("The scan is measured once; thresholds take effect at once.")
+        st.button(
+            "Reset",
+            icon=":material/restart_alt:",
+            help="All thresholds back to their defaults.",
+            on_click=settings.forget,
+            key="quality-reset",
+        )
+        columns = st.columns(2)
+        for number, check in enumerate(CHECKS):
+            side = "at least" if check.is_lower_limit else "at most"
+            with columns[number % 2]:
+                settings.slide(
+                    f"{check.label}, {side}",
+                    check.setting,
+                    QUALITY_RANGES[check.setting],
+                    help=check.help,
+                    format="percent" if check.unit == "share" else None,
+                )
+    return QualityConfig(**settings.values)
+
+
+@dataclass(eq=False)
+class ScanCheck:
+    """What was measured of the open scan, or the job that measures it."""
+
+    slot: JobSlot[ScanMeasures] = field(default_factory=lambda: JobSlot("quality", MEASURING_QUEUE))
+
+
+def measures_of(current: OpenStudy) -> ScanMeasures | None:
+    """What was measured of the open scan; none, and progress or a button, until it is there."""
+    slot, volume = this_session().part(ScanCheck).slot, current.study.volume
+    # Grey values that were given another meaning lie elsewhere between air and tissue.
+    subject = (current.token, volume.intensity)
+    slot.drop_unless(subject)
+    if slot.job is None:
+
+        def work(on_progress: OnProgress, should_cancel: ShouldCancel) -> ScanMeasures:
+            return measure_scan(volume, on_progress=on_progress, should_cancel=should_cancel)
+
+        slot.start(work, owner=current, subject=subject).join(_AT_ONCE_SECONDS)
+    if slot.show_progress():
+        return None
+    outcome = slot.outcome()
+    if outcome is None:
+        return None
+    if outcome.error is not None:
+        show_error(outcome.error)
+    if outcome.result is None and st.button("Check the scan", type="primary", key="check-scan"):
+        slot.drop()
+        st.rerun()
+    return outcome.result
+
+
+def show_scan_and_strip(current: OpenStudy, report: QualityReport) -> int:
+    """The picture and below it the strip; gives the axial slice that is shown."""
+    place = show_picture(current, key="quality-picture", tools="few", tallest=0.5)
+    shown = place.voxel[2]
+    rows = _strip_rows(current, report)
+    show_strip(current, rows, shown=shown, key="quality-strip")
+    has_empty = any(row.label.startswith(_EMPTY) for row in rows)
+    st.caption(
+        "From the feet on the left to the head on the right; click to go there. Blue: how the scan "
+        "was sampled. Orange: its values. Pink: what it shows."
+        + (f" {_EMPTY}: no infection." if has_empty else "")
+    )
+    return shown
+
+
+def _strip_rows(current: OpenStudy, report: QualityReport) -> list[StripRow]:
+    rows: list[StripRow] = []
+    for outcome in report.outcomes:
+        check = check_named(outcome.check)
+        if outcome.findings and not check.whole_scan:
+            cells = np.flatnonzero(outcome.flagged).tolist()
+            colour = FAMILY_COLOURS[check.family]
+            rows.append(StripRow(check.label, colour, cells))
+    for name, empty in empty_slices(current).items():
+        colours = TRUTH_COLOURS if name == "Truth" else PREDICTION_COLOURS
+        cells = np.flatnonzero(empty.infected_pixels == 0).tolist()
+        if cells:
+            label = f"{_EMPTY}, {name.lower()}"
+            rows.append(StripRow(label, colours["infection"], cells))
+    marks, case_id = left_out(), case_id_of(current)
+    whole = marks.has_case(case_id)
+    out = list(range(report.slices)) if whole else list(marks.slices_of(case_id))
+    if out:
+        rows.append(StripRow("Left out", _LEFT_OUT_COLOUR, out))
+    return rows
+
+
+def empty_slices(current: OpenStudy) -> dict[str, EmptySlices]:
+    """Slices without infection by prediction and by truth, as far as these are known."""
+    volume = current.study.volume
+    pairs = known_masks(current)
+    found = remember(
+        current,
+        "empty slices",
+        lambda: {name: find_empty_slices(pair, volume) for name, pair in pairs.items()},
+    )
+    return {name: empty for name, empty in found.items() if empty is not None}
+
+
+def show_slice_findings(report: QualityReport, slice_index: int) -> None:
+    """What is wrong with the whole scan, and with the slice that is shown."""
+    for finding in report.findings:
+        if finding.slice_index is None:
+            st.warning(_sentence(finding), icon=":material/error:")
+    found = report.of_slice(slice_index)
+    if not found:
+        st.success(f"Slice {slice_index + 1}: nothing found.", icon=":material/check_circle:")
+    for finding in found:
+        st.warning(_sentence(finding), icon=":material/info:")
+
+
+def _sentence(finding: Finding) -> str:
+    """For a page, with numbers and their percent signs on one line."""
+    return escape_markdown(finding.sentence)
+
+
+def show_empty_slices(current: OpenStudy) -> None:
+    """How many slices show no infection, by truth and by prediction."""
+    st.markdown(
+        "**Slices without infection**",
+        help="The curve under the picture is the infected area of each slice; the rows Empty "
+        "mark those with none. In training they show lung without disease.",
+    )
+    found = empty_slices(current)
+    if not found:
+        st.caption("Not known: there is neither a prediction nor a true mask.")
+    for name, empty in found.items():
+        st.markdown(f"By {name.lower()}: {empty.empty} of {empty.slices} slices.")
+    gated = gated_empty(current)
+    if gated is not None:
+        st.markdown(
+            f"By the model for empty slices: {int(gated.sum())} of {gated.size} slices.",
+            help="A regression on the network's own probabilities. Its threshold lets 99 % of "
+            "infected slices pass, so it finds few slices empty; `segment --clear-empty` "
+            "clears the masks of those.",
+        )
+
+
+def gated_empty(current: OpenStudy) -> BoolArray | None:
+    """(slices,) what the gate for empty slices calls empty; none without a prediction, or where
+    no gate was fitted for its weights."""
+    segmentation = current.segmentation
+    if segmentation is None:
+        return None
+
+    def find() -> BoolArray | None:
+        gate = find_gate(find_weights(segmentation.weights_id))
+        return None if gate is None else gate.empty(segmentation.probabilities)
+
+    try:
+        return remember(current, "gated slices", find)
+    except WeightsError as error:
+        show_error(error)
+        return None
+
+
+def show_table(current: OpenStudy, report: QualityReport) -> None:
+    """Every finding of a slice, one a row; a click goes there."""
+    rows = [finding for finding in report.findings if finding.slice_index is not None]
+    st.markdown(
+        f"**Findings** in {len(report.flagged_slices)} of {report.slices} slices",
+        help="Click a row to go to its slice.",
+    )
+    if rows:
+        picked = st.dataframe(
+            pd.DataFrame(
+                {
+                    "Slice": [(finding.slice_index or 0) + 1 for finding in rows],
+                    "What": [check_named(finding.check).label for finding in rows],
+                    "Value": [check_named(f.check).show(f.value) for f in rows],
+                    "Limit": [check_named(f.check).show(f.threshold) for f in rows],
+                }
+            ),
+            hide_index=True,
+            on_select="rerun",
+            selection_mode=["single-row", "single-cell"],
+            key=fresh_key("quality-findings"),
+            height=min(36 * (len(rows) + 1) + 2, 260),
+        )
+        chosen = [*picked["selection"]["rows"], *(row for row, _ in picked["selection"]["cells"])]
+        if chosen:
+            renew_key("quality-findings")
+            go_to(current, rows[chosen[0]].slice_index or 0)
+            st.rerun(scope="fragment")
+    for outcome in report.outcomes:
+        if outcome.undefined:
+            st.caption(f"{check_named(outcome.check).label}: not defined, {outcome.undefined}.")

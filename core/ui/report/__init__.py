@@ -1,0 +1,1 @@
+"""The Report page: a segmented scan comes in; its report and files go out."""

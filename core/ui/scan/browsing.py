@@ -1,0 +1,172 @@
+"""Where to look in the open scan, and the picture of it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.config import GREY_WINDOW_HU, Plane
+from core.loading import as_hu, grey_intensity
+from core.ui.open_scan import set_intensity
+from core.ui.page import show_errors
+from core.ui.scan.measures import guide_counts
+from core.ui.session import OpenStudy, this_session
+from core.ui.text import escape_markdown
+from core.ui.viewer import (
+    PLANES,
+    Comparison,
+    Heat,
+    Marks,
+    Place,
+    Tools,
+    ViewerScan,
+    show_viewer,
+)
+from core.volume import PLANE_AXIS
+
+
+def place_of(current: OpenStudy) -> Place:
+    """Where the person is in the open study; at first what the address says, or a telling slice."""
+    if current.place is None:
+        current.place = _first_place(current)
+    return current.place
+
+
+def _first_place(current: OpenStudy) -> Place:
+    volume = current.study.volume
+    plane = _plane_in_address() or "axial"
+    wanted = _slice_in_address(volume.plane_count(plane))
+    voxel = [count // 2 for count in volume.shape]
+    voxel[PLANE_AXIS["axial"]] = first_slice(current)
+    if wanted is not None:
+        voxel[PLANE_AXIS[plane]] = wanted - 1
+    # The grey scale stays as it was with the scan before.
+    i, j, k = voxel
+    return Place(voxel=(i, j, k), plane=plane, window=this_session().window)
+
+
+def first_slice(current: OpenStudy) -> int:
+    """The most infected axial slice where one is known, else the middle."""
+    counts = guide_counts(current, "axial")
+    if counts is not None and counts.any():
+        return int(counts.argmax())
+    return current.study.volume.plane_count("axial") // 2
+
+
+def _plane_in_address() -> Plane | None:
+    wanted = st.query_params.get("plane")
+    return next((plane for plane in PLANES if plane == wanted), None)
+
+
+def _slice_in_address(count: int) -> int | None:
+    wanted = st.query_params.get("slice", "")
+    if not wanted.isascii() or not wanted.isdigit():
+        return None
+    return min(max(int(wanted[:6]), 1), count)
+
+
+def write_address(current: OpenStudy) -> None:
+    """Case, plane and slice go into the page's address, so that it can be kept and shared."""
+    place = place_of(current)
+    wanted = {"case": current.link, "plane": place.plane, "slice": str(place.slice_index + 1)}
+    if st.query_params.to_dict() != wanted:
+        st.query_params.from_dict(wanted)
+
+
+def viewer_scan(current: OpenStudy) -> ViewerScan:
+    """The open study as the viewer takes it."""
+    return ViewerScan(
+        owner=current,
+        volume=current.study.volume,
+        truth=current.study.truth,
+        prediction=current.prediction,
+        name=current.name,
+        stamp=current.stamp,
+    )
+
+
+@st.fragment
+def show_glance(current: OpenStudy, *, key: str, tallest: float) -> None:
+    """The open scan beside other things, without the toolbar.
+
+    It runs by itself. A step through its slices does not draw the page again, which would take
+    time and end what the page is doing, such as opening the next scan.
+    """
+    show_picture(current, key=key, tools="few", tallest=tallest)
+
+
+def show_picture(
+    current: OpenStudy,
+    *,
+    key: str,
+    tools: Tools = "all",
+    tallest: float,
+    comparison: Comparison | None = None,
+    heat: Heat | None = None,
+    marks: Marks | None = None,
+) -> Place:
+    """The open scan with all that is marked in it; says where in it the person is.
+
+    Args:
+        comparison: what stands beside it, such as a second scan.
+        tools: "few" for a picture beside other things, without the toolbar.
+        tallest: largest height, as a share of the browser window's.
+        heat, marks: see `core.ui.viewer.show_viewer`.
+    """
+    place = place_of(current)
+    show_viewer(
+        viewer_scan(current),
+        place,
+        key=key,
+        tools=tools,
+        tallest=tallest,
+        comparison=comparison,
+        heat=heat,
+        marks=marks,
+        on_place=_remember_window,
+    )
+    return place
+
+
+def _remember_window(place: Place) -> None:
+    this_session().window = place.window
+
+
+def show_grey_scale_choice(current: OpenStudy) -> None:
+    """For scans whose values are not HU: says so, and lets the person correct the assumption."""
+    recognised, intensity = current.recognised, current.study.volume.intensity
+    if recognised.unit == "HU":
+        return
+    assumed = intensity.unit != "HU"
+    title = "Values are not HU: the scale is assumed" if assumed else "Values declared to be HU"
+    with st.expander(title, icon=":material/contrast:"):
+        st.caption(escape_markdown(f"Recognised: {recognised.reason}."))
+        grey_max = (GREY_WINDOW_HU[1] - GREY_WINDOW_HU[0]) / recognised.slope
+        shown = intensity if assumed else recognised
+        left, right = st.columns(2)
+        low_hu = left.number_input(
+            "Black stands for, HU",
+            value=float(round(shown.intercept)),
+            step=50.0,
+            key=f"grey-low-{current.token}",
+            help="The HU that black stood for when the scan was exported.",
+        )
+        high_hu = right.number_input(
+            "White stands for, HU",
+            value=float(round(shown.intercept + shown.slope * grey_max)),
+            step=50.0,
+            key=f"grey-high-{current.token}",
+            help="The HU that white stood for when the scan was exported.",
+        )
+        with st.container(horizontal=True), show_errors():
+            if st.button("Use this scale", help="For the picture and for the network."):
+                set_intensity(grey_intensity(low_hu=low_hu, high_hu=high_hu, grey_max=grey_max))
+                st.rerun()
+            if st.button(
+                "The values are HU",
+                disabled=not assumed,
+                help="For scans whose numbers are HU although they do not look like it.",
+            ):
+                set_intensity(as_hu())
+                st.rerun()
+        if current.segmentation is not None:
+            st.caption("With another scale the prediction is dropped; run the network again.")

@@ -1,0 +1,149 @@
+"""Lung and infection in space, beside the slices."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import streamlit as st
+
+from core.config import CHANNELS, Channel, Plane, SurfaceConfig
+from core.drawing import PREDICTION_COLOURS, TRUTH_COLOURS, Surface, build_surface, slice_corners_mm
+from core.ui.chart_view import show_chart
+from core.ui.charts.surface import make_surface_figure
+from core.ui.components import BrowserComponent
+from core.ui.scan.measures import known_masks
+from core.ui.session import OpenStudy, remember
+from core.ui.streamlit_internals import BROWSER_SCRIPT
+
+_HERE = Path(__file__).parent
+_CHART = "surfaces-chart"
+_SLICE_MARGIN_MM = 8.0
+
+_turntable = BrowserComponent(
+    "lunglens_turntable",
+    html=(
+        '<div class="turntable" role="group" aria-label="Rotate the 3D view" hidden>'
+        '<button type="button" class="turn">Rotate</button>'
+        '<button type="button" data-view="front">From the front</button>'
+        '<button type="button" data-view="left">From the left</button>'
+        '<button type="button" data-view="feet">From the feet</button>'
+        "</div>"
+    ),
+    css=(_HERE / "turntable.css").read_text(encoding="utf-8"),
+    js=BROWSER_SCRIPT + (_HERE / "turntable.js").read_text(encoding="utf-8"),
+)
+
+
+@st.fragment
+def show_surfaces(current: OpenStudy, plane: Plane, slice_index: int) -> None:
+    """The 3D view with the current slice through it, once a person asks for it."""
+    wanted = st.toggle(
+        "3D view",
+        key="surfaces-wanted",
+        persist_state="session",
+        help="Lung and infection as surfaces, with the current slice. Drag to rotate, scroll "
+        "to zoom.",
+    )
+    if not wanted:
+        return
+    names = tuple(known_masks(current))
+    if not names:
+        st.caption(
+            "There are no masks yet. Mark lung and infection with the network, or add true masks "
+            "on Home, and they appear here as surfaces."
+        )
+        return
+    source = _choose_source(names)
+    surfaces = remember(
+        current, ("surfaces", source), lambda: _build(current, source), doing="Building surfaces…"
+    )
+    if surfaces:
+        _show_chart(current, surfaces, source=source, plane=plane, slice_index=slice_index)
+    _show_remarks(current, surfaces, source)
+
+
+def _choose_source(names: tuple[str, ...]) -> str:
+    if len(names) == 1:
+        return names[0]
+    chosen: str | None = st.segmented_control(
+        "Surfaces of",
+        names,
+        default=names[0],
+        key="surfaces-source",
+        required=True,
+        persist_state="session",
+        help="The prediction is the network's; the truth was drawn by people, or is known by "
+        "construction in the demo study.",
+    )
+    return chosen or names[0]
+
+
+def _build(current: OpenStudy, source: str) -> dict[Channel, Surface]:
+    pair, config = known_masks(current)[source], SurfaceConfig()
+    masks = {"lung": pair.lung, "infection": pair.infection}
+    surfaces: dict[Channel, Surface] = {}
+    for channel in CHANNELS:
+        mask = masks[channel]
+        if mask is None:
+            continue
+        surface = build_surface(mask, current.study.volume.affine, config, channel=channel)
+        if surface is not None:
+            surfaces[channel] = surface
+    return surfaces
+
+
+def _show_chart(
+    current: OpenStudy,
+    surfaces: dict[Channel, Surface],
+    *,
+    source: str,
+    plane: Plane,
+    slice_index: int,
+) -> None:
+    chart = remember(
+        current,
+        ("surface chart", source),
+        lambda: make_surface_figure(
+            surfaces,
+            colours=PREDICTION_COLOURS if source == "Prediction" else TRUTH_COLOURS,
+            revision=current.token,
+            stamp=current.stamp,
+        ),
+    )
+    volume = current.study.volume
+    corners = slice_corners_mm(
+        volume.shape,
+        volume.affine,
+        plane=plane,
+        slice_index=slice_index,
+        around_mm=np.concatenate([surface.vertices_mm for surface in surfaces.values()]),
+        margin_mm=_SLICE_MARGIN_MM,
+    )
+    with st.container(key=_CHART):
+        show_chart(chart, key=f"surfaces-{current.token}")
+    _turntable(
+        data={"chart": _CHART, "corners": corners.tolist()}, key=f"turntable-{current.token}"
+    )
+
+
+def _show_remarks(current: OpenStudy, surfaces: dict[Channel, Surface], source: str) -> None:
+    """What is not drawn and why, and how far the picture may be trusted."""
+    pair, remarks = known_masks(current)[source], []
+    for channel, mask in (("lung", pair.lung), ("infection", pair.infection)):
+        if mask is None:
+            remarks.append(f"There is no mask of the {channel}.")
+        elif channel not in surfaces:
+            remarks.append(f"No {channel} is marked in this scan.")
+    if surfaces:
+        triangles = f"{sum(len(surface.faces) for surface in surfaces.values()):,}"
+        remarks.append(
+            triangles.replace(",", "\u00a0")
+            + " triangles, smoothed and simplified: to look at, not to measure."
+        )
+        if current.study.volume.spacing_nominal:
+            remarks.append(
+                "Proportions along the body are nominal: the file does not say how large a voxel "
+                "is."
+            )
+    st.caption(" ".join(remarks))

@@ -1,0 +1,187 @@
+"""The widgets of Segment: weights, thresholds, measurements and files of a result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from core.config import CHANNELS
+from core.errors import shown_name
+from core.evaluation import measure
+from core.output import mask_nifti_bytes
+from core.output.exports import values_csv
+from core.system import json_text
+from core.ui import segmenting
+from core.ui.scan.measures import scan_burden
+from core.ui.session import OpenStudy
+from core.ui.tables import show_facts
+from core.ui.text import escape_markdown, percent, seconds_text, volume_text
+from core.volume import BoolArray
+
+if TYPE_CHECKING:  # loaded where it is first needed
+    from core.segmentation import Segmentation, WeightsInfo
+
+
+def choose_weights() -> WeightsInfo | None:
+    """The network to run; none (and a sentence) where none is installed, or where the default one
+    is damaged and no other was chosen."""
+    weights = segmenting.available_weights()
+    if not weights:
+        st.info(
+            "No trained network is installed. Get the repository with its `weights/` folder, "
+            "or train one with `python -m core train`.",
+            icon=":material/info:",
+        )
+        return None
+    unusable = segmenting.unusable_weights()
+    for broken in unusable:
+        st.warning(escape_markdown(str(broken.error)), icon=":material/warning:")
+    # No other network takes the place of a damaged default one by itself.
+    has_default = weights[0].is_default or not any(one.may_be_default for one in unusable)
+    chosen = st.selectbox(
+        "Weights",
+        weights,
+        index=0 if has_default else None,
+        placeholder="The default weights cannot be used: choose others",
+        format_func=weights_name,
+        key="weights",
+        persist_state="session",
+        help="A network trained to segment lung and infection. Its card says what it was "
+        "trained on, how well it performs and where it fails.",
+    )
+    if chosen is None:
+        return None
+    if chosen.card_path.is_file():
+        with st.expander("Card of these weights", icon=":material/description:"):
+            st.markdown(chosen.card_path.read_text(encoding="utf-8"))
+    return chosen
+
+
+def weights_name(info: WeightsInfo) -> str:
+    """Title and id, which distinguishes weights of one title."""
+    return f"{info.title} · {info.weights_id}"
+
+
+def show_run_button(current: OpenStudy, weights: WeightsInfo) -> None:
+    """Starts a run with the chosen weights."""
+    again = current.segmentation is not None
+    if st.button(
+        "Run again" if again else "Mark lung and infection",
+        type="secondary" if again else "primary",
+        icon=":material/play_arrow:",
+        help="Takes some seconds; you can keep browsing meanwhile, and stop it at any time.",
+    ):
+        segmenting.start(current, weights)
+        st.rerun()
+
+
+def choose_thresholds(current: OpenStudy, segmentation: Segmentation) -> None:
+    """Probability from which a voxel counts as lung and as infection; takes effect at once."""
+    used = segmentation.config.postprocess
+    lung, infection = (
+        place.slider(
+            f"{channel.capitalize()} threshold",
+            0.05,
+            0.95,
+            value=float(getattr(used, f"{channel}_threshold")),
+            step=0.05,
+            key=f"{channel}-threshold-{current.token}",
+            persist_state="session",
+            help=f"Voxels whose probability of being {being} is at least this are marked. Lower "
+            "marks more. The network does not run again.",
+        )
+        for place, channel, being in zip(st.columns(2), CHANNELS, ("lung", "infected"), strict=True)
+    )
+    with st.spinner("Applying the thresholds…"):
+        segmenting.change_thresholds(current, segmentation, lung=lung, infection=infection)
+
+
+def show_headline(current: OpenStudy) -> None:
+    """Infected share and volumes of the prediction."""
+    burden = scan_burden(current, "Prediction")
+    columns = st.columns([4, 3, 3])
+    columns[0].metric(
+        "Infected share",
+        percent(burden.infection_fraction),
+        help="Infected lung divided by lung, both as marked by the network.",
+    )
+    columns[1].metric("Lung", volume_text(burden.lung_volume_ml))
+    columns[2].metric("Infection", volume_text(burden.infection_volume_ml))
+
+
+def show_downloads(current: OpenStudy, segmentation: Segmentation) -> None:
+    """Masks in the scan's own shape and affine, and the measurements."""
+    masks, stem = segmentation.masks, file_stem(current)
+    with st.container(horizontal=True, key="downloads"):
+        for channel, mask in (("lung", masks.lung), ("infection", masks.infection)):
+            if mask is None:
+                continue
+            st.download_button(
+                f"{channel.capitalize()} mask (NIfTI)",
+                data=_mask_file(current, mask),
+                file_name=f"{stem}_{channel}_mask.nii.gz",
+                mime="application/gzip",
+                icon=":material/download:",
+                on_click="ignore",
+                key=f"download-{channel}",
+                help="0 and 1, in the shape and position of the scan's own file.",
+            )
+        st.download_button(
+            "Measurements (JSON)",
+            data=_measurements_file(current, segmentation, json_text),
+            file_name=f"{stem}_metrics.json",
+            mime="application/json",
+            icon=":material/download:",
+            on_click="ignore",
+            help="The same content that the command line writes as metrics.json.",
+        )
+        st.download_button(
+            "Measurements (CSV)",
+            data=_measurements_file(current, segmentation, values_csv),
+            file_name=f"{stem}_metrics.csv",
+            mime="text/csv",
+            icon=":material/download:",
+            on_click="ignore",
+            help="The same measurements, one per line.",
+        )
+
+
+def _mask_file(current: OpenStudy, mask: BoolArray) -> Callable[[], bytes]:
+    # Packed only when asked for: large scans take seconds.
+    return lambda: mask_nifti_bytes(mask, current.study.volume)
+
+
+def _measurements_file(
+    current: OpenStudy, segmentation: Segmentation, write: Callable[[dict[str, Any]], str]
+) -> Callable[[], str]:
+    # Measured only when asked for, so that thresholds move without waiting for it.
+    return lambda: write(measure(current.study, segmentation))
+
+
+def file_stem(current: OpenStudy) -> str:
+    """A name for files about the open scan: letters, digits, dots, dashes, underscores."""
+    name = shown_name(current.name)
+    for ending in (".gz", ".nii", ".zip", ".dcm", ".png", ".jpg", ".jpeg"):
+        name = name[: -len(ending)] if name.lower().endswith(ending) else name
+    kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in name)
+    return kept.strip("._") or "scan"
+
+
+_STAGES = {
+    "turn": "Finding the orientation",
+    "preprocess": "Preparing slices",
+    "predict": "Marking slices",
+    "postprocess": "Cleaning up masks",
+    "restore": "Restoring the scan's own grid",
+}
+
+
+def show_run_facts(segmentation: Segmentation) -> None:
+    """Device, weights and seconds of each stage."""
+    facts = {"Device": segmentation.device, "Weights": segmentation.weights_id}
+    for stage, seconds in segmentation.seconds.items():
+        facts[_STAGES.get(stage, stage)] = seconds_text(seconds)
+    st.markdown("**This run**")
+    show_facts(facts, caption="How the masks were computed")

@@ -1,0 +1,68 @@
+"""What the app uses of Streamlit beyond its documented interface, all in one place.
+
+`tests/test_streamlit_internals.py` checks each item against the installed version and names the one
+that an upgrade has moved. What the browser code uses is in `streamlit_internals.js`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+if TYPE_CHECKING:
+    from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+TEST_IDS = (
+    "stMainBlockContainer",
+    "stHeader",
+    "stSidebarUserContent",
+    "stMetricValue",
+    "stTable",
+    "stImage",
+)
+"""Values of `data-testid` in Streamlit's own HTML that `PAGE_STYLE` selects by."""
+
+PAGE_STYLE = """
+<style>
+[data-testid="stMainBlockContainer"] {
+  padding: 1.6rem 2.2rem 3rem; max-width: 1560px;
+}
+[data-testid="stMainBlockContainer"] h1 { padding: 0.4rem 0 0.6rem; }
+[data-testid="stHeader"] { background: transparent; }
+[data-testid="stSidebarUserContent"] hr { margin: 0.6rem 0; }
+[data-testid="stMetricValue"] { font-size: 1.5rem; font-variant-numeric: tabular-nums; }
+[data-testid="stTable"] { font-variant-numeric: tabular-nums; }
+@media (max-width: 640px) {
+  [data-testid="stMainBlockContainer"] { padding: 3.2rem 1rem 2rem; }
+  h1 { font-size: 1.6rem !important; }
+  .st-key-report .stColumn:has([data-testid="stImage"]) { order: 1; }
+}
+</style>
+"""
+"""Spacing and type of every page, of which `st` knows nothing."""
+
+NOT_REGISTERED = "not registered"
+"""Words of the error for a component that another server process has registered."""
+
+BROWSER_SCRIPT = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
+"""JavaScript functions to put before a component's own."""
+
+
+def main_script_name() -> str | None:
+    """File name of the script that the server runs; none outside of a page."""
+    context = get_script_run_ctx(suppress_warning=True)
+    return None if context is None else Path(context.main_script_path).name
+
+
+def free_uploads(files: Sequence[UploadedFile | None]) -> None:
+    """Frees uploads that have been read; Streamlit would keep them as long as the page is open."""
+    context = get_script_run_ctx(suppress_warning=True)
+    if context is None:
+        return
+    remove_file = getattr(context.uploaded_file_mgr, "remove_file", None)
+    for file in files:
+        if file is not None and remove_file is not None:
+            remove_file(context.session_id, file.file_id)

@@ -1,0 +1,1 @@
+"""The Train and Augmentation pages: cases and settings come in; runs, charts and weights go out."""

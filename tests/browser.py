@@ -1,0 +1,291 @@
+"""Chromium for the tests that use the app as a person does: a browser, servers, tabs.
+
+All of them share one browser and one server of each kind in a process; every test has a tab of
+its own, and with it a session of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.segmentation.weights import list_weights
+
+ROOT = Path(__file__).resolve().parent.parent
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+CHROMIUM_FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+DEMO = "Synthetic demo study"
+SETTINGS = ("LUNGLENS_DATA_FOLDER", "LUNGLENS_RUNS_FOLDER", "LUNGLENS_ALLOW_TRAINING")
+"""Environment variables that a server of the tests has only when a test sets them."""
+
+
+def find_chromium() -> tuple[str, str]:
+    """Browser and driver, or a skip (a failure where the tests are asked for)."""
+    browser = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
+    driver = shutil.which("chromedriver")
+    if browser and driver:
+        return browser, driver
+    reason = "no Chromium with chromedriver was found"
+    if os.environ.get("LUNGLENS_BROWSER_TESTS") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+class Server:
+    """A Streamlit server and what it has written."""
+
+    def __init__(self, address: str, log: Path) -> None:
+        self.address, self.log = address, log
+        self.is_fresh = True
+        """No browser has asked it for anything yet."""
+
+    def check(self) -> None:
+        """Fails when the server has written a traceback, and forgets it."""
+        written = self.log.read_text(encoding="utf-8")
+        if "Traceback" in written:
+            os.truncate(self.log, 0)
+            pytest.fail(f"the server wrote a traceback:\n{written[-4000:]}")
+
+
+def serve(script: str, log: Path, settings: Mapping[str, str] = {}) -> Iterator[Server]:
+    """A script on a free port, until the generator is closed."""
+    find_chromium()
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    environment = {k: v for k, v in os.environ.items() if k not in SETTINGS}
+    environment |= {"PYTHONPATH": str(ROOT), **settings}
+    command = [sys.executable, "-m", "streamlit", "run", script]
+    command += ["--server.port", str(port), "--server.headless", "true"]
+    # Appending, so that what follows a truncation begins at the start of the file.
+    with log.open("a") as out:
+        app = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=out)
+        server = Server(f"http://localhost:{port}", log)
+        try:
+            wait_for(lambda: is_up(server.address), what="the server", seconds=60)
+            yield server
+        finally:
+            app.terminate()
+            app.wait(20)
+    server.check()
+
+
+def is_up(address: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{address}/_stcore/health", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def wait_for(condition: Callable[[], Any], *, what: str, seconds: float = 240) -> Any:
+    """The first true answer of `condition`."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        answer = condition()
+        if answer:
+            return answer
+        time.sleep(0.1)
+    raise AssertionError(f"waited {seconds:.0f} s for {what}")
+
+
+class Chromium:
+    """A browser whose first tab stays empty; tests open and close others, one at a time."""
+
+    def __init__(self, profile: Path) -> None:
+        from selenium import webdriver
+        from selenium.webdriver.chrome.service import Service
+
+        browser, driver = find_chromium()
+        options = webdriver.ChromeOptions()
+        options.binary_location = browser
+        for flag in (*CHROMIUM_FLAGS, f"--user-data-dir={profile}"):
+            options.add_argument(flag)
+        self.driver = webdriver.Chrome(options=options, service=Service(driver))
+        self._empty_tab = self.driver.current_window_handle
+
+    def open_tab(self, server: Server, downloads: Path) -> Page:
+        """A new tab; what it saves goes to `downloads`."""
+        downloads.mkdir(parents=True, exist_ok=True)
+        self.driver.switch_to.new_window("tab")
+        self.driver.execute_cdp_cmd(
+            "Page.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(downloads)}
+        )
+        return Page(self.driver, server, downloads)
+
+    def close_tab(self, page: Page) -> None:
+        """Closes the tab and forgets what its page has stored; fails on a server's traceback."""
+        command = self.driver.execute_cdp_cmd
+        command(
+            "Storage.clearDataForOrigin",
+            {"origin": page.address, "storageTypes": "cookies,local_storage,indexeddb"},
+        )
+        command("Network.clearBrowserCookies", {})
+        self.driver.close()
+        self.driver.switch_to.window(self._empty_tab)
+        page.server.check()
+
+
+class Page:
+    """A tab, and what a person does in it."""
+
+    def __init__(self, browser: Any, server: Server, downloads: Path) -> None:
+        self.browser, self.server, self.downloads = browser, server, downloads
+        self.address = server.address
+        self.resize(1440, 900)
+
+    def resize(self, width: int, height: int) -> None:
+        self.browser.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600},
+        )
+
+    def open(self, path: str = "/") -> None:
+        self.go(path)
+        self.settle()
+
+    def go(self, path: str) -> None:
+        """As `open`, without waiting for the page to come to rest."""
+        self.server.is_fresh = False
+        self.browser.get(self.address + path)
+
+    def js(self, script: str, *arguments: Any) -> Any:
+        return self.browser.execute_script(script, *arguments)
+
+    def settle(self, seconds: float = 180) -> None:
+        """Waits until the script has run and nothing moves for a moment."""
+        script = (
+            "const app = document.querySelector('[data-testid=stApp]');"
+            "return app && app.dataset.testScriptState === 'notRunning'"
+            " && !document.querySelector('[data-testid=stSkeleton]');"
+        )
+        end, quiet_since = time.monotonic() + seconds, time.monotonic()
+        while time.monotonic() < end:
+            if not self.js(script):
+                quiet_since = time.monotonic()
+            elif time.monotonic() - quiet_since > 0.8:
+                return
+            time.sleep(0.05)
+        raise AssertionError("the page does not come to rest")
+
+    @property
+    def text(self) -> str:
+        return str(self.js("return document.body.innerText"))
+
+    def wait_for_text(self, text: str, seconds: float = 240) -> None:
+        wait_for(lambda: text in self.text, what=repr(text), seconds=seconds)
+
+    def buttons(self, label: str) -> list[Any]:
+        found = self.browser.find_elements("css selector", "button")
+        return [b for b in found if b.is_displayed() and label in b.text]
+
+    def click(self, label: str) -> None:
+        wait_for(lambda: self._clicked(label), what=f"button {label!r}")
+
+    def _clicked(self, label: str) -> bool:
+        from selenium.common.exceptions import StaleElementReferenceException
+
+        try:
+            button = next(iter(self.buttons(label)), None)
+            if button is None:
+                return False
+            self.js("arguments[0].scrollIntoView({block: 'center'})", button)
+            button.click()
+        except StaleElementReferenceException:  # drawn anew at this moment
+            return False
+        return True
+
+    def go_to(self, name: str) -> None:
+        links = self.browser.find_elements("css selector", "[data-testid=stSidebarNavLink]")
+        next(link for link in links if link.text == name).click()
+        self.settle()
+
+    def upload(self, path: Path) -> None:
+        self.browser.find_element("css selector", "input[type=file]").send_keys(str(path))
+
+    # The picture lies in a shadow tree.
+
+    def _part(self, selector: str) -> str:
+        return (
+            "const part = [...document.querySelectorAll('*')].map((e) => e.shadowRoot)"
+            f".map((s) => s && s.querySelector('{selector}')).find(Boolean);"
+        )
+
+    def canvas(self) -> Any:
+        return wait_for(
+            lambda: self.js(self._part("canvas[data-slice]") + "return part;"), what="the picture"
+        )
+
+    def strip(self) -> Any:
+        return self.js(self._part("canvas.strip") + "return part;")
+
+    def view(self, expression: str) -> Any:
+        """A value of the viewer's own, by the names `view`, `pane` and `scan`."""
+        return self.js(
+            self._part(".lunglens")
+            + "const view = part.lunglens, pane = view.panes[0], scan = view.sources[0].scan;"
+            + f"return {expression};"
+        )
+
+    def fetched(self) -> int:
+        """How many chunks of slices were asked for since the page was loaded."""
+        return int(
+            self.js(
+                "return performance.getEntriesByType('resource')"
+                ".filter((e) => e.name.includes('/lunglens/slices/')).length"
+            )
+        )
+
+    def picture(self) -> str:
+        return str(self.js(self._part("canvas[data-slice]") + "return part.toDataURL();"))
+
+    def picture_slice(self) -> int:
+        return int(self.js(self._part("canvas[data-slice]") + "return part.dataset.slice;"))
+
+    def picture_name(self) -> str:
+        return str(
+            self.js(self._part("canvas[data-slice]") + "return part.getAttribute('aria-label');")
+        )
+
+    def legend(self) -> str:
+        return str(self.js(self._part(".legend") + "return part ? part.innerText : '';"))
+
+    def value(self) -> str:
+        return str(self.js(self._part(".value") + "return part.innerText;"))
+
+    def downloaded(self, name: str) -> Path:
+        path = self.downloads / name
+        wait_for(path.is_file, what=name)
+        return path
+
+
+def keep_screenshot(page: Page, name: str) -> None:
+    """For a person to look at, where a folder is named for it."""
+    folder = os.environ.get("LUNGLENS_SCREENSHOTS")
+    if folder:
+        page.browser.save_screenshot(str(Path(folder) / f"{name}.png"))
+
+
+def need_weights() -> None:
+    if not list_weights():
+        pytest.skip("no trained weights are installed")

@@ -1,0 +1,83 @@
+"""Names the part of Streamlit that an upgrade has moved, and keeps its use in one place."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import streamlit
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from core.ui.streamlit_internals import BROWSER_SCRIPT, NOT_REGISTERED, PAGE_STYLE, TEST_IDS
+
+ROOT = Path(__file__).resolve().parent.parent
+STATIC = Path(streamlit.__file__).parent / "static"
+OURS = [*(ROOT / "core" / "ui").rglob("*"), *(ROOT / "pages").glob("*.py")]
+
+
+@pytest.fixture(scope="module")
+def browser_code() -> str:
+    """All JavaScript that Streamlit sends to the browser."""
+    scripts = sorted((STATIC / "static" / "js").glob("*.js"))
+    assert scripts, "Streamlit serves its scripts from elsewhere than /static/js/"
+    return "\n".join(script.read_text(encoding="utf-8") for script in scripts)
+
+
+@pytest.mark.parametrize("name", ["session_id", "main_script_path", "uploaded_file_mgr"])
+def test_the_script_run_context_has(name: str) -> None:
+    assert name in {field.name for field in fields(ScriptRunContext)}
+
+
+def test_an_upload_can_be_freed() -> None:
+    assert list(inspect.signature(MemoryUploadedFileManager.remove_file).parameters) == [
+        "self",
+        "session_id",
+        "file_id",
+    ]
+    assert "file_id" in inspect.getsource(UploadedFile)
+
+
+def test_the_app_takes_routes_beside_its_own() -> None:
+    assert "routes" in inspect.signature(streamlit.App).parameters
+
+
+def test_an_unknown_component_is_told_by_these_words() -> None:
+    package = Path(streamlit.__file__).parent / "components" / "v2"
+    assert any(NOT_REGISTERED in file.read_text("utf-8") for file in package.rglob("*.py"))
+
+
+@pytest.mark.parametrize("name", TEST_IDS)
+def test_the_page_has_a_part_with_the_test_id(name: str, browser_code: str) -> None:
+    assert name in PAGE_STYLE
+    assert name in browser_code
+
+
+def test_the_page_loads_its_scripts_from_where_the_viewer_looks() -> None:
+    assert "/static/js/" in BROWSER_SCRIPT
+    assert "static/js/" in (STATIC / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["js-plotly-plot", "st-key-"])
+def test_charts_are_found_by_their_class(name: str, browser_code: str) -> None:
+    assert name in BROWSER_SCRIPT
+    assert name in browser_code
+
+
+@pytest.mark.parametrize(
+    ("word", "places"),
+    [
+        ("data-testid", {"streamlit_internals.py"}),
+        ("/static/js/", {"streamlit_internals.py", "streamlit_internals.js"}),
+        ("js-plotly-plot", {"streamlit_internals.js"}),
+        ("get_script_run_ctx", {"streamlit_internals.py"}),
+        ("session_state", {"session.py", "widget_state.py"}),
+        (".plotly_chart(", {"chart_view.py"}),
+    ],
+)
+def test_used_in_one_place(word: str, places: set[str]) -> None:
+    files = [file for file in OURS if file.suffix in (".py", ".js", ".css")]
+    assert {file.name for file in files if word in file.read_text("utf-8")} <= places
