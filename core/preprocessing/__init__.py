@@ -11,6 +11,7 @@ from core.preprocessing.model_input import (
 from core.preprocessing.spatial import (
     SpatialRecord,
     cut_slice,
+    frame_interior,
     plan_spatial,
     resize_to_frame,
     restore_slice,
@@ -30,6 +31,7 @@ __all__ = [
     "window_to_grey",
     "SpatialRecord",
     "cut_slice",
+    "frame_interior",
     "plan_spatial",
     "resize_to_frame",
     "restore_slice",

@@ -12,6 +12,7 @@ import numpy as np
 from core.config import PreprocessConfig, SegmentConfig
 from core.errors import ConfigError
 from core.preprocessing import SpatialRecord, build_model_input, plan_spatial
+from core.segmentation.air import clear_gas, clear_outside_body
 from core.segmentation.empty_slices import EmptySliceGate, find_gate
 from core.segmentation.engines import Engine
 from core.segmentation.postprocess import (
@@ -167,6 +168,8 @@ def _blend(
     if not _is_of_pictures(volume):  # which may be of anything, in any order
         probabilities = blend_neighbours(probabilities, config.postprocess.neighbour_share)
         probabilities = clear_open_air(probabilities, frames, record)
+        probabilities = clear_outside_body(probabilities, frames, record)
+        probabilities = clear_gas(probabilities, frames)
     return probabilities if gate is None else gate.clear(probabilities)
 
 

@@ -20,6 +20,7 @@ from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel,
 from core.volume import BoolArray, MaskPair
 
 Probabilities = npt.NDArray[np.uint8]
+
 _SURE = 128
 _AIR_GREY = 110
 """About -600 HU in the usual window: between lung with its vessels blurred in, and fat."""
