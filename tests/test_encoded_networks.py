@@ -11,11 +11,12 @@ import pytest
 
 from core.config import ModelConfig, PostprocessConfig, PreprocessConfig
 from core.errors import ConfigError
+from core.segmentation import WeightsInfo, load_weights, save_weights
 from core.segmentation.engines.inference import Segmenter
 from core.segmentation.engines.openvino_engine import OpenVinoSegmenter
 from core.segmentation.models import PIXELS, PRESENCE, build_model, taught_network
 from core.segmentation.models.efficientnet import centre_grey, encode
-from core.segmentation.weights import WeightsInfo, load_weights, read_graph, save_weights
+from core.segmentation.weights import read_graph
 
 ROWS, COLUMNS = 32, 64
 SMALL = ModelConfig(depth=5, width=4, max_filters=8, encoder="lite0", slice_head=True)

@@ -148,7 +148,8 @@ def _judge(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     info = judge_weights(options.data, options.judge, on_progress=progress)
     by_set = info.manifest["validation"]["by_set"]
     lines = [
-        f"{source}: lung {number_text(found['lung_dice'])}, infection {number_text(found['infection_dice'])}"
+        f"{source}: lung {number_text(found['lung_dice'])}, "
+        f"infection {number_text(found['infection_dice'])}"
         for source, found in by_set.items()
     ]
     return Result("\n".join(lines), {"weights_id": info.weights_id, "by_set": by_set})

@@ -50,7 +50,7 @@ def clear_outside_body(
     """
     lung = probabilities[0] >= _SURE
     outside = np.zeros_like(lung)
-    for k in np.flatnonzero(lung.any(axis=(1, 2))):
+    for k in map(int, np.flatnonzero(lung.any(axis=(1, 2)))):
         hull = _body_outline(frames[k], record)
         if hull is not None:
             outside[k] = lung[k] & ~hull
@@ -107,7 +107,7 @@ def clear_gas(probabilities: Probabilities, frames: Probabilities) -> Probabilit
     """
     lung = probabilities[0] >= _SURE
     gas = np.zeros_like(lung)
-    for k in np.flatnonzero(lung.any(axis=(1, 2))):
+    for k in map(int, np.flatnonzero(lung.any(axis=(1, 2)))):
         gas[k] = _gas(lung[k], frames[k])
     if not gas.any():
         return probabilities
