@@ -26,8 +26,9 @@ DEV_STAMP := $(VENV)/.installed-dev-$(DEV_SUM)
 
 FOLDS = $(BIN)/python -m core evaluate "$(DATA)" --folds 3
 V2 = weights/unet-v2
+MIXTURE = $(BIN)/python -m core train-mixture --data "$(DATA)"
 
-.PHONY: help app test lint format weights check-data setup setup-dev clean
+.PHONY: help app test lint format weights network check-data setup setup-dev clean
 
 help: ## Show this list
 	@echo "LungLens. Targets:"
@@ -57,6 +58,13 @@ weights: check-data $(APP_STAMP) ## Train weights/unet-v2 again from the scans i
 	$(FOLDS) --out runs/unet-v2-3 --config $(V2)/stage3.json --init runs/unet-v2-2
 	$(FOLDS) --out runs/unet-v2 --config $(V2)/manifest.json --init runs/unet-v2-3 \
 		--exclude weights/luna-visible-disease.json --publish $(V2)
+
+network: check-data $(APP_STAMP) ## Train one network on all sets in DATA: three folds, then all (hours)
+	for fold in 1 2 3; do \
+		$(MIXTURE) --out runs/lite-v1-fold-$$fold --keep-out $$fold \
+			--publish runs/published/lite-v1-fold-$$fold || exit 1; \
+	done
+	$(MIXTURE) --out runs/lite-v1 --publish weights/lite-v1
 
 # Before the set-up, so that a wrong folder is told at once.
 check-data:

@@ -63,6 +63,13 @@ def transfer_encoder(
     Raises:
         WeightsError: depth, width or normalisation differ.
     """
+    if source.encoder != "plain":
+        raise WeightsError(
+            "The classifier cannot start from these segmentation weights",
+            got=f"an encoder of the kind {source.encoder}",
+            expected="a U-Net or U-Net++ with a contracting half of its own",
+            next_step="pass --encoder to keep the encoder of a classifier",
+        )
     found = (source.depth, source.width, source.max_filters, source.normalization)
     if found != (config.depth, config.width, config.max_filters, "batch"):
         raise WeightsError(

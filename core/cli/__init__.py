@@ -29,6 +29,7 @@ _COMMANDS = (
     "report",
     "train",
     "train-classifier",
+    "train-mixture",
     "evaluate",
     "benchmark",
 )

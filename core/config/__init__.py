@@ -19,7 +19,8 @@ from core.config.enhancement import (
 from core.config.evaluation import EvaluateConfig
 from core.config.json_values import from_json_dict, to_json_dict
 from core.config.loading import GREY_WINDOW_HU, WINDOW_PRESETS, LoadLimits, WindowPreset
-from core.config.model import ModelConfig
+from core.config.mixture import MixtureConfig, MixtureShares
+from core.config.model import EncoderName, ModelConfig
 from core.config.preprocess import PreprocessConfig, preprocess_from_json
 from core.config.quality import QUALITY_RANGES, QualityConfig
 from core.config.ranges import SettingRange
@@ -66,6 +67,9 @@ __all__ = [
     "SegmentConfig",
     "BatchConfig",
     "SurfaceConfig",
+    "EncoderName",
+    "MixtureConfig",
+    "MixtureShares",
     "ModelConfig",
     "AugmentConfig",
     "AugmentPreset",

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+EncoderName = Literal["plain", "lite0", "lite1", "lite2"]
+
 
 @dataclass(frozen=True)
 class ModelConfig:
     """A U-Net (Ronneberger et al. 2015, arXiv:1505.04597) or U-Net++ (Zhou et al. 2018,
-    arXiv:1807.10165)."""
+    arXiv:1807.10165), with a contracting half of its own or with an encoder."""
 
     architecture: Literal["unet", "unetpp"] = "unet"
     depth: int = 4
@@ -25,3 +27,11 @@ class ModelConfig:
     """Of a U-Net++: a head at every depth learns too, and prediction is their mean."""
     members: int = 1
     """Networks of this shape whose mean probability counts; each is trained by itself."""
+    encoder: EncoderName = "plain"
+    """What contracts: the network's own convolutions, or an EfficientNet-Lite, which has depth 5
+    and filters of its own, so that width and bound hold for the expanding half alone."""
+    slice_head: bool = False
+    """With an encoder: whether it also tells if a slice shows lung, and if it shows infection."""
+    presence_floor: float = 0.0
+    """A slice whose presence of lung, or of infection, is below this loses of its pixels'
+    probabilities in proportion; 0 lets the slice head have no say in masks."""

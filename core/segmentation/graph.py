@@ -18,11 +18,22 @@ if TYPE_CHECKING:
 _SETTINGS: dict[str, tuple[str, ...]] = {
     "Conv2D": ("strides", "padding", "dilation_rate", "groups", "activation"),
     "Conv2DTranspose": ("strides", "padding", "dilation_rate", "activation"),
+    "DepthwiseConv2D": (
+        "strides",
+        "padding",
+        "dilation_rate",
+        "depth_multiplier",
+        "activation",
+    ),
+    "Dense": ("activation",),
     "BatchNormalization": ("epsilon",),
     "GroupNormalization": ("groups", "epsilon"),
     "Activation": ("activation",),
     "MaxPooling2D": ("pool_size", "strides", "padding"),
+    "UpSampling2D": ("size", "interpolation"),
     "Concatenate": ("axis",),
+    "Rescaling": ("scale", "offset"),
+    "Reshape": ("target_shape",),
 }
 """Kinds that keep settings; all others keep only kind, name and inputs."""
 

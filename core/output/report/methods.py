@@ -114,6 +114,19 @@ UNETPP = Reference(
     ),
     "Zhou et al., UNet++. DLMIA 2018:3.",
 )
+EFFICIENTNET = Reference(
+    "tan2019efficientnet",
+    "inproceedings",
+    (
+        ("author", "Tan, Mingxing and Le, Quoc V."),
+        ("title", "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks"),
+        ("booktitle", "International Conference on Machine Learning (ICML)"),
+        ("year", "2019"),
+        ("eprint", "1905.11946"),
+        ("archiveprefix", "arXiv"),
+    ),
+    "Tan and Le, EfficientNet. ICML 2019. arXiv:1905.11946.",
+)
 ENSEMBLE = Reference(
     "lakshminarayanan2017ensembles",
     "inproceedings",
@@ -284,7 +297,10 @@ def _network_words(model: ModelConfig, cite: Callable[[Reference], str]) -> str:
     if model.members > 1:
         averaged = f"the mean probability {cite(ENSEMBLE)} of {model.members} two-dimensional"
         return f"{averaged} {name}s {cite(work)} with one sigmoid output for each target"
-    return f"a two-dimensional {name} {cite(work)} with one sigmoid output for each"
+    encoder = ""
+    if model.encoder != "plain":
+        encoder = f" on an EfficientNet-{model.encoder.capitalize()} encoder {cite(EFFICIENTNET)}"
+    return f"a two-dimensional {name} {cite(work)}{encoder} with one sigmoid output for each"
 
 
 def _scan_words(study: Study) -> str:

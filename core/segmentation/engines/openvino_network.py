@@ -102,6 +102,15 @@ class _Builder:
             "Average": self._average,
             "Dropout": lambda layer, x: x[0],
             "SpatialDropout2D": lambda layer, x: x[0],
+            "DepthwiseConv2D": self._depthwise,
+            "Dense": self._dense,
+            "Rescaling": self._rescaled,
+            "UpSampling2D": self._repeated,
+            "GlobalAveragePooling2D": lambda layer, x: self._pooled(x[0], ops.reduce_mean),
+            "GlobalMaxPooling2D": lambda layer, x: self._pooled(x[0], ops.reduce_max),
+            "Reshape": self._per_slice,
+            "Add": lambda layer, x: self._merged(x, ops.add),
+            "Multiply": lambda layer, x: self._merged(x, ops.multiply),
         }
 
     def build(self, shape: tuple[int, int], maps: Sequence[str]) -> openvino.Model:
@@ -128,17 +137,7 @@ class _Builder:
     def _convolution(self, layer: Layer, inputs: list[_Value]) -> _Value:
         self._demand(layer, groups=1)
         kernel = self._take(layer, "kernel") / inputs[0].scale[:, None]
-        bias = self._bias(layer, kernel.shape[3])
-        activation, last = layer.settings["activation"], layer
-        follower = self._only_reader(layer)
-        if follower and follower.kind == "BatchNormalization" and activation == "linear":
-            factor, shift = self._factor_and_shift(follower)
-            kernel, bias, last = kernel * factor, bias * factor + shift, follower
-        scale = np.ones(kernel.shape[3], dtype=_FLOAT32)
-        if self._bfloat16 and activation in ("linear", "relu"):
-            rounded = _to_bfloat16(bias)
-            np.divide(rounded, bias, out=scale, where=rounded != 0)
-            kernel, bias = kernel * scale, bias * scale
+        kernel, bias, scale, last = self._folded(layer, kernel)
         node = inputs[0].node
         if self._bfloat16 and self._is_input(layer.inputs[0]):
             coarse = _to_bfloat16(kernel)
@@ -156,6 +155,101 @@ class _Builder:
         result = self._activate(_Value(ops.add(node, _per_channel(bias)), scale), layer)
         self._done[last.name] = result
         return result
+
+    def _folded(self, layer: Layer, kernel: Vector) -> tuple[Vector, Vector, Vector, Layer]:
+        """Kernel (…, filters) and bias with the normalisation that follows, the scale that makes
+        the bias a bfloat16 number, and the layer whose output they give."""
+        bias = self._bias(layer, kernel.shape[-1])
+        activation, last = layer.settings["activation"], layer
+        follower = self._only_reader(layer)
+        if follower and follower.kind == "BatchNormalization" and activation == "linear":
+            factor, shift = self._factor_and_shift(follower)
+            kernel, bias, last = kernel * factor, bias * factor + shift, follower
+        scale = np.ones(kernel.shape[-1], dtype=_FLOAT32)
+        if self._bfloat16 and activation in ("linear", "relu") and self._may_scale(last):
+            rounded = _to_bfloat16(bias)
+            np.divide(rounded, bias, out=scale, where=rounded != 0)
+            kernel, bias = kernel * scale, bias * scale
+        return kernel, bias, scale, last
+
+    def _may_scale(self, layer: Layer) -> bool:
+        """Whether all that reads a layer carries factors along without a step of its own."""
+        return not any(
+            reader.kind in ("Add", "Multiply") or reader.settings.get("activation") == "relu6"
+            for reader in self._graph
+            if layer.name in reader.inputs
+        )
+
+    def _depthwise(self, layer: Layer, inputs: list[_Value]) -> _Value:
+        self._demand(layer, depth_multiplier=1)
+        kernel = self._take(layer, "kernel")[..., 0] / inputs[0].scale
+        kernel, bias, scale, last = self._folded(layer, kernel)
+        node = ops.group_convolution(
+            inputs[0].node,
+            _constant(kernel.transpose(2, 0, 1)[:, None, None]),
+            layer.settings["strides"],
+            [0, 0],
+            [0, 0],
+            layer.settings["dilation_rate"],
+            self._padding(layer),
+        )
+        result = self._activate(_Value(ops.add(node, _per_channel(bias)), scale), layer)
+        self._done[last.name] = result
+        return result
+
+    def _dense(self, layer: Layer, inputs: list[_Value]) -> _Value:
+        """Of pooled features alone: (1, channels, 1, 1), on which a kernel of 1×1 does the same."""
+        kernel = self._take(layer, "kernel") / inputs[0].scale[:, None]
+        filters = kernel.shape[1]
+        node = ops.convolution(
+            inputs[0].node,
+            _constant(kernel.T[:, :, None, None]),
+            [1, 1],
+            [0, 0],
+            [0, 0],
+            [1, 1],
+        )
+        node = ops.add(node, _per_channel(self._bias(layer, filters)))
+        return self._activate(_Value(node, np.ones(filters, dtype=_FLOAT32)), layer)
+
+    def _rescaled(self, layer: Layer, inputs: list[_Value]) -> _Value:
+        """The factor goes into the scale, so that grey levels stay whole numbers."""
+        factor, offset = float(layer.settings["scale"]), float(layer.settings["offset"])
+        if factor == 0:
+            nothing = ops.multiply(inputs[0].node, _constant(0))
+            return _Value(ops.add(nothing, _constant(offset)), np.ones_like(inputs[0].scale))
+        scale = inputs[0].scale.astype(np.float64) / factor
+        node = inputs[0].node
+        if offset != 0:
+            node = ops.add(node, _per_channel((offset * scale).astype(_FLOAT32)))
+        return _Value(node, scale.astype(_FLOAT32))
+
+    def _repeated(self, layer: Layer, inputs: list[_Value]) -> _Value:
+        self._demand(layer, interpolation="nearest")
+        node = ops.interpolate(
+            inputs[0].node,
+            ops.constant(np.array(layer.settings["size"], dtype=_FLOAT32)),
+            "nearest",
+            "scales",
+            axes=ops.constant(np.array([2, 3], dtype=np.int64)),
+            coordinate_transformation_mode="asymmetric",
+            nearest_mode="floor",
+        )
+        return _Value(node, inputs[0].scale)
+
+    def _pooled(self, value: _Value, reduce: Callable[..., Any]) -> _Value:
+        """One number a channel, left in place as (1, channels, 1, 1)."""
+        return _Value(reduce(value.node, ops.constant(np.array([2, 3])), True), value.scale)
+
+    def _per_slice(self, layer: Layer, inputs: list[_Value]) -> _Value:
+        self._demand(layer, target_shape=[1, 1, len(inputs[0].scale)])
+        return inputs[0]
+
+    def _merged(self, inputs: list[_Value], merge: Callable[..., Any]) -> _Value:
+        node = _unscaled(inputs[0])
+        for value in inputs[1:]:
+            node = merge(node, _unscaled(value))
+        return _Value(node, np.ones_like(inputs[0].scale))
 
     def _upsampling(self, layer: Layer, inputs: list[_Value]) -> _Value:
         kernel = self._take(layer, "kernel") / inputs[0].scale
@@ -190,10 +284,14 @@ class _Builder:
 
     def _activate(self, value: _Value, layer: Layer) -> _Value:
         activation = layer.settings["activation"]
-        if activation == "relu":  # positive factors pass
+        if activation == "relu" and (value.scale > 0).all():  # positive factors pass
             return _Value(ops.relu(value.node), value.scale)
+        if activation == "relu6":
+            return _Value(ops.clamp(_unscaled(value), 0.0, 6.0), np.ones_like(value.scale))
         if activation == "sigmoid":
             return _Value(ops.sigmoid(_unscaled(value)), np.ones_like(value.scale))
+        if activation == "relu":
+            return _Value(ops.relu(_unscaled(value)), np.ones_like(value.scale))
         if activation != "linear":
             raise self._unknown(layer, f"activation {activation}")
         return value
@@ -243,7 +341,11 @@ class _Builder:
         return next(reader for reader in self._graph if layer.name in reader.inputs)
 
     def _is_input(self, name: str) -> bool:
-        return any(layer.name == name and layer.kind == "InputLayer" for layer in self._graph)
+        """Whether a layer gives the slices themselves, at most rescaled."""
+        layer = next(layer for layer in self._graph if layer.name == name)
+        if layer.kind == "Rescaling":
+            return self._is_input(layer.inputs[0])
+        return layer.kind == "InputLayer"
 
     def _padding(self, layer: Layer) -> str:
         self._demand(layer, padding="same" if layer.settings["padding"] == "same" else "valid")
@@ -258,7 +360,7 @@ class _Builder:
         return UnknownLayer(
             f"The OpenVINO engine does not know layer {layer.name} of {self._shown}",
             got=got,
-            expected="kinds and settings of U-Net and U-Net++",
+            expected="kinds and settings of the project's own networks",
             next_step="run with the engine keras",
         )
 

@@ -1,6 +1,7 @@
 """Networks: layers → functional graph → config."""
 
 from core.segmentation.models.build import build_model
+from core.segmentation.models.encoded import PIXELS, PRESENCE, build_encoded, taught_network
 from core.segmentation.models.ensemble import build_ensemble, join_members
 from core.segmentation.models.unet import build_unet
 from core.segmentation.models.unetpp import averaged, build_unetpp, supervised
@@ -9,6 +10,10 @@ __all__ = [
     "build_model",
     "build_unet",
     "build_unetpp",
+    "build_encoded",
+    "taught_network",
+    "PIXELS",
+    "PRESENCE",
     "build_ensemble",
     "join_members",
     "supervised",

@@ -74,7 +74,7 @@ def double_convolution(x: Any, config: ModelConfig, *, filters: int, name: str) 
             kernel_initializer="he_normal",
             name=f"{name}_conv{number}",
         )(x)
-        x = _normalize(x, config, name=f"{name}_norm{number}")
+        x = normalize(x, config, name=f"{name}_norm{number}")
         x = layers.Activation("relu", name=f"{name}_relu{number}")(x)
     if config.dropout > 0:
         x = layers.SpatialDropout2D(config.dropout, name=f"{name}_dropout")(x)
@@ -94,7 +94,8 @@ def probability_head(x: Any, config: ModelConfig, *, name: str) -> Any:
     )(x)
 
 
-def _normalize(x: Any, config: ModelConfig, *, name: str) -> Any:
+def normalize(x: Any, config: ModelConfig, *, name: str) -> Any:
+    """The config's normalisation, if any."""
     if config.normalization == "batch":
         return layers.BatchNormalization(name=name)(x)
     if config.normalization == "group":

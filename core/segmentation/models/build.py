@@ -6,7 +6,7 @@ import keras
 
 from core.config import ModelConfig
 from core.errors import ConfigError
-from core.segmentation.models.ensemble import BUILDERS, build_ensemble
+from core.segmentation.models.ensemble import BUILDERS, build_ensemble, build_member
 
 
 def build_model(config: ModelConfig, *, rows: int, columns: int) -> keras.Model:
@@ -25,6 +25,16 @@ def build_model(config: ModelConfig, *, rows: int, columns: int) -> keras.Model:
             got=config.architecture,
             expected="unetpp",
         )
+    if config.encoder == "plain" and config.slice_head:
+        raise ConfigError(
+            "A slice head needs an encoder", got="encoder plain", expected="lite0, lite1 or lite2"
+        )
+    if not 0.0 <= config.presence_floor < 1.0:
+        raise ConfigError(
+            "Setting presence_floor is out of range",
+            got=f"{config.presence_floor:g}",
+            expected="a probability from 0 to below 1",
+        )
     if config.members > 1:
         return build_ensemble(config, rows=rows, columns=columns)
-    return BUILDERS[config.architecture](config, rows=rows, columns=columns)
+    return build_member(config, rows=rows, columns=columns)

@@ -11,10 +11,17 @@ import keras
 from keras import layers
 
 from core.config import ModelConfig
+from core.segmentation.models.encoded import build_encoded
 from core.segmentation.models.unet import build_unet
 from core.segmentation.models.unetpp import build_unetpp
 
 BUILDERS = {"unet": build_unet, "unetpp": build_unetpp}
+
+
+def build_member(config: ModelConfig, *, rows: int, columns: int) -> keras.Model:
+    """The one network of a config of one member."""
+    build = BUILDERS[config.architecture] if config.encoder == "plain" else build_encoded
+    return build(config, rows=rows, columns=columns)
 
 
 def build_ensemble(config: ModelConfig, *, rows: int, columns: int) -> keras.Model:
@@ -30,7 +37,7 @@ def build_ensemble(config: ModelConfig, *, rows: int, columns: int) -> keras.Mod
     inputs = keras.Input((rows, columns, config.input_channels), name="slices")
     outputs = []
     for number in range(1, config.members + 1):
-        member = BUILDERS[config.architecture](single, rows=rows, columns=columns)
+        member = build_member(single, rows=rows, columns=columns)
         renamed = keras.models.clone_model(
             member, input_tensors=inputs, clone_function=_renaming(member_prefix(number))
         )

@@ -1,0 +1,199 @@
+"""Train one network on all sets at once; an interrupted run goes on where it stopped.
+
+Reads every set of the data folder that is there (see core.training.mixture.sources). With --pack
+the scans are only written into one small file, which --data takes as well, on a machine without
+the data folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from core.cli.terminal import Result, TerminalProgress
+from core.config import MixtureConfig, from_json_dict
+from core.errors import ConfigError, shown_name
+from core.segmentation import check_publish_folder
+from core.system import check_place, number_text
+
+EXAMPLES = """examples:
+  python -m core train-mixture --data ../shared/data --out runs/fold-1 --keep-out 1
+  python -m core train-mixture --data ../shared/data --out runs/all --publish weights/lite-v1
+  python -m core train-mixture --data ../shared/data --pack frames.npz
+  KERAS_BACKEND=jax python -m core train-mixture --data frames.npz --out runs/all"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of `train-mixture`."""
+    defaults = MixtureConfig()
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder with the sets, or a file of --pack"
+    )
+    parser.add_argument("--out", type=Path, help="run folder; same folder resumes")
+    parser.add_argument(
+        "--keep-out",
+        type=int,
+        metavar="FOLD",
+        help="fold whose patients are not learned from, from 1; without it all are",
+    )
+    parser.add_argument(
+        "--config", type=Path, help="JSON of a mixture config; also a run.json of an earlier run"
+    )
+    parser.add_argument("--epochs", type=int, help=f"default {defaults.epochs}")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        help="as many epochs as fit into so many minutes on this machine, found by a trial",
+    )
+    parser.add_argument("--steps", type=int, help=f"an epoch, default {defaults.steps_per_epoch}")
+    parser.add_argument("--batch-size", type=int, help=f"default {defaults.batch_size}")
+    parser.add_argument(
+        "--stop-after",
+        type=int,
+        metavar="EPOCHS",
+        help="end early; the same command without it goes on, on the same schedule",
+    )
+    parser.add_argument("--pack", type=Path, metavar="FILE", help="write the scans there, and end")
+    parser.add_argument(
+        "--most-pixels",
+        type=int,
+        default=288,
+        help="with --pack: longest side of a slice (default %(default)s)",
+    )
+    parser.add_argument(
+        "--quality",
+        type=int,
+        default=85,
+        help="with --pack: of the pictures, 1 to 100 (default %(default)s)",
+    )
+    parser.add_argument(
+        "--publish",
+        type=Path,
+        help="then write weights/NAME; judged on the patients kept out where --data is a folder",
+    )
+    parser.add_argument(
+        "--default", action="store_true", help="with --publish: as the default weights"
+    )
+    parser.add_argument(
+        "--judge",
+        type=Path,
+        metavar="WEIGHTS",
+        help="train nothing: judge weights/NAME on the patients its run kept out",
+    )
+
+
+def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
+    """Packs, judges, or trains and publishes on request."""
+    config = _config(options)
+    wanted = [name for name in ("out", "pack", "judge") if getattr(options, name) is not None]
+    if len(wanted) != 1:
+        raise ConfigError(
+            "Say what to do",
+            got=" and ".join(f"--{name}" for name in wanted) or "nothing",
+            expected="one of --out, --pack and --judge",
+        )
+    if options.pack is not None:
+        return _pack(options, config, progress)
+    if options.judge is not None:
+        return _judge(options, progress)
+    check_place(options.out, option="--out", is_folder=True)
+    if options.publish is not None:
+        check_publish_folder(options.publish)
+    from core.training.mixture.fit import train_mixture
+
+    scans = _scans(options.data, config, progress)
+    if options.minutes is not None:
+        config = replace(config, epochs=_epochs(options, config, scans))
+    paths = train_mixture(
+        scans,
+        options.out,
+        config,
+        keep_out=options.keep_out,
+        stop_after=options.stop_after,
+        on_progress=progress,
+    )
+    epochs = len(paths.history.read_text(encoding="utf-8").splitlines()) - 1
+    result = Result(
+        f"{epochs} epochs; history in {paths.history}", {"epochs": epochs, "run": str(options.out)}
+    )
+    if options.publish is None:
+        return result
+    from core.training.mixture.publishing import publish_mixture
+
+    info = publish_mixture(scans, paths, options.publish, is_default=options.default)
+    if options.keep_out is not None and options.data.is_dir():
+        options.judge = options.publish
+        return _judge(options, progress)
+    return Result(f"weights in {options.publish}", {**result.values, "weights_id": info.weights_id})
+
+
+def _epochs(options: argparse.Namespace, config: MixtureConfig, scans: Any) -> int:
+    """As many as fit; of a run that has begun, as many as it was to have."""
+    from core.training.mixture.fit import epochs_that_fit
+    from core.training.runs import RunPaths, read_record
+
+    paths = RunPaths(options.out)
+    if paths.config.is_file():
+        return int(read_record(paths.config)["config"]["epochs"])
+    seconds = 60.0 * options.minutes
+    return epochs_that_fit(scans, config, keep_out=options.keep_out, seconds=seconds)
+
+
+def _judge(options: argparse.Namespace, progress: TerminalProgress) -> Result:
+    from core.training.mixture.publishing import judge_weights
+
+    info = judge_weights(options.data, options.judge, on_progress=progress)
+    by_set = info.manifest["validation"]["by_set"]
+    lines = [
+        f"{source}: lung {number_text(found['lung_dice'])}, "
+        f"infection {number_text(found['infection_dice'])}"
+        for source, found in by_set.items()
+    ]
+    return Result("\n".join(lines), {"weights_id": info.weights_id, "by_set": by_set})
+
+
+def _config(options: argparse.Namespace) -> MixtureConfig:
+    config = MixtureConfig()
+    if options.config is not None:
+        try:
+            values = json.loads(options.config.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise ConfigError(
+                f"The config {shown_name(options.config)} cannot be read",
+                got=type(error).__name__,
+                expected="JSON of a mixture config",
+            ) from error
+        if isinstance(values, dict) and "config" in values:
+            values = values["config"]
+        config = from_json_dict(MixtureConfig, values)
+    changed = {
+        "epochs": options.epochs,
+        "steps_per_epoch": options.steps,
+        "batch_size": options.batch_size,
+    }
+    return replace(config, **{name: value for name, value in changed.items() if value is not None})
+
+
+def _scans(data: Path, config: MixtureConfig, progress: TerminalProgress) -> Any:
+    from core.training.mixture.packing import unpack_scans
+    from core.training.mixture.sources import load_labelled_scans
+
+    if data.is_file():
+        return unpack_scans(data)
+    return load_labelled_scans(data, config.preprocess, on_progress=progress)
+
+
+def _pack(options: argparse.Namespace, config: MixtureConfig, progress: TerminalProgress) -> Result:
+    from core.training.mixture.packing import pack_scans, shrink_scans
+
+    check_place(options.pack, option="--pack", is_folder=False)
+    scans = shrink_scans(_scans(options.data, config, progress), most_pixels=options.most_pixels)
+    size = pack_scans(scans, options.pack, quality=options.quality)
+    slices = sum(len(scan.images) for scan in scans)
+    return Result(
+        f"{slices} slices of {len(scans)} scans in {options.pack}, {size / 2**20:.1f} MiB",
+        {"scans": len(scans), "slices": slices, "bytes": size},
+    )

@@ -1,0 +1,278 @@
+"""A run on all sets: resumable, recorded, and nothing in it chosen on the patients kept out."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from core.config import MixtureConfig, ScheduleConfig, from_json_dict, to_json_dict
+from core.errors import Cancelled, DatasetError, SaveError
+from core.segmentation.engines.inference import has_fast_bfloat16
+from core.segmentation.models import PIXELS, PRESENCE, build_model, taught_network
+from core.system import (
+    OnProgress,
+    ShouldCancel,
+    ignore_progress,
+    make_folder,
+    never_cancel,
+    software_versions,
+    write_text,
+)
+from core.training.callbacks import RunningMean
+from core.training.fit import LearningRateSchedule
+from core.training.mixture.batches import MixtureBatches
+from core.training.mixture.folds import deal_folds
+from core.training.mixture.imagenet import read_encoder, take_encoder
+from core.training.mixture.losses import MixtureLoss, PresenceLoss
+from core.training.mixture.sources import LabelledScan
+from core.training.runs import RunPaths, read_record
+
+_TRIAL_STEPS = 40
+_COLUMNS = ("epoch", "loss", "pixels_loss", "presence_loss", "learning_rate")
+
+
+def split_scans(
+    scans: Sequence[LabelledScan], config: MixtureConfig, *, keep_out: int | None
+) -> tuple[tuple[LabelledScan, ...], tuple[LabelledScan, ...]]:
+    """Those to learn from and those kept out.
+
+    Args:
+        keep_out: number of the fold, from 1; none learns from all.
+    """
+    if keep_out is None:
+        return tuple(scans), ()
+    fold_of = deal_folds(scans, folds=config.folds, seed=config.seed)
+    return (
+        tuple(scan for scan in scans if fold_of[scan.scan_id] != keep_out),
+        tuple(scan for scan in scans if fold_of[scan.scan_id] == keep_out),
+    )
+
+
+def train_mixture(
+    scans: Sequence[LabelledScan],
+    folder: Path,
+    config: MixtureConfig,
+    *,
+    keep_out: int | None,
+    stop_after: int | None = None,
+    on_progress: OnProgress = ignore_progress,
+    should_cancel: ShouldCancel = never_cancel,
+) -> RunPaths:
+    """Trains, or goes on where an interrupted run of the same config stopped.
+
+    Args:
+        scans: of `load_labelled_scans`.
+        folder: of the run; made if absent.
+        keep_out: fold to learn nothing from; none learns from every scan.
+        stop_after: epochs to have behind it at the end of this call; the same call with more goes
+            on, on the same schedule.
+        on_progress: told "training" with finished and total epochs.
+        should_cancel: asked after every batch; the epoch under way is then lost, no more.
+
+    Raises:
+        DatasetError: the folder holds a run of another config, or a damaged one.
+        SaveError: the folder cannot be written into.
+        Cancelled: the person asked to stop.
+    """
+    paths = RunPaths(folder)
+    make_folder(folder, option="--out folder")
+    keras.utils.set_random_seed(config.seed)
+    taught_scans, kept_out = split_scans(scans, config, keep_out=keep_out)
+    _check_or_write_record(paths, config, taught_scans, kept_out)
+    done = _epochs_done(paths)
+    if done:
+        network = keras.models.load_model(paths.last, safe_mode=True)
+    else:
+        network = build_taught(config)
+        paths.mean.unlink(missing_ok=True)
+    last = min(config.epochs, stop_after or config.epochs)
+    if done >= last:
+        return paths
+    mean = RunningMean(paths.mean, config.average_momentum)
+    recorder = _Recorder(paths, config, mean, on_progress, should_cancel)
+    try:
+        network.fit(
+            MixtureBatches(taught_scans, config, epoch=done),
+            epochs=last,
+            initial_epoch=done,
+            shuffle=False,
+            verbose=0,
+            callbacks=[mean, recorder],
+        )
+    except OSError as error:
+        raise SaveError(
+            "The run cannot be written on",
+            got=error.strerror or "a write error",
+            expected="a folder with room",
+            next_step="make room and start the same command again",
+        ) from error
+    if recorder.stopped:
+        raise Cancelled("training")
+    return paths
+
+
+def epochs_that_fit(
+    scans: Sequence[LabelledScan], config: MixtureConfig, *, keep_out: int | None, seconds: float
+) -> int:
+    """How many epochs a run may have to end in about so many seconds on this machine, found by
+    training a network for some steps that is then thrown away.
+
+    Args:
+        scans, keep_out: of the run to come.
+        seconds: for all epochs together, without start-up.
+    """
+    taught, _ = split_scans(scans, config, keep_out=keep_out)
+    trial = replace(config, steps_per_epoch=_TRIAL_STEPS)
+    network = build_taught(trial)
+    batches = MixtureBatches(taught, trial)
+    network.fit(batches, epochs=1, shuffle=False, verbose=0)  # compiles
+    started = time.perf_counter()
+    network.fit(batches, epochs=2, initial_epoch=1, shuffle=False, verbose=0)
+    spent = time.perf_counter() - started
+    return max(1, int(seconds / spent * _TRIAL_STEPS / config.steps_per_epoch))
+
+
+def build_taught(config: MixtureConfig) -> keras.Model:
+    """A new network as it learns, with its optimizer and losses."""
+    wants_bfloat16 = config.precision == "mixed_bfloat16" or (
+        config.precision == "auto" and has_fast_bfloat16()
+    )
+    previous = keras.mixed_precision.dtype_policy()
+    keras.mixed_precision.set_dtype_policy("mixed_bfloat16" if wants_bfloat16 else "float32")
+    try:
+        model = build_model(
+            config.model, rows=config.preprocess.rows, columns=config.preprocess.columns
+        )
+    finally:
+        keras.mixed_precision.set_dtype_policy(previous)
+    if config.pretrained and config.model.encoder != "plain":
+        take_encoder(model, read_encoder(config.model.encoder))
+    taught = taught_network(model)
+    losses: dict[str, Any] = {PIXELS: MixtureLoss()}
+    weights = {PIXELS: 1.0}
+    if config.model.slice_head:
+        losses[PRESENCE] = PresenceLoss()
+        weights[PRESENCE] = config.presence_weight
+    rate = LearningRateSchedule(
+        to_json_dict(ScheduleConfig("cosine")),
+        peak=config.learning_rate,
+        warmup_steps=config.warmup_steps,
+        total_steps=config.epochs * config.steps_per_epoch,
+    )
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=config.weight_decay, global_clipnorm=1.0)
+    taught.compile(optimizer=optimizer, loss=losses, loss_weights=weights, jit_compile="auto")
+    return taught
+
+
+def load_mixture_network(paths: RunPaths) -> tuple[keras.Model, MixtureConfig]:
+    """The running mean of a run as the network that predicts, and its config.
+
+    Raises:
+        DatasetError: the run is not there or damaged.
+    """
+    config = from_json_dict(MixtureConfig, read_record(paths.config)["config"])
+    if not _epochs_done(paths):
+        raise DatasetError(
+            "The run has not finished an epoch", got="no history", expected="one epoch at least"
+        )
+    learned = keras.models.load_model(paths.last, compile=False, safe_mode=True)
+    mean = RunningMean(paths.mean, config.average_momentum)
+    mean.set_model(learned)
+    mean.on_train_begin()
+    mean.swap()
+    model = build_model(
+        config.model, rows=config.preprocess.rows, columns=config.preprocess.columns
+    )
+    arrays = {variable.path: variable.numpy() for variable in learned.weights}
+    for variable in model.weights:
+        variable.assign(arrays[variable.path])
+    return model, config
+
+
+class _Recorder(keras.callbacks.Callback):
+    """After every epoch: the checkpoint, then the history row that counts it."""
+
+    def __init__(
+        self,
+        paths: RunPaths,
+        config: MixtureConfig,
+        mean: RunningMean,
+        on_progress: OnProgress,
+        should_cancel: ShouldCancel,
+    ) -> None:
+        super().__init__()
+        self._paths = paths
+        self._config = config
+        self._mean = mean
+        self._on_progress = on_progress
+        self._should_cancel = should_cancel
+        self.stopped = False
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if self._should_cancel():
+            self.stopped = self.model.stop_training = True
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if self.stopped:
+            return
+        self._mean.save()
+        part = self._paths.last.with_name("part_" + self._paths.last.name)
+        self.model.save(part)
+        os.replace(part, self._paths.last)
+        found = {**(logs or {}), "epoch": epoch + 1}
+        found.setdefault("pixels_loss", found["loss"])
+        found["learning_rate"] = float(
+            keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
+        )
+        is_new = not self._paths.history.is_file()
+        with self._paths.history.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, _COLUMNS)
+            if is_new:
+                writer.writeheader()
+            writer.writerow({name: f"{found.get(name, float('nan')):.6g}" for name in _COLUMNS})
+        self._on_progress("training", epoch + 1, self._config.epochs)
+
+
+def _epochs_done(paths: RunPaths) -> int:
+    if not paths.history.is_file():
+        return 0
+    with paths.history.open(newline="", encoding="utf-8") as file:
+        return sum(1 for _ in csv.DictReader(file))
+
+
+def _check_or_write_record(
+    paths: RunPaths,
+    config: MixtureConfig,
+    taught: Sequence[LabelledScan],
+    kept_out: Sequence[LabelledScan],
+) -> None:
+    wanted: dict[str, Any] = {
+        "config": to_json_dict(config),
+        "split": {"train": _ids(taught), "kept_out": _ids(kept_out)},
+    }
+    if paths.config.is_file():
+        record = read_record(paths.config)
+        if {name: record.get(name) for name in wanted} != wanted:
+            raise DatasetError(
+                "The run folder holds another run",
+                got="another config or split in run.json",
+                expected="the same, to go on with it",
+                next_step="choose another --out folder",
+            )
+        return
+    write_text(paths.config, json.dumps({**wanted, "versions": software_versions()}, indent=1))
+
+
+def _ids(scans: Sequence[LabelledScan]) -> dict[str, list[str]]:
+    by_source: dict[str, list[str]] = {}
+    for scan in scans:
+        by_source.setdefault(scan.source, []).append(scan.scan_id)
+    return {source: sorted(ids) for source, ids in sorted(by_source.items())}
