@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from core.errors import LoadError
 from core.loading.dicom.slices import Slice
+from core.loading.pictures import natural_order
 from core.system import size_text
 
 _SAME_POSITION_MM = 0.01
@@ -19,6 +20,8 @@ _UNEVEN = 0.1
 """As a share of the mean step."""
 _OFF_LINE_MM = 0.5
 _TILT_DEGREES = 1.0
+_FEW = 0.25
+"""Slices without a position that are left out, as a share of all."""
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
 
 
@@ -39,7 +42,9 @@ def arrange(slices: list[Slice]) -> Grid:
     Raises:
         LoadError: the slices do not form one volume.
     """
-    slices, warnings = _one_orientation(slices)
+    slices, unplaced = _placed(slices)
+    slices, warnings = one_orientation(slices)
+    warnings = unplaced + warnings
     _check_alike(slices)
     positioned = all(s.position is not None and s.orientation is not None for s in slices)
     grid = _positioned(slices) if positioned else _unpositioned(slices)
@@ -86,7 +91,18 @@ def unit_normal(orientation: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]
     return normal / length
 
 
-def _one_orientation(slices: list[Slice]) -> tuple[list[Slice], tuple[str, ...]]:
+def _placed(slices: list[Slice]) -> tuple[list[Slice], tuple[str, ...]]:
+    """Without the few slices that do not say where they lie, where most do, and a warning."""
+    placed = [s for s in slices if s.position is not None and s.orientation is not None]
+    left_out = len(slices) - len(placed)
+    if not left_out or left_out > _FEW * len(slices):
+        return slices, ()
+    if left_out == 1:
+        return placed, ("1 slice that does not say where it lies was left out.",)
+    return placed, (f"{left_out} slices that do not say where they lie were left out.",)
+
+
+def one_orientation(slices: list[Slice]) -> tuple[list[Slice], tuple[str, ...]]:
     """The largest group of slices that look the same way, and a warning of the others."""
     groups: list[list[Slice]] = []
     for item in slices:
@@ -118,13 +134,6 @@ def _check_alike(slices: list[Slice]) -> None:
             got=", ".join(map(size_text, sizes[:4])),
             expected="one size in a series",
             next_step="export one reconstruction",
-        )
-    if any(s.samples != 1 for s in slices):
-        raise LoadError(
-            "The pictures are in colour",
-            got=f"{slices[0].samples} values per pixel",
-            expected="one HU value per pixel",
-            next_step="open the CT slices, not a rendering of them",
         )
     known = [s.pixel_mm for s in slices if s.pixel_mm]
     if slices[0].pixel_mm and not np.allclose(known, slices[0].pixel_mm, rtol=1e-3):
@@ -223,14 +232,21 @@ def _step_warnings(
 
 
 def _unpositioned(slices: list[Slice]) -> Grid:
-    """Slices without positions, by slice location or number, assumed axial from feet to head."""
-    if all(s.location is not None for s in slices):
-        ordered = sorted(slices, key=lambda s: s.location or 0.0)
+    """Slices without positions, by slice location, number or name, assumed axial from feet to
+    head."""
+    locations = [s.location for s in slices if s.location is not None]
+    if len(set(locations)) == len(slices):
+        ordered, way = sorted(slices, key=lambda s: s.location or 0.0), "location"
+    elif len({s.number for s in slices}) == len(slices):
+        ordered, way = sorted(slices, key=lambda s: s.number), "numbers"
     else:
-        ordered = sorted(slices, key=lambda s: s.number)
+        ordered, way = sorted(slices, key=lambda s: (natural_order(s.path), s.number)), "names"
     first = ordered[0]
     between_rows, between_columns = first.pixel_mm or (1.0, 1.0)
     step = first.step_mm or first.thickness_mm or 1.0
     affine = np.diag([-between_columns, -between_rows, step, 1.0])
-    warning = "The slices do not say where they lie: their order and sides are assumed."
+    warning = (
+        f"The slices do not say where they lie: their order by {way} and their sides are "
+        "assumed, from the feet up."
+    )
     return Grid(tuple(ordered), affine, nominal=True, warnings=(warning,))

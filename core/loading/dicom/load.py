@@ -12,8 +12,9 @@ from core.loading.checks import DEFAULT_LIMITS, assemble_volume, check_size
 from core.loading.dicom.geometry import arrange, slice_steps_mm
 from core.loading.dicom.headers import read_headers
 from core.loading.dicom.pixels import read_pixels
-from core.loading.dicom.series import choose, group_by_series
+from core.loading.dicom.series import choose, ignored_warning
 from core.loading.dicom.slices import Slice
+from core.loading.dicom.values import check_values
 from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel
 from core.volume import DicomInstance, DicomOrigin, Volume
 
@@ -33,7 +34,8 @@ def load_dicom(
     Args:
         paths: a folder (with subfolders), a file or a list of files; what is not DICOM is
             passed over.
-        series_uid: which series, where there are several.
+        series_uid: which series, where there are several, as `SeriesInfo` names it; "joined"
+            where every slice has a series of its own.
 
     Raises:
         SeveralSeriesError: there are several and `series_uid` is none.
@@ -43,8 +45,9 @@ def load_dicom(
     headers = read_headers(
         paths, limits=limits, on_progress=on_progress, should_cancel=should_cancel
     )
-    chosen = choose(group_by_series(headers), series_uid)
-    grid = arrange(chosen)
+    chosen = choose(headers.slices, series_uid)
+    check_values(chosen.slices)
+    grid = arrange(chosen.slices)
     columns, rows = grid.slices[0].columns, grid.slices[0].rows
     check_size((columns, rows, len(grid.slices)), limits, what="The DICOM series")
     array, grid = read_pixels(grid, on_progress=on_progress, should_cancel=should_cancel)
@@ -58,7 +61,7 @@ def load_dicom(
         format_fact="DICOM",
         limits=limits,
         spacing_nominal=grid.nominal,
-        warnings=grid.warnings,
+        warnings=grid.warnings + ignored_warning(headers.ignored + chosen.ignored),
         facts=_facts(grid.slices[0]),
     )
     source = replace(
