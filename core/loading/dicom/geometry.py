@@ -18,6 +18,8 @@ _GAP_FACTOR = 1.5
 """A step this many times the usual one means that a slice is missing."""
 _UNEVEN = 0.1
 """As a share of the mean step."""
+_OTHER_SPACING = 3
+"""Equal steps in a row that are a spacing of their own."""
 _OFF_LINE_MM = 0.5
 _TILT_DEGREES = 1.0
 _FEW = 0.25
@@ -71,6 +73,41 @@ def slice_steps_mm(slices: tuple[Slice, ...]) -> tuple[float, ...]:
         return ()
     heights = np.array(positions) @ unit_normal(first)
     return tuple(float(step) for step in np.diff(heights))
+
+
+def slice_weights(slices: tuple[Slice, ...]) -> tuple[float, ...]:
+    """How thick each of the sorted slices is, as a share of the step of their affine: up to half
+    way to its neighbours, and no further into a gap than on its other side. Empty where the
+    distances are about even."""
+    steps = np.array(slice_steps_mm(slices))
+    if steps.size < 2 or steps.min() <= _SAME_POSITION_MM:
+        return ()
+    gaps = _gaps(steps)
+    step = float(steps[~gaps].mean())
+    if not _is_uneven(steps[~gaps], step):
+        return ()
+    known = np.where(gaps, np.nan, steps)
+    below, above = np.append(np.nan, known), np.append(known, np.nan)
+    below, above = (
+        np.where(np.isnan(one), other, one) for one, other in ((below, above), (above, below))
+    )
+    thick = np.nan_to_num((below + above) / 2, nan=step)
+    return tuple(map(float, thick / step))
+
+
+def _gaps(steps: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Which steps are long for a slice that is missing. Several long ones in a row, all alike, are
+    another spacing."""
+    gaps: npt.NDArray[np.bool_] = steps > _GAP_FACTOR * float(np.median(steps))
+    changes = np.flatnonzero(np.abs(np.diff(steps)) > _UNEVEN * steps[:-1]) + 1
+    for run in np.split(np.arange(steps.size), changes):
+        if run.size >= _OTHER_SPACING:
+            gaps[run] = False
+    return gaps
+
+
+def _is_uneven(steps: npt.NDArray[np.float64], step: float) -> bool:
+    return bool(np.abs(steps - step).max() > _UNEVEN * step)
 
 
 def unit_normal(orientation: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -158,7 +195,7 @@ def _positioned(slices: list[Slice]) -> Grid:
         known = first.step_mm or first.thickness_mm
         affine = _affine(_plane(first), normal * (known or 1.0), positions[0])
         return Grid(tuple(ordered), affine, nominal=not known, warnings=())
-    gaps = real > _GAP_FACTOR * float(np.median(real))
+    gaps = _gaps(real)
     # The mean, not the median, ends where the last slice lies: extent and volumes are true.
     step = float(real[~gaps].mean())
     direction = (positions[-1] - positions[0]) / (heights[-1] - heights[0])
@@ -215,20 +252,24 @@ def _step_warnings(
     """What one distance for all slices gets wrong; no slice is made up for one that is missing."""
     moved = np.cumsum(distances) - step * np.arange(1, distances.size + 1)
     off = float(np.abs(moved).max())
+    found: tuple[str, ...] = ()
     if gaps.any():
         count = int(np.count_nonzero(gaps))
-        missing = int(np.maximum(1, np.rint(distances[gaps] / step) - 1).sum())
-        return (
+        usual = float(np.median(distances))
+        missing = int(np.maximum(1, np.rint(distances[gaps] / usual) - 1).sum())
+        found += (
             f"{missing} slice{'s are' if missing > 1 else ' is'} missing in {count} "
             f"gap{'s' if count > 1 else ''}: volumes leave out what lay there, and slices "
             f"beyond a gap lie up to {off:.1f} mm from their true place.",
         )
-    if np.abs(distances - step).max() > _UNEVEN * step:
-        return (
-            f"The slices are {distances.min():.2f} to {distances.max():.2f} mm apart; their "
-            f"mean of {step:.2f} mm is used for all, so slices lie up to {off:.1f} mm off.",
+    even = distances[~gaps]
+    if _is_uneven(even, step):
+        found += (
+            f"The slices are {even.min():.2f} to {even.max():.2f} mm apart: volumes in ml follow "
+            f"their true distances. Views use the mean of {step:.2f} mm for all, so slices lie up "
+            f"to {off:.1f} mm off there.",
         )
-    return ()
+    return found
 
 
 def _unpositioned(slices: list[Slice]) -> Grid:

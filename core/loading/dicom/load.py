@@ -9,7 +9,7 @@ from pathlib import Path
 
 from core.config import LoadLimits
 from core.loading.checks import DEFAULT_LIMITS, assemble_volume, check_size
-from core.loading.dicom.geometry import arrange, slice_steps_mm
+from core.loading.dicom.geometry import arrange, slice_steps_mm, slice_weights
 from core.loading.dicom.headers import read_headers
 from core.loading.dicom.pixels import read_pixels
 from core.loading.dicom.series import choose, ignored_warning
@@ -65,7 +65,10 @@ def load_dicom(
         facts=_facts(grid.slices[0]),
     )
     source = replace(
-        volume.source, steps_mm=slice_steps_mm(grid.slices), dicom=_origin(grid.slices)
+        volume.source,
+        steps_mm=slice_steps_mm(grid.slices),
+        slice_weights=slice_weights(grid.slices),
+        dicom=_origin(grid.slices),
     )
     return replace(volume, source=source)
 
