@@ -9,23 +9,25 @@ from itertools import chain
 from pathlib import Path
 
 from core.loading.dicom.acquisitions import split
-from core.loading.dicom.series import are_scattered, series_id
+from core.loading.dicom.series import JOINED, are_scattered, series_id
 from core.loading.dicom.slices import Slice
 
 Parts = list[tuple[Path, list[Slice]]]
 """One series by the folders that hold it."""
 
 
-def dicom_scans(series: dict[str, Parts]) -> Iterator[tuple[Path, list[Slice], str | None]]:
+def dicom_scans(
+    series: dict[str, Parts], *, join: bool
+) -> Iterator[tuple[Path, list[Slice], str | None]]:
     """Folder, slices and choosable id of each scan; no id where opening it has to ask.
 
     A series that was split over folders is one scan; copies of one are several. Acquisitions that
     share a series are scans of their own. Slices that all have a series of their own are one
-    scan, which asks to be joined when it is opened.
+    scan, which is opened joined where `join` says so, and else asks for it.
     """
     scattered = _scattered(series)
     for here, slices in scattered.items():
-        yield here, slices, None
+        yield here, slices, JOINED if join else None
     for parts in series.values():
         if _is_single(parts) and parts[0][0] in scattered:
             continue

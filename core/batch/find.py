@@ -113,6 +113,7 @@ def find_scans(
     folder: Path,
     *,
     leave_out: Path | None = None,
+    join_series: bool = False,
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
 ) -> Found:
@@ -123,6 +124,8 @@ def find_scans(
 
     Args:
         leave_out: the folder that results go to.
+        join_series: DICOM slices that each have a series of their own, in one place, are opened
+            as one scan; else opening them asks for it.
 
     Raises:
         LoadError: it is no folder, may not be read, or holds no scan.
@@ -137,7 +140,11 @@ def find_scans(
             next_step="give the folder that holds the scans",
         )
     search = _Search(
-        folder.resolve(), leave_out and leave_out.resolve(), on_progress, should_cancel
+        folder.resolve(),
+        leave_out and leave_out.resolve(),
+        join_series=join_series,
+        on_progress=on_progress,
+        should_cancel=should_cancel,
     )
     found = search.run()
     if not found.scans:
@@ -158,9 +165,12 @@ class _Search:
         self,
         root: Path,
         leave_out: Path | None,
+        *,
+        join_series: bool,
         on_progress: OnProgress,
         should_cancel: ShouldCancel,
     ) -> None:
+        self._join_series = join_series
         self._root = root
         self._leave_out = leave_out
         self._on_progress = on_progress
@@ -293,6 +303,8 @@ class _Search:
             # Opened later, it fails with the sentence that says why.
             self._take("dicom", self._below(here), files, name="DICOM series")
             return
+        for kind, count in headers.ignored.items():
+            self._left_out[f"DICOM objects beside a series: {kind}"] += count
         groups = by_uid(headers.slices)
         try:
             scans = ct_series(groups.values()).series
@@ -306,7 +318,7 @@ class _Search:
             self._series[uid or f"without {here}"].append((here, group))
 
     def _take_series(self) -> None:
-        for here, group, uid in dicom_scans(self._series):
+        for here, group, uid in dicom_scans(self._series, join=self._join_series):
             files = sorted({item.path for item in group}, key=natural_order)
             count = len(group)
             name = f"DICOM series, {count} slice{'s' if count != 1 else ''}"

@@ -113,9 +113,10 @@ def series_info(group: list[Slice]) -> SeriesInfo:
     """What to tell a person of one series."""
     pictures = [s for s in group if not s.localizer] or group
     first = pictures[0]
+    part = f"acquisition {first.part}" if first.part else ""
     return SeriesInfo(
         uid=shown_uid(series_id(first)),
-        description=first.description,
+        description=", ".join(filter(None, (first.description, part))),
         n_slices=len(pictures),
         size=size_text((first.columns, first.rows)),
         modality=first.modality,
@@ -282,7 +283,7 @@ def _listed(series: tuple[SeriesInfo, ...]) -> str:
     """As many series as fit into one sentence."""
     shown: list[str] = []
     for info in series:
-        text = f"{info.uid} ({info.description[:16] or 'no name'}, {info.n_slices} slices)"
+        text = f"{info.uid} ({info.description[:32] or 'no name'}, {info.n_slices} slices)"
         if shown and len("; ".join([*shown, text])) > 240:
             break
         shown.append(text)
