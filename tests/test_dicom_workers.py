@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -35,6 +37,7 @@ SYNTAXES = {
     "JPEG Lossless": JPEGLosslessSV1,
     "HTJ2K": HTJ2KLossless,
 }
+ROOT = Path(__file__).resolve().parent.parent
 _QUICK, _MANY = 24, 300
 
 
@@ -75,6 +78,34 @@ def _by_gdcm(dataset: Dataset) -> Dataset:
 def test_every_syntax_gives_the_same_hu(syntax: str, tmp_path: Path) -> None:
     folder = write_dicom(compressed(syntax, 4), tmp_path / "series")
     np.testing.assert_array_equal(load_dicom(folder).array, chest_hu((48, 40, 4)))
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_half_of_a_compressed_slice_is_not_ignored(syntax: str, tmp_path: Path) -> None:
+    datasets = compressed(syntax, 4)
+    for dataset in datasets:
+        dataset.Rows //= 2
+    with pytest.raises(LoadError, match=r"cannot be decoded|do not fit"):
+        load_dicom(write_dicom(datasets, tmp_path / "series"))
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_frames_beyond_those_of_the_header_are_not_ignored(syntax: str, tmp_path: Path) -> None:
+    datasets = compressed(syntax, 2)
+    stream = next(generate_frames(datasets[0].PixelData, number_of_frames=1))
+    for has_bot in (True, False):
+        datasets[0].PixelData = encapsulate([stream, stream], has_bot=has_bot)
+        with pytest.raises(LoadError, match=r"do not fit its header|cannot be decoded"):
+            load_dicom(write_dicom(datasets, tmp_path / "series"))
+
+
+def test_a_slice_in_several_fragments_is_whole(tmp_path: Path) -> None:
+    datasets = compressed("JPEG 2000", 2)
+    for dataset in datasets:
+        stream = next(generate_frames(dataset.PixelData, number_of_frames=1))
+        dataset.PixelData = encapsulate([stream], fragments_per_frame=3)
+    volume = load_dicom(write_dicom(datasets, tmp_path / "series"))
+    np.testing.assert_array_equal(volume.array, chest_hu((48, 40, 2)))
 
 
 def _fuzz(syntax: str, count: int, folder: Path) -> tuple[int, int]:
@@ -162,6 +193,15 @@ def test_a_crash_is_one_sentence(
     assert "SECRET" not in str(caught.value)
 
 
+def test_no_process_for_the_decoder_is_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    workers._POOL.close()
+    monkeypatch.setattr(workers.sys, "executable", str(tmp_path / "nowhere"))
+    with pytest.raises(LoadError, match="Compressed slices cannot be decoded now"):
+        load_dicom(write_dicom(compressed("RLE", 2), tmp_path / "series"))
+
+
 def test_workers_serve_threads_at_once_and_few_are_kept(tmp_path: Path) -> None:
     folder = write_dicom(compressed("RLE", 3), tmp_path / "series")
     right: list[bool] = []
@@ -188,13 +228,30 @@ def test_a_cancelled_series_leaves_no_worker_with_old_answers(tmp_path: Path) ->
     np.testing.assert_array_equal(load_dicom(folder).array, chest_hu((48, 40, 3)))
 
 
-def test_the_program_ends_with_its_owner() -> None:
-    worker = workers._Worker()
-    assert worker.is_alive()
-    worker._requests.close()
+@pytest.mark.parametrize("end", ["", "os.kill(os.getpid(), 9)"], ids=["at exit", "killed"])
+def test_no_worker_is_left_over(end: str, tmp_path: Path) -> None:
+    folder = write_dicom(compressed("RLE", 2), tmp_path / "series")
+    code = (
+        "import os, sys\n"
+        "from core.loading import load_dicom\n"
+        "from core.loading.dicom import workers\n"
+        "load_dicom(sys.argv[1])\n"
+        "print(*(worker._process.pid for worker in workers._POOL._idle), flush=True)\n"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code + end, str(folder)], capture_output=True, text=True, cwd=ROOT
+    )
+    pids = list(map(int, ran.stdout.split()))
+    assert pids
     for _ in range(200):
-        if not worker.is_alive():
+        if not any(map(_runs, pids)):
             break
         time.sleep(0.05)
-    assert not worker.is_alive()
-    worker.end()
+    assert not any(map(_runs, pids))
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return "decode.py" in Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return False

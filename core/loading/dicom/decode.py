@@ -11,7 +11,9 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import sys
+import warnings
 import zlib
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,7 +22,8 @@ import numpy as np
 import numpy.typing as npt
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.encaps import generate_fragments
+from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless
 
 try:
     import resource
@@ -32,6 +35,12 @@ TOO_LONG = "too long"
 _SPARE_PIXELS = 1.1
 """Stored pixels may be padded, but hardly by more than a tenth."""
 _SPARE_BYTES = 4096
+_CODESTREAM_STARTS = (b"\xff\xd8\xff", b"\xff\x4f\xff\x51")
+"""Of a JPEG and of a JPEG 2000 picture; further fragments of one begin otherwise."""
+_FRAME_HEADERS = {*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC}
+"""Markers of JPEG, and of JPEG-LS."""
+_RLE_PADDING = re.compile(r"(\d+) vs\. (\d+) bytes expected")
+"""How pydicom warns of pixels beyond the expected ones."""
 _HEADER_BYTES = 16 * 1024**2
 _BASE_BYTES = 3 * 1024**3
 """Address space of the program and its libraries; only a small part of it is memory."""
@@ -57,14 +66,55 @@ def decode(path: Path) -> npt.NDArray[Any]:
             dataset.file_meta = meta or pydicom.dataset.FileMetaDataset()
             dataset.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
         syntax = dataset.file_meta.TransferSyntaxUID.name
-        if not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+            pixels = _decompressed(dataset)
+        else:
             _check_length(dataset)
-        pixels: npt.NDArray[Any] = dataset.pixel_array
+            pixels = dataset.pixel_array
     except DecodeError:
         raise
     except Exception as error:  # decoders raise whatever a broken stream makes them
         raise DecodeError(syntax) from error
     return pixels
+
+
+def _decompressed(dataset: Dataset) -> npt.NDArray[Any]:
+    """Pixels of a compressed file; only in a process of its own, see the module's text."""
+    frames = int(dataset.get("NumberOfFrames") or 1)
+    is_rle = dataset.file_meta.TransferSyntaxUID == RLELossless
+    starts = 0
+    for fragment in generate_fragments(_without_offsets(dataset.PixelData)):
+        starts += is_rle or fragment.startswith(_CODESTREAM_STARTS)
+        size = _jpeg_size(fragment)
+        if size is not None and size != (dataset.Rows, dataset.Columns):
+            raise DecodeError(TOO_LONG)
+    if starts > frames:
+        raise DecodeError(TOO_LONG)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        pixels: npt.NDArray[Any] = dataset.pixel_array
+    for found in map(_RLE_PADDING.search, (str(warning.message) for warning in told)):
+        if found and int(found[1]) > _SPARE_PIXELS * int(found[2]):
+            raise DecodeError(TOO_LONG)
+    return pixels
+
+
+def _jpeg_size(stream: bytes) -> tuple[int, int] | None:
+    """Rows and columns by the frame header of a JPEG or JPEG-LS picture; none where it has none."""
+    at = 2
+    while stream.startswith(b"\xff\xd8") and at + 9 <= len(stream) and stream[at] == 0xFF:
+        if stream[at + 1] in _FRAME_HEADERS:
+            rows, columns = stream[at + 5 : at + 7], stream[at + 7 : at + 9]
+            if rows == b"\0\0":  # told behind the first scan
+                return None
+            return int.from_bytes(rows, "big"), int.from_bytes(columns, "big")
+        at += 2 + int.from_bytes(stream[at + 2 : at + 4], "big")
+    return None
+
+
+def _without_offsets(data: bytes) -> bytes:
+    """Encapsulated pixels behind their table of offsets, which is an item of its own."""
+    return data[8 + int.from_bytes(data[4:8], "little") :]
 
 
 def _check_length(dataset: Dataset) -> None:

@@ -14,7 +14,7 @@ from core.errors import LoadError, shown_name
 from core.loading.dicom.decode import NO_PIXELS, TOO_LONG, DecodeError, decode
 from core.loading.dicom.geometry import Grid, same_place
 from core.loading.dicom.slices import Slice
-from core.loading.dicom.workers import CRASHED, TIMED_OUT, Request, decode_in_worker
+from core.loading.dicom.workers import CRASHED, NOT_STARTED, TIMED_OUT, Request, decode_in_worker
 from core.system import OnProgress, ShouldCancel, raise_if_cancelled, size_text
 from core.volume import AIR_HU, Array
 
@@ -104,6 +104,13 @@ def _explained(problem: str) -> LoadError:
         got = "compressed pixels at which the decoder crashed"
     elif problem == TIMED_OUT:
         got = "compressed pixels at which the decoder did not end in time"
+    elif problem == NOT_STARTED:
+        return LoadError(
+            "Compressed slices cannot be decoded now",
+            got="no process for the decoder",
+            expected="memory and processes to spare",
+            next_step="try again when less runs on this machine",
+        )
     return LoadError(
         "A slice cannot be decoded",
         got=got,

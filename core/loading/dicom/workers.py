@@ -32,6 +32,7 @@ from core.volume import Array
 
 CRASHED = "crashed"
 TIMED_OUT = "timed out"
+NOT_STARTED = "not started"
 
 _WARM = 2
 """Workers kept for the next series; more run while more series are read at once."""
@@ -62,14 +63,17 @@ def decode_in_worker(requests: Iterable[Request]) -> Generator[Array, None, None
     """Stored values file by file, in order; several are asked for ahead.
 
     Raises:
-        DecodeError: a file cannot be decoded; its text may also be `CRASHED` or `TIMED_OUT`.
+        DecodeError: a file cannot be decoded; its text may also be `CRASHED`, `TIMED_OUT` or
+            `NOT_STARTED`.
     """
     todo = list(requests)
     if not todo:
         return
     count = min(_LANES, math.ceil(len(todo) / _AHEAD))
-    workers = [_POOL.take() for _ in range(count)]
+    workers: list[_Worker] = []
     try:
+        for _ in range(count):
+            workers.append(_POOL.take())
         for number, request in enumerate(todo[: count * _AHEAD]):
             workers[number % count].ask(request)
         for number, request in enumerate(todo):
@@ -191,7 +195,10 @@ class _Pool:
             with self._lock:
                 worker = self._idle.pop() if self._idle else None
             if worker is None:
-                return _Worker()
+                try:
+                    return _Worker()
+                except OSError as error:  # no memory or no process left
+                    raise DecodeError(NOT_STARTED) from error
             if worker.is_alive():
                 return worker
             worker.end()
