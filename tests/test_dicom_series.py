@@ -223,6 +223,7 @@ def test_slices_that_each_have_a_series_are_joined_after_a_question(tmp_path: Pa
     volume = load_dicom(folder, series_uid=offer.uid)
     np.testing.assert_array_equal(volume.array, chest_hu())
     assert volume.spacing_mm == pytest.approx((1.5, 1.5, 5.0))
+    assert volume.warnings == ("The slices had a series each and were joined to one scan.",)
     (scan,) = find_scans(tmp_path, join_series=True).scans
     study = open_study([tmp_path / name for name in scan.files], series_uid=scan.series_uid)
     np.testing.assert_array_equal(study.volume.array, chest_hu())

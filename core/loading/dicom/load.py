@@ -18,6 +18,7 @@ from core.loading.dicom.values import check_values
 from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel
 from core.volume import DicomInstance, DicomOrigin, Volume
 
+_JOINED = "The slices had a series each and were joined to one scan."
 _UID = re.compile(r"[0-9.]{1,64}")
 
 
@@ -61,7 +62,9 @@ def load_dicom(
         format_fact="DICOM",
         limits=limits,
         spacing_nominal=grid.nominal,
-        warnings=grid.warnings + ignored_warning(headers.ignored + chosen.ignored),
+        warnings=grid.warnings
+        + ignored_warning(headers.ignored + chosen.ignored)
+        + ((_JOINED,) if chosen.joined else ()),
         facts=_facts(grid.slices[0]),
     )
     source = replace(

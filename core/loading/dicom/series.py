@@ -78,6 +78,8 @@ class Chosen:
 
     slices: list[Slice]
     ignored: Counter[str]
+    joined: bool = False
+    """Whether each slice had a series of its own."""
 
 
 def ignored_warning(ignored: Counter[str]) -> tuple[str, ...]:
@@ -170,7 +172,7 @@ def _joined(groups: dict[str, list[Slice]]) -> Chosen:
         )
     first = found.series[0][0]
     together = [replace(item, uid=first.uid, part=0) for group in found.series for item in group]
-    return Chosen(together, found.ignored)
+    return Chosen(together, found.ignored, joined=True)
 
 
 def are_scattered(series: list[list[Slice]]) -> bool:
