@@ -109,6 +109,9 @@ class Source:
     steps_mm: tuple[float, ...] = ()
     """Distances between neighbouring slices along the file's last axis, one fewer than slices;
     none where the file does not say where each of them lies."""
+    slice_weights: tuple[float, ...] = ()
+    """How thick each slice along the file's last axis is, as a share of the affine's step; empty
+    where all are alike."""
     dicom: DicomOrigin | None = None
     """Only of a DICOM series whose slices have identifiers and positions."""
 
@@ -155,17 +158,31 @@ class Volume:
 
         Empty where the file does not say where each slice lies, or lies in other planes.
         """
+        return self._from_the_feet_up(self.source.steps_mm)
+
+    @cached_property
+    def slice_weights(self) -> npt.NDArray[np.float64] | None:
+        """(slices,) how thick each axial slice is, as a share of `spacing_mm[2]`; none where all
+        are alike. What counts voxels for a volume in ml multiplies by them."""
+        weights = self._from_the_feet_up(self.source.slice_weights)
+        return np.array(weights) if len(weights) == self.shape[2] else None
+
+    def _from_the_feet_up(self, values: tuple[float, ...]) -> tuple[float, ...]:
+        """Values along the file's last axis, where that is the axial one."""
         turned = ornt_transform(
             io_orientation(self.source.file_affine), axcodes2ornt(CANONICAL_AXES)
         )
         axis, direction = turned[2]
         if int(axis) != PLANE_AXIS["axial"]:
             return ()
-        return self.source.steps_mm if direction > 0 else self.source.steps_mm[::-1]
+        return values if direction > 0 else values[::-1]
 
     @property
     def voxel_volume_ml(self) -> float:
-        """Volume of one voxel, by the affine's determinant; meaningless if spacing is nominal."""
+        """Volume of one voxel, by the affine's determinant; meaningless if spacing is nominal.
+
+        See `slice_weights` for scans whose slices are not alike.
+        """
         return float(abs(np.linalg.det(self.affine[:3, :3]))) / 1000.0
 
     @property
@@ -179,6 +196,8 @@ class Volume:
         state = hashlib.blake2b(digest_size=16)
         for k in range(self.shape[2]):
             state.update(np.ascontiguousarray(self.array[:, :, k].T).data)
+        if self.source.slice_weights:
+            state.update(repr(self.source.slice_weights).encode())
         state.update(repr((self.shape, str(self.array.dtype))).encode())
         state.update(repr((self.source.trailing_axes, self.source.file_unit)).encode())
         state.update(np.ascontiguousarray(self.affine).tobytes())

@@ -18,7 +18,6 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
-from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from core.errors import GeometryError, LoadError
 from core.loading.dicom.headers import NoPictureError
@@ -221,12 +220,6 @@ def _one_smaller(datasets: list[Any]) -> list[Any]:
 
 def _short_pixels(datasets: list[Any]) -> list[Any]:
     datasets[2].PixelData = datasets[2].PixelData[:100]
-    return datasets
-
-
-def _deflated(datasets: list[Any]) -> list[Any]:
-    for dataset in datasets:
-        dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
     return datasets
 
 
@@ -559,7 +552,6 @@ BAD_INPUTS: tuple[BadInput, ...] = (
     BadInput(
         "slice cut short", _series(_short_pixels), "A slice cannot be decoded", ("damaged pixels",)
     ),
-    BadInput("deflated DICOM", _series(_deflated), "deflated as a whole", ("uncompressed DICOM",)),
     BadInput("DICOM in colour", _series(_colour_slices), "The pictures are in colour"),
     BadInput(
         "directions that do not span a plane",

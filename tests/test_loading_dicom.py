@@ -254,8 +254,8 @@ def test_uneven_slices_keep_the_scans_extent(tmp_path: Path) -> None:
     block_ml = 48 * 40 * 4 * volume.voxel_volume_ml
     assert block_ml == pytest.approx(72.0 * 60.0 * 48.0 / 1000)
     assert (
-        "The slices are 9.00 to 13.50 mm apart; their mean of 12.00 mm is used for all, so "
-        "slices lie up to 3.0 mm off."
+        "The slices are 9.00 to 13.50 mm apart: volumes in ml follow their true distances. Views "
+        "use the mean of 12.00 mm for all, so slices lie up to 3.0 mm off there."
     ) in volume.warnings
 
 

@@ -34,7 +34,7 @@ from core.ui.text import area_text, escape_markdown, percent, volume_text
 from core.ui.viewer import Place
 from tests.app_session import session_of
 from tests.bad_inputs import REPRESENTATIVES
-from tests.scans import chest_hu, nifti_bytes, small_affine
+from tests.scans import chest_hu, dicom_series, nifti_bytes, small_affine, write_dicom
 from tests.studies import StandInInfo, StandInSegmenter, small_study
 
 PAGES = Path(__file__).resolve().parent.parent / "pages"
@@ -480,6 +480,21 @@ def test_several_series_are_left_for_the_person_to_choose(monkeypatch):
     ran_well(button(app, "Open this series").click().run())
     assert opened(app).study.case_id == "series 4.5.6"
     assert not app.radio
+
+
+def test_slices_that_each_have_a_series_are_opened_as_one_after_a_question(tmp_path):
+    datasets = dicom_series(chest_hu(), FrameOfReferenceUID="1.2.3.4")
+    for number, dataset in enumerate(datasets):
+        dataset.SeriesInstanceUID = f"1.2.3.{number}"
+    folder = write_dicom(datasets, tmp_path / "study")
+    app = page("home", small_study()).run()
+    ran_well(upload(app, *uploaded(folder)))
+    assert any("Open them as one scan?" in text.value for text in app.markdown)
+    assert [o.replace("\\", "") for o in app.radio[0].options] == [
+        "all slices joined, 8 slices, 48 × 40, CT"
+    ]
+    ran_well(button(app, "Open this series").click().run())
+    np.testing.assert_array_equal(opened(app).study.volume.array, chest_hu())
 
 
 def test_an_address_with_a_case_opens_it_with_its_truth(public_set):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 from zipfile import BadZipFile, ZipFile
 
+from core.batch.dicom_scans import dicom_scans
 from core.batch.places import is_batch_result
 from core.errors import LoadError, shown_name
 from core.loading import (
@@ -27,7 +28,7 @@ from core.loading import (
     nifti_stem,
 )
 from core.loading.dicom.headers import NoPictureError, is_dicom, read_headers
-from core.loading.dicom.series import ct_series, group_by_series
+from core.loading.dicom.series import by_uid, ct_series
 from core.loading.dicom.slices import Slice
 from core.system import (
     DAMAGED_GZIP,
@@ -112,6 +113,7 @@ def find_scans(
     folder: Path,
     *,
     leave_out: Path | None = None,
+    join_series: bool = False,
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
 ) -> Found:
@@ -122,6 +124,8 @@ def find_scans(
 
     Args:
         leave_out: the folder that results go to.
+        join_series: DICOM slices that each have a series of their own, in one place, are opened
+            as one scan; else opening them asks for it.
 
     Raises:
         LoadError: it is no folder, may not be read, or holds no scan.
@@ -136,7 +140,11 @@ def find_scans(
             next_step="give the folder that holds the scans",
         )
     search = _Search(
-        folder.resolve(), leave_out and leave_out.resolve(), on_progress, should_cancel
+        folder.resolve(),
+        leave_out and leave_out.resolve(),
+        join_series=join_series,
+        on_progress=on_progress,
+        should_cancel=should_cancel,
     )
     found = search.run()
     if not found.scans:
@@ -157,9 +165,12 @@ class _Search:
         self,
         root: Path,
         leave_out: Path | None,
+        *,
+        join_series: bool,
         on_progress: OnProgress,
         should_cancel: ShouldCancel,
     ) -> None:
+        self._join_series = join_series
         self._root = root
         self._leave_out = leave_out
         self._on_progress = on_progress
@@ -279,7 +290,7 @@ class _Search:
 
     def _look_at_dicom(self, here: Path, files: list[Path]) -> None:
         try:
-            slices = read_headers(
+            headers = read_headers(
                 files,
                 limits=DEFAULT_LIMITS,
                 on_progress=self._on_progress,
@@ -292,9 +303,11 @@ class _Search:
             # Opened later, it fails with the sentence that says why.
             self._take("dicom", self._below(here), files, name="DICOM series")
             return
-        groups = group_by_series(slices)
+        for kind, count in headers.ignored.items():
+            self._left_out[f"DICOM objects beside a series: {kind}"] += count
+        groups = by_uid(headers.slices)
         try:
-            scans = ct_series(groups.values())
+            scans = ct_series(groups.values()).series
         except LoadError as error:
             self._left_out[f"DICOM folders where {error.what[0].lower()}{error.what[1:]}"] += 1
             return
@@ -305,17 +318,11 @@ class _Search:
             self._series[uid or f"without {here}"].append((here, group))
 
     def _take_series(self) -> None:
-        """A series that was split over folders is one scan; copies of one are several."""
-        for parts in self._series.values():
-            together = [item for _, group in parts for item in group]
-            if len(parts) > 1 and len({_position(item) for item in together}) == len(together):
-                folders = [str(here) for here, _ in parts]
-                parts = [(Path(os.path.commonpath(folders)), together)]
-            for here, group in parts:
-                files = sorted({item.path for item in group}, key=natural_order)
-                count = len(group)
-                name = f"DICOM series, {count} slice{'s' if count != 1 else ''}"
-                self._take("dicom", self._below(here), files, name=name, uid=group[0].uid or None)
+        for here, group, uid in dicom_scans(self._series, join=self._join_series):
+            files = sorted({item.path for item in group}, key=natural_order)
+            count = len(group)
+            name = f"DICOM series, {count} slice{'s' if count != 1 else ''}"
+            self._take("dicom", self._below(here), files, name=name, uid=uid)
 
     def _take_cases(self, here: Path, subfolders: list[str]) -> None:
         try:
@@ -364,10 +371,6 @@ def _ends(path: Path, endings: tuple[str, ...]) -> bool:
 
 def _natural(place: str) -> list[Any]:
     return [natural_order(Path(part)) for part in place.split("/")]
-
-
-def _position(item: Slice) -> object:
-    return item.number if item.position is None else tuple(item.position.round(3).tolist())
 
 
 def _is_own_mask(path: Path) -> bool:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from core.batch import BatchSummary, run_batch
 from core.cli.segment import add_segment_arguments, segment_config
+from core.cli.series import add_join_argument
 from core.cli.terminal import Result, TerminalProgress
 from core.config import RESEARCH_NOTE, BatchConfig
 from core.errors import Cancelled, ConfigError
@@ -58,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--retry-failed", action="store_true", help="try scans that failed before once more"
     )
+    add_join_argument(parser)
     add_segment_arguments(parser)
 
 
@@ -75,6 +77,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
         engine=options.engine,
         workers=BatchConfig().workers if options.workers is None else options.workers,
         retry_failed=options.retry_failed,
+        join_series=options.join_series,
     )
     try:
         with _ending_like_ctrl_c():

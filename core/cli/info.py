@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from core.cli.series import add_series_arguments
 from core.cli.terminal import Result, TerminalProgress
 from core.evaluation import describe
 from core.loading import open_study
@@ -18,7 +19,7 @@ EXAMPLES = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `info`."""
     parser.add_argument("input", type=Path, help="NIfTI file, DICOM folder, zip or picture")
-    parser.add_argument("--series", help="which DICOM series, where there are several")
+    add_series_arguments(parser)
 
 
 def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:

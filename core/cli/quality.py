@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from core.cli.series import add_series_arguments
 from core.cli.terminal import Result, TerminalProgress, table
 from core.config import QualityConfig
 from core.errors import DatasetError
@@ -38,7 +39,7 @@ EXAMPLES = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `quality`."""
     parser.add_argument("input", type=Path, help="a scan, or a folder of cases")
-    parser.add_argument("--series", help="which DICOM series, where there are several")
+    add_series_arguments(parser)
     parser.add_argument("--infection-mask", type=Path, help="true infection of a single scan")
     parser.add_argument(
         "--predictions",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from core.cli.segment import add_segment_arguments, segment_config
+from core.cli.series import add_series_arguments
 from core.cli.terminal import Result, TerminalProgress
 from core.config import RESEARCH_NOTE
 from core.errors import ConfigError, shown_name
@@ -62,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="copy patient name, id and dates into the zip's DICOM segmentation (default: empty)",
     )
-    parser.add_argument("--series", help="which DICOM series, where there are several")
+    add_series_arguments(parser)
     parser.add_argument("--lung-mask", type=Path, help="true lung mask, to compare with")
     parser.add_argument(
         "--infection-mask",

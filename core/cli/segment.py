@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
+from core.cli.series import add_series_arguments
 from core.cli.terminal import Result, TerminalProgress, ml_text
 from core.config import (
     CHANNELS,
@@ -69,7 +70,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "input", type=Path, help="NIfTI file, DICOM folder, zip, picture or folder of pictures"
     )
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the results")
-    parser.add_argument("--series", help="which DICOM series, where there are several")
+    add_series_arguments(parser)
     parser.add_argument("--lung-mask", type=Path, help="true lung mask, to compare with")
     parser.add_argument("--infection-mask", type=Path, help="true infection mask, to compare with")
     add_segment_arguments(parser)
@@ -316,8 +317,8 @@ def _refuse_what_pictures_lack(options: argparse.Namespace, count: int) -> None:
     if options.series is not None:
         raise ConfigError(
             "Pictures have no series",
-            got="--series",
-            expected="it with DICOM only",
+            got="--series or --join-series",
+            expected="them with DICOM only",
             next_step="leave it out",
         )
     if count > 1 and _masks_given(options):

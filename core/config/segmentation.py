@@ -72,6 +72,8 @@ class BatchConfig:
     """Processes on this machine."""
     retry_failed: bool = False
     """Whether scans that failed before are tried again."""
+    join_series: bool = False
+    """Whether DICOM slices that each have a series of their own are taken as one scan."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.workers <= 256:

@@ -10,7 +10,7 @@ from core.loading.case_table import (
     load_case_table,
 )
 from core.loading.checks import DEFAULT_LIMITS, check_file, exists, may_be_read
-from core.loading.dicom import SeriesInfo, SeveralSeriesError, load_dicom
+from core.loading.dicom import JOINED, SeriesInfo, SeveralSeriesError, load_dicom
 from core.loading.download import download_covid20
 from core.loading.intensity import as_hu, detect_intensity, grey_intensity
 from core.loading.masks import load_labels, load_mask
@@ -39,6 +39,7 @@ __all__ = [
     "check_file",
     "exists",
     "may_be_read",
+    "JOINED",
     "SeriesInfo",
     "SeveralSeriesError",
     "load_dicom",

@@ -8,9 +8,10 @@ who asks to keep them, and file names, which often hold a patient's number, are 
 from core.loading.dicom.headers import is_dicom
 from core.loading.dicom.identity import PatientIdentity, read_patient_identity
 from core.loading.dicom.load import load_dicom
-from core.loading.dicom.series import SeriesInfo, SeveralSeriesError, shown_uid
+from core.loading.dicom.series import JOINED, SeriesInfo, SeveralSeriesError, shown_uid
 
 __all__ = [
+    "JOINED",
     "PatientIdentity",
     "SeriesInfo",
     "SeveralSeriesError",

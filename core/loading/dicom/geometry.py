@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from core.errors import LoadError
 from core.loading.dicom.slices import Slice
+from core.loading.pictures import natural_order
 from core.system import size_text
 
 _SAME_POSITION_MM = 0.01
@@ -17,8 +18,12 @@ _GAP_FACTOR = 1.5
 """A step this many times the usual one means that a slice is missing."""
 _UNEVEN = 0.1
 """As a share of the mean step."""
+_OTHER_SPACING = 3
+"""Equal steps in a row that are a spacing of their own."""
 _OFF_LINE_MM = 0.5
 _TILT_DEGREES = 1.0
+_FEW = 0.25
+"""Slices without a position that are left out, as a share of all."""
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
 
 
@@ -39,7 +44,9 @@ def arrange(slices: list[Slice]) -> Grid:
     Raises:
         LoadError: the slices do not form one volume.
     """
-    slices, warnings = _one_orientation(slices)
+    slices, unplaced = _placed(slices)
+    slices, warnings = one_orientation(slices)
+    warnings = unplaced + warnings
     _check_alike(slices)
     positioned = all(s.position is not None and s.orientation is not None for s in slices)
     grid = _positioned(slices) if positioned else _unpositioned(slices)
@@ -68,6 +75,41 @@ def slice_steps_mm(slices: tuple[Slice, ...]) -> tuple[float, ...]:
     return tuple(float(step) for step in np.diff(heights))
 
 
+def slice_weights(slices: tuple[Slice, ...]) -> tuple[float, ...]:
+    """How thick each of the sorted slices is, as a share of the step of their affine: up to half
+    way to its neighbours, and no further into a gap than on its other side. Empty where the
+    distances are about even."""
+    steps = np.array(slice_steps_mm(slices))
+    if steps.size < 2 or steps.min() <= _SAME_POSITION_MM:
+        return ()
+    gaps = _gaps(steps)
+    step = float(steps[~gaps].mean())
+    if not _is_uneven(steps[~gaps], step):
+        return ()
+    known = np.where(gaps, np.nan, steps)
+    below, above = np.append(np.nan, known), np.append(known, np.nan)
+    below, above = (
+        np.where(np.isnan(one), other, one) for one, other in ((below, above), (above, below))
+    )
+    thick = np.nan_to_num((below + above) / 2, nan=step)
+    return tuple(map(float, thick / step))
+
+
+def _gaps(steps: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Which steps are long for a slice that is missing. Several long ones in a row, all alike, are
+    another spacing."""
+    gaps: npt.NDArray[np.bool_] = steps > _GAP_FACTOR * float(np.median(steps))
+    changes = np.flatnonzero(np.abs(np.diff(steps)) > _UNEVEN * steps[:-1]) + 1
+    for run in np.split(np.arange(steps.size), changes):
+        if run.size >= _OTHER_SPACING:
+            gaps[run] = False
+    return gaps
+
+
+def _is_uneven(steps: npt.NDArray[np.float64], step: float) -> bool:
+    return bool(np.abs(steps - step).max() > _UNEVEN * step)
+
+
 def unit_normal(orientation: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """(3,) LPS direction at right angles to a slice of (2, 3) orientation.
 
@@ -86,7 +128,18 @@ def unit_normal(orientation: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]
     return normal / length
 
 
-def _one_orientation(slices: list[Slice]) -> tuple[list[Slice], tuple[str, ...]]:
+def _placed(slices: list[Slice]) -> tuple[list[Slice], tuple[str, ...]]:
+    """Without the few slices that do not say where they lie, where most do, and a warning."""
+    placed = [s for s in slices if s.position is not None and s.orientation is not None]
+    left_out = len(slices) - len(placed)
+    if not left_out or left_out > _FEW * len(slices):
+        return slices, ()
+    if left_out == 1:
+        return placed, ("1 slice that does not say where it lies was left out.",)
+    return placed, (f"{left_out} slices that do not say where they lie were left out.",)
+
+
+def one_orientation(slices: list[Slice]) -> tuple[list[Slice], tuple[str, ...]]:
     """The largest group of slices that look the same way, and a warning of the others."""
     groups: list[list[Slice]] = []
     for item in slices:
@@ -119,13 +172,6 @@ def _check_alike(slices: list[Slice]) -> None:
             expected="one size in a series",
             next_step="export one reconstruction",
         )
-    if any(s.samples != 1 for s in slices):
-        raise LoadError(
-            "The pictures are in colour",
-            got=f"{slices[0].samples} values per pixel",
-            expected="one HU value per pixel",
-            next_step="open the CT slices, not a rendering of them",
-        )
     known = [s.pixel_mm for s in slices if s.pixel_mm]
     if slices[0].pixel_mm and not np.allclose(known, slices[0].pixel_mm, rtol=1e-3):
         raise LoadError(
@@ -149,7 +195,7 @@ def _positioned(slices: list[Slice]) -> Grid:
         known = first.step_mm or first.thickness_mm
         affine = _affine(_plane(first), normal * (known or 1.0), positions[0])
         return Grid(tuple(ordered), affine, nominal=not known, warnings=())
-    gaps = real > _GAP_FACTOR * float(np.median(real))
+    gaps = _gaps(real)
     # The mean, not the median, ends where the last slice lies: extent and volumes are true.
     step = float(real[~gaps].mean())
     direction = (positions[-1] - positions[0]) / (heights[-1] - heights[0])
@@ -206,31 +252,42 @@ def _step_warnings(
     """What one distance for all slices gets wrong; no slice is made up for one that is missing."""
     moved = np.cumsum(distances) - step * np.arange(1, distances.size + 1)
     off = float(np.abs(moved).max())
+    found: tuple[str, ...] = ()
     if gaps.any():
         count = int(np.count_nonzero(gaps))
-        missing = int(np.maximum(1, np.rint(distances[gaps] / step) - 1).sum())
-        return (
+        usual = float(np.median(distances))
+        missing = int(np.maximum(1, np.rint(distances[gaps] / usual) - 1).sum())
+        found += (
             f"{missing} slice{'s are' if missing > 1 else ' is'} missing in {count} "
             f"gap{'s' if count > 1 else ''}: volumes leave out what lay there, and slices "
             f"beyond a gap lie up to {off:.1f} mm from their true place.",
         )
-    if np.abs(distances - step).max() > _UNEVEN * step:
-        return (
-            f"The slices are {distances.min():.2f} to {distances.max():.2f} mm apart; their "
-            f"mean of {step:.2f} mm is used for all, so slices lie up to {off:.1f} mm off.",
+    even = distances[~gaps]
+    if _is_uneven(even, step):
+        found += (
+            f"The slices are {even.min():.2f} to {even.max():.2f} mm apart: volumes in ml follow "
+            f"their true distances. Views use the mean of {step:.2f} mm for all, so slices lie up "
+            f"to {off:.1f} mm off there.",
         )
-    return ()
+    return found
 
 
 def _unpositioned(slices: list[Slice]) -> Grid:
-    """Slices without positions, by slice location or number, assumed axial from feet to head."""
-    if all(s.location is not None for s in slices):
-        ordered = sorted(slices, key=lambda s: s.location or 0.0)
+    """Slices without positions, by slice location, number or name, assumed axial from feet to
+    head."""
+    locations = [s.location for s in slices if s.location is not None]
+    if len(set(locations)) == len(slices):
+        ordered, way = sorted(slices, key=lambda s: s.location or 0.0), "location"
+    elif len({s.number for s in slices}) == len(slices):
+        ordered, way = sorted(slices, key=lambda s: s.number), "numbers"
     else:
-        ordered = sorted(slices, key=lambda s: s.number)
+        ordered, way = sorted(slices, key=lambda s: (natural_order(s.path), s.number)), "names"
     first = ordered[0]
     between_rows, between_columns = first.pixel_mm or (1.0, 1.0)
     step = first.step_mm or first.thickness_mm or 1.0
     affine = np.diag([-between_columns, -between_rows, step, 1.0])
-    warning = "The slices do not say where they lie: their order and sides are assumed."
+    warning = (
+        f"The slices do not say where they lie: their order by {way} and their sides are "
+        "assumed, from the feet up."
+    )
     return Grid(tuple(ordered), affine, nominal=True, warnings=(warning,))

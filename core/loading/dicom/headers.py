@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +15,27 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 from core.config import LoadLimits
 from core.errors import LoadError
 from core.loading.checks import may_be_read
-from core.loading.dicom.slices import TAGS, Slice, slices_of
+from core.loading.dicom.decode import inflated
+from core.loading.dicom.slices import TAGS, Slice, kind_of_object, slices_of
 from core.system import OnProgress, ShouldCancel, raise_if_cancelled
 
 _MAX_FILE_BYTES = 2 * 1024**3
+
+
+_CT = (
+    "1.2.840.10008.5.1.4.1.1.2",
+    "1.2.840.10008.5.1.4.1.1.2.1",
+    "1.2.840.10008.5.1.4.1.1.2.2",
+)
+"""Classes of CT pictures: single, enhanced, and enhanced from older ones."""
+
+
+@dataclass(frozen=True)
+class Headers:
+    """What was found among files: slices, and how many objects of other kinds were ignored."""
+
+    slices: list[Slice]
+    ignored: Counter[str]
 
 
 class NoPictureError(LoadError):
@@ -30,8 +48,8 @@ def read_headers(
     limits: LoadLimits,
     on_progress: OnProgress,
     should_cancel: ShouldCancel,
-) -> list[Slice]:
-    """The slices in a folder (with subfolders), a file or a list of files.
+) -> Headers:
+    """What lies in a folder (with subfolders), a file or a list of files.
 
     Raises:
         NoPictureError: there is no picture.
@@ -44,7 +62,7 @@ def read_headers(
         tally.add(path, limits)
         on_progress("reading DICOM headers", done + 1, len(files))
     tally.refuse_incomplete()
-    return tally.slices
+    return Headers(tally.slices, tally.ignored)
 
 
 @dataclass
@@ -53,9 +71,11 @@ class _Tally:
 
     files: int
     slices: list[Slice] = field(default_factory=list)
+    ignored: Counter[str] = field(default_factory=Counter)
     damaged: int = 0
     unreadable: int = 0
-    without_picture: int = 0
+    refusal: LoadError | None = None
+    """Of a picture that is no CT, told where there is nothing else."""
 
     def add(self, path: Path, limits: LoadLimits) -> None:
         try:
@@ -67,15 +87,22 @@ class _Tally:
         if dataset is None:
             self.damaged += _is_marked(start)
             return
+        kind = _class_of(dataset)
+        if "Rows" not in dataset or "Columns" not in dataset:
+            if kind in _CT or not kind:
+                self.damaged += 1  # cut inside its header
+            else:
+                self.ignored[kind_of_object(kind)] += 1
+            return
         try:
-            found = slices_of(path, dataset, limits)
-        except LoadError:
-            raise
+            self.slices += slices_of(path, dataset, limits)
+        except LoadError as error:
+            if kind in (*_CT, ""):
+                raise
+            self.refusal = self.refusal or error
+            self.ignored[kind_of_object(kind)] += 1
         except Exception:  # values of any type and length stand in damaged tags
             self.damaged += 1
-        else:
-            self.slices += found
-            self.without_picture += not found
 
     def refuse_incomplete(self) -> None:
         """Checks that every file was read and that there are slices.
@@ -98,16 +125,24 @@ class _Tally:
                 expected="complete files",
                 next_step="copy or export the series again",
             )
+        if not self.slices and self.refusal is not None:
+            raise self.refusal
         if not self.slices:
             got = f"{self.files} file{'s' if self.files != 1 else ''} without one"
-            if self.without_picture:
-                got = f"{self.without_picture} DICOM files that are reports or other objects"
+            if self.ignored:
+                got = f"{self.ignored.total()} DICOM files that are reports or other objects"
             raise NoPictureError(
                 "There is no DICOM picture",
                 got=got,
                 expected="the slices of a CT series",
                 next_step="point to the folder that holds the slices",
             )
+
+
+def _class_of(dataset: Dataset) -> str:
+    """UID of what kind of object it is; empty where neither header says so."""
+    meta = getattr(dataset, "file_meta", {})
+    return str(dataset.get("SOPClassUID") or meta.get("MediaStorageSOPClassUID") or "")
 
 
 def is_dicom(path: Path | str) -> bool:
@@ -157,26 +192,14 @@ def _header(path: Path, start: bytes) -> Dataset | None:
             return None
         if _is_marked(start):
             meta = pydicom.filereader.read_file_meta_info(path)
-            _refuse_deflated(meta)
+            if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
+                return inflated(path, TAGS)
         elif not _may_lack_mark(start):
             return None
         dataset = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=TAGS, force=True)
-    except LoadError:
-        raise
     except Exception:  # the parser raises whatever a broken file makes it
         return None
-    return dataset if "SOPClassUID" in dataset or "Rows" in dataset else None
-
-
-def _refuse_deflated(meta: Dataset) -> None:
-    """Such a file would be unpacked whole, to a size that nothing in it bounds."""
-    if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-        raise LoadError(
-            "A DICOM file is deflated as a whole",
-            got="transfer syntax Deflated Explicit VR",
-            expected="plain or JPEG-compressed slices",
-            next_step="convert the series to uncompressed DICOM",
-        )
+    return dataset if _class_of(dataset) or "Rows" in dataset else None
 
 
 def _may_lack_mark(start: bytes) -> bool:

@@ -75,10 +75,10 @@ def _read(
     path: Path | str | Sequence[Path | str], origin: DicomOrigin, limits: LoadLimits
 ) -> PatientIdentity:
     wanted = origin.instances[0].sop_instance_uid
-    slices = read_headers(
+    headers = read_headers(
         path, limits=limits, on_progress=ignore_progress, should_cancel=never_cancel
     )
-    source = next((item.path for item in slices if item.sop_instance_uid == wanted), None)
+    source = next((item.path for item in headers.slices if item.sop_instance_uid == wanted), None)
     if source is None:
         raise LoadError(
             "The patient's data cannot be read again",

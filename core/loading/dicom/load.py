@@ -9,14 +9,16 @@ from pathlib import Path
 
 from core.config import LoadLimits
 from core.loading.checks import DEFAULT_LIMITS, assemble_volume, check_size
-from core.loading.dicom.geometry import arrange, slice_steps_mm
+from core.loading.dicom.geometry import arrange, slice_steps_mm, slice_weights
 from core.loading.dicom.headers import read_headers
 from core.loading.dicom.pixels import read_pixels
-from core.loading.dicom.series import choose, group_by_series
+from core.loading.dicom.series import choose, ignored_warning
 from core.loading.dicom.slices import Slice
+from core.loading.dicom.values import check_values
 from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel
 from core.volume import DicomInstance, DicomOrigin, Volume
 
+_JOINED = "The slices had a series each and were joined to one scan."
 _UID = re.compile(r"[0-9.]{1,64}")
 
 
@@ -33,7 +35,8 @@ def load_dicom(
     Args:
         paths: a folder (with subfolders), a file or a list of files; what is not DICOM is
             passed over.
-        series_uid: which series, where there are several.
+        series_uid: which series, where there are several, as `SeriesInfo` names it; "joined"
+            where every slice has a series of its own.
 
     Raises:
         SeveralSeriesError: there are several and `series_uid` is none.
@@ -43,8 +46,9 @@ def load_dicom(
     headers = read_headers(
         paths, limits=limits, on_progress=on_progress, should_cancel=should_cancel
     )
-    chosen = choose(group_by_series(headers), series_uid)
-    grid = arrange(chosen)
+    chosen = choose(headers.slices, series_uid)
+    check_values(chosen.slices)
+    grid = arrange(chosen.slices)
     columns, rows = grid.slices[0].columns, grid.slices[0].rows
     check_size((columns, rows, len(grid.slices)), limits, what="The DICOM series")
     array, grid = read_pixels(grid, on_progress=on_progress, should_cancel=should_cancel)
@@ -58,11 +62,16 @@ def load_dicom(
         format_fact="DICOM",
         limits=limits,
         spacing_nominal=grid.nominal,
-        warnings=grid.warnings,
+        warnings=grid.warnings
+        + ignored_warning(headers.ignored + chosen.ignored)
+        + ((_JOINED,) if chosen.joined else ()),
         facts=_facts(grid.slices[0]),
     )
     source = replace(
-        volume.source, steps_mm=slice_steps_mm(grid.slices), dicom=_origin(grid.slices)
+        volume.source,
+        steps_mm=slice_steps_mm(grid.slices),
+        slice_weights=slice_weights(grid.slices),
+        dicom=_origin(grid.slices),
     )
     return replace(volume, source=source)
 

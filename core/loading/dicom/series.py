@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
+
+import numpy as np
 
 from core.errors import LoadError
+from core.loading.dicom.acquisitions import split
 from core.loading.dicom.geometry import unit_normal
-from core.loading.dicom.slices import Slice
+from core.loading.dicom.slices import Slice, kind_of_object
 from core.system import size_text
+
+JOINED = "joined"
+"""Chosen in place of a UID, it joins slices that each have a series of their own."""
+_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+"""Secondary captures, of one frame and of several."""
+_SCATTERED_FROM = 3
+_SAME_DIRECTION = 0.01
 
 
 @dataclass(frozen=True)
@@ -36,7 +48,50 @@ class SeveralSeriesError(LoadError):
         )
 
 
-def group_by_series(slices: Iterable[Slice]) -> dict[str, list[Slice]]:
+class ScatteredSeriesError(SeveralSeriesError):
+    """Every slice has a series of its own; the only choice is to open them as one scan."""
+
+    def __init__(self, series: list[list[Slice]]) -> None:
+        together = [item for group in series for item in group]
+        self.series = (replace(series_info(together), uid=JOINED, description="all slices joined"),)
+        LoadError.__init__(
+            self,
+            "Every slice has a series of its own",
+            got=f"{len(series)} series of one slice, in one place and of one size",
+            expected="one series",
+            next_step="open them as one scan (command line: --join-series)",
+        )
+
+
+@dataclass(frozen=True)
+class CtSeries:
+    """Slices of each CT series, and how many pictures of other kinds were ignored."""
+
+    series: list[list[Slice]]
+    ignored: Counter[str]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Slices of the series to load, and how many pictures of other kinds were ignored."""
+
+    slices: list[Slice]
+    ignored: Counter[str]
+    joined: bool = False
+    """Whether each slice had a series of its own."""
+
+
+def ignored_warning(ignored: Counter[str]) -> tuple[str, ...]:
+    """What lay beside the series, in one sentence; none where there was nothing."""
+    if not ignored:
+        return ()
+    kinds = sorted(ignored.items())
+    listed = ", ".join(f"{count} × {kind}" for kind, count in kinds[:6])
+    more = f" and {len(kinds) - 6} more kinds" if len(kinds) > 6 else ""
+    return (f"Ignored beside the series: {listed}{more}.",)
+
+
+def by_uid(slices: Iterable[Slice]) -> dict[str, list[Slice]]:
     """Slices by the UID of their series, in the order in which they come."""
     groups: dict[str, list[Slice]] = {}
     for item in slices:
@@ -44,13 +99,25 @@ def group_by_series(slices: Iterable[Slice]) -> dict[str, list[Slice]]:
     return groups
 
 
+def group_by_series(slices: Iterable[Slice]) -> dict[str, list[Slice]]:
+    """Slices by `series_id`, as `by_uid`; acquisitions are told apart."""
+    parts = [part for group in by_uid(slices).values() for part in split(group)]
+    return {series_id(part[0]): part for part in parts}
+
+
+def series_id(item: Slice) -> str:
+    """What a person chooses a series by: its UID, and #1 or #2 for one acquisition of several."""
+    return item.uid + (f"#{item.part}" if item.part else "")
+
+
 def series_info(group: list[Slice]) -> SeriesInfo:
     """What to tell a person of one series."""
     pictures = [s for s in group if not s.localizer] or group
     first = pictures[0]
+    part = f"acquisition {first.part}" if first.part else ""
     return SeriesInfo(
-        uid=shown_uid(first.uid),
-        description=first.description,
+        uid=shown_uid(series_id(first)),
+        description=", ".join(filter(None, (first.description, part))),
         n_slices=len(pictures),
         size=size_text((first.columns, first.rows)),
         modality=first.modality,
@@ -58,42 +125,125 @@ def series_info(group: list[Slice]) -> SeriesInfo:
 
 
 def shown_uid(uid: str) -> str:
-    """A series UID with nothing but what UIDs are made of."""
-    return "".join(c for c in uid if c.isdigit() or c == ".")[:64]
+    """A series UID with nothing but what UIDs are made of, and the number of its acquisition."""
+    plain, _, part = uid.partition("#")
+    digits = "".join(c for c in plain if c.isdigit() or c == ".")[:64]
+    return f"{digits}#{part}" if part.isdecimal() and len(part) < 4 else digits
 
 
-def choose(groups: dict[str, list[Slice]], series_uid: str | None) -> list[Slice]:
+def choose(slices: list[Slice], series_uid: str | None) -> Chosen:
     """The slices of the one series to load, without localizers.
+
+    Args:
+        series_uid: of one series, as `SeriesInfo` has it, or `JOINED`.
 
     Raises:
         SeveralSeriesError: there are several and `series_uid` is none.
+        ScatteredSeriesError: each slice has a series of its own, and they may be joined.
         LoadError: there is no such series, or no CT.
     """
-    wanted = list(groups.values()) if series_uid is None else [_of_uid(groups, series_uid)]
-    pictures = ct_series(wanted)
-    if len(pictures) > 1:
-        raise SeveralSeriesError(tuple(series_info(group) for group in pictures))
-    return pictures[0]
+    groups = group_by_series(slices)
+    if series_uid == JOINED:
+        return _joined(groups)
+    wanted = list(groups.values()) if series_uid is None else _of_uid(groups, series_uid)
+    found = ct_series(wanted)
+    if len(found.series) > 1:
+        if are_scattered(found.series):
+            raise ScatteredSeriesError(found.series)
+        raise SeveralSeriesError(tuple(series_info(group) for group in found.series))
+    ignored = found.ignored
+    if series_uid is not None and len(groups) > 1:
+        ignored = ct_series(groups.values()).ignored
+    return Chosen(found.series[0], ignored)
 
 
-def ct_series(groups: Iterable[list[Slice]]) -> list[list[Slice]]:
-    """The series that are scans of their own: CT, without localizers and scouts.
+def _joined(groups: dict[str, list[Slice]]) -> Chosen:
+    found = ct_series(groups.values())
+    if not are_scattered(found.series):
+        if len(found.series) == 1:
+            return Chosen(found.series[0], found.ignored)
+        raise LoadError(
+            "The series cannot be joined to one scan",
+            got=_listed(tuple(series_info(group) for group in found.series)),
+            expected="single slices of one size, frame of reference and direction",
+            next_step="choose one (command line: --series UID)",
+        )
+    first = found.series[0][0]
+    together = [replace(item, uid=first.uid, part=0) for group in found.series for item in group]
+    return Chosen(together, found.ignored, joined=True)
+
+
+def are_scattered(series: list[list[Slice]]) -> bool:
+    """Whether series of one slice each form one scan by frame of reference, size and place."""
+    slices = [item for group in series for item in group]
+    first = slices[0]
+    if len(slices) < _SCATTERED_FROM or any(len(group) > 1 for group in series):
+        return False
+    if first.position is None or first.orientation is None:
+        return False
+    for item in slices:
+        if item.position is None or item.orientation is None:
+            return False
+        if np.abs(item.orientation - first.orientation).max() > _SAME_DIRECTION:
+            return False
+    if not all(np.abs(item.position).max() < 1e5 for item in slices if item.position is not None):
+        return False
+    alike = {(s.frame_of_reference_uid, s.rows, s.columns, s.pixel_mm) for s in slices}
+    positions = np.array([item.position for item in slices])
+    heights = np.unique((positions @ unit_normal(first.orientation)).round(2))
+    return len(alike) == 1 and heights.size == len(slices)
+
+
+def ct_series(groups: Iterable[list[Slice]]) -> CtSeries:
+    """The series that are scans of their own: CT, without localizers, scouts and captures.
 
     Raises:
         LoadError: there is none.
     """
-    pictures = _ct_pictures(list(groups))
+    ignored: Counter[str] = Counter()
+    pictures = _ct_pictures(list(groups), ignored)
+    pictures = _without_captures(pictures, ignored)
+    pictures = _without_unplaced(pictures, ignored)
     if len(pictures) > 1:
         # A single coronal or sagittal picture is a scout that does not say so.
         pictures = [g for g in pictures if len(g) > 1 or _is_axial(g[0])] or pictures
-    return pictures
+    return CtSeries(pictures, ignored)
 
 
-def _of_uid(groups: dict[str, list[Slice]], series_uid: str) -> list[Slice]:
+def _without_captures(groups: list[list[Slice]], ignored: Counter[str]) -> list[list[Slice]]:
+    """Without pictures of a screen, such as dose pages, where there are others."""
+    kept = [[s for s in group if not s.sop_class_uid.startswith(_CAPTURE)] for group in groups]
+    if not any(kept):
+        return groups
+    for item in chain.from_iterable(groups):
+        if item.sop_class_uid.startswith(_CAPTURE):
+            ignored[kind_of_object(item.sop_class_uid)] += 1
+    return [group for group in kept if group]
+
+
+def _without_unplaced(groups: list[list[Slice]], ignored: Counter[str]) -> list[list[Slice]]:
+    """Without series that say nowhere where they lie, where others do."""
+    placed = [group for group in groups if any(item.position is not None for item in group)]
+    if not placed:
+        return groups
+    left_out = sum(len(group) for group in groups if group not in placed)
+    if left_out:
+        ignored["picture without a position"] += left_out
+    return placed
+
+
+def _of_uid(groups: dict[str, list[Slice]], series_uid: str) -> list[list[Slice]]:
+    """The series of that id, or the acquisitions of the series of that UID."""
     wanted = shown_uid(series_uid)
-    for uid, group in groups.items():
-        if wanted and shown_uid(uid) == wanted:
-            return group
+    plain = wanted.partition("#")[0]
+    shown = {shown_uid(uid): group for uid, group in groups.items()}
+    if wanted in shown:
+        return [shown[wanted]]
+    parts = [group for uid, group in shown.items() if uid.partition("#")[0] == wanted]
+    if wanted and parts:
+        return parts
+    if plain in shown and plain != wanted:  # the files of one acquisition, without the others
+        return [shown[plain]]
     raise LoadError(
         "There is no such series",
         got=f"UID {wanted or 'without digits'}",
@@ -101,16 +251,19 @@ def _of_uid(groups: dict[str, list[Slice]], series_uid: str) -> list[Slice]:
     )
 
 
-def _ct_pictures(groups: list[list[Slice]]) -> list[list[Slice]]:
+def _ct_pictures(groups: list[list[Slice]], ignored: Counter[str]) -> list[list[Slice]]:
     """The CT series that hold more than localizers, without these."""
-    ct = [group for group in groups if group[0].modality in ("CT", "")]
-    if not ct:
+    ct = [[s for s in group if s.modality in ("CT", "")] for group in groups]
+    if not any(ct):
         raise LoadError(
             "The series is not CT",
             got=f"modality {groups[0][0].modality[:16]}",
             expected="CT",
             next_step="open the CT series of the study",
         )
+    others = chain.from_iterable(groups)
+    kinds = {s.path: s.sop_class_uid for s in others if s.modality not in ("CT", "")}
+    ignored.update(map(kind_of_object, kinds.values()))
     pictures = [[s for s in group if not s.localizer] for group in ct]
     if not any(pictures):
         raise LoadError(
@@ -130,7 +283,7 @@ def _listed(series: tuple[SeriesInfo, ...]) -> str:
     """As many series as fit into one sentence."""
     shown: list[str] = []
     for info in series:
-        text = f"{info.uid} ({info.description[:16] or 'no name'}, {info.n_slices} slices)"
+        text = f"{info.uid} ({info.description[:32] or 'no name'}, {info.n_slices} slices)"
         if shown and len("; ".join([*shown, text])) > 240:
             break
         shown.append(text)

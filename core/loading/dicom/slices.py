@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pydicom
 from pydicom.dataset import Dataset
+from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from core.config import LoadLimits
 from core.errors import LoadError, shown_name
@@ -32,7 +35,12 @@ TAGS = [
     "Columns",
     "NumberOfFrames",
     "SamplesPerPixel",
+    "PhotometricInterpretation",
     "InstanceNumber",
+    "AcquisitionNumber",
+    "AcquisitionTime",
+    "ContentTime",
+    "TemporalPositionIdentifier",
     "ImagePositionPatient",
     "ImageOrientationPatient",
     "SliceLocation",
@@ -45,6 +53,7 @@ TAGS = [
     "RescaleIntercept",
     "PixelRepresentation",
     "BitsAllocated",
+    "BitsStored",
     "PixelPaddingValue",
     "PixelPaddingRangeLimit",
     "SharedFunctionalGroupsSequence",
@@ -53,6 +62,17 @@ TAGS = [
 """The only tags kept of a header: of patient, study and place no more than unique identifiers,
 which objects derived from the series must refer to."""
 
+_TELL_APART = (
+    "TemporalPositionIndex",
+    "TemporalPositionIdentifier",
+    "AcquisitionNumber",
+    "FrameAcquisitionNumber",
+    "AcquisitionTime",
+    "ContentTime",
+)
+_PLAIN = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
+_SLICE_MM = (0.01, 200.0)
+
 
 @dataclass(frozen=True, eq=False)
 class Slice:
@@ -60,6 +80,8 @@ class Slice:
 
     path: Path
     frame: int | None
+    frames: int
+    """Of its file."""
     uid: str
     description: str
     modality: str
@@ -67,7 +89,16 @@ class Slice:
     rows: int
     columns: int
     samples: int
+    photometric: str
+    """Such as MONOCHROME2; empty where the header does not give it."""
+    bits: int
+    """Of each stored value."""
+    signed: bool
+    compressed: bool
+    """Whether the pixels need a decoder, or the file has to be inflated."""
     number: int
+    times: tuple[tuple[str, float], ...]
+    """What tells acquisitions apart: tag → number or time of day in seconds."""
     position: npt.NDArray[np.float64] | None
     """(3,) LPS mm, centre of the first pixel."""
     orientation: npt.NDArray[np.float64] | None
@@ -79,6 +110,8 @@ class Slice:
     step_mm: float | None
     slope: float
     intercept: float
+    rescaled: bool
+    """Whether the header gives slope or intercept."""
     padding: tuple[float, float] | None
     """Stored values from first to second mean "outside the reconstruction"."""
     kernel: str
@@ -87,12 +120,16 @@ class Slice:
     sop_instance_uid: str
     study_uid: str
     frame_of_reference_uid: str
+    part: int = 0
+    """Which acquisition of its series, from 1; 0 where the series is a single one."""
 
 
 def slices_of(path: Path, dataset: Dataset, limits: LoadLimits) -> list[Slice]:
-    """One slice, or one for each frame, or none where the object is no picture."""
-    if "Rows" not in dataset or "Columns" not in dataset:
-        return []
+    """One slice, or one for each frame, of an object with a picture.
+
+    Raises:
+        LoadError: the picture is too large, or its frames do not say where they lie.
+    """
     frames = int(dataset.get("NumberOfFrames") or 1)
     check_size((int(dataset.Columns), int(dataset.Rows), frames), limits, what="A DICOM file")
     if frames == 1 and "PerFrameFunctionalGroupsSequence" not in dataset:
@@ -112,6 +149,12 @@ def slices_of(path: Path, dataset: Dataset, limits: LoadLimits) -> list[Slice]:
     ]
 
 
+def kind_of_object(sop_class_uid: str) -> str:
+    """What the standard calls a class of objects, such as "RT Dose"."""
+    name = str(UID(sop_class_uid).name).removesuffix(" Storage")
+    return "object of an unknown class" if not name or name[0].isdigit() else shown_name(name)
+
+
 def _groups(*items: Dataset) -> list[Dataset]:
     """The first item of every functional group: where enhanced CT keeps geometry and rescale."""
     names = (
@@ -120,6 +163,8 @@ def _groups(*items: Dataset) -> list[Dataset]:
         "PixelMeasuresSequence",
         "PixelValueTransformationSequence",
         "CTImageFrameTypeSequence",
+        "FrameContentSequence",
+        "TemporalPositionSequence",
     )
     return [item[name][0] for item in items for name in names if item.get(name)]
 
@@ -136,6 +181,7 @@ def _slice(path: Path, dataset: Dataset, frame: int | None, sources: list[Datase
     return Slice(
         path=path,
         frame=frame,
+        frames=int(dataset.get("NumberOfFrames") or 1),
         uid=str(dataset.get("SeriesInstanceUID") or ""),
         description=_text(dataset.get("SeriesDescription")),
         modality=_text(dataset.get("Modality")),
@@ -143,18 +189,24 @@ def _slice(path: Path, dataset: Dataset, frame: int | None, sources: list[Datase
         rows=int(dataset.Rows),
         columns=int(dataset.Columns),
         samples=int(dataset.get("SamplesPerPixel") or 1),
+        photometric=str(dataset.get("PhotometricInterpretation") or "").strip().upper()[:16],
+        bits=int(dataset.get("BitsStored") or dataset.get("BitsAllocated") or 16),
+        signed=int(dataset.get("PixelRepresentation") or 0) == 1,
+        compressed=needs_decoder(dataset),
         number=int(_number(dataset.get("InstanceNumber")) or 0) if frame is None else frame,
         position=position,
         orientation=None if orientation is None else orientation.reshape(2, 3),
-        location=_number(find("SliceLocation")),
+        times=_times(find),
+        location=_finite(find("SliceLocation")),
         pixel_mm=None if spacing is None else (float(spacing[0]), float(spacing[1])),
-        thickness_mm=_number(find("SliceThickness")),
-        step_mm=_number(find("SpacingBetweenSlices")),
+        thickness_mm=_length(find("SliceThickness")),
+        step_mm=_length(find("SpacingBetweenSlices")),
         slope=1.0 if slope is None else slope,
+        rescaled=slope is not None or intercept is not None,
         intercept=0.0 if intercept is None else intercept,
         padding=_padding(dataset),
         kernel=_text(find("ConvolutionKernel")),
-        kvp=_number(find("KVP")),
+        kvp=_finite(find("KVP")),
         sop_class_uid=str(dataset.get("SOPClassUID") or ""),
         sop_instance_uid=str(dataset.get("SOPInstanceUID") or ""),
         study_uid=str(dataset.get("StudyInstanceUID") or ""),
@@ -166,18 +218,52 @@ def _numbers(value: Any, count: int) -> npt.NDArray[np.float64] | None:
     if value is None:
         return None
     numbers = np.array([float(v) for v in value], dtype=np.float64)
-    if numbers.shape != (count,) or not np.isfinite(numbers).all():
+    if numbers.shape != (count,):
         raise ValueError("a DICOM tag has the wrong number of values")
     return numbers
 
 
 def _number(value: Any) -> float | None:
+    """May be infinite or nan, which `values.check_values` refuses where it matters."""
     if value is None or value == "":
         return None
     if isinstance(value, (list, tuple, pydicom.multival.MultiValue)):
         value = value[0]
-    number = float(value)
-    return number if math.isfinite(number) else None
+    return float(value)
+
+
+def _finite(value: Any) -> float | None:
+    number = _number(value)
+    return number if number is not None and math.isfinite(number) else None
+
+
+def _length(value: Any) -> float | None:
+    """A distance of slices in mm; none where it is not one."""
+    number = _number(value)
+    low, high = _SLICE_MM
+    return number if number is not None and low <= number <= high else None
+
+
+def _times(find: Callable[[str], Any]) -> tuple[tuple[str, float], ...]:
+    found = []
+    for name in _TELL_APART:
+        value = find(name)
+        with contextlib.suppress(ValueError, TypeError):
+            number = _seconds(str(value)) if name.endswith("Time") else float(value)
+            if math.isfinite(number):
+                found.append((name, number))
+    return tuple(found)
+
+
+def _seconds(text: str) -> float:
+    """Of a time of day HHMMSS.FFFFFF."""
+    return int(text[:2]) * 3600 + int(text[2:4]) * 60 + float(text[4:] or 0)
+
+
+def needs_decoder(dataset: Dataset) -> bool:
+    """Whether the pixels are anything but plain numbers."""
+    syntax = getattr(dataset, "file_meta", {}).get("TransferSyntaxUID")
+    return syntax is not None and syntax not in _PLAIN
 
 
 def _text(value: Any) -> str:

@@ -21,7 +21,8 @@ FloatVector = npt.NDArray[np.float64]
 class Burden:
     """Lung and infection of a whole scan.
 
-    infection_fraction = infected lung voxels / lung voxels, in [0, 1].
+    infection_fraction = infected lung voxels / lung voxels, in [0, 1], each voxel as its slice is
+    thick.
     """
 
     lung_voxels: int
@@ -66,16 +67,33 @@ def compute_burden(masks: MaskPair, volume: Volume) -> Burden:
             infected_lung = int(np.count_nonzero(masks.lung & masks.infection))
     voxel_ml = float("nan") if volume.spacing_nominal else volume.voxel_volume_ml
     known_share = masks.infection is not None and lung_voxels > 0
+    lung_part: float = lung_voxels
+    infection_part: float = infection_voxels
+    infected_part: float = infected_lung
+    if volume.slice_weights is not None:
+        lung_part, infection_part, infected_part = _weighted(masks, volume.slice_weights)
     return Burden(
         lung_voxels=lung_voxels,
         infection_voxels=infection_voxels,
-        lung_volume_ml=float("nan") if masks.lung is None else lung_voxels * voxel_ml,
+        lung_volume_ml=float("nan") if masks.lung is None else lung_part * voxel_ml,
         infection_volume_ml=(
-            float("nan") if masks.infection is None else infection_voxels * voxel_ml
+            float("nan") if masks.infection is None else infection_part * voxel_ml
         ),
-        infection_fraction=infected_lung / lung_voxels if known_share else float("nan"),
+        infection_fraction=infected_part / lung_part if known_share else float("nan"),
         infected_slices=infected_slices,
     )
+
+
+def _weighted(masks: MaskPair, weights: FloatVector) -> tuple[float, float, float]:
+    """Voxels of lung, of infection and of both, each as its slice is thick."""
+    lung, infection, both = 0.0, 0.0, 0.0
+    if masks.lung is not None:
+        lung = float(_count(masks.lung, (0, 1)) @ weights)
+    if masks.infection is not None:
+        infection = float(_count(masks.infection, (0, 1)) @ weights)
+    if masks.lung is not None and masks.infection is not None:
+        both = float(_count(masks.lung & masks.infection, (0, 1)) @ weights)
+    return lung, infection, both
 
 
 def compute_slice_burden(masks: MaskPair, volume: Volume, *, plane: Plane = "axial") -> SliceBurden:

@@ -150,9 +150,7 @@ class _PartMaker:
             index = tuple(
                 where.get(axis, slice(None)) for axis in ("side", "third", "half", "depth")
             )
-            healthy, infected = (
-                int(part) for part in self._voxels[index].reshape(-1, 2).sum(axis=0)
-            )
+            healthy, infected = self._voxels[index].reshape(-1, 2).sum(axis=0).tolist()
         lung = healthy + infected
         known = self._masks.infection is not None
         return Part(

@@ -43,7 +43,7 @@ def measure_lesions(
         Cancelled: the person asked to stop.
     """
     nan = float("nan")
-    sizes = _piece_sizes(infection, should_cancel)
+    sizes = _piece_sizes(infection, volume.slice_weights, should_cancel)
     if volume.spacing_nominal:
         counted = sizes[sizes >= config.min_lesion_voxels]
         return Lesions(len(counted), len(sizes) - len(counted), nan, nan, nan, nan, nan)
@@ -65,7 +65,12 @@ def measure_lesions(
     )
 
 
-def _piece_sizes(infection: BoolArray, should_cancel: ShouldCancel) -> npt.NDArray[np.int64]:
+def _piece_sizes(
+    infection: BoolArray,
+    weights: npt.NDArray[np.float64] | None,
+    should_cancel: ShouldCancel,
+) -> npt.NDArray[np.int64] | npt.NDArray[np.float64]:
+    """Voxels of each piece, each as its slice is thick where weights are given."""
     box = bounding_box(infection)
     if box is None:
         return np.zeros(0, dtype=np.int64)
@@ -75,4 +80,9 @@ def _piece_sizes(infection: BoolArray, should_cancel: ShouldCancel) -> npt.NDArr
     # Plane by plane, because counting takes a copy in 64 bits.
     for plane in labels:
         sizes += np.bincount(plane.ravel(), minlength=count + 1)
-    return sizes[1:]
+    if weights is None:
+        return sizes[1:]
+    weighted = np.zeros(count + 1)
+    for plane, weight in zip(np.moveaxis(labels, 2, 0), weights[box[2]], strict=True):
+        weighted += np.bincount(plane.ravel(), minlength=count + 1) * weight
+    return weighted[1:]

@@ -17,7 +17,7 @@ from core.measuring.biomarkers.sides import LungSides
 from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel, raise_if_cancelled
 from core.volume import Array, BoolArray, Volume
 
-Counts = npt.NDArray[np.int64]
+Counts = npt.NDArray[np.int64] | npt.NDArray[np.float64]
 Points = npt.NDArray[np.float32]
 
 THIRDS = ("lower", "middle", "upper")
@@ -40,7 +40,8 @@ class RegionCounts:
 
     Attributes:
         voxels: (2, 3, 2, 2, 2) by side (right, left), third, half, depth, infected (no, yes); the
-            names in the order of `THIRDS`, `HALVES` and `DEPTHS`.
+            names in the order of `THIRDS`, `HALVES` and `DEPTHS`. Whole numbers, but where the
+            slices of the scan are not alike: there each voxel counts as its slice is thick.
         hu: (2, 2, n) by side, infected, and whole HU from `HU_LOW` on; none without HU.
         deepest: of any voxel below the costal surface, in the unit of the coordinates.
     """
@@ -74,10 +75,14 @@ def count_regions(
     Raises:
         Cancelled: the person asked to stop.
     """
-    thirds, halves = _third_of_slice(sides), _half_of_plane(sides)
-    voxels = np.zeros(int(np.prod(_SHAPE)), dtype=np.int64)
+    weights = volume.slice_weights
+    if weights is not None:
+        weights = weights[sides.box[2]]
+    thirds = _parts(sides, weights, axis=2, parts=3)
+    halves = _parts(sides, weights, axis=1, parts=2)
+    voxels = _no_counts(int(np.prod(_SHAPE)), weights)
     bins = HU_HIGH - HU_LOW + 1
-    hu = np.zeros(4 * bins, dtype=np.int64) if volume.unit == "HU" else None
+    hu = _no_counts(4 * bins, weights) if volume.unit == "HU" else None
     in_plane = _plane_coordinates(volume)
     deepest = 0.0
     count = sides.labels.shape[2]
@@ -98,11 +103,12 @@ def count_regions(
             limit = config.peripheral_depth_share * float(depth.max())
         rim = (depth < limit).astype(np.int64)
         code = ((side * 3 + thirds[side, k]) * 2 + halves[side, j]) * 2 + rim
-        voxels += np.bincount(code * 2 + infected, minlength=voxels.size)
+        weight = 1 if weights is None else float(weights[k])
+        voxels += np.bincount(code * 2 + infected, minlength=voxels.size) * weight
         if hu is not None:
             whole, known = _whole_hu(volume, volume.array[at])
             group = (side * 2 + infected)[known]
-            hu += np.bincount(group * bins + (whole - HU_LOW), minlength=hu.size)
+            hu += np.bincount(group * bins + (whole - HU_LOW), minlength=hu.size) * weight
         if k % 16 == 15 or k == count - 1:
             on_progress("measuring the lungs", k + 1, count)
     return RegionCounts(
@@ -110,23 +116,24 @@ def count_regions(
     )
 
 
-def _third_of_slice(sides: LungSides) -> npt.NDArray[np.int64]:
-    """(2, slices) 0 lower, 1 middle, 2 upper."""
-    return _parts(sides, axis=2, parts=3)
+def _no_counts(size: int, weights: npt.NDArray[np.float64] | None) -> Counts:
+    """Whole numbers unless voxels are weighted."""
+    return np.zeros(size, dtype=np.int64) if weights is None else np.zeros(size)
 
 
-def _half_of_plane(sides: LungSides) -> npt.NDArray[np.int64]:
-    """(2, coronal planes) 0 ventral, 1 dorsal; j grows towards the back."""
-    return _parts(sides, axis=1, parts=2)
-
-
-def _parts(sides: LungSides, *, axis: int, parts: int) -> npt.NDArray[np.int64]:
-    """Planes along an axis in parts of about equal volume, of the right and the left lung."""
-    others = tuple(other for other in range(3) if other != axis)
+def _parts(
+    sides: LungSides, weights: npt.NDArray[np.float64] | None, *, axis: int, parts: int
+) -> npt.NDArray[np.int64]:
+    """(2, planes) part of each plane along an axis, of the right and the left lung; the parts hold
+    about the same volume. Thirds of axial slices count from below, halves of coronal planes from
+    the front."""
     numbers = np.zeros((2, sides.labels.shape[axis]), dtype=np.int64)
     for at in range(2):
-        held = np.count_nonzero(sides.labels == at + 1, axis=others)
-        before = np.concatenate([[0], np.cumsum(held)]).astype(np.float64)
+        table = np.count_nonzero(sides.labels == at + 1, axis=0).astype(np.float64)
+        if weights is not None:
+            table *= weights
+        held = table.sum(axis=2 - axis)
+        before = np.concatenate([[0], np.cumsum(held)])
         for part in range(1, parts):
             cut = int(np.argmin(np.abs(before - before[-1] * part / parts)))
             numbers[at, cut:] = part

@@ -106,13 +106,15 @@ def _choose_files() -> None:
 
 
 def _open_uploads(files: Sequence[UploadedFile], on_progress: OnProgress) -> Study:
-    from core.loading import SeveralSeriesError, open_study, stage_uploads
+    from core.loading import JOINED, SeveralSeriesError, open_study, stage_uploads
 
     with tempfile.TemporaryDirectory(prefix="lunglens-") as folder:
         paths = stage_uploads([(file.name, file) for file in files], folder)
         try:
             return open_study(paths, on_progress=on_progress)
         except SeveralSeriesError as several:
+            if several.series[0].uid == JOINED:  # the files of one scan: no question is open
+                return open_study(paths, series_uid=JOINED, on_progress=on_progress)
             raise LoadError(
                 "These files hold several series",
                 got=f"{len(several.series)} of them",

@@ -124,8 +124,13 @@ def show_series_choice() -> None:
     pending = this_session().pending_series
     if pending is None:
         return
+    from core.loading import JOINED
+
     with st.container(border=True, key="series-choice"):
-        st.markdown("**These files hold several series. Which one do you want?**")
+        question = "These files hold several series. Which one do you want?"
+        if pending.series[0].uid == JOINED:
+            question = "Every slice of these files has a series of its own. Open them as one scan?"
+        st.markdown(f"**{question}**")
         chosen = st.radio(
             "Series",
             range(len(pending.series)),
