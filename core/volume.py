@@ -91,6 +91,17 @@ class DicomOrigin:
 
 
 @dataclass(frozen=True, eq=False)
+class NiftiForms:
+    """Both ways in which a NIfTI header says where its voxels lie, as they are stored."""
+
+    affine: npt.NDArray[np.float64]
+    """(4, 4), index → RAS mm, as it was read from these fields."""
+    fields: tuple[tuple[str, tuple[float, ...]], ...]
+    """Name and values of the header's fields: codes, rows of the sform, quaternion and offset of
+    the qform, and the first four numbers of `pixdim`."""
+
+
+@dataclass(frozen=True, eq=False)
 class Source:
     """Where a scan came from and how its file lay, so that results go back the same way."""
 
@@ -111,6 +122,8 @@ class Source:
     none where the file does not say where each of them lies."""
     dicom: DicomOrigin | None = None
     """Only of a DICOM series whose slices have identifiers and positions."""
+    forms: NiftiForms | None = None
+    """Only of a NIfTI file whose forms another file can repeat."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -125,6 +125,7 @@ def assemble_volume(
     format_fact: str,
     limits: LoadLimits = DEFAULT_LIMITS,
     spacing_nominal: bool = False,
+    window: tuple[float, float] | None = None,
     warnings: tuple[str, ...] = (),
     facts: tuple[tuple[str, str], ...] = (),
 ) -> Volume:
@@ -136,6 +137,7 @@ def assemble_volume(
     Args:
         file_array: (a, b, c) int16, uint8 or float32, finite and writable.
         file_affine: (4, 4), index of `file_array` → RAS mm.
+        window: HU of black and white where the values are not HU and a person has named them.
         facts: further label and value pairs, shown after the common ones.
 
     Raises:
@@ -143,7 +145,7 @@ def assemble_volume(
         GeometryError: the affine is singular or not finite.
     """
     check_affine(np.asarray(file_affine, dtype=np.float64))
-    array, intensity, intensity_warnings = settle_intensity(file_array, hint=hint)
+    array, intensity, intensity_warnings = settle_intensity(file_array, hint=hint, window=window)
     volume = volume_from_file(
         array,
         file_affine,

@@ -152,6 +152,7 @@ def load_pictures(
     *,
     name: str | None = None,
     limits: LoadLimits = DEFAULT_LIMITS,
+    window: tuple[float, float] | None = None,
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
 ) -> Volume:
@@ -185,6 +186,7 @@ def load_pictures(
         format_fact=_format_fact(ordered),
         limits=limits,
         spacing_nominal=True,
+        window=window,
         warnings=notes,
     )
 

@@ -17,8 +17,9 @@ from nibabel.spatialimages import HeaderDataError
 from core.config import LoadLimits
 from core.errors import GeometryError, LoadError, shown_name
 from core.loading.checks import DEFAULT_LIMITS, check_size
+from core.loading.nifti.forms import choose_form, form_fields
 from core.system import DAMAGED_GZIP, open_gzip, size_text
-from core.volume import MM_PER_UNIT, LengthUnit, check_affine, spacing_mm
+from core.volume import MM_PER_UNIT, LengthUnit, NiftiForms, check_affine, spacing_mm
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _DEFLATE_MAX_RATIO = 1040
@@ -43,6 +44,8 @@ class NiftiHeader:
     """Position of the first voxel in the unpacked file, in bytes."""
     affine: npt.NDArray[np.float64]
     """(4, 4), voxel index in file order → RAS mm, whatever the file's unit."""
+    forms: NiftiForms | None
+    """The header's own fields of position; none where the form in use is not one of them."""
     file_unit: LengthUnit
     spacing_nominal: bool
     compressed: bool
@@ -80,7 +83,7 @@ def read_header(path: Path, *, limits: LoadLimits = DEFAULT_LIMITS) -> NiftiHead
     if declared > most:
         raise damaged_nifti(name, f"{size_bytes} bytes where the header declares {declared}")
     slope, intercept = _scaling(raw, name)
-    affine, unit, nominal, warnings = _geometry(raw, name)
+    affine, forms, unit, nominal, warnings = _geometry(raw, name)
     return NiftiHeader(
         shape=shape,
         trailing_axes=int(raw["dim"][0]) - 3,
@@ -89,6 +92,7 @@ def read_header(path: Path, *, limits: LoadLimits = DEFAULT_LIMITS) -> NiftiHead
         intercept=intercept,
         offset=offset,
         affine=affine,
+        forms=forms,
         file_unit=unit,
         spacing_nominal=nominal,
         compressed=compressed,
@@ -227,8 +231,9 @@ def _scaling(raw: Any, name: str) -> tuple[float, float]:
 
 def _geometry(
     raw: Any, name: str
-) -> tuple[npt.NDArray[np.float64], LengthUnit, bool, tuple[str, ...]]:
-    """Affine in mm, the file's unit, whether the spacing is nominal, and warnings."""
+) -> tuple[npt.NDArray[np.float64], NiftiForms | None, LengthUnit, bool, tuple[str, ...]]:
+    """Affine in mm, the forms to repeat, the file's unit, whether the spacing is nominal, and
+    warnings."""
     # nibabel reads a spacing of zero as one, so the header itself is looked at.
     pixdim = np.asarray(raw["pixdim"][1:4], dtype=np.float64)
     if not np.isfinite(pixdim).all() or (pixdim == 0).any():
@@ -238,31 +243,26 @@ def _geometry(
             expected="three distances above zero",
             next_step="repair the header or convert the original DICOM again",
         )
-    try:
-        affine = np.asarray(raw.get_best_affine(), dtype=np.float64)
-    except (HeaderDataError, ValueError) as error:
-        raise GeometryError(
-            f"{name} has an unusable orientation",
-            got="a broken quaternion",
-            expected="a rotation",
-            next_step="repair the header or convert the original DICOM again",
-        ) from error
-    unit, warnings = _length_unit(raw, affine)
+    found = choose_form(raw, name)
+    affine, warnings = found.affine, found.warnings
+    unit, unit_warnings = _length_unit(raw, affine)
+    warnings += unit_warnings
     affine[:3] *= MM_PER_UNIT[unit]
     check_affine(affine)
+    forms = NiftiForms(affine, form_fields(raw)) if found.repeatable else None
     if int(raw["sform_code"]) <= 0 and int(raw["qform_code"]) <= 0:
         warning = (
             "The file does not say how it lies in the patient: left and right, and the "
             "spacing, are assumed."
         )
-        return affine, unit, True, (*warnings, warning)
+        return affine, forms, unit, True, (*warnings, warning)
     spacing = np.array(spacing_mm(affine))
     if np.allclose(spacing, 1.0) and not affine[:3, 3].any():
         warning = "The header was left at 1 × 1 × 1 mm: volumes in ml are not known."
-        return affine, unit, True, (*warnings, warning)
+        return affine, forms, unit, True, (*warnings, warning)
     if not np.allclose(spacing, np.abs(pixdim) * MM_PER_UNIT[unit], rtol=0.01):
         warnings += ("The header gives two spacings; that of the affine is used.",)
-    return affine, unit, False, warnings
+    return affine, forms, unit, False, warnings
 
 
 def _length_unit(raw: Any, affine: npt.NDArray[np.float64]) -> tuple[LengthUnit, tuple[str, ...]]:

@@ -18,6 +18,7 @@ def load_nifti(
     path: Path | str,
     *,
     limits: LoadLimits = DEFAULT_LIMITS,
+    window: tuple[float, float] | None = None,
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
 ) -> Volume:
@@ -50,10 +51,16 @@ def load_nifti(
         format_fact="NIfTI, gzipped" if header.compressed else "NIfTI",
         limits=limits,
         spacing_nominal=header.spacing_nominal,
+        window=window,
         warnings=warnings,
         facts=facts,
     )
-    source = replace(volume.source, trailing_axes=header.trailing_axes, file_unit=header.file_unit)
+    source = replace(
+        volume.source,
+        trailing_axes=header.trailing_axes,
+        file_unit=header.file_unit,
+        forms=header.forms,
+    )
     return replace(volume, source=source)
 
 

@@ -1,0 +1,68 @@
+"""What every command that opens a scan lets a person say about it."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from core.cli.terminal import TerminalProgress
+from core.loading import open_study
+from core.volume import Study
+
+
+def add_scan_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which series, and what the values stand for."""
+    parser.add_argument("--series", help="which DICOM series, where there are several")
+    add_window_argument(parser)
+
+
+def add_window_argument(parser: argparse.ArgumentParser) -> None:
+    """What the values of a scan stand for that is not in HU."""
+    parser.add_argument(
+        "--window",
+        type=float,
+        nargs=2,
+        metavar=("LOW", "HIGH"),
+        help="HU of black and white, for scans that are not in HU",
+    )
+
+
+def add_mask_arguments(parser: argparse.ArgumentParser) -> None:
+    """How the true masks that are given are read."""
+    parser.add_argument(
+        "--same-grid",
+        action="store_true",
+        help="lay true masks on the scan voxel by voxel, whatever position their files claim",
+    )
+    parser.add_argument(
+        "--infection-label",
+        type=int,
+        nargs="+",
+        default=[],
+        metavar="N",
+        help="labels of the true infection mask that are infection (default: by known codings)",
+    )
+
+
+def open_scan(
+    options: argparse.Namespace, progress: TerminalProgress, *, path: Path | None = None
+) -> Study:
+    """The scan of the command, with the true masks that were given.
+
+    Args:
+        path: which scan, of a command that opens several; none takes the input.
+
+    Raises:
+        LungLensError: as `open_study`.
+    """
+    given = vars(options)
+    return open_study(
+        path or options.input,
+        series_uid=given.get("series"),
+        lung_mask_path=given.get("lung_mask"),
+        infection_mask_path=given.get("infection_mask"),
+        same_grid=given.get("same_grid", False),
+        infection_labels=tuple(given.get("infection_label") or ()),
+        window=tuple(options.window) if given.get("window") else None,
+        on_progress=progress,
+    )
