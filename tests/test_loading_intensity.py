@@ -124,12 +124,11 @@ def test_a_window_that_cannot_be(window: tuple[float, float], tmp_path: Path) ->
     ("values", "sentence"),
     [
         (-chest_hu(), "look inverted"),
-        (-chest_hu() - 600, "look inverted"),
         (np.random.default_rng(0).normal(-300, 500, (48, 40, 8)), "random noise"),
         (np.random.default_rng(0).integers(-1000, 1000, (48, 40, 8)), "random noise"),
         (np.random.default_rng(0).permutation(chest_hu().ravel()).reshape(48, 40, 8), "noise"),
     ],
-    ids=["inverted", "inverted and moved", "normal noise", "even noise", "shuffled voxels"],
+    ids=["inverted", "normal noise", "even noise", "shuffled voxels"],
 )
 def test_what_only_has_the_range_of_hu_is_refused(
     values: np.ndarray, sentence: str, tmp_path: Path

@@ -228,7 +228,9 @@ def _looks_offset(sample: Array) -> bool:
     above = _share(sample, 700, np.inf)
     packed = _share(sample, 850, 1280)
     air = _share(sample, -np.inf, 300)
-    return above >= 0.08 and packed >= 0.6 * above and air >= 0.02
+    # Nothing but padding lies below stored air; the soft tissue of inverted HU does.
+    below = _share(sample, -900, -25)
+    return above >= 0.08 and packed >= 0.6 * above and air >= 0.02 and below < 0.05
 
 
 def _offset_finding(shown: str, low: float) -> IntensityFinding:
