@@ -34,6 +34,9 @@ FloatArray = npt.NDArray[np.float32]
 
 Unit = Literal["HU", "unknown"]
 LengthUnit = Literal["mm", "meter", "micron"]
+VolumeFormat = Literal["nifti", "analyze", "nrrd", "metaimage", "numpy"]
+"""Files that hold a whole volume."""
+SourceFormat = Literal[VolumeFormat, "dicom", "pictures", "generated"]
 
 MM_PER_UNIT: dict[LengthUnit, float] = {"mm": 1.0, "meter": 1000.0, "micron": 0.001}
 
@@ -107,7 +110,7 @@ class Source:
 
     name: str
     """Safe to show: no path, no patient."""
-    format: Literal["nifti", "dicom", "pictures", "generated"]
+    format: SourceFormat
     file_shape: tuple[int, int, int]
     file_affine: npt.NDArray[np.float64]
     """(4, 4), voxel index of the file's own array → RAS mm."""
@@ -228,7 +231,7 @@ def volume_from_file(
     *,
     intensity: Intensity,
     name: str,
-    format: Literal["nifti", "dicom", "pictures", "generated"],
+    format: SourceFormat,
     facts: tuple[tuple[str, str], ...] = (),
     spacing_nominal: bool = False,
     warnings: tuple[str, ...] = (),

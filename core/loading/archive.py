@@ -46,6 +46,32 @@ def is_archive(path: Path | str) -> bool:
         return False
 
 
+_OTHER_ARCHIVES = (
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (b"Rar!\x1a\x07", "a RAR archive"),
+    (b"BZh", "a file packed by bzip2"),
+    (b"\xfd7zXZ\0", "a file packed by xz"),
+    (b"\x28\xb5\x2f\xfd", "a file packed by Zstandard"),
+)
+
+
+def refuse_other_archive(path: Path) -> None:
+    """Raises `LoadError` for what is packed in a way that is not unpacked here, by its name."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+    except OSError:
+        return
+    for magic, kind in _OTHER_ARCHIVES:
+        if start.startswith(magic):
+            raise LoadError(
+                f"{shown_name(path.name)} is {kind}",
+                got="a way of packing that is not unpacked here",
+                expected="a plain file, .gz, .zip or .tar.gz",
+                next_step="unpack it and open what is inside",
+            )
+
+
 @contextmanager
 def unpacked(
     path: Path,

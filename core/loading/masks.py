@@ -13,9 +13,11 @@ from core.config import LoadLimits
 from core.errors import GeometryError, LoadError, shown_name
 from core.loading.checks import DEFAULT_LIMITS, check_file
 from core.loading.label_codings import INFECTION_LABEL, Role, check_labels, read_labels
-from core.loading.nifti import NiftiHeader, read_header, read_voxels
+from core.loading.nifti import read_voxels
 from core.loading.pictures import is_picture, load_picture
 from core.loading.straight_grid import StraightGrid, straight_grid
+from core.loading.volume_files import read_volume_header
+from core.loading.volume_header import VolumeHeader
 from core.system import size_text
 from core.volume import CANONICAL_AXES, Array, BoolArray, MaskPair, Volume, to_canonical
 
@@ -131,7 +133,7 @@ def load_labels(
 
 def fits_grid(path: Path | str, volume: Volume) -> bool:
     """Whether a mask file lies on the scan's grid by its own affine."""
-    header = read_header(Path(path))
+    header = read_volume_header(Path(path))
     return _same_grid(*_canonical_grid(header.shape, header.affine), volume)
 
 
@@ -140,7 +142,7 @@ def _load(path: Path, volume: Volume, *, trust_shape: bool, limits: LoadLimits) 
     if is_picture(path):
         return _Labels(_from_picture(path, volume, limits), assumed_grid=False)
     name = shown_name(path.name)
-    header = read_header(path, limits=limits)
+    header = read_volume_header(path, limits=limits)
     straight = _straightened(header, volume)
     if straight is not None:
         array, notes = check_labels(name, read_voxels(path, header)[0])
@@ -158,7 +160,7 @@ def _load(path: Path, volume: Volume, *, trust_shape: bool, limits: LoadLimits) 
     return _Labels(to_canonical(array, file_affine), assumed, notes)
 
 
-def _straightened(header: NiftiHeader, volume: Volume) -> StraightGrid | None:
+def _straightened(header: VolumeHeader, volume: Volume) -> StraightGrid | None:
     """The straight grid of a sheared scan, where the mask lies on it, as ours are written."""
     source = volume.source
     straight = straight_grid(source.file_affine, source.file_shape)

@@ -10,22 +10,23 @@ from typing import Literal
 
 from core.config import LoadLimits
 from core.errors import LoadError, shown_name
-from core.loading.archive import is_archive, unpacked
+from core.loading.archive import is_archive, refuse_other_archive, unpacked
 from core.loading.case_table import is_case_folder, load_case, load_case_table
 from core.loading.checks import DEFAULT_LIMITS, check_file, exists, may_be_read
 from core.loading.dicom import is_dicom, load_dicom
 from core.loading.intensity import windowed_intensity
 from core.loading.label_codings import Role
 from core.loading.masks import MaskReading, load_role_mask
-from core.loading.nifti import half_of_a_pair, load_nifti
+from core.loading.nifti import half_of_a_pair
 from core.loading.pictures import PICTURE_ENDINGS, is_picture, load_pictures, natural_order
+from core.loading.volume_files import VOLUME_ENDINGS, load_volume_file, volume_format
 from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel
 from core.volume import MaskPair, Study, Volume
 
 Kind = Literal["nifti", "dicom", "archive", "pictures", "cases"]
 
-_NIFTI_ENDINGS = (".nii", ".nii.gz")
 _PAIR_ENDINGS = (".hdr", ".img", ".hdr.gz", ".img.gz")
+_VOXELS_ALONE = (".raw", ".zraw", ".raw.gz")
 _FOLDER_LOOKS = 5000
 """Files of a folder that are looked at to tell what it holds."""
 
@@ -59,8 +60,11 @@ def recognise(path: Path | str) -> Kind:
     ending = path.name.lower()
     if is_dicom(path):
         return "dicom"
+    if volume_format(path) is not None:
+        return "nifti"
     if is_archive(path):
         return "archive"
+    refuse_other_archive(path)
     if is_picture(path):
         return "pictures"
     # Content that says nothing goes to the reader that its name asks for, which tells why.
@@ -70,17 +74,19 @@ def recognise(path: Path | str) -> Kind:
         return "archive"
     if ending.endswith((".dcm", ".ima")):
         return "dicom"
-    if ending.endswith(_PAIR_ENDINGS):
-        raise half_of_a_pair(name)
-    if ending.endswith(_NIFTI_ENDINGS) or _is_nifti(path):
+    if ending.endswith((*VOLUME_ENDINGS, *_PAIR_ENDINGS)) or _is_nifti(path):
         return "nifti"
     if _begins_like_old_dicom(path):
         return "dicom"
     raise LoadError(
         f"{name} is not a scan that can be opened",
-        got="an unknown kind of file",
-        expected="NIfTI, DICOM, a zip of either, or PNG/JPEG slices",
-        next_step="convert it to .nii.gz, or open the DICOM folder",
+        got="voxels without a header"
+        if ending.endswith(_VOXELS_ALONE)
+        else "an unknown kind of file",
+        expected="NIfTI, DICOM, NRRD, MetaImage, a zip of these, or PNG/JPEG slices",
+        next_step="open its header (.mhd, .nhdr or .hdr) together with it"
+        if ending.endswith(_VOXELS_ALONE)
+        else "convert it to .nii.gz, or open the DICOM folder",
     )
 
 
@@ -243,10 +249,10 @@ def _open_plain(
             should_cancel=should_cancel,
         )
     else:
-        scans = _gather(path, _NIFTI_ENDINGS)
+        scans = _gather(path, VOLUME_ENDINGS)
         if len(scans) > 1:
             raise SeveralScansError(tuple(shown_name(scan) for scan in scans))
-        volume = load_nifti(
+        volume = load_volume_file(
             scans[0],
             window=window,
             limits=limits,
@@ -325,7 +331,7 @@ def _kind_of_files(files: list[Path]) -> Kind | None:
     """The likeliest kind: DICOM before NIfTI before pictures."""
     if any(is_dicom(path) for path in files):
         return "dicom"
-    if any(path.name.lower().endswith(_NIFTI_ENDINGS) for path in files):
+    if any(path.name.lower().endswith(VOLUME_ENDINGS) for path in files):
         return "nifti"
     if any(path.name.lower().endswith(PICTURE_ENDINGS) for path in files):
         return "pictures"
