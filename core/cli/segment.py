@@ -29,7 +29,7 @@ from core.config import (
 )
 from core.errors import ConfigError, LoadError, LungLensError, shown_name
 from core.evaluation import AFTER_MASKS, measure
-from core.loading import Kind, pictures_in, recognise
+from core.loading import Kind, pictures_in, recognise, tiff_pages
 from core.loading.dicom import is_dicom
 from core.measuring.biomarkers import compute_biomarkers
 from core.output import mask_file_notes, save_mask, save_mask_png
@@ -147,7 +147,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     kind = recognise(options.input)
     # All that can be refused is refused before minutes are spent on the network.
     config = segment_config(options, find_weights(options.weights))
-    if kind == "pictures":
+    if kind == "pictures" and (options.input.is_dir() or tiff_pages(options.input) == 1):
         return _segment_pictures(options, config, progress)
     targets = [options.output / name for name in _SCAN_RESULTS]
     refuse_overwriting(targets, _files_read(options, kind, targets), option="-o")
@@ -329,6 +329,13 @@ def _refuse_what_pictures_lack(options: argparse.Namespace, count: int) -> None:
 def _segment_picture(
     study: Study, name: str, output: Path, segmenter: Engine, config: SegmentConfig
 ) -> dict[str, Any]:
+    if study.volume.shape[2] > 1:
+        raise LoadError(
+            "The picture holds several pages",
+            got=f"{study.volume.shape[2]} pages among other pictures",
+            expected="one slice per file",
+            next_step="mark this file alone, as a scan",
+        )
     segmentation = segment_volume(study.volume, segmenter, config=config)
     for channel in CHANNELS:
         mask = getattr(segmentation.masks, channel)

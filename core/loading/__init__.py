@@ -25,6 +25,7 @@ from core.loading.pictures import (
     load_unfit_picture,
     natural_order,
     pictures_in,
+    tiff_pages,
 )
 
 __all__ = [
@@ -64,4 +65,5 @@ __all__ = [
     "load_unfit_picture",
     "natural_order",
     "pictures_in",
+    "tiff_pages",
 ]

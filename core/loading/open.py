@@ -70,7 +70,7 @@ def recognise(path: Path | str) -> Kind:
     # Content that says nothing goes to the reader that its name asks for, which tells why.
     if ending.endswith(PICTURE_ENDINGS):
         return "pictures"
-    if ending.endswith(".zip"):
+    if ending.endswith((".zip", ".tar", ".tar.gz", ".tgz")):
         return "archive"
     if ending.endswith((".dcm", ".ima")):
         return "dicom"
