@@ -137,3 +137,23 @@ def test_what_only_has_the_range_of_hu_is_refused(
     path.write_bytes(nifti_bytes(values.astype(np.int16)))
     with pytest.raises(LoadError, match=sentence):
         open_study(path)
+
+
+@pytest.mark.parametrize("padding", [-2000, 0, None])
+def test_stored_values_with_padding_are_not_inverted(padding: int | None) -> None:
+    stored = chest_hu() + 1024
+    if padding is not None:
+        stored[:4] = stored[-4:] = stored[:, :4] = stored[:, -4:] = padding
+    finding = detect_intensity(stored, hint="nifti")
+    assert finding.shift == -1024
+
+
+def test_stored_values_of_a_cropped_chest_are_not_inverted() -> None:
+    finding = detect_intensity(chest_hu()[8:40, 4:36] + 1024, hint="nifti")
+    assert finding.shift == -1024
+
+
+def test_exchanged_black_and_white_are_told() -> None:
+    grey = np.clip((chest_hu() + 1250) / 1500 * 255, 0, 255).astype(np.uint8)
+    assert not any("exchanged" in w for w in detect_intensity(grey, hint="pictures").warnings)
+    assert any("exchanged" in w for w in detect_intensity(255 - grey, hint="pictures").warnings)

@@ -150,11 +150,11 @@ def detect_intensity(array: Array, *, hint: Hint) -> IntensityFinding:
     if hint == "dicom" and low <= _BELOW_WATER_HU:
         return IntensityFinding(Intensity("HU", f"the header's rescale gives {shown}"))
     if low >= 0 and high <= 1 and fractional:
-        return _grey(f"{shown} are fractions of a grey scale", 1.0)
+        return _grey(f"{shown} are fractions of a grey scale", 1.0, sample)
     if low >= 0 and high <= 255:
-        return _grey(f"{shown} are an 8-bit grey scale", 255.0)
+        return _grey(f"{shown} are an 8-bit grey scale", 255.0, sample)
     if low >= 0 and hint == "pictures":
-        return _grey(f"{shown} are a grey scale without HU", high)
+        return _grey(f"{shown} are a grey scale without HU", high, sample)
     raise LoadError(
         "The scan does not look like CT",
         got=f"{shown} without the peaks of air and soft tissue",
@@ -186,10 +186,28 @@ def _refuse_labels(sample: Array, shown: str) -> None:
         )
 
 
+def _frame_value(sample: Array) -> float:
+    """The median along the edges of the slices, which show air, padding or the body's side."""
+    edges = [sample[[0, -1]], sample[:, [0, -1]]]
+    return float(np.median(np.concatenate([edge.ravel() for edge in edges])))
+
+
+def _is_inverted(sample: Array) -> bool:
+    """Whether air around the body is as bright as bone, and soft tissue near -40.
+
+    Stored values with their offset are as bright where the body reaches the edge, but there
+    nothing lies below lung, near 150.
+    """
+    if _frame_value(sample) <= 500:
+        return False
+    dark = sample[(sample < 500) & (sample > -900)]
+    return dark.size > 0.02 * sample.size and float(np.median(dark)) < 0
+
+
 def _refuse_inverted(sample: Array, shown: str) -> None:
     """In HU, air and lung fill much of a chest scan, and bone and metal little of it."""
-    high = _share(sample, 500, np.inf)
-    if high > 0.2 and high > _share(sample, -np.inf, _AIR_BELOW_HU):
+    if _is_inverted(sample):
+        high = _share(sample, 500, np.inf)
         raise LoadError(
             "The values look inverted",
             got=f"{shown}, {percent_text(high)} of them as dense as bone",
@@ -228,9 +246,8 @@ def _looks_offset(sample: Array) -> bool:
     above = _share(sample, 700, np.inf)
     packed = _share(sample, 850, 1280)
     air = _share(sample, -np.inf, 300)
-    # Nothing but padding lies below stored air; the soft tissue of inverted HU does.
-    below = _share(sample, -900, -25)
-    return above >= 0.08 and packed >= 0.6 * above and air >= 0.02 and below < 0.05
+    packs = above >= 0.08 and packed >= 0.6 * above and air >= 0.02
+    return packs and not _is_inverted(sample)
 
 
 def _offset_finding(shown: str, low: float) -> IntensityFinding:
@@ -247,12 +264,19 @@ def _offset_finding(shown: str, low: float) -> IntensityFinding:
     )
 
 
-def _grey(why: str, grey_max: float) -> IntensityFinding:
+def _grey(why: str, grey_max: float, sample: Array) -> IntensityFinding:
     low_hu, high_hu = GREY_WINDOW_HU
     reason = f"{why}; black and white are taken as {low_hu:g} and {high_hu:g} HU"
+    inverted: tuple[str, ...] = ()
+    if _frame_value(sample) > 0.7 * grey_max and float(sample.mean()) < _frame_value(sample):
+        inverted = (
+            "The edge of the slices is bright: black and white look exchanged, and if they are, "
+            "what is marked means nothing. Invert the slices first.",
+        )
     return IntensityFinding(
         grey_intensity(grey_max=grey_max, reason=reason),
         warnings=(
+            *inverted,
             f"Not in HU: black and white are taken as {low_hu:g} and {high_hu:g} HU, "
             "which can be corrected.",
         ),
