@@ -127,6 +127,8 @@ class Source:
     """Only of a DICOM series whose slices have identifiers and positions."""
     forms: NiftiForms | None = None
     """Only of a NIfTI file whose forms another file can repeat."""
+    stored_affine: npt.NDArray[np.float64] | None = None
+    """What the file itself says in place of `file_affine`, where a person has corrected it."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,11 @@ def add_scan_arguments(parser: argparse.ArgumentParser) -> None:
     """Which series, and what the values stand for."""
     parser.add_argument("--series", help="which DICOM series, where there are several")
     add_window_argument(parser)
+    parser.add_argument(
+        "--orientation",
+        metavar="CODES",
+        help="where the axes of the file lead, such as LPS, where its header is wrong",
+    )
 
 
 def add_window_argument(parser: argparse.ArgumentParser) -> None:
@@ -64,5 +69,6 @@ def open_scan(
         same_grid=given.get("same_grid", False),
         infection_labels=tuple(given.get("infection_label") or ()),
         window=tuple(options.window) if given.get("window") else None,
+        orientation=given.get("orientation"),
         on_progress=progress,
     )

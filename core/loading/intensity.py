@@ -198,7 +198,7 @@ def _is_inverted(sample: Array) -> bool:
     Stored values with their offset are as bright where the body reaches the edge, but there
     nothing lies below lung, near 150.
     """
-    if _frame_value(sample) <= 500:
+    if not 500 < _frame_value(sample) < 3500:
         return False
     dark = sample[(sample < 500) & (sample > -900)]
     return dark.size > 0.02 * sample.size and float(np.median(dark)) < 0

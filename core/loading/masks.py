@@ -148,8 +148,9 @@ def _load(path: Path, volume: Volume, *, trust_shape: bool, limits: LoadLimits) 
         array, notes = check_labels(name, read_voxels(path, header)[0])
         array = straight.take_back(array, volume.source.file_shape)
         return _Labels(to_canonical(array, volume.source.file_affine), False, notes)
-    shape, affine = _canonical_grid(header.shape, header.affine)
-    file_affine, assumed = header.affine, False
+    corrected = _own_of_corrected(header, volume)
+    shape, affine = _canonical_grid(header.shape, corrected)
+    file_affine, assumed = corrected, False
     if trust_shape and header.shape == volume.source.file_shape:
         assumed = not _same_grid(shape, affine, volume)
         if assumed:
@@ -158,6 +159,15 @@ def _load(path: Path, volume: Volume, *, trust_shape: bool, limits: LoadLimits) 
         _check_grid(name, shape, affine, volume)
     array, notes = check_labels(name, read_voxels(path, header)[0])
     return _Labels(to_canonical(array, file_affine), assumed, notes)
+
+
+def _own_of_corrected(header: VolumeHeader, volume: Volume) -> npt.NDArray[np.float64]:
+    """The mask's affine, corrected as the scan's where it repeats what the scan's file claims."""
+    source = volume.source
+    if source.stored_affine is None or header.shape != source.file_shape:
+        return header.affine
+    same = np.allclose(header.affine, source.stored_affine, atol=1e-2)
+    return source.file_affine if same else header.affine
 
 
 def _straightened(header: VolumeHeader, volume: Volume) -> StraightGrid | None:

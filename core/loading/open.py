@@ -18,6 +18,7 @@ from core.loading.intensity import windowed_intensity
 from core.loading.label_codings import Role
 from core.loading.masks import MaskReading, load_role_mask
 from core.loading.nifti import half_of_a_pair
+from core.loading.orientation import reoriented, with_checked_orientation
 from core.loading.pictures import PICTURE_ENDINGS, is_picture, load_pictures, natural_order
 from core.loading.volume_files import VOLUME_ENDINGS, load_volume_file, volume_format
 from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel
@@ -110,6 +111,7 @@ def open_study(
     same_grid: bool = False,
     infection_labels: tuple[int, ...] = (),
     window: tuple[float, float] | None = None,
+    orientation: str | None = None,
     limits: LoadLimits = DEFAULT_LIMITS,
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
@@ -126,6 +128,7 @@ def open_study(
         infection_labels: which labels of the infection mask are infection; none goes by the
             codings that are known.
         window: HU of black and white, for a scan that is not in HU.
+        orientation: where the axes of the file lead, such as "LPS", where its header is wrong.
 
     Raises:
         SeveralSeriesError, SeveralScansError: the person has to choose.
@@ -155,6 +158,13 @@ def open_study(
             on_progress=on_progress,
             should_cancel=should_cancel,
         )
+    volume = study.volume
+    if orientation is not None:
+        volume = reoriented(volume, orientation)
+        # Masks that came with the scan were laid on its old axes, and are read anew if given.
+        study = replace(study, volume=volume, truth=None)
+    else:
+        study = replace(study, volume=with_checked_orientation(volume))
     masks: list[tuple[Role, Path | str | None]] = [
         ("lung", lung_mask_path),
         ("infection", infection_mask_path),

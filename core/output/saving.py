@@ -41,6 +41,8 @@ def mask_nifti_bytes(mask: Array, volume: Volume) -> bytes:
     labels = np.asfortranarray(to_file_order(mask, volume.source).astype(np.uint8))
     top = max(1, int(labels.max()))
     source = volume.source
+    if source.stored_affine is not None:
+        source = replace(source, file_affine=source.stored_affine)
     straight = straight_grid(source.file_affine, source.file_shape)
     if straight is not None:
         labels = straight.place(labels)
@@ -50,9 +52,22 @@ def mask_nifti_bytes(mask: Array, volume: Volume) -> bytes:
 
 def mask_file_notes(volume: Volume) -> tuple[str, ...]:
     """What a person should know of the masks of this scan as files."""
-    if straight_grid(volume.source.file_affine, volume.source.file_shape) is None:
-        return ()
+    notes: tuple[str, ...] = ()
+    stored = volume.source.stored_affine
+    if stored is not None:
+        notes = (
+            "The orientation was corrected: the mask files repeat the position that the scan's own "
+            "file claims, so that they lie on it.",
+        )
+    if (
+        straight_grid(
+            volume.source.file_affine if stored is None else stored, volume.source.file_shape
+        )
+        is None
+    ):
+        return notes
     return (
+        *notes,
         "The slices are tilted against their axis, which many programs cannot open: in the mask "
         "files each slice is moved within its plane onto a grid with right angles, which is "
         "larger than the scan's.",
@@ -82,7 +97,7 @@ def _pack(array: Array, source: Source, *, cal_max: int, description: bytes) -> 
     image = nib.Nifti1Image(array.reshape(full_shape, order="F"), affine)
     header: Any = image.header
     header.set_xyzt_units(source.file_unit)
-    if source.forms is not None and np.array_equal(source.forms.affine, source.file_affine):
+    if source.forms is not None and _is_of(source.forms, source):
         _repeat_forms(header, source.forms)
     else:
         image.set_sform(affine, code="scanner")
@@ -126,6 +141,11 @@ def save_mask_png(mask_slice: Array, path: Path | str) -> Path:
     """
     write_bytes(Path(path), mask_png_bytes(mask_slice))
     return Path(path)
+
+
+def _is_of(forms: NiftiForms, source: Source) -> bool:
+    """Whether the forms are those of the grid that is written: not of a part cut out of it."""
+    return np.array_equal(forms.affine, source.file_affine)
 
 
 def _repeat_forms(header: Any, forms: NiftiForms) -> None:
