@@ -34,6 +34,9 @@ FloatArray = npt.NDArray[np.float32]
 
 Unit = Literal["HU", "unknown"]
 LengthUnit = Literal["mm", "meter", "micron"]
+VolumeFormat = Literal["nifti", "analyze", "nrrd", "metaimage", "numpy"]
+"""Files that hold a whole volume."""
+SourceFormat = Literal[VolumeFormat, "dicom", "pictures", "generated"]
 
 MM_PER_UNIT: dict[LengthUnit, float] = {"mm": 1.0, "meter": 1000.0, "micron": 0.001}
 
@@ -91,12 +94,23 @@ class DicomOrigin:
 
 
 @dataclass(frozen=True, eq=False)
+class NiftiForms:
+    """Both ways in which a NIfTI header says where its voxels lie, as they are stored."""
+
+    affine: npt.NDArray[np.float64]
+    """(4, 4), index → RAS mm, as it was read from these fields."""
+    fields: tuple[tuple[str, tuple[float, ...]], ...]
+    """Name and values of the header's fields: codes, rows of the sform, quaternion and offset of
+    the qform, and the first four numbers of `pixdim`."""
+
+
+@dataclass(frozen=True, eq=False)
 class Source:
     """Where a scan came from and how its file lay, so that results go back the same way."""
 
     name: str
     """Safe to show: no path, no patient."""
-    format: Literal["nifti", "dicom", "pictures", "generated"]
+    format: SourceFormat
     file_shape: tuple[int, int, int]
     file_affine: npt.NDArray[np.float64]
     """(4, 4), voxel index of the file's own array → RAS mm."""
@@ -114,6 +128,10 @@ class Source:
     where all are alike."""
     dicom: DicomOrigin | None = None
     """Only of a DICOM series whose slices have identifiers and positions."""
+    forms: NiftiForms | None = None
+    """Only of a NIfTI file whose forms another file can repeat."""
+    stored_affine: npt.NDArray[np.float64] | None = None
+    """What the file itself says in place of `file_affine`, where a person has corrected it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -234,7 +252,7 @@ def volume_from_file(
     *,
     intensity: Intensity,
     name: str,
-    format: Literal["nifti", "dicom", "pictures", "generated"],
+    format: SourceFormat,
     facts: tuple[tuple[str, str], ...] = (),
     spacing_nominal: bool = False,
     warnings: tuple[str, ...] = (),

@@ -22,7 +22,8 @@ LOWEST_HU = 1000
 
 def numbered(affine: Any, **more: Any) -> Volume:
     """A scan in which no two voxels are alike, so that none can be mistaken for another."""
-    values = np.random.default_rng(2).permutation(int(np.prod(SHAPE))) - LOWEST_HU
+    count = int(np.prod(SHAPE))
+    values = np.roll(np.arange(count), count // 2) - LOWEST_HU  # the lowest in the middle
     return make_volume(values.reshape(SHAPE).astype(np.int16), affine, **more)
 
 

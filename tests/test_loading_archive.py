@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import tarfile
 import tempfile
 import zipfile
 from pathlib import Path
@@ -230,3 +231,68 @@ def test_uploads_that_cannot_be_kept_are_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(LoadError, match="The upload cannot be kept"):
         stage_uploads([("a.dcm", b"1")], tmp_path / "file")
+
+
+def _tar_bytes(entries: list[tuple[str, bytes]], *, mode: str = "w:gz") -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode=mode) as archive:
+        for name, content in entries:
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("s.tar.gz", _tar_bytes([("./patient/scan.nii", nifti_bytes(chest_hu()))])),
+        ("s.tgz", _tar_bytes([("patient/scan.nii", nifti_bytes(chest_hu())), (".x", b"x")])),
+        ("s.tar", _tar_bytes([("scan.nii", nifti_bytes(chest_hu()))], mode="w")),
+        ("named oddly", _tar_bytes([("scan.nii", nifti_bytes(chest_hu()))])),
+        ("s.zip", zip_bytes([("a/inner.zip", zip_bytes([("s.nii", nifti_bytes(chest_hu()))]))])),
+        ("s.zip", zip_bytes([("a.tgz", _tar_bytes([("s.nii", nifti_bytes(chest_hu()))]))])),
+        ("s.zip", zip_bytes([("s.nii", nifti_bytes(chest_hu())), ("x.zip", b"PK\3\4 junk")])),
+    ],
+    ids=["tar.gz", "tgz", "tar", "no ending", "zip in zip", "tgz in zip", "damaged zip beside"],
+)
+def test_other_archives_open(name: str, content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    np.testing.assert_array_equal(open_study(path).volume.array, chest_hu())
+
+
+def _linked() -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        info = tarfile.TarInfo("scan.nii")
+        info.type, info.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(info)
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (_tar_bytes([("../scan.nii", b"x")]), "names files outside itself"),
+        (_tar_bytes([("/scan.nii", b"x")]), "names files outside itself"),
+        (_linked(), "holds a link"),
+        (_tar_bytes([]), "holds no file|cannot be unpacked"),
+        (_tar_bytes([("scan.nii", nifti_bytes(chest_hu()))])[:-3000], "cannot be unpacked"),
+        (_tar_bytes([("scan.nii", bytes(40 * 1024**2))]), "bomb"),
+        (_tar_bytes([(f"{n}", b"x") for n in range(6000)]), "too many files"),
+    ],
+)
+def test_a_tar_that_is_not_unpacked(content: bytes, sentence: str, tmp_path: Path) -> None:
+    path = tmp_path / "s.tgz"
+    path.write_bytes(content)
+    with pytest.raises(LoadError, match=sentence):
+        open_study(path)
+
+
+def test_archives_are_unpacked_once(tmp_path: Path) -> None:
+    deep = zip_bytes([("b.zip", zip_bytes([("c.zip", zip_bytes([("s.nii", b"x")]))]))])
+    path = tmp_path / "a.zip"
+    path.write_bytes(deep)
+    with pytest.raises(LoadError, match="holds no scan"):
+        open_study(path)

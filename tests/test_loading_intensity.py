@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from core.errors import LoadError
+from core.errors import LoadError, LungLensError
+from core.loading import open_study
 from core.loading.intensity import as_hu, detect_intensity, grey_intensity, settle_intensity
-from tests.scans import chest_hu
+from tests.scans import chest_hu, nifti_bytes
 
 
 def test_hu_is_recognised_by_its_range() -> None:
@@ -75,3 +79,81 @@ def test_a_person_can_correct_the_window() -> None:
         grey_intensity(100.0, -100.0)
     with pytest.raises(LoadError):
         grey_intensity(float("nan"), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        (lambda hu: (np.clip(hu, -1000, 400) + 1000) / 1400, "float32"),
+        (lambda hu: (np.clip(hu, -1000, 400) + 1000) / 700 - 1, "float32"),
+        (lambda hu: (np.clip(hu, -1000, 400) + 1000) / 1400 * 60000, "float32"),
+        (lambda hu: np.rint((np.clip(hu, -1000, 400) + 1000) / 1400 * 255), "uint8"),
+    ],
+    ids=["0 to 1", "-1 to 1", "stretched", "8-bit"],
+)
+def test_a_person_says_which_hu_black_and_white_are(
+    values: Callable[[np.ndarray], np.ndarray], dtype: str, tmp_path: Path
+) -> None:
+    hu = chest_hu()
+    array = values(hu).astype(dtype)
+    path = tmp_path / "scan.nii"
+    path.write_bytes(nifti_bytes(array))
+    volume = open_study(path, window=(-1000.0, 400.0)).volume
+    assert volume.unit == "unknown"
+    assert "as you said" in volume.intensity.reason
+    np.testing.assert_allclose(volume.hu(volume.array), np.clip(hu, -1000, 400), atol=3)
+    assert not any("Not in HU" in note for note in volume.warnings)
+
+
+def test_a_window_changes_no_hu(small_chest: Path) -> None:
+    volume = open_study(small_chest, window=(-1000.0, 400.0)).volume
+    assert volume.unit == "HU"
+    np.testing.assert_array_equal(volume.array, open_study(small_chest).volume.array)
+    assert any("not used" in note for note in volume.warnings)
+
+
+@pytest.mark.parametrize("window", [(400.0, -1000.0), (0.0, 0.0), (float("nan"), 1.0)])
+def test_a_window_that_cannot_be(window: tuple[float, float], tmp_path: Path) -> None:
+    path = tmp_path / "scan.nii"
+    path.write_bytes(nifti_bytes(np.clip((chest_hu() + 1000) / 1400, 0, 1).astype(np.float32)))
+    with pytest.raises(LungLensError, match="window of the grey values cannot be used"):
+        open_study(path, window=window)
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        (-chest_hu(), "look inverted"),
+        (np.random.default_rng(0).normal(-300, 500, (48, 40, 8)), "random noise"),
+        (np.random.default_rng(0).integers(-1000, 1000, (48, 40, 8)), "random noise"),
+        (np.random.default_rng(0).permutation(chest_hu().ravel()).reshape(48, 40, 8), "noise"),
+    ],
+    ids=["inverted", "normal noise", "even noise", "shuffled voxels"],
+)
+def test_what_only_has_the_range_of_hu_is_refused(
+    values: np.ndarray, sentence: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "scan.nii"
+    path.write_bytes(nifti_bytes(values.astype(np.int16)))
+    with pytest.raises(LoadError, match=sentence):
+        open_study(path)
+
+
+@pytest.mark.parametrize("padding", [-2000, 0, None])
+def test_stored_values_with_padding_are_not_inverted(padding: int | None) -> None:
+    stored = chest_hu() + 1024
+    if padding is not None:
+        stored[:4] = stored[-4:] = stored[:, :4] = stored[:, -4:] = padding
+    finding = detect_intensity(stored, hint="nifti")
+    assert finding.shift == -1024
+
+
+def test_stored_values_of_a_cropped_chest_are_not_inverted() -> None:
+    finding = detect_intensity(chest_hu()[8:40, 4:36] + 1024, hint="nifti")
+    assert finding.shift == -1024
+
+
+def test_exchanged_black_and_white_are_told() -> None:
+    grey = np.clip((chest_hu() + 1250) / 1500 * 255, 0, 255).astype(np.uint8)
+    assert not any("exchanged" in w for w in detect_intensity(grey, hint="pictures").warnings)
+    assert any("exchanged" in w for w in detect_intensity(255 - grey, hint="pictures").warnings)

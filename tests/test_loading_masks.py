@@ -99,3 +99,147 @@ def test_a_picture_as_the_mask_of_a_picture(true: int, ending: str, tmp_path: Pa
     loaded = load_mask(path, volume)
     assert loaded.shape == volume.shape
     np.testing.assert_array_equal(loaded[:, :, 0].T, mask > 0)
+
+
+def combined(lung: int, infection: int, *, right: int | None = None) -> np.ndarray:
+    """Labels on the small chest: its lungs, and a heart-sized infection of soft tissue in them."""
+    hu = chest_hu()
+    labels = np.where(hu < -700, lung, 0).astype(np.uint8)
+    if right is not None:
+        labels[:24][labels[:24] > 0] = right
+    labels[0:2] = labels[-2:] = labels[:, 0:2] = labels[:, -2:] = 0  # air around the body
+    labels[20:26, 28:32, 2:5] = infection
+    return labels
+
+
+@pytest.mark.parametrize(
+    ("labels", "lesion"),
+    [
+        (combined(1, 3), 3),
+        (combined(1, 3, right=2), 3),
+        (combined(2, 3), 3),
+        (combined(1, 2), 2),
+    ],
+    ids=["1 lung 3 infection", "1 2 lungs 3 infection", "2 lung 3 infection", "own label map"],
+)
+def test_a_combined_mask_is_read_by_its_labels(
+    labels: np.ndarray, lesion: int, small_chest: Path, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "both.nii.gz", labels)
+    study = open_study(small_chest, lung_mask_path=path, infection_mask_path=path)
+    assert study.truth is not None
+    np.testing.assert_array_equal(study.truth.infection, labels == lesion)
+    np.testing.assert_array_equal(study.truth.lung, labels > 0)
+    assert any(f"only {lesion} was taken" in note for note in study.volume.warnings)
+    assert any("together they are read as the lungs" in note for note in study.volume.warnings)
+
+
+def lesions_only() -> np.ndarray:
+    """1 and 2 both on soft tissue, as sets that tell ground glass from consolidation."""
+    labels = np.zeros(chest_hu().shape, np.uint8)
+    labels[20:23, 28:32, 2:5], labels[23:26, 28:32, 2:5] = 1, 2
+    return labels
+
+
+@pytest.mark.parametrize(
+    ("labels", "sentence"),
+    [
+        (combined(1, 1, right=2), "marks the two lungs, not the infection"),
+        (lesions_only(), "labels 1 and 2, expected one label"),
+        (combined(1, 7), "labels 1 and 7"),
+        (combined(10, 11), "labels 10 and 11"),
+    ],
+    ids=["both lungs", "kinds of lesion", "unknown label", "labels of an atlas"],
+)
+def test_other_labels_are_asked_about(
+    labels: np.ndarray, sentence: str, small_chest: Path, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "mask.nii.gz", labels)
+    with pytest.raises(LungLensError, match=sentence) as caught:
+        open_study(small_chest, infection_mask_path=path)
+    assert "--infection-label" in str(caught.value)
+
+
+def test_a_person_names_the_labels_of_the_infection(small_chest: Path, tmp_path: Path) -> None:
+    labels = lesions_only()
+    path = write(tmp_path / "mask.nii.gz", labels)
+    study = open_study(small_chest, infection_mask_path=path, infection_labels=(1, 2))
+    assert study.truth is not None
+    np.testing.assert_array_equal(study.truth.infection, labels > 0)
+    with pytest.raises(LungLensError, match=r"lacks a label: got 1 and 2, expected 5"):
+        open_study(small_chest, infection_mask_path=path, infection_labels=(5,))
+
+
+def lung_of_chest() -> np.ndarray:
+    return (chest_hu() < -700).astype(np.uint8)
+
+
+@pytest.mark.parametrize("factor", [0.9999, 1.0009, 255 * 1.000001])
+def test_values_near_whole_numbers_are_labels(
+    factor: float, small_chest: Path, tmp_path: Path
+) -> None:
+    volume = load_nifti(small_chest)
+    path = write(tmp_path / "mask.nii.gz", lung_of_chest() * np.float32(factor))
+    np.testing.assert_array_equal(load_mask(path, volume), lung_of_chest() == 1)
+
+
+def test_scaled_integers_are_labels(small_chest: Path, tmp_path: Path) -> None:
+    content = bytearray(nib.Nifti1Image(lung_of_chest() * 255, small_affine()).to_bytes())
+    content[112:120] = np.array([1 / 255, 0.0], "<f4").tobytes()
+    path = tmp_path / "mask.nii"
+    path.write_bytes(content)
+    np.testing.assert_array_equal(load_mask(path, load_nifti(small_chest)), lung_of_chest() == 1)
+
+
+def test_probabilities_are_true_from_one_half(small_chest: Path, tmp_path: Path) -> None:
+    share = np.random.default_rng(0).uniform(0, 1, chest_hu().shape).astype(np.float32)
+    study = open_study(small_chest, infection_mask_path=write(tmp_path / "p.nii.gz", share))
+    assert study.truth is not None
+    np.testing.assert_array_equal(study.truth.infection, share >= 0.5)
+    assert any("read as probability" in note for note in study.volume.warnings)
+
+
+def moved(**change: float) -> np.ndarray:
+    affine = small_affine()
+    affine[0, 3] += change.get("origin", 0.0)
+    affine[0, 0] *= change.get("stretch", 1.0)
+    return affine
+
+
+@pytest.mark.parametrize(
+    ("affine", "same"),
+    [
+        (moved(origin=0.149), True),
+        (moved(origin=-0.15), True),
+        (moved(origin=0.2), False),
+        (moved(origin=1.5), False),
+        (moved(stretch=1.001), True),
+        (moved(stretch=0.9995), True),
+        (moved(stretch=1.01), False),
+        (moved(stretch=-1.0), False),
+    ],
+)
+@pytest.mark.parametrize("turn", [ORIENTATIONS[0], ORIENTATIONS[21]], ids=["LPS", "turned"])
+def test_what_is_the_same_grid(
+    turn: np.ndarray, affine: np.ndarray, same: bool, small_chest: Path, tmp_path: Path
+) -> None:
+    volume = load_nifti(small_chest)
+    lung = lung_of_chest()
+    path = write(
+        tmp_path / "m.nii.gz",
+        apply_orientation(lung, turn),
+        affine @ inv_ornt_aff(turn, lung.shape),
+    )
+    if same:
+        np.testing.assert_array_equal(load_mask(path, volume), lung == 1)
+    else:
+        with pytest.raises(LungLensError, match=r"lies elsewhere.*--same-grid"):
+            load_mask(path, volume)
+
+
+def test_voxel_by_voxel_on_request(small_chest: Path, tmp_path: Path) -> None:
+    path = write(tmp_path / "m.nii.gz", lung_of_chest(), np.eye(4))
+    study = open_study(small_chest, lung_mask_path=path, same_grid=True)
+    assert study.truth is not None
+    np.testing.assert_array_equal(study.truth.lung, lung_of_chest() == 1)
+    assert any("voxel by voxel" in note for note in study.volume.warnings)

@@ -12,8 +12,9 @@ import pytest
 from nibabel.orientations import apply_orientation, inv_ornt_aff
 
 from core.config import LoadLimits
-from core.errors import Cancelled, LoadError
+from core.errors import Cancelled, LoadError, LungLensError
 from core.loading import load_nifti
+from core.loading.checks import check_size
 from core.loading.nifti import nifti_stem
 from core.volume import to_file_order
 from tests.scans import SHAPE, chest_hu, nifti_bytes, small_affine
@@ -260,3 +261,49 @@ def test_real_scans_lie_upright(real_data: Path) -> None:
     bone = volume.array[:, :, 30:50] > 200
     rows = bone[96:160].sum(axis=(0, 2))
     assert rows[128:].sum() > 1.4 * rows[:128].sum()
+
+
+def _moved_affine(column: int, row: int, value: float) -> np.ndarray:
+    affine = small_affine()
+    affine[row, column] = value
+    return affine
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (nifti_bytes(chest_hu(), header={"vox_offset": 348}), "begin at byte 348"),
+        (nifti_bytes(chest_hu(), header={"vox_offset": 100}), "begin at byte 100"),
+        (nifti_bytes(chest_hu(), header={"vox_offset": 353}) + b"x", "begin at byte 353"),
+        (nifti_bytes(chest_hu(), header={"vox_offset": 352.5}) + b"x", "begin at byte 352.5"),
+        (nifti_bytes(chest_hu())[:-2], "damaged or cut short"),
+        (nifti_bytes(chest_hu(), header={"dim": [3, 48, 40, 4, 1, 1, 1, 1]}), "holds more than"),
+        (nifti_bytes(chest_hu(), header={"dim": [3, 48, 20, 8, 1, 1, 1, 1]}), "holds more than"),
+        (nifti_bytes(chest_hu(), _moved_affine(2, 2, 1e30)), "spacing that no CT has"),
+        (nifti_bytes(chest_hu(), _moved_affine(0, 0, 0.002)), "spacing that no CT has"),
+        (nifti_bytes(chest_hu(), _moved_affine(3, 1, 1e30)), "lies impossibly far"),
+        (nifti_bytes(chest_hu(), header={"scl_slope": 1e30}), "does not look like CT"),
+        (nifti_bytes(chest_hu(), header={"scl_slope": -1, "scl_inter": 0}), "look inverted"),
+    ],
+)
+def test_headers_that_cannot_be(content: bytes, sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(LungLensError, match=sentence):
+        load_nifti(write(tmp_path, content))
+
+
+def test_padding_behind_the_voxels_is_passed_over(tmp_path: Path) -> None:
+    path = write(tmp_path, nifti_bytes(chest_hu()) + bytes(10_000))
+    np.testing.assert_array_equal(load_nifti(path).array, chest_hu())
+
+
+def test_what_does_not_fit_into_memory_is_said_before_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, nifti_bytes(chest_hu()))
+    monkeypatch.setattr("core.loading.checks.free_memory_bytes", lambda: 1000)
+    with pytest.raises(LoadError, match=r"scan\.nii does not fit into memory.*48 × 40 × 8"):
+        load_nifti(path)
+
+
+def test_a_scan_of_1024_by_1024_by_400_is_within_the_limits() -> None:
+    check_size((1024, 1024, 400), LoadLimits(), what="scan")

@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from core.errors import LoadError
 from core.loading import load_picture, load_pictures, open_study, pictures_in
@@ -177,3 +178,43 @@ def test_real_pictures(real_data: Path) -> None:
         volume = open_study(path).volume
         assert volume.shape == (224, 224, 1)
         assert volume.unit == "unknown"
+
+
+def _write_pages(path: Path, pages: list[np.ndarray]) -> Path:
+    first, *others = [Image.fromarray(page) for page in pages]
+    first.save(path, save_all=True, append_images=others)
+    return path
+
+
+def test_pages_of_a_tiff_are_a_stack(tmp_path: Path) -> None:
+    pages = [(chest_hu()[:, :, k].T + 1024).clip(0).astype(np.uint16) for k in range(8)]
+    volume = load_pictures([_write_pages(tmp_path / "pages.tif", pages)])
+    np.testing.assert_array_equal(volume.array, np.maximum(chest_hu(), -1024))
+    assert volume.unit == "HU"
+    assert volume.source.name == "pages"
+    assert dict(volume.source.facts)["Format"] == "TIF of 8 pages"
+
+
+def test_pages_of_several_sizes_are_refused(tmp_path: Path) -> None:
+    path = _write_pages(tmp_path / "pages.tif", [chest_picture(), chest_picture()[:, :40]])
+    with pytest.raises(LoadError, match="differ in size"):
+        load_pictures([path])
+
+
+def test_pages_beside_other_pictures_are_refused(tmp_path: Path) -> None:
+    path = _write_pages(tmp_path / "1.tif", [chest_picture(), chest_picture()])
+    Image.fromarray(chest_picture()).save(tmp_path / "2.tif")
+    with pytest.raises(LoadError, match="several pages"):
+        load_pictures([path, tmp_path / "2.tif"])
+
+
+@pytest.mark.parametrize(("offset", "note"), [(32768, "32768 added"), (1024, "1024 was subt")])
+@pytest.mark.parametrize("ending", [".png", ".tif"])
+def test_hu_stored_in_16_bits(offset: int, note: str, ending: str, tmp_path: Path) -> None:
+    for k in range(8):
+        hu = chest_hu()[:, :, k].T.astype(np.int32)
+        Image.fromarray((hu + offset).clip(0).astype(np.uint16)).save(tmp_path / f"{k}{ending}")
+    volume = load_pictures(list(tmp_path.iterdir()))
+    assert volume.unit == "HU"
+    np.testing.assert_array_equal(volume.array, np.maximum(chest_hu(), -min(offset, 2048)))
+    assert any(note in warning for warning in volume.warnings)

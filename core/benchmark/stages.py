@@ -155,11 +155,11 @@ def write_generated_scan(path: Path, size: tuple[int, int, int]) -> Path:
         ConfigError: the size is out of range.
     """
     columns, rows, slices = size
-    if min(size) < 32 or columns * rows * slices > 512 * 512 * 1500:
+    if min(size) < 32 or columns * rows * slices > 1024 * 1024 * 512:
         raise ConfigError(
             "The benchmark's size is out of range",
             got=size_text(size),
-            expected="at least 32 a side and at most 512 × 512 × 1500 voxels",
+            expected="at least 32 a side and at most 1024 × 1024 × 512 voxels",
         )
     # Imported here: the other commands do not need it and should start at once.
     from core.phantom import build_demo_study

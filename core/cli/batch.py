@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from core.batch import BatchSummary, run_batch
+from core.cli.scan_options import add_join_argument
 from core.cli.segment import add_segment_arguments, segment_config
-from core.cli.series import add_join_argument
 from core.cli.terminal import Result, TerminalProgress
 from core.config import RESEARCH_NOTE, BatchConfig
 from core.errors import Cancelled, ConfigError

@@ -23,6 +23,7 @@ from core.classification import (
     open_picture,
 )
 from core.classification.scores import COLUMNS, ScoreRow, table_text
+from core.cli.scan_options import add_window_argument, open_scan
 from core.cli.segment import add_engine_argument
 from core.cli.terminal import Result, TerminalProgress
 from core.errors import LoadError, LungLensError, shown_name
@@ -35,7 +36,6 @@ from core.loading import (
     load_case_table,
     may_be_read,
     natural_order,
-    open_study,
 )
 from core.loading.dicom import is_dicom
 from core.system import check_place, refuse_overwriting, write_text
@@ -66,6 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-o", "--output", type=Path, required=True, help="table to write, CSV")
     parser.add_argument("--classifier", help="folder name in weights/ (default: the shipped one)")
+    add_window_argument(parser)
     add_engine_argument(parser)
 
 
@@ -152,7 +153,7 @@ def _judge(
             continue
         progress("classifying scans", done, len(inputs) - len(pictures))
         done += 1
-        yield _judge_scan(one, classifier)
+        yield _judge_scan(one, classifier, options, progress)
 
 
 def _judge_pictures(part: list[_Input], classifier: Classifier) -> list[ScoreRow]:
@@ -174,9 +175,11 @@ def _judge_pictures(part: list[_Input], classifier: Classifier) -> list[ScoreRow
     return rows
 
 
-def _judge_scan(one: _Input, classifier: Classifier) -> ScoreRow:
+def _judge_scan(
+    one: _Input, classifier: Classifier, options: argparse.Namespace, progress: TerminalProgress
+) -> ScoreRow:
     try:
-        study = open_study(one.path)
+        study = open_scan(options, progress, path=one.path)
         return ScoreRow(one.name, classify_volume(study.volume, None, classifier))
     except (LungLensError, MemoryError) as error:
         # One broken scan must not cost the others.

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from core.cli.series import add_series_arguments
+from core.cli.scan_options import add_scan_arguments, open_scan
 from core.cli.terminal import Result, TerminalProgress
 from core.evaluation import describe
-from core.loading import open_study
 
 EXAMPLES = """examples:
   python -m core info scan.nii.gz
@@ -19,12 +18,12 @@ EXAMPLES = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `info`."""
     parser.add_argument("input", type=Path, help="NIfTI file, DICOM folder, zip or picture")
-    add_series_arguments(parser)
+    add_scan_arguments(parser)
 
 
 def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     """Opens the scan and lists what was recognised."""
-    study = open_study(options.input, series_uid=options.series, on_progress=progress)
+    study = open_scan(options, progress)
     volume = study.volume
     lines = [volume.source.name]
     lines += [f"  {label}: {value}" for label, value in volume.source.facts]

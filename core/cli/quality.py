@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from core.cli.series import add_series_arguments
+from core.cli.scan_options import add_mask_arguments, add_scan_arguments, open_scan
 from core.cli.terminal import Result, TerminalProgress, table
 from core.config import QualityConfig
 from core.errors import DatasetError
 from core.evaluation import load_prediction
-from core.loading import Case, is_case_folder, load_case_table, open_study
+from core.loading import Case, is_case_folder, load_case_table
 from core.measuring.quality import (
     CHECKS,
     EmptySlices,
@@ -39,8 +39,9 @@ EXAMPLES = """examples:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `quality`."""
     parser.add_argument("input", type=Path, help="a scan, or a folder of cases")
-    add_series_arguments(parser)
+    add_scan_arguments(parser)
     parser.add_argument("--infection-mask", type=Path, help="true infection of a single scan")
+    add_mask_arguments(parser)
     parser.add_argument(
         "--predictions",
         type=Path,
@@ -64,12 +65,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     config = QualityConfig(**{c.setting: getattr(options, c.setting) for c in CHECKS})
     if is_case_folder(options.input):
         return _run_on_cases(options, config, progress)
-    study = open_study(
-        options.input,
-        series_uid=options.series,
-        infection_mask_path=options.infection_mask,
-        on_progress=progress,
-    )
+    study = open_scan(options, progress)
     report = check_scan(study.volume, config, on_progress=progress)
     empty = find_empty_slices(study.truth, study.volume)
     lines = [study.volume.source.name, *(f"  {line}" for line in _report_lines(report))]

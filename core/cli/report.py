@@ -11,12 +11,11 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from core.cli.scan_options import add_mask_arguments, add_scan_arguments, open_scan
 from core.cli.segment import add_segment_arguments, segment_config
-from core.cli.series import add_series_arguments
 from core.cli.terminal import Result, TerminalProgress
 from core.config import RESEARCH_NOTE
 from core.errors import ConfigError, shown_name
-from core.loading import open_study
 from core.loading.dicom import PatientIdentity, read_patient_identity
 from core.output.report import (
     Report,
@@ -63,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="copy patient name, id and dates into the zip's DICOM segmentation (default: empty)",
     )
-    add_series_arguments(parser)
+    add_scan_arguments(parser)
     parser.add_argument("--lung-mask", type=Path, help="true lung mask, to compare with")
     parser.add_argument(
         "--infection-mask",
@@ -72,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="true infection mask, to compare with",
     )
+    add_mask_arguments(parser)
     add_segment_arguments(parser)
 
 
@@ -122,13 +122,7 @@ def _ending(output: Path) -> str:
 def _open(options: argparse.Namespace, progress: TerminalProgress) -> Study:
     if str(options.input) == DEMO and not options.input.exists():
         return build_demo_study()
-    return open_study(
-        options.input,
-        series_uid=options.series,
-        lung_mask_path=options.lung_mask,
-        infection_mask_path=options.infection_mask,
-        on_progress=progress,
-    )
+    return open_scan(options, progress)
 
 
 def _identity(options: argparse.Namespace, study: Study, ending: str) -> PatientIdentity | None:

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
-from core.cli.series import add_series_arguments
+from core.cli.scan_options import add_mask_arguments, add_scan_arguments, open_scan
 from core.cli.terminal import Result, TerminalProgress, ml_text
 from core.config import (
     CHANNELS,
@@ -29,10 +29,10 @@ from core.config import (
 )
 from core.errors import ConfigError, LoadError, LungLensError, shown_name
 from core.evaluation import AFTER_MASKS, measure
-from core.loading import Kind, load_mask, load_pictures, open_study, pictures_in, recognise
+from core.loading import Kind, pictures_in, recognise, tiff_pages
 from core.loading.dicom import is_dicom
 from core.measuring.biomarkers import compute_biomarkers
-from core.output import save_mask, save_mask_png
+from core.output import mask_file_notes, save_mask, save_mask_png
 from core.segmentation import (
     Segmentation,
     WeightsInfo,
@@ -51,7 +51,7 @@ from core.system import (
     refuse_overwriting,
     write_text,
 )
-from core.volume import MaskPair, Study, Volume
+from core.volume import Study, Volume
 
 _METRICS = "metrics.json"
 _SCAN_RESULTS = ("lung_mask.nii.gz", "infection_mask.nii.gz", _METRICS)
@@ -70,9 +70,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "input", type=Path, help="NIfTI file, DICOM folder, zip, picture or folder of pictures"
     )
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the results")
-    add_series_arguments(parser)
+    add_scan_arguments(parser)
     parser.add_argument("--lung-mask", type=Path, help="true lung mask, to compare with")
     parser.add_argument("--infection-mask", type=Path, help="true infection mask, to compare with")
+    add_mask_arguments(parser)
     add_segment_arguments(parser)
 
 
@@ -146,7 +147,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     kind = recognise(options.input)
     # All that can be refused is refused before minutes are spent on the network.
     config = segment_config(options, find_weights(options.weights))
-    if kind == "pictures":
+    if kind == "pictures" and (options.input.is_dir() or tiff_pages(options.input) == 1):
         return _segment_pictures(options, config, progress)
     targets = [options.output / name for name in _SCAN_RESULTS]
     refuse_overwriting(targets, _files_read(options, kind, targets), option="-o")
@@ -157,13 +158,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     # The network is made ready while the scan is read: both take about a second.
     with ThreadPoolExecutor(max_workers=1) as beside:
         network = beside.submit(load_segmenter, options.weights, engine=options.engine)
-        study = open_study(
-            options.input,
-            series_uid=options.series,
-            lung_mask_path=options.lung_mask,
-            infection_mask_path=options.infection_mask,
-            on_progress=progress,
-        )
+        study = open_scan(options, progress)
         loaded = time.perf_counter()
         segmenter = network.result()
     ready = time.perf_counter()
@@ -180,6 +175,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     biomarkers = compute_biomarkers(study.volume, segmentation.masks, on_progress=progress)
     seconds[AFTER_MASKS] = time.perf_counter() - saved
     values = measure(study, replace(segmentation, seconds=seconds), biomarkers=biomarkers)
+    values["warnings"] = [*values["warnings"], *mask_file_notes(study.volume)]
     values["peak_memory_mb"] = peak_memory_mb()
     write_text(output / _METRICS, json_text(values) + "\n")
     return Result(_scan_text(values, output), values)
@@ -260,7 +256,7 @@ def _segment_pictures(
     for done, path in enumerate(paths):
         progress("marking pictures", done, len(paths))
         try:
-            study = _open_picture(path, options)
+            study = open_scan(options, progress, path=path)
             values = _segment_picture(study, names[path], output, segmenter, config)
         except LungLensError as error:
             # One broken picture must not cost the others; it is named at the end.
@@ -330,20 +326,16 @@ def _refuse_what_pictures_lack(options: argparse.Namespace, count: int) -> None:
         )
 
 
-def _open_picture(path: Path, options: argparse.Namespace) -> Study:
-    volume = load_pictures([path])
-    if not _masks_given(options):
-        return Study(volume)
-    lung, infection = (
-        None if mask is None else load_mask(mask, volume)
-        for mask in (options.lung_mask, options.infection_mask)
-    )
-    return Study(volume, truth=MaskPair(lung, infection))
-
-
 def _segment_picture(
     study: Study, name: str, output: Path, segmenter: Engine, config: SegmentConfig
 ) -> dict[str, Any]:
+    if study.volume.shape[2] > 1:
+        raise LoadError(
+            "The picture holds several pages",
+            got=f"{study.volume.shape[2]} pages among other pictures",
+            expected="one slice per file",
+            next_step="mark this file alone, as a scan",
+        )
     segmentation = segment_volume(study.volume, segmenter, config=config)
     for channel in CHANNELS:
         mask = getattr(segmentation.masks, channel)

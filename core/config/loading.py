@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class LoadLimits:
     """Sizes past which an input is refused before memory is taken."""
 
-    max_voxels: int = 512 * 512 * 1500
+    max_voxels: int = 1024 * 1024 * 512
     max_side: int = 4096
     max_files: int = 5000
     max_unpacked_bytes: int = 4 * 1024**3

@@ -13,10 +13,10 @@ from core.loading.checks import DEFAULT_LIMITS, check_file, exists, may_be_read
 from core.loading.dicom import JOINED, SeriesInfo, SeveralSeriesError, load_dicom
 from core.loading.download import download_covid20
 from core.loading.intensity import as_hu, detect_intensity, grey_intensity
-from core.loading.masks import load_labels, load_mask
+from core.loading.masks import load_labels, load_mask, load_role_mask
 from core.loading.names import stage_uploads
 from core.loading.nifti import load_nifti, nifti_stem
-from core.loading.open import Kind, SeveralScansError, open_study, recognise
+from core.loading.open import Kind, SeveralScansError, open_study, recognise, with_mask
 from core.loading.pictures import (
     PICTURE_ENDINGS,
     is_picture,
@@ -25,6 +25,7 @@ from core.loading.pictures import (
     load_unfit_picture,
     natural_order,
     pictures_in,
+    tiff_pages,
 )
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "grey_intensity",
     "load_labels",
     "load_mask",
+    "load_role_mask",
     "stage_uploads",
     "load_nifti",
     "nifti_stem",
@@ -56,6 +58,7 @@ __all__ = [
     "SeveralScansError",
     "open_study",
     "recognise",
+    "with_mask",
     "PICTURE_ENDINGS",
     "is_picture",
     "load_picture",
@@ -63,4 +66,5 @@ __all__ = [
     "load_unfit_picture",
     "natural_order",
     "pictures_in",
+    "tiff_pages",
 ]

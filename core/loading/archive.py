@@ -1,9 +1,8 @@
-"""Zip archives, unpacked only where that is safe, into a folder that goes away."""
+"""Archives (zip, tar), unpacked only where that is safe, into a folder that goes away."""
 
 from __future__ import annotations
 
 import lzma
-import shutil
 import stat
 import struct
 import tempfile
@@ -11,18 +10,25 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from core.config import LoadLimits
 from core.errors import LoadError, shown_name
+from core.loading.archive_paths import (
+    RATIO_FLOOR_BYTES,
+    SafeTree,
+    check_disk,
+    is_hidden,
+    refuse_unsafe_path,
+)
 from core.loading.checks import DEFAULT_LIMITS
 from core.loading.names import safe_name
+from core.loading.tar import is_tar, unpack_tar
 from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel, raise_if_cancelled
 
 _BLOCK_BYTES = 1024**2
-_RATIO_FLOOR_BYTES = 16 * 1024**2
-"""Below this much unpacked data no ratio is dangerous; masks shrink a thousandfold."""
-_MAX_DEPTH = 12
+_INNER_ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz")
 _BROKEN = (
     zipfile.BadZipFile,
     zipfile.LargeZipFile,
@@ -38,12 +44,40 @@ _BROKEN = (
 
 
 def is_archive(path: Path | str) -> bool:
-    """Whether a file begins like a zip."""
+    """Whether a file begins like a zip or a tar, gzipped or not."""
     try:
         with Path(path).open("rb") as file:
-            return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
+            if file.read(4) in (b"PK\x03\x04", b"PK\x05\x06"):
+                return True
     except OSError:
         return False
+    return is_tar(Path(path))
+
+
+_OTHER_ARCHIVES = (
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive"),
+    (b"Rar!\x1a\x07", "a RAR archive"),
+    (b"BZh", "a file packed by bzip2"),
+    (b"\xfd7zXZ\0", "a file packed by xz"),
+    (b"\x28\xb5\x2f\xfd", "a file packed by Zstandard"),
+)
+
+
+def refuse_other_archive(path: Path) -> None:
+    """Raises `LoadError` for what is packed in a way that is not unpacked here, by its name."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+    except OSError:
+        return
+    for magic, kind in _OTHER_ARCHIVES:
+        if start.startswith(magic):
+            raise LoadError(
+                f"{shown_name(path.name)} is {kind}",
+                got="a way of packing that is not unpacked here",
+                expected="a plain file, .gz, .zip or .tar.gz",
+                next_step="unpack it and open what is inside",
+            )
 
 
 @contextmanager
@@ -74,19 +108,61 @@ def unpack(
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
 ) -> None:
-    """Unpacks a zip into an existing folder under safe names.
+    """Unpacks a zip or tar into an existing folder under safe names.
 
-    Hidden files, `__MACOSX` and archives inside the archive are left out.
+    Archives inside it are unpacked too, once, each into a folder of its own; those inside them,
+    hidden files and `__MACOSX` are left out. Limits hold for all together.
 
     Raises:
         LoadError: the archive is damaged, encrypted, too large, or names files outside itself.
     """
+    _unpack_one(path, folder, limits, on_progress, should_cancel)
+    inner = [file for file in sorted(folder.rglob("*")) if _is_inner(file)]
+    for archive in inner:
+        files = [file for file in folder.rglob("*") if file.is_file()]
+        left = replace(
+            limits,
+            max_files=max(limits.max_files - len(files), 0),
+            max_unpacked_bytes=max(
+                limits.max_unpacked_bytes - sum(file.stat().st_size for file in files), 0
+            ),
+        )
+        target = archive.with_name(safe_name(f"{archive.stem}_unpacked"))
+        while target.exists():
+            target = target.with_name(f"{target.name}_")
+        target.mkdir()
+        try:
+            _unpack_one(archive, target, left, on_progress, should_cancel)
+        except LoadError:
+            if all(map(_is_inner, files)):
+                raise
+            # The scan may well be what lies beside it.
+        archive.unlink()
+    for file in [file for file in sorted(folder.rglob("*")) if inner and _is_inner(file)]:
+        file.unlink()
+
+
+def _is_inner(path: Path) -> bool:
+    """An archive by content and name: files of Office, and arrays in .npz, are zips as well."""
+    return path.is_file() and path.name.lower().endswith(_INNER_ENDINGS) and is_archive(path)
+
+
+def _unpack_one(
+    path: Path,
+    folder: Path,
+    limits: LoadLimits,
+    on_progress: OnProgress,
+    should_cancel: ShouldCancel,
+) -> None:
+    if is_tar(path) or path.name.lower().endswith(_INNER_ENDINGS[1:]):
+        unpack_tar(path, folder, limits, on_progress, should_cancel)
+        return
     name = shown_name(path.name)
     try:
         with zipfile.ZipFile(path) as archive:
             members = _checked_members(archive, name, limits)
-            _check_disk(sum(member.file_size for member in members), folder, name)
-            tree = _SafeTree()
+            check_disk(sum(member.file_size for member in members), folder, name)
+            tree = SafeTree()
             for done, member in enumerate(members):
                 target = folder.joinpath(*tree.file(member.filename))
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -129,7 +205,7 @@ def _checked_members(
             expected=f"at most {limits.max_unpacked_bytes / 1024**3:.1f} GiB",
             next_step="zip one series only",
         )
-    if total > _RATIO_FLOOR_BYTES and total > limits.max_compression_ratio * max(packed, 1):
+    if total > RATIO_FLOOR_BYTES and total > limits.max_compression_ratio * max(packed, 1):
         raise LoadError(
             f"{name} looks like a zip bomb",
             got=f"content that grows {total / max(packed, 1):.0f}-fold",
@@ -150,21 +226,7 @@ def _refuse_member(info: zipfile.ZipInfo, name: str) -> None:
     """Names that lead out of the folder, links and secrets make the whole archive refused."""
     # `filename` ends at a null character and has its separators turned; the raw name has not.
     raw = info.orig_filename.replace("\\", "/")
-    parts = raw.split("/")
-    if raw.startswith("/") or ".." in parts or ":" in parts[0] or "\0" in raw:
-        raise LoadError(
-            f"{name} names files outside itself",
-            got=f"entry {shown_name(raw)} with an unsafe path",
-            expected="plain relative names",
-            next_step="zip the scan again",
-        )
-    if len(parts) > _MAX_DEPTH:
-        raise LoadError(
-            f"{name} nests too many folders",
-            got=f"{len(parts)} levels",
-            expected=f"at most {_MAX_DEPTH}",
-            next_step="zip the folder of the scan itself",
-        )
+    refuse_unsafe_path(raw, name)
     if stat.S_ISLNK(info.external_attr >> 16):
         raise LoadError(
             f"{name} holds a link",
@@ -183,44 +245,7 @@ def _refuse_member(info: zipfile.ZipInfo, name: str) -> None:
 
 def _is_wanted(info: zipfile.ZipInfo) -> bool:
     parts = PurePosixPath(info.filename.replace("\\", "/")).parts
-    if info.is_dir() or not parts:
-        return False
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
-    return not hidden and not parts[-1].lower().endswith(".zip")
-
-
-class _SafeTree:
-    """Safe names for the paths of an archive; the same folder always gets the same name."""
-
-    def __init__(self) -> None:
-        self._folders: dict[tuple[str, ...], tuple[str, ...]] = {(): ()}
-        self._taken: dict[tuple[str, ...], set[str]] = {}
-
-    def file(self, filename: str) -> tuple[str, ...]:
-        """Path parts to write a file to, never given before."""
-        parts = PurePosixPath(filename.replace("\\", "/")).parts
-        for depth in range(1, len(parts)):
-            folder = parts[:depth]
-            if folder not in self._folders:
-                self._folders[folder] = self._new(self._folders[folder[:-1]], folder[-1])
-        return self._new(self._folders[parts[:-1]], parts[-1])
-
-    def _new(self, parent: tuple[str, ...], name: str) -> tuple[str, ...]:
-        taken = self._taken.setdefault(parent, set())
-        safe = safe_name(name, taken)
-        taken.add(safe.lower())
-        return (*parent, safe)
-
-
-def _check_disk(needed: int, folder: Path, name: str) -> None:
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise LoadError(
-            f"{name} does not fit on the disk",
-            got=f"{free / 1024**2:.0f} MiB free",
-            expected=f"{needed / 1024**2:.0f} MiB",
-            next_step="free some space",
-        )
+    return not info.is_dir() and bool(parts) and not is_hidden(parts)
 
 
 def _write_member(

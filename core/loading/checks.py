@@ -7,7 +7,6 @@ import os
 import stat
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +15,16 @@ from nibabel.orientations import aff2axcodes
 from core.config import LoadLimits
 from core.errors import LoadError, shown_name
 from core.loading.intensity import Hint, settle_intensity
-from core.system import size_text
-from core.volume import Array, Intensity, Volume, check_affine, spacing_mm, volume_from_file
+from core.system import free_memory_bytes, size_text
+from core.volume import (
+    Array,
+    Intensity,
+    SourceFormat,
+    Volume,
+    check_affine,
+    spacing_mm,
+    volume_from_file,
+)
 
 DEFAULT_LIMITS = LoadLimits()
 
@@ -115,16 +122,30 @@ def check_size(shape: tuple[int, ...], limits: LoadLimits, *, what: str) -> None
         )
 
 
+def check_memory(shape: tuple[int, ...], dtype: npt.DTypeLike, *, what: str) -> None:
+    """Raises `LoadError` where the voxels of a scan do not fit into memory that is free."""
+    needed = math.prod(shape) * np.dtype(dtype).itemsize
+    free = free_memory_bytes()
+    if free is not None and needed > free:
+        raise LoadError(
+            f"{what} does not fit into memory",
+            got=f"{free / 1024**3:.1f} GiB free",
+            expected=f"{needed / 1024**3:.1f} GiB for {size_text(shape)} voxels",
+            next_step="close other programs, or crop the scan to the chest",
+        )
+
+
 def assemble_volume(
     file_array: Array,
     file_affine: npt.NDArray[np.float64],
     *,
     hint: Hint,
     name: str,
-    format: Literal["nifti", "dicom", "pictures"],
+    format: SourceFormat,
     format_fact: str,
     limits: LoadLimits = DEFAULT_LIMITS,
     spacing_nominal: bool = False,
+    window: tuple[float, float] | None = None,
     warnings: tuple[str, ...] = (),
     facts: tuple[tuple[str, str], ...] = (),
 ) -> Volume:
@@ -136,6 +157,7 @@ def assemble_volume(
     Args:
         file_array: (a, b, c) int16, uint8 or float32, finite and writable.
         file_affine: (4, 4), index of `file_array` → RAS mm.
+        window: HU of black and white where the values are not HU and a person has named them.
         facts: further label and value pairs, shown after the common ones.
 
     Raises:
@@ -143,7 +165,7 @@ def assemble_volume(
         GeometryError: the affine is singular or not finite.
     """
     check_affine(np.asarray(file_affine, dtype=np.float64))
-    array, intensity, intensity_warnings = settle_intensity(file_array, hint=hint)
+    array, intensity, intensity_warnings = settle_intensity(file_array, hint=hint, window=window)
     volume = volume_from_file(
         array,
         file_affine,

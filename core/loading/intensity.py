@@ -6,13 +6,14 @@ because half of what people call CT files is no longer in HU.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from core.config import GREY_WINDOW_HU
 from core.errors import LoadError
+from core.system import percent_text
 from core.volume import Array, Intensity
 
 Hint = Literal["nifti", "dicom", "pictures"]
@@ -25,6 +26,7 @@ _AIR_BELOW_HU = -400.0
 _BELOW_WATER_HU = -100.0
 """A CT header's rescale is believed from here on, even where a small field shows no air."""
 _MAX_LABELS = 8
+_NOISE_STEP = 1.25
 
 
 @dataclass(frozen=True)
@@ -66,18 +68,56 @@ def as_hu(reason: str = "set by hand") -> Intensity:
     return Intensity(unit="HU", reason=reason)
 
 
-def settle_intensity(array: Array, *, hint: Hint) -> tuple[Array, Intensity, tuple[str, ...]]:
+def settle_intensity(
+    array: Array, *, hint: Hint, window: tuple[float, float] | None = None
+) -> tuple[Array, Intensity, tuple[str, ...]]:
     """Finds out what values mean and takes a storage offset off, in place where the type allows.
+
+    Args:
+        window: HU of black and white, for a scan that is not in HU; one that is stays so.
 
     Returns:
         The array (shifted where needed), its meaning, and warnings for the person.
     """
-    finding = detect_intensity(array, hint=hint)
+    finding = (
+        detect_intensity(array, hint=hint) if window is None else _windowed(array, hint, window)
+    )
     if finding.shift:
         if array.dtype == np.uint8:
             array = array.astype(np.int16)
         array += array.dtype.type(finding.shift)
     return array, finding.intensity, finding.warnings
+
+
+def windowed_intensity(array: Array, low_hu: float, high_hu: float) -> Intensity:
+    """The meaning of grey values whose black and white a person has named in HU.
+
+    Black and white are 0 and 1 for fractions, 0 and 255 for 8-bit values, else the lowest and
+    the highest value of the scan.
+
+    Raises:
+        LoadError: the window is empty or upside down.
+    """
+    low, high = float(array.min()), float(array.max())
+    if low >= 0 and high <= 255:
+        fractional = array.dtype.kind == "f" and high <= 1
+        low, high = 0.0, 1.0 if fractional else 255.0
+    grey = grey_intensity(low_hu, high_hu, high - low)
+    reason = f"{low:g} and {high:g} stand for {low_hu:g} and {high_hu:g} HU, as you said"
+    return replace(grey, reason=reason, intercept=low_hu - low * grey.slope)
+
+
+def _windowed(array: Array, hint: Hint, window: tuple[float, float]) -> IntensityFinding:
+    try:
+        finding = detect_intensity(array, hint=hint)
+    except LoadError:
+        if array.min() == array.max():
+            raise
+    else:
+        if finding.intensity.unit == "HU":
+            more = "The scan is in HU: the window that was given is not used."
+            return replace(finding, warnings=(*finding.warnings, more))
+    return IntensityFinding(windowed_intensity(array, *window))
 
 
 def detect_intensity(array: Array, *, hint: Hint) -> IntensityFinding:
@@ -102,21 +142,25 @@ def detect_intensity(array: Array, *, hint: Hint) -> IntensityFinding:
     if high > 500 and _looks_offset(sample):
         return _offset_finding(shown, low)
     if low <= _AIR_BELOW_HU and _share(sample, -300, 300) >= 0.005:
+        if hint != "dicom":
+            _refuse_inverted(sample, shown)
+            _refuse_noise(array, shown)
         source = "the header's rescale and the " if hint == "dicom" else "the "
         return IntensityFinding(Intensity("HU", f"{source}{shown} reach from air to soft tissue"))
     if hint == "dicom" and low <= _BELOW_WATER_HU:
         return IntensityFinding(Intensity("HU", f"the header's rescale gives {shown}"))
     if low >= 0 and high <= 1 and fractional:
-        return _grey(f"{shown} are fractions of a grey scale", 1.0)
+        return _grey(f"{shown} are fractions of a grey scale", 1.0, sample)
     if low >= 0 and high <= 255:
-        return _grey(f"{shown} are an 8-bit grey scale", 255.0)
+        return _grey(f"{shown} are an 8-bit grey scale", 255.0, sample)
     if low >= 0 and hint == "pictures":
-        return _grey(f"{shown} are a grey scale without HU", high)
+        return _grey(f"{shown} are a grey scale without HU", high, sample)
     raise LoadError(
         "The scan does not look like CT",
         got=f"{shown} without the peaks of air and soft tissue",
         expected="HU, or an 8-bit grey scale",
-        next_step="open a chest CT in HU",
+        next_step="open a chest CT in HU, or say which HU the lowest and the highest value stand "
+        "for (--window)",
     )
 
 
@@ -142,6 +186,56 @@ def _refuse_labels(sample: Array, shown: str) -> None:
         )
 
 
+def _frame_value(sample: Array) -> float:
+    """The median along the edges of the slices, which show air, padding or the body's side."""
+    edges = [sample[[0, -1]], sample[:, [0, -1]]]
+    return float(np.median(np.concatenate([edge.ravel() for edge in edges])))
+
+
+def _is_inverted(sample: Array) -> bool:
+    """Whether air around the body is as bright as bone, and soft tissue near -40.
+
+    Stored values with their offset are as bright where the body reaches the edge, but there
+    nothing lies below lung, near 150.
+    """
+    if not 500 < _frame_value(sample) < 3500:
+        return False
+    dark = sample[(sample < 500) & (sample > -900)]
+    return dark.size > 0.02 * sample.size and float(np.median(dark)) < 0
+
+
+def _refuse_inverted(sample: Array, shown: str) -> None:
+    """In HU, air and lung fill much of a chest scan, and bone and metal little of it."""
+    if _is_inverted(sample):
+        high = _share(sample, 500, np.inf)
+        raise LoadError(
+            "The values look inverted",
+            got=f"{shown}, {percent_text(high)} of them as dense as bone",
+            expected="HU, where air is near -1000 and soft tissue near 40",
+            next_step="negate the values, or export the scan again",
+        )
+
+
+def _refuse_noise(array: Array, shown: str) -> None:
+    """Neighbouring pixels of any scan are alike; those of random numbers are not."""
+    for axis in (0, 1):
+        if array.shape[axis] < 3:
+            return
+        middle = array[:, :, array.shape[2] // 2].astype(np.float64)
+        middle = np.moveaxis(middle, axis, 0)
+        spread = float(middle.std())
+        step = float(np.sqrt(np.mean(np.diff(middle, axis=0) ** 2)))
+        # Without any likeness, a step is the square root of two times the spread.
+        if spread == 0 or step < _NOISE_STEP * spread:
+            return
+    raise LoadError(
+        "The values look like random noise, not like CT",
+        got=f"{shown}, each pixel as far from its neighbour as from any other",
+        expected="the picture of a chest",
+        next_step="check that the right file was exported",
+    )
+
+
 def _looks_offset(sample: Array) -> bool:
     """True where soft tissue lies near 1024 + 40 rather than near 40.
 
@@ -152,7 +246,8 @@ def _looks_offset(sample: Array) -> bool:
     above = _share(sample, 700, np.inf)
     packed = _share(sample, 850, 1280)
     air = _share(sample, -np.inf, 300)
-    return above >= 0.08 and packed >= 0.6 * above and air >= 0.02
+    packs = above >= 0.08 and packed >= 0.6 * above and air >= 0.02
+    return packs and not _is_inverted(sample)
 
 
 def _offset_finding(shown: str, low: float) -> IntensityFinding:
@@ -169,12 +264,19 @@ def _offset_finding(shown: str, low: float) -> IntensityFinding:
     )
 
 
-def _grey(why: str, grey_max: float) -> IntensityFinding:
+def _grey(why: str, grey_max: float, sample: Array) -> IntensityFinding:
     low_hu, high_hu = GREY_WINDOW_HU
     reason = f"{why}; black and white are taken as {low_hu:g} and {high_hu:g} HU"
+    inverted: tuple[str, ...] = ()
+    if _frame_value(sample) > 0.7 * grey_max and float(sample.mean()) < _frame_value(sample):
+        inverted = (
+            "The edge of the slices is bright: black and white look exchanged, and if they are, "
+            "what is marked means nothing. Invert the slices first.",
+        )
     return IntensityFinding(
         grey_intensity(grey_max=grey_max, reason=reason),
         warnings=(
+            *inverted,
             f"Not in HU: black and white are taken as {low_hu:g} and {high_hu:g} HU, "
             "which can be corrected.",
         ),

@@ -12,26 +12,37 @@ from nibabel.orientations import axcodes2ornt, inv_ornt_aff, io_orientation, orn
 from core.config import LoadLimits
 from core.errors import GeometryError, LoadError, shown_name
 from core.loading.checks import DEFAULT_LIMITS, check_file
-from core.loading.nifti import read_header, read_voxels
+from core.loading.label_codings import INFECTION_LABEL, Role, check_labels, read_labels
+from core.loading.nifti import read_voxels
 from core.loading.pictures import is_picture, load_picture
+from core.loading.straight_grid import StraightGrid, straight_grid
+from core.loading.volume_files import read_volume_header
+from core.loading.volume_header import VolumeHeader
 from core.system import size_text
 from core.volume import CANONICAL_AXES, Array, BoolArray, MaskPair, Volume, to_canonical
 
-MAX_CORNER_SHIFT_MM = 0.05
-"""How far a corner of a mask may lie from that of its scan; headers keep float32 only."""
-
-INFECTION_LABEL = 3
-"""In lung-and-infection masks: 1 and 2 are the lungs, 3 the infection inside them."""
-
-_MAX_LABELS = 8
+_MAX_SHIFT_VOXELS = 0.1
+_MAX_STRETCH = 1.5e-3
+"""Of a spacing that was rounded in its fourth digit, or of an angle."""
+_MAX_CORNER_VOXELS = 1.0
 
 
 @dataclass(frozen=True, eq=False)
 class _Labels:
     array: Array
-    """(i, j, k) integers on the scan's canonical grid."""
+    """(i, j, k) whole numbers on the scan's canonical grid."""
     assumed_grid: bool
     """True where the file's own affine was set aside."""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class MaskReading:
+    """A mask, and what a person should know of how it was read."""
+
+    mask: BoolArray
+    """(i, j, k) on the scan's canonical grid."""
+    notes: tuple[str, ...]
 
 
 def load_mask(
@@ -50,12 +61,49 @@ def load_mask(
             known to write masks without geometry.
 
     Raises:
-        LoadError: the file is not there or no mask (fractions, or more labels than a mask has).
+        LoadError: the file is not there or no mask (more labels than a mask has).
         GeometryError: its shape or affine is not the scan's.
     """
     labels = _load(Path(path), volume, trust_shape=trust_shape, limits=limits)
     mask: BoolArray = labels.array != 0
     return mask
+
+
+def load_role_mask(
+    path: Path | str,
+    volume: Volume,
+    role: Role,
+    *,
+    trust_shape: bool = False,
+    infection_labels: tuple[int, ...] = (),
+    limits: LoadLimits = DEFAULT_LIMITS,
+) -> MaskReading:
+    """The lung or the infection that a mask file marks, by the coding of its labels.
+
+    Args:
+        path, trust_shape: as for `load_mask`.
+        infection_labels: which labels are infection, where a person says so.
+
+    Raises:
+        LoadError: as `load_mask`, or the labels are of no known coding.
+        GeometryError: its shape or affine is not the scan's.
+    """
+    path = Path(path)
+    labels = _load(path, volume, trust_shape=trust_shape, limits=limits)
+    chosen, notes = read_labels(
+        labels.array,
+        volume,
+        role,
+        infection_labels=infection_labels,
+        name=shown_name(path.name),
+    )
+    notes = labels.notes + notes
+    if labels.assumed_grid:
+        notes += (
+            f"The {role} mask was laid on the scan voxel by voxel: its own position, which "
+            "differs from the scan's, was set aside.",
+        )
+    return MaskReading(chosen, notes)
 
 
 def load_labels(
@@ -84,10 +132,9 @@ def load_labels(
 
 
 def fits_grid(path: Path | str, volume: Volume) -> bool:
-    """Whether a NIfTI mask lies on the scan's grid by its own affine."""
-    header = read_header(Path(path))
-    shape, affine = _canonical_grid(header.shape, header.affine)
-    return shape == volume.shape and _corner_shift_mm(affine, volume) <= MAX_CORNER_SHIFT_MM
+    """Whether a mask file lies on the scan's grid by its own affine."""
+    header = read_volume_header(Path(path))
+    return _same_grid(*_canonical_grid(header.shape, header.affine), volume)
 
 
 def _load(path: Path, volume: Volume, *, trust_shape: bool, limits: LoadLimits) -> _Labels:
@@ -95,18 +142,41 @@ def _load(path: Path, volume: Volume, *, trust_shape: bool, limits: LoadLimits) 
     if is_picture(path):
         return _Labels(_from_picture(path, volume, limits), assumed_grid=False)
     name = shown_name(path.name)
-    header = read_header(path, limits=limits)
-    shape, affine = _canonical_grid(header.shape, header.affine)
-    file_affine, assumed = header.affine, False
+    header = read_volume_header(path, limits=limits)
+    straight = _straightened(header, volume)
+    if straight is not None:
+        array, notes = check_labels(name, read_voxels(path, header)[0])
+        array = straight.take_back(array, volume.source.file_shape)
+        return _Labels(to_canonical(array, volume.source.file_affine), False, notes)
+    corrected = _own_of_corrected(header, volume)
+    shape, affine = _canonical_grid(header.shape, corrected)
+    file_affine, assumed = corrected, False
     if trust_shape and header.shape == volume.source.file_shape:
-        assumed = shape != volume.shape or _corner_shift_mm(affine, volume) > MAX_CORNER_SHIFT_MM
+        assumed = not _same_grid(shape, affine, volume)
         if assumed:
             file_affine = volume.source.file_affine
     if not assumed:
         _check_grid(name, shape, affine, volume)
-    array, _ = read_voxels(path, header)
-    _check_labels(name, array)
-    return _Labels(to_canonical(array, file_affine), assumed_grid=assumed)
+    array, notes = check_labels(name, read_voxels(path, header)[0])
+    return _Labels(to_canonical(array, file_affine), assumed, notes)
+
+
+def _own_of_corrected(header: VolumeHeader, volume: Volume) -> npt.NDArray[np.float64]:
+    """The mask's affine, corrected as the scan's where it repeats what the scan's file claims."""
+    source = volume.source
+    if source.stored_affine is None or header.shape != source.file_shape:
+        return header.affine
+    same = np.allclose(header.affine, source.stored_affine, atol=1e-2)
+    return source.file_affine if same else header.affine
+
+
+def _straightened(header: VolumeHeader, volume: Volume) -> StraightGrid | None:
+    """The straight grid of a sheared scan, where the mask lies on it, as ours are written."""
+    source = volume.source
+    straight = straight_grid(source.file_affine, source.file_shape)
+    if straight is None or header.shape != straight.shape:
+        return None
+    return straight if np.allclose(header.affine, straight.affine, atol=1e-2) else None
 
 
 def _canonical_grid(
@@ -130,6 +200,27 @@ def _corner_shift_mm(affine: npt.NDArray[np.float64], volume: Volume) -> float:
     return float(np.linalg.norm(moved[:, :3], axis=1).max())
 
 
+def _same_grid(shape: tuple[int, ...], affine: npt.NDArray[np.float64], volume: Volume) -> bool:
+    """Whether voxels lie in the same place but for what writing and rounding headers cost.
+
+    Somewhere on the grid the two must agree within a tenth of a voxel; from there, a spacing that
+    was rounded in its fourth digit may move the far end by up to one voxel.
+    """
+    if shape != volume.shape:
+        return False
+    # Column by column, where the axes of the mask lie in voxels of the scan: ideally the identity.
+    between = np.linalg.inv(volume.affine) @ affine
+    if np.abs(between[:3, :3] - np.eye(3)).max() > _MAX_STRETCH:
+        return False
+    ends = np.array(shape) - 1.0
+    points = [(i, j, k, 1.0) for i in (0, 1) for j in (0, 1) for k in (0, 1)]
+    places = np.array([*points, (0.5, 0.5, 0.5, 1.0)])
+    places[:, :3] *= ends
+    off = np.abs((places @ (between - np.eye(4)).T)[:, :3]).max(axis=1)
+    # Headers keep 32 bits: what is a tenth of a voxel in them may be a little more here.
+    return bool(off.min() <= _MAX_SHIFT_VOXELS * 1.02 and off.max() <= _MAX_CORNER_VOXELS)
+
+
 def _check_grid(
     name: str, shape: tuple[int, ...], affine: npt.NDArray[np.float64], volume: Volume
 ) -> None:
@@ -140,34 +231,14 @@ def _check_grid(
             expected=size_text(volume.shape),
             next_step="open the mask that was drawn on this scan",
         )
-    shift = _corner_shift_mm(affine, volume)
-    if shift > MAX_CORNER_SHIFT_MM:
+    if not _same_grid(shape, affine, volume):
+        shift = _corner_shift_mm(affine, volume)
         raise GeometryError(
             f"Mask {name} lies elsewhere in the patient than the scan",
             got=f"an affine that moves a corner by {shift:.3g} mm",
-            expected=f"the scan's affine, within {MAX_CORNER_SHIFT_MM} mm",
-            next_step="open the mask that was drawn on this scan, or resample it to the scan",
-        )
-
-
-def _check_labels(name: str, array: Array) -> None:
-    if array.dtype.kind == "f":
-        raise LoadError(
-            f"{name} is not a mask",
-            got="fractions",
-            expected="whole numbers as labels",
-            next_step="threshold it first",
-        )
-    low, high = int(array.min()), int(array.max())
-    levels = [low, high]
-    if low >= 0 and high <= 255:
-        levels = np.flatnonzero(np.bincount(array.ravel(order="K"), minlength=1)).tolist()
-    if low < 0 or high > 255 or len(levels) > _MAX_LABELS:
-        raise LoadError(
-            f"{name} is not a mask",
-            got=f"values {low} to {high}",
-            expected=f"at most {_MAX_LABELS} labels from 0 to 255",
-            next_step="open it as a scan instead",
+            expected="the scan's affine, within a tenth of a voxel",
+            next_step="open the mask that was drawn on this scan, resample it to the scan, or ask "
+            "for the same grid (--same-grid) if its voxels are those of the scan",
         )
 
 

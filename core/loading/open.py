@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 from core.config import LoadLimits
 from core.errors import LoadError, shown_name
-from core.loading.archive import is_archive, unpacked
+from core.loading.archive import is_archive, refuse_other_archive, unpacked
 from core.loading.case_table import is_case_folder, load_case, load_case_table
 from core.loading.checks import DEFAULT_LIMITS, check_file, exists, may_be_read
 from core.loading.dicom import is_dicom, load_dicom
-from core.loading.masks import load_mask
-from core.loading.nifti import half_of_a_pair, load_nifti
+from core.loading.intensity import windowed_intensity
+from core.loading.label_codings import Role
+from core.loading.masks import MaskReading, load_role_mask
+from core.loading.nifti import half_of_a_pair
+from core.loading.orientation import reoriented, with_checked_orientation
 from core.loading.pictures import PICTURE_ENDINGS, is_picture, load_pictures, natural_order
+from core.loading.volume_files import VOLUME_ENDINGS, load_volume_file, volume_format
 from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel
-from core.volume import BoolArray, MaskPair, Study, Volume
+from core.volume import MaskPair, Study, Volume
 
 Kind = Literal["nifti", "dicom", "archive", "pictures", "cases"]
 
-_NIFTI_ENDINGS = (".nii", ".nii.gz")
 _PAIR_ENDINGS = (".hdr", ".img", ".hdr.gz", ".img.gz")
+_VOXELS_ALONE = (".raw", ".zraw", ".raw.gz")
 _FOLDER_LOOKS = 5000
 """Files of a folder that are looked at to tell what it holds."""
 
@@ -56,28 +61,33 @@ def recognise(path: Path | str) -> Kind:
     ending = path.name.lower()
     if is_dicom(path):
         return "dicom"
+    if volume_format(path) is not None:
+        return "nifti"
     if is_archive(path):
         return "archive"
+    refuse_other_archive(path)
     if is_picture(path):
         return "pictures"
     # Content that says nothing goes to the reader that its name asks for, which tells why.
     if ending.endswith(PICTURE_ENDINGS):
         return "pictures"
-    if ending.endswith(".zip"):
+    if ending.endswith((".zip", ".tar", ".tar.gz", ".tgz")):
         return "archive"
     if ending.endswith((".dcm", ".ima")):
         return "dicom"
-    if ending.endswith(_PAIR_ENDINGS):
-        raise half_of_a_pair(name)
-    if ending.endswith(_NIFTI_ENDINGS) or _is_nifti(path):
+    if ending.endswith((*VOLUME_ENDINGS, *_PAIR_ENDINGS)) or _is_nifti(path):
         return "nifti"
     if _begins_like_old_dicom(path):
         return "dicom"
     raise LoadError(
         f"{name} is not a scan that can be opened",
-        got="an unknown kind of file",
-        expected="NIfTI, DICOM, a zip of either, or PNG/JPEG slices",
-        next_step="convert it to .nii.gz, or open the DICOM folder",
+        got="voxels without a header"
+        if ending.endswith(_VOXELS_ALONE)
+        else "an unknown kind of file",
+        expected="NIfTI, DICOM, NRRD, MetaImage, a zip of these, or PNG/JPEG slices",
+        next_step="open its header (.mhd, .nhdr or .hdr) together with it"
+        if ending.endswith(_VOXELS_ALONE)
+        else "convert it to .nii.gz, or open the DICOM folder",
     )
 
 
@@ -98,6 +108,10 @@ def open_study(
     series_uid: str | None = None,
     lung_mask_path: Path | str | None = None,
     infection_mask_path: Path | str | None = None,
+    same_grid: bool = False,
+    infection_labels: tuple[int, ...] = (),
+    window: tuple[float, float] | None = None,
+    orientation: str | None = None,
     limits: LoadLimits = DEFAULT_LIMITS,
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
@@ -110,6 +124,11 @@ def open_study(
         series_uid: which DICOM series, where there are several.
         lung_mask_path, infection_mask_path: masks on the scan's grid; they take precedence over
             masks that come with a case.
+        same_grid: lays masks of the scan's shape on it voxel by voxel, whatever their affine.
+        infection_labels: which labels of the infection mask are infection; none goes by the
+            codings that are known.
+        window: HU of black and white, for a scan that is not in HU.
+        orientation: where the axes of the file lead, such as "LPS", where its header is wrong.
 
     Raises:
         SeveralSeriesError, SeveralScansError: the person has to choose.
@@ -125,6 +144,7 @@ def open_study(
             study = _open_plain(
                 folder,
                 series_uid=series_uid,
+                window=window,
                 limits=limits,
                 on_progress=on_progress,
                 should_cancel=should_cancel,
@@ -133,11 +153,52 @@ def open_study(
         study = _open_plain(
             path,
             series_uid=series_uid,
+            window=window,
             limits=limits,
             on_progress=on_progress,
             should_cancel=should_cancel,
         )
-    return _with_masks(study, lung_mask_path, infection_mask_path, limits)
+    volume = study.volume
+    if orientation is not None:
+        volume = reoriented(volume, orientation)
+        # Masks that came with the scan were laid on its old axes, and are read anew if given.
+        study = replace(study, volume=volume, truth=None)
+    else:
+        study = replace(study, volume=with_checked_orientation(volume))
+    masks: list[tuple[Role, Path | str | None]] = [
+        ("lung", lung_mask_path),
+        ("infection", infection_mask_path),
+    ]
+    for role, mask_path in masks:
+        if mask_path is None:
+            continue
+        reading = load_role_mask(
+            mask_path,
+            study.volume,
+            role,
+            trust_shape=same_grid,
+            infection_labels=infection_labels,
+            limits=limits,
+        )
+        study = with_mask(study, role, reading)
+    return study
+
+
+def _with_window(volume: Volume, window: tuple[float, float]) -> Volume:
+    """The scan with grey values that stand for HU as a person says."""
+    kept = tuple(note for note in volume.warnings if not note.startswith("Not in HU"))
+    intensity = windowed_intensity(volume.array, *window)
+    return replace(volume.with_intensity(intensity), warnings=kept)
+
+
+def with_mask(study: Study, role: Role, reading: MaskReading) -> Study:
+    """The study with a true mask in place of its own, and what is to be known of it as warnings."""
+    known = study.truth or MaskPair(lung=None, infection=None)
+    volume = study.volume
+    if reading.notes:
+        new = tuple(note for note in reading.notes if note not in volume.warnings)
+        volume = replace(volume, warnings=volume.warnings + new)
+    return replace(study, volume=volume, truth=replace(known, **{role: reading.mask}))
 
 
 def _only(paths: Sequence[Path | str]) -> Path | tuple[Path, ...]:
@@ -159,6 +220,7 @@ def _open_plain(
     path: Path | str | tuple[Path, ...],
     *,
     series_uid: str | None,
+    window: tuple[float, float] | None,
     limits: LoadLimits,
     on_progress: OnProgress,
     should_cancel: ShouldCancel,
@@ -171,9 +233,12 @@ def _open_plain(
         cases = load_case_table(path)
         if len(cases) > 1:
             raise SeveralScansError(tuple(shown_name(case.case_id) for case in cases))
-        return load_case(
+        study = load_case(
             cases[0], limits=limits, on_progress=on_progress, should_cancel=should_cancel
         )
+        if window is None or study.volume.unit == "HU":
+            return study
+        return replace(study, volume=_with_window(study.volume, window))
     if kind == "dicom":
         volume = load_dicom(
             path,
@@ -182,44 +247,29 @@ def _open_plain(
             on_progress=on_progress,
             should_cancel=should_cancel,
         )
+        if window is not None and volume.unit != "HU":
+            volume = _with_window(volume, window)
     elif kind == "pictures":
         volume = load_pictures(
             _gather(path, PICTURE_ENDINGS),
             name=_picture_stack_name(path),
+            window=window,
             limits=limits,
             on_progress=on_progress,
             should_cancel=should_cancel,
         )
     else:
-        scans = _gather(path, _NIFTI_ENDINGS)
+        scans = _gather(path, VOLUME_ENDINGS)
         if len(scans) > 1:
             raise SeveralScansError(tuple(shown_name(scan) for scan in scans))
-        volume = load_nifti(
-            scans[0], limits=limits, on_progress=on_progress, should_cancel=should_cancel
+        volume = load_volume_file(
+            scans[0],
+            window=window,
+            limits=limits,
+            on_progress=on_progress,
+            should_cancel=should_cancel,
         )
     return Study(volume=volume, case_id=volume.source.name)
-
-
-def _with_masks(
-    study: Study,
-    lung_mask_path: Path | str | None,
-    infection_mask_path: Path | str | None,
-    limits: LoadLimits,
-) -> Study:
-    if lung_mask_path is None and infection_mask_path is None:
-        return study
-    lung: BoolArray | None = study.truth.lung if study.truth else None
-    infection: BoolArray | None = study.truth.infection if study.truth else None
-    if lung_mask_path is not None:
-        lung = load_mask(lung_mask_path, study.volume, limits=limits)
-    if infection_mask_path is not None:
-        infection = load_mask(infection_mask_path, study.volume, limits=limits)
-    return Study(
-        volume=study.volume,
-        truth=MaskPair(lung, infection),
-        case_id=study.case_id,
-        synthetic=study.synthetic,
-    )
 
 
 def _gather(path: Path | str | tuple[Path, ...], endings: tuple[str, ...]) -> list[Path]:
@@ -291,7 +341,7 @@ def _kind_of_files(files: list[Path]) -> Kind | None:
     """The likeliest kind: DICOM before NIfTI before pictures."""
     if any(is_dicom(path) for path in files):
         return "dicom"
-    if any(path.name.lower().endswith(_NIFTI_ENDINGS) for path in files):
+    if any(path.name.lower().endswith(VOLUME_ENDINGS) for path in files):
         return "nifti"
     if any(path.name.lower().endswith(PICTURE_ENDINGS) for path in files):
         return "pictures"

@@ -38,6 +38,7 @@ PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 _MAGICS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*")
 _EXIF_ORIENTATION = 0x0112
 _UPRIGHT = 1
+_HU_OFFSET = 32768
 _GREY_TOLERANCE = 12
 """Channels of a grey picture saved as colour JPEG differ by a few levels."""
 _STRONG_COLOUR = 60
@@ -97,12 +98,17 @@ def pictures_in(folder: Path | str) -> tuple[Path, ...]:
 
 
 def load_picture(
-    path: Path | str, *, limits: LoadLimits = DEFAULT_LIMITS, min_side: int | None = None
+    path: Path | str,
+    *,
+    limits: LoadLimits = DEFAULT_LIMITS,
+    min_side: int | None = None,
+    page: int | None = None,
 ) -> Picture:
     """One picture as grey; its size is judged before it is decoded.
 
     Args:
         min_side: smallest rows and columns; none takes that of `limits`.
+        page: which page of a TIFF file, from 0; none for a file of a single picture.
 
     Raises:
         LoadError: not a picture, damaged, too small or large, animated, a turned TIFF, or a
@@ -110,7 +116,7 @@ def load_picture(
     """
     path = Path(path)
     name = shown_name(path.name)
-    columns, rows = _header_size(path, name)
+    columns, rows = _header_size(path, name, pages=page is not None)
     check_size((columns, rows), limits, what=name)
     smallest = limits.min_side if min_side is None else min_side
     if min(columns, rows) < smallest:
@@ -121,6 +127,9 @@ def load_picture(
             next_step="export the slice in its full size",
         )
     with _opened(path, name) as image:
+        if page is not None:
+            image.seek(page)
+            check_size(image.size, limits, what=name)
         _refuse_turned_tiff(image, name)
         picture = _grey(_pixels(image), name)
         return replace(picture, turned_by_viewers=_exif_orientation(image) != _UPRIGHT)
@@ -152,6 +161,7 @@ def load_pictures(
     *,
     name: str | None = None,
     limits: LoadLimits = DEFAULT_LIMITS,
+    window: tuple[float, float] | None = None,
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
 ) -> Volume:
@@ -170,23 +180,35 @@ def load_pictures(
         raise LoadError(
             "Too many pictures", got=f"{len(ordered)}", expected=f"at most {limits.max_files}"
         )
-    sizes = [_header_size(path, shown_name(path.name)) for path in ordered]
+    pages = tiff_pages(ordered[0]) if len(ordered) == 1 else 1
+    if pages > limits.max_files:
+        raise LoadError("Too many pages", got=f"{pages}", expected=f"at most {limits.max_files}")
+    sizes = [_header_size(path, shown_name(path.name), pages=pages > 1) for path in ordered]
     _refuse_mixed_sizes(sizes)
-    check_size((*sizes[0], len(ordered)), limits, what="The stack of pictures")
+    count = max(len(ordered), pages)
+    check_size((*sizes[0], count), limits, what="The stack of pictures")
     stack, notes = _read_stack(
-        ordered, limits, on_progress=on_progress, should_cancel=should_cancel
+        ordered * pages, limits, on_progress=on_progress, should_cancel=should_cancel
     )
+    stack, coded = _signed(stack)
     return assemble_volume(
-        _signed(stack),
+        stack,
         np.diag([-1.0, -1.0, 1.0, 1.0]),
         hint="pictures",
         name=name or _stack_name(ordered),
         format="pictures",
-        format_fact=_format_fact(ordered),
+        format_fact=_format_fact(ordered, pages),
         limits=limits,
         spacing_nominal=True,
-        warnings=notes,
+        window=window,
+        warnings=notes + coded,
     )
+
+
+def tiff_pages(path: Path) -> int:
+    """How many slices a TIFF file holds; 1 for any other picture."""
+    with _opened(path, shown_name(path.name)) as image:
+        return int(getattr(image, "n_frames", 1)) if image.format == "TIFF" else 1
 
 
 def _read_stack(
@@ -201,12 +223,16 @@ def _read_stack(
     coloured = turned = 0
     for k, path in enumerate(paths):
         raise_if_cancelled(should_cancel, "reading pictures")
-        picture = load_picture(path, limits=limits)
+        # Where all are one file, they are its pages.
+        page = k if len(paths) > 1 and paths[0] == paths[-1] else None
+        picture = load_picture(path, limits=limits, page=page)
         coloured += picture.coloured
         turned += picture.turned_by_viewers
         if stack is None:
             shape = (*picture.array.T.shape, len(paths))
             stack = np.empty(shape, dtype=picture.array.dtype, order="F")
+        if picture.array.T.shape != stack.shape[:2]:
+            _refuse_mixed_sizes([stack.shape[:2], picture.array.T.shape])
         if picture.array.dtype != stack.dtype:
             raise LoadError(
                 "The pictures differ in depth",
@@ -228,16 +254,16 @@ def _read_stack(
     return stack, tuple(notes)
 
 
-def _header_size(path: Path, name: str) -> tuple[int, int]:
-    """Columns and rows from the header alone."""
+def _header_size(path: Path, name: str, *, pages: bool = False) -> tuple[int, int]:
+    """Columns and rows from the header alone; of the first page where there may be several."""
     with _opened(path, name) as image:
         size, frames = image.size, getattr(image, "n_frames", 1)
-    if frames > 1:
+    if frames > 1 and not pages:
         raise LoadError(
             f"{name} holds several pages",
             got=f"{frames} pictures in one file",
             expected="one slice per file",
-            next_step="export each slice as its own PNG",
+            next_step="export each slice as its own PNG, or open a TIFF of pages alone",
         )
     return size
 
@@ -340,12 +366,31 @@ def _grey(pixels: Array, name: str) -> Picture:
     return Picture(grey, coloured=coloured)
 
 
-def _signed(stack: Array) -> Array:
-    """uint16 as int16 where it fits, else float32: the types of a `Volume`."""
+def _signed(stack: Array) -> tuple[Array, tuple[str, ...]]:
+    """uint16 as int16 where it fits, else float32: the types of a `Volume`. HU that were stored
+    with 32768 added, as some public sets have them, become HU, with a note."""
     if stack.dtype != np.uint16:
-        return stack
-    fits = int(stack.max()) <= np.iinfo(np.int16).max
-    return stack.view(np.int16) if fits else stack.astype(np.float32)
+        return stack, ()
+    if int(stack.max()) <= np.iinfo(np.int16).max:
+        return stack.view(np.int16), ()
+    if _is_hu_moved(stack):
+        stack[stack == 0] = _HU_OFFSET - 1024  # padding, shown as air
+        # In two's complement, turning the highest bit is the same as subtracting 32768.
+        stack ^= np.uint16(_HU_OFFSET)
+        return stack.view(np.int16), (
+            f"The values are HU with {_HU_OFFSET} added, by their histogram; it was subtracted.",
+        )
+    return stack.astype(np.float32), ()
+
+
+def _is_hu_moved(stack: Array) -> bool:
+    """Whether air and soft tissue lie where they do in HU, 32768 higher, and padding at 0."""
+    sample = stack[:: max(1, stack.shape[0] // 128), :: max(1, stack.shape[1] // 128)]
+    hu = sample[sample > 0].astype(np.int32) - _HU_OFFSET
+    if hu.size == 0 or hu.min() < -4096 or hu.max() > 8192:
+        return False
+    air, tissue = np.mean(hu < -500), np.mean((hu > -200) & (hu < 300))
+    return bool(air > 0.02 and tissue > 0.05)
 
 
 def _refuse_mixed_sizes(sizes: list[tuple[int, int]]) -> None:
@@ -367,7 +412,9 @@ def _stack_name(paths: list[Path]) -> str:
     return f"{len(paths)} pictures"
 
 
-def _format_fact(paths: list[Path]) -> str:
+def _format_fact(paths: list[Path], pages: int) -> str:
     endings = sorted({path.suffix.lstrip(".").upper() or "picture" for path in paths})
     kinds = shown_name(", ".join(endings))
+    if pages > 1:
+        return f"{kinds} of {pages} pages"
     return f"{kinds} picture" if len(paths) == 1 else f"{len(paths)} {kinds} pictures"

@@ -1,6 +1,7 @@
 """A scan, its masks and measurements come in; files that other programs open go out."""
 
 from core.output.saving import (
+    mask_file_notes,
     mask_nifti_bytes,
     save_mask,
     save_mask_png,
@@ -9,6 +10,7 @@ from core.output.saving import (
 )
 
 __all__ = [
+    "mask_file_notes",
     "mask_nifti_bytes",
     "save_mask",
     "save_mask_png",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,9 @@ import nibabel as nib
 import numpy as np
 
 from core.errors import GeometryError
+from core.loading.straight_grid import right_angled, straight_grid
 from core.system import write_bytes, write_gzip
-from core.volume import MM_PER_UNIT, Array, Source, Volume, to_file_order
+from core.volume import MM_PER_UNIT, Array, NiftiForms, Source, Volume, to_file_order
 
 
 def mask_nifti_bytes(mask: Array, volume: Volume) -> bytes:
@@ -22,9 +24,11 @@ def mask_nifti_bytes(mask: Array, volume: Volume) -> bytes:
         mask: (i, j, k) on the canonical grid of `volume`; booleans or labels 0 to 255.
 
     Returns:
-        uint8 in the shape (with trailing axes of length one), orientation, affine and unit of
-        length of the scan's own file, with sform and qform set. The same mask always gives the
-        same bytes.
+        uint8 in the shape (with trailing axes of length one), orientation, unit of length, sform
+        and qform (codes included) of the scan's own file, so that every program puts it where it
+        puts the scan. The mask of a sheared scan is put straight (see
+        `core.loading.straight_grid`): ITK opens no other. The same mask always gives the same
+        bytes.
 
     Raises:
         GeometryError: the mask has not the shape of the scan.
@@ -36,7 +40,38 @@ def mask_nifti_bytes(mask: Array, volume: Volume) -> bytes:
     # Any cast makes the boolean view a file of its own; Fortran order is that of the file.
     labels = np.asfortranarray(to_file_order(mask, volume.source).astype(np.uint8))
     top = max(1, int(labels.max()))
-    return _pack(labels, volume.source, cal_max=top, description=b"LungLens mask")
+    source = volume.source
+    if source.stored_affine is not None:
+        source = replace(source, file_affine=source.stored_affine)
+    straight = straight_grid(source.file_affine, source.file_shape)
+    if straight is not None:
+        labels = straight.place(labels)
+        source = replace(source, file_shape=straight.shape, file_affine=straight.affine)
+    return _pack(labels, source, cal_max=top, description=b"LungLens mask")
+
+
+def mask_file_notes(volume: Volume) -> tuple[str, ...]:
+    """What a person should know of the masks of this scan as files."""
+    notes: tuple[str, ...] = ()
+    stored = volume.source.stored_affine
+    if stored is not None:
+        notes = (
+            "The orientation was corrected: the mask files repeat the position that the scan's own "
+            "file claims, so that they lie on it.",
+        )
+    if (
+        straight_grid(
+            volume.source.file_affine if stored is None else stored, volume.source.file_shape
+        )
+        is None
+    ):
+        return notes
+    return (
+        *notes,
+        "The slices are tilted against their axis, which many programs cannot open: in the mask "
+        "files each slice is moved within its plane onto a grid with right angles, which is "
+        "larger than the scan's.",
+    )
 
 
 def volume_nifti_bytes(volume: Volume) -> bytes:
@@ -62,9 +97,11 @@ def _pack(array: Array, source: Source, *, cal_max: int, description: bytes) -> 
     image = nib.Nifti1Image(array.reshape(full_shape, order="F"), affine)
     header: Any = image.header
     header.set_xyzt_units(source.file_unit)
-    image.set_sform(affine, code="scanner")
-    if _is_rigid(affine):
-        image.set_qform(affine, code="scanner")
+    if source.forms is not None and _is_of(source.forms, source):
+        _repeat_forms(header, source.forms)
+    else:
+        image.set_sform(affine, code="scanner")
+        image.set_qform(right_angled(affine), code="scanner")
     header["cal_max"] = cal_max
     header["descrip"] = description
     packed = io.BytesIO()
@@ -106,7 +143,21 @@ def save_mask_png(mask_slice: Array, path: Path | str) -> Path:
     return Path(path)
 
 
-def _is_rigid(affine: Array) -> bool:
-    """Whether a quaternion can say it: a sheared affine (gantry tilt) has an sform only."""
-    columns = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
-    return bool(np.allclose(columns.T @ columns, np.eye(3), atol=1e-5))
+def _is_of(forms: NiftiForms, source: Source) -> bool:
+    """Whether the forms are those of the grid that is written: not of a part cut out of it."""
+    return np.array_equal(forms.affine, source.file_affine)
+
+
+def _repeat_forms(header: Any, forms: NiftiForms) -> None:
+    """Both forms of the scan's own header, with their codes."""
+    for name, values in forms.fields:
+        if name == "pixdim":
+            header[name][: len(values)] = values
+        else:
+            header[name] = values if len(values) > 1 else values[0]
+    if int(header["qform_code"]) == 0 < int(header["sform_code"]):
+        sform = header.get_sform()
+        straight = right_angled(sform)
+        if not np.allclose(straight[:3, :3], sform[:3, :3], atol=1e-5):
+            # ITK refuses an sform that is a little askew, unless a qform stands beside it.
+            header.set_qform(straight, code=int(header["sform_code"]))

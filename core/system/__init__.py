@@ -8,6 +8,7 @@ from core.system.machine import (
     cpu_count,
     cpu_facts,
     cpu_name,
+    free_memory_bytes,
     may_have_gpu,
     peak_memory_mb,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "cpu_facts",
     "cpu_name",
     "may_have_gpu",
+    "free_memory_bytes",
     "peak_memory_mb",
     "MINUS",
     "THIN_SPACE",

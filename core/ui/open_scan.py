@@ -12,7 +12,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
 
@@ -21,7 +21,7 @@ from core.system import OnProgress, ignore_progress
 from core.ui.data_folder import case_study, inside_data_folder
 from core.ui.links import FILE_LINK, FileLinks
 from core.ui.session import OpenStudy, Origin, PendingSeries, set_notice, this_session
-from core.volume import Intensity, MaskPair, Study
+from core.volume import Intensity, Study
 
 if TYPE_CHECKING:  # loaded where it is first needed
     from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -144,22 +144,35 @@ def open_link(link: str) -> OpenStudy | None:
         return None
 
 
-def add_truth(lung_file: UploadedFile | None, infection_file: UploadedFile | None) -> None:
-    """Gives the open scan true masks from uploaded files; the scan and prediction stay."""
-    from core.loading import load_mask, stage_uploads
+def add_truth(
+    lung_file: UploadedFile | None,
+    infection_file: UploadedFile | None,
+    *,
+    same_grid: bool = False,
+) -> None:
+    """Gives the open scan true masks from uploaded files; the scan and prediction stay.
+
+    Args:
+        same_grid: lays them on the scan voxel by voxel, whatever position their files claim.
+    """
+    from core.loading import load_role_mask, stage_uploads, with_mask
 
     current = this_session().opened
     if current is None:
         raise LoadError("No scan is open", next_step="open the scan before its masks")
-    known = current.study.truth or MaskPair(lung=None, infection=None)
+    study = current.study
     with tempfile.TemporaryDirectory(prefix="lunglens-") as folder:
-        for channel, file in (("lung", lung_file), ("infection", infection_file)):
+        roles: tuple[tuple[Literal["lung", "infection"], UploadedFile | None], ...] = (
+            ("lung", lung_file),
+            ("infection", infection_file),
+        )
+        for role, file in roles:
             if file is None:
                 continue
-            path = stage_uploads([(file.name, file)], Path(folder) / channel)[0]
-            mask = load_mask(path, current.study.volume)
-            known = replace(known, **{channel: mask})
-    current.study = replace(current.study, truth=known)
+            path = stage_uploads([(file.name, file)], Path(folder) / role)[0]
+            reading = load_role_mask(path, study.volume, role, trust_shape=same_grid)
+            study = with_mask(study, role, reading)
+    current.study = study
     current.memo = {}
 
 

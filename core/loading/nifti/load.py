@@ -10,14 +10,21 @@ from core.errors import shown_name
 from core.loading.checks import DEFAULT_LIMITS, assemble_volume
 from core.loading.nifti.header import read_header
 from core.loading.nifti.voxels import read_voxels
+from core.loading.volume_header import VolumeHeader
 from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel
 from core.volume import Volume
+
+_ENDINGS = (
+    *(".nii.gz", ".nii", ".hdr.gz", ".img.gz", ".gz", ".hdr", ".img"),
+    *(".seg.nrrd", ".nrrd", ".nhdr", ".mha", ".mhd", ".npy", ".npz"),
+)
 
 
 def load_nifti(
     path: Path | str,
     *,
     limits: LoadLimits = DEFAULT_LIMITS,
+    window: tuple[float, float] | None = None,
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
 ) -> Volume:
@@ -31,7 +38,26 @@ def load_nifti(
         GeometryError: spacing or affine are unusable.
     """
     path = Path(path)
-    header = read_header(path, limits=limits)
+    return volume_of(
+        path,
+        read_header(path, limits=limits),
+        limits=limits,
+        window=window,
+        on_progress=on_progress,
+        should_cancel=should_cancel,
+    )
+
+
+def volume_of(
+    path: Path,
+    header: VolumeHeader,
+    *,
+    limits: LoadLimits = DEFAULT_LIMITS,
+    window: tuple[float, float] | None = None,
+    on_progress: OnProgress = ignore_progress,
+    should_cancel: ShouldCancel = never_cancel,
+) -> Volume:
+    """A CT from a file whose header has been read, of whatever format."""
     array, replaced = read_voxels(
         path, header, on_progress=on_progress, should_cancel=should_cancel
     )
@@ -46,21 +72,27 @@ def load_nifti(
         header.affine,
         hint="nifti",
         name=nifti_stem(path),
-        format="nifti",
-        format_fact="NIfTI, gzipped" if header.compressed else "NIfTI",
+        format=header.format,
+        format_fact=header.format_fact,
         limits=limits,
         spacing_nominal=header.spacing_nominal,
+        window=window,
         warnings=warnings,
         facts=facts,
     )
-    source = replace(volume.source, trailing_axes=header.trailing_axes, file_unit=header.file_unit)
+    source = replace(
+        volume.source,
+        trailing_axes=header.trailing_axes,
+        file_unit=header.file_unit,
+        forms=header.forms,
+    )
     return replace(volume, source=source)
 
 
 def nifti_stem(path: Path | str) -> str:
-    """The file's name for people, without `.nii` or `.nii.gz`."""
+    """The file's name for people, without the endings of its format."""
     name = str(Path(path).name)
-    for ending in (".nii.gz", ".nii", ".gz"):
+    for ending in _ENDINGS:
         if name.lower().endswith(ending):
             name = name[: -len(ending)]
             break

@@ -1,4 +1,4 @@
-"""The voxels of a NIfTI file, read slice by slice and scaled.
+"""The voxels of a volume file, read slice by slice and scaled.
 
 No more bytes are unpacked than the header declares. Voxels arrive as uint8, int16 or float32,
 whichever holds the scaled values exactly; float64 exists for one slice at a time only.
@@ -6,6 +6,7 @@ whichever holds the scaled values exactly; float64 exists for one slice at a tim
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -13,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from core.errors import LoadError, shown_name
-from core.loading.nifti.header import NiftiHeader, damaged_nifti, open_nifti
+from core.loading.checks import check_memory
+from core.loading.volume_header import VolumeHeader, damaged_volume
 from core.system import (
     DAMAGED_GZIP,
     OnProgress,
@@ -33,7 +35,7 @@ _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 def read_voxels(
     path: Path,
-    header: NiftiHeader,
+    header: VolumeHeader,
     *,
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
@@ -54,8 +56,8 @@ def read_voxels(
             result = _read_as(
                 path, header, np.dtype(wanted), on_progress=on_progress, should_cancel=should_cancel
             )
-        except DAMAGED_GZIP as error:
-            raise damaged_nifti(
+        except (*DAMAGED_GZIP, zlib.error) as error:
+            raise damaged_volume(
                 name, "a gzip stream that ends early or fails its checksum"
             ) from error
         except OSError as error:
@@ -72,7 +74,7 @@ def read_voxels(
 
 def _read_as(
     path: Path,
-    header: NiftiHeader,
+    header: VolumeHeader,
     wanted: np.dtype[Any],
     *,
     on_progress: OnProgress,
@@ -81,17 +83,17 @@ def _read_as(
     """Voxels as `wanted`, or none where that type cannot hold them exactly."""
     name = shown_name(path.name)
     columns, rows, slices = header.shape
+    check_memory(header.shape, wanted, what=name)
     out = np.empty(header.shape, dtype=wanted, order="F")
     slice_bytes = columns * rows * header.dtype.itemsize
     bad: list[tuple[int, npt.NDArray[np.intp]]] = []
     n_bad = 0
-    with open_nifti(path) as stream:
-        _skip(stream, header.offset, name)
+    with header.open_data() as stream:
         for k in range(slices):
             raise_if_cancelled(should_cancel, "reading slices")
             block = stream.read(slice_bytes)
             if len(block) < slice_bytes:
-                raise damaged_nifti(name, f"{k} of {slices} slices")
+                raise damaged_volume(name, f"{k} of {slices} slices")
             raw = np.frombuffer(block, dtype=header.dtype).reshape((columns, rows), order="F")
             if wanted == np.uint8:
                 out[:, :, k] = raw
@@ -107,23 +109,25 @@ def _read_as(
                     values.flat[where] = 0.0
                 out[:, :, k] = values
             on_progress("reading slices", k + 1, slices)
-        if header.compressed and len(stream.read(_MAX_TRAILING_BYTES)) == _MAX_TRAILING_BYTES:
-            raise LoadError(
-                f"{name} unpacks to more than its header declares",
-                got="further data behind the last slice",
-                expected=f"{slices} slices",
-                next_step="export the scan again",
-            )
+        _refuse_more(stream, header, slice_bytes, name)
     _fill_with_lowest(out, bad)
     return out, n_bad
 
 
-def _skip(stream: BinaryIO, count: int, name: str) -> None:
-    if len(stream.read(count)) < count:
-        raise damaged_nifti(name, "no voxels")
+def _refuse_more(stream: BinaryIO, header: VolumeHeader, slice_bytes: int, name: str) -> None:
+    """Behind the last slice there may be padding, but no further slices."""
+    rest = stream.read(_MAX_TRAILING_BYTES)
+    if len(rest) == _MAX_TRAILING_BYTES or (len(rest) >= slice_bytes and any(rest)):
+        holds = "unpacks to" if header.compressed else "holds"
+        raise LoadError(
+            f"{name} {holds} more than its header declares",
+            got="further data behind the last slice",
+            expected=f"{header.shape[2]} slices",
+            next_step="export the scan again",
+        )
 
 
-def _scale(raw: Array, header: NiftiHeader) -> Array:
+def _scale(raw: Array, header: VolumeHeader) -> Array:
     """Scaled values of one slice: integers where all are, else float64."""
     identity = header.slope == 1.0 and header.intercept == 0.0
     if raw.dtype.kind in "iu":

@@ -34,6 +34,10 @@ HEADLINE = (
 
 _KINDS = {
     "nifti": "NIfTI file",
+    "analyze": "Analyze pair",
+    "nrrd": "NRRD file",
+    "metaimage": "MetaImage file",
+    "numpy": "NumPy array",
     "dicom": "DICOM series",
     "pictures": "Pictures",
     "generated": "Generated",

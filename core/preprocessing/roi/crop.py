@@ -42,6 +42,7 @@ def crop_volume(volume: Volume, box: VolumeBox) -> tuple[Volume, CropRecord]:
         file_shape=tuple(stop - start for start, stop in file_box),  # type: ignore[arg-type]
         file_affine=_moved(volume.source.file_affine, [start for start, _ in file_box]),
         facts=(),
+        stored_affine=None,
         dicom=None,  # which had another position and other slices
     )
     cropped = replace(volume, array=array, affine=_moved(volume.affine, box.start), source=source)

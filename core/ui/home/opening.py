@@ -160,8 +160,8 @@ def show_masks_upload(current: OpenStudy) -> None:
     with st.expander("Add true masks to the open scan", icon=":material/layers:"):
         st.caption(
             "If somebody has drawn the lungs or the infection in this scan, add the masks to see "
-            "how well the network agrees. NIfTI, same size and position as the scan; anything "
-            "above 0 counts as marked."
+            "how well the network agrees. Same size and position as the scan. Combined masks "
+            "(1 lung, 3 infection) are read by their labels."
         )
         left, right = st.columns(2)
         lung = left.file_uploader(
@@ -174,10 +174,16 @@ def show_masks_upload(current: OpenStudy) -> None:
             key=fresh_key("infection-mask"),
             help="Ground-glass and consolidation.",
         )
+        same_grid = st.checkbox(
+            "Lay them on the scan voxel by voxel",
+            key="masks-same-grid",
+            help="For masks whose files claim another position than the scan, although their "
+            "voxels are those of the scan.",
+        )
         ready = lung is not None or infection is not None
         if st.button("Add masks", disabled=not ready, icon=":material/add:"):
             try:
-                add_truth(lung, infection)
+                add_truth(lung, infection, same_grid=same_grid)
                 set_notice("success", f"Masks added to {current.name}.")
             except LungLensError as error:
                 set_notice("error", str(error))
