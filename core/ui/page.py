@@ -64,6 +64,7 @@ def begin_page(title: str, *, lead: str = "") -> None:
         clear_notice()
         session.page = title
     _open_first_study()
+    _name_scan_in_address()
     segmenting.collect_result()
     with st.sidebar:
         _sidebar()
@@ -92,6 +93,13 @@ def _open_first_study() -> None:
         ):
             open_link(link or "demo")
     this_session().began = True
+
+
+def _name_scan_in_address() -> None:
+    """So that a reload of any page finds the scan, an uploaded one too."""
+    current = this_session().opened
+    if current is not None and st.query_params.get("case") != current.link:
+        st.query_params["case"] = current.link
 
 
 def _sidebar() -> None:

@@ -6,11 +6,14 @@ that an upgrade has moved. What the browser code uses is in `streamlit_internals
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import streamlit as st
+from streamlit.runtime import Runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.web.server.starlette.starlette_app_utils import decode_xsrf_token_string
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
@@ -47,6 +50,9 @@ PAGE_STYLE = """
 NOT_REGISTERED = "not registered"
 """Words of the error for a component that another server process has registered."""
 
+BROWSER_COOKIE = "_streamlit_xsrf"
+"""Cookie that each browser has of its own for as long as it runs."""
+
 BROWSER_SCRIPT = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
 """JavaScript functions to put before a component's own."""
 
@@ -66,3 +72,38 @@ def free_uploads(files: Sequence[UploadedFile | None]) -> None:
     for file in files:
         if file is not None and remove_file is not None:
             remove_file(context.session_id, file.file_id)
+
+
+def server_session_id() -> str | None:
+    """Id of the server's session for the page being drawn; none outside of a running server."""
+    context = get_script_run_ctx(suppress_warning=True)
+    # The tests of pages stand a mock in its place.
+    served = Runtime.exists() and type(Runtime.instance()) is Runtime
+    return context.session_id if context is not None and served else None
+
+
+def browser_id() -> str | None:
+    """What only this browser and the person logged in have: Streamlit's token against forged
+    requests, which a reload keeps and which no address holds. None where it is switched off."""
+    token, _ = decode_xsrf_token_string(st.context.cookies.get(BROWSER_COOKIE, ""))
+    if token is None:
+        return None
+    return f"{token.hex()} {st.user.get('sub') or st.user.get('email') or ''}"
+
+
+def is_connected(session_id: str) -> bool:
+    """Whether a browser is connected to this session of the server."""
+    return Runtime.instance().is_active_session(session_id)
+
+
+def close_session(session_id: str, then: Callable[[], None]) -> None:
+    """Closes a session of the server for good unless a browser is connected to it, then calls
+    `then`; at the server's next chance, in its own thread."""
+    runtime = Runtime.instance()
+
+    def close() -> None:
+        if not runtime.is_active_session(session_id):
+            runtime.close_session(session_id)
+            then()
+
+    runtime._get_async_objs().eventloop.call_soon_threadsafe(close)

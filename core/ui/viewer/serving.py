@@ -98,12 +98,24 @@ class Offers:
             known.volume = volume
             return known
 
+    def withdraw(self, owner: object) -> None:
+        """Takes back what `owner` offers, whether or not anything still holds the owner."""
+        with self._changing:
+            withdrawn = self._by_owner.pop(owner, None)
+            if withdrawn is not None:
+                self._by_token.pop(withdrawn.token, None)
+
     def find(self, token: str) -> Offer | None:
         """The offer of a token; none where its owner is gone."""
         return self._by_token.get(token)
 
 
 offers = Offers()
+
+
+def withdraw_slices(owner: object) -> None:
+    """Ends the address of the slices that `owner` offers, from this moment on."""
+    offers.withdraw(owner)
 
 
 def _values(request: Request) -> Response:
