@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from core.config import NotJson, read_json
 
 SCAN_ID = re.compile(r"[0-9a-f]{12}")
 """Folder names of scans: a hash of where a scan lies, which says nothing of whose it is."""
 FORMAT = "lunglens-batch-1"
 """What `batch.json` and `result.json` begin with; another number for another layout."""
 RECORD_NAME = "batch.json"
-_MAX_RECORD_BYTES = 16 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -102,10 +102,8 @@ class BatchPaths:
 def read_record(path: Path) -> dict[str, Any]:
     """A JSON object of this format; empty where there is none that can be read."""
     try:
-        if path.stat().st_size > _MAX_RECORD_BYTES:
-            return {}
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        record = read_json(path)
+    except NotJson:
         return {}
     known = isinstance(record, dict) and record.get("format") == FORMAT
     return record if known else {}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from core.config.ranges import check_choice, check_ranges
+
 
 @dataclass(frozen=True)
 class ModelConfig:
@@ -25,3 +27,19 @@ class ModelConfig:
     """Of a U-Net++: a head at every depth learns too, and prediction is their mean."""
     members: int = 1
     """Networks of this shape whose mean probability counts; each is trained by itself."""
+
+    def __post_init__(self) -> None:
+        check_choice("architecture", self.architecture, ("unet", "unetpp"))
+        check_choice("normalization", self.normalization, ("batch", "group", "none"))
+        check_ranges(
+            self,
+            {
+                "depth": (1, 6),
+                "width": (1, 256),
+                "dropout": (0.0, 0.9),
+                "input_channels": (1, 16),
+                "output_channels": (1, 16),
+                "max_filters": (0, 4096),
+                "members": (1, 16),
+            },
+        )

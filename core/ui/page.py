@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 from core.errors import LungLensError
 from core.system import size_text
 from core.ui import segmenting
+from core.ui.access import login_is_set_up, may_enter, show_login
 from core.ui.navigation import HOME_PAGE, take_over_navigation
 from core.ui.open_scan import open_demo, open_link
 from core.ui.session import OpenStudy, clear_notice, this_session
@@ -46,6 +47,9 @@ def begin_page(title: str, *, lead: str = "") -> None:
     The title stands before anything slow happens; then the study named in the page's address,
     or else the demo study, is opened, and the sidebar says what is open.
     """
+    if not may_enter():
+        show_login()
+        st.stop()
     take_over_navigation()
     st.set_page_config(
         page_title=f"{title} · LungLens",
@@ -109,6 +113,10 @@ def _sidebar() -> None:
         st.caption("No scan is open.")
     else:
         _open_scan_summary(current)
+    if login_is_set_up() and st.button("Log out", icon=":material/logout:"):
+        # At once, and not after the time in which a reload would find it.
+        this_session().end()
+        st.logout()
     st.divider()
     st.caption(f"Device: {segmenting.device_text()}")
     st.caption(RESEARCH_USE)

@@ -6,17 +6,27 @@ that an upgrade has moved. What the browser code uses is in `streamlit_internals
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
+from streamlit.auth_util import get_origin_from_redirect_uri
+from streamlit.errors import Error
 from streamlit.runtime import Runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.web.server.starlette.starlette_app_utils import decode_xsrf_token_string
+from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
+from streamlit.web.server.starlette.starlette_websocket import _get_signed_cookie_with_chunks
+
+from core.errors import LungLensError
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+_LOG = logging.getLogger(__name__)
 
 TEST_IDS = (
     "stMainBlockContainer",
@@ -107,3 +117,35 @@ def close_session(session_id: str, then: Callable[[], None]) -> None:
             then()
 
     runtime._get_async_objs().eventloop.call_soon_threadsafe(close)
+
+
+class LoginUnavailable(LungLensError):
+    """The login that the operator has set up does not work."""
+
+
+def start_login() -> None:
+    """Sends the person to the login that the operator has set up.
+
+    Raises:
+        LoginUnavailable: it does not work; the reason is for the operator, in the log.
+    """
+    try:
+        st.login()
+    except Error as error:
+        _LOG.error("The login does not work: %s", error)
+        raise LoginUnavailable(
+            "The login of this server does not work",
+            next_step="its operator finds the reason in the server's output",
+        ) from error
+
+
+def holds_login(cookies: Mapping[str, str]) -> bool:
+    """Whether cookies hold a login to this server that Streamlit has signed."""
+    signed = _get_signed_cookie_with_chunks(dict(cookies), USER_COOKIE_NAME)
+    try:
+        login = json.loads(signed or b"null")
+    except ValueError:
+        return False
+    if not isinstance(login, dict) or login.get("is_logged_in") is not True:
+        return False
+    return login.get("origin") == get_origin_from_redirect_uri()
