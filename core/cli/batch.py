@@ -120,6 +120,13 @@ def _text(summary: BatchSummary, output: Path) -> str:
     ]
     if len(summary.failures) > _MOST_LISTED:
         lines.append(f"failed: {len(summary.failures) - _MOST_LISTED} more, see failures.csv")
+    if summary.renewed:
+        shown = ", ".join(summary.renewed[:_MOST_LISTED])
+        more = len(summary.renewed) - _MOST_LISTED
+        lines.append(
+            f"note: records of an earlier run that could not be used, made anew: {shown}"
+            + (f" and {more} more" if more > 0 else "")
+        )
     if summary.lost_workers:
         lines.append(
             f"note: {summary.lost_workers} worker process"
