@@ -122,7 +122,11 @@ def run_batch(
     with _alone(paths):
         started = time.monotonic()
         found = find_scans(
-            folder, leave_out=output, on_progress=on_progress, should_cancel=should_cancel
+            folder,
+            leave_out=output,
+            follow_links=config.follow_links,
+            on_progress=on_progress,
+            should_cancel=should_cancel,
         )
         job = BatchJob(
             folder=str(folder.resolve()),

@@ -58,6 +58,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--retry-failed", action="store_true", help="try scans that failed before once more"
     )
+    parser.add_argument(
+        "--follow-links",
+        action="store_true",
+        help="take scans that symbolic links lead to, outside of FOLDER too, each folder once",
+    )
     add_segment_arguments(parser)
 
 
@@ -75,6 +80,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
         engine=options.engine,
         workers=BatchConfig().workers if options.workers is None else options.workers,
         retry_failed=options.retry_failed,
+        follow_links=options.follow_links,
     )
     try:
         with _ending_like_ctrl_c():

@@ -74,6 +74,8 @@ class BatchConfig:
     """Processes on this machine."""
     retry_failed: bool = False
     """Whether scans that failed before are tried again."""
+    follow_links: bool = False
+    """Whether symbolic links are followed out of the folder."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.workers <= 256:
