@@ -13,7 +13,12 @@ import nibabel as nib
 import pytest
 
 from core.errors import ConfigError
-from core.ui.kept_sessions import KEEP_SESSION_VARIABLE, KeptSessions, keep_session_config
+from core.ui.kept_sessions import (
+    KEEP_SESSION_VARIABLE,
+    KeptSessions,
+    keep_session_config,
+    seconds_to_keep,
+)
 from core.ui.session import Session
 from core.ui.viewer.serving import offers
 from tests.browser import Chromium, Server, serve, wait_for
@@ -98,6 +103,25 @@ def test_a_page_whose_connection_comes_back_goes_on() -> None:
     assert session.opened is not None
 
 
+def test_a_page_that_comes_back_at_the_last_moment_keeps_its_scan() -> None:
+    server = FakeServer()
+    session = server.open_page("a")
+    server.connected.clear()
+    server.after(1)
+    # Connected again between the look and the server's turn to close.
+    close = server.close
+
+    def close_late(session_id: str, then: Callable[[], None]) -> None:
+        server.connected.add("a")
+        close(session_id, then)
+
+    server.sessions._close = close_late
+    server.after(60)
+    assert session.opened is not None
+    assert not server.after(60)
+    assert session.opened is not None
+
+
 def test_a_scan_opened_by_a_script_that_outlived_its_page_is_ended_too() -> None:
     server = FakeServer()
     session = server.open_page("a")
@@ -150,6 +174,7 @@ def test_the_operator_is_told_of_a_time_that_cannot_be(
     monkeypatch.setenv(KEEP_SESSION_VARIABLE, text)
     with pytest.raises(ConfigError, match="expected"):
         keep_session_config()
+    assert seconds_to_keep() == 60
     monkeypatch.setenv(KEEP_SESSION_VARIABLE, "")
     assert keep_session_config().keep_session_seconds == 60
 

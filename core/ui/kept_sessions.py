@@ -119,6 +119,8 @@ class KeptSessions(Generic[S]):
         """Ends sessions whose time has passed; says whether there were any."""
         with self._changing:
             self._look()
+            # A script that was under way when its page was closed may have opened a scan since.
+            late = [s for s, kept in self._kept.items() if kept.closing and s.holds_scans]
             overdue = [
                 (session, kept)
                 for session, kept in self._kept.items()
@@ -128,12 +130,10 @@ class KeptSessions(Generic[S]):
             ]
             for _, kept in overdue:
                 kept.closing = True
-        for session, kept in overdue:
-            self._close(kept.session_id, session.end)
-        # A script that was under way when its page was closed may have opened a scan since.
-        late = [s for s, kept in list(self._kept.items()) if kept.closing and s.holds_scans]
         for session in late:
             session.end()
+        for session, kept in overdue:
+            self._close(kept.session_id, session.end)
         return bool(overdue or late)
 
     def _look(self) -> None:
@@ -161,6 +161,15 @@ def keep_session_config() -> AppConfig:
             got=text[:40],
             expected="seconds, such as 60",
         ) from error
+
+
+def seconds_to_keep() -> float:
+    """What the operator wants, else the default: a slip in a variable must close no server."""
+    try:
+        return keep_session_config().keep_session_seconds
+    except ConfigError as error:
+        _LOG.error("%s The default is taken.", error)
+        return AppConfig().keep_session_seconds
 
 
 def watch(sessions: KeptSessions[S]) -> threading.Thread:

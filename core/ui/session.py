@@ -19,7 +19,7 @@ import streamlit as st
 from core.config import AugmentConfig
 from core.ui.job_slot import JobSlot
 from core.ui.jobs import NETWORK_QUEUE
-from core.ui.kept_sessions import KeptSessions, keep_session_config, watch
+from core.ui.kept_sessions import KeptSessions, seconds_to_keep, watch
 from core.ui.streamlit_internals import browser_id, close_session, is_connected, server_session_id
 from core.ui.viewer import DEFAULT_WINDOW, Place, Window, withdraw_slices
 from core.volume import Intensity, MaskPair, Study
@@ -192,9 +192,7 @@ def _begin_session() -> Session:
 
 @st.cache_resource(show_spinner=False)
 def _kept_sessions() -> KeptSessions[Session]:
-    sessions: KeptSessions[Session] = KeptSessions(
-        keep_session_config().keep_session_seconds, is_connected, close_session
-    )
+    sessions: KeptSessions[Session] = KeptSessions(seconds_to_keep(), is_connected, close_session)
     watch(sessions)
     return sessions
 
