@@ -20,6 +20,7 @@ from core.ui.kept_sessions import (
     seconds_to_keep,
 )
 from core.ui.session import Session
+from core.ui.viewer.place import Place
 from core.ui.viewer.serving import offers
 from tests.browser import Chromium, Server, serve, wait_for
 from tests.scans import chest_hu, small_affine
@@ -158,6 +159,20 @@ def test_a_reload_finds_the_work_of_its_own_browser(
         assert session.opened is not None
         assert server.closed == ["a"]
         assert server.sessions.take_over("c", browser, link) is None
+
+
+def test_after_a_reload_the_address_counts() -> None:
+    session = FakeServer().open_page("a")
+    assert session.opened is not None
+    session.opened.place = place = Place((1, 2, 3))
+    session.settings = {"enhance": {"gamma": 2.0}}
+    session.navigated = True
+    session.follow_address({"case": "upload-a"})
+    assert session.opened.place is place
+    assert session.settings == {}
+    assert not session.navigated
+    session.follow_address({"case": "upload-a", "slice": "4"})
+    assert session.opened.place is None
 
 
 def test_a_session_of_an_unknown_browser_is_given_to_nobody() -> None:

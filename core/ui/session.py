@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -157,6 +157,14 @@ class Session:
         """Whether there is anything of a person in it."""
         return bool(self.opened or self.second or self.pending_series or self._parts)
 
+    def follow_address(self, address: Mapping[str, str]) -> None:
+        """After a reload: what the address says counts, as it does for a new session. It may have
+        been changed by hand, and says all that the page shown last was set to."""
+        self.navigated = False
+        self.settings = {}
+        if self.opened is not None and "slice" in address:
+            self.opened.place = None
+
     def end(self) -> None:
         """Lets go of scans, masks and files, ends what is under way, and takes the slices back."""
         for study in (self.opened, self.second):
@@ -186,7 +194,7 @@ def _begin_session() -> Session:
     if session is None:
         session = Session()
         kept.add(session, session_id, browser)
-    session.navigated = False
+    session.follow_address(st.query_params)
     return session
 
 
