@@ -29,11 +29,37 @@ def _printable(character: str) -> bool:
     return unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 
+def escaped(text: str) -> str:
+    """Text on one line: line breaks and other characters that cannot be seen are written out.
+
+    Whatever a file holds, it cannot forge a second message or reorder the first.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        c if _printable(c) else c.encode("unicode_escape", "backslashreplace").decode("ascii")
+        for c in text
+    )
+
+
+_SHORTEST_PART = 40
+
+
+def _shortened(part: str | None, excess: int) -> str | None:
+    """The part without about `excess` characters at its end, but enough to recognise it."""
+    if part is None or len(part) <= _SHORTEST_PART:
+        return part
+    return part[: max(_SHORTEST_PART, len(part) - excess) - 1] + "…"
+
+
 class LungLensError(Exception):
     """A failure the person can act on, told in one sentence.
 
-    Parts: `what` went wrong, what was `got`, what was `expected`, and the `next_step`.
+    Parts: `what` went wrong, what was `got`, what was `expected`, and the `next_step`. They come
+    out on one line of at most `most_characters`; what was got is shortened first.
     """
+
+    most_characters = 400
 
     def __init__(
         self,
@@ -43,10 +69,14 @@ class LungLensError(Exception):
         expected: str | None = None,
         next_step: str | None = None,
     ) -> None:
-        self.what = what
-        self.got = got
-        self.expected = expected
-        self.next_step = next_step
+        self.what = escaped(what)
+        self.got = got and escaped(got)
+        self.expected = expected and escaped(expected)
+        self.next_step = next_step and escaped(next_step)
+        for part in ("got", "expected", "next_step", "what"):
+            excess = len(self._sentence()) - self.most_characters
+            if excess > 0:
+                setattr(self, part, _shortened(getattr(self, part), excess))
         super().__init__(self._sentence())
 
     def _sentence(self) -> str:
@@ -72,9 +102,13 @@ class GeometryError(LungLensError):
 class ConfigError(LungLensError):
     """A setting is outside what the code can do."""
 
+    most_characters = 300
+
 
 class WeightsError(LungLensError):
     """A weights file or its manifest is missing, damaged or does not fit the model."""
+
+    most_characters = 300
 
 
 class DownloadError(LungLensError):
@@ -83,6 +117,8 @@ class DownloadError(LungLensError):
 
 class DatasetError(LungLensError):
     """A training or evaluation folder lacks what is needed."""
+
+    most_characters = 300
 
 
 class SaveError(LungLensError):

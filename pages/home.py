@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core.ui import segmenting
+from core.ui.access import show_if_open_to_all
 from core.ui.home import opening
 from core.ui.navigation import BROWSE_PAGE
 from core.ui.page import (
@@ -23,6 +24,7 @@ begin_page(
     "stay on the machine that runs this app.",
 )
 st.caption(RESEARCH_USE)
+show_if_open_to_all()
 show_notice()
 
 left, right = st.columns([6, 6], gap="large")

@@ -275,6 +275,25 @@ def _case_folder(folder: Path) -> Path:
     return folder / "set"
 
 
+def _set_with_table(table: str) -> Make:
+    """A set of two cases whose metadata.csv holds `table`."""
+
+    def make(folder: Path) -> Path:
+        place = _case_folder(folder)
+        (place / "metadata.csv").write_text(table)
+        return place
+
+    return make
+
+
+def make(folder: Path) -> Path:
+        for name in (first, second):
+            (folder / name).write_bytes(content())
+        return folder / first
+
+    return make
+
+
 def _analyze_header() -> bytes:
     """The header of an Analyze 7.5 pair, which has no magic."""
     return nifti_bytes(chest_hu(), header={"magic": b""})[:348]
@@ -607,7 +626,38 @@ BAD_INPUTS: tuple[BadInput, ...] = (
         _file("slice.png", lambda: png_bytes(np.full((64, 64), 128, np.uint8))),
         "holds one value only",
     ),
+    BadInput(
+        "EPS that calls itself PNG",
+        _file("slice.png", lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n%%EOF\n"),
+        "slice.png",
+        ("expected",),
+    ),
+    # tables
+    BadInput(
+        "table with a cell without end",
+        _set_with_table('ct_scan\n"' + "x" * 200_000),
+        "metadata.csv cannot be used",
+        ("no line of a table", "columns"),
+    ),
+    BadInput(
+        "table of a million rows",
+        _set_with_table("ct_scan\n" + "a\n" * 1_000_000),
+        "metadata.csv has too many rows",
+        ("more than 10000", "several folders"),
+    ),
+    BadInput(
+        "table of other columns",
+        _set_with_table("name\nx\n"),
+        "metadata.csv cannot be used",
+        ("no column ct_scan",),
+    ),
     # names
+    BadInput(
+        "name of emoji",
+        _file("\U0001f600" * 60 + ".nii.gz", lambda: b"text"),
+        _NOT_NIFTI,
+        ("…",),
+    ),
     BadInput(
         "name with HTML",
         _file("<img src=x onerror=alert(1)>.nii.gz", lambda: b"text"),

@@ -35,7 +35,12 @@ CHROMIUM_FLAGS = (
     "--disable-sync",
 )
 DEMO = "Synthetic demo study"
-SETTINGS = ("LUNGLENS_DATA_FOLDER", "LUNGLENS_RUNS_FOLDER", "LUNGLENS_ALLOW_TRAINING")
+SETTINGS = (
+    "LUNGLENS_DATA_FOLDER",
+    "LUNGLENS_RUNS_FOLDER",
+    "LUNGLENS_ALLOW_TRAINING",
+    "LUNGLENS_KEEP_SESSION_SECONDS",
+)
 """Environment variables that a server of the tests has only when a test sets them."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -230,6 +231,57 @@ def test_a_failed_scan_is_tried_again_only_when_asked(chest: Study, tmp_path: Pa
     assert main(["batch", str(folder), "-o", str(output), "--quiet", "--retry-failed"]) == 0
     (log,) = events(output).values()
     assert log == ["begun", "failed"] * 2
+
+
+def _as_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+    (path / "kept.txt").write_text("of somebody")
+
+
+def _changed(**parts: Any) -> Callable[[Path], None]:
+    def change(path: Path) -> None:
+        path.write_text(json.dumps({**json.loads(path.read_text()), **parts}))
+
+    return change
+
+
+DAMAGED_RECORDS: dict[str, Callable[[Path], Any]] = {
+    "hollow": _changed(biomarkers={}, scan={}, seconds=None),
+    "other kinds": _changed(biomarkers=[1], metrics="x", warnings={"a": 1}),
+    "nested too deep": lambda path: path.write_text('{"format": ' + "[" * 99_999),
+    "no such status": _changed(status="splendid"),
+    "numbers without end": lambda path: path.write_text('{"format": 1e999}'),
+    "a folder": _as_folder,
+    "its folder is a file": lambda path: (shutil.rmtree(path.parent), path.parent.write_text("x")),
+}
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_records_that_cannot_be_used_are_named_and_made_anew(
+    chest: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, output = copies(chest, tmp_path / "scans", len(DAMAGED_RECORDS) + 1), tmp_path / "out"
+    run_batch(folder, output)
+    places = sorted(output.glob("*/result.json"))
+    damaged = dict(zip(DAMAGED_RECORDS.values(), places, strict=False))
+    for damage, path in damaged.items():
+        damage(path)
+    paths = BatchPaths(output)
+    (output / "batch.json").write_text('{"format": "lunglens-batch-1", "runs": [7, [], {}]}')
+    _as_folder(paths.key)
+    _as_folder(paths.log) if paths.log.exists() else paths.log.mkdir()
+    command = ["batch", str(folder), "-o", str(output), "--quiet"]
+    assert main(command) == 0
+    told = capsys.readouterr().out
+    assert "1 of them before), 0 failed" in told
+    for path in damaged.values():
+        assert path.parent.name in told
+        assert json.loads(path.read_text())["status"] == "done"
+    assert {row["status"] for row in rows(output)} == {"done"}
+    # Nothing of anybody was deleted.
+    assert len(list(output.rglob("*.set-aside-*/kept.txt"))) == 2
+    assert run_batch(folder, output).renewed == ()
 
 
 def complete(output: Path, summary: BatchSummary, names: list[str]) -> None:

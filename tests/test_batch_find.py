@@ -244,3 +244,44 @@ def test_nothing_to_do_is_told(tmp_path: Path, make: Callable[[Path], object], t
     make(tmp_path / "scans")
     with pytest.raises(LoadError, match=told):
         find_scans(tmp_path / "scans")
+
+
+def linked(folder: Path) -> Path:
+    """A folder of scans, links out of it, and links that lead back to where they lie."""
+    inside, outside = folder / "scans", folder / "elsewhere"
+    scan(inside / "own.nii.gz")
+    scan(outside / "deep" / "far.nii.gz")
+    scan(folder / "file.nii.gz")
+    (inside / "to_folder").symlink_to(outside)
+    (inside / "to_file.nii.gz").symlink_to(folder / "file.nii.gz")
+    (inside / "again").symlink_to(outside / "deep")
+    (inside / "itself").symlink_to(inside)
+    (outside / "back").symlink_to(inside)
+    (outside / "up").symlink_to(folder)
+    (inside / "broken").symlink_to(folder / "nowhere")
+    return inside
+
+
+def test_links_are_followed_on_the_word_of_the_person_alone(tmp_path: Path) -> None:
+    inside = linked(tmp_path)
+    plain = find_scans(inside)
+    assert kinds(plain) == [("nifti", ("own.nii.gz",))]
+    assert plain.left_out["links to folders"] == 3
+    followed = find_scans(inside, follow_links=True)
+    assert {one.name for one in followed.scans} == {"own", "to_file", "far", "file"}
+    assert len(followed.scans) == 4
+    assert followed == find_scans(inside, follow_links=True)
+    for one in followed.scans:
+        assert open_found(one, inside).volume.shape == VOLUME.shape
+
+
+def test_links_of_a_set_are_followed_too(tmp_path: Path) -> None:
+    kaggle(tmp_path / "store")
+    folder = tmp_path / "scans" / "set"
+    folder.mkdir(parents=True)
+    for name in ("ct_scans", "lung_mask", "infection_mask"):
+        (folder / name).symlink_to(tmp_path / "store" / "set" / name)
+    with pytest.raises(LoadError, match="holds no scan"):
+        find_scans(tmp_path / "scans")
+    found = find_scans(tmp_path / "scans", follow_links=True).scans
+    assert [(one.kind, one.lung is not None) for one in found] == [("case", True), ("case", False)]

@@ -206,3 +206,37 @@ def test_bytes_of_a_scan_are_not_a_folder(tmp_path: Path) -> None:
     path = tmp_path / "scan.nii"
     path.write_bytes(nifti_bytes(chest_hu()))
     assert not is_case_folder(path)
+
+
+def _many_rows() -> str:
+    return "ct_scan\n" + "a\n" * 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("ct_scan\n" + "x" * 200_000 + "\n", "got line 2, which is no line of a table"),
+        ('ct_scan\n"' + "x" * 200_000, "which is no line of a table"),
+        ("c" * 200_000, "got line 1, which is no line of a table"),
+        (_many_rows(), "has too many rows: got more than 10000"),
+        ("", "no column ct_scan"),
+        ("\0\0\0\n\0", "cannot be used"),
+        ("lung_mask\na\n", "no column ct_scan"),
+    ],
+    ids=["long cell", "open quote", "long head", "million rows", "empty", "zeros", "other table"],
+)
+def test_a_table_that_is_none_is_told_in_one_sentence(
+    text: str, message: str, tmp_path: Path
+) -> None:
+    folder = kaggle_folder(tmp_path / "set", gz=False)
+    (folder / "metadata.csv").write_text(text)
+    with pytest.raises(LoadError) as caught:
+        load_case_table(folder)
+    assert message in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+def test_a_table_that_is_a_folder_is_passed_over(tmp_path: Path) -> None:
+    folder = kaggle_folder(tmp_path / "set", table=False, gz=False)
+    (folder / "metadata.csv").mkdir()
+    assert len(load_case_table(folder)) == 3

@@ -218,3 +218,37 @@ def test_hu_stored_in_16_bits(offset: int, note: str, ending: str, tmp_path: Pat
     assert volume.unit == "HU"
     np.testing.assert_array_equal(volume.array, np.maximum(chest_hu(), -min(offset, 2048)))
     assert any(note in warning for warning in volume.warnings)
+
+
+EPS = b"""%!PS-Adobe-3.0 EPSF-3.0
+%%BoundingBox: 0 0 64 64
+%%EndComments
+(touched) (w) file closefile showpage
+%%EOF
+"""
+
+
+@pytest.mark.parametrize("ending", [".png", ".jpg", ".tif", ".bmp"])
+@pytest.mark.parametrize("kind", ["EPS", "GIF", "PPM", "PCX", "ICO", "SGI", "TGA"])
+def test_other_formats_of_pillow_are_never_read(ending: str, kind: str, tmp_path: Path) -> None:
+    path = tmp_path / f"slice{ending}"
+    if kind == "EPS":
+        path.write_bytes(EPS)
+    else:
+        Image.fromarray(chest_picture()).save(path, format=kind)
+    with pytest.raises(LoadError, match="slice"):
+        load_picture(path)
+    assert [child.name for child in tmp_path.iterdir()] == [path.name]
+
+
+def test_every_picture_is_opened_by_the_fixed_list_of_formats() -> None:
+    root = Path(__file__).resolve().parent.parent
+    sources = [*(root / "core").rglob("*.py"), *(root / "pages").glob("*.py")]
+    calls = [
+        line.strip()
+        for source in sources
+        for line in source.read_text(encoding="utf-8").splitlines()
+        if "Image.open(" in line
+    ]
+    assert calls
+    assert all("formats=PICTURE_FORMATS" in call for call in calls), calls

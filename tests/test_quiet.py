@@ -11,8 +11,11 @@ from typing import Any
 
 import pytest
 
+from core.cli import main
+from core.loading import open_study, stage_uploads
 from core.output.saving import save_volume
 from core.segmentation.segmenter import load_segmenter
+from tests.scans import zip_bytes
 from tests.studies import StandInSegmenter, small_volume
 
 ROOT = Path(__file__).parent.parent
@@ -70,3 +73,65 @@ def test_loading_in_a_server_leaves_standard_error_to_all(
     monkeypatch.setattr("core.segmentation.segmenter._segmenters", {})
     load_segmenter()
     assert seen == ["error of another session\n"]
+
+
+LOUD = """
+import logging, sys, warnings
+from core.cli.quiet import hide_library_warnings
+hide_library_warnings()
+import nibabel, pydicom
+warnings.warn("deprecated")
+warnings.warn("out of date", DeprecationWarning)
+logging.getLogger("pydicom").warning("an odd value")
+nibabel.imageglobals.logger.warning("pixdim[0] should be 1 or -1")
+print("error: ours", file=sys.stderr)
+"""
+
+
+def test_libraries_warn_nobody_unless_asked() -> None:
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHONWARN")}
+    for extra, told in (({}, 1), ({"LUNGLENS_VERBOSE": "1"}, 4)):
+        done = subprocess.run(
+            [sys.executable, "-c", LOUD],
+            cwd=ROOT,
+            env={**environment, **extra},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert len(done.stderr.splitlines()) >= told
+        assert (done.stderr == "error: ours\n") is (told == 1)
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
+def test_a_closed_stream_is_no_fault(closed: str, tmp_path: Path) -> None:
+    path = save_volume(small_volume(), tmp_path / "scan.nii.gz")
+    before = path.read_bytes()
+    for command in (f"info {path}", f"info {path} --json", f"info {tmp_path}/nothing.nii"):
+        done = subprocess.run(
+            f"{sys.executable} -m core {command} {closed}",
+            shell=True,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == int("nothing" in command)
+        assert "Traceback" not in done.stdout + done.stderr
+    assert path.read_bytes() == before
+
+
+EMOJI = "\U0001f600" * 60
+"""240 bytes, as much as an ending leaves of a name."""
+
+
+def test_a_name_of_emoji_is_a_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = save_volume(small_volume(), tmp_path / f"{EMOJI}.nii.gz")
+    (tmp_path / "scan.zip").write_bytes(zip_bytes([(path.name, path.read_bytes())]))
+    for given in (path, tmp_path / "scan.zip"):
+        assert open_study(given).volume.shape == small_volume().shape
+    staged = stage_uploads([(path.name, path.read_bytes())] * 2, tmp_path / "uploads")
+    assert len({one.name for one in staged}) == 2
+    assert open_study(staged[0]).volume.shape == small_volume().shape
+    assert main(["info", str(path)]) == 0
+    assert len(capsys.readouterr().out.splitlines()[0]) < 100

@@ -8,11 +8,24 @@ from pathlib import Path
 
 import pytest
 import streamlit
+from streamlit.runtime import Runtime
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.runtime import AsyncObjects
 from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
 from streamlit.runtime.uploaded_file_manager import UploadedFile
+from streamlit.web.server.starlette.starlette_app_utils import (
+    decode_xsrf_token_string,
+    generate_xsrf_token_string,
+)
+from streamlit.web.server.starlette.starlette_server_config import XSRF_COOKIE_NAME
 
-from core.ui.streamlit_internals import BROWSER_SCRIPT, NOT_REGISTERED, PAGE_STYLE, TEST_IDS
+from core.ui.streamlit_internals import (
+    BROWSER_COOKIE,
+    BROWSER_SCRIPT,
+    NOT_REGISTERED,
+    PAGE_STYLE,
+    TEST_IDS,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 STATIC = Path(streamlit.__file__).parent / "static"
@@ -39,6 +52,19 @@ def test_an_upload_can_be_freed() -> None:
         "file_id",
     ]
     assert "file_id" in inspect.getsource(UploadedFile)
+
+
+def test_the_server_says_which_pages_are_connected_and_closes_sessions() -> None:
+    for name in ("is_active_session", "close_session"):
+        assert list(inspect.signature(getattr(Runtime, name)).parameters) == ["self", "session_id"]
+    assert "eventloop" in AsyncObjects._fields
+    assert "AsyncObjects" in inspect.getsource(Runtime._get_async_objs)
+
+
+def test_a_browser_is_known_by_the_cookie_against_forged_requests() -> None:
+    assert XSRF_COOKIE_NAME == BROWSER_COOKIE
+    cookie = generate_xsrf_token_string(b"0123456789abcdef")
+    assert decode_xsrf_token_string(cookie)[0] == b"0123456789abcdef"
 
 
 def test_the_app_takes_routes_beside_its_own() -> None:

@@ -165,10 +165,11 @@ class Answer:
     body: bytes
 
 
-def get(path: str) -> Answer:
+def get(path: str, cookie: str = "") -> Answer:
     """Asks the routes, mounted below /some/where, without a network."""
     app = Starlette(routes=slice_routes("some/where"))
     sent: list[dict[str, Any]] = []
+    headers = [(b"cookie", cookie.encode("latin-1"))] if cookie else []
 
     async def ask() -> None:
         async def receive() -> dict[str, Any]:
@@ -178,11 +179,11 @@ def get(path: str) -> Answer:
             sent.append(message)
 
         scope = {"type": "http", "method": "GET", "path": f"/some/where/lunglens/slices/{path}"}
-        await app({**scope, "headers": [], "query_string": b""}, receive, send)
+        await app({**scope, "headers": headers, "query_string": b""}, receive, send)
 
     asyncio.run(ask())
-    headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
-    return Answer(sent[0]["status"], headers, b"".join(part.get("body", b"") for part in sent[1:]))
+    told = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
+    return Answer(sent[0]["status"], told, b"".join(part.get("body", b"") for part in sent[1:]))
 
 
 def scan_header(owner: object, **masks) -> dict:

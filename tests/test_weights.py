@@ -147,7 +147,7 @@ def test_pickled_objects_are_never_read(folder: Path) -> None:
     packed = io.BytesIO()
     np.savez(packed, allow_pickle=True, **{**arrays, name: np.array([{"a": 1}], dtype=object)})
     replace_arrays(folder, packed.getvalue())
-    with pytest.raises(WeightsError, match=r"tiny/weights\.npz cannot be read: got ValueError"):
+    with pytest.raises(WeightsError, match=r"tiny/weights\.npz .*got objects of Python"):
         load_weights(read_manifest(folder))
     assert not Trap.touched
 
@@ -325,9 +325,9 @@ def test_broken_manifests_are_listed_with_the_reason(tmp_path: Path) -> None:
     break_manifest(tmp_path / "other-kind", '{"kind": "classifier"}')
     bad, part = list_unusable_weights(tmp_path)
     assert (bad.weights_id, bad.may_be_default) == ("bad", True)
-    assert "bad/manifest.json cannot be read: got JSONDecodeError" in str(bad.error)
+    assert "bad/manifest.json cannot be read: got no JSON, from line 1 on" in str(bad.error)
     assert (part.weights_id, part.may_be_default) == ("part", False)
-    assert "part/manifest.json cannot be read: got KeyError" in str(part.error)
+    assert "part/manifest.json cannot be read: got nothing under" in str(part.error)
     with pytest.raises(WeightsError, match=r"one of good; these are damaged .* bad, part\."):
         find_weights("none-of-these", folder=tmp_path)
 

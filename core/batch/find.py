@@ -114,6 +114,7 @@ def find_scans(
     *,
     leave_out: Path | None = None,
     join_series: bool = False,
+    follow_links: bool = False,
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
 ) -> Found:
@@ -126,6 +127,8 @@ def find_scans(
         leave_out: the folder that results go to.
         join_series: DICOM slices that each have a series of their own, in one place, are opened
             as one scan; else opening them asks for it.
+        follow_links: take what symbolic links lead to, outside of the folder too; each folder
+            once. Only where the person who asks has made the links, or trusts who has.
 
     Raises:
         LoadError: it is no folder, may not be read, or holds no scan.
@@ -143,6 +146,7 @@ def find_scans(
         folder.resolve(),
         leave_out and leave_out.resolve(),
         join_series=join_series,
+        follow_links=follow_links,
         on_progress=on_progress,
         should_cancel=should_cancel,
     )
@@ -167,12 +171,16 @@ class _Search:
         leave_out: Path | None,
         *,
         join_series: bool,
+        follow_links: bool,
         on_progress: OnProgress,
         should_cancel: ShouldCancel,
     ) -> None:
         self._join_series = join_series
         self._root = root
         self._leave_out = leave_out
+        self._follow_links = follow_links
+        self._seen: set[str] = set()
+        """Folders walked through, links resolved: a link may lead back to where it lies."""
         self._on_progress = on_progress
         self._should_cancel = should_cancel
         self._scans: list[FoundScan] = []
@@ -180,11 +188,15 @@ class _Search:
         self._series: dict[str, list[tuple[Path, list[Slice]]]] = defaultdict(list)
 
     def run(self) -> Found:
-        walk = os.walk(self._root, onerror=self._unreadable)
+        walk = os.walk(self._root, onerror=self._unreadable, followlinks=self._follow_links)
         for number, (parent, subfolders, names) in enumerate(walk):
             raise_if_cancelled(self._should_cancel, "looking for scans")
             self._on_progress(f"looking for scans, folder {number + 1}", 0, 1)
             here = Path(parent)
+            if self._was_seen(here):
+                subfolders.clear()
+                self._left_out["folders that links lead to once more"] += 1
+                continue
             if here != self._root and (here == self._leave_out or is_batch_result(here)):
                 subfolders.clear()
                 if here != self._leave_out:
@@ -199,6 +211,15 @@ class _Search:
         ordered = sorted(self._scans, key=lambda scan: [_natural(scan.files[0]), scan.scan_id])
         return Found(tuple(ordered), dict(sorted(self._left_out.items())))
 
+    def _was_seen(self, here: Path) -> bool:
+        if not self._follow_links:
+            return False
+        real = os.path.realpath(here)
+        if real in self._seen:
+            return True
+        self._seen.add(real)
+        return False
+
     def _unreadable(self, error: OSError) -> None:
         if Path(error.filename or "") == self._root:
             raise LoadError(
@@ -212,10 +233,13 @@ class _Search:
     def _is_own_folder(self, here: Path, name: str) -> bool:
         if name.startswith(".") or name == "__MACOSX":
             return False
-        if os.path.islink(here / name):
+        if not os.path.islink(here / name):
+            return True
+        if not self._follow_links:
             self._left_out["links to folders"] += 1
             return False
-        return True
+        # What lies in the folder itself is found without the link.
+        return not Path(os.path.realpath(here / name)).is_relative_to(self._root)
 
     def _may_take(self, path: Path) -> bool:
         """A regular file of the folder itself; a link only to what is not found without it."""
@@ -225,6 +249,8 @@ class _Search:
             return True
         real = Path(os.path.realpath(path))
         if not real.is_relative_to(self._root):
+            if self._follow_links:
+                return True
             self._left_out["links that lead out of the folder"] += 1
             return False
         # As annexes keep them: the content in a hidden folder, a link in its place.
@@ -360,8 +386,9 @@ class _Search:
         )
 
     def _is_inside(self, path: Path) -> bool:
-        """Whether a path that a table names lies in the folder, links followed."""
-        inside = Path(os.path.realpath(path)).is_relative_to(self._root)
+        """Whether a path that a table names lies in the folder, links resolved."""
+        real = Path(os.path.realpath(path))
+        inside = self._follow_links or real.is_relative_to(self._root)
         return inside and path.is_relative_to(self._root)
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
+import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any
+
+from core.config import NotJson, read_json
 
 SCAN_ID = re.compile(r"[0-9a-f]{12}")
 """Folder names of scans: a hash of where a scan lies, which says nothing of whose it is."""
 FORMAT = "lunglens-batch-1"
 """What `batch.json` and `result.json` begin with; another number for another layout."""
 RECORD_NAME = "batch.json"
-_MAX_RECORD_BYTES = 16 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -102,13 +104,76 @@ class BatchPaths:
 def read_record(path: Path) -> dict[str, Any]:
     """A JSON object of this format; empty where there is none that can be read."""
     try:
-        if path.stat().st_size > _MAX_RECORD_BYTES:
-            return {}
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        record = read_json(path)
+    except NotJson:
         return {}
     known = isinstance(record, dict) and record.get("format") == FORMAT
     return record if known else {}
+
+
+def read_result(path: Path) -> dict[str, Any]:
+    """The record of a scan; empty where there is none whose every part can be used."""
+    record = read_record(path)
+    return record if record and is_whole(record) else {}
+
+
+def is_whole(record: dict[str, Any]) -> bool:
+    """Whether the record of a scan has the parts that its row in the table is made of."""
+    if not all(isinstance(record.get(name), str) for name in _TEXTS):
+        return False
+    if record["status"] == "failed":
+        return True
+    biomarkers, scan, seconds = (record.get(name) for name in ("biomarkers", "scan", "seconds"))
+    return (
+        record["status"] == "done"
+        and isinstance(biomarkers, dict)
+        and _all_plain(biomarkers.get("values"))
+        and _are_texts(biomarkers.get("notes", []))
+        and isinstance(scan, dict)
+        and _are_numbers(scan.get("shape"), 3)
+        and _are_numbers(scan.get("spacing_mm"), 3)
+        and _all_plain(seconds)
+        and _all_plain(record.get("metrics", {}), also=dict)
+        and _are_texts(record.get("warnings", []))
+        and isinstance(record.get("key_slice"), int)
+    )
+
+
+_TEXTS = ("scan_id", "name", "kind", "status", "reason", "fingerprint", "run_id")
+
+
+def _are_numbers(values: Any, count: int) -> bool:
+    return (
+        isinstance(values, list)
+        and len(values) == count
+        and all(isinstance(one, (int, float)) and not isinstance(one, bool) for one in values)
+    )
+
+
+def _are_texts(values: Any) -> bool:
+    return isinstance(values, list) and all(isinstance(one, str) for one in values)
+
+
+def _all_plain(values: Any, also: type = str) -> bool:
+    kinds = (int, float, str, NoneType, also)
+    return isinstance(values, dict) and all(isinstance(one, kinds) for one in values.values())
+
+
+def set_aside(path: Path, *, is_folder: bool = False) -> bool:
+    """Moves away what stands where a file of the batch belongs and is none, such as a folder.
+
+    It keeps its content under a name of its own beside the place. Says whether there was any.
+
+    Args:
+        is_folder: a folder belongs there, and a file is moved away.
+
+    Raises:
+        OSError: it cannot be moved.
+    """
+    if not path.exists() or (path.is_dir() if is_folder else path.is_file()):
+        return False
+    path.rename(path.with_name(f"{path.name}.set-aside-{secrets.token_hex(4)}"))
+    return True
 
 
 def is_batch_result(folder: Path) -> bool:

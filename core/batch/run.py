@@ -17,7 +17,14 @@ from core.batch.find import Found, find_scans
 from core.batch.job import BatchJob, ScanTask, fingerprint
 from core.batch.local import run_on_processes
 from core.batch.on_dask import run_on_dask
-from core.batch.places import FORMAT, BatchPaths, is_batch_result, read_record
+from core.batch.places import (
+    FORMAT,
+    BatchPaths,
+    is_batch_result,
+    read_record,
+    read_result,
+    set_aside,
+)
 from core.batch.tables import (
     FAILURE_COLUMNS,
     Row,
@@ -58,6 +65,8 @@ class BatchSummary:
         failures: (id, name, reason) of each that failed, now or before.
         lost_workers: processes that ended abruptly and were replaced.
         left_out: reason → how many files or folders were not taken for scans.
+        renewed: ids of scans whose record of an earlier run could not be used; they were worked
+            on anew.
     """
 
     found: int
@@ -67,6 +76,7 @@ class BatchSummary:
     lost_workers: int
     left_out: dict[str, int]
     seconds: float
+    renewed: tuple[str, ...] = ()
 
     def to_json_dict(self) -> dict[str, Any]:
         """Plain values."""
@@ -115,6 +125,7 @@ def run_batch(
             folder,
             leave_out=output,
             join_series=config.join_series,
+            follow_links=config.follow_links,
             on_progress=on_progress,
             should_cancel=should_cancel,
         )
@@ -193,6 +204,16 @@ def _claim_place(folder: Path, output: Path) -> BatchPaths:
             expected="an empty folder, or the results of an earlier batch",
             next_step="choose another -o",
         )
+    try:
+        for path in (paths.record, paths.table, paths.failures, paths.key, paths.lock, paths.log):
+            set_aside(path)
+    except OSError as error:
+        raise SaveError(
+            "The folder of results cannot be put in order",
+            got=error.strerror or "a write error",
+            expected="files where a batch keeps its records",
+            next_step="choose another -o",
+        ) from error
     return paths
 
 
@@ -218,14 +239,14 @@ def _write_record(
     found: Found,
     summary: BatchSummary | None = None,
 ) -> None:
-    before = read_record(job.paths.record)
-    runs = [run for run in before.get("runs", ()) if run.get("run_id") != job.run_id]
+    before = _runs_of(read_record(job.paths.record))
+    runs = [run for run in before if run.get("run_id") != job.run_id]
     run: dict[str, Any] = {"run_id": job.run_id, "machine": cpu_name(), "cores": cpu_count()}
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     if summary is None:
         run["started"] = now
     else:
-        own = [run for run in before.get("runs", ()) if run.get("run_id") == job.run_id]
+        own = [run for run in before if run.get("run_id") == job.run_id]
         counts = summary.to_json_dict()
         del counts["failures"], counts["left_out"]
         run.update(*own, finished=now, **counts)
@@ -259,6 +280,12 @@ def _write_record(
         },
     }
     write_text(job.paths.key, json_text(key) + "\n")
+
+
+def _runs_of(record: dict[str, Any]) -> list[dict[str, Any]]:
+    """The earlier runs of a record that others may have written."""
+    runs = record.get("runs")
+    return [run for run in runs if isinstance(run, dict)] if isinstance(runs, list) else []
 
 
 def _versions() -> dict[str, str]:
@@ -296,10 +323,14 @@ class _Ledger:
         self._job, self._found, self._on_progress = job, found, on_progress
         self._rows: dict[str, Row] = {}
         self._kept = 0
+        self._renewed: list[str] = []
         self.left: Sequence[ScanTask] = []
         for scan in found.scans:
             task = ScanTask(scan, fingerprint(scan, job))
-            known = read_record(job.paths.scan(scan.scan_id).result)
+            place = job.paths.scan(scan.scan_id)
+            known = read_result(place.result)
+            if not known and (place.result.exists() or place.folder.is_file()):
+                self._renewed.append(scan.scan_id)
             again = retry_failed and known.get("status") == "failed"
             if known.get("fingerprint") == task.fingerprint and not again:
                 self._rows[scan.scan_id] = row_of(known)
@@ -327,7 +358,7 @@ class _Ledger:
         self.write()
 
     def _read(self, task: ScanTask) -> None:
-        known = read_record(self._job.paths.scan(task.scan.scan_id).result)
+        known = read_result(self._job.paths.scan(task.scan.scan_id).result)
         if known.get("fingerprint") == task.fingerprint:
             self._rows[task.scan.scan_id] = row_of(known)
 
@@ -365,4 +396,5 @@ class _Ledger:
             lost_workers=lost_workers,
             left_out=self._found.left_out,
             seconds=seconds,
+            renewed=tuple(self._renewed),
         )

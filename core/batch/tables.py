@@ -71,6 +71,10 @@ def row_of(record: dict[str, Any]) -> Row:
         record: of `result.json`, done or failed.
     """
     row: Row = {name: record.get(name) for name in BASE_COLUMNS}
+    # What is there was checked where it was read; a failed scan may hold anything or nothing.
+    if record.get("status") == "failed":
+        record = {name: record.get(name) for name in BASE_COLUMNS if name != "warnings"}
+        record["seconds"] = {}
     measured = record.get("biomarkers", {}).get("values", {})
     row.update({one.key: measured.get(one.key) for one in biomarker_columns()})
     scan = record.get("scan", {})

@@ -18,7 +18,7 @@ import numpy as np
 
 from core.batch.find import FoundScan
 from core.batch.job import MOST_CRASHES, BatchJob, ScanTask
-from core.batch.places import FORMAT, ScanPaths, read_record
+from core.batch.places import FORMAT, ScanPaths, read_record, read_result, set_aside
 from core.config import CHANNELS
 from core.drawing import draw_key_slice
 from core.errors import Cancelled, LungLensError, SaveError
@@ -44,6 +44,7 @@ Outcome = Literal["done", "failed", "kept"]
 
 _SECONDS_BETWEEN_LOOKS = 0.2
 _THUMBNAIL_WIDTH = 224
+_MAX_ATTEMPTS_BYTES = 4 * 1024**2
 
 
 class WorkerUnavailable(LungLensError):
@@ -136,13 +137,14 @@ def count_open_attempts(paths: ScanPaths, run_id: str) -> int:
     """How often work began in this run without coming to any end."""
     begun = 0
     try:
-        lines = paths.attempts.read_text(encoding="utf-8").splitlines()
+        with paths.attempts.open("rb") as file:
+            lines = file.read(_MAX_ATTEMPTS_BYTES).decode("utf-8", "replace").splitlines()
     except (OSError, ValueError):
         return 0
     for line in lines:
         try:
             said = json.loads(line)
-        except ValueError:  # the last line of a process that ended while it wrote
+        except (ValueError, RecursionError):  # of a process that ended while it wrote
             continue
         if isinstance(said, dict) and said.get("run_id") == run_id:
             begun = begun + 1 if said.get("event") == "begun" else 0
@@ -168,7 +170,10 @@ def _claimed(paths: ScanPaths) -> Iterator[None]:
     The system drops it with the process that holds it, so a killed worker claims nothing.
     """
     try:
+        set_aside(paths.folder, is_folder=True)
         paths.folder.mkdir(exist_ok=True)
+        for path in (paths.lock, paths.attempts):
+            set_aside(path)
         file = paths.lock.open("ab")
     except OSError as error:
         raise SaveError(
@@ -185,7 +190,7 @@ def _claimed(paths: ScanPaths) -> Iterator[None]:
 
 def is_settled(paths: ScanPaths, job: BatchJob, task: ScanTask) -> bool:
     """Whether there is a result of these very files and settings, or a failure of this run."""
-    known = read_record(paths.result)
+    known = read_result(paths.result)
     if known.get("fingerprint") != task.fingerprint:
         return False
     return known.get("status") == "done" or known.get("run_id") == job.run_id
@@ -197,7 +202,8 @@ def _clear(paths: ScanPaths) -> None:
     old = [paths.result, *map(paths.mask, CHANNELS), paths.thumbnail, paths.error]
     for path in old:
         with contextlib.suppress(OSError):
-            path.unlink(missing_ok=True)
+            if not set_aside(path):
+                path.unlink(missing_ok=True)
     remove_partial_files(paths.folder)
 
 

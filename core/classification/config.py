@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from core.config import check_ranges
 from core.errors import ConfigError
 
 Band = Literal["low", "indeterminate", "high"]
@@ -29,6 +30,8 @@ class ClassifierModelConfig:
     """Whether features are pooled over the predicted masks too."""
 
     def __post_init__(self) -> None:
+        allowed = {"side": (32, 2048), "depth": (1, 6), "width": (1, 256), "max_filters": (0, 4096)}
+        check_ranges(self, allowed)
         if self.side < 32 or self.side % 2**self.depth:
             raise ConfigError(
                 "The classifier's input cannot be halved as often as it must be",
@@ -54,3 +57,6 @@ class BandConfig:
 
     low_below: float = 0.3
     high_from: float = 0.7
+
+    def __post_init__(self) -> None:
+        check_ranges(self, {"low_below": (0.0, 1.0), "high_from": (self.low_below, 1.0)})

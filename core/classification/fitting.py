@@ -17,6 +17,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from core.classification.info import Head
+from core.config import check_ranges
 
 Rows = npt.NDArray[np.float32]
 Vector = npt.NDArray[np.float64]
@@ -40,6 +41,18 @@ class FitConfig:
     weight: the pictures of papers have many origins."""
     components: int = 160
     """Axes along which a slice's distance from the training slices is measured."""
+
+    def __post_init__(self) -> None:
+        check_ranges(
+            self,
+            {
+                "ucsd_penalty": (0.0, 1e6),
+                "sars_penalty": (0.0, 1e6),
+                "origin_penalty": (0.0, 1e6),
+                "origin_doubt": (-100.0, 100.0),
+                "components": (1, 100_000),
+            },
+        )
 
     def penalty(self, source: str) -> float:
         """Of the head of a set."""

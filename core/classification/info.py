@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from core.classification.config import BandConfig, ClassifierModelConfig
-from core.config import from_json_dict
-from core.errors import WeightsError, shown_name
+from core.config import check_ranges, from_json_dict
+from core.errors import ConfigError, WeightsError, shown_name
 from core.segmentation import (
     MANIFEST_NAME,
     Manifest,
@@ -45,6 +45,19 @@ class ScanConfig:
     share_weight: float = 0.5
     """Of the infected share beside the slices."""
 
+    def __post_init__(self) -> None:
+        check_ranges(
+            self,
+            {
+                "most_slices": (1, 10_000),
+                "lung_of_largest": (0.0, 1.0),
+                "most_suspicious_share": (0.001, 1.0),
+                "half_share": (1e-6, 1.0),
+                "share_steepness": (0.0, 100.0),
+                "share_weight": (0.0, 1.0),
+            },
+        )
+
 
 @dataclass(frozen=True)
 class FitnessConfig:
@@ -59,6 +72,17 @@ class FitnessConfig:
     """Probability of being an axial chest slice."""
     min_contrast: float = 8.0
     """Standard deviation of grey levels."""
+
+    def __post_init__(self) -> None:
+        check_ranges(
+            self,
+            {
+                "min_lung_share": (0.0, 1.0),
+                "max_distance": (0.0, 1e6),
+                "min_axial": (0.0, 1.0),
+                "min_contrast": (0.0, 255.0),
+            },
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,8 +166,12 @@ def read_classifier_manifest(folder: Path) -> ClassifierInfo:
             encoder_id=str(manifest.get("training", {}).get("encoder_of") or segmentation_id),
             manifest_text=text,
         )
-        if info.temperature <= 0:
-            raise ValueError("no temperature")
+        if not 0.0 < info.temperature <= 1000.0:
+            raise ConfigError(
+                "Setting temperature is out of range",
+                got=f"{info.temperature:g}",
+                expected="above 0, at most 1000",
+            )
         return info
 
     return read_manifest_as(

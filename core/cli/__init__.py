@@ -70,6 +70,7 @@ def _module(command: str) -> Any:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
+    _open_missing_streams()
     # TensorFlow's start-up notes would drown the one line that matters.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     hide_start_up_notes()
@@ -90,6 +91,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: The result cannot be printed: got {error.strerror}.", file=sys.stderr)
         return 1
     return 1 if result.failed else 0
+
+
+def _open_missing_streams() -> None:
+    """Where a standard stream is closed, what is written to it is dropped.
+
+    Else the next file that is opened would take its place, and be written into.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None or stream.closed:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
 
 
 def _drop_output() -> None:

@@ -60,6 +60,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--retry-failed", action="store_true", help="try scans that failed before once more"
     )
     add_join_argument(parser)
+    parser.add_argument(
+        "--follow-links",
+        action="store_true",
+        help="take scans that symbolic links lead to, outside of FOLDER too, each folder once",
+    )
     add_segment_arguments(parser)
 
 
@@ -78,6 +83,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
         workers=BatchConfig().workers if options.workers is None else options.workers,
         retry_failed=options.retry_failed,
         join_series=options.join_series,
+        follow_links=options.follow_links,
     )
     try:
         with _ending_like_ctrl_c():
@@ -123,6 +129,13 @@ def _text(summary: BatchSummary, output: Path) -> str:
     ]
     if len(summary.failures) > _MOST_LISTED:
         lines.append(f"failed: {len(summary.failures) - _MOST_LISTED} more, see failures.csv")
+    if summary.renewed:
+        shown = ", ".join(summary.renewed[:_MOST_LISTED])
+        more = len(summary.renewed) - _MOST_LISTED
+        lines.append(
+            f"note: records of an earlier run that could not be used, made anew: {shown}"
+            + (f" and {more} more" if more > 0 else "")
+        )
     if summary.lost_workers:
         lines.append(
             f"note: {summary.lost_workers} worker process"

@@ -1,4 +1,4 @@
-"""TensorFlow's start-up notes, kept off the terminal of a command.
+"""Warnings of libraries, and TensorFlow's start-up notes, kept off the terminal of a command.
 
 While it is imported, TensorFlow's native code writes a dozen alarming lines to standard error,
 before it reads any setting of its own. A command serves one person, so here the lines can be taken
@@ -8,10 +8,12 @@ this: its standard error belongs to other sessions too.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.abc import MetaPathFinder
@@ -34,6 +36,17 @@ def hide_start_up_notes() -> None:
     known = any(isinstance(finder, _QuietImport) for finder in sys.meta_path)
     if not (known or _PACKAGE in sys.modules or os.environ.get(VERBOSE_VARIABLE)):
         sys.meta_path.insert(0, _QuietImport())
+
+
+def hide_library_warnings() -> None:
+    """From now on in this process, libraries warn nobody: what a person should know of a scan is
+    said by the commands, in their own words."""
+    if sys.warnoptions or os.environ.get(VERBOSE_VARIABLE):
+        return
+    warnings.simplefilter("ignore")
+    logging.getLogger().addHandler(logging.NullHandler())
+    # It brings a handler of its own.
+    logging.getLogger("nibabel.global").setLevel(logging.CRITICAL + 1)
 
 
 class _QuietImport(MetaPathFinder):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import fields, replace
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from core.cli.terminal import Result, TerminalProgress
-from core.config import RangeTestConfig, TrainConfig, from_json_dict
+from core.config import NotJson, RangeTestConfig, TrainConfig, from_json_dict, read_json
 from core.errors import ConfigError, shown_name
 from core.measuring.quality import Exclusion, read_exclusions
 from core.segmentation import check_publish_folder
@@ -220,11 +219,11 @@ def read_training_config(path: Path | None) -> TrainConfig:
     if path is None:
         return TrainConfig()
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        values = read_json(path, finite_only=False)
+    except NotJson as error:
         raise ConfigError(
             f"The training config {shown_name(path)} cannot be read",
-            got=(error.strerror if isinstance(error, OSError) else None) or "no JSON",
+            got=str(error),
             expected="a JSON file",
             next_step="check the path given to --config",
         ) from error

@@ -17,13 +17,14 @@ from core.config.enhancement import (
     EnhancePreset,
 )
 from core.config.evaluation import EvaluateConfig
+from core.config.json_text import NotJson, read_json, shown_value
 from core.config.json_values import from_json_dict, to_json_dict
 from core.config.loading import GREY_WINDOW_HU, WINDOW_PRESETS, LoadLimits, WindowPreset
 from core.config.mixture import MixtureConfig, MixtureShares
 from core.config.model import EncoderName, ModelConfig
 from core.config.preprocess import PreprocessConfig, preprocess_from_json
 from core.config.quality import QUALITY_RANGES, QualityConfig
-from core.config.ranges import SettingRange
+from core.config.ranges import SettingRange, check_range, check_ranges
 from core.config.roi import ROI_RANGES, TYPICAL_SECONDS_PER_SLICE, RoiConfig, roi_from_json
 from core.config.segmentation import BatchConfig, PostprocessConfig, SegmentConfig, SurfaceConfig
 from core.config.training import (
@@ -45,6 +46,11 @@ __all__ = [
     "CHANNELS",
     "RESEARCH_NOTE",
     "SettingRange",
+    "check_range",
+    "check_ranges",
+    "NotJson",
+    "read_json",
+    "shown_value",
     "to_json_dict",
     "from_json_dict",
     "LoadLimits",

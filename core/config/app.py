@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from core.config.ranges import SettingRange, check_range
+
 
 @dataclass(frozen=True)
 class AppConfig:
@@ -15,3 +17,10 @@ class AppConfig:
     """Folder of a batch result, or of several, to look at; none looks in the data folder."""
     allow_training: bool | None = None
     """Whether visitors may train; none allows it where only this machine can reach the app."""
+    keep_session_seconds: float = 60.0
+    """How long scans and results are kept once their page is closed, for a reload, in s."""
+
+    def __post_init__(self) -> None:
+        # Streamlit itself gives a lost page up after two minutes.
+        allowed = SettingRange(1.0, 110.0, 1.0)
+        check_range("keep_session_seconds", self.keep_session_seconds, allowed, unit="s")

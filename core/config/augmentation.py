@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from core.config.ranges import SettingRange
+from core.config.ranges import SettingRange, check_ranges
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,25 @@ class AugmentConfig:
     sharp_share: float = 0.5
     """Share of batches that are neither moved nor blurred. Every resampling blurs, and a network
     that has only seen blurred slices takes the noise of sharp ones for disease."""
+
+    def __post_init__(self) -> None:
+        check_ranges(self, _POSSIBLE)
+
+
+_POSSIBLE: dict[str, tuple[float, float]] = {
+    "rotation_degrees": (0.0, 180.0),
+    "zoom": (0.0, 0.9),
+    "shift": (0.0, 1.0),
+    "elastic": (0.0, 0.5),
+    "window": (0.0, 1.0),
+    "clahe": (0.0, 40.0),
+    "brightness": (0.0, 1.0),
+    "contrast": (0.0, 1.0),
+    "gamma": (0.0, 2.0),
+    "noise": (0.0, 1.0),
+    "sharp_share": (0.0, 1.0),
+}
+"""Beyond these nothing of a slice is left."""
 
 
 @dataclass(frozen=True)
@@ -88,4 +107,4 @@ AUGMENT_RANGES: dict[str, SettingRange] = {
     "noise": SettingRange(0.0, 0.2, 0.005),
     "sharp_share": SettingRange(0.0, 1.0, 0.05),
 }
-"""What the page offers; files may go further."""
+"""What the page offers; files may go further, as far as `_POSSIBLE`."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from core.config.ranges import check_choice, check_ranges
+
 EncoderName = Literal["plain", "lite0", "lite1", "lite2"]
 
 
@@ -33,5 +35,23 @@ class ModelConfig:
     slice_head: bool = False
     """With an encoder: whether it also tells if a slice shows lung, and if it shows infection."""
     presence_floor: float = 0.0
-    """A slice whose presence of lung, or of infection, is below this loses of its pixels'
-    probabilities in proportion; 0 lets the slice head have no say in masks."""
+    """Where the presence of lung, or of infection, in a slice is below this, its pixels'
+    probabilities are lowered in proportion; with 0 the slice head does not change masks."""
+
+    def __post_init__(self) -> None:
+        check_choice("architecture", self.architecture, ("unet", "unetpp"))
+        check_choice("normalization", self.normalization, ("batch", "group", "none"))
+        check_choice("encoder", self.encoder, ("plain", "lite0", "lite1", "lite2"))
+        check_ranges(
+            self,
+            {
+                "depth": (1, 6),
+                "width": (1, 256),
+                "dropout": (0.0, 0.9),
+                "input_channels": (1, 16),
+                "output_channels": (1, 16),
+                "max_filters": (0, 4096),
+                "members": (1, 16),
+                "presence_floor": (0.0, 1.0),
+            },
+        )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from core.config.enhancement import EnhanceConfig
+from core.config.json_text import shown_value
 from core.config.json_values import from_json_dict, settings_in_text, to_json_dict
 from core.config.ranges import SettingRange, check_choice, check_range
 from core.config.roi import ROI_RANGES
@@ -71,7 +72,11 @@ class PreprocessConfig:
         if values["clahe"] is None:
             return rest
         if not isinstance(values["clahe"], dict):
-            raise ConfigError("Setting clahe is not understood", got=repr(values["clahe"]))
+            raise ConfigError(
+                "Setting clahe is not understood",
+                got=shown_value(values["clahe"]),
+                expected="an object of settings or null",
+            )
         return {**rest, "enhance": {"method": "clahe", **values["clahe"]}}
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from core.config.json_text import shown_value
 from core.errors import ConfigError
 
 
@@ -19,10 +21,10 @@ class SettingRange:
 
 def check_choice(name: str, value: Any, allowed: tuple[Any, ...]) -> None:
     """Raises ConfigError unless `value` is one of `allowed`."""
-    if value not in allowed:
+    if type(value) not in {type(one) for one in allowed} or value not in allowed:
         raise ConfigError(
             f"Setting {name} is not understood",
-            got=repr(value),
+            got=shown_value(value),
             expected="one of " + ", ".join(map(repr, allowed)),
         )
 
@@ -32,6 +34,12 @@ def check_range(name: str, value: float, allowed: SettingRange, *, unit: str = "
     if not allowed.low <= value <= allowed.high:
         raise ConfigError(
             f"Setting {name} is out of range",
-            got=f"{value}",
+            got=shown_value(value),
             expected=f"{allowed.low:g} to {allowed.high:g} {unit}".rstrip(),
         )
+
+
+def check_ranges(config: Any, allowed: Mapping[str, tuple[float, float]]) -> None:
+    """Raises ConfigError unless each setting named lies in its range, both ends included."""
+    for name, (low, high) in allowed.items():
+        check_range(name, getattr(config, name), SettingRange(low, high, 0.0))

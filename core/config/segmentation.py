@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from core.config.preprocess import PreprocessConfig
+from core.config.ranges import check_ranges
 from core.config.words import EngineName
 from core.errors import ConfigError
 
@@ -24,6 +25,7 @@ class PostprocessConfig:
     thirds, which is a plain mean of three."""
 
     def __post_init__(self) -> None:
+        check_ranges(self, {"min_lung_part_fraction": (0.0, 1.0), "max_hole_fraction": (0.0, 1.0)})
         for name in ("lung_threshold", "infection_threshold"):
             if not 0.0 < getattr(self, name) < 1.0:
                 raise ConfigError(
@@ -74,6 +76,8 @@ class BatchConfig:
     """Whether scans that failed before are tried again."""
     join_series: bool = False
     """Whether DICOM slices that each have a series of their own are taken as one scan."""
+    follow_links: bool = False
+    """Whether symbolic links are followed out of the folder."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.workers <= 256:
@@ -102,9 +106,4 @@ class SurfaceConfig:
                     got=f"{getattr(self, name):g}",
                     expected=f"{low:g} to 50",
                 )
-        if self.max_triangles < 1000:
-            raise ConfigError(
-                "Setting max_triangles is out of range",
-                got=f"{self.max_triangles}",
-                expected="at least 1000",
-            )
+        check_ranges(self, {"max_triangles": (1000, 10_000_000)})

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import Literal
 
 from core.config.augmentation import AugmentConfig
 from core.config.model import ModelConfig
 from core.config.preprocess import PreprocessConfig
-from core.config.ranges import SettingRange
+from core.config.ranges import SettingRange, check_choice, check_ranges
 from core.errors import ConfigError
 
 
@@ -78,6 +77,14 @@ class PublishConfig:
     (Wortsman et al. 2022, arXiv:2109.01903)."""
 
     def __post_init__(self) -> None:
+        check_ranges(
+            self,
+            {
+                "smooth_sigma": (0.0, 5.0),
+                "infection_threshold": (0.001, 0.999),
+                "neighbour_share": (0.0, 2 / 3),
+            },
+        )
         if not 0.0 <= self.initial_share < 1.0:
             raise ConfigError(
                 "Setting initial_share is out of range",
@@ -114,32 +121,25 @@ class TrainConfig:
     seed: int = 7
 
     def __post_init__(self) -> None:
-        for name, low in (
-            ("epochs", 1),
-            ("batch_size", 1),
-            ("warmup_epochs", 0),
-            ("slices_per_patient", 0),
-            ("negatives_per_epoch", 0),
-            ("pictures_per_epoch", 0),
-            ("seed", 0),
-        ):
-            if getattr(self, name) < low:
-                raise ConfigError(
-                    f"Setting {name} is out of range",
-                    got=f"{getattr(self, name)}",
-                    expected=f"at least {low}",
-                )
-        if not 0.0 < self.learning_rate < math.inf:
+        check_choice("precision", self.precision, ("auto", "float32", "mixed_bfloat16"))
+        check_ranges(
+            self,
+            {
+                "epochs": (1, 100_000),
+                "batch_size": (1, 4096),
+                "weight_decay": (0.0, 10.0),
+                "warmup_epochs": (0, 10_000),
+                "slices_per_patient": (0, 1_000_000),
+                "negatives_per_epoch": (0, 1_000_000),
+                "pictures_per_epoch": (0, 1_000_000),
+                "seed": (0, 2**32 - 1),
+            },
+        )
+        if not 0.0 < self.learning_rate <= 100.0:
             raise ConfigError(
                 "Setting learning_rate is out of range",
                 got=f"{self.learning_rate:g}",
-                expected="above 0",
-            )
-        if not 0.0 <= self.weight_decay < math.inf:
-            raise ConfigError(
-                "Setting weight_decay is out of range",
-                got=f"{self.weight_decay:g}",
-                expected="at least 0",
+                expected="above 0, at most 100",
             )
         if not 0.0 <= self.average_momentum < 1.0:
             raise ConfigError(
@@ -215,11 +215,11 @@ class RangeTestConfig:
     batches: int = 100
 
     def __post_init__(self) -> None:
-        if not 0.0 < self.lowest < self.highest:
+        if not 0.0 < self.lowest < self.highest <= 1e6:
             raise ConfigError(
                 "The range of learning rates is empty",
                 got=f"{self.lowest:g} to {self.highest:g}",
-                expected="two rates above 0, the lower first",
+                expected="two rates above 0 and up to 1e6, the lower first",
             )
         if not 10 <= self.batches <= 10_000:
             raise ConfigError(

@@ -18,6 +18,7 @@ from core.volume import BoolArray, MaskPair, Study
 
 _TABLE = "metadata.csv"
 _MAX_TABLE_BYTES = 4 * 1024**2
+_MAX_ROWS = 10_000
 CASE_FOLDERS: dict[str, tuple[str, ...]] = {
     "ct_scan": ("ct_scans", "covid-19-ct-seg_20cases"),
     "lung_mask": ("lung_mask",),
@@ -159,6 +160,18 @@ def _stem(path: Path) -> str:
 
 def _cases_of_table(folder: Path, table: Path) -> tuple[Case, ...]:
     rows = csv.DictReader(_table_text(table).splitlines())
+    try:
+        return _cases_of_rows(folder, rows)
+    except csv.Error as error:
+        raise LoadError(
+            f"{_TABLE} cannot be used",
+            got=f"line {rows.line_num + 1}, which is no line of a table",
+            expected="text in columns, separated by commas",
+            next_step="take the table that comes with the data set",
+        ) from error
+
+
+def _cases_of_rows(folder: Path, rows: csv.DictReader[str]) -> tuple[Case, ...]:
     if rows.fieldnames is None or "ct_scan" not in rows.fieldnames:
         raise LoadError(
             f"{_TABLE} cannot be used",
@@ -167,7 +180,15 @@ def _cases_of_table(folder: Path, table: Path) -> tuple[Case, ...]:
             next_step="take the table that comes with the data set",
         )
     cases = []
-    for row in rows:
+    for number, row in enumerate(rows, 1):
+        # Each row asks the disk a dozen times.
+        if number > _MAX_ROWS:
+            raise LoadError(
+                f"{_TABLE} has too many rows",
+                got=f"more than {_MAX_ROWS}",
+                expected="one row a scan",
+                next_step="split the set into several folders",
+            )
         scan = _inside(folder, row.get("ct_scan"))
         if scan is None:
             continue  # a part of the set is a set

@@ -34,6 +34,9 @@ from core.system import (
 from core.volume import Array, Volume
 
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
+"""What Pillow may read, whatever a file calls itself: other readers start programs (Ghostscript for
+EPS) or are seldom used, and so seldom mended."""
 
 _MAGICS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*")
 _EXIF_ORIENTATION = 0x0112
@@ -276,7 +279,7 @@ def _opened(path: Path, name: str) -> Iterator[Image.Image]:
             # Pillow would print its own path and words beside the one sentence.
             warnings.simplefilter("ignore")
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            with Image.open(path, formats=PICTURE_FORMATS) as image:
                 yield image
     except LoadError:
         raise

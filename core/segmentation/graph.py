@@ -112,7 +112,7 @@ def graph_from_text(text: str, *, shown: str) -> Graph:
             for kind, name, inputs, settings in json.loads(text)
         )
     except (ValueError, TypeError, RecursionError) as error:
-        raise _unreadable(shown, type(error).__name__) from error
+        raise _unreadable(shown, "a damaged list of layers") from error
     known: set[str] = set()
     for layer in graph:
         if layer.name in known or not known.issuperset(layer.inputs):

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
+from core.config import NotJson, read_json, shown_value
 from core.errors import ConfigError, WeightsError, shown_name
 
 MANIFEST_NAME = "manifest.json"
@@ -133,21 +134,14 @@ def read_manifest_as(
     """
     shown = f"{shown_name(folder)}/{MANIFEST_NAME}"
     try:
-        text = (folder / MANIFEST_NAME).read_text(encoding="utf-8")
-        manifest: Manifest = json.loads(text)
+        manifest: Manifest = read_json(folder / MANIFEST_NAME)
+        if not isinstance(manifest, dict):
+            raise NotJson("no object")
         found_kind = manifest.get("kind", SEGMENTATION_KIND)
         weights_id = str(manifest["weights_id"])
-        info = build(manifest, text) if found_kind == kind else None
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-        ConfigError,
-    ) as error:
-        raise unreadable_manifest(folder, got=type(error).__name__, expected=expected) from error
+        info = build(manifest, json.dumps(manifest)) if found_kind == kind else None
+    except (ValueError, KeyError, TypeError, AttributeError, ConfigError) as error:
+        raise unreadable_manifest(folder, got=_fault(error), expected=expected) from error
     if info is None:
         raise WeightsError(
             f"The manifest {shown} describes weights of another kind",
@@ -163,6 +157,18 @@ def read_manifest_as(
             next_step="rename the folder or correct weights_id",
         )
     return info
+
+
+def _fault(error: Exception) -> str:
+    """What is wrong with a manifest, in words."""
+    if isinstance(error, NotJson):
+        return str(error)
+    if isinstance(error, ConfigError):
+        got = f" ({error.got})" if error.got else ""
+        return f"{error.what[:1].lower()}{error.what[1:]}{got}"
+    if isinstance(error, KeyError):
+        return f"nothing under {shown_value(error.args[0])}"
+    return "a value of another kind than it must be"
 
 
 def unreadable_manifest(folder: Path, *, got: str, expected: str) -> WeightsError:
@@ -206,7 +212,7 @@ def list_kind(place: Path, read: Callable[[Path], ListedInfo], *, kind: str) -> 
 def _peek(path: Path) -> Manifest | None:
     """The manifest as it is; none where it is no JSON object."""
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        manifest = read_json(path)
+    except NotJson:
         return None
     return manifest if isinstance(manifest, dict) else None

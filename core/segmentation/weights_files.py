@@ -64,7 +64,7 @@ def read_arrays(info: StoredWeights) -> dict[str, Any]:
     except UNREADABLE_NPZ as error:
         raise WeightsError(
             f"The weights file {shown} cannot be read",
-            got=type(error).__name__,
+            got=_npz_fault(error),
             expected="an npz archive of plain arrays",
             next_step="restore it from the repository",
         ) from error
@@ -76,7 +76,24 @@ def read_arrays(info: StoredWeights) -> dict[str, Any]:
             expected="float16 and float32",
             next_step="restore it from the repository",
         )
+    endless = [name for name, array in arrays.items() if not np.isfinite(array).all()]
+    if endless:
+        raise WeightsError(
+            f"The weights file {shown} cannot be used",
+            got=f"values that are not finite in {len(endless)} of {len(arrays)} arrays, first "
+            f"{shown_name(endless[0])}",
+            expected="finite numbers",
+            next_step="take other weights, or train again: this training has diverged",
+        )
     return arrays
+
+
+def _npz_fault(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror.lower()
+    if "pickle" in str(error).lower():
+        return "objects of Python, which are never loaded"
+    return "a damaged or other file"
 
 
 def _checked_file(info: StoredWeights, name: str, sha256: str) -> Path:

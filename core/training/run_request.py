@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.config import TrainConfig, from_json_dict, to_json_dict
+from core.config import TrainConfig, from_json_dict, read_json, to_json_dict
 from core.errors import ConfigError, DatasetError
 from core.measuring.quality import Exclusion, exclusions_text, parse_exclusions
 from core.system import PUBLISHED_NAME, json_text, write_text
@@ -101,12 +101,18 @@ def read_request(folder: Path) -> RunRequest:
     """
     path = RunPaths(folder).request
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path)
         data, config = record["data"], record["config"]
         split, excluded = record.get("split"), record.get("excluded")
-        if not isinstance(data, str):
-            raise TypeError(type(data).__name__)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        initial = record.get("initial")
+        if not (
+            isinstance(data, str)
+            and "\0" not in data
+            and isinstance(split, (dict, type(None)))
+            and isinstance(initial, (str, type(None)))
+        ):
+            raise TypeError
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DatasetError(
             "What the run was started from is unknown",
             got=f"no readable {path.name}",
@@ -117,5 +123,5 @@ def read_request(folder: Path) -> RunRequest:
         config=from_json_dict(TrainConfig, config),
         split=split,
         excluded=() if excluded is None else parse_exclusions(excluded, name=path.name),
-        initial=record.get("initial"),
+        initial=initial,
     )

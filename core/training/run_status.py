@@ -6,14 +6,13 @@ after the server was restarted, can tell a running process from one that was kil
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from core.config import TrainConfig, from_json_dict
-from core.errors import DatasetError, LungLensError
+from core.config import NotJson, TrainConfig, from_json_dict, read_json
+from core.errors import DatasetError, LungLensError, escaped
 from core.system import take_lock
 from core.training.run_request import RANGE_TEST_NAME, run_names
 from core.training.runs import RunPaths, read_history
@@ -65,7 +64,7 @@ def read_run(folder: Path) -> RunStatus:
     """The state of a run from its files; what is damaged is named in `message`."""
     alive = is_locked(folder)
     report = _read_json(RunPaths(folder).progress)
-    message, history, config = str(report.get("message", "")), [], None
+    message, history, config = escaped(str(report.get("message", ""))[:300]), [], None
     state: State
     try:
         config = _config_of(folder)
@@ -81,7 +80,7 @@ def read_run(folder: Path) -> RunStatus:
     return RunStatus(
         name=folder.name,
         state=state,
-        stage=str(report.get("stage", "")),
+        stage=escaped(str(report.get("stage", ""))[:80]),
         done=_whole(report.get("done")),
         total=_whole(report.get("total")),
         message=message,
@@ -95,7 +94,7 @@ def read_run(folder: Path) -> RunStatus:
 
 def _config_of(folder: Path) -> TrainConfig | None:
     for path in (RunPaths(folder).config, RunPaths(folder).request):
-        if path.is_file():
+        if path.exists():
             record = _read_json(path)
             if "config" not in record:
                 raise DatasetError(
@@ -133,15 +132,20 @@ def is_locked(folder: Path) -> bool:
 def _read_json(path: Path) -> dict[str, Any]:
     """An object of JSON; empty where there is none."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        record = read_json(path)
+    except NotJson:
         return {}
     return record if isinstance(record, dict) else {}
 
 
+_LARGEST = 2**53
+
+
 def _number(value: Any) -> float:
-    return float(value) if isinstance(value, (int, float)) else 0.0
+    """A number of a report that anybody may have written; 0 where it is none that can be."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if is_number and abs(value) <= _LARGEST else 0.0
 
 
 def _whole(value: Any) -> int:
-    return int(_number(value))
+    return max(0, int(_number(value)))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from core.config import CHANNELS
+from core.config import CHANNELS, NotJson, read_json, shown_value
 from core.errors import DatasetError, shown_name
 
 TRAINING_COLUMNS = tuple(
@@ -122,6 +121,8 @@ def read_history(path: Path) -> list[dict[str, float]]:
             if missing:
                 raise ValueError(f"no column {min(missing)}")
             rows = [{name: float(cell) for name, cell in row.items()} for row in reader]
+            if any(None in row for row in rows):
+                raise ValueError("more cells than columns")
         if [row["epoch"] for row in rows] != list(range(1, len(rows) + 1)):
             raise ValueError("epochs out of order")
     except (OSError, ValueError, TypeError, csv.Error) as error:
@@ -141,12 +142,12 @@ def read_record(path: Path) -> dict[str, Any]:
         DatasetError: it cannot be read.
     """
     try:
-        record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path)
         return {"initial": None, **{key: record[key] for key in ("config", "split")}, **record}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise DatasetError(
             "The record of the run cannot be read",
-            got=f"{type(error).__name__} in {shown_name(path)}",
+            got=f"{_fault(error)} in {shown_name(path)}",
             expected="JSON with config and split",
             next_step="choose another run folder",
         ) from error
@@ -159,18 +160,27 @@ def read_split(path: Path) -> dict[str, Any]:
         DatasetError: the file holds none.
     """
     try:
-        split: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["split"]
+        split: dict[str, Any] = read_json(path)["split"]
         for side in ("train", "validation"):
             for names in split[side].values():
                 if not isinstance(names, list):
-                    raise TypeError(type(names).__name__)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+                    raise TypeError
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DatasetError(
             "The split cannot be read",
-            got=f"{type(error).__name__} in {shown_name(path)}",
+            got=f"{_fault(error)} in {shown_name(path)}",
             expected="run.json of a run or manifest.json of weights",
         ) from error
     return split
+
+
+def _fault(error: Exception) -> str:
+    """What is wrong with a record, in words."""
+    if isinstance(error, NotJson):
+        return str(error)
+    if isinstance(error, KeyError):
+        return f"nothing under {shown_value(error.args[0])}"
+    return "a value of another kind than it must be"
 
 
 def score(row: dict[str, float]) -> float:

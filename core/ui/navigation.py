@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core.ui.access import may_enter, show_login
 from core.ui.session import this_session
 from core.ui.streamlit_internals import main_script_name
 
@@ -24,7 +25,10 @@ FOLLOW_UP_PAGE = "pages/follow_up.py"
 
 
 def run_chosen_page() -> None:
-    """Draws the navigation and runs the page that was chosen."""
+    """Draws the navigation and runs the page that was chosen; before a login, that alone."""
+    if not may_enter():
+        st.navigation([st.Page(show_login, title="LungLens")], position="hidden").run()
+        return
     this_session().navigated = True
     _navigation().run()
 

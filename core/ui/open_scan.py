@@ -124,7 +124,7 @@ def open_link(link: str) -> OpenStudy | None:
         set_notice(
             "warning",
             "The scan in this address was uploaded, and uploads are kept only while their page "
-            "stays open. Upload it again to continue.",
+            "stays open, and for a reload soon after. Upload it again to continue.",
         )
         return None
     try:

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 from core.errors import LungLensError
 from core.system import size_text
 from core.ui import segmenting
+from core.ui.access import login_is_set_up, may_enter, show_login
 from core.ui.navigation import HOME_PAGE, take_over_navigation
 from core.ui.open_scan import open_demo, open_link
 from core.ui.session import OpenStudy, clear_notice, this_session
@@ -46,6 +47,9 @@ def begin_page(title: str, *, lead: str = "") -> None:
     The title stands before anything slow happens; then the study named in the page's address,
     or else the demo study, is opened, and the sidebar says what is open.
     """
+    if not may_enter():
+        show_login()
+        st.stop()
     take_over_navigation()
     st.set_page_config(
         page_title=f"{title} · LungLens",
@@ -64,6 +68,7 @@ def begin_page(title: str, *, lead: str = "") -> None:
         clear_notice()
         session.page = title
     _open_first_study()
+    _name_scan_in_address()
     segmenting.collect_result()
     with st.sidebar:
         _sidebar()
@@ -94,6 +99,13 @@ def _open_first_study() -> None:
     this_session().began = True
 
 
+def _name_scan_in_address() -> None:
+    """So that a reload of any page finds the scan, an uploaded one too."""
+    current = this_session().opened
+    if current is not None and st.query_params.get("case") != current.link:
+        st.query_params["case"] = current.link
+
+
 def _sidebar() -> None:
     st.markdown("##### Current scan")
     current = this_session().opened
@@ -101,6 +113,10 @@ def _sidebar() -> None:
         st.caption("No scan is open.")
     else:
         _open_scan_summary(current)
+    if login_is_set_up() and st.button("Log out", icon=":material/logout:"):
+        # At once, and not after the time in which a reload would find it.
+        this_session().end()
+        st.logout()
     st.divider()
     st.caption(f"Device: {segmenting.device_text()}")
     st.caption(RESEARCH_USE)

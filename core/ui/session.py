@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -19,7 +19,9 @@ import streamlit as st
 from core.config import AugmentConfig
 from core.ui.job_slot import JobSlot
 from core.ui.jobs import NETWORK_QUEUE
-from core.ui.viewer import DEFAULT_WINDOW, Place, Window
+from core.ui.kept_sessions import KeptSessions, seconds_to_keep, watch
+from core.ui.streamlit_internals import browser_id, close_session, is_connected, server_session_id
+from core.ui.viewer import DEFAULT_WINDOW, Place, Window, withdraw_slices
 from core.volume import Intensity, MaskPair, Study
 
 if TYPE_CHECKING:  # both are loaded where they are first needed
@@ -145,13 +147,62 @@ class Session:
         self.network_run.drop()
         return self.opened
 
+    @property
+    def link(self) -> str | None:
+        """What names the open scan in the page's address; none where no scan is open."""
+        return None if self.opened is None else self.opened.link
+
+    @property
+    def holds_scans(self) -> bool:
+        """Whether there is anything of a person in it."""
+        return bool(self.opened or self.second or self.pending_series or self._parts)
+
+    def follow_address(self, address: Mapping[str, str]) -> None:
+        """After a reload: what the address says counts, as it does for a new session. It may have
+        been changed by hand, and says all that the page shown last was set to."""
+        self.navigated = False
+        self.settings = {}
+        if self.opened is not None and "slice" in address:
+            self.opened.place = None
+
+    def end(self) -> None:
+        """Lets go of scans, masks and files, ends what is under way, and takes the slices back."""
+        for study in (self.opened, self.second):
+            if study is not None:
+                withdraw_slices(study)
+                # Whoever still holds the study, such as the page drawn last, holds no results.
+                study.set_segmentation(None)
+        self.network_run.drop()
+        self.opened = self.second = self.pending_series = None
+        self._parts = {}
+
 
 def this_session() -> Session:
-    """The session of the page that is being drawn."""
+    """The session of the page that is being drawn; that of the page before it after a reload."""
     if SESSION_KEY not in st.session_state:
-        st.session_state[SESSION_KEY] = Session()
+        st.session_state[SESSION_KEY] = _begin_session()
     found: Session = st.session_state[SESSION_KEY]
     return found
+
+
+def _begin_session() -> Session:
+    session_id = server_session_id()
+    if session_id is None:
+        return Session()
+    kept, browser = _kept_sessions(), browser_id()
+    session = kept.take_over(session_id, browser, st.query_params.get("case"))
+    if session is None:
+        session = Session()
+        kept.add(session, session_id, browser)
+    session.follow_address(st.query_params)
+    return session
+
+
+@st.cache_resource(show_spinner=False)
+def _kept_sessions() -> KeptSessions[Session]:
+    sessions: KeptSessions[Session] = KeptSessions(seconds_to_keep(), is_connected, close_session)
+    watch(sessions)
+    return sessions
 
 
 def set_notice(kind: Literal["success", "error", "warning"], text: str) -> None:

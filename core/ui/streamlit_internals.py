@@ -6,14 +6,27 @@ that an upgrade has moved. What the browser code uses is in `streamlit_internals
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import streamlit as st
+from streamlit.auth_util import get_origin_from_redirect_uri
+from streamlit.errors import Error
+from streamlit.runtime import Runtime
 from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.web.server.starlette.starlette_app_utils import decode_xsrf_token_string
+from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
+from streamlit.web.server.starlette.starlette_websocket import _get_signed_cookie_with_chunks
+
+from core.errors import LungLensError
 
 if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+_LOG = logging.getLogger(__name__)
 
 TEST_IDS = (
     "stMainBlockContainer",
@@ -47,6 +60,9 @@ PAGE_STYLE = """
 NOT_REGISTERED = "not registered"
 """Words of the error for a component that another server process has registered."""
 
+BROWSER_COOKIE = "_streamlit_xsrf"
+"""Cookie that each browser has of its own for as long as it runs."""
+
 BROWSER_SCRIPT = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
 """JavaScript functions to put before a component's own."""
 
@@ -66,3 +82,70 @@ def free_uploads(files: Sequence[UploadedFile | None]) -> None:
     for file in files:
         if file is not None and remove_file is not None:
             remove_file(context.session_id, file.file_id)
+
+
+def server_session_id() -> str | None:
+    """Id of the server's session for the page being drawn; none outside of a running server."""
+    context = get_script_run_ctx(suppress_warning=True)
+    # The tests of pages stand a mock in its place.
+    served = Runtime.exists() and type(Runtime.instance()) is Runtime
+    return context.session_id if context is not None and served else None
+
+
+def browser_id() -> str | None:
+    """What only this browser and the person logged in have: Streamlit's token against forged
+    requests, which a reload keeps and which no address holds. None where it is switched off."""
+    token, _ = decode_xsrf_token_string(st.context.cookies.get(BROWSER_COOKIE, ""))
+    if token is None:
+        return None
+    return f"{token.hex()} {st.user.get('sub') or st.user.get('email') or ''}"
+
+
+def is_connected(session_id: str) -> bool:
+    """Whether a browser is connected to this session of the server."""
+    return Runtime.instance().is_active_session(session_id)
+
+
+def close_session(session_id: str, then: Callable[[], None]) -> None:
+    """Closes a session of the server for good unless a browser is connected to it, then calls
+    `then`; at the server's next chance, in its own thread."""
+    runtime = Runtime.instance()
+
+    def close() -> None:
+        if not runtime.is_active_session(session_id):
+            runtime.close_session(session_id)
+            then()
+
+    runtime._get_async_objs().eventloop.call_soon_threadsafe(close)
+
+
+class LoginUnavailable(LungLensError):
+    """The login that the operator has set up does not work."""
+
+
+def start_login() -> None:
+    """Sends the person to the login that the operator has set up.
+
+    Raises:
+        LoginUnavailable: it does not work; the reason is for the operator, in the log.
+    """
+    try:
+        st.login()
+    except Error as error:
+        _LOG.error("The login does not work: %s", error)
+        raise LoginUnavailable(
+            "The login of this server does not work",
+            next_step="its operator finds the reason in the server's output",
+        ) from error
+
+
+def holds_login(cookies: Mapping[str, str]) -> bool:
+    """Whether cookies hold a login to this server that Streamlit has signed."""
+    signed = _get_signed_cookie_with_chunks(dict(cookies), USER_COOKIE_NAME)
+    try:
+        login = json.loads(signed or b"null")
+    except ValueError:
+        return False
+    if not isinstance(login, dict) or login.get("is_logged_in") is not True:
+        return False
+    return login.get("origin") == get_origin_from_redirect_uri()

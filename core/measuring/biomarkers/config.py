@@ -52,7 +52,7 @@ class BiomarkerConfig:
                     got=", ".join(f"{end:g}" for end in ends),
                     expected="each larger than the one before",
                 )
-        if not (self.peripheral_mm > 0.0 and 0.0 < self.peripheral_depth_share < 1.0):
+        if not (0.0 < self.peripheral_mm <= 500.0 and 0.0 < self.peripheral_depth_share < 1.0):
             raise ConfigError(
                 "The peripheral zone has no thickness",
                 got=f"{self.peripheral_mm:g} mm and a share of {self.peripheral_depth_share:g}",

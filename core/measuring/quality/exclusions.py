@@ -14,12 +14,13 @@ Layout, as JSON; slices count from 1 at the feet, as everywhere that people read
 
 from __future__ import annotations
 
-import json
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.config import NotJson, read_json
 from core.errors import DatasetError, shown_name
 from core.system import json_text
 
@@ -66,11 +67,11 @@ def read_exclusions(path: Path) -> tuple[Exclusion, ...]:
         DatasetError: it cannot be read or says something else.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        content = read_json(path)
+    except NotJson as error:
         raise DatasetError(
             f"The list of exclusions {shown_name(path)} cannot be read",
-            got=(error.strerror if isinstance(error, OSError) else None) or "no JSON",
+            got=str(error),
             expected="the file that the Quality page exports",
             next_step="check the path given to --exclude",
         ) from error
@@ -96,7 +97,7 @@ def parse_exclusions(content: Any, *, name: str) -> tuple[Exclusion, ...]:
         raise _wrong(name, got="exclude that is no list")
     exclusions = tuple(_parse(entry, name) for entry in entries)
     case_ids = [exclusion.case_id for exclusion in exclusions]
-    twice = sorted({case_id for case_id in case_ids if case_ids.count(case_id) > 1})
+    twice = [case_id for case_id, count in Counter(case_ids).items() if count > 1]
     if twice:
         raise _wrong(name, got=f"case {shown_name(twice[0])} twice")
     return exclusions

@@ -8,10 +8,10 @@ from pathlib import Path
 import streamlit as st
 
 from core.config import AppConfig
+from core.ui.access import listens_to_this_machine_only
 from core.ui.data_folder import find_case_folder
 
 ALLOW_TRAINING_VARIABLE = "LUNGLENS_ALLOW_TRAINING"
-_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 
 def training_config() -> AppConfig:
@@ -26,7 +26,7 @@ def may_train() -> bool:
     said = training_config().allow_training
     if said is not None:
         return said
-    return str(st.get_option("server.address") or "").strip("[]").lower() in _THIS_MACHINE
+    return listens_to_this_machine_only()
 
 
 def cases_folder() -> Path | None:

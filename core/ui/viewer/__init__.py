@@ -20,7 +20,7 @@ How to stand on it:
 from core.ui.viewer.component import show_pictures, show_viewer
 from core.ui.viewer.header import Box, Comparison, Heat, Line, Marks, Tools, ViewerScan
 from core.ui.viewer.place import DEFAULT_WINDOW, PLANES, Place, Window
-from core.ui.viewer.serving import slice_routes
+from core.ui.viewer.serving import slice_routes, withdraw_slices
 
 __all__ = [
     "Box",
@@ -37,4 +37,5 @@ __all__ = [
     "show_pictures",
     "show_viewer",
     "slice_routes",
+    "withdraw_slices",
 ]

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from core.ui.access import may_fetch
 from core.ui.viewer.packing import (
     LABEL_CHUNK_VOXELS,
     VALUE_CHUNK_VOXELS,
@@ -29,6 +30,7 @@ from core.volume import MaskPair, Volume
 ADDRESS = "/lunglens/slices"
 
 _GONE = "There are no such slices. The scan may have been closed; reload the page."
+_NOT_LOGGED_IN = "This server asks for a login first; reload the page."
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
@@ -98,6 +100,13 @@ class Offers:
             known.volume = volume
             return known
 
+    def withdraw(self, owner: object) -> None:
+        """Takes back what `owner` offers, whether or not anything still holds the owner."""
+        with self._changing:
+            withdrawn = self._by_owner.pop(owner, None)
+            if withdrawn is not None:
+                self._by_token.pop(withdrawn.token, None)
+
     def find(self, token: str) -> Offer | None:
         """The offer of a token; none where its owner is gone."""
         return self._by_token.get(token)
@@ -106,7 +115,14 @@ class Offers:
 offers = Offers()
 
 
+def withdraw_slices(owner: object) -> None:
+    """Ends the address of the slices that `owner` offers, from this moment on."""
+    offers.withdraw(owner)
+
+
 def _values(request: Request) -> Response:
+    if not may_fetch(request.cookies):
+        return _not_logged_in()
     offer = offers.find(request.path_params["token"])
     if offer is None:
         return _gone()
@@ -117,6 +133,8 @@ def _values(request: Request) -> Response:
 
 
 def _labels(request: Request) -> Response:
+    if not may_fetch(request.cookies):
+        return _not_logged_in()
     offer = offers.find(request.path_params["token"])
     if offer is None:
         return _gone()
@@ -145,6 +163,10 @@ def _number(request: Request, name: str) -> int | None:
 def _packed(body: bytes) -> Response:
     headers = {**_HEADERS, "Content-Encoding": "gzip"}
     return Response(body, media_type="application/octet-stream", headers=headers)
+
+
+def _not_logged_in() -> Response:
+    return PlainTextResponse(_NOT_LOGGED_IN, status_code=401, headers=_HEADERS)
 
 
 def _gone() -> Response:
