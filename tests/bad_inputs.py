@@ -286,14 +286,6 @@ def _set_with_table(table: str) -> Make:
     return make
 
 
-def make(folder: Path) -> Path:
-        for name in (first, second):
-            (folder / name).write_bytes(content())
-        return folder / first
-
-    return make
-
-
 def _analyze_header() -> bytes:
     """The header of an Analyze 7.5 pair, which has no magic."""
     return nifti_bytes(chest_hu(), header={"magic": b""})[:348]

@@ -282,6 +282,7 @@ def _linked() -> bytes:
         (_tar_bytes([("scan.nii", bytes(40 * 1024**2))]), "bomb"),
         (_tar_bytes([(f"{n}", b"x") for n in range(6000)]), "too many files"),
     ],
+    ids=["parent folder", "root", "link", "empty", "cut off", "bomb", "too many files"],
 )
 def test_a_tar_that_is_not_unpacked(content: bytes, sentence: str, tmp_path: Path) -> None:
     path = tmp_path / "s.tgz"
