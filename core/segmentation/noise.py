@@ -1,8 +1,8 @@
 """Noise of a scan as the network would see it, and frames without it.
 
 With noise the network takes vessels and lung for infection: in one case the infected share of the
-lung rises from 9 to 33 % at a noise of 120 HU. Smoothed by as much as was measured, it stays between
-8.3 and 9.6 %.
+lung rises from 9 to 33 % at a noise of 120 HU. Smoothed by as much as was measured, it stays
+between 8.3 and 9.6 %.
 """
 
 from __future__ import annotations
