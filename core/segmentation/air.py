@@ -131,9 +131,13 @@ def clear_gas(probabilities: Probabilities, frames: Probabilities) -> Probabilit
 
 def _gas(lung: BoolArray, frame: Probabilities) -> BoolArray:
     """Pieces of one slice as black as gas: (rows, columns)."""
-    count, labels = cv2.connectedComponents(lung.astype(np.uint8), connectivity=4)
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(
+        lung.astype(np.uint8), connectivity=4
+    )
     is_gas = np.zeros(count, dtype=np.bool_)
     for number in range(1, count):
-        is_gas[number] = _middle_grey(frame, labels == number) <= _GAS_GREY
+        left, top, width, height = stats[number, : cv2.CC_STAT_AREA]
+        box = np.s_[top : top + height, left : left + width]
+        is_gas[number] = _middle_grey(frame[box], labels[box] == number) <= _GAS_GREY
     found: BoolArray = is_gas[labels]
     return found
