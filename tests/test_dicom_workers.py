@@ -38,7 +38,7 @@ SYNTAXES = {
     "HTJ2K": HTJ2KLossless,
 }
 ROOT = Path(__file__).resolve().parent.parent
-_QUICK, _MANY = 24, 300
+_QUICK, _MANY = 24, 200
 
 
 def compressed(syntax: str, count: int = 1) -> list[Dataset]:
