@@ -40,7 +40,7 @@ from core.loading import (
 from core.loading.dicom import is_dicom
 from core.system import check_place, refuse_overwriting, write_text
 
-_SCAN_ENDINGS = (".nii", ".nii.gz", ".zip", ".dcm")
+_SCAN_ENDINGS = (".nii", ".nii.gz", ".zip", ".dcm", ".nrrd", ".mha", ".mhd")
 _PICTURES_AT_ONCE = 64
 
 EXAMPLES = """examples:

@@ -42,8 +42,8 @@ if TYPE_CHECKING:  # loaded where it is first needed
     from core.loading import Case, SeriesInfo
 
 _FORMATS = (
-    "A NIfTI file (.nii, .nii.gz), a DICOM series (all its files, or one .zip), or pictures of "
-    "slices (.png, .jpg), one or several in order."
+    "A NIfTI, NRRD or MetaImage file, a DICOM series (all its files, or one .zip or .tar.gz), or "
+    "pictures of slices (.png, .jpg), one or several in order."
 )
 _PUBLIC_SET = "COVID-19 CT Lung and Infection Segmentation (20 cases)"
 _PUBLIC_SET_FOLDER = "covid19-ct-scans"
@@ -112,7 +112,7 @@ def _try_to_open(open_it: Callable[[], OpenStudy | None]) -> None:
     try:
         current = open_it()
         if current is not None:
-            set_notice("success", f"Opened: {current.name}.")
+            set_notice("success", f"Opened: {current.name}")
     except LungLensError as error:
         still = this_session().opened
         kept = f" Still open: {still.name}." if still is not None else ""
