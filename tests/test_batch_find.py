@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -113,6 +114,16 @@ def dcm(place: str, *prefixes: str, count: int = 8) -> tuple[str, ...]:
     return tuple(f"{place}/{prefix}{n:04d}.dcm" for prefix in prefixes for n in range(count))
 
 
+def other_formats(folder: Path) -> None:
+    sitk = pytest.importorskip("SimpleITK")
+    image = sitk.GetImageFromArray(chest_hu().T.astype(np.int16))
+    for name in ("image.nrrd", "image.mha", "image.mhd", "lung_mask.nrrd"):
+        sitk.WriteImage(image, str(folder / name))
+    with tarfile.open(folder / "packed.tar.gz", "w:gz") as archive:
+        archive.add(folder / "image.nrrd", "scan.nrrd")
+    np.save(folder / "table.npy", np.zeros((4, 4)))
+
+
 TABLE: list[tuple[Callable[[Path], None], list[tuple[str, tuple[str, ...]]], dict[str, int]]] = [
     (
         nested,
@@ -161,7 +172,17 @@ TABLE: list[tuple[Callable[[Path], None], list[tuple[str, tuple[str, ...]]], dic
             ("archive", ("scan.zip",)),
             ("pictures", ("stack/slice2.png", "stack/slice10.png")),
         ],
-        {"pictures of masks": 1, "zips of masks": 1},
+        {"pictures of masks": 1, "archives of masks": 1},
+    ),
+    (
+        other_formats,
+        [
+            ("nifti", ("image.mha",)),
+            ("nifti", ("image.mhd",)),
+            ("nifti", ("image.nrrd",)),
+            ("archive", ("packed.tar.gz",)),
+        ],
+        {"masks": 1},
     ),
     (
         links,

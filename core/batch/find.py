@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import os
 import posixpath
-import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal
-from zipfile import BadZipFile, ZipFile
 
 from core.batch.dicom_scans import dicom_scans
+from core.batch.masks import (
+    holds_masks_only,
+    is_mask_name,
+    is_mask_picture,
+    is_own_mask,
+)
 from core.batch.places import is_batch_result
 from core.errors import LoadError, shown_name
 from core.loading import (
     CASE_FOLDERS,
     DEFAULT_LIMITS,
     PICTURE_ENDINGS,
+    VOLUME_ENDINGS,
     Case,
     is_archive,
     load_case_table,
@@ -31,31 +36,22 @@ from core.loading.dicom.headers import NoPictureError, is_dicom, read_headers
 from core.loading.dicom.series import by_uid, ct_series
 from core.loading.dicom.slices import Slice
 from core.system import (
-    DAMAGED_GZIP,
     OnProgress,
     ShouldCancel,
     ignore_progress,
     never_cancel,
-    open_gzip,
     raise_if_cancelled,
 )
 
 ScanKind = Literal["nifti", "dicom", "pictures", "archive", "case"]
 
-_NIFTI_ENDINGS = (".nii", ".nii.gz")
-_PAIR_ENDINGS = (".hdr", ".hdr.gz")
-_MASK_NAME = re.compile(
-    r"(^|[_.\- ])(masks?|labels?|label_?maps?|seg|segmentations?)\.nii(\.gz)?$", re.IGNORECASE
-)
-_MASK_PICTURE = re.compile(r"(^|_)(lung|infection|mask)\.\w+$", re.IGNORECASE)
+_VOLUME_ENDINGS = tuple(ending for ending in VOLUME_ENDINGS if not ending.startswith(".np"))
+"""NumPy arrays are left out: they hold all kinds of things."""
+_ARCHIVE_ENDINGS = (".zip", ".tar", ".tar.gz", ".tgz")
 _MASK_FOLDERS = {
     name for column, names in CASE_FOLDERS.items() if "mask" in column for name in names
 }
 _SCAN_FOLDERS = set(CASE_FOLDERS["ct_scan"])
-_OWN_MASK = b"LungLens mask"
-"""What `core.output.saving` writes into the header of masks."""
-_DESCRIPTION = slice(148, 148 + len(_OWN_MASK))
-_HEADER_BYTES = 348
 
 
 @dataclass(frozen=True)
@@ -286,26 +282,24 @@ class _Search:
         others = [path for path in files if path not in set(slices)]
         if slices:
             self._look_at_dicom(here, slices)
-        niftis = [path for path in others if _ends(path, _NIFTI_ENDINGS)]
-        for path in niftis:
-            if _MASK_NAME.search(path.name) or _is_own_mask(path):
+        volumes = [path for path in others if _ends(path, _VOLUME_ENDINGS)]
+        for path in volumes:
+            if is_mask_name(path.name) or is_own_mask(path):
                 self._left_out["masks"] += 1
             else:
                 self._take("nifti", self._below(path), [path], name=nifti_stem(path))
         for path in others:
-            if _ends(path, _PAIR_ENDINGS):
-                self._take("nifti", self._below(path), [path], name=nifti_stem(path))
-            elif _ends(path, (".zip",)):
-                if is_archive(path) and _holds_masks_only(path):
-                    self._left_out["zips of masks"] += 1
+            if _ends(path, _ARCHIVE_ENDINGS):
+                if is_archive(path) and holds_masks_only(path):
+                    self._left_out["archives of masks"] += 1
                 else:
                     self._take("archive", self._below(path), [path], name=shown_name(path.name))
-        if not slices and not niftis:
+        if not slices and not volumes:
             self._look_at_pictures(here, others)
 
     def _look_at_pictures(self, here: Path, files: list[Path]) -> None:
         pictures = [path for path in files if _ends(path, PICTURE_ENDINGS)]
-        own = [path for path in pictures if not _MASK_PICTURE.search(path.name)]
+        own = [path for path in pictures if not is_mask_picture(path.name)]
         if len(own) < len(pictures):
             self._left_out["pictures of masks"] += len(pictures) - len(own)
         if own:
@@ -398,28 +392,3 @@ def _ends(path: Path, endings: tuple[str, ...]) -> bool:
 
 def _natural(place: str) -> list[Any]:
     return [natural_order(Path(part)) for part in place.split("/")]
-
-
-def _is_own_mask(path: Path) -> bool:
-    try:
-        opened: Callable[[Path], Any] = (
-            open_gzip if path.name.lower().endswith(".gz") else lambda p: p.open("rb")
-        )
-        with opened(path) as file:
-            start: bytes = file.read(_HEADER_BYTES)
-    except (OSError, *DAMAGED_GZIP):
-        return False  # opening it as a scan says what is wrong
-    return start[_DESCRIPTION] == _OWN_MASK
-
-
-def _holds_masks_only(path: Path) -> bool:
-    try:
-        with ZipFile(path) as archive:
-            names = [name.rsplit("/")[-1] for name in archive.namelist()]
-    except (OSError, BadZipFile, ValueError, RuntimeError, NotImplementedError):
-        return False
-    niftis = [name for name in names if name.lower().endswith(_NIFTI_ENDINGS)]
-    dicom = any(
-        name.lower().endswith((".dcm", ".ima")) or "." not in name for name in names if name
-    )
-    return bool(niftis) and not dicom and all(_MASK_NAME.search(name) for name in niftis)

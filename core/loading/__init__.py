@@ -27,6 +27,7 @@ from core.loading.pictures import (
     pictures_in,
     tiff_pages,
 )
+from core.loading.volume_files import VOLUME_ENDINGS
 
 __all__ = [
     "is_archive",
@@ -60,6 +61,7 @@ __all__ = [
     "recognise",
     "with_mask",
     "PICTURE_ENDINGS",
+    "VOLUME_ENDINGS",
     "is_picture",
     "load_picture",
     "load_pictures",

@@ -22,6 +22,8 @@ _OTHER_SPACING = 3
 """Equal steps in a row that are a spacing of their own."""
 _OFF_LINE_MM = 0.5
 _TILT_DEGREES = 1.0
+_AXIAL = 0.75
+"""Component of the normal towards the head; from about 41° on another axis is the nearest."""
 _FEW = 0.25
 """Slices without a position that are left out, as a share of all."""
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
@@ -205,7 +207,7 @@ def _positioned(slices: list[Slice]) -> Grid:
         affine,
         nominal=False,
         warnings=_line_warnings(positions, heights, direction, normal)
-        + _step_warnings(real, gaps, step),
+        + _step_warnings(real, gaps, step, is_axial=abs(float(normal[2])) > _AXIAL),
     )
 
 
@@ -247,9 +249,12 @@ def _line_warnings(
 
 
 def _step_warnings(
-    distances: npt.NDArray[np.float64], gaps: npt.NDArray[np.bool_], step: float
+    distances: npt.NDArray[np.float64], gaps: npt.NDArray[np.bool_], step: float, *, is_axial: bool
 ) -> tuple[str, ...]:
-    """What one distance for all slices gets wrong; no slice is made up for one that is missing."""
+    """What one distance for all slices gets wrong; no slice is made up for one that is missing.
+
+    Only axial slices have weights of their own in volumes: see `Volume.slice_weights`.
+    """
     moved = np.cumsum(distances) - step * np.arange(1, distances.size + 1)
     off = float(np.abs(moved).max())
     found: tuple[str, ...] = ()
@@ -265,9 +270,9 @@ def _step_warnings(
     even = distances[~gaps]
     if _is_uneven(even, step):
         found += (
-            f"The slices are {even.min():.2f} to {even.max():.2f} mm apart: volumes in ml follow "
-            f"their true distances. Views use the mean of {step:.2f} mm for all, so slices lie up "
-            f"to {off:.1f} mm off there.",
+            f"The slices are {even.min():.2f} to {even.max():.2f} mm apart: volumes in ml "
+            f"{'follow their true distances' if is_axial else 'are not exact'}. Views use the mean "
+            f"of {step:.2f} mm for all, so slices lie up to {off:.1f} mm off there.",
         )
     return found
 
