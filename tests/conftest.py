@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +33,14 @@ def _shared_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent
     share_in(folder / "shared")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _settled_heap() -> None:
+    """Streamlit collects garbage after every run of a page. What earlier files have left, above all
+    TensorFlow's objects, need not be looked through each time: that takes seconds a page."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

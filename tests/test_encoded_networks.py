@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -59,18 +60,18 @@ def test_grey_levels_become_what_imagenet_pictures_were() -> None:
 
 
 @pytest.mark.parametrize(
-    "config",
+    "settings",
     [
-        ModelConfig(depth=4, encoder="lite0"),
-        ModelConfig(depth=4, slice_head=True),
-        ModelConfig(depth=5, encoder="lite0", slice_head=True, presence_floor=1.0),
-        ModelConfig(depth=5, encoder="resnet"),  # type: ignore[arg-type]
-        ModelConfig(depth=5, width=0, encoder="lite0"),
+        {"depth": 4, "encoder": "lite0"},
+        {"depth": 4, "slice_head": True},
+        {"depth": 5, "encoder": "lite0", "slice_head": True, "presence_floor": 1.0},
+        {"depth": 5, "encoder": "resnet"},
+        {"depth": 5, "width": 0, "encoder": "lite0"},
     ],
 )
-def test_impossible_networks_are_refused(config: ModelConfig) -> None:
+def test_impossible_networks_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
-        build_model(config, rows=ROWS, columns=COLUMNS)
+        build_model(ModelConfig(**settings), rows=ROWS, columns=COLUMNS)
 
 
 def test_sizes_that_the_encoder_cannot_halve_are_refused() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -83,22 +83,23 @@ def test_sizes_that_cannot_be_halved_are_refused(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    "config",
+    "settings",
     [
-        ModelConfig(depth=0),
-        ModelConfig(width=0),
-        ModelConfig(dropout=1.0),
-        ModelConfig(dropout=-0.1),
-        ModelConfig(output_channels=0),
-        ModelConfig(input_channels=0),
-        ModelConfig(architecture="other"),  # type: ignore[arg-type]
-        ModelConfig(normalization="other"),  # type: ignore[arg-type]
-        ModelConfig(deep_supervision=True),
+        {"depth": 0},
+        {"width": 0},
+        {"dropout": 1.0},
+        {"dropout": -0.1},
+        {"output_channels": 0},
+        {"input_channels": 0},
+        {"architecture": "other"},
+        {"normalization": "other"},
+        {"deep_supervision": True},
     ],
+    ids=lambda settings: next(iter(settings)),
 )
-def test_impossible_networks_are_refused(config: ModelConfig) -> None:
+def test_impossible_networks_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
-        build_model(config, rows=32, columns=32)
+        build_model(ModelConfig(**settings), rows=32, columns=32)
 
 
 @pytest.mark.parametrize("width", [1, 4, 6, 12, 16, 20])
