@@ -17,7 +17,7 @@ from core.errors import GeometryError, LoadError, shown_name
 from core.loading.beside import file_beside
 from core.loading.checks import DEFAULT_LIMITS, check_size
 from core.loading.packed_stream import Inflating
-from core.loading.volume_header import VolumeHeader, damaged_volume
+from core.loading.volume_header import VolumeHeader, damaged_volume, three_axes
 from core.volume import check_affine
 
 MAGIC = b"NRRD000"
@@ -125,12 +125,7 @@ def _shape(fields: dict[str, str], name: str) -> tuple[tuple[int, int, int], int
         sizes, wanted = [], 0
     if not sizes or len(sizes) != wanted:
         raise damaged_volume(name, "sizes that are not those of its axes", kind="NRRD")
-    trailing = 0
-    while len(sizes) > 3 and sizes[-1] == 1:
-        sizes.pop()
-        trailing += 1
-    if len(sizes) == 2:
-        sizes.append(1)
+    sizes, trailing = three_axes(sizes)
     if len(sizes) != 3:
         raise LoadError(
             f"{name} holds several frames, channels or layers",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -46,3 +46,13 @@ def damaged_volume(name: str, got: str, *, kind: str = "NIfTI") -> LoadError:
         expected=f"a complete {kind} file",
         next_step="copy or download it again",
     )
+
+
+def three_axes(sizes: Sequence[int]) -> tuple[list[int], int]:
+    """Sizes without axes of length one behind the third, and how many these were; one slice counts
+    as a volume. More than three are left where the others are longer."""
+    kept, trailing = list(sizes), 0
+    while len(kept) > 3 and kept[-1] == 1:
+        kept.pop()
+        trailing += 1
+    return (kept if len(kept) != 2 else [*kept, 1]), trailing

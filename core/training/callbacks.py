@@ -117,6 +117,13 @@ class RunningMean(keras.callbacks.Callback):
         put_in_place(part, self._path)
 
 
+def save_network(model: keras.Model, path: Path) -> None:
+    """Writes a network with its optimizer whole or not at all."""
+    part = path.with_name("part_" + path.name)
+    model.save(part)
+    put_in_place(part, path)
+
+
 class EpochRecorder(keras.callbacks.Callback):
     """After every epoch: validates, writes the checkpoint, then the history row."""
 
@@ -168,17 +175,12 @@ class EpochRecorder(keras.callbacks.Callback):
         row = {name: float(f"{row[name]:.6g}") for name in HISTORY_COLUMNS}
         if score(row) > self._best:
             self._best = score(row)
-            self._save(self._network, self._paths.best)
+            save_network(self._network, self._paths.best)
         self._mean.swap()
         self._mean.save()
-        self._save(self.model, self._paths.last)
+        save_network(self.model, self._paths.last)
         self._append(row)
         self._on_progress("training", epoch + 1, self._config.epochs)
-
-    def _save(self, model: keras.Model, path: Path) -> None:
-        part = path.with_name("part_" + path.name)
-        model.save(part)
-        put_in_place(part, path)
 
     def _append(self, row: dict[str, float]) -> None:
         is_new = not self._paths.history.is_file()

@@ -9,7 +9,7 @@ from typing import Any
 
 import keras
 
-from core.config import ScheduleConfig, TrainConfig, from_json_dict, to_json_dict
+from core.config import MixtureConfig, ScheduleConfig, TrainConfig, from_json_dict, to_json_dict
 from core.errors import Cancelled, ConfigError, DatasetError, SaveError, shown_name
 from core.measuring.quality import Exclusion, exclusions_record
 from core.segmentation.engines.inference import has_fast_bfloat16
@@ -246,23 +246,28 @@ class LearningRateSchedule(keras.optimizers.schedules.LearningRateSchedule):
         return {"config": to_json_dict(self._config), **self._numbers}
 
 
-def build_compiled(config: TrainConfig, learning_rate: Any) -> keras.Model:
-    """A new network with all its heads as outputs, with optimizer, loss and metrics.
-
-    Args:
-        learning_rate: a number or a schedule.
-    """
+def build_in_precision(config: TrainConfig | MixtureConfig) -> keras.Model:
+    """A new network in the config's precision; the policy of Keras stays as it was."""
     wants_bfloat16 = config.precision == "mixed_bfloat16" or (
         config.precision == "auto" and has_fast_bfloat16()
     )
     previous = keras.mixed_precision.dtype_policy()
     keras.mixed_precision.set_dtype_policy("mixed_bfloat16" if wants_bfloat16 else "float32")
     try:
-        model = build_model(
+        return build_model(
             config.model, rows=config.preprocess.rows, columns=config.preprocess.columns
         )
     finally:
         keras.mixed_precision.set_dtype_policy(previous)
+
+
+def build_compiled(config: TrainConfig, learning_rate: Any) -> keras.Model:
+    """A new network with all its heads as outputs, with optimizer, loss and metrics.
+
+    Args:
+        learning_rate: a number or a schedule.
+    """
+    model = build_in_precision(config)
     trained = supervised(model)
     optimizer = keras.optimizers.AdamW(
         learning_rate, weight_decay=config.weight_decay, global_clipnorm=1.0

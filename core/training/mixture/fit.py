@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,7 +14,6 @@ import keras
 
 from core.config import MixtureConfig, ScheduleConfig, from_json_dict, to_json_dict
 from core.errors import Cancelled, DatasetError, SaveError
-from core.segmentation.engines.inference import has_fast_bfloat16
 from core.segmentation.models import PIXELS, PRESENCE, build_model, taught_network
 from core.system import (
     OnProgress,
@@ -26,8 +24,8 @@ from core.system import (
     software_versions,
     write_text,
 )
-from core.training.callbacks import RunningMean
-from core.training.fit import LearningRateSchedule
+from core.training.callbacks import RunningMean, save_network
+from core.training.fit import LearningRateSchedule, build_in_precision
 from core.training.mixture.batches import MixtureBatches
 from core.training.mixture.folds import deal_folds
 from core.training.mixture.imagenet import read_encoder, take_encoder
@@ -142,17 +140,7 @@ def epochs_that_fit(
 
 def build_taught(config: MixtureConfig) -> keras.Model:
     """A new network as it learns, with its optimizer and losses."""
-    wants_bfloat16 = config.precision == "mixed_bfloat16" or (
-        config.precision == "auto" and has_fast_bfloat16()
-    )
-    previous = keras.mixed_precision.dtype_policy()
-    keras.mixed_precision.set_dtype_policy("mixed_bfloat16" if wants_bfloat16 else "float32")
-    try:
-        model = build_model(
-            config.model, rows=config.preprocess.rows, columns=config.preprocess.columns
-        )
-    finally:
-        keras.mixed_precision.set_dtype_policy(previous)
+    model = build_in_precision(config)
     if config.pretrained and config.model.encoder != "plain":
         take_encoder(model, read_encoder(config.model.encoder))
     taught = taught_network(model)
@@ -224,9 +212,7 @@ class _Recorder(keras.callbacks.Callback):
         if self.stopped:
             return
         self._mean.save()
-        part = self._paths.last.with_name("part_" + self._paths.last.name)
-        self.model.save(part)
-        os.replace(part, self._paths.last)
+        save_network(self.model, self._paths.last)
         found = {**(logs or {}), "epoch": epoch + 1}
         found.setdefault("pixels_loss", found["loss"])
         found["learning_rate"] = float(
