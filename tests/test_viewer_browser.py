@@ -345,11 +345,12 @@ def test_pointing_at_the_picture_moves_nothing_below_it(viewer: Page) -> None:
 
 def test_a_saved_picture_holds_what_is_on_the_screen(viewer: Page, tab: Page) -> None:
     press(viewer, "a", "i")
-    number = viewer.picture_slice()
-    viewer.view("view.savePicture()")
-    path = tab.downloads / f"lunglens_axial_{number}.png"
-    wait_for(path.is_file, what="the PNG")
-    saved = np.asarray(Image.open(path).convert("RGB"))
+    wait_for(lambda: viewer.view("!view.dirty"), what="the picture")
+    viewer.view("void view.savePicture()")
+    wait_for(lambda: viewer.value().startswith("Saved "), what="the message", seconds=60)
+    name = viewer.value().removeprefix("Saved ")
+    assert name == f"lunglens_axial_{viewer.picture_slice()}.png"
+    saved = np.asarray(Image.open(tab.downloaded(name)).convert("RGB"))
     width, height = viewer.view("[pane.width, pane.height]")
     assert saved.shape[1] == pytest.approx(width, abs=3)
     assert saved.shape[0] == pytest.approx(height, abs=3)
