@@ -17,6 +17,7 @@ from core.config import ModelConfig, PostprocessConfig, PreprocessConfig
 from core.errors import Cancelled
 from core.loading import grey_intensity
 from core.phantom import build_demo_study
+from core.segmentation.engines import Prediction
 from core.volume import Intensity, MaskPair, Study, Volume, volume_from_file
 from tests.scans import chest_hu, small_affine
 from tests.shared import made_once
@@ -128,8 +129,8 @@ class StandInSegmenter:
         batch_size: int,
         on_progress: Any = None,
         should_cancel: Any = None,
-    ) -> npt.NDArray[np.uint8]:
-        """(2, n, rows, columns) probabilities times 255; waits until told to go on."""
+    ) -> Prediction:
+        """Waits until told to go on."""
         self.entered.set()
         while not self.may_go_on.wait(0.02):
             if should_cancel is not None and should_cancel():
@@ -142,7 +143,7 @@ class StandInSegmenter:
         probabilities[1] = np.where(np.arange(columns) < columns // 3, 150, 20)
         if on_progress is not None:
             on_progress("marking slices", count, count)
-        return probabilities
+        return Prediction(probabilities)
 
 
 def use_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:

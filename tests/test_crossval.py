@@ -10,14 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.classification.empty_slice_fitting import fit_gate
 from core.config import PublishConfig
 from core.errors import DatasetError
 from core.evaluation.cases import CaseResult
 from core.measuring.quality.exclusions import Exclusion, exclusions_record
-from core.segmentation.engines.inference import Segmenter
 from core.segmentation.manifests import CARD_NAME
-from core.segmentation.weights import load_weights, read_manifest
+from core.segmentation.weights import load_weights
 from core.training.crossval import cross_validate
 from core.training.crossval_results import CrossValidation
 from core.training.fit import load_published_model
@@ -146,18 +144,4 @@ def test_later_folds_start_from_earlier_ones_and_are_published_as_one(
     card = (info.folder / CARD_NAME).read_text(encoding="utf-8")
     assert "the one member that was not trained on its patient" in card
     assert "1, 1 of 3 epochs" in card
-
-    # The gate for empty slices of such weights: every slice by the member that never met it.
-    members = [Segmenter(read_manifest(later / f"weights-{number}")) for number in (1, 2)]
-    gate, figures = fit_gate(data, tmp_path / "gate", Segmenter(info), members=members)
-    assert gate.segmentation_id == "both"
-    assert figures["folds"] == 2
-    truly_infected = sum(
-        int(scan.infection.any(axis=(1, 2)).sum())
-        for scan in load_training_scans(data, TINY.preprocess)
-    )
-    assert figures["infected_slices"] == truly_infected
-    assert figures["recall_of_infected"] >= 0.99
-    with pytest.raises(DatasetError, match="does not fit"):
-        fit_gate(data, tmp_path / "gate", Segmenter(info))
     assert "kept 1 scans, pictures or slices" in card

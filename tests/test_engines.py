@@ -85,12 +85,12 @@ def test_same_probabilities_as_keras(
     name: str, frames: npt.NDArray[np.uint8], tmp_path: Path
 ) -> None:
     info = save_tiny(tmp_path / "tiny", NETWORKS[name])
-    expected = Segmenter(info).predict(frames, batch_size=4).astype(int)
+    expected = Segmenter(info).predict(frames, batch_size=4).pixels.astype(int)
     assert expected.std() > 1  # the network is not saturated
-    exact = OpenVinoSegmenter(info, precision="float32").predict(frames, batch_size=4)
+    exact = OpenVinoSegmenter(info, precision="float32").predict(frames, batch_size=4).pixels
     assert exact.dtype == np.uint8
     assert np.abs(exact - expected).max() <= 1
-    fast = OpenVinoSegmenter(info).predict(frames, batch_size=4)
+    fast = OpenVinoSegmenter(info).predict(frames, batch_size=4).pixels
     assert np.abs(fast - expected).mean() < 0.5
 
 
@@ -100,7 +100,7 @@ def _mask_difference(volume: Volume) -> dict[str, float]:
     record = plan_spatial(volume, info.preprocess)
     slices = build_model_input(volume, record, info.preprocess, range(volume.shape[2]))
     by_keras, by_openvino = (
-        restore_masks(engine.predict(slices, batch_size=8), record, info.postprocess)
+        restore_masks(engine.predict(slices, batch_size=8).pixels, record, info.postprocess)
         for engine in (Segmenter(info), OpenVinoSegmenter(info))
     )
     return {
@@ -271,9 +271,9 @@ def test_threads_at_once_each_get_their_own_answer(tiny: WeightsInfo) -> None:
         generator.integers(0, 256, (count, SIZE.rows, SIZE.columns), dtype=np.uint8)
         for count in (1, 2, 7, 30, 50)
     ]
-    alone = [engine.predict(scan, batch_size=4) for scan in scans]
+    alone = [engine.predict(scan, batch_size=4).pixels for scan in scans]
     with ThreadPoolExecutor(len(scans)) as pool:
-        together = list(pool.map(lambda scan: engine.predict(scan, batch_size=4), scans))
+        together = list(pool.map(lambda scan: engine.predict(scan, batch_size=4).pixels, scans))
     for expected, found in zip(alone, together, strict=True):
         np.testing.assert_array_equal(found, expected)
 
@@ -294,7 +294,7 @@ def test_arrays_that_do_not_fit(tiny: WeightsInfo) -> None:
 
 def test_cancel_and_progress(tiny: WeightsInfo, frames: npt.NDArray[np.uint8]) -> None:
     engine = OpenVinoSegmenter(tiny)
-    expected = engine.predict(frames, batch_size=3)
+    expected = engine.predict(frames, batch_size=3).pixels
     told: list[int] = []
     with pytest.raises(Cancelled):
         engine.predict(
@@ -305,7 +305,7 @@ def test_cancel_and_progress(tiny: WeightsInfo, frames: npt.NDArray[np.uint8]) -
         )
     assert told == [0, 3]
     # A run that was stopped leaves nothing behind in the next one.
-    np.testing.assert_array_equal(engine.predict(frames, batch_size=100), expected)
+    np.testing.assert_array_equal(engine.predict(frames, batch_size=100).pixels, expected)
 
 
 class _Request:
@@ -398,7 +398,7 @@ def test_cancelling_drains_the_ring_of_either_engine(
 
 def test_no_slice_no_answer(tiny: WeightsInfo) -> None:
     none = np.zeros((0, SIZE.rows, SIZE.columns), dtype=np.uint8)
-    assert OpenVinoSegmenter(tiny).predict(none, batch_size=4).shape == (2, 0, 32, 48)
+    assert OpenVinoSegmenter(tiny).predict(none, batch_size=4).pixels.shape == (2, 0, 32, 48)
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def test_what_the_network_says_of_grey_in_0_to_1(
     segmenter: Segmenter, frames: npt.NDArray[np.uint8], batch_size: int
 ) -> None:
     before = frames.copy()
-    found = segmenter.predict(frames, batch_size=batch_size)
+    found = segmenter.predict(frames, batch_size=batch_size).pixels
     expected = segmenter.model.predict(frames[..., None].astype(np.float32) / 255, verbose=0)
     assert found.shape == (2, COUNT, SIZE.rows, SIZE.columns)
     assert found.dtype == np.uint8
@@ -67,14 +67,14 @@ def test_what_the_network_says_of_grey_in_0_to_1(
 def test_the_last_batch_does_not_depend_on_the_one_before(
     segmenter: Segmenter, frames: npt.NDArray[np.uint8]
 ) -> None:
-    together = segmenter.predict(frames, batch_size=4)
-    alone = segmenter.predict(frames[4:], batch_size=4)
+    together = segmenter.predict(frames, batch_size=4).pixels
+    alone = segmenter.predict(frames[4:], batch_size=4).pixels
     assert np.array_equal(together[:, 4:], alone)
 
 
 def test_no_slice_no_answer(segmenter: Segmenter) -> None:
     none = np.zeros((0, SIZE.rows, SIZE.columns), dtype=np.uint8)
-    assert segmenter.predict(none, batch_size=4).shape == (2, 0, SIZE.rows, SIZE.columns)
+    assert segmenter.predict(none, batch_size=4).pixels.shape == (2, 0, SIZE.rows, SIZE.columns)
 
 
 def test_progress(segmenter: Segmenter, frames: npt.NDArray[np.uint8]) -> None:
@@ -94,16 +94,16 @@ def test_cancel_between_batches(segmenter: Segmenter, frames: npt.NDArray[np.uin
         )
     assert told == [3]
     # And it works again afterwards.
-    assert segmenter.predict(frames, batch_size=3).shape[1] == COUNT
+    assert segmenter.predict(frames, batch_size=3).pixels.shape[1] == COUNT
 
 
 def test_two_people_at_once(segmenter: Segmenter, frames: npt.NDArray[np.uint8]) -> None:
     inputs = [frames, frames[::-1].copy()]
-    alone = [segmenter.predict(x, batch_size=2) for x in inputs]
+    alone = [segmenter.predict(x, batch_size=2).pixels for x in inputs]
     together: dict[int, npt.NDArray[np.uint8]] = {}
 
     def run(number: int) -> None:
-        together[number] = segmenter.predict(inputs[number], batch_size=2)
+        together[number] = segmenter.predict(inputs[number], batch_size=2).pixels
 
     threads = [threading.Thread(target=run, args=(number,)) for number in (0, 1)]
     for thread in threads:

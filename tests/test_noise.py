@@ -10,6 +10,7 @@ import pytest
 from core.config import PreprocessConfig
 from core.preprocessing import build_model_input, plan_spatial
 from core.segmentation import segment_volume
+from core.segmentation.engines import Prediction
 from core.segmentation.noise import LIMIT_HU, measure_noise, smooth_noise
 from core.segmentation.postprocess import Probabilities
 from core.volume import Volume
@@ -59,7 +60,7 @@ def test_smoothing_takes_most_of_the_noise_and_leaves_edges() -> None:
 class _Seeing(StandInSegmenter):
     """Keeps the frames that it was given."""
 
-    def predict(self, frames: Probabilities, **how: object) -> Probabilities:
+    def predict(self, frames: Probabilities, **how: object) -> Prediction:
         self.seen = frames.copy()
         return super().predict(frames, **how)  # type: ignore[arg-type]
 

@@ -18,6 +18,7 @@ from core.evaluation.metrics import compute_overlap
 from core.loading import load_nifti, load_pictures, open_study
 from core.output.saving import save_mask, save_volume
 from core.preprocessing.spatial import turn_volume
+from core.segmentation.engines import Prediction
 from core.segmentation.engines.inference import Segmenter
 from core.segmentation.pipeline import segment_volume, segment_volumes
 from core.segmentation.result import apply_thresholds
@@ -227,7 +228,7 @@ class _CountingSegmenter(StandInSegmenter):
         super().__init__()
         self.slices: list[int] = []
 
-    def predict(self, frames: npt.NDArray[np.uint8], **how: Any) -> npt.NDArray[np.uint8]:
+    def predict(self, frames: npt.NDArray[np.uint8], **how: Any) -> Prediction:
         self.slices.append(len(frames))
         return super().predict(frames, **how)
 
@@ -247,6 +248,34 @@ def test_many_pictures_need_two_calls_of_the_engine(chest: Study, tmp_path: Path
     engine.slices.clear()
     segment_volume(chest.volume, engine)
     assert engine.slices == [24]
+
+
+class _SegmenterWithSliceHead(StandInSegmenter):
+    """Sure of lung from slice 12 on, and of infection in slice 13 alone, counted from 0."""
+
+    def predict(self, frames: npt.NDArray[np.uint8], **how: Any) -> Prediction:
+        presence = np.zeros((2, len(frames)), dtype=np.uint8)
+        presence[0, 12:] = 255
+        presence[1, 13] = 255
+        return replace(super().predict(frames, **how), presence=presence)
+
+
+def test_what_the_slice_head_sees_decides_which_slices_hold_masks(chest: Study) -> None:
+    engine = _SegmenterWithSliceHead()
+    blind = segment_volume(chest.volume, engine, config=SegmentConfig())
+    config = PostprocessConfig(min_lung_presence=0.5, min_infection_presence=0.5)
+    result = segment_volume(chest.volume, engine, config=SegmentConfig(postprocess=config))
+    before, after = (_held(one.masks.lung) for one in (blind, result))
+    assert {11, 12, 13} <= before
+    assert after == {k for k in before if k >= 12}
+    assert len(_held(blind.masks.infection)) > 1
+    assert _held(result.masks.infection) == {13}
+    np.testing.assert_array_equal(np.flatnonzero(result.slices_with("infection")), [13])
+    assert segment_volume(chest.volume, StandInSegmenter()).slices_with("lung") is None
+
+
+def _held(mask: npt.NDArray[np.bool_]) -> set[int]:
+    return set(np.flatnonzero(mask.any(axis=(0, 1))).tolist())
 
 
 def test_why_keras_ran_is_a_warning_of_the_result(chest: Study) -> None:

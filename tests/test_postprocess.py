@@ -12,7 +12,9 @@ from core.preprocessing.spatial import SpatialRecord
 from core.segmentation.postprocess import (
     Probabilities,
     blend_neighbours,
+    blend_presence,
     clean_lung,
+    clear_empty_slices,
     clear_open_air,
     probability_level,
     restore_masks,
@@ -239,6 +241,31 @@ def test_without_neighbours_or_share_nothing_changes(slices: int, share: float) 
 def test_neighbours_cannot_outweigh_the_slice(share: float) -> None:
     with pytest.raises(ConfigError, match="neighbour_share"):
         PostprocessConfig(neighbour_share=share)
+
+
+# -------------------------------------------------------------------------- empty slices
+
+
+def test_slices_that_show_none_are_cleared_by_channel() -> None:
+    """Of 4 slices the head doubts lung in the first and infection in the first and the third."""
+    probabilities = np.full((2, 4, 3, 5), 200, dtype=np.uint8)
+    presence = np.array([[24, 26, 255, 255], [0, 255, 50, 51]], dtype=np.uint8)
+    config = PostprocessConfig(min_lung_presence=0.1, min_infection_presence=0.2)
+    cleared = clear_empty_slices(probabilities, presence, config)
+    np.testing.assert_array_equal(cleared[0].any(axis=(1, 2)), [False, True, True, True])
+    np.testing.assert_array_equal(cleared[1].any(axis=(1, 2)), [False, True, False, True])
+    assert set(np.unique(cleared)) == {0, 200}
+    assert (probabilities == 200).all()
+    assert clear_empty_slices(probabilities, presence, PostprocessConfig()) is probabilities
+    with pytest.raises(ConfigError, match="min_lung_presence"):
+        PostprocessConfig(min_lung_presence=1.5)
+
+
+def test_presence_is_blended_as_pixels_are() -> None:
+    presence = np.array([[0, 0, 200, 100, 40], [255, 255, 255, 255, 255]], dtype=np.uint8)
+    blended = blend_presence(presence, 0.5)
+    np.testing.assert_array_equal(blended, [[0, 50, 125, 110, 55], [255] * 5])
+    np.testing.assert_array_equal(blend_presence(presence[:, :1], 0.5), presence[:, :1])
 
 
 # -------------------------------------------------------------------- air beside the neck

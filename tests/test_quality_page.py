@@ -15,16 +15,14 @@ from core.config import QUALITY_RANGES, QualityConfig
 from core.measuring.quality import CHECKS
 from core.measuring.quality.exclusions import parse_exclusions
 from core.output.saving import save_mask, save_volume
-from core.segmentation.empty_slices import find_gate
 from core.segmentation.pipeline import segment_volume
-from core.segmentation.segmenter import load_segmenter
 from core.ui.quality.checks import ScanCheck
 from core.ui.quality.leaving_out import LeftOut
 from core.ui.quality.survey import Survey
 from core.volume import Study
 from tests import damage
 from tests.app_session import session_of
-from tests.studies import demo_study, small_study, small_truth, small_volume
+from tests.studies import StandInSegmenter, demo_study, small_study, small_truth, small_volume
 from tests.test_pages import button, in_address, opened, page, ran_well, texts
 from tests.test_quality import middle_of
 
@@ -124,17 +122,14 @@ def test_slices_without_infection_are_counted() -> None:
     assert "Not known" in text(quality_page(small_study(truth=False)))
 
 
-def test_what_the_model_for_empty_slices_calls_empty_is_counted() -> None:
+def test_what_the_slice_head_takes_for_empty_is_counted() -> None:
     app = quality_page(small_study())
-    assert "model for empty slices" not in text(app)
     current = opened(app)
-    segmenter = load_segmenter()
-    current.segmentation = segment_volume(current.study.volume, segmenter)
-    gate = find_gate(segmenter.info)
-    assert gate is not None
-    empty = int(gate.empty(current.segmentation.probabilities).sum())
-    told = text(finished(ran_well(app.run())))
-    assert f"By the model for empty slices: {empty} of 8 slices." in told
+    current.segmentation = segment_volume(current.study.volume, StandInSegmenter())
+    assert "slice head" not in text(finished(ran_well(app.run())))
+    presence = np.array([[255] * 8, [0, 10, 127, 128, 200, 255, 40, 130]], dtype=np.uint8)
+    current.segmentation = replace(current.segmentation, presence=presence)
+    assert "By the slice head: 4 of 8 slices." in text(finished(ran_well(app.run())))
 
 
 def test_slices_are_left_out_and_taken_back() -> None:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
 import pytest
 
-from core.classification.empty_slice_publish import build_gate_card
 from core.classification.info import find_classifier
 from core.classification.publish import build_classifier_card
 from core.errors import SaveError, WeightsError
 from core.segmentation import weights_store
 from core.segmentation.weights import find_weights, read_manifest
 from core.segmentation.weights_store import check_publish_folder, stage_weights
-from core.system.folders import WEIGHTS_FOLDER
 from core.system.locks import take_lock
 from core.training.cards import build_card
 from tests.test_weights import make_weights
@@ -154,6 +151,3 @@ def test_shipped_cards_are_what_the_templates_make_of_the_manifests() -> None:
     network, classifier = find_weights(), find_classifier()
     assert network.card_path.read_text(encoding="utf-8") == build_card(network)
     assert classifier.card_path.read_text(encoding="utf-8") == build_classifier_card(classifier)
-    gate = WEIGHTS_FOLDER / "empty-slice-v1"
-    manifest = json.loads((gate / "manifest.json").read_text(encoding="utf-8"))
-    assert (gate / "README.md").read_text(encoding="utf-8") == build_gate_card(manifest)

@@ -94,11 +94,6 @@ def add_segment_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--lung-threshold", type=float, help="probability, 0 to 1")
     parser.add_argument("--infection-threshold", type=float, help="probability, 0 to 1")
-    parser.add_argument(
-        "--clear-empty",
-        action="store_true",
-        help="take all infection out of slices that the gate for empty slices calls empty",
-    )
 
 
 def add_engine_argument(parser: argparse.ArgumentParser) -> None:
@@ -123,7 +118,6 @@ def segment_config(options: argparse.Namespace, info: WeightsInfo) -> SegmentCon
         batch_size=options.batch_size,
         preprocess=_read_preprocess(options.preprocess, info),
         postprocess=replace(info.postprocess, **chosen),
-        clear_empty=options.clear_empty,
     )
 
 

@@ -1,8 +1,7 @@
 """Train a slice classifier from the segmentation weights and pictures of known class.
 
 Reads covid_ct_ucsd/ and sars_cov_2_ct/ of the data folder. Features are kept in --out, so that
-the same command resumes where it was stopped. With --empty-slices the gate for slices without
-infection is fitted instead, from covid20/, medseg100_train/ and luna_slices/.
+the same command resumes where it was stopped.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from core.classification.config import ClassifierModelConfig
 from core.classification.info import ClassifierInfo, find_classifier
 from core.cli.terminal import Result, TerminalProgress
 from core.errors import ConfigError
-from core.segmentation import WeightsInfo, check_publish_folder, find_weights, read_manifest
+from core.segmentation import WeightsInfo, check_publish_folder, find_weights
 from core.system import check_place, make_folder, number_text
 
 if TYPE_CHECKING:
@@ -28,9 +27,7 @@ EXAMPLES = """examples:
   python -m core train-classifier --data ../shared/data --out runs/classifier
   python -m core train-classifier --data ../shared/data --out runs/classifier \\
     --publish weights/my-classifier
-  python -m core train-classifier --data ../shared/data --out runs/no-masks --no-masks
-  python -m core train-classifier --data ../shared/data --out runs/gate --empty-slices \\
-    --publish weights/my-gate"""
+  python -m core train-classifier --data ../shared/data --out runs/no-masks --no-masks"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,18 +58,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument(
-        "--empty-slices",
-        action="store_true",
-        help="fit the gate for slices without infection in place of the classifier",
-    )
-    parser.add_argument(
-        "--members",
-        type=Path,
-        metavar="FOLDER",
-        help="with --empty-slices, for weights that are the mean of a cross-validation's networks: "
-        "its folder, so that every patient is predicted by the network that was not trained on it",
-    )
-    parser.add_argument(
         "--publish", type=Path, help="then write weights/NAME with manifest and card"
     )
 
@@ -83,24 +68,12 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     if options.publish is not None:
         check_publish_folder(options.publish)
     make_folder(options.out, option="--out folder")
-    if options.encoder is not None and (options.random_encoder or options.empty_slices):
+    if options.encoder is not None and options.random_encoder:
         raise ConfigError(
             "There is no encoder to keep",
-            got="--encoder with --random-encoder or --empty-slices",
+            got="--encoder with --random-encoder",
             expected="one of them",
         )
-    if options.members is not None and not options.empty_slices:
-        raise ConfigError(
-            "Only the gate for empty slices is fitted with single members",
-            got="--members without --empty-slices",
-            expected="both",
-        )
-    if options.empty_slices:
-        return _fit_gate(options, progress)
-    return _fit_classifier(options, progress)
-
-
-def _fit_classifier(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     # Imported here: what needs Keras takes seconds.
     from core.classification.publish import publish_classifier
     from core.classification.train import fit_classifier, load_features, load_out_of_distribution
@@ -183,31 +156,6 @@ def _encoders(
     return encoder, maps, random_maps
 
 
-def _fit_gate(options: argparse.Namespace, progress: TerminalProgress) -> Result:
-    from core.classification.empty_slice_fitting import fit_gate
-    from core.classification.empty_slice_publish import publish_gate
-    from core.segmentation import load_segmenter
-    from core.segmentation.engines import default_engine, load_engine
-
-    segmenter = load_segmenter(options.weights)
-    members = (
-        ()
-        if options.members is None
-        else tuple(
-            load_engine(read_manifest(folder), default_engine())
-            for folder in sorted(options.members.glob("weights-*"))
-        )
-    )
-    gate, figures = fit_gate(
-        options.data, options.out, segmenter, members=members, on_progress=progress
-    )
-    lines = [f"{name}: {value}" for name, value in figures.items() if not isinstance(value, dict)]
-    if options.publish is not None:
-        publish_gate(gate, figures, options.publish, segmenter.info, command=_command(options))
-        lines.append(f"published in {options.publish}")
-    return Result("\n".join(lines), figures)
-
-
 def _command(options: argparse.Namespace) -> str:
     """The command as it can be given again, without the places of this machine."""
     words = ["python", "-m", "core", "train-classifier", "--data", "../shared/data", "--out"]
@@ -220,11 +168,8 @@ def _command(options: argparse.Namespace) -> str:
     for flag, is_set in (
         ("--no-masks", options.no_masks),
         ("--random-encoder", options.random_encoder),
-        ("--empty-slices", options.empty_slices),
     ):
         words += [flag] if is_set else []
-    if options.members is not None:
-        words += ["--members", f"runs/{options.members.name}"]
     if options.publish is not None:
         words += ["--publish", f"weights/{options.publish.name}"]
     return shlex.join(words)

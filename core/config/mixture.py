@@ -44,7 +44,7 @@ class MixtureConfig:
 
     model: ModelConfig = field(
         default_factory=lambda: ModelConfig(
-            depth=5, width=16, max_filters=96, encoder="lite0", slice_head=True, presence_floor=0.1
+            depth=5, width=16, max_filters=96, encoder="lite0", slice_head=True
         )
     )
     preprocess: PreprocessConfig = field(

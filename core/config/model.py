@@ -34,9 +34,6 @@ class ModelConfig:
     and filters of its own, so that width and bound hold for the expanding half alone."""
     slice_head: bool = False
     """With an encoder: whether it also tells if a slice shows lung, and if it shows infection."""
-    presence_floor: float = 0.0
-    """Where the presence of lung, or of infection, in a slice is below this, its pixels'
-    probabilities are lowered in proportion; with 0 the slice head does not change masks."""
 
     def __post_init__(self) -> None:
         check_choice("architecture", self.architecture, ("unet", "unetpp"))
@@ -52,6 +49,5 @@ class ModelConfig:
                 "output_channels": (1, 16),
                 "max_filters": (0, 4096),
                 "members": (1, 16),
-                "presence_floor": (0.0, 1.0),
             },
         )

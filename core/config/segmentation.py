@@ -20,12 +20,19 @@ class PostprocessConfig:
     """A connected part that holds less than this share of all lung is dropped."""
     max_hole_fraction: float = 0.1
     """Holes up to this share of a slice's lung area are filled; larger ones may be mediastinum."""
+    min_lung_presence: float = 0.0
+    """Slices that the network's slice head takes to show lung with less probability than this hold
+    none; networks without such a head ignore it."""
+    min_infection_presence: float = 0.0
+    """The same for infection."""
     neighbour_share: float = 0.0
     """Weight of the two neighbouring slices together, in scans, not in pictures; at most two
     thirds, which is a plain mean of three."""
 
     def __post_init__(self) -> None:
-        check_ranges(self, {"min_lung_part_fraction": (0.0, 1.0), "max_hole_fraction": (0.0, 1.0)})
+        shares = ("min_lung_part_fraction", "max_hole_fraction")
+        presences = ("min_lung_presence", "min_infection_presence")
+        check_ranges(self, dict.fromkeys((*shares, *presences), (0.0, 1.0)))
         for name in ("lung_threshold", "infection_threshold"):
             if not 0.0 < getattr(self, name) < 1.0:
                 raise ConfigError(
@@ -53,8 +60,6 @@ class SegmentConfig:
     postprocess: PostprocessConfig = field(default_factory=PostprocessConfig)
     turn_pictures: bool = True
     """Pictures carry no orientation: try the four quarter turns and take the most upright one."""
-    clear_empty: bool = False
-    """Take all infection out of slices that the gate for empty slices calls empty."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.batch_size <= 256:

@@ -1,13 +1,5 @@
 """Scans and pictures come in; masks of lung and infection on their own grid go out."""
 
-from core.segmentation.empty_slices import (
-    GATE_KIND,
-    SHARE_NAMES,
-    EmptySliceGate,
-    find_gate,
-    read_gate,
-    slice_shares,
-)
 from core.segmentation.graph import Graph, describe_graph
 from core.segmentation.manifests import (
     CARD_NAME,
@@ -57,12 +49,6 @@ from core.segmentation.weights_store import (
 )
 
 __all__ = [
-    "EmptySliceGate",
-    "GATE_KIND",
-    "SHARE_NAMES",
-    "find_gate",
-    "read_gate",
-    "slice_shares",
     "Graph",
     "describe_graph",
     "Segmentation",

@@ -15,6 +15,9 @@ from core.errors import WeightsError
 if TYPE_CHECKING:
     import keras
 
+PRESENCE = "presence"
+"""Layer of a slice head: (n, channels), the probability that a slice shows any of a channel."""
+
 _SETTINGS: dict[str, tuple[str, ...]] = {
     "Conv2D": ("strides", "padding", "dilation_rate", "groups", "activation"),
     "Conv2DTranspose": ("strides", "padding", "dilation_rate", "activation"),
@@ -33,7 +36,6 @@ _SETTINGS: dict[str, tuple[str, ...]] = {
     "UpSampling2D": ("size", "interpolation"),
     "Concatenate": ("axis",),
     "Rescaling": ("scale", "offset"),
-    "Reshape": ("target_shape",),
 }
 """Kinds that keep settings; all others keep only kind, name and inputs."""
 
@@ -50,14 +52,15 @@ class Layer:
 
 
 Graph = tuple[Layer, ...]
-"""Layers in an order in which each comes after those it reads; the last is the output."""
+"""Layers in an order in which each comes after those it reads; the last gives the pixels'
+probabilities, and one named `PRESENCE` is an output too."""
 
 
 def describe_graph(model: keras.Model) -> Graph:
-    """The layers of a functional model with one input and one output."""
+    """The layers of a functional model with one input, and pixels as its first output."""
     config = model.get_config()
     layers = tuple(_layer(entry) for entry in config["layers"])
-    output = config["output_layers"][0]
+    output = _names_of_outputs(config["output_layers"])[0]
     last = next(layer for layer in layers if layer.name == output)
     return (*(layer for layer in layers if layer is not last), last)
 
@@ -71,6 +74,11 @@ def _layer(entry: dict[str, Any]) -> Layer:
         inputs=tuple(_names_read(entry["inbound_nodes"])),
         settings={name: _plain(entry["config"][name]) for name in kept},
     )
+
+
+def _names_of_outputs(value: Any) -> list[str]:
+    """Keras lists [name, node, tensor] for one output, and a list of such for several."""
+    return [str(entry[0]) for entry in ([value] if isinstance(value[0], str) else value)]
 
 
 def _plain(value: Any) -> Any:

@@ -1,7 +1,7 @@
 """The manifest of a weights folder: the one reader and the one listing, whatever the weights do.
 
-Segmentation networks, slice classifiers and gates for empty slices each have their own fields;
-reading the file, checking its id and listing the unusable folders is done here for all.
+Segmentation networks and slice classifiers each have their own fields; reading the file, checking
+its id and listing the unusable folders is done here for both.
 """
 
 from __future__ import annotations

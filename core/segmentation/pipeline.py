@@ -10,22 +10,21 @@ from itertools import accumulate, pairwise
 import numpy as np
 
 from core.config import PreprocessConfig, SegmentConfig
-from core.errors import ConfigError
 from core.preprocessing import SpatialRecord, build_model_input, plan_spatial
 from core.segmentation.air import clear_gas, clear_outside_body
-from core.segmentation.empty_slices import EmptySliceGate, find_gate
-from core.segmentation.engines import Engine
+from core.segmentation.engines import Engine, Prediction
 from core.segmentation.noise import LIMIT_HU, measure_noise, smooth_noise
 from core.segmentation.postprocess import (
     Probabilities,
     blend_neighbours,
+    blend_presence,
     clean_lung,
+    clear_empty_slices,
     clear_open_air,
     restore_cleaned,
 )
 from core.segmentation.result import ScanFacts, Segmentation
 from core.segmentation.turning import find_quarter_turns
-from core.segmentation.weights import WeightsInfo
 from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel, raise_if_cancelled
 from core.volume import MaskPair, Volume
 
@@ -55,7 +54,6 @@ def segment_volume(
 
     Raises:
         Cancelled: the person asked to stop.
-        ConfigError: empty slices are to be cleared and no gate was fitted for these weights.
     """
     (segmentation,) = segment_volumes(
         [volume], segmenter, config=config, on_progress=on_progress, should_cancel=should_cancel
@@ -77,7 +75,6 @@ def segment_volumes(
         weights_id=segmenter.weights_id, postprocess=segmenter.info.postprocess
     )
     preprocess = config.preprocess or segmenter.preprocess
-    gate = require_gate(segmenter.info) if config.clear_empty else None
     clock = _StepClock()
     turns: Sequence[int] = [0] * len(volumes)
     if config.turn_pictures and any(map(_is_of_pictures, volumes)):
@@ -90,18 +87,18 @@ def segment_volumes(
     frames = _build_frames(volumes, records, preprocess, on_progress, should_cancel)
     noise = _smooth_noisy(volumes, frames, preprocess)
     clock.end("preprocess")
-    probabilities = segmenter.predict(
+    predicted = segmenter.predict(
         frames, batch_size=config.batch_size, on_progress=on_progress, should_cancel=should_cancel
     )
     clock.end("predict")
     blended = [
         _blend(
             volume,
-            probabilities[:, start:stop],
+            predicted,
+            slice(start, stop),
             frames[start:stop] if _shows_air(preprocess) else None,
             record,
             config,
-            gate,
         )
         for volume, record, (start, stop) in zip(
             volumes, records, _slice_ranges(volumes), strict=True
@@ -111,7 +108,8 @@ def segment_volumes(
     return tuple(
         Segmentation(
             masks=pair,
-            probabilities=own,
+            probabilities=own.pixels,
+            presence=own.presence,
             record=record,
             seconds=clock.seconds,
             device=segmenter.device,
@@ -124,25 +122,6 @@ def segment_volumes(
             volumes, noise, masks, blended, records, strict=True
         )
     )
-
-
-def require_gate(info: WeightsInfo) -> EmptySliceGate:
-    """The gate for empty slices that was fitted for these weights.
-
-    Raises:
-        ConfigError: there is none.
-        WeightsError: its manifest cannot be read.
-    """
-    gate = find_gate(info)
-    if gate is None:
-        raise ConfigError(
-            "Slices without infection cannot be recognised with these weights",
-            got=f"no gate for {info.weights_id}",
-            expected="one in weights/ that was fitted for them",
-            next_step="run without it, or fit one with 'python -m core train-classifier "
-            "--empty-slices'",
-        )
-    return gate
 
 
 def _build_frames(
@@ -169,29 +148,38 @@ def _build_frames(
 
 def _blend(
     volume: Volume,
-    probabilities: Probabilities,
+    predicted: Prediction,
+    slices: slice,
     frames: Probabilities | None,
     record: SpatialRecord,
     config: SegmentConfig,
-    gate: EmptySliceGate | None,
-) -> Probabilities:
-    """Probabilities of one volume with its neighbouring slices, air that is no lung and its empty
-    slices taken into account.
+) -> Prediction:
+    """The prediction for one volume with its neighbouring slices, air that is no lung and its
+    empty slices taken into account.
 
     Args:
+        predicted: for the slices of all volumes.
+        slices: those of this volume among them.
         frames: the network's input; none where its greys do not tell what is air.
     """
+    postprocess = config.postprocess
+    pixels = predicted.pixels[:, slices]
+    presence = None if predicted.presence is None else predicted.presence[:, slices]
     if not _is_of_pictures(volume):  # which may be of anything, in any order
-        probabilities = blend_neighbours(probabilities, config.postprocess.neighbour_share)
+        pixels = blend_neighbours(pixels, postprocess.neighbour_share)
+        if presence is not None:
+            presence = blend_presence(presence, postprocess.neighbour_share)
         if frames is not None:
-            probabilities = clear_open_air(probabilities, frames, record)
-            probabilities = clear_outside_body(probabilities, frames, record)
-            probabilities = clear_gas(probabilities, frames)
-    return probabilities if gate is None else gate.clear(probabilities)
+            pixels = clear_open_air(pixels, frames, record)
+            pixels = clear_outside_body(pixels, frames, record)
+            pixels = clear_gas(pixels, frames)
+    if presence is not None:
+        pixels = clear_empty_slices(pixels, presence, postprocess)
+    return Prediction(pixels, presence)
 
 
 def _restore(
-    blended: Sequence[Probabilities],
+    blended: Sequence[Prediction],
     records: Sequence[SpatialRecord],
     config: SegmentConfig,
     clock: _StepClock,
@@ -199,7 +187,7 @@ def _restore(
     should_cancel: ShouldCancel,
 ) -> list[MaskPair]:
     """Cleaned masks of each volume on its own grid."""
-    lungs = [clean_lung(own[0], config.postprocess) for own in blended]
+    lungs = [clean_lung(own.pixels[0], config.postprocess) for own in blended]
     clock.end("postprocess")
     total = sum(map(len, lungs))
     done = 0
@@ -208,7 +196,7 @@ def _restore(
         masks.append(
             restore_cleaned(
                 lung,
-                own[1],
+                own.pixels[1],
                 record,
                 config.postprocess,
                 on_progress=_part_of(on_progress, done, total),

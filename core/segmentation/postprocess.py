@@ -130,6 +130,30 @@ def blend_neighbours(probabilities: Probabilities, share: float) -> Probabilitie
     return blended
 
 
+def blend_presence(presence: Probabilities, share: float) -> Probabilities:
+    """(channels, n) uint8 with the neighbouring slices weighted in, as in `blend_neighbours`."""
+    return blend_neighbours(presence[:, :, None, None], share)[:, :, 0, 0]
+
+
+def clear_empty_slices(
+    probabilities: Probabilities, presence: Probabilities, config: PostprocessConfig
+) -> Probabilities:
+    """Probabilities without lung, and without infection, in slices that show none of it.
+
+    Args:
+        probabilities: (2, n, rows, columns) uint8, lung and infection; not changed.
+        presence: (2, n) uint8, how likely each slice shows any of it, times 255.
+        config: below which presence a slice shows none.
+    """
+    least = [[255 * config.min_lung_presence], [255 * config.min_infection_presence]]
+    empty = presence < np.array(least)
+    if not (empty & probabilities.any(axis=(2, 3))).any():
+        return probabilities
+    cleared = probabilities.copy()
+    cleared[empty] = 0
+    return cleared
+
+
 def clear_open_air(
     probabilities: Probabilities, frames: Probabilities, record: SpatialRecord
 ) -> Probabilities:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Literal
 
-from core.config import PostprocessConfig, SegmentConfig
+from core.config import CHANNELS, PostprocessConfig, SegmentConfig
 from core.measuring.quality import slice_ranges
 from core.preprocessing import SpatialRecord
 from core.segmentation.coverage import find_coverage
 from core.segmentation.noise import LIMIT_HU
 from core.segmentation.postprocess import Probabilities, restore_masks
 from core.system import number_text
-from core.volume import MaskPair
+from core.volume import BoolArray, MaskPair
 
+_LIKELY = 128
 _MANY = 0.25
 """Share of the slices that are too dark or bright from which on the whole scan is doubtful."""
 
@@ -38,6 +40,8 @@ class Segmentation:
     Attributes:
         probabilities: (2, n, rows, columns) uint8 on the network's grid, neighbouring slices
             blended in. They are small, and kept so that thresholds can move without another run.
+        presence: (2, n) uint8, how likely each slice shows any lung, and any infection, times
+            255; none where the network has no slice head.
         record: how slices were moved onto that grid, the quarter turn of pictures included.
         seconds: time of each step; of all volumes together where several were segmented at once.
         scan: what warnings need to know of the scan; none for pictures.
@@ -54,6 +58,15 @@ class Segmentation:
     config: SegmentConfig
     fallback_reason: str = ""
     scan: ScanFacts | None = None
+    presence: Probabilities | None = None
+
+    def slices_with(self, channel: Literal["lung", "infection"]) -> BoolArray | None:
+        """(n,) which slices the network's slice head takes to show any lung, or any infection,
+        more likely than not; none where it has no such head."""
+        if self.presence is None:
+            return None
+        likely: BoolArray = self.presence[CHANNELS.index(channel)] >= _LIKELY
+        return likely
 
     @cached_property
     def warnings(self) -> tuple[str, ...]:

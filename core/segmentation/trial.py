@@ -45,10 +45,10 @@ def segment_slice(
     """
     slices = _with_neighbours(volume, slice_index, postprocess)
     frames = [build_model_input(volume, record, config, slices) for config, record in plans]
-    probabilities = engine.predict(np.concatenate(frames), batch_size=len(plans) * len(slices))
+    predicted = engine.predict(np.concatenate(frames), batch_size=len(plans) * len(slices))
     middle = len(slices) // 2
     masks = []
-    for own, (_, record) in zip(np.split(probabilities, len(plans), axis=1), plans, strict=True):
+    for own, (_, record) in zip(np.split(predicted.pixels, len(plans), axis=1), plans, strict=True):
         blended = blend_neighbours(own, postprocess.neighbour_share)
         masks.append(restore_masks(blended[:, middle : middle + 1], record, postprocess))
     return tuple(masks)

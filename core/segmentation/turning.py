@@ -58,7 +58,7 @@ def _best_turns(
         np.concatenate(positions),
         batch_size=SegmentConfig().batch_size,
         should_cancel=should_cancel,
-    )[0]
+    ).pixels[0]
     ends = np.cumsum([len(frames) for frames in positions])[:-1]
     scores = np.array(list(map(uprightness, positions, np.split(lung, ends)))).reshape(-1, 4)
     scores[:, 0] += _STORED_BONUS

@@ -6,6 +6,13 @@ from core.segmentation.engines.choose import (
     default_engine,
     load_engine,
 )
-from core.segmentation.engines.protocol import Engine
+from core.segmentation.engines.protocol import Engine, Prediction
 
-__all__ = ["ENGINE_VARIABLE", "Engine", "choose_engine", "default_engine", "load_engine"]
+__all__ = [
+    "ENGINE_VARIABLE",
+    "Engine",
+    "Prediction",
+    "choose_engine",
+    "default_engine",
+    "load_engine",
+]

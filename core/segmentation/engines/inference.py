@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.config import PreprocessConfig
+from core.segmentation.engines.protocol import Prediction
 from core.segmentation.weights import WeightsInfo, load_weights
 from core.system import (
     OnProgress,
@@ -90,7 +91,7 @@ class Segmenter:
         batch_size: int,
         on_progress: OnProgress = ignore_progress,
         should_cancel: ShouldCancel = never_cancel,
-    ) -> npt.NDArray[np.uint8]:
+    ) -> Prediction:
         """Probabilities for preprocessed slices.
 
         Args:
@@ -98,15 +99,13 @@ class Segmenter:
             batch_size: slices in a batch at most. Fewer slices than that go in a batch of the next
                 power of two, and the last batch is filled up, so that few shapes are traced.
 
-        Returns:
-            (channels, n, rows, columns) uint8: probability times 255.
-
         Raises:
             Cancelled: between two batches.
         """
         count, rows, columns = frames.shape
-        channels = int(self.model.output_shape[-1])
-        probabilities = np.empty((channels, count, rows, columns), dtype=np.uint8)
+        shape = self.info.model.output_channels, count
+        pixels = np.empty((*shape, rows, columns), dtype=np.uint8)
+        presence = np.empty(shape, dtype=np.uint8) if self.info.model.slice_head else None
         batch_size = min(batch_size, 1 << max(0, count - 1).bit_length())
         batch = np.zeros((batch_size, rows, columns, 1), dtype=np.float32)
         for start in range(0, count, batch_size):
@@ -117,10 +116,13 @@ class Segmenter:
             )
             with self._lock:
                 predicted = self._predict_batch(batch)
-            scaled = np.rint(predicted[: stop - start] * 255.0).astype(np.uint8)
-            probabilities[:, start:stop] = np.moveaxis(scaled, -1, 0)
+            for output, found in zip((pixels, presence), predicted, strict=False):
+                if output is not None:
+                    scaled = np.rint(np.asarray(found)[: stop - start] * 255.0).astype(np.uint8)
+                    output[:, start:stop] = np.moveaxis(scaled, -1, 0)
             on_progress("marking slices", stop, count)
-        return probabilities
+        return Prediction(pixels, presence)
 
-    def _predict_batch(self, batch: npt.NDArray[np.float32]) -> Any:
-        return np.asarray(self.model.predict_on_batch(batch))
+    def _predict_batch(self, batch: npt.NDArray[np.float32]) -> list[Any]:
+        predicted = self.model.predict_on_batch(batch)
+        return predicted if isinstance(predicted, list) else [predicted]

@@ -17,6 +17,7 @@ from core.config import CHANNELS
 from core.segmentation.engines.openvino_network import build_network
 from core.segmentation.engines.openvino_ring import RequestRing
 from core.segmentation.engines.openvino_runtime import openvino
+from core.segmentation.engines.protocol import Prediction
 from core.segmentation.weights import WeightsInfo, read_graph
 from core.segmentation.weights_files import read_arrays
 from core.system import (
@@ -78,26 +79,26 @@ class OpenVinoSegmenter:
         batch_size: int,
         on_progress: OnProgress = ignore_progress,
         should_cancel: ShouldCancel = never_cancel,
-    ) -> npt.NDArray[np.uint8]:
+    ) -> Prediction:
         """Probabilities for preprocessed slices.
 
         Args:
             frames: (n, rows, columns) uint8 of `core.preprocessing.model_input`.
             batch_size: slices between two reports of progress, where the run can be cancelled.
 
-        Returns:
-            (channels, n, rows, columns) uint8: probability times 255.
-
         Raises:
             Cancelled: between two slices.
         """
         count, rows, columns = frames.shape
-        probabilities = np.empty((len(CHANNELS), count, rows, columns), dtype=np.uint8)
+        pixels = np.empty((len(CHANNELS), count, rows, columns), dtype=np.uint8)
+        presence = np.empty((len(CHANNELS), count), dtype=np.uint8)
         with closing(self._ring.run(frames)) as found:
             for k in range(count):
                 if k % batch_size == 0:
                     raise_if_cancelled(should_cancel, "marking slices")
                     on_progress("marking slices", k, count)
-                (probabilities[:, k],) = next(found)
+                pixels[:, k], *of_slice = next(found)
+                if of_slice:
+                    presence[:, k] = of_slice[0][:, 0, 0]
         on_progress("marking slices", count, count)
-        return probabilities
+        return Prediction(pixels, presence if self._ring.outputs > 1 else None)

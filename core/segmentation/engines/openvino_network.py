@@ -20,7 +20,7 @@ import numpy.typing as npt
 from core.errors import WeightsError
 from core.segmentation.engines.openvino_runtime import openvino, ops
 from core.segmentation.engines.protocol import EngineUnavailable
-from core.segmentation.graph import Graph, Layer
+from core.segmentation.graph import PRESENCE, Graph, Layer
 
 Vector = npt.NDArray[np.float32]
 _FLOAT32 = np.float32
@@ -60,7 +60,8 @@ def build_network(
         maps: names of layers whose output is returned as it is, in place of probabilities.
 
     Returns:
-        From (1, rows, columns) uint8 to (1, channels, rows, columns) uint8: probability × 255.
+        From (1, rows, columns) uint8 to (1, channels, rows, columns) uint8: probability × 255;
+        from a network with a slice head also to (1, channels, 1, 1) uint8, its presence × 255.
         With `maps` to (1, filters, height, width) float32 each.
 
     Raises:
@@ -108,9 +109,7 @@ class _Builder:
             "UpSampling2D": self._repeated,
             "GlobalAveragePooling2D": lambda layer, x: self._pooled(x[0], ops.reduce_mean),
             "GlobalMaxPooling2D": lambda layer, x: self._pooled(x[0], ops.reduce_max),
-            "Reshape": self._per_slice,
-            "Add": lambda layer, x: self._merged(x, ops.add),
-            "Multiply": lambda layer, x: self._merged(x, ops.multiply),
+            "Add": lambda layer, x: self._sum(x),
         }
 
     def build(self, shape: tuple[int, int], maps: Sequence[str]) -> openvino.Model:
@@ -130,9 +129,9 @@ class _Builder:
             raise ValueError(f"{len(self._arrays)} arrays of no layer, first {min(self._arrays)}")
         if maps:
             return openvino.Model([_unscaled(self._done[name]) for name in maps], [slices])
-        probability = _unscaled(self._done[self._graph[-1].name])
-        scaled = ops.round(ops.multiply(probability, _constant(_GREY_MAX)), "half_to_even")
-        return openvino.Model([ops.convert(scaled, "u8")], [slices])
+        outputs = [self._graph[-1].name]
+        outputs += [name for name in self._done if name == PRESENCE]
+        return openvino.Model([_to_grey(self._done[name]) for name in outputs], [slices])
 
     def _convolution(self, layer: Layer, inputs: list[_Value]) -> _Value:
         self._demand(layer, groups=1)
@@ -175,7 +174,7 @@ class _Builder:
     def _may_scale(self, layer: Layer) -> bool:
         """Whether all that reads a layer carries factors along without a step of its own."""
         return not any(
-            reader.kind in ("Add", "Multiply") or reader.settings.get("activation") == "relu6"
+            reader.kind == "Add" or reader.settings.get("activation") == "relu6"
             for reader in self._graph
             if layer.name in reader.inputs
         )
@@ -215,9 +214,6 @@ class _Builder:
     def _rescaled(self, layer: Layer, inputs: list[_Value]) -> _Value:
         """The factor goes into the scale, so that grey levels stay whole numbers."""
         factor, offset = float(layer.settings["scale"]), float(layer.settings["offset"])
-        if factor == 0:
-            nothing = ops.multiply(inputs[0].node, _constant(0))
-            return _Value(ops.add(nothing, _constant(offset)), np.ones_like(inputs[0].scale))
         scale = inputs[0].scale.astype(np.float64) / factor
         node = inputs[0].node
         if offset != 0:
@@ -241,14 +237,10 @@ class _Builder:
         """One number a channel, left in place as (1, channels, 1, 1)."""
         return _Value(reduce(value.node, ops.constant(np.array([2, 3])), True), value.scale)
 
-    def _per_slice(self, layer: Layer, inputs: list[_Value]) -> _Value:
-        self._demand(layer, target_shape=[1, 1, len(inputs[0].scale)])
-        return inputs[0]
-
-    def _merged(self, inputs: list[_Value], merge: Callable[..., Any]) -> _Value:
+    def _sum(self, inputs: list[_Value]) -> _Value:
         node = _unscaled(inputs[0])
         for value in inputs[1:]:
-            node = merge(node, _unscaled(value))
+            node = ops.add(node, _unscaled(value))
         return _Value(node, np.ones_like(inputs[0].scale))
 
     def _upsampling(self, layer: Layer, inputs: list[_Value]) -> _Value:
@@ -363,6 +355,11 @@ class _Builder:
             expected="kinds and settings of the project's own networks",
             next_step="run with the engine keras",
         )
+
+
+def _to_grey(probability: _Value) -> Any:
+    scaled = ops.multiply(_unscaled(probability), _constant(_GREY_MAX))
+    return ops.convert(ops.round(scaled, "half_to_even"), "u8")
 
 
 def _unscaled(value: _Value) -> Any:

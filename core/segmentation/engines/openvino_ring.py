@@ -34,7 +34,7 @@ class RequestRing:
         compiled = openvino.Core().compile_model(model, "CPU", settings)
         count = compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")
         self._requests = [compiled.create_infer_request() for _ in range(count)]
-        self._outputs = len(compiled.outputs)
+        self.outputs = len(compiled.outputs)
         self._lock = threading.Lock()
 
     @property
@@ -58,7 +58,7 @@ class RequestRing:
                 for k in range(count):
                     request = self._requests[k % ahead]
                     request.wait()
-                    yield tuple(request.get_output_tensor(n).data[0] for n in range(self._outputs))
+                    yield tuple(request.get_output_tensor(n).data[0] for n in range(self.outputs))
                     if k + ahead < count:
                         self._start(k + ahead, slices)
             finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -15,6 +16,20 @@ from core.system import OnProgress, ShouldCancel
 
 class EngineUnavailable(LungLensError):
     """An engine does not start on this machine or does not know the network; another may work."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a network gives for slices.
+
+    Attributes:
+        pixels: (channels, n, rows, columns) uint8: probability times 255.
+        presence: (channels, n) uint8: the probability, times 255, that a slice shows any of it;
+            none where the network has no slice head.
+    """
+
+    pixels: npt.NDArray[np.uint8]
+    presence: npt.NDArray[np.uint8] | None = None
 
 
 class Engine(Protocol):
@@ -51,5 +66,5 @@ class Engine(Protocol):
         batch_size: int,
         on_progress: OnProgress = ...,
         should_cancel: ShouldCancel = ...,
-    ) -> npt.NDArray[np.uint8]:
-        """Slices (n, rows, columns) to probabilities times 255 (channels, n, rows, columns)."""
+    ) -> Prediction:
+        """From slices (n, rows, columns) to probabilities."""

@@ -29,12 +29,6 @@ def build_model(config: ModelConfig, *, rows: int, columns: int) -> keras.Model:
         raise ConfigError(
             "A slice head needs an encoder", got="encoder plain", expected="lite0, lite1 or lite2"
         )
-    if not 0.0 <= config.presence_floor < 1.0:
-        raise ConfigError(
-            "Setting presence_floor is out of range",
-            got=f"{config.presence_floor:g}",
-            expected="a probability from 0 to below 1",
-        )
     if config.members > 1:
         return build_ensemble(config, rows=rows, columns=columns)
     return build_member(config, rows=rows, columns=columns)

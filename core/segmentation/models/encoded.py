@@ -2,7 +2,7 @@
 
 The expanding half is light: one 3×3 convolution a node, and rows and columns doubled by repeating
 them. A slice head on the encoder's deepest features tells whether a slice shows lung and whether
-it shows infection; what it says can hold back the pixels of slices that show none.
+it shows infection.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from keras import layers
 
 from core.config import ModelConfig
 from core.errors import ConfigError
+from core.segmentation.graph import PRESENCE
 from core.segmentation.models.blocks import (
     check_network,
     level_filters,
@@ -22,11 +23,10 @@ from core.segmentation.models.blocks import (
 )
 from core.segmentation.models.efficientnet import DEPTH, ENCODERS, centre_grey, encode
 
-PRESENCE = "presence"
-"""Layer whose output is (n, output_channels): the probability that a slice shows any of it."""
 PIXELS = "pixels"
-"""Layer, and outputs of training, that hold pixel probabilities before the slice head's say."""
+"""Name of the pixels' probabilities among the outputs of training."""
 _HEAD = "head"
+_PROBABILITIES = "probabilities"
 
 
 def build_encoded(config: ModelConfig, *, rows: int, columns: int) -> keras.Model:
@@ -34,7 +34,8 @@ def build_encoded(config: ModelConfig, *, rows: int, columns: int) -> keras.Mode
 
     Returns:
         A model from (n, rows, columns, input_channels) in [0, 1] to
-        (n, rows, columns, output_channels) float32 probabilities, one sigmoid a channel.
+        (n, rows, columns, output_channels) float32 probabilities, one sigmoid a channel; with a
+        slice head also to (n, output_channels), named `PRESENCE`.
 
     Raises:
         ConfigError: rows or columns are no multiple of 32, or the config asks for another depth.
@@ -54,16 +55,15 @@ def build_encoded(config: ModelConfig, *, rows: int, columns: int) -> keras.Mode
     pixels = (
         _nested(features, config) if config.architecture == "unetpp" else _plain(features, config)
     )
-    if config.slice_head:
-        pixels = _hold_back(pixels, _presence(deepest, config), config)
-    return keras.Model(inputs, pixels, name=f"{config.encoder}_{config.architecture}")
+    outputs = [pixels, _presence(deepest, config)] if config.slice_head else pixels
+    return keras.Model(inputs, outputs, name=f"{config.encoder}_{config.architecture}")
 
 
 def _plain(features: list[Any], config: ModelConfig) -> Any:
     x = features[-1]
     for level in reversed(range(DEPTH)):
         x = _joined([features[level]], x, config, level=level, name=f"up{level}")
-    return probability_head(x, config, name=_head_name(config))
+    return probability_head(x, config, name=_PROBABILITIES)
 
 
 def _nested(features: list[Any], config: ModelConfig) -> Any:
@@ -75,12 +75,12 @@ def _nested(features: list[Any], config: ModelConfig) -> Any:
                 _joined(nodes[level], below, config, level=level, name=f"x{level}_{column}")
             )
     if not config.deep_supervision:
-        return probability_head(nodes[0][-1], config, name=_head_name(config))
+        return probability_head(nodes[0][-1], config, name=_PROBABILITIES)
     heads = [
         probability_head(nodes[0][column], config, name=f"{_HEAD}{column}")
         for column in range(1, DEPTH + 1)
     ]
-    return layers.Average(name=_head_name(config), dtype="float32")(heads)
+    return layers.Average(name=_PROBABILITIES, dtype="float32")(heads)
 
 
 def _joined(left: list[Any], below: Any, config: ModelConfig, *, level: int, name: str) -> Any:
@@ -118,38 +118,17 @@ def _presence(deepest: Any, config: ModelConfig) -> Any:
     )(pooled)
 
 
-def _hold_back(pixels: Any, presence: Any, config: ModelConfig) -> Any:
-    """Pixels times min(1, presence / floor): where the slice head is sure that there is none,
-    nothing stays, and above the floor it has no say."""
-    channels = config.output_channels
-    floor = config.presence_floor
-    doubt = presence
-    if floor > 0:
-        # min(1, p) as 1 - relu(1 - p), of layers that every engine has.
-        doubt = layers.Rescaling(-1.0 / floor, offset=1.0, dtype="float32", name="doubt")(doubt)
-        doubt = layers.Activation("relu", dtype="float32", name="doubt_bounded")(doubt)
-        doubt = layers.Rescaling(-1.0, offset=1.0, dtype="float32", name="say")(doubt)
-    else:
-        doubt = layers.Rescaling(0.0, offset=1.0, dtype="float32", name="say")(doubt)
-    say = layers.Reshape((1, 1, channels), dtype="float32", name="say_of_slice")(doubt)
-    return layers.Multiply(dtype="float32", name="probabilities")([pixels, say])
-
-
-def _head_name(config: ModelConfig) -> str:
-    return PIXELS if config.slice_head else "probabilities"
-
-
 def taught_network(model: keras.Model) -> keras.Model:
     """The same network, same weights, giving what training compares with truth: under `PIXELS`
-    the probabilities before the slice head's say, of all heads side by side, and under
-    `PRESENCE`, where there is a slice head, what it says."""
+    the probabilities of all heads side by side, and under `PRESENCE`, where there is a slice
+    head, those of whole slices."""
     names = [layer.name for layer in model.layers]
     heads = [name for name in names if name.startswith(_HEAD) and name[len(_HEAD) :].isdigit()]
     if heads:
         outputs = [model.get_layer(name).output for name in heads]
         pixels = layers.Concatenate(name="side_by_side", dtype="float32")(outputs)
     else:
-        pixels = model.get_layer(PIXELS if PIXELS in names else "probabilities").output
+        pixels = model.get_layer(_PROBABILITIES).output
     taught = {PIXELS: pixels}
     if PRESENCE in names:
         taught[PRESENCE] = model.get_layer(PRESENCE).output

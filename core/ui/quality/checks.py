@@ -10,7 +10,6 @@ import streamlit as st
 
 from core.config import QUALITY_RANGES, QualityConfig
 from core.drawing import PREDICTION_COLOURS, TRUTH_COLOURS
-from core.errors import WeightsError
 from core.measuring.quality import (
     CHECKS,
     EmptySlices,
@@ -21,7 +20,6 @@ from core.measuring.quality import (
     find_empty_slices,
     measure_scan,
 )
-from core.segmentation import find_gate, find_weights
 from core.system import OnProgress, ShouldCancel
 from core.ui.job_slot import JobSlot
 from core.ui.jobs import MEASURING_QUEUE
@@ -38,6 +36,7 @@ from core.volume import BoolArray
 
 FAMILY_COLOURS = {"sampling": "#56B4E9", "values": "#E69F00", "content": "#CC79A7"}
 _EMPTY = "Empty"
+_SLICE_HEAD_COLOUR = "#009E73"
 _LEFT_OUT_COLOUR = "#8d99a5"
 _AT_ONCE_SECONDS = 1.5
 """Small scans are done by then; until then no progress is worth drawing."""
@@ -134,6 +133,10 @@ def _strip_rows(current: OpenStudy, report: QualityReport) -> list[StripRow]:
         if cells:
             label = f"{_EMPTY}, {name.lower()}"
             rows.append(StripRow(label, colours["infection"], cells))
+    by_head = _empty_by_slice_head(current)
+    if by_head is not None and by_head.any():
+        cells = np.flatnonzero(by_head).tolist()
+        rows.append(StripRow(f"{_EMPTY}, slice head", _SLICE_HEAD_COLOUR, cells))
     marks, case_id = left_out(), case_id_of(current)
     whole = marks.has_case(case_id)
     out = list(range(report.slices)) if whole else list(marks.slices_of(case_id))
@@ -183,32 +186,22 @@ def show_empty_slices(current: OpenStudy) -> None:
         st.caption("Not known: there is neither a prediction nor a true mask.")
     for name, empty in found.items():
         st.markdown(f"By {name.lower()}: {empty.empty} of {empty.slices} slices.")
-    gated = gated_empty(current)
-    if gated is not None:
+    by_head = _empty_by_slice_head(current)
+    if by_head is not None:
         st.markdown(
-            f"By the model for empty slices: {int(gated.sum())} of {gated.size} slices.",
-            help="A regression on the network's own probabilities. Its threshold lets 99 % of "
-            "infected slices pass, so it finds few slices empty; `segment --clear-empty` "
-            "clears the masks of those.",
+            f"By the slice head: {int(by_head.sum())} of {by_head.size} slices.",
+            help="A part of the network of its own, which looks at a slice as a whole: these show "
+            "infection with less than 50 % probability.",
         )
 
 
-def gated_empty(current: OpenStudy) -> BoolArray | None:
-    """(slices,) what the gate for empty slices calls empty; none without a prediction, or where
-    no gate was fitted for its weights."""
-    segmentation = current.segmentation
-    if segmentation is None:
+def _empty_by_slice_head(current: OpenStudy) -> BoolArray | None:
+    """(slices,) what the network's slice head takes to be free of infection; none without a
+    prediction, or where the network has no such head."""
+    if current.segmentation is None:
         return None
-
-    def find() -> BoolArray | None:
-        gate = find_gate(find_weights(segmentation.weights_id))
-        return None if gate is None else gate.empty(segmentation.probabilities)
-
-    try:
-        return remember(current, "gated slices", find)
-    except WeightsError as error:
-        show_error(error)
-        return None
+    infected = current.segmentation.slices_with("infection")
+    return None if infected is None else ~infected
 
 
 def show_table(current: OpenStudy, report: QualityReport) -> None:
