@@ -22,6 +22,7 @@ from core.errors import ConfigError, DatasetError
 from core.segmentation import read_manifest
 from core.segmentation.models import PIXELS, PRESENCE
 from core.system import json_text
+from core.training.imagenet import read_encoder
 from core.training.losses import UNKNOWN
 from core.training.mixture.batches import MixtureBatches, truth_of
 from core.training.mixture.degrading import degrade
@@ -33,7 +34,6 @@ from core.training.mixture.folds import (
     read_connections,
 )
 from core.training.mixture.frames import Frame, draw_box, draw_frame
-from core.training.mixture.imagenet import read_encoder
 from core.training.mixture.judging import judge_scan, summarize
 from core.training.mixture.losses import DOUBTED, MixtureLoss, PresenceLoss, settle_doubts
 from core.training.mixture.packing import pack_scans, shrink_scans, unpack_scans

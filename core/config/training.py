@@ -117,7 +117,11 @@ class TrainConfig:
     """A running mean of the weights is validated and kept (Polyak averaging); 0 switches it off."""
     published: PublishConfig = field(default_factory=PublishConfig)
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
-    """auto takes bfloat16 on a GPU and on CPUs that multiply it (AMX, AVX-512 BF16)."""
+    """auto takes bfloat16 on a GPU and, for networks without an encoder, on CPUs that multiply it
+    (AMX, AVX-512 BF16)."""
+    pretrained: bool = True
+    """Whether an encoder starts with what it learned on ImageNet; a network without one ignores
+    it."""
     seed: int = 7
 
     def __post_init__(self) -> None:
@@ -146,6 +150,13 @@ class TrainConfig:
                 "Setting average_momentum is out of range",
                 got=f"{self.average_momentum:g}",
                 expected="at least 0 and below 1",
+            )
+        if self.model.slice_head:
+            raise ConfigError(
+                "A slice head cannot be trained on cases alone, which lack slices without lung",
+                got="slice_head on",
+                expected="slice_head off",
+                next_step="train on all sets with 'python -m core train-mixture'",
             )
         if not 0.0 < self.validation_fraction < 1.0:
             raise ConfigError(
@@ -178,6 +189,17 @@ TRAIN_PRESETS: tuple[TrainPreset, ...] = (
             average_momentum=0.9,
         ),
         "To see how training goes: coarse slices, a narrow network, minutes on two cores.",
+    ),
+    TrainPreset(
+        "Pretrained",
+        TrainConfig(
+            model=ModelConfig(depth=5, width=16, max_filters=96, encoder="lite0"),
+            epochs=30,
+            warmup_epochs=1,
+            slices_per_patient=48,
+            average_momentum=0.99,
+        ),
+        "Starts from an encoder that knows pictures: learns most from few cases.",
     ),
     TrainPreset(
         "Full",

@@ -12,7 +12,7 @@ import keras
 from core.config import MixtureConfig, ScheduleConfig, TrainConfig, from_json_dict, to_json_dict
 from core.errors import Cancelled, ConfigError, DatasetError, SaveError, shown_name
 from core.measuring.quality import Exclusion, exclusions_record
-from core.segmentation.engines.inference import has_fast_bfloat16
+from core.segmentation.engines.inference import has_fast_bfloat16, prepare_device
 from core.segmentation.models import averaged, build_model, supervised
 from core.system import (
     OnProgress,
@@ -25,6 +25,7 @@ from core.system import (
 )
 from core.training.callbacks import EpochRecorder, RunningMean, TrainingOverlap
 from core.training.dataset import SliceBatches
+from core.training.imagenet import read_encoder, take_encoder
 from core.training.losses import build_loss
 from core.training.runs import RunPaths, read_history, read_record, score
 from core.training.scans import leave_out, load_training_scans
@@ -248,8 +249,10 @@ class LearningRateSchedule(keras.optimizers.schedules.LearningRateSchedule):
 
 def build_in_precision(config: TrainConfig | MixtureConfig) -> keras.Model:
     """A new network in the config's precision; the policy of Keras stays as it was."""
+    is_plain = config.model.encoder == "plain"
+    is_faster = has_fast_bfloat16() and (is_plain or prepare_device().startswith("GPU"))
     wants_bfloat16 = config.precision == "mixed_bfloat16" or (
-        config.precision == "auto" and has_fast_bfloat16()
+        config.precision == "auto" and is_faster
     )
     previous = keras.mixed_precision.dtype_policy()
     keras.mixed_precision.set_dtype_policy("mixed_bfloat16" if wants_bfloat16 else "float32")
@@ -261,6 +264,16 @@ def build_in_precision(config: TrainConfig | MixtureConfig) -> keras.Model:
         keras.mixed_precision.set_dtype_policy(previous)
 
 
+def start_encoder(model: keras.Model, config: TrainConfig | MixtureConfig) -> None:
+    """Gives a new network's encoder what it learned on ImageNet, where the config asks for it.
+
+    Raises:
+        WeightsError: the encoder's arrays are not installed, or are damaged.
+    """
+    if config.pretrained and config.model.encoder != "plain":
+        take_encoder(model, read_encoder(config.model.encoder))
+
+
 def build_compiled(config: TrainConfig, learning_rate: Any) -> keras.Model:
     """A new network with all its heads as outputs, with optimizer, loss and metrics.
 
@@ -268,6 +281,7 @@ def build_compiled(config: TrainConfig, learning_rate: Any) -> keras.Model:
         learning_rate: a number or a schedule.
     """
     model = build_in_precision(config)
+    start_encoder(model, config)
     trained = supervised(model)
     optimizer = keras.optimizers.AdamW(
         learning_rate, weight_decay=config.weight_decay, global_clipnorm=1.0

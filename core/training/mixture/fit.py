@@ -25,10 +25,9 @@ from core.system import (
     write_text,
 )
 from core.training.callbacks import RunningMean, save_network
-from core.training.fit import LearningRateSchedule, build_in_precision
+from core.training.fit import LearningRateSchedule, build_in_precision, start_encoder
 from core.training.mixture.batches import MixtureBatches
 from core.training.mixture.folds import deal_folds
-from core.training.mixture.imagenet import read_encoder, take_encoder
 from core.training.mixture.losses import MixtureLoss, PresenceLoss
 from core.training.mixture.sources import LabelledScan
 from core.training.runs import RunPaths, read_record
@@ -141,8 +140,7 @@ def epochs_that_fit(
 def build_taught(config: MixtureConfig) -> keras.Model:
     """A new network as it learns, with its optimizer and losses."""
     model = build_in_precision(config)
-    if config.pretrained and config.model.encoder != "plain":
-        take_encoder(model, read_encoder(config.model.encoder))
+    start_encoder(model, config)
     taught = taught_network(model)
     losses: dict[str, Any] = {PIXELS: MixtureLoss()}
     weights = {PIXELS: 1.0}

@@ -31,6 +31,7 @@ from core.ui.widget_state import set_first_value
 _REAL, _GENERATED = "Data folder", "Generated"
 _SIZES = {"96": "96 × 128", "192": "192 × 256"}
 _ARCHITECTURES = {"unet": "U-Net", "unetpp": "U-Net++"}
+_ENCODERS = {"plain": "Own, from scratch", "lite0": "EfficientNet-Lite0, pretrained"}
 _LOSSES = {
     "bce_dice": "BCE + Dice",
     "bce": "BCE",
@@ -55,7 +56,8 @@ def read_settings() -> Settings:
 def _flat(config: TrainConfig) -> dict[str, Any]:
     return {
         "architecture": config.model.architecture,
-        "depth": config.model.depth,
+        "encoder": config.model.encoder,
+        "depth": min(config.model.depth, TRAIN_RANGES["depth"].high),
         "width": config.model.width,
         "deep_supervision": config.model.deep_supervision,
         "size": str(config.preprocess.rows),
@@ -87,13 +89,16 @@ def build_config(values: dict[str, Any]) -> TrainConfig:
     usual = AugmentConfig()
     changes["tuned"] = this_session().tuned_augmentation or usual
     is_nested = values["architecture"] == "unetpp"
+    has_encoder = values["encoder"] != "plain"
     base = TrainConfig()
     return replace(
         base,
         model=ModelConfig(
             architecture=values["architecture"],
-            depth=values["depth"],
+            encoder=values["encoder"],
+            depth=5 if has_encoder else values["depth"],
             width=values["width"],
+            max_filters=96 if has_encoder else 0,
             deep_supervision=is_nested and values["deep_supervision"],
         ),
         preprocess=replace(base.preprocess, rows=rows, columns=rows * 4 // 3),
@@ -218,13 +223,20 @@ def choose_network(settings: Settings) -> None:
     settings.choose(
         "Network", "architecture", _ARCHITECTURES, help="U-Net++ connects all depths densely."
     )
-    settings.slide(
-        "Depth", "depth", TRAIN_RANGES["depth"], help="How often the resolution is halved."
-    )
+    settings.choose(
+        "Encoder", "encoder", _ENCODERS,
+        help="The contracting half of the network. The pretrained one has learned on ImageNet, a "
+            "set of a million photographs; with few cases it is clearly better.",
+    )  # fmt: skip
+    if values["encoder"] == "plain":
+        settings.slide(
+            "Depth", "depth", TRAIN_RANGES["depth"], help="How often the resolution is halved."
+        )
     settings.slide(
         "Width", "width", TRAIN_RANGES["width"],
         help="Channels at full resolution; each depth has twice as many. Twice the width is "
-            "about four times the computation.",
+            "about four times the computation. With the pretrained encoder this is the width of "
+            "the expanding half.",
     )  # fmt: skip
     if values["architecture"] == "unetpp":
         settings.switch(

@@ -300,6 +300,8 @@ def _show_samples(folder: Path, run: RunStatus) -> None:
 def _show_facts(folder: Path, run: RunStatus, config: TrainConfig) -> None:
     with st.expander("Settings of this run"):
         network = "U-Net" if config.model.architecture == "unet" else "U-Net++"
+        if config.model.encoder != "plain":
+            network += f" on EfficientNet-{config.model.encoder.capitalize()}"
         size = f"{config.preprocess.rows} × {config.preprocess.columns}"
         show_facts(
             {
