@@ -24,11 +24,11 @@ DEV_SUM := $(shell cat requirements.txt requirements-dev.txt | cksum | cut -d ' 
 APP_STAMP := $(VENV)/.installed-app-$(APP_SUM)
 DEV_STAMP := $(VENV)/.installed-dev-$(DEV_SUM)
 
-FOLDS = $(BIN)/python -m core evaluate "$(DATA)" --folds 3
-V2 = weights/unet-v2
-MIXTURE = $(BIN)/python -m core train-mixture --data "$(DATA)"
+NETWORK = lite-v1
+MIXTURE = $(BIN)/python -m core train-mixture --data "$(DATA)" \
+	--config weights/$(NETWORK)/manifest.json
 
-.PHONY: help app test lint format weights network check-data setup setup-dev clean
+.PHONY: help app test lint format weights check-data setup setup-dev clean
 
 help: ## Show this list
 	@echo "LungLens. Targets:"
@@ -52,19 +52,14 @@ format: $(DEV_STAMP) ## Bring the code into its format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-weights: check-data $(APP_STAMP) ## Train weights/unet-v2 again from the scans in DATA (many hours)
-	$(FOLDS) --out runs/unet-v2-1 --config $(V2)/stage1.json
-	$(FOLDS) --out runs/unet-v2-2 --config $(V2)/stage2.json --init runs/unet-v2-1 --stop-after 8
-	$(FOLDS) --out runs/unet-v2-3 --config $(V2)/stage3.json --init runs/unet-v2-2
-	$(FOLDS) --out runs/unet-v2 --config $(V2)/manifest.json --init runs/unet-v2-3 \
-		--exclude weights/luna-visible-disease.json --publish $(V2)
-
-network: check-data $(APP_STAMP) ## Train one network on all sets in DATA: three folds, then all (hours)
+weights: check-data $(APP_STAMP) ## Train the shipped network again from the sets in DATA (hours)
 	for fold in 1 2 3; do \
-		$(MIXTURE) --out runs/lite-v1-fold-$$fold --keep-out $$fold \
-			--publish runs/published/lite-v1-fold-$$fold || exit 1; \
+		$(MIXTURE) --epochs 15 --out runs/$(NETWORK)-fold-$$fold --hold-out $$fold \
+			--publish runs/published/$(NETWORK)-fold-$$fold || exit 1; \
 	done
-	$(MIXTURE) --out runs/lite-v1 --publish weights/lite-v1
+	$(MIXTURE) --out runs/$(NETWORK) --publish weights/$(NETWORK) --default \
+		--folds runs/published/$(NETWORK)-fold-1 runs/published/$(NETWORK)-fold-2 \
+			runs/published/$(NETWORK)-fold-3
 
 # Before the set-up, so that a wrong folder is told at once.
 check-data:

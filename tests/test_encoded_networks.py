@@ -15,7 +15,7 @@ from core.errors import ConfigError
 from core.segmentation import WeightsInfo, load_weights, save_weights
 from core.segmentation.engines.inference import Segmenter
 from core.segmentation.engines.openvino_engine import OpenVinoSegmenter
-from core.segmentation.models import PIXELS, PRESENCE, build_model, taught_network
+from core.segmentation.models import PIXELS, PRESENCE, build_model, training_network
 from core.segmentation.models.efficientnet import centre_grey, encode
 from core.segmentation.weights import read_graph
 
@@ -86,7 +86,7 @@ def test_a_tiny_network_learns_is_saved_and_loaded(config: ModelConfig, tmp_path
     model = build_model(config, rows=ROWS, columns=COLUMNS)
     x = np.random.default_rng(0).random((2, ROWS, COLUMNS, 1)).astype(np.float32)
     masks = np.repeat((x > 0.5).astype(np.float32), 2, axis=-1)
-    taught = taught_network(model)
+    taught = training_network(model)
     truth = {PIXELS: np.tile(masks, 5 if config.deep_supervision else 1)}
     if config.slice_head:
         truth[PRESENCE] = np.ones((2, 2), dtype=np.float32)

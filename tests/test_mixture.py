@@ -14,6 +14,7 @@ from core.config import (
     MixtureConfig,
     MixtureShares,
     ModelConfig,
+    PostprocessConfig,
     PreprocessConfig,
     from_json_dict,
     to_json_dict,
@@ -25,19 +26,19 @@ from core.system import json_text
 from core.training.imagenet import read_encoder
 from core.training.losses import UNKNOWN
 from core.training.mixture.batches import MixtureBatches, truth_of
-from core.training.mixture.degrading import degrade
+from core.training.mixture.degradation import degrade
+from core.training.mixture.evaluating import evaluate_scan, summarize
 from core.training.mixture.fit import load_mixture_network, split_scans, train_mixture
 from core.training.mixture.folds import (
-    deal_folds,
+    assign_folds,
     find_near_duplicates,
     group_patients,
     read_connections,
 )
 from core.training.mixture.frames import Frame, draw_box, draw_frame
-from core.training.mixture.judging import judge_scan, summarize
-from core.training.mixture.losses import DOUBTED, MixtureLoss, PresenceLoss, settle_doubts
+from core.training.mixture.losses import UNVERIFIED, MixtureLoss, PresenceLoss, resolve_unverified
 from core.training.mixture.packing import pack_scans, shrink_scans, unpack_scans
-from core.training.mixture.publishing import judge_weights, publish_mixture
+from core.training.mixture.publishing import evaluate_weights, publish_mixture
 from core.training.mixture.sources import LabelledScan, LabelledStudy, SourceName
 from core.volume import MaskPair, Volume
 
@@ -82,7 +83,7 @@ def scan(
         infection=None if source == "lung_slices" else infection,
         body_box=(0, HEIGHT, 0, WIDTH),
         lung_box=(8, 52, 8, 72),
-        infection_unsure=source == "unseen",
+        infection_unverified=source == "unreviewed",
     )
 
 
@@ -119,9 +120,9 @@ def test_the_stored_connections_join_what_the_sets_share() -> None:
 def test_every_kind_is_spread_over_the_folds_and_no_patient_is_torn() -> None:
     scans = [scan(f"coronacases_{n}") for n in range(6)]
     scans += [scan(f"lctsc_{n}", "whole_chest") for n in range(3)]
-    scans += [scan(f"series_{n}", "unseen") for n in range(4)]
+    scans += [scan(f"series_{n}", "unreviewed") for n in range(4)]
     scans += [scan("slice_of_0", "lung_slices")]
-    fold_of = deal_folds(scans, folds=3, seed=1, connections=[("slice_of_0", "series_0")])
+    fold_of = assign_folds(scans, folds=3, seed=1, connections=[("slice_of_0", "series_0")])
     assert sorted(fold_of[f"coronacases_{n}"] for n in range(6)) == [1, 1, 2, 2, 3, 3]
     assert sorted(fold_of[f"lctsc_{n}"] for n in range(3)) == [1, 2, 3]
     assert fold_of["slice_of_0"] == fold_of["series_0"]
@@ -170,12 +171,12 @@ def test_degrading_keeps_shape_and_grey() -> None:
 
 def test_what_is_unknown_stays_unknown() -> None:
     empty = np.zeros((4, 6), dtype=np.uint8)
-    pixels, presence = truth_of(Frame(empty, None, empty), scan("a", "looked_through"))
+    pixels, presence = truth_of(Frame(empty, None, empty), scan("a", "reviewed"))
     assert (pixels[..., 0] == UNKNOWN).all()
     assert (pixels[..., 1] == 0).all()
     assert presence.tolist() == [1.0, 0.0]
-    pixels, presence = truth_of(Frame(empty, None, empty), scan("a", "unseen"))
-    assert (pixels[..., 1] == DOUBTED).all()
+    pixels, presence = truth_of(Frame(empty, None, empty), scan("a", "unreviewed"))
+    assert (pixels[..., 1] == UNVERIFIED).all()
     assert presence.tolist() == [1.0, UNKNOWN]
     few = empty.copy()
     few[0, :3] = 1
@@ -184,9 +185,9 @@ def test_what_is_unknown_stays_unknown() -> None:
 
 
 def test_doubts_are_settled_by_what_the_network_is_sure_of() -> None:
-    true = np.array([DOUBTED, DOUBTED, UNKNOWN, 1.0, 0.0], dtype=np.float32)
+    true = np.array([UNVERIFIED, UNVERIFIED, UNKNOWN, 1.0, 0.0], dtype=np.float32)
     predicted = np.array([0.9, 0.3, 0.9, 0.9, 0.9], dtype=np.float32)
-    settled = np.asarray(keras.ops.convert_to_numpy(settle_doubts(true, predicted)))
+    settled = np.asarray(keras.ops.convert_to_numpy(resolve_unverified(true, predicted)))
     assert settled.tolist() == [UNKNOWN, 0.0, UNKNOWN, 1.0, 0.0]
 
 
@@ -202,7 +203,7 @@ def test_losses_by_hand() -> None:
 
 
 def test_batches_are_drawn_by_seed_and_epoch_alone() -> None:
-    scans = [scan("coronacases_1"), scan("lctsc_1", "whole_chest"), scan("x", "unseen")]
+    scans = [scan("coronacases_1"), scan("lctsc_1", "whole_chest"), scan("x", "unreviewed")]
     images, truth = MixtureBatches(scans, TINY, epoch=3)[1]
     again = MixtureBatches(scans, TINY, epoch=2)
     again.on_epoch_end()
@@ -221,29 +222,33 @@ def test_without_scans_nothing_is_learned() -> None:
 
 def test_a_tiny_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
     scans = [scan(f"coronacases_{n}") for n in range(3)] + [scan("lctsc_0", "whole_chest")]
-    taught, kept = split_scans(scans, TINY, keep_out=1)
+    taught, kept = split_scans(scans, TINY, hold_out=1)
     assert {s.scan_id for s in taught} | {s.scan_id for s in kept} == {s.scan_id for s in scans}
     assert kept
-    train_mixture(scans, tmp_path / "run", TINY, keep_out=1, stop_after=1)
-    paths = train_mixture(scans, tmp_path / "run", TINY, keep_out=1)
+    train_mixture(scans, tmp_path / "run", TINY, hold_out=1, stop_after=1)
+    paths = train_mixture(scans, tmp_path / "run", TINY, hold_out=1)
     assert len(paths.history.read_text().splitlines()) == 3
     network, config = load_mixture_network(paths)
     assert config == TINY
     found = network.predict_on_batch(np.zeros((1, 32, 64, 1), dtype=np.float32))
     assert found.shape == (1, 32, 64, 2)
     with pytest.raises(DatasetError, match="another run"):
-        train_mixture(scans, tmp_path / "run", replace(TINY, seed=8), keep_out=1)
+        train_mixture(scans, tmp_path / "run", replace(TINY, seed=8), hold_out=1)
 
 
 def test_packing_keeps_masks_and_nearly_all_of_the_pictures(tmp_path: Path) -> None:
-    scans = [scan("coronacases_0"), scan("x", "unseen", seed=1), scan("y", "lung_slices", seed=2)]
+    scans = [
+        scan("coronacases_0"),
+        scan("x", "unreviewed", seed=1),
+        scan("y", "lung_slices", seed=2),
+    ]
     pack_scans(scans, tmp_path / "frames.npz", quality=95)
     found = unpack_scans(tmp_path / "frames.npz")
     for before, after in zip(scans, found, strict=True):
         assert (after.scan_id, after.source) == (before.scan_id, before.source)
         assert after.body_box == before.body_box
         assert after.lung_box == before.lung_box
-        assert after.infection_unsure == before.infection_unsure
+        assert after.infection_unverified == before.infection_unverified
         assert np.abs(after.images.astype(int) - before.images).mean() < 4
         for mask, kept in ((before.lung, after.lung), (before.infection, after.infection)):
             assert (mask is None) == (kept is None)
@@ -283,37 +288,50 @@ def test_figures_by_hand() -> None:
     marked[0, 0, 1] = True
     infected = infection.copy()
     infected[0, 0, 1] = True
-    judged = judge_scan(study, MaskPair(marked, infected))
-    assert judged.lung_dice == pytest.approx(16 / 17)
-    assert judged.infection_dice == pytest.approx(4 / 5)
-    assert judged.lung_in_free_slices == pytest.approx(1 / 8)
-    assert judged.infected_share == pytest.approx(3 / 9)
-    assert judged.infected_in_free_slices == pytest.approx(1.0)
-    figures = summarize([judged, replace(judged, scan_id="b", lung_dice=1.0)])["covid20"]
+    found = evaluate_scan(study, MaskPair(marked, infected))
+    assert found.lung_dice == pytest.approx(16 / 17)
+    assert found.infection_dice == pytest.approx(4 / 5)
+    assert found.lung_in_free_slices == pytest.approx(1 / 8)
+    assert found.infected_share == pytest.approx(3 / 9)
+    assert found.infected_in_free_slices == pytest.approx(1.0)
+    figures = summarize([found, replace(found, scan_id="b", lung_dice=1.0)])["covid20"]
     assert figures["lung_dice"] == pytest.approx((16 / 17 + 1) / 2)
     assert figures["worst_lung_dice"] == pytest.approx(16 / 17)
 
 
-def test_a_tiny_run_is_published_and_judged(
+def test_a_tiny_run_is_published_and_evaluated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scans = [scan(f"coronacases_{n}") for n in range(3)]
     config = replace(TINY, epochs=1)
-    paths = train_mixture(scans, tmp_path / "run", config, keep_out=1)
-    info = publish_mixture(scans, paths, tmp_path / "weights" / "tiny")
-    assert "not been judged" in info.card_path.read_text()
-    kept = info.manifest["sets"]["kept_out"]["covid20"]
+    paths = train_mixture(scans, tmp_path / "run", config, hold_out=1)
+    chosen = PostprocessConfig(infection_threshold=0.3)
+    info = publish_mixture(scans, paths, tmp_path / "weights" / "fold", postprocess=chosen)
+    assert info.postprocess == chosen
+    assert "Not evaluated yet." in info.card_path.read_text()
+    with pytest.raises(DatasetError, match="have not been evaluated: got fold"):
+        publish_mixture(
+            scans, paths, tmp_path / "weights" / "all", postprocess=chosen, folds=[info.folder]
+        )
+    held_out = info.manifest["sets"]["held_out"]["covid20"]
     volume = grey_volume((64, 48, 3))
     nothing = np.zeros(volume.shape, dtype=np.bool_)
     studies = [
         LabelledStudy(s.scan_id, s.patient_id, s.source, volume, MaskPair(nothing, nothing))
         for s in scans
     ]
-    monkeypatch.setattr("core.training.mixture.judging.read_studies", lambda data: studies)
-    judged = judge_weights(tmp_path, info.folder)
-    found = judged.manifest["validation"]["scans"]
-    assert [row["scan_id"] for row in found] == kept
-    assert "| covid20 | 1 |" in judged.card_path.read_text()
+    monkeypatch.setattr("core.training.mixture.evaluating.read_studies", lambda data: studies)
+    info = evaluate_weights(tmp_path, info.folder)
+    found = info.manifest["validation"]["scans"]
+    assert [row["scan_id"] for row in found] == held_out
+    assert "| `covid20` | 1 |" in info.card_path.read_text()
+    every = publish_mixture(
+        scans, paths, tmp_path / "weights" / "all", postprocess=chosen, folds=[info.folder] * 2
+    )
+    joined = every.manifest["cross_validation"]
+    assert joined["scans"] == found * 2
+    assert joined["steps_of_folds"] == [config.steps_per_epoch] * 2
+    assert "2 networks with the same settings" in every.card_path.read_text()
 
 
 def test_the_command_packs_trains_and_publishes(
@@ -325,11 +343,11 @@ def test_the_command_packs_trains_and_publishes(
     command = ["train-mixture", "--data", str(packed), "--config", str(config), "--quiet"]
     assert main([*command, "--pack", str(tmp_path / "smaller.npz"), "--most-pixels", "40"]) == 0
     assert unpack_scans(tmp_path / "smaller.npz")[0].images.shape == (3, 30, 40)
-    run = ["--out", str(tmp_path / "run"), "--keep-out", "1"]
+    run = ["--out", str(tmp_path / "run"), "--hold-out", "1"]
     assert main([*command, *run, "--publish", str(tmp_path / "weights" / "tiny")]) == 0
     assert read_manifest(tmp_path / "weights" / "tiny").model == TINY.model
     assert main(command) == 1
-    assert "one of --out, --pack and --judge" in capsys.readouterr().err
+    assert "one of --out, --pack and --evaluate" in capsys.readouterr().err
 
 
 def test_the_encoder_starts_with_what_imagenet_taught() -> None:

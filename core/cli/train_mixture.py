@@ -1,4 +1,4 @@
-"""Train one network on all sets at once; an interrupted run goes on where it stopped.
+"""Train one network on all sets at once; the same command resumes an interrupted run.
 
 Reads every set of the data folder that is there (see core.training.mixture.sources). With --pack
 the scans are only written into one small file, which --data takes as well, on a machine without
@@ -20,7 +20,7 @@ from core.segmentation import check_publish_folder
 from core.system import check_place, number_text
 
 EXAMPLES = """examples:
-  python -m core train-mixture --data ../shared/data --out runs/fold-1 --keep-out 1
+  python -m core train-mixture --data ../shared/data --out runs/fold-1 --hold-out 1
   python -m core train-mixture --data ../shared/data --out runs/all --publish weights/lite-v1
   python -m core train-mixture --data ../shared/data --pack frames.npz
   KERAS_BACKEND=jax python -m core train-mixture --data frames.npz --out runs/all"""
@@ -34,13 +34,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, help="run folder; same folder resumes")
     parser.add_argument(
-        "--keep-out",
+        "--hold-out",
         type=int,
         metavar="FOLD",
-        help="fold whose patients are not learned from, from 1; without it all are",
+        help="fold whose patients are not trained on, from 1; without it all are",
     )
     parser.add_argument(
-        "--config", type=Path, help="JSON of a mixture config; also a run.json of an earlier run"
+        "--config", type=Path, help="JSON of a mixture config; also the run.json of an earlier run, or the manifest.json of "
+        "weights"
     )
     parser.add_argument("--epochs", type=int, help=f"default {defaults.epochs}")
     parser.add_argument(
@@ -54,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--stop-after",
         type=int,
         metavar="EPOCHS",
-        help="end early; the same command without it goes on, on the same schedule",
+        help="stop early; the same command without it resumes, on the same schedule",
     )
     parser.add_argument("--pack", type=Path, metavar="FILE", help="write the scans there, and end")
     parser.add_argument(
@@ -72,33 +73,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--publish",
         type=Path,
-        help="then write weights/NAME; judged on the patients kept out where --data is a folder",
+        help="then write weights/NAME; evaluated on the patients held out where --data is a folder",
+    )
+    parser.add_argument(
+        "--folds",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="WEIGHTS",
+        help="with --publish: evaluated weights of a cross-validation, whose results go into the "
+        "card",
     )
     parser.add_argument(
         "--default", action="store_true", help="with --publish: as the default weights"
     )
     parser.add_argument(
-        "--judge",
+        "--evaluate",
         type=Path,
         metavar="WEIGHTS",
-        help="train nothing: judge weights/NAME on the patients its run kept out",
+        help="train nothing: evaluate weights/NAME on the patients that its run held out",
     )
 
 
 def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
-    """Packs, judges, or trains and publishes on request."""
+    """Packs, evaluates, or trains and publishes on request."""
     config = _config(options)
-    wanted = [name for name in ("out", "pack", "judge") if getattr(options, name) is not None]
+    wanted = [name for name in ("out", "pack", "evaluate") if getattr(options, name) is not None]
     if len(wanted) != 1:
         raise ConfigError(
             "Say what to do",
             got=" and ".join(f"--{name}" for name in wanted) or "nothing",
-            expected="one of --out, --pack and --judge",
+            expected="one of --out, --pack and --evaluate",
         )
     if options.pack is not None:
         return _pack(options, config, progress)
-    if options.judge is not None:
-        return _judge(options, progress)
+    if options.evaluate is not None:
+        return _evaluate(options, progress)
     check_place(options.out, option="--out", is_folder=True)
     if options.publish is not None:
         check_publish_folder(options.publish)
@@ -111,7 +121,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
         scans,
         options.out,
         config,
-        keep_out=options.keep_out,
+        hold_out=options.hold_out,
         stop_after=options.stop_after,
         on_progress=progress,
     )
@@ -123,10 +133,17 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
         return result
     from core.training.mixture.publishing import publish_mixture
 
-    info = publish_mixture(scans, paths, options.publish, is_default=options.default)
-    if options.keep_out is not None and options.data.is_dir():
-        options.judge = options.publish
-        return _judge(options, progress)
+    info = publish_mixture(
+        scans,
+        paths,
+        options.publish,
+        postprocess=config.postprocess,
+        folds=options.folds,
+        is_default=options.default,
+    )
+    if options.hold_out is not None and options.data.is_dir():
+        options.evaluate = options.publish
+        return _evaluate(options, progress)
     return Result(f"weights in {options.publish}", {**result.values, "weights_id": info.weights_id})
 
 
@@ -139,13 +156,13 @@ def _epochs(options: argparse.Namespace, config: MixtureConfig, scans: Any) -> i
     if paths.config.is_file():
         return int(read_record(paths.config)["config"]["epochs"])
     seconds = 60.0 * options.minutes
-    return epochs_that_fit(scans, config, keep_out=options.keep_out, seconds=seconds)
+    return epochs_that_fit(scans, config, hold_out=options.hold_out, seconds=seconds)
 
 
-def _judge(options: argparse.Namespace, progress: TerminalProgress) -> Result:
-    from core.training.mixture.publishing import judge_weights
+def _evaluate(options: argparse.Namespace, progress: TerminalProgress) -> Result:
+    from core.training.mixture.publishing import evaluate_weights
 
-    info = judge_weights(options.data, options.judge, on_progress=progress)
+    info = evaluate_weights(options.data, options.evaluate, on_progress=progress)
     by_set = info.manifest["validation"]["by_set"]
     lines = [
         f"{source}: lung {number_text(found['lung_dice'])}, "
@@ -166,8 +183,9 @@ def _config(options: argparse.Namespace) -> MixtureConfig:
                 got=type(error).__name__,
                 expected="JSON of a mixture config",
             ) from error
-        if isinstance(values, dict) and "config" in values:
-            values = values["config"]
+        for key in ("config", "training"):
+            if isinstance(values, dict) and key in values:
+                values = {name: value for name, value in values[key].items() if name != "kind"}
         config = from_json_dict(MixtureConfig, values)
     changed = {
         "epochs": options.epochs,

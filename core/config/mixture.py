@@ -22,8 +22,8 @@ class MixtureShares:
     whole_chest: float = 0.12
     whole_unmarked: float = 0.03
     pictures: float = 0.12
-    looked_through: float = 0.04
-    unseen: float = 0.05
+    reviewed: float = 0.04
+    unreviewed: float = 0.05
     lung_slices: float = 0.11
     healthy: float = 0.02
 
@@ -55,7 +55,7 @@ class MixtureConfig:
     postprocess: PostprocessConfig = field(
         default_factory=lambda: PostprocessConfig(neighbour_share=0.5)
     )
-    """What the weights are judged and published with."""
+    """What the weights are evaluated and published with."""
     shares: MixtureShares = field(default_factory=MixtureShares)
     pretrained: bool = True
     """Whether the encoder starts with what it learned on ImageNet."""

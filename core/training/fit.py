@@ -25,7 +25,7 @@ from core.system import (
 )
 from core.training.callbacks import EpochRecorder, RunningMean, TrainingOverlap
 from core.training.dataset import SliceBatches
-from core.training.imagenet import read_encoder, take_encoder
+from core.training.imagenet import read_encoder, set_encoder
 from core.training.losses import build_loss
 from core.training.runs import RunPaths, read_history, read_record, score
 from core.training.scans import leave_out, load_training_scans
@@ -271,7 +271,7 @@ def start_encoder(model: keras.Model, config: TrainConfig | MixtureConfig) -> No
         WeightsError: the encoder's arrays are not installed, or are damaged.
     """
     if config.pretrained and config.model.encoder != "plain":
-        take_encoder(model, read_encoder(config.model.encoder))
+        set_encoder(model, read_encoder(config.model.encoder))
 
 
 def build_compiled(config: TrainConfig, learning_rate: Any) -> keras.Model:

@@ -47,7 +47,7 @@ def read_encoder(
         ) from error
 
 
-def take_encoder(model: keras.Model, arrays: dict[str, npt.NDArray[np.float32]]) -> None:
+def set_encoder(model: keras.Model, arrays: dict[str, npt.NDArray[np.float32]]) -> None:
     """Gives a network's encoder the arrays of `read_encoder`.
 
     A network of grey slices gets the sum of the kernels for red, green and blue, as if the same

@@ -118,7 +118,7 @@ def _presence(deepest: Any, config: ModelConfig) -> Any:
     )(pooled)
 
 
-def taught_network(model: keras.Model) -> keras.Model:
+def training_network(model: keras.Model) -> keras.Model:
     """The same network, same weights, giving what training compares with truth: under `PIXELS`
     the probabilities of all heads side by side, and under `PRESENCE`, where there is a slice
     head, those of whole slices."""

@@ -14,15 +14,15 @@ from core.errors import DatasetError
 from core.segmentation.models import PIXELS, PRESENCE
 from core.system import cpu_count
 from core.training.losses import UNKNOWN
-from core.training.mixture.degrading import degrade
+from core.training.mixture.degradation import degrade
 from core.training.mixture.frames import Frame, draw_frame
-from core.training.mixture.losses import DOUBTED
+from core.training.mixture.losses import UNVERIFIED
 from core.training.mixture.sources import SOURCES, LabelledScan, SourceName
 
 _MOST_WORKERS = 16
 _FEWEST_PIXELS = 12
 """A slice that shows fewer pixels of something neither holds it for sure nor is free of it."""
-_CHEST_SOURCES: tuple[SourceName, ...] = ("pictures", "looked_through", "unseen")
+_CHEST_SOURCES: tuple[SourceName, ...] = ("pictures", "reviewed", "unreviewed")
 """Where no lung is drawn, and yet every slice shows some."""
 
 Floats = npt.NDArray[np.float32]
@@ -33,7 +33,7 @@ class MixtureBatches(keras.utils.PyDataset):
     """Batches of drawn and degraded frames; every epoch draws anew, by seed and epoch alone.
 
     Gives images (n, rows, columns, 1) float32 in [0, 1]; truth under `PIXELS` (n, rows, columns,
-    channels) with 0, 1, `UNKNOWN` or `DOUBTED`, and under `PRESENCE` (n, channels) with 0, 1 or
+    channels) with 0, 1, `UNKNOWN` or `UNVERIFIED`, and under `PRESENCE` (n, channels) with 0, 1 or
     `UNKNOWN`.
     """
 
@@ -110,7 +110,7 @@ def truth_of(frame: Frame, scan: LabelledScan) -> tuple[Any, Any]:
             presence[channel] = float(area > 0)
     if scan.lung is None and scan.source in _CHEST_SOURCES:
         presence[0] = 1.0
-    if scan.infection_unsure:
-        pixels[..., 1] = DOUBTED
+    if scan.infection_unverified:
+        pixels[..., 1] = UNVERIFIED
         presence[1] = UNKNOWN
     return pixels, presence

@@ -1,4 +1,4 @@
-"""A run on all sets: resumable, recorded, and nothing in it chosen on the patients kept out."""
+"""Training on all sets: resumable and recorded; nothing is chosen on the patients held out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import keras
 
 from core.config import MixtureConfig, ScheduleConfig, from_json_dict, to_json_dict
 from core.errors import Cancelled, DatasetError, SaveError
-from core.segmentation.models import PIXELS, PRESENCE, build_model, taught_network
+from core.segmentation.models import PIXELS, PRESENCE, build_model, training_network
 from core.system import (
     OnProgress,
     ShouldCancel,
@@ -27,7 +27,7 @@ from core.system import (
 from core.training.callbacks import RunningMean, save_network
 from core.training.fit import LearningRateSchedule, build_in_precision, start_encoder
 from core.training.mixture.batches import MixtureBatches
-from core.training.mixture.folds import deal_folds
+from core.training.mixture.folds import assign_folds
 from core.training.mixture.losses import MixtureLoss, PresenceLoss
 from core.training.mixture.sources import LabelledScan
 from core.training.runs import RunPaths, read_record
@@ -37,19 +37,19 @@ _COLUMNS = ("epoch", "loss", "pixels_loss", "presence_loss", "learning_rate")
 
 
 def split_scans(
-    scans: Sequence[LabelledScan], config: MixtureConfig, *, keep_out: int | None
+    scans: Sequence[LabelledScan], config: MixtureConfig, *, hold_out: int | None
 ) -> tuple[tuple[LabelledScan, ...], tuple[LabelledScan, ...]]:
-    """Those to learn from and those kept out.
+    """The scans to train on and those held out.
 
     Args:
-        keep_out: number of the fold, from 1; none learns from all.
+        hold_out: number of the fold, from 1; none trains on all.
     """
-    if keep_out is None:
+    if hold_out is None:
         return tuple(scans), ()
-    fold_of = deal_folds(scans, folds=config.folds, seed=config.seed)
+    fold_of = assign_folds(scans, folds=config.folds, seed=config.seed)
     return (
-        tuple(scan for scan in scans if fold_of[scan.scan_id] != keep_out),
-        tuple(scan for scan in scans if fold_of[scan.scan_id] == keep_out),
+        tuple(scan for scan in scans if fold_of[scan.scan_id] != hold_out),
+        tuple(scan for scan in scans if fold_of[scan.scan_id] == hold_out),
     )
 
 
@@ -58,21 +58,21 @@ def train_mixture(
     folder: Path,
     config: MixtureConfig,
     *,
-    keep_out: int | None,
+    hold_out: int | None,
     stop_after: int | None = None,
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
 ) -> RunPaths:
-    """Trains, or goes on where an interrupted run of the same config stopped.
+    """Trains, or resumes an interrupted run of the same config.
 
     Args:
         scans: of `load_labelled_scans`.
         folder: of the run; made if absent.
-        keep_out: fold to learn nothing from; none learns from every scan.
+        hold_out: fold whose patients are not trained on; none trains on every scan.
         stop_after: epochs to have behind it at the end of this call; the same call with more goes
             on, on the same schedule.
         on_progress: told "training" with finished and total epochs.
-        should_cancel: asked after every batch; the epoch under way is then lost, no more.
+        should_cancel: asked after every batch; only the current epoch is then lost.
 
     Raises:
         DatasetError: the folder holds a run of another config, or a damaged one.
@@ -82,13 +82,13 @@ def train_mixture(
     paths = RunPaths(folder)
     make_folder(folder, option="--out folder")
     keras.utils.set_random_seed(config.seed)
-    taught_scans, kept_out = split_scans(scans, config, keep_out=keep_out)
-    _check_or_write_record(paths, config, taught_scans, kept_out)
+    training_scans, held_out = split_scans(scans, config, hold_out=hold_out)
+    _check_or_write_record(paths, config, training_scans, held_out)
     done = _epochs_done(paths)
     if done:
         network = keras.models.load_model(paths.last, safe_mode=True)
     else:
-        network = build_taught(config)
+        network = build_training_network(config)
         paths.mean.unlink(missing_ok=True)
     last = min(config.epochs, stop_after or config.epochs)
     if done >= last:
@@ -97,7 +97,7 @@ def train_mixture(
     recorder = _Recorder(paths, config, mean, on_progress, should_cancel)
     try:
         network.fit(
-            MixtureBatches(taught_scans, config, epoch=done),
+            MixtureBatches(training_scans, config, epoch=done),
             epochs=last,
             initial_epoch=done,
             shuffle=False,
@@ -117,19 +117,19 @@ def train_mixture(
 
 
 def epochs_that_fit(
-    scans: Sequence[LabelledScan], config: MixtureConfig, *, keep_out: int | None, seconds: float
+    scans: Sequence[LabelledScan], config: MixtureConfig, *, hold_out: int | None, seconds: float
 ) -> int:
     """How many epochs a run may have to end in about so many seconds on this machine, found by
     training a network for some steps that is then thrown away.
 
     Args:
-        scans, keep_out: of the run to come.
+        scans, hold_out: of the run to come.
         seconds: for all epochs together, without start-up.
     """
-    taught, _ = split_scans(scans, config, keep_out=keep_out)
+    training, _ = split_scans(scans, config, hold_out=hold_out)
     trial = replace(config, steps_per_epoch=_TRIAL_STEPS)
-    network = build_taught(trial)
-    batches = MixtureBatches(taught, trial)
+    network = build_training_network(trial)
+    batches = MixtureBatches(training, trial)
     network.fit(batches, epochs=1, shuffle=False, verbose=0)  # compiles
     started = time.perf_counter()
     network.fit(batches, epochs=2, initial_epoch=1, shuffle=False, verbose=0)
@@ -137,11 +137,11 @@ def epochs_that_fit(
     return max(1, int(seconds / spent * _TRIAL_STEPS / config.steps_per_epoch))
 
 
-def build_taught(config: MixtureConfig) -> keras.Model:
-    """A new network as it learns, with its optimizer and losses."""
+def build_training_network(config: MixtureConfig) -> keras.Model:
+    """A new network with its training outputs, optimizer and losses."""
     model = build_in_precision(config)
     start_encoder(model, config)
-    taught = taught_network(model)
+    network = training_network(model)
     losses: dict[str, Any] = {PIXELS: MixtureLoss()}
     weights = {PIXELS: 1.0}
     if config.model.slice_head:
@@ -154,8 +154,8 @@ def build_taught(config: MixtureConfig) -> keras.Model:
         total_steps=config.epochs * config.steps_per_epoch,
     )
     optimizer = keras.optimizers.AdamW(rate, weight_decay=config.weight_decay, global_clipnorm=1.0)
-    taught.compile(optimizer=optimizer, loss=losses, loss_weights=weights, jit_compile="auto")
-    return taught
+    network.compile(optimizer=optimizer, loss=losses, loss_weights=weights, jit_compile="auto")
+    return network
 
 
 def load_mixture_network(paths: RunPaths) -> tuple[keras.Model, MixtureConfig]:
@@ -235,20 +235,23 @@ def _epochs_done(paths: RunPaths) -> int:
 def _check_or_write_record(
     paths: RunPaths,
     config: MixtureConfig,
-    taught: Sequence[LabelledScan],
-    kept_out: Sequence[LabelledScan],
+    training: Sequence[LabelledScan],
+    held_out: Sequence[LabelledScan],
 ) -> None:
     wanted: dict[str, Any] = {
         "config": to_json_dict(config),
-        "split": {"train": _ids(taught), "kept_out": _ids(kept_out)},
+        "split": {"train": _ids(training), "held_out": _ids(held_out)},
     }
     if paths.config.is_file():
         record = read_record(paths.config)
-        if {name: record.get(name) for name in wanted} != wanted:
+        found = {name: record.get(name) for name in wanted}
+        # What weights are published with does not affect training.
+        found["config"] = {**record["config"], "postprocess": wanted["config"]["postprocess"]}
+        if found != wanted:
             raise DatasetError(
                 "The run folder holds another run",
                 got="another config or split in run.json",
-                expected="the same, to go on with it",
+                expected="the same, to resume it",
                 next_step="choose another --out folder",
             )
         return

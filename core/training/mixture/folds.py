@@ -1,8 +1,8 @@
-"""Which patients are kept out of which fold.
+"""Which fold holds out which patients.
 
 Some sets share patients under other names: slices of one LUNA series stand in up to four of them.
-Those that were found to be one by looking for slices that are nearly the same are listed in
-`weights/connected-patients.json` and stay together.
+Patients that nearly identical slices show to be one are listed in `weights/connected-patients.json`
+and stay together.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _STRATA = (
     "whole_chest",
     "whole_unmarked",
     "pictures",
-    "looked_through",
-    "unseen",
+    "reviewed",
+    "unreviewed",
     "lung_slices",
     "healthy",
 )
@@ -57,7 +57,7 @@ def group_patients(
     return {patient: find(patient) for patient in leader}
 
 
-def deal_folds(
+def assign_folds(
     scans: Sequence[LabelledScan],
     *,
     folds: int,

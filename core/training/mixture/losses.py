@@ -9,7 +9,7 @@ from keras import ops
 
 from core.training.losses import UNKNOWN, binary_crossentropy, soft_dice_loss
 
-DOUBTED = -0.5
+UNVERIFIED = -0.5
 """Truth of a pixel that should show nothing, where nobody has looked: taken for 0, unless the
 network is sure of the contrary."""
 _SURE = 0.8
@@ -30,14 +30,14 @@ class MixtureLoss(keras.losses.Loss):
         heads = ops.split(y_pred, y_pred.shape[-1] // channels, axis=-1)
         total = 0.0
         for head in heads:
-            settled = settle_doubts(y_true, head)
+            settled = resolve_unverified(y_true, head)
             total += binary_crossentropy(settled, head) + soft_dice_loss(settled, head)
         return channels * total / len(heads)
 
 
-def settle_doubts(y_true: Any, y_pred: Any) -> Any:
+def resolve_unverified(y_true: Any, y_pred: Any) -> Any:
     """Truth in which doubted pixels are 0, or unknown where the network is sure of more."""
-    doubted = ops.equal(y_true, DOUBTED)
+    doubted = ops.equal(y_true, UNVERIFIED)
     sure = ops.stop_gradient(ops.cast(y_pred, "float32")) >= _SURE
     settled = ops.where(sure, UNKNOWN, 0.0)
     return ops.where(doubted, ops.cast(settled, y_true.dtype), y_true)

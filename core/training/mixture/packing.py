@@ -62,7 +62,7 @@ def pack_scans(scans: Sequence[LabelledScan], path: Path, *, quality: int = QUAL
                 "masks": kept,
                 "body_box": list(scan.body_box),
                 "lung_box": list(scan.lung_box),
-                "infection_unsure": scan.infection_unsure,
+                "infection_unverified": scan.infection_unverified,
             }
         )
     table = json.dumps({"format": _FORMAT, "scans": entries}).encode()
@@ -140,7 +140,7 @@ def _scan(
         infection=found["infection"],
         body_box=tuple(entry["body_box"]),
         lung_box=tuple(entry["lung_box"]),
-        infection_unsure=bool(entry["infection_unsure"]),
+        infection_unverified=bool(entry["infection_unverified"]),
     )
     return scan, pictures, masks
 

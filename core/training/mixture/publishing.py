@@ -6,83 +6,126 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from core.config import PostprocessConfig
+from core.errors import DatasetError, shown_name
 from core.segmentation import (
     CARD_NAME,
-    MANIFEST_NAME,
     WeightsInfo,
+    add_to_manifest,
     read_manifest,
     save_weights,
     segment_volume,
 )
+from core.segmentation.cards import render_card
 from core.segmentation.engines import default_engine, load_engine
-from core.system import OnProgress, ignore_progress, json_text, without_nan, write_text
+from core.system import OnProgress, ignore_progress, without_nan, write_text
+from core.training.mixture.evaluating import (
+    ScanEvaluation,
+    evaluate_scans,
+    from_rows,
+    summarize,
+    to_rows,
+)
 from core.training.mixture.fit import load_mixture_network
-from core.training.mixture.judging import judge_scans, summarize, to_rows
-from core.training.mixture.sources import LabelledScan
+from core.training.mixture.sources import VOLUME_SOURCES, LabelledScan
 from core.training.runs import RunPaths, read_record
 
 LICENCE = (
     "Non-commercial research use, because of the data it was trained on. The encoder started from "
-    "arrays under Apache-2.0 (see weights/encoder-lite0)."
+    "arrays under Apache-2.0 (see weights/encoder-{encoder})."
 )
+_ROLES = {"pictures": "picture", "reviewed": "negative", "unreviewed": "negative"}
 
 
 def publish_mixture(
-    scans: Sequence[LabelledScan], paths: RunPaths, folder: Path, *, is_default: bool = False
+    scans: Sequence[LabelledScan],
+    paths: RunPaths,
+    folder: Path,
+    *,
+    postprocess: PostprocessConfig,
+    folds: Sequence[Path] = (),
+    is_default: bool = False,
 ) -> WeightsInfo:
-    """Writes the running mean of a run as weights, not yet judged.
+    """Writes the running mean of a run as weights, not yet evaluated.
 
     Args:
-        scans: all that the run had, those kept out among them.
+        scans: all that the run had, those held out among them.
         folder: such as `weights/NAME`.
+        postprocess: what the weights are to be used with.
+        folds: weights of a cross-validation with the same settings, whose evaluations together
+            stand in the card of this network.
+
+    Raises:
+        DatasetError: the run is damaged, or weights of a fold were not evaluated.
     """
     model, config = load_mixture_network(paths)
     record = read_record(paths.config)
-    kept_out = _ids(record["split"]["kept_out"])
+    held_out = _ids(record["split"]["held_out"])
+    entries: dict[str, Any] = {
+        "training": {**record["config"], "kind": "mixture"},
+        "sets": record["split"],
+        "split": _by_patient(scans, held_out),
+        "versions": record["versions"],
+        "licence": LICENCE.format(encoder=config.model.encoder),
+    }
+    if folds:
+        entries["cross_validation"] = _join_folds(folds)
     info = save_weights(
         model,
         folder,
         title="U-Net on EfficientNet-Lite for lung and infection",
         model_config=config.model,
         preprocess=config.preprocess,
-        postprocess=config.postprocess,
-        record={
-            "training": {**record["config"], "kind": "mixture"},
-            "sets": record["split"],
-            "split": _by_patient(scans, kept_out),
-            "versions": record["versions"],
-            "licence": LICENCE,
-        },
+        postprocess=postprocess,
+        record=entries,
         is_default=is_default,
     )
-    write_text(folder / CARD_NAME, build_card(info))
+    write_text(folder / CARD_NAME, build_mixture_card(info))
     return info
 
 
-def judge_weights(
+def evaluate_weights(
     data: Path, folder: Path, *, on_progress: OnProgress = ignore_progress
 ) -> WeightsInfo:
-    """Judges published weights on the patients that their run kept out, and writes the figures
-    into manifest and card.
+    """Evaluates published weights on the patients that their run held out, and adds the results to
+    manifest and card.
 
     Args:
         data: folder of the sets.
     """
     info = read_manifest(folder)
-    kept_out = _ids(info.manifest["sets"]["kept_out"])
     engine = load_engine(info, default_engine())
-    judged = judge_scans(
+    found = evaluate_scans(
         data,
         lambda volume: segment_volume(volume, engine).masks,
-        kept_out,
+        _ids(info.manifest["sets"]["held_out"]),
         on_progress=on_progress,
     )
-    validation = without_nan({"scans": to_rows(judged), "by_set": summarize(judged)})
-    manifest = {**info.manifest, "validation": validation}
-    write_text(folder / MANIFEST_NAME, json_text(manifest) + "\n")
+    validation = without_nan({"scans": to_rows(found), "by_set": summarize(found)})
+    add_to_manifest(folder, {"validation": validation})
     info = read_manifest(folder)
-    write_text(folder / CARD_NAME, build_card(info))
+    write_text(folder / CARD_NAME, build_mixture_card(info))
     return info
+
+
+def _join_folds(folds: Sequence[Path]) -> dict[str, Any]:
+    """The evaluations of several folds as one: every scan by the network that had not met its
+    patient."""
+    found: list[ScanEvaluation] = []
+    steps = []
+    for folder in folds:
+        manifest = read_manifest(folder).manifest
+        if "validation" not in manifest:
+            raise DatasetError(
+                "Weights of a fold have not been evaluated",
+                got=shown_name(folder),
+                expected="weights that 'train-mixture --evaluate' has been run on",
+            )
+        found += from_rows(manifest["validation"]["scans"])
+        steps.append(manifest["training"]["epochs"] * manifest["training"]["steps_per_epoch"])
+    return without_nan(
+        {"scans": to_rows(found), "by_set": summarize(found), "steps_of_folds": steps}
+    )
 
 
 def _ids(by_source: Mapping[str, Sequence[str]]) -> set[str]:
@@ -90,17 +133,16 @@ def _ids(by_source: Mapping[str, Sequence[str]]) -> set[str]:
 
 
 def _by_patient(
-    scans: Sequence[LabelledScan], kept_out: Collection[str]
+    scans: Sequence[LabelledScan], held_out: Collection[str]
 ) -> dict[str, dict[str, list[str]]]:
-    """The split as other weights write it down."""
+    """The split as other weights record it."""
     sides: dict[str, dict[str, set[str]]] = {
         side: {role: set() for role in ("patients", "case", "picture", "negative", "healthy")}
         for side in ("train", "validation")
     }
-    roles = {"pictures": "picture", "looked_through": "negative", "unseen": "negative"}
     for scan in scans:
-        side = sides["validation" if scan.scan_id in kept_out else "train"]
-        role = "healthy" if scan.source == "healthy" else roles.get(scan.source, "case")
+        side = sides["validation" if scan.scan_id in held_out else "train"]
+        role = "healthy" if scan.source == "healthy" else _ROLES.get(scan.source, "case")
         side[role].add(scan.scan_id)
         if role == "case":
             side["patients"].add(scan.patient_id)
@@ -110,69 +152,18 @@ def _by_patient(
     }
 
 
-def build_card(info: WeightsInfo) -> str:
+def build_mixture_card(info: WeightsInfo) -> str:
     """The model card, every number in it from the manifest."""
     manifest = info.manifest
     training = manifest["training"]
-    validation = manifest.get("validation")
-    sets = manifest["sets"]
-    learned = ", ".join(f"{len(ids)} × {name}" for name, ids in sets["train"].items())
-    steps = training["epochs"] * training["steps_per_epoch"]
-    start = "learned on ImageNet" if training["pretrained"] else "drawn by chance"
-    encoder = f"EfficientNet-{info.model.encoder.capitalize()} ({start})"
-    return f"""# {info.title} (`{info.weights_id}`)
-
-Research software, never a diagnosis.
-
-A 2D {info.model.architecture} whose contracting half is {encoder}, with
-two sigmoid outputs: lung (both lungs with their infected parts, without trachea and main bronchi)
-and infection; a slice head tells whether a slice shows either. Input:
-{info.preprocess.rows}×{info.preprocess.columns} pixels, the lungs' box by Otsu.
-
-## Data
-
-Learned from {learned};
-{steps} steps of {training["batch_size"]} slices. Nothing was chosen on the patients kept out: the
-weights are the running mean at the end.
-
-{_figures_text(validation, judges=bool(sets["kept_out"]))}
-## Known failures and limits
-
-- Few patients with infection, one disease, adults: other pneumonia, fibrosis, oedema, tumours and
-  dependent atelectasis are likely to be marked as infection.
-- The network sees shape, not size: it is not told how long a pixel is.
-
-## Licence
-
-{manifest["licence"]}
-"""
-
-
-def _figures_text(validation: dict[str, Any] | None, *, judges: bool) -> str:
-    if validation is None and judges:
-        return "It has not been judged yet on the patients it never learned from.\n"
-    if validation is None:
-        return "It learned from every scan there is, so nobody is left to judge it.\n"
-    names = {
-        "lung_dice": "lung Dice",
-        "worst_lung_dice": "worst",
-        "lung_in_free_slices": "lung in lung-free slices",
-        "infection_dice": "infection Dice",
-        "infected_share": "infected share",
-        "infected_in_free_slices": "in infection-free slices",
-    }
-    head = "| set | scans | " + " | ".join(names.values()) + " |"
-    rows = [head, "|" + "---|" * (len(names) + 2)]
-    for source, figures in validation["by_set"].items():
-        cells = " | ".join(_shown(name, figures[name]) for name in names)
-        rows.append(f"| {source} | {figures['scans']:.0f} | {cells} |")
-    return (
-        "## Figures on patients never learned from\n\nMeans over patients, whole pipeline, each "
-        "scan's own grid.\n\n" + "\n".join(rows) + "\n"
+    results = manifest.get("cross_validation", manifest.get("validation"))
+    return render_card(
+        "mixture",
+        manifest=manifest,
+        encoder=info.model.encoder.capitalize(),
+        steps=training["epochs"] * training["steps_per_epoch"],
+        results=results,
+        volumes=[
+            row for row in (results or {"scans": []})["scans"] if row["source"] in VOLUME_SOURCES
+        ],
     )
-
-
-def _shown(name: str, value: float | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.3f}" if "dice" in name else f"{100 * value:.2f} %"

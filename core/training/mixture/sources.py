@@ -9,8 +9,8 @@ What the folder may hold, each part optional, and what is known there:
 | `whole_chest/`, with lung masks | `whole_chest` | drawn | none |
 | `whole_chest/`, without | `whole_unmarked` | unknown | none |
 | `medseg100_train/` | `pictures` | unknown | drawn |
-| `luna_slices/` | `looked_through` | unknown | none; slices that show disease are left out |
-| `luna_slices_more/` | `unseen` | unknown | none as far as known: nobody has looked |
+| `luna_slices/` | `reviewed` | unknown | none; slices that show disease are left out |
+| `luna_slices_more/` | `unreviewed` | unknown | none as far as known: nobody has looked |
 | `lung_slices/` | `lung_slices` | drawn | unknown |
 | `covid_ct_md/normal001.nii.gz` | `healthy` | unknown | none |
 
@@ -46,20 +46,28 @@ SourceName = Literal[
     "whole_chest",
     "whole_unmarked",
     "pictures",
-    "looked_through",
-    "unseen",
+    "reviewed",
+    "unreviewed",
     "lung_slices",
     "healthy",
 ]
 SOURCES: tuple[SourceName, ...] = get_args(SourceName)
+VOLUME_SOURCES: tuple[SourceName, ...] = (
+    "covid20",
+    "second_team",
+    "whole_chest",
+    "whole_unmarked",
+    "healthy",
+)
+"""Those of whole scans; the others are of single slices."""
 _CASE_FOLDERS: dict[str, SourceName] = {
     "covid20": "covid20",
     "medseg_set2": "second_team",
     "whole_chest": "whole_chest",
 }
 _SLICE_FOLDERS: dict[str, SourceName] = {
-    "luna_slices": "looked_through",
-    "luna_slices_more": "unseen",
+    "luna_slices": "reviewed",
+    "luna_slices_more": "unreviewed",
 }
 DISEASE_LIST = WEIGHTS_FOLDER / "luna-visible-disease.json"
 _LUNG_FORGOTTEN = ("ID_0079_Z_0072", "ID_0116_Z_0116")
@@ -84,7 +92,7 @@ class LabelledScan:
         images: (n, rows, columns) uint8, whole axial slices through the network's window.
         lung, infection: the same shape, 0 or 1; none where unknown.
         body_box, lung_box: as the pipeline finds them, in pixels of `images`.
-        infection_unsure: nobody has looked whether the slices are free of other disease.
+        infection_unverified: nobody has looked whether the slices are free of other disease.
     """
 
     scan_id: str
@@ -95,7 +103,7 @@ class LabelledScan:
     infection: Slices | None
     body_box: PixelBox
     lung_box: PixelBox
-    infection_unsure: bool = False
+    infection_unverified: bool = False
 
 
 def load_labelled_scans(
@@ -218,7 +226,7 @@ def _labelled(study: LabelledStudy, preprocess: PreprocessConfig) -> LabelledSca
         infection=_mask_slices(study.truth.infection, size),
         body_box=_scaled(body.box, scale, size),
         lung_box=_scaled(lungs.box, scale, size),
-        infection_unsure=study.source == "unseen",
+        infection_unverified=study.source == "unreviewed",
     )
 
 

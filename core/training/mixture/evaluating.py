@@ -1,10 +1,10 @@
-"""What the patients kept out say of a network: every set by what is known of it, through the whole
-pipeline and on each scan's own grid."""
+"""How well a network does on patients held out: on each set by what is known of it, through the
+whole pipeline and on each scan's own grid."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +12,21 @@ import numpy as np
 
 from core.evaluation import compute_overlap
 from core.system import OnProgress, ignore_progress
-from core.training.mixture.sources import LabelledStudy, SourceName, read_studies
+from core.training.mixture.sources import (
+    VOLUME_SOURCES,
+    LabelledStudy,
+    SourceName,
+    read_studies,
+)
 from core.volume import BoolArray, MaskPair, Volume
 
 FEW_SLICES = 10
-"""A volume of no more than these has no say in means."""
-_VOLUMES: tuple[SourceName, ...] = ("covid20", "second_team", "whole_chest", "whole_unmarked")
+"""Volumes of no more slices than this are left out of means."""
 
 
 @dataclass(frozen=True)
-class JudgedScan:
-    """One scan; nan where something is not known or not defined.
+class ScanEvaluation:
+    """Measurements of one scan; nan where something is not known or not defined.
 
     Attributes:
         lung_dice, infection_dice: of the whole volume.
@@ -42,28 +46,38 @@ class JudgedScan:
     infected_in_free_slices: float
 
 
-def judge_scans(
+_MEANS = (
+    "lung_dice",
+    "infection_dice",
+    "lung_in_free_slices",
+    "infected_share",
+    "infected_in_free_slices",
+)
+
+
+def evaluate_scans(
     data: Path,
     predict: Callable[[Volume], MaskPair],
     scan_ids: Collection[str],
     *,
     on_progress: OnProgress = ignore_progress,
-) -> tuple[JudgedScan, ...]:
-    """Judges the named scans of a data folder.
+) -> tuple[ScanEvaluation, ...]:
+    """Evaluates predictions for the named scans of a data folder.
 
     Args:
         predict: gives masks on the volume's canonical grid.
-        scan_ids: those kept out; others are not looked at.
+        scan_ids: those held out; others are left out.
+        on_progress: told "evaluating scans".
     """
-    judged = []
+    found = []
     for study in read_studies(data):
         if study.scan_id in scan_ids:
-            judged.append(judge_scan(study, predict(study.volume)))
-            on_progress("judging scans", len(judged), len(scan_ids))
-    return tuple(judged)
+            found.append(evaluate_scan(study, predict(study.volume)))
+            on_progress("evaluating scans", len(found), len(scan_ids))
+    return tuple(found)
 
 
-def judge_scan(study: LabelledStudy, predicted: MaskPair) -> JudgedScan:
+def evaluate_scan(study: LabelledStudy, predicted: MaskPair) -> ScanEvaluation:
     """One prediction against what is known of the scan."""
     lung, infection = _mask(predicted.lung, study), _mask(predicted.infection, study)
     infected = infection & lung
@@ -79,7 +93,7 @@ def judge_scan(study: LabelledStudy, predicted: MaskPair) -> JudgedScan:
             infection_dice = compute_overlap(true_infection, infection).dice
         free = ~true_infection.any(axis=(0, 1))
         infected_free = _share(int(infected[:, :, free].sum()), int(lung[:, :, free].sum()))
-    return JudgedScan(
+    return ScanEvaluation(
         scan_id=study.scan_id,
         patient_id=study.patient_id,
         source=study.source,
@@ -92,35 +106,39 @@ def judge_scan(study: LabelledStudy, predicted: MaskPair) -> JudgedScan:
     )
 
 
-def summarize(judged: Sequence[JudgedScan]) -> dict[str, dict[str, float]]:
-    """By set: how many scans, means over patients, the worst lung, and infected shares of single
-    slices taken together, as one large scan."""
+def summarize(scans: Sequence[ScanEvaluation]) -> dict[str, dict[str, float]]:
+    """By set: number of scans, means over patients, and the worst lung Dice. The volumes of few
+    slices have no part in means."""
     summary: dict[str, dict[str, float]] = {}
-    for source in dict.fromkeys(scan.source for scan in judged):
-        scans = [scan for scan in judged if scan.source == source]
-        if source in _VOLUMES:
-            scans = [scan for scan in scans if scan.slices > FEW_SLICES] or scans
-        figures: dict[str, float] = {"scans": float(len(scans))}
-        for name in (
-            "lung_dice",
-            "infection_dice",
-            "lung_in_free_slices",
-            "infected_share",
-            "infected_in_free_slices",
-        ):
-            figures[name] = _mean_over_patients(scans, name)
-        known = [scan.lung_dice for scan in scans if not np.isnan(scan.lung_dice)]
-        figures["worst_lung_dice"] = min(known) if known else float("nan")
-        summary[source] = figures
+    for source in dict.fromkeys(scan.source for scan in scans):
+        own = [scan for scan in scans if scan.source == source]
+        if source in VOLUME_SOURCES:
+            own = [scan for scan in own if scan.slices > FEW_SLICES] or own
+        known = [scan.lung_dice for scan in own if not np.isnan(scan.lung_dice)]
+        summary[source] = {
+            "scans": float(len(own)),
+            **{name: _mean_over_patients(own, name) for name in _MEANS},
+            "worst_lung_dice": min(known) if known else float("nan"),
+        }
     return summary
 
 
-def to_rows(judged: Sequence[JudgedScan]) -> list[dict[str, Any]]:
+def to_rows(scans: Sequence[ScanEvaluation]) -> list[dict[str, Any]]:
     """JSON-ready rows; nan is left for the writer to turn into null."""
-    return [asdict(scan) for scan in judged]
+    return [asdict(scan) for scan in scans]
 
 
-def _mean_over_patients(scans: Sequence[JudgedScan], name: str) -> float:
+def from_rows(rows: Sequence[Mapping[str, Any]]) -> list[ScanEvaluation]:
+    """The inverse of `to_rows`, null being nan."""
+    found = []
+    for row in rows:
+        values: dict[str, Any] = {part.name: row[part.name] for part in fields(ScanEvaluation)}
+        values |= {name: float("nan") for name in _MEANS if values[name] is None}
+        found.append(ScanEvaluation(**values))
+    return found
+
+
+def _mean_over_patients(scans: Sequence[ScanEvaluation], name: str) -> float:
     by_patient: dict[str, list[float]] = {}
     for scan in scans:
         value = float(getattr(scan, name))

@@ -28,7 +28,7 @@ def degrade(image: Slices, generator: np.random.Generator) -> Slices:
     if generator.random() < 0.12:
         grey = _through_jpeg(grey, quality=int(generator.integers(20, 92)))
     if generator.random() < 0.02:
-        grey = _written_on(grey, generator)
+        grey = _with_text(grey, generator)
     return grey
 
 
@@ -88,7 +88,7 @@ def _through_jpeg(grey: Slices, *, quality: int) -> Slices:
     return np.asarray(cv2.imdecode(data, cv2.IMREAD_GRAYSCALE), dtype=np.uint8)
 
 
-def _written_on(grey: Slices, generator: np.random.Generator) -> Slices:
+def _with_text(grey: Slices, generator: np.random.Generator) -> Slices:
     text = "".join(chr(code) for code in generator.integers(48, 90, 5))
     x = int(generator.integers(0, max(1, grey.shape[1] - 76)))
     y = int(generator.integers(15, grey.shape[0]))
