@@ -15,8 +15,9 @@ What the folder may hold, each part optional, and what is known there:
 | `covid_ct_md/normal001.nii.gz` | `healthy` | unknown | none |
 
 Lung means both lungs with their infected parts, without trachea and main bronchi. The sets depart
-from it: large vessels at the hilum are inside in some and outside in others, and in two of the
-`lung_slices` one whole lung was forgotten, which are left out.
+from it: large vessels at the hilum are inside in some and outside in others. Three of the
+`lung_slices` are left out: in two of them one whole lung is not drawn, in the third the air around
+the body is.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ _SLICE_FOLDERS: dict[str, SourceName] = {
     "luna_slices_more": "unreviewed",
 }
 DISEASE_LIST = WEIGHTS_FOLDER / "luna-visible-disease.json"
-_LUNG_FORGOTTEN = ("ID_0079_Z_0072", "ID_0116_Z_0116")
+_WRONG_LUNG = ("ID_0079_Z_0072", "ID_0116_Z_0116", "ID_0134_Z_0137")
 _MOST_PIXELS_A_SIDE = 352
 """Larger slices are shrunk: the network sees fewer pixels than that anyway."""
 _PICTURES_QUARTER_TURNS = 1
@@ -166,7 +167,7 @@ def read_studies(data: Path) -> Iterator[LabelledStudy]:
                 truth = _infection_free(volume)
                 yield LabelledStudy(path.stem, patient, source, volume, truth)
     for path in sorted((data / "lung_slices" / "images").glob("*.png")):
-        if path.stem not in _LUNG_FORGOTTEN:
+        if path.stem not in _WRONG_LUNG:
             volume = load_pictures([path])
             lung = load_mask(data / "lung_slices" / "lung_mask" / path.name, volume)
             truth = MaskPair(lung, None)
