@@ -15,4 +15,7 @@ if __name__ == "__main__":
     run_chosen_page()
     warm_up()
 else:
+    from core.ui.libraries import load_libraries
+
+    load_libraries()
     app = st.App(__file__, routes=slice_routes(st.get_option("server.baseUrlPath")))

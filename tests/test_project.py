@@ -129,6 +129,19 @@ def test_keras_is_not_imported_before_it_is_needed() -> None:
     assert result.returncode == 0, result.stderr[-2000:]
 
 
+def test_the_server_keeps_libraries_out_of_garbage_collection() -> None:
+    """Streamlit collects garbage after every run of a page; only what came later is looked at."""
+    script = (
+        "import gc, runpy, sys\n"
+        "runpy.run_path('streamlit_app.py', run_name='app')\n"
+        "later = len(gc.get_objects())\n"
+        "assert gc.get_freeze_count() > 50_000 > 20 * later, (gc.get_freeze_count(), later)\n"
+        "assert 'plotly.graph_objects' in sys.modules\n"
+    )
+    result = run(sys.executable, "-c", script)
+    assert result.returncode == 0, result.stderr[-2000:]
+
+
 # ------------------------------------------------------------------------------ import contracts
 
 
