@@ -40,8 +40,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="fold whose patients are not trained on, from 1; without it all are",
     )
     parser.add_argument(
-        "--config", type=Path, help="JSON of a mixture config; also the run.json of an earlier run, or the manifest.json of "
-        "weights"
+        "--config",
+        type=Path,
+        help="JSON of a mixture config; also the run.json of an earlier run, or the manifest.json of "
+        "weights",
     )
     parser.add_argument("--epochs", type=int, help=f"default {defaults.epochs}")
     parser.add_argument(
