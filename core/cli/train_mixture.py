@@ -42,8 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config",
         type=Path,
-        help="JSON of a mixture config; also the run.json of an earlier run, or the manifest.json of "
-        "weights",
+        help="JSON of a mixture config; also the run.json of an earlier run, or the manifest.json "
+        "of weights",
     )
     parser.add_argument("--epochs", type=int, help=f"default {defaults.epochs}")
     parser.add_argument(
