@@ -73,6 +73,16 @@ def eager() -> Iterator[None]:
     tf.config.run_functions_eagerly(before)
 
 
+@pytest.fixture
+def small_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    """EfficientNet-Lite0 with a quarter of its filters and 7 instead of 16 blocks, all stages kept:
+    for tests that need its structure and not its size, since building and tracing take seconds.
+    What ImageNet taught does not fit it."""
+    from core.segmentation.models import efficientnet
+
+    monkeypatch.setitem(efficientnet._SCALES, "lite0", (0.25, 0.25))
+
+
 @pytest.fixture(scope="session")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
     """The browser of this process."""

@@ -136,6 +136,13 @@ def _fuzz(syntax: str, count: int, folder: Path) -> tuple[int, int]:
     return opened, refused
 
 
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some broken JPEG-LS streams keep their decoder busy until its time is up, 30 s each."""
+    monkeypatch.setattr(workers, "_SECONDS", 1)
+
+
+@pytest.mark.usefixtures("hurried")
 @pytest.mark.parametrize("syntax", SYNTAXES)
 def test_changed_bytes_give_a_scan_or_a_sentence(syntax: str, tmp_path: Path) -> None:
     opened, refused = _fuzz(syntax, _QUICK, tmp_path)
@@ -144,6 +151,7 @@ def test_changed_bytes_give_a_scan_or_a_sentence(syntax: str, tmp_path: Path) ->
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("hurried")
 @pytest.mark.parametrize("syntax", SYNTAXES)
 def test_many_changed_bytes(syntax: str, tmp_path: Path) -> None:
     assert sum(_fuzz(syntax, _MANY, tmp_path)) == _MANY

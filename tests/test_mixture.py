@@ -40,7 +40,8 @@ from core.training.mixture.losses import UNVERIFIED, MixtureLoss, PresenceLoss, 
 from core.training.mixture.packing import pack_scans, shrink_scans, unpack_scans
 from core.training.mixture.publishing import evaluate_weights, publish_mixture
 from core.training.mixture.sources import LabelledScan, LabelledStudy, SourceName
-from core.volume import MaskPair, Volume
+from core.volume import MaskPair
+from tests.studies import small_volume
 
 HEIGHT, WIDTH = 60, 80
 TINY = MixtureConfig(
@@ -202,6 +203,25 @@ def test_losses_by_hand() -> None:
     assert loss == pytest.approx(0.0, abs=1e-4)
 
 
+@pytest.mark.parametrize("loss", [MixtureLoss(), PresenceLoss()], ids=lambda loss: loss.name)
+def test_losses_and_gradients_are_the_same_when_compiled(loss: keras.losses.Loss) -> None:
+    """Training compiles its steps by XLA; the tiny runs of these tests do not."""
+    tf = pytest.importorskip("tensorflow")
+    random = np.random.default_rng(0)
+    true = random.choice([0.0, 1.0, UNKNOWN, UNVERIFIED], (2, 8, 8, 2)).astype(np.float32)
+    predicted = tf.constant(random.uniform(0.01, 0.99, true.shape).astype(np.float32))
+
+    def step(found: object) -> tuple[object, object]:
+        with tf.GradientTape() as tape:
+            tape.watch(found)
+            value = loss(true, found)
+        return value, tape.gradient(value, found)
+
+    compiled = tf.function(step, jit_compile=True)(predicted)
+    for eager, fused in zip(step(predicted), compiled, strict=True):
+        np.testing.assert_allclose(fused, eager, rtol=1e-4, atol=1e-6)
+
+
 def test_batches_are_drawn_by_seed_and_epoch_alone() -> None:
     scans = [scan("coronacases_1"), scan("lctsc_1", "whole_chest"), scan("x", "unreviewed")]
     images, truth = MixtureBatches(scans, TINY, epoch=3)[1]
@@ -220,20 +240,23 @@ def test_without_scans_nothing_is_learned() -> None:
         MixtureBatches([], TINY)
 
 
+@pytest.mark.usefixtures("eager", "small_encoder")
 def test_a_tiny_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    config = replace(TINY, pretrained=False)
     scans = [scan(f"coronacases_{n}") for n in range(3)] + [scan("lctsc_0", "whole_chest")]
-    taught, kept = split_scans(scans, TINY, hold_out=1)
+    taught, kept = split_scans(scans, config, hold_out=1)
     assert {s.scan_id for s in taught} | {s.scan_id for s in kept} == {s.scan_id for s in scans}
     assert kept
-    train_mixture(scans, tmp_path / "run", TINY, hold_out=1, stop_after=1)
-    paths = train_mixture(scans, tmp_path / "run", TINY, hold_out=1)
+    train_mixture(scans, tmp_path / "run", config, hold_out=1, stop_after=1)
+    paths = train_mixture(scans, tmp_path / "run", config, hold_out=1)
     assert len(paths.history.read_text().splitlines()) == 3
-    network, config = load_mixture_network(paths)
-    assert config == TINY
-    found = network.predict_on_batch(np.zeros((1, 32, 64, 1), dtype=np.float32))
-    assert found.shape == (1, 32, 64, 2)
+    network, found_config = load_mixture_network(paths)
+    assert found_config == config
+    pixels, presence = network.predict_on_batch(np.zeros((1, 32, 64, 1), dtype=np.float32))
+    assert pixels.shape == (1, 32, 64, 2)
+    assert presence.shape == (1, 2)
     with pytest.raises(DatasetError, match="another run"):
-        train_mixture(scans, tmp_path / "run", replace(TINY, seed=8), hold_out=1)
+        train_mixture(scans, tmp_path / "run", replace(config, seed=8), hold_out=1)
 
 
 def test_packing_keeps_masks_and_nearly_all_of_the_pictures(tmp_path: Path) -> None:
@@ -270,20 +293,14 @@ def test_large_slices_are_shrunk_with_their_boxes() -> None:
     assert small.lung[1].mean() == pytest.approx(scan("a").lung[1].mean(), abs=0.02)  # type: ignore[index]
 
 
-def grey_volume(shape: tuple[int, int, int]) -> Volume:
-    from core.phantom import build_demo_study
-
-    volume = build_demo_study().volume
-    array = np.asfortranarray(volume.array[: shape[0], : shape[1], : shape[2]])
-    return replace(volume, array=array)
-
-
 def test_figures_by_hand() -> None:
     """Two slices: one with a lung of 8 voxels, 2 of them infected; one with none of either."""
     lung, infection = np.zeros((2, 4, 4, 2), dtype=np.bool_)
     lung[:2, :, 0] = True
     infection[0, :2, 0] = True
-    study = LabelledStudy("a", "a", "covid20", grey_volume((4, 4, 2)), MaskPair(lung, infection))
+    volume = small_volume()
+    volume = replace(volume, array=np.asfortranarray(volume.array[:4, :4, :2]))
+    study = LabelledStudy("a", "a", "covid20", volume, MaskPair(lung, infection))
     marked = lung.copy()
     marked[0, 0, 1] = True
     infected = infection.copy()
@@ -299,6 +316,7 @@ def test_figures_by_hand() -> None:
     assert figures["worst_lung_dice"] == pytest.approx(16 / 17)
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_tiny_run_is_published_and_evaluated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -314,7 +332,7 @@ def test_a_tiny_run_is_published_and_evaluated(
             scans, paths, tmp_path / "weights" / "all", postprocess=chosen, folds=[info.folder]
         )
     held_out = info.manifest["sets"]["held_out"]["covid20"]
-    volume = grey_volume((64, 48, 3))
+    volume = small_volume()
     nothing = np.zeros(volume.shape, dtype=np.bool_)
     studies = [
         LabelledStudy(s.scan_id, s.patient_id, s.source, volume, MaskPair(nothing, nothing))
@@ -334,12 +352,13 @@ def test_a_tiny_run_is_published_and_evaluated(
     assert "2 networks with the same settings" in every.card_path.read_text()
 
 
+@pytest.mark.usefixtures("eager", "small_encoder")
 def test_the_command_packs_trains_and_publishes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     packed, config = tmp_path / "frames.npz", tmp_path / "tiny.json"
     pack_scans([scan(f"coronacases_{n}") for n in range(3)], packed)
-    config.write_text(json_text(to_json_dict(replace(TINY, epochs=1))))
+    config.write_text(json_text(to_json_dict(replace(TINY, epochs=1, pretrained=False))))
     command = ["train-mixture", "--data", str(packed), "--config", str(config), "--quiet"]
     assert main([*command, "--pack", str(tmp_path / "smaller.npz"), "--most-pixels", "40"]) == 0
     assert unpack_scans(tmp_path / "smaller.npz")[0].images.shape == (3, 30, 40)
