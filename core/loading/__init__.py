@@ -12,7 +12,13 @@ from core.loading.case_table import (
 from core.loading.checks import DEFAULT_LIMITS, check_file, exists, may_be_read
 from core.loading.dicom import JOINED, SeriesInfo, SeveralSeriesError, load_dicom
 from core.loading.download import download_covid20
-from core.loading.intensity import as_hu, detect_intensity, grey_intensity
+from core.loading.intensity import (
+    as_hu,
+    detect_intensity,
+    grey_ends,
+    grey_intensity,
+    windowed_intensity,
+)
 from core.loading.masks import load_labels, load_mask, load_role_mask
 from core.loading.names import stage_uploads
 from core.loading.nifti import load_nifti, nifti_stem
@@ -48,7 +54,9 @@ __all__ = [
     "download_covid20",
     "as_hu",
     "detect_intensity",
+    "grey_ends",
     "grey_intensity",
+    "windowed_intensity",
     "load_labels",
     "load_mask",
     "load_role_mask",
