@@ -39,6 +39,11 @@ class Grid:
     nominal: bool
     warnings: tuple[str, ...]
 
+    @property
+    def step_mm(self) -> float:
+        """Distance between neighbouring slices."""
+        return float(np.linalg.norm(self.affine[:3, 2]))
+
 
 def arrange(slices: list[Slice]) -> Grid:
     """Sorted slices of one orientation and size, with their affine.
@@ -52,6 +57,11 @@ def arrange(slices: list[Slice]) -> Grid:
     _check_alike(slices)
     positioned = all(s.position is not None and s.orientation is not None for s in slices)
     grid = _positioned(slices) if positioned else _unpositioned(slices)
+    if slices[0].counted:
+        warnings += (
+            "The file does not say where each of its frames lies: they are taken in their order "
+            f"and {grid.step_mm:.3g} mm apart, as assumed.",
+        )
     without_spacing = slices[0].pixel_mm is None
     if without_spacing:
         warnings += ("The slices carry no pixel spacing: areas and volumes are not known.",)
