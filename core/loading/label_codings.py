@@ -133,7 +133,7 @@ def _infection(
     expected = "1 (or 1 and 2) for lung with 3 for infection, 1 for lung with 2 for infection"
     if not set(found) <= {1, 2, 3}:
         raise _unknown("Infection", name, found, expected)
-    aerated = [label for label in found if _is_aerated(labels == label, volume)]
+    aerated = [label for label in found if is_aerated(labels == label, volume)]
     lesion = found[-1]
     if found == (1, 2) and len(aerated) == 2:
         raise LoadError(
@@ -153,7 +153,8 @@ def _infection(
     raise _unknown("Infection", name, found, expected)
 
 
-def _is_aerated(mask: BoolArray, volume: Volume) -> bool:
+def is_aerated(mask: BoolArray, volume: Volume) -> bool:
+    """Whether what an (i, j, k) mask marks is as dark as lung with air in it."""
     values = volume.array[mask]
     values = volume.hu(values[:: max(1, values.size // _SAMPLE)])
     return float(np.median(values)) <= _AERATED_HU

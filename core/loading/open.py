@@ -17,6 +17,7 @@ from core.loading.dicom import is_dicom, load_dicom
 from core.loading.intensity import windowed_intensity
 from core.loading.label_codings import Role
 from core.loading.masks import MaskReading, load_role_mask
+from core.loading.masks_beside import ScanFiles, tell_masks_apart, with_masks_beside
 from core.loading.nifti import half_of_a_pair
 from core.loading.orientation import reoriented, with_checked_orientation
 from core.loading.pictures import PICTURE_ENDINGS, is_picture, load_pictures, natural_order
@@ -260,15 +261,21 @@ def _open_plain(
         )
     else:
         scans = _gather(path, VOLUME_ENDINGS)
-        if len(scans) > 1:
+        found = tell_masks_apart(scans, limits=limits) if len(scans) > 1 else ScanFiles(scans[0], ())
+        if found is None:
             raise SeveralScansError(tuple(shown_name(scan) for scan in scans))
         volume = load_volume_file(
-            scans[0],
+            found.scan,
             window=window,
             limits=limits,
             on_progress=on_progress,
             should_cancel=should_cancel,
         )
+        alone = Study(volume=volume, case_id=volume.source.name)
+        study = with_masks_beside(alone, found.masks, limits=limits) if found.masks else alone
+        if study is None:
+            raise SeveralScansError(tuple(shown_name(scan) for scan in scans))
+        return study
     return Study(volume=volume, case_id=volume.source.name)
 
 
