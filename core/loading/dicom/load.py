@@ -15,6 +15,7 @@ from core.loading.dicom.pixels import read_pixels
 from core.loading.dicom.series import choose, ignored_warning
 from core.loading.dicom.slices import Slice
 from core.loading.dicom.values import check_values
+from core.loading.orientation import with_head_up
 from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel
 from core.volume import DicomInstance, DicomOrigin, Volume
 
@@ -73,7 +74,8 @@ def load_dicom(
         slice_weights=slice_weights(grid.slices),
         dicom=_origin(grid.slices),
     )
-    return replace(volume, source=source)
+    volume = replace(volume, source=source)
+    return with_head_up(volume) if grid.head_end_assumed else volume
 
 
 def _origin(slices: tuple[Slice, ...]) -> DicomOrigin | None:
