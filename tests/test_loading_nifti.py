@@ -162,14 +162,16 @@ def test_nan_around_a_resampled_scan_become_the_lowest_value(tmp_path: Path) -> 
     assert np.unique(volume.array[~good]).tolist() == [hu[good].min()]
     columns, rows, slices = hu.shape
     outside = (4 * rows * slices + (columns - 4) * rows) / hu.size
-    assert any(f"{100 * outside:.1f}\u2009% of the voxels, at the edge" in w for w in volume.warnings)
+    assert any(
+        f"{100 * outside:.1f}\u2009% of the voxels, at the edge" in w for w in volume.warnings
+    )
     assert "1 voxels were not numbers and were set to the lowest value." in volume.warnings
 
 
 def test_nan_inside_the_slices_are_refused(tmp_path: Path) -> None:
     hu = chest_hu().astype(np.float32)
     hu[10:20, 10:20] = np.nan
-    with pytest.raises(LoadError, match="NaN or infinite of .*, inside the slices"):
+    with pytest.raises(LoadError, match=r"NaN or infinite of .*, inside the slices"):
         load_nifti(write(tmp_path, nifti_bytes(hu)))
 
 

@@ -17,10 +17,10 @@ _TISSUE_ABOVE_HU = -500.0
 _MIN_PIECE = 0.001
 """Enclosed air that covers less of a slice than this is ignored."""
 _MIN_AREA = 0.2
-"""Slices with less lung than this share of the fullest slice are left out, with gas in the bowel."""
+"""Slices with less lung than this share of the fullest are left out, and with them the bowel."""
 _FEWEST_SLICES = 6
 _CLEAR = 0.74
-"""Of the product of two ratios, upper to lower third; between it and its inverse nothing is said."""
+"""Of the product of two ratios, upper to lower third; up to its inverse nothing is said."""
 
 
 def head_is_last(hu: FloatArray) -> bool | None:

@@ -37,7 +37,8 @@ def tell_masks_apart(files: Sequence[Path], *, limits: LoadLimits) -> ScanFiles 
     """
     if not 2 <= len(files) <= _MOST_FILES:
         return None
-    scans, masks = [], []
+    scans: list[Path] = []
+    masks: list[Path] = []
     for file in files:
         (masks if _holds_labels(file, limits) else scans).append(file)
     return ScanFiles(scans[0], tuple(masks)) if len(scans) == 1 else None

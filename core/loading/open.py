@@ -260,23 +260,43 @@ def _open_plain(
             should_cancel=should_cancel,
         )
     else:
-        scans = _gather(path, VOLUME_ENDINGS)
-        found = tell_masks_apart(scans, limits=limits) if len(scans) > 1 else ScanFiles(scans[0], ())
-        if found is None:
-            raise SeveralScansError(tuple(shown_name(scan) for scan in scans))
-        volume = load_volume_file(
-            found.scan,
+        return _open_volumes(
+            _gather(path, VOLUME_ENDINGS),
             window=window,
             limits=limits,
             on_progress=on_progress,
             should_cancel=should_cancel,
         )
-        alone = Study(volume=volume, case_id=volume.source.name)
-        study = with_masks_beside(alone, found.masks, limits=limits) if found.masks else alone
-        if study is None:
-            raise SeveralScansError(tuple(shown_name(scan) for scan in scans))
-        return study
     return Study(volume=volume, case_id=volume.source.name)
+
+
+def _open_volumes(
+    files: list[Path],
+    *,
+    window: tuple[float, float] | None,
+    limits: LoadLimits,
+    on_progress: OnProgress,
+    should_cancel: ShouldCancel,
+) -> Study:
+    """A study from one volume file, or from a scan and its masks."""
+    several = SeveralScansError(tuple(map(shown_name, files)))
+    found = ScanFiles(files[0], ()) if len(files) == 1 else tell_masks_apart(files, limits=limits)
+    if found is None:
+        raise several
+    volume = load_volume_file(
+        found.scan,
+        window=window,
+        limits=limits,
+        on_progress=on_progress,
+        should_cancel=should_cancel,
+    )
+    study = Study(volume=volume, case_id=volume.source.name)
+    if not found.masks:
+        return study
+    with_masks = with_masks_beside(study, found.masks, limits=limits)
+    if with_masks is None:
+        raise several
+    return with_masks
 
 
 def _gather(path: Path | str | tuple[Path, ...], endings: tuple[str, ...]) -> list[Path]:

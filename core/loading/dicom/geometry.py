@@ -308,6 +308,4 @@ def _unpositioned(slices: list[Slice]) -> Grid:
     warning = (
         f"The slices do not say where they lie: their order by {way} and their sides are assumed."
     )
-    return Grid(
-        tuple(ordered), affine, nominal=True, warnings=(warning,), head_end_assumed=True
-    )
+    return Grid(tuple(ordered), affine, nominal=True, warnings=(warning,), head_end_assumed=True)

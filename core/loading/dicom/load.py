@@ -83,7 +83,11 @@ def _origin(slices: tuple[Slice, ...]) -> DicomOrigin | None:
     first = slices[0]
     instances = []
     for item in slices:
-        if item.position is None or item.counted or not _are_uids(item.sop_class_uid, item.sop_instance_uid):
+        if (
+            item.position is None
+            or item.counted
+            or not _are_uids(item.sop_class_uid, item.sop_instance_uid)
+        ):
             return None
         x, y, z = map(float, item.position)
         instances.append(

@@ -58,9 +58,7 @@ def volume_of(
     should_cancel: ShouldCancel = never_cancel,
 ) -> Volume:
     """A CT from a file whose header has been read, of whatever format."""
-    array, notes = read_voxels(
-        path, header, on_progress=on_progress, should_cancel=should_cancel
-    )
+    array, notes = read_voxels(path, header, on_progress=on_progress, should_cancel=should_cancel)
     facts: tuple[tuple[str, str], ...] = ()
     if header.file_unit != "mm":
         facts = (("Unit of the header", f"{header.file_unit}, here turned into mm"),)
