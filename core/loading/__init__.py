@@ -20,9 +20,10 @@ from core.loading.intensity import (
     windowed_intensity,
 )
 from core.loading.masks import load_labels, load_mask, load_role_mask
+from core.loading.masks_beside import SeveralScansError
 from core.loading.names import stage_uploads
 from core.loading.nifti import load_nifti, nifti_stem
-from core.loading.open import Kind, SeveralScansError, open_study, recognise, with_mask
+from core.loading.open import Kind, open_study, recognise, with_mask
 from core.loading.pictures import (
     PICTURE_ENDINGS,
     is_picture,

@@ -13,7 +13,8 @@ from core.errors import LoadError, shown_name
 from core.loading.label_codings import Role, check_labels, is_aerated
 from core.loading.masks import load_mask, load_role_mask
 from core.loading.nifti import read_voxels
-from core.loading.volume_files import read_volume_header
+from core.loading.volume_files import load_volume_file, read_volume_header
+from core.system import OnProgress, ShouldCancel
 from core.volume import MaskPair, Study
 
 _MOST_FILES = 4
@@ -22,14 +23,63 @@ _LUNG = re.compile("lung", re.IGNORECASE)
 _INFECTION = re.compile("infect|lesion|covid|opacit|ggo|consolid", re.IGNORECASE)
 
 
-class ScanFiles(NamedTuple):
+class SeveralScansError(LoadError):
+    """A folder or archive holds several scans; `names` lists them for the person to choose."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = names
+        listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        super().__init__(
+            "There are several scans",
+            got=listed,
+            expected="one",
+            next_step="unpack a zip first and open one scan alone; a mask is added beside its scan",
+        )
+
+
+class _ScanFiles(NamedTuple):
     """The file of a scan, and those of its masks."""
 
     scan: Path
     masks: tuple[Path, ...]
 
 
-def tell_masks_apart(files: Sequence[Path], *, limits: LoadLimits) -> ScanFiles | None:
+def open_volumes(
+    files: list[Path],
+    *,
+    window: tuple[float, float] | None,
+    limits: LoadLimits,
+    on_progress: OnProgress,
+    should_cancel: ShouldCancel,
+) -> Study:
+    """A study from one volume file, or from a scan and its masks.
+
+    Raises:
+        SeveralScansError: there are several scans, or masks for one purpose.
+        LoadError, GeometryError: a file cannot be opened.
+        Cancelled: the person asked to stop.
+    """
+    several = SeveralScansError(tuple(map(shown_name, files)))
+    found = _ScanFiles(files[0], ()) if len(files) == 1 else _tell_masks_apart(files, limits=limits)
+    if found is None:
+        raise several
+    volume = load_volume_file(
+        found.scan,
+        window=window,
+        limits=limits,
+        on_progress=on_progress,
+        should_cancel=should_cancel,
+    )
+    study = Study(volume=volume, case_id=volume.source.name)
+    if not found.masks:
+        return study
+    with_masks = _with_masks(study, found.masks, limits=limits)
+    if with_masks is None:
+        raise several
+    return with_masks
+
+
+def _tell_masks_apart(files: Sequence[Path], *, limits: LoadLimits) -> _ScanFiles | None:
     """Which of several volume files is the scan, where all others hold labels; else none.
 
     Raises:
@@ -41,7 +91,7 @@ def tell_masks_apart(files: Sequence[Path], *, limits: LoadLimits) -> ScanFiles 
     masks: list[Path] = []
     for file in files:
         (masks if _holds_labels(file, limits) else scans).append(file)
-    return ScanFiles(scans[0], tuple(masks)) if len(scans) == 1 else None
+    return _ScanFiles(scans[0], tuple(masks)) if len(scans) == 1 else None
 
 
 def _holds_labels(file: Path, limits: LoadLimits) -> bool:
@@ -53,7 +103,7 @@ def _holds_labels(file: Path, limits: LoadLimits) -> bool:
     return True
 
 
-def with_masks_beside(study: Study, masks: Sequence[Path], *, limits: LoadLimits) -> Study | None:
+def _with_masks(study: Study, masks: Sequence[Path], *, limits: LoadLimits) -> Study | None:
     """The study with the masks that came with its scan, and what each was taken for as warnings.
 
     None where two of them are for the same purpose.

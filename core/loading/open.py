@@ -17,11 +17,11 @@ from core.loading.dicom import is_dicom, load_dicom
 from core.loading.intensity import windowed_intensity
 from core.loading.label_codings import Role
 from core.loading.masks import MaskReading, load_role_mask
-from core.loading.masks_beside import ScanFiles, tell_masks_apart, with_masks_beside
+from core.loading.masks_beside import SeveralScansError, open_volumes
 from core.loading.nifti import half_of_a_pair
 from core.loading.orientation import reoriented, with_checked_orientation
 from core.loading.pictures import PICTURE_ENDINGS, is_picture, load_pictures, natural_order
-from core.loading.volume_files import VOLUME_ENDINGS, load_volume_file, volume_format
+from core.loading.volume_files import VOLUME_ENDINGS, volume_format
 from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel
 from core.volume import MaskPair, Study, Volume
 
@@ -31,20 +31,6 @@ _PAIR_ENDINGS = (".hdr", ".img", ".hdr.gz", ".img.gz")
 _VOXELS_ALONE = (".raw", ".zraw", ".raw.gz")
 _FOLDER_LOOKS = 5000
 """Files of a folder that are looked at to tell what it holds."""
-
-
-class SeveralScansError(LoadError):
-    """A folder or archive holds several scans; `names` lists them for the person to choose."""
-
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self.names = names
-        listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        super().__init__(
-            "There are several scans",
-            got=listed,
-            expected="one",
-            next_step="unpack a zip first and open one scan alone; a mask is added beside its scan",
-        )
 
 
 def recognise(path: Path | str) -> Kind:
@@ -260,7 +246,7 @@ def _open_plain(
             should_cancel=should_cancel,
         )
     else:
-        return _open_volumes(
+        return open_volumes(
             _gather(path, VOLUME_ENDINGS),
             window=window,
             limits=limits,
@@ -268,35 +254,6 @@ def _open_plain(
             should_cancel=should_cancel,
         )
     return Study(volume=volume, case_id=volume.source.name)
-
-
-def _open_volumes(
-    files: list[Path],
-    *,
-    window: tuple[float, float] | None,
-    limits: LoadLimits,
-    on_progress: OnProgress,
-    should_cancel: ShouldCancel,
-) -> Study:
-    """A study from one volume file, or from a scan and its masks."""
-    several = SeveralScansError(tuple(map(shown_name, files)))
-    found = ScanFiles(files[0], ()) if len(files) == 1 else tell_masks_apart(files, limits=limits)
-    if found is None:
-        raise several
-    volume = load_volume_file(
-        found.scan,
-        window=window,
-        limits=limits,
-        on_progress=on_progress,
-        should_cancel=should_cancel,
-    )
-    study = Study(volume=volume, case_id=volume.source.name)
-    if not found.masks:
-        return study
-    with_masks = with_masks_beside(study, found.masks, limits=limits)
-    if with_masks is None:
-        raise several
-    return with_masks
 
 
 def _gather(path: Path | str | tuple[Path, ...], endings: tuple[str, ...]) -> list[Path]:
