@@ -11,6 +11,7 @@ import pytest
 from core.errors import ConfigError
 from core.loading import load_dicom, load_mask, open_study
 from core.loading.head_end import head_is_last
+from core.loading.orientation import reoriented_study, turned_back
 from core.output.saving import mask_file_notes, save_mask
 from core.phantom import build_demo_study
 from core.volume import to_file_order
@@ -99,6 +100,31 @@ def test_pictures_are_not_turned_by_codes(tmp_path: Path) -> None:
     (tmp_path / "slice.png").write_bytes(png_bytes(chest_picture()))
     with pytest.raises(ConfigError, match="Pictures have no axes"):
         open_study(tmp_path / "slice.png", orientation="LPS")
+
+
+def test_true_masks_turn_with_the_scan_and_back(tmp_path: Path) -> None:
+    # Oblique, so that the way back must restore the affine itself.
+    turn = np.array([[0.99, 0.14, 0, 0], [-0.14, 0.99, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    affine = turn @ small_affine()
+    hu = chest_hu()
+    lung = np.zeros(hu.shape, np.uint8)
+    lung[10:20, 5:12, 1:4] = 1
+    scan = write(tmp_path / "scan.nii", hu[:, ::-1], affine)
+    mask = write(tmp_path / "lung.nii", lung[:, ::-1], affine)
+    study = open_study(scan, lung_mask_path=mask)
+    turned = reoriented_study(study, "LAS")
+    np.testing.assert_array_equal(turned.volume.array, hu)
+    assert turned.truth is not None
+    np.testing.assert_array_equal(turned.truth.lung, lung == 1)
+    back = turned_back(turned)
+    np.testing.assert_array_equal(back.volume.array, study.volume.array)
+    np.testing.assert_allclose(back.volume.affine, study.volume.affine)
+    assert back.truth is not None
+    assert study.truth is not None
+    np.testing.assert_array_equal(back.truth.lung, study.truth.lung)
+    assert dict(back.volume.source.facts)["Orientation"] == "LPS"
+    assert back.volume.source.stored_affine is None
+    assert back.volume.source.other_orientation == "LAS"
 
 
 def _without_positions(array: np.ndarray, folder: Path) -> Path:

@@ -35,6 +35,10 @@ _FEWEST_SOFT = 0.02
 _ENOUGH_SOFT = 0.1
 
 
+class UnknownScaleError(LoadError):
+    """The values may be those of a CT, but not in HU: a person has to say what they stand for."""
+
+
 @dataclass(frozen=True)
 class IntensityFinding:
     """The meaning of an array's values after `shift` has been added to each of them."""
@@ -139,7 +143,8 @@ def detect_intensity(array: Array, *, hint: Hint) -> IntensityFinding:
     """What the values of a finite (a, b, c) array mean.
 
     Raises:
-        LoadError: the image is constant, holds labels, or does not look like chest CT.
+        UnknownScaleError: the values do not look like chest CT.
+        LoadError: the image is constant, inverted or noise, or holds labels.
     """
     low, high = float(array.min()), float(array.max())
     if low == high:
@@ -170,7 +175,7 @@ def detect_intensity(array: Array, *, hint: Hint) -> IntensityFinding:
         return _grey(f"{shown} are an 8-bit grey scale", 255.0, sample)
     if low >= 0 and hint == "pictures":
         return _grey(f"{shown} are a grey scale without HU", high, sample)
-    raise LoadError(
+    raise UnknownScaleError(
         "The scan does not look like CT",
         got=f"{shown} without the peaks of air and soft tissue",
         expected="HU, or an 8-bit grey scale",

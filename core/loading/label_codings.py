@@ -29,6 +29,19 @@ INFECTION_LABEL = 3
 """In lung-and-infection masks: 1 and 2 are the lungs, 3 the infection inside them."""
 
 _MAX_LABELS = 8
+
+
+class UnknownLabelsError(LoadError):
+    """The labels of an infection mask are of no known coding; `labels` are those it has, for the
+    person to say which of them are infection."""
+
+    def __init__(
+        self, what: str, *, labels: tuple[int, ...], got: str, expected: str, next_step: str
+    ) -> None:
+        self.labels = labels
+        super().__init__(what, got=got, expected=expected, next_step=next_step)
+
+
 _NEAR_WHOLE = 1e-3
 _FEWEST_PROBABILITIES = 5
 _AERATED_HU = -650.0
@@ -96,7 +109,8 @@ def read_labels(
         infection_labels: which labels are infection, where a person says so.
 
     Raises:
-        LoadError: the labels are of no known coding, or not of this role.
+        UnknownLabelsError: those of an infection mask are of no known coding.
+        LoadError: those of a lung mask are not.
     """
     present = np.flatnonzero(np.bincount(labels.ravel(order="K"), minlength=1)[1:]) + 1
     found = tuple(int(label) for label in present)
@@ -136,8 +150,9 @@ def _infection(
     aerated = [label for label in found if is_aerated(labels == label, volume)]
     lesion = found[-1]
     if found == (1, 2) and len(aerated) == 2:
-        raise LoadError(
+        raise UnknownLabelsError(
             f"Infection mask {name} marks the two lungs, not the infection",
+            labels=found,
             got="labels 1 and 2, both on aerated lung",
             expected=expected,
             next_step="give it as the lung mask, or name the labels of the infection "
@@ -161,15 +176,13 @@ def is_aerated(mask: BoolArray, volume: Volume) -> bool:
 
 
 def _unknown(role: str, name: str, found: tuple[int, ...], expected: str) -> LoadError:
+    what = f"{role} mask {name} has labels that are not known to stand for anything here"
+    got, expected = f"labels {_listed(found)}", f"one label, or {expected}"
     next_step = "make a mask of one label"
-    if role == "Infection":
-        next_step += ", or name the labels of the infection (--infection-label)"
-    return LoadError(
-        f"{role} mask {name} has labels that are not known to stand for anything here",
-        got=f"labels {_listed(found)}",
-        expected=f"one label, or {expected}",
-        next_step=next_step,
-    )
+    if role == "Lung":
+        return LoadError(what, got=got, expected=expected, next_step=next_step)
+    next_step += ", or name the labels of the infection (--infection-label)"
+    return UnknownLabelsError(what, labels=found, got=got, expected=expected, next_step=next_step)
 
 
 def _listed(labels: tuple[int, ...] | list[int]) -> str:

@@ -19,7 +19,7 @@ from core.loading.label_codings import Role
 from core.loading.masks import MaskReading, load_role_mask
 from core.loading.masks_beside import SeveralScansError, open_volumes
 from core.loading.nifti import half_of_a_pair
-from core.loading.orientation import reoriented, with_checked_orientation
+from core.loading.orientation import reoriented_study, with_checked_orientation
 from core.loading.pictures import PICTURE_ENDINGS, is_picture, load_pictures, natural_order
 from core.loading.volume_files import VOLUME_ENDINGS, volume_format
 from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel
@@ -145,13 +145,10 @@ def open_study(
             on_progress=on_progress,
             should_cancel=should_cancel,
         )
-    volume = study.volume
     if orientation is not None:
-        volume = reoriented(volume, orientation)
-        # Masks that came with the scan were laid on its old axes, and are read anew if given.
-        study = replace(study, volume=volume, truth=None)
+        study = reoriented_study(study, orientation)
     else:
-        study = replace(study, volume=with_checked_orientation(volume))
+        study = replace(study, volume=with_checked_orientation(study.volume))
     masks: list[tuple[Role, Path | str | None]] = [
         ("lung", lung_mask_path),
         ("infection", infection_mask_path),

@@ -21,7 +21,10 @@ from core.volume import (
     CANONICAL_AXES,
     BoolArray,
     FloatArray,
+    MaskPair,
+    Study,
     Volume,
+    to_canonical,
     to_file_order,
     volume_from_file,
 )
@@ -81,6 +84,49 @@ def reoriented(volume: Volume, codes: str) -> Volume:
     settled = replace(turned.source, facts=facts, stored_affine=stored, other_orientation="")
     kept = tuple(note for note in turned.warnings if _ASKED not in note)
     return replace(turned, source=settled, warnings=kept)
+
+
+def reoriented_study(study: Study, codes: str) -> Study:
+    """A scan and its true masks, which lie on the same voxels of the file, as `reoriented`.
+
+    Raises:
+        ConfigError: as `reoriented`.
+    """
+    return _with_volume(study, reoriented(study.volume, codes))
+
+
+def turned_back(study: Study) -> Study:
+    """A scan that a person has turned by `reoriented_study`, with its true masks, as its file
+    says again; whether it lies so may be asked once more."""
+    volume = study.volume
+    stored = volume.source.stored_affine
+    if stored is None:
+        return study
+    back = _laid(volume, stored)
+    codes = "".join(str(code) for code in aff2axcodes(stored))
+    facts = tuple(
+        (label, codes if label == "Orientation" else value) for label, value in back.source.facts
+    )
+    source = replace(
+        back.source, facts=facts, stored_affine=None, other_orientation=volume.file_orientation
+    )
+    return _with_volume(study, replace(back, source=source))
+
+
+def _with_volume(study: Study, volume: Volume) -> Study:
+    """The study with its scan laid otherwise, and the true masks with it."""
+    truth = study.truth
+    if truth is None:
+        return replace(study, volume=volume)
+
+    def moved(mask: BoolArray | None) -> BoolArray | None:
+        if mask is None:
+            return None
+        in_file = to_file_order(mask, study.volume.source)
+        return np.asfortranarray(to_canonical(in_file, volume.source.file_affine))
+
+    pair = MaskPair(lung=moved(truth.lung), infection=moved(truth.infection))
+    return replace(study, volume=volume, truth=pair)
 
 
 def with_head_up(volume: Volume) -> Volume:
