@@ -43,8 +43,8 @@ with left:
         browsing.show_glance(current, key="glance", tallest=0.42)
         segmenting.show_progress()
         opening.show_recognised(current)
-        lying.show_question(current)
         show_scan_warnings(current)
+        lying.show_question(current)
     opening.show_demo_button(current)
 
 with right:

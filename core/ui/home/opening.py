@@ -162,8 +162,12 @@ def show_scale_question() -> None:
             "-1350 and 150, and -1024 and 3071."
         )
         left, right = st.columns(2)
-        low_hu = left.number_input("Lowest value, HU", value=GREY_WINDOW_HU[0], step=50.0)
-        high_hu = right.number_input("Highest value, HU", value=GREY_WINDOW_HU[1], step=50.0)
+        low_hu = left.number_input(
+            "Lowest value, HU", value=GREY_WINDOW_HU[0], step=50.0, format="%.0f"
+        )
+        high_hu = right.number_input(
+            "Highest value, HU", value=GREY_WINDOW_HU[1], step=50.0, format="%.0f"
+        )
         with st.container(horizontal=True):
             if st.button("Open with this scale", type="primary", icon=":material/folder_open:"):
                 _open_with_progress(
