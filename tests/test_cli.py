@@ -137,6 +137,8 @@ def test_one_picture_says_what_was_found_and_what_was_not_known(
     [
         (["--folds", "2", "--out", "runs", "--cases", "a"], "uses every case: got --cases"),
         (["--folds", "2", "--out", "runs", "--engine", "keras"], "got --engine"),
+        (["--folds", "2", "--out", "runs", "--window", "-1000", "400"], "got --window"),
+        (["--window", "400", "-1000"], "got black 400 HU, white -1000 HU"),
         (["--folds", "2", "--out", "runs", "--lung-threshold", "0.4"], "got --lung-threshold"),
         (["--out", "runs"], "got --out without --folds"),
         (["--exclude", "list.json"], "got --exclude without --folds"),

@@ -14,7 +14,6 @@ from core.loading.archive import is_archive, refuse_other_archive, unpacked
 from core.loading.case_table import is_case_folder, load_case, load_case_table
 from core.loading.checks import DEFAULT_LIMITS, check_file, exists, may_be_read
 from core.loading.dicom import is_dicom, load_dicom
-from core.loading.intensity import windowed_intensity
 from core.loading.label_codings import Role
 from core.loading.masks import MaskReading, load_role_mask
 from core.loading.masks_beside import SeveralScansError, open_volumes
@@ -168,13 +167,6 @@ def open_study(
     return study
 
 
-def _with_window(volume: Volume, window: tuple[float, float]) -> Volume:
-    """The scan with grey values that stand for HU as a person says."""
-    kept = tuple(note for note in volume.warnings if not note.startswith("Not in HU"))
-    intensity = windowed_intensity(volume.array, *window)
-    return replace(volume.with_intensity(intensity), warnings=kept)
-
-
 def with_mask(study: Study, role: Role, reading: MaskReading) -> Study:
     """The study with a true mask in place of its own, and what is to be known of it as warnings."""
     known = study.truth or MaskPair(lung=None, infection=None)
@@ -217,22 +209,22 @@ def _open_plain(
         cases = load_case_table(path)
         if len(cases) > 1:
             raise SeveralScansError(tuple(shown_name(case.case_id) for case in cases))
-        study = load_case(
-            cases[0], limits=limits, on_progress=on_progress, should_cancel=should_cancel
-        )
-        if window is None or study.volume.unit == "HU":
-            return study
-        return replace(study, volume=_with_window(study.volume, window))
-    if kind == "dicom":
-        volume = load_dicom(
-            path,
-            series_uid=series_uid,
+        return load_case(
+            cases[0],
+            window=window,
             limits=limits,
             on_progress=on_progress,
             should_cancel=should_cancel,
         )
-        if window is not None and volume.unit != "HU":
-            volume = _with_window(volume, window)
+    if kind == "dicom":
+        volume = load_dicom(
+            path,
+            series_uid=series_uid,
+            window=window,
+            limits=limits,
+            on_progress=on_progress,
+            should_cancel=should_cancel,
+        )
     elif kind == "pictures":
         volume = load_pictures(
             _gather(path, PICTURE_ENDINGS),

@@ -27,6 +27,7 @@ def load_dicom(
     paths: Path | str | Sequence[Path | str],
     *,
     series_uid: str | None = None,
+    window: tuple[float, float] | None = None,
     limits: LoadLimits = DEFAULT_LIMITS,
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
@@ -38,6 +39,7 @@ def load_dicom(
             passed over.
         series_uid: which series, where there are several, as `SeriesInfo` names it; "joined"
             where every slice has a series of its own.
+        window: HU of black and white, for a series that is not in HU.
 
     Raises:
         SeveralSeriesError: there are several and `series_uid` is none.
@@ -63,6 +65,7 @@ def load_dicom(
         format_fact="DICOM",
         limits=limits,
         spacing_nominal=grid.nominal,
+        window=window,
         warnings=grid.warnings
         + ignored_warning(headers.ignored + chosen.ignored)
         + ((_JOINED,) if chosen.joined else ()),
