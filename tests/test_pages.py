@@ -35,7 +35,15 @@ from core.ui.viewer import Place
 from core.volume import Study
 from tests.app_session import session_of
 from tests.bad_inputs import REPRESENTATIVES
-from tests.scans import chest_hu, dicom_series, nifti_bytes, small_affine, write_dicom
+from tests.scans import (
+    chest_hu,
+    chest_picture,
+    dicom_series,
+    nifti_bytes,
+    png_bytes,
+    small_affine,
+    write_dicom,
+)
 from tests.studies import StandInInfo, StandInSegmenter, small_study
 
 PAGES = Path(__file__).resolve().parent.parent / "pages"
@@ -268,6 +276,20 @@ def test_a_mask_is_laid_beside_the_open_scan():
     truth = opened(app).study.truth
     assert truth is not None
     np.testing.assert_array_equal(truth.lung, mask > 0)
+
+
+def test_masks_of_a_stack_are_laid_by_their_names():
+    slices = [(f"s{k}.png", png_bytes(chest_picture(k=k))) for k in (2, 3)]
+    app = ran_well(upload(page("home").run(), *slices))
+    masks = np.zeros((*chest_picture().shape, 2), dtype=np.uint8)
+    masks[5:9, 6:12, 0], masks[20:25, 8:11, 1] = 255, 255
+    lung = next(u for u in app.file_uploader if u.label == "Lung mask")
+    lung.set_value([(f"s{k + 2}.png", png_bytes(masks[:, :, k]), "image/png") for k in (1, 0)])
+    app.run()
+    ran_well(button(app, "Add masks").click().run())
+    truth = opened(app).study.truth
+    assert truth is not None
+    np.testing.assert_array_equal(truth.lung, masks.transpose(1, 0, 2) > 0)
 
 
 def test_a_mask_of_another_shape_is_refused_and_nothing_is_lost():

@@ -181,14 +181,15 @@ def open_link(link: str) -> OpenStudy | None:
 
 
 def add_truth(
-    lung_file: UploadedFile | None,
-    infection_file: UploadedFile | None,
+    lung_files: Sequence[UploadedFile],
+    infection_files: Sequence[UploadedFile],
     *,
     same_grid: bool = False,
 ) -> bool:
     """Gives the open scan true masks from uploaded files; the scan and prediction stay.
 
     Args:
+        lung_files, infection_files: one file of a mask each, or one for each picture of a stack.
         same_grid: lays them on the scan voxel by voxel, whatever position their files claim.
 
     Returns:
@@ -199,13 +200,14 @@ def add_truth(
     current = _open_scan()
     this_session().pending_labels = None
     folder = tempfile.TemporaryDirectory(prefix="lunglens-")
-    files: dict[Literal["lung", "infection"], UploadedFile | None]
-    files = {"lung": lung_file, "infection": infection_file}
-    paths = {
-        role: stage_uploads([(file.name, file)], Path(folder.name) / role)[0]
-        for role, file in files.items()
-        if file is not None
-    }
+    files: dict[Literal["lung", "infection"], Sequence[UploadedFile]]
+    files = {"lung": lung_files, "infection": infection_files}
+    paths: dict[Literal["lung", "infection"], Path] = {}
+    for role, several in files.items():
+        if several:
+            place = Path(folder.name) / role
+            staged = stage_uploads([(file.name, file) for file in several], place)
+            paths[role] = staged[0] if len(staged) == 1 else place
     try:
         _lay_masks(current, paths, same_grid=same_grid)
     except UnknownLabelsError as error:

@@ -193,17 +193,20 @@ def show_masks_upload(current: OpenStudy) -> None:
         st.caption(
             "If somebody has drawn the lungs or the infection in this scan, add the masks to see "
             "how well the network agrees. Same size and position as the scan. Combined masks "
-            "(1 lung, 3 infection) are read by their labels."
+            "(1 lung, 3 infection) are read by their labels. For a stack of pictures: a mask for "
+            "each, of the same name."
         )
         left, right = st.columns(2)
         lung = left.file_uploader(
             "Lung mask",
             key=fresh_key("lung-mask"),
+            accept_multiple_files=True,
             help="Both lungs, infected parts included.",
         )
         infection = right.file_uploader(
             "Infection mask",
             key=fresh_key("infection-mask"),
+            accept_multiple_files=True,
             help="Ground-glass and consolidation.",
         )
         same_grid = st.checkbox(
@@ -212,7 +215,7 @@ def show_masks_upload(current: OpenStudy) -> None:
             help="For masks whose files claim another position than the scan, although their "
             "voxels are those of the scan.",
         )
-        ready = lung is not None or infection is not None
+        ready = bool(lung or infection)
         if st.button("Add masks", disabled=not ready, icon=":material/add:"):
             try:
                 if add_truth(lung, infection, same_grid=same_grid):
@@ -221,7 +224,7 @@ def show_masks_upload(current: OpenStudy) -> None:
                     clear_notice()
             except LungLensError as error:
                 set_notice("error", str(error))
-            free_uploads([lung, infection])
+            free_uploads([*lung, *infection])
             renew_key("lung-mask")
             renew_key("infection-mask")
             st.rerun()
