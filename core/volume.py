@@ -132,6 +132,12 @@ class Source:
     """Only of a NIfTI file whose forms another file can repeat."""
     stored_affine: npt.NDArray[np.float64] | None = None
     """What the file itself says in place of `file_affine`, where a person has corrected it."""
+    pictures: tuple[str, ...] = ()
+    """Only of a stack of pictures: the name of each one's file without ending, by which masks
+    belong to it. Not to be shown as it is."""
+    other_orientation: str = ""
+    """Codes that the axes of the file may lead to instead, to ask a person about: the scan seems
+    to lie so, or which end is the head's is assumed."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.ui import segmenting
 from core.ui.page import begin_page, need_study, show_scan_warnings
-from core.ui.scan import browsing, measures
+from core.ui.scan import browsing, lying, measures
 from core.ui.scan.biomarkers import show_biomarkers
 from core.ui.scan.mark_button import mark_and_browse
 from core.ui.scan.surfaces import show_surfaces
@@ -32,3 +32,4 @@ current = need_study()
 look(current)
 browsing.show_grey_scale_choice(current)
 show_scan_warnings(current)
+lying.show_question(current)

@@ -13,7 +13,7 @@ from core.ui.page import (
     show_notice,
     show_scan_warnings,
 )
-from core.ui.scan import browsing
+from core.ui.scan import browsing, lying
 from core.ui.scan.mark_button import mark_and_browse
 from core.ui.session import this_session
 
@@ -44,13 +44,16 @@ with left:
         segmenting.show_progress()
         opening.show_recognised(current)
         show_scan_warnings(current)
+        lying.show_question(current)
     opening.show_demo_button(current)
 
 with right:
     st.subheader("Open a scan", anchor=False)
     opening.show_upload()
     opening.show_series_choice()
+    opening.show_scale_question()
     if current is not None:
+        opening.show_labels_question(current)
         opening.show_masks_upload(current)
     st.subheader("From this server", anchor=False)
     opening.show_data_folder()

@@ -22,7 +22,7 @@ import numpy as np
 from core.errors import GeometryError, LoadError
 from core.loading.dicom.headers import NoPictureError
 from core.loading.dicom.series import SeveralSeriesError
-from core.loading.open import SeveralScansError
+from core.loading.masks_beside import SeveralScansError
 from tests.scans import (
     SHAPE,
     chest_hu,

@@ -29,7 +29,7 @@ from core.batch.tables import BASE_COLUMNS, biomarker_columns, columns
 from core.batch.work import WorkerUnavailable, note_attempt, prepare_worker, work_on_scan
 from core.cli import main
 from core.config import BatchConfig, SegmentConfig
-from core.errors import Cancelled, LungLensError, SaveError
+from core.errors import Cancelled, ConfigError, LungLensError, SaveError
 from core.loading import open_study
 from core.loading.masks import load_mask
 from core.measuring.biomarkers import compute_biomarkers
@@ -217,6 +217,31 @@ def test_a_second_run_does_what_is_new_or_changed(chest: Study, tmp_path: Path) 
     os.utime(folder / "cut.nii.gz", (1, 1))
     mended = run_batch(folder, output, config=BatchConfig(segment=other))
     assert (mended.done, mended.kept, len(mended.failures)) == (3, 1, 0)
+
+
+@pytest.mark.usefixtures("in_this_process")
+def test_grey_scans_take_the_window_that_was_given(chest: Study, tmp_path: Path) -> None:
+    folder, output = tmp_path / "scans", tmp_path / "out"
+    folder.mkdir()
+    # From -1 to 1, as a network's input: without a window it cannot be opened.
+    grey = (np.clip(chest.volume.array, -1000, 400) + 1000) / 700 - 1
+    image = nib.Nifti1Image(grey.astype(np.float32), chest.volume.affine)
+    nib.save(image, folder / "grey.nii.gz")
+    refused = run_batch(folder, output)
+    assert (refused.done, len(refused.failures)) == (0, 1)
+    config = BatchConfig(window=(-1000.0, 400.0))
+    told = run_batch(folder, output, config=config)
+    assert (told.done, told.kept, len(told.failures)) == (1, 0, 0)
+    assert run_batch(folder, output, config=config).kept == 1
+    # Another window is another question.
+    assert run_batch(folder, output, config=BatchConfig(window=(-1350.0, 150.0))).kept == 0
+    record = json.loads((output / "batch.json").read_text())
+    assert record["settings"]["window"] == [-1350.0, 150.0]
+
+
+def test_a_window_upside_down_is_refused_before_any_scan() -> None:
+    with pytest.raises(ConfigError, match="window of the grey values cannot be used"):
+        BatchConfig(window=(400.0, -1000.0))
 
 
 @pytest.mark.usefixtures("in_this_process")

@@ -137,6 +137,8 @@ def test_one_picture_says_what_was_found_and_what_was_not_known(
     [
         (["--folds", "2", "--out", "runs", "--cases", "a"], "uses every case: got --cases"),
         (["--folds", "2", "--out", "runs", "--engine", "keras"], "got --engine"),
+        (["--folds", "2", "--out", "runs", "--window", "-1000", "400"], "got --window"),
+        (["--window", "400", "-1000"], "got black 400 HU, white -1000 HU"),
         (["--folds", "2", "--out", "runs", "--lung-threshold", "0.4"], "got --lung-threshold"),
         (["--out", "runs"], "got --out without --folds"),
         (["--exclude", "list.json"], "got --exclude without --folds"),
@@ -152,6 +154,31 @@ def test_evaluate_refuses_options_that_would_do_nothing(
 ) -> None:
     assert main(["evaluate", str(case_folder), *options]) == 1
     assert told in capsys.readouterr().err
+
+
+def test_each_picture_is_compared_with_the_mask_of_its_name(
+    chest: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert chest.truth is not None
+    assert chest.truth.lung is not None
+    pictures, masks = tmp_path / "pictures", tmp_path / "masks"
+    pictures.mkdir()
+    masks.mkdir()
+    for k in (5, 6):
+        grey = np.clip((chest.volume.array[:, :, k].T + 1250.0) / 1500.0 * 255.0, 0, 255)
+        Image.fromarray(grey.astype(np.uint8)).save(pictures / f"{k}.png")
+    # The mask of slice 5 is the lung, that of slice 6 is empty.
+    lung = chest.truth.lung[:, :, 5].T.astype(np.uint8) * 255
+    Image.fromarray(lung).save(masks / "5.png")
+    Image.fromarray(np.zeros_like(lung)).save(masks / "6.png")
+    command = ["segment", str(pictures), "-o", str(tmp_path / "out"), "--json"]
+    assert main([*command, "--lung-mask", str(masks)]) == 0
+    five, six = json.loads(capsys.readouterr().out)["pictures"]
+    assert five["metrics"]["lung"]["dice"] > 0.9
+    assert six["metrics"]["lung"]["dice"] == 0
+    (masks / "6.png").unlink()
+    assert main([*command, "--lung-mask", str(masks)]) == 1
+    assert "Folder masks holds no mask for 6.png" in capsys.readouterr().out
 
 
 def test_pictures_of_one_stem_do_not_overwrite_each_other(chest: Study, tmp_path: Path) -> None:

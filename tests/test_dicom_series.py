@@ -273,6 +273,5 @@ def test_names_are_in_natural_order(numbers: str, tmp_path: Path) -> None:
     assert volume.spacing_nominal
     way = "numbers" if numbers == "as the names" else "names"
     assert (
-        f"The slices do not say where they lie: their order by {way} and their sides are assumed, "
-        "from the feet up."
+        f"The slices do not say where they lie: their order by {way} and their sides are assumed."
     ) in volume.warnings

@@ -165,6 +165,14 @@ def test_a_slice_cut_inside_its_header_is_not_dropped(kept: int, tmp_path: Path)
         load_dicom(folder)
 
 
+def test_a_slice_cut_inside_its_pixels_is_told(tmp_path: Path) -> None:
+    folder = write_dicom(dicom_series(chest_hu()), tmp_path / "series")
+    cut = folder / "IM0003.dcm"
+    cut.write_bytes(cut.read_bytes()[:-1000])
+    with pytest.raises(LoadError, match="A slice is cut off: got fewer pixels than its header"):
+        load_dicom(folder)
+
+
 def _deflated(folder: Path) -> Path:
     datasets = dicom_series(chest_hu())
     for dataset in datasets:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -43,7 +44,7 @@ from core.training.publishing import publish
 from core.training.runs import RunPaths, read_history, score
 from core.training.scans import load_training_scans
 from core.training.splits import split_by_patient
-from core.volume import MaskPair, Study
+from core.volume import MaskPair, Study, to_file_order
 from tests.training_data import CASES, TINY
 from tests.training_runs import training_folder, whole_run
 
@@ -161,6 +162,21 @@ def test_truth_against_itself_and_against_nothing(cases: tuple[Case, ...]) -> No
     assert math.isnan(results[1].infection_surfaces.hd95_mm)
     assert results[0].slices == 4
     assert told == [(0, 2), (1, 2), (2, 2)]
+
+
+def test_a_window_says_what_grey_cases_stand_for(cases: tuple[Case, ...], tmp_path: Path) -> None:
+    hu = load_case(cases[0]).volume
+    grey = (np.clip(hu.array, -1000, 400).astype(np.float32) + 1000) / 1400
+    path = tmp_path / cases[0].scan_path.name
+    nib.save(nib.Nifti1Image(to_file_order(grey, hu.source), hu.source.file_affine), path)
+    seen: list[float] = []
+
+    def predict(case: Case, study: Study) -> MaskPair:
+        seen.append(float(np.abs(study.volume.hu(grey) - np.clip(hu.array, -1000, 400)).max()))
+        return MaskPair(None, None)
+
+    evaluate_cases([replace(cases[0], scan_path=path)], predict, window=(-1000.0, 400.0))
+    assert max(seen) < 0.01
 
 
 def test_channel_that_was_not_predicted_is_undefined(cases: tuple[Case, ...]) -> None:

@@ -191,7 +191,17 @@ def test_localizers_and_scouts_are_left_out(tmp_path: Path) -> None:
     )
     topogram = dicom_series(hu[:, :, :1], columns_along=(0.0, 0.0, -1.0))
     folder = write_dicom([*scout, *topogram, *datasets], tmp_path / "series")
-    np.testing.assert_array_equal(load_dicom(folder).array, hu)
+    volume = load_dicom(folder)
+    np.testing.assert_array_equal(volume.array, hu)
+    assert volume.warnings == ("Ignored beside the series: 2 × localizer.",)
+
+
+def test_an_empty_file_is_told(tmp_path: Path) -> None:
+    folder = write_dicom(dicom_series(chest_hu()), tmp_path / "series")
+    (folder / "IM0099.dcm").touch()
+    volume = load_dicom(folder)
+    np.testing.assert_array_equal(volume.array, chest_hu())
+    assert volume.warnings == ("Ignored beside the series: 1 × empty file.",)
 
 
 def test_the_odd_slice_of_another_orientation_is_told(tmp_path: Path) -> None:
@@ -316,6 +326,36 @@ def test_enhanced_ct(tmp_path: Path) -> None:
     volume = load_dicom(write_dicom([enhanced(chest_hu())], tmp_path / "series"))
     np.testing.assert_array_equal(volume.array, chest_hu())
     assert volume.spacing_mm == pytest.approx((1.5, 1.5, 5.0))
+
+
+def _frames_in_one_file(hu: np.ndarray) -> Dataset:
+    """Several frames in the class of single slices, which has no place for their positions."""
+    singles = dicom_series(hu)
+    dataset = singles[0]
+    dataset.NumberOfFrames = len(singles)
+    dataset.PixelData = b"".join(single.PixelData for single in singles)
+    return dataset
+
+
+def test_frames_in_the_class_of_single_slices_are_counted(tmp_path: Path) -> None:
+    dataset = _frames_in_one_file(chest_hu())
+    dataset.SpacingBetweenSlices = 4  # counts, and not the thickness of 5 mm
+    volume = load_dicom(write_dicom([dataset], tmp_path / "series"))
+    np.testing.assert_array_equal(volume.array, chest_hu())
+    assert volume.spacing_mm == pytest.approx((1.5, 1.5, 4.0))
+    # LPS (-30, -25, -120) of the first pixel is RAS (30, 25, -120).
+    np.testing.assert_allclose(volume.affine[:3, 3], (30.0, 25.0, -120.0))
+    assert any("in their order and 4 mm apart, as assumed" in note for note in volume.warnings)
+    assert volume.source.dicom is None
+
+
+def test_frames_without_any_position_are_nominal(tmp_path: Path) -> None:
+    dataset = _frames_in_one_file(chest_hu())
+    del dataset.ImagePositionPatient
+    volume = load_dicom(write_dicom([dataset], tmp_path / "series"))
+    np.testing.assert_array_equal(volume.array, chest_hu())
+    assert volume.spacing_nominal
+    assert any("do not say where they lie" in note for note in volume.warnings)
 
 
 def test_nothing_about_the_patient_is_kept(tmp_path: Path) -> None:

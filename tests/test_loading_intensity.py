@@ -157,3 +157,53 @@ def test_exchanged_black_and_white_are_told() -> None:
     grey = np.clip((chest_hu() + 1250) / 1500 * 255, 0, 255).astype(np.uint8)
     assert not any("exchanged" in w for w in detect_intensity(grey, hint="pictures").warnings)
     assert any("exchanged" in w for w in detect_intensity(255 - grey, hint="pictures").warnings)
+
+
+@pytest.mark.parametrize("padding", [-2000, -3024])
+def test_padding_outside_the_field_of_view_becomes_air(padding: int) -> None:
+    hu = chest_hu()
+    hu[:3] = padding
+    array, intensity, warnings = settle_intensity(hu.copy(order="F"), hint="dicom")
+    assert intensity.unit == "HU"
+    assert np.unique(array[:3]).tolist() == [-1024]
+    np.testing.assert_array_equal(array[3:], chest_hu()[3:])
+    share = 3 / hu.shape[0]
+    assert f"{100 * share:.1f}" in warnings[0]
+    assert f"−{-padding} HU" in warnings[0]
+
+
+def test_single_voxels_darker_than_air_are_no_padding() -> None:
+    hu = chest_hu()
+    hu[20, 20, :] = -31000  # cast by metal
+    array, _, warnings = settle_intensity(hu.copy(order="F"), hint="nifti")
+    np.testing.assert_array_equal(array, hu)
+    assert warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("top", "kind"), [(255, np.uint8), (1, np.float32)], ids=["8-bit", "fractions"]
+)
+def test_a_grey_scale_of_all_that_12_bits_hold_is_told_by_its_histogram(
+    top: int, kind: type
+) -> None:
+    hu = np.clip(chest_hu(), -1024, 3071)
+    grey = ((hu + 1024.0) / 4095 * top).astype(kind)
+    finding = detect_intensity(grey, hint="nifti")
+    assert finding.intensity.unit == "unknown"
+    assert "-1024 and 3071 HU by their histogram" in finding.warnings[0]
+    # A step of 8 bits is 16 HU.
+    found = grey * finding.intensity.slope + finding.intensity.intercept
+    np.testing.assert_allclose(found, hu, atol=17)
+
+
+def test_a_grey_scale_without_soft_tissue_is_told() -> None:
+    dark = np.clip((chest_hu() + 1250) / 1500 * 120, 0, 255).astype(np.uint8)
+    finding = detect_intensity(dark, hint="pictures")
+    assert finding.intensity.intercept == -1250
+    assert "next to nothing is as dense as soft tissue" in finding.warnings[0]
+
+
+def test_fractions_of_a_mask_are_labels() -> None:
+    mask = np.where(chest_hu() < -500, np.float32(0.9999), np.float32(0))
+    with pytest.raises(LoadError, match="holds labels rather than a scan"):
+        detect_intensity(mask, hint="nifti")

@@ -8,6 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from nibabel.orientations import apply_orientation, inv_ornt_aff
+from PIL import Image
 
 from core.errors import LungLensError
 from core.loading import load_labels, load_mask, load_nifti, load_pictures, open_study
@@ -243,3 +244,56 @@ def test_voxel_by_voxel_on_request(small_chest: Path, tmp_path: Path) -> None:
     assert study.truth is not None
     np.testing.assert_array_equal(study.truth.lung, lung_of_chest() == 1)
     assert any("voxel by voxel" in note for note in study.volume.warnings)
+
+
+def _stack(folder: Path, names: list[str]) -> Path:
+    folder.mkdir()
+    for k, name in enumerate(names):
+        (folder / name).write_bytes(png_bytes(chest_picture(k=k)))
+    return folder
+
+
+def _masks(folder: Path, names: list[str]) -> np.ndarray:
+    """A mask for each name, each another block; (i, j, k)."""
+    folder.mkdir()
+    rows, columns = chest_picture().shape
+    expected = np.zeros((columns, rows, len(names)), bool)
+    for k, name in enumerate(names):
+        expected[3 + k : 9 + 2 * k, 5:12, k] = True
+        (folder / name).write_bytes(png_bytes(expected[:, :, k].T.astype(np.uint8) * 255))
+    return expected
+
+
+def test_a_folder_of_masks_belongs_to_a_stack_by_its_names(tmp_path: Path) -> None:
+    stack = _stack(tmp_path / "slices", ["s10.png", "s9.png", "s11.png"])
+    # The stack's order is s9, s10, s11, whatever the order and endings of the masks.
+    expected = _masks(tmp_path / "masks", ["S9.PNG", "s10.png", "s11.bmp"])
+    (tmp_path / "masks" / "s12.png").write_bytes(png_bytes(np.zeros((3, 3), np.uint8)))
+    study = open_study(stack, lung_mask_path=tmp_path / "masks")
+    assert study.truth is not None
+    np.testing.assert_array_equal(study.truth.lung, expected)
+    note = "1 masks without a picture of their name were left out."
+    assert note in study.volume.warnings
+
+
+def test_a_picture_without_a_mask_is_told(tmp_path: Path) -> None:
+    stack = _stack(tmp_path / "slices", ["a.png", "b.png"])
+    _masks(tmp_path / "masks", ["a.png"])
+    with pytest.raises(LungLensError, match="got 1 masks, none for b, expected 2 masks"):
+        open_study(stack, lung_mask_path=tmp_path / "masks")
+
+
+def test_pages_of_a_tiff_are_the_masks_of_a_stack(tmp_path: Path) -> None:
+    stack = _stack(tmp_path / "slices", ["a.png", "b.png"])
+    expected = _masks(tmp_path / "masks", ["a.png", "b.png"])
+    pages = [Image.fromarray(expected[:, :, k].T.astype(np.uint8)) for k in range(2)]
+    pages[0].save(tmp_path / "mask.tif", save_all=True, append_images=pages[1:])
+    truth = open_study(stack, infection_mask_path=tmp_path / "mask.tif").truth
+    assert truth is not None
+    np.testing.assert_array_equal(truth.infection, expected)
+
+
+def test_a_folder_of_pictures_is_no_mask_of_a_scan(small_chest: Path, tmp_path: Path) -> None:
+    _masks(tmp_path / "masks", ["a.png"])
+    with pytest.raises(LungLensError, match="expected a NIfTI mask"):
+        open_study(small_chest, lung_mask_path=tmp_path / "masks")

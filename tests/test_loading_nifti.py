@@ -153,6 +153,28 @@ def test_few_nan_become_the_lowest_value(tmp_path: Path) -> None:
     assert volume.array[20, 20, 3] == volume.array[5, 30, 7] == hu[good].min()
 
 
+def test_nan_around_a_resampled_scan_become_the_lowest_value(tmp_path: Path) -> None:
+    hu = chest_hu().astype(np.float32)
+    hu[:4], hu[:, :, -1], hu[20, 20, 3] = np.nan, np.nan, np.nan
+    volume = load_nifti(write(tmp_path, nifti_bytes(hu)))
+    good = np.isfinite(hu)
+    np.testing.assert_array_equal(volume.array[good], hu[good])
+    assert np.unique(volume.array[~good]).tolist() == [hu[good].min()]
+    columns, rows, slices = hu.shape
+    outside = (4 * rows * slices + (columns - 4) * rows) / hu.size
+    assert any(
+        f"{100 * outside:.1f}\u2009% of the voxels, at the edge" in w for w in volume.warnings
+    )
+    assert "1 voxels were not numbers and were set to the lowest value." in volume.warnings
+
+
+def test_nan_inside_the_slices_are_refused(tmp_path: Path) -> None:
+    hu = chest_hu().astype(np.float32)
+    hu[10:20, 10:20] = np.nan
+    with pytest.raises(LoadError, match=r"NaN or infinite of .*, inside the slices"):
+        load_nifti(write(tmp_path, nifti_bytes(hu)))
+
+
 def test_no_orientation_means_nominal_spacing(tmp_path: Path) -> None:
     header = {"sform_code": 0, "qform_code": 0}
     volume = load_nifti(write(tmp_path, nifti_bytes(chest_hu(), header=header)))

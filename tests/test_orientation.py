@@ -9,11 +9,20 @@ import numpy as np
 import pytest
 
 from core.errors import ConfigError
-from core.loading import load_mask, open_study
+from core.loading import load_dicom, load_mask, open_study
+from core.loading.head_end import head_is_last
+from core.loading.orientation import reoriented_study, turned_back
 from core.output.saving import mask_file_notes, save_mask
 from core.phantom import build_demo_study
 from core.volume import to_file_order
-from tests.scans import chest_hu, chest_picture, png_bytes, small_affine
+from tests.scans import (
+    chest_hu,
+    chest_picture,
+    dicom_series,
+    png_bytes,
+    small_affine,
+    write_dicom,
+)
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +53,10 @@ def test_a_chest_that_lies_as_its_file_says_is_not_doubted(
         (lambda array: array[:, ::-1], "LAS"),
         (lambda array: np.rot90(array, 1, (0, 1)), "ALS"),
         (lambda array: np.rot90(array, -1, (0, 1)), "PRS"),
+        (lambda array: array[:, :, ::-1], "LPI"),
+        (lambda array: array[:, ::-1, ::-1], "LAI"),
     ],
-    ids=["front is back", "on one side", "on the other side"],
+    ids=["front is back", "on one side", "on the other side", "upside down", "turned about"],
 )
 def test_a_turn_is_proposed_and_applied_on_request(
     turn, codes: str, chest: tuple[np.ndarray, np.ndarray], tmp_path: Path
@@ -56,6 +67,8 @@ def test_a_turn_is_proposed_and_applied_on_request(
     assert f"(--orientation {codes})" in told(path)[0]
     volume = open_study(path, orientation=codes).volume
     np.testing.assert_array_equal(volume.array, array)
+    assert open_study(path).volume.source.other_orientation == codes
+    assert volume.source.other_orientation == ""
     assert not any("--orientation" in w for w in volume.warnings)
     assert dict(volume.source.facts)["Orientation"] == f"{codes}, as you said"
 
@@ -87,3 +100,71 @@ def test_pictures_are_not_turned_by_codes(tmp_path: Path) -> None:
     (tmp_path / "slice.png").write_bytes(png_bytes(chest_picture()))
     with pytest.raises(ConfigError, match="Pictures have no axes"):
         open_study(tmp_path / "slice.png", orientation="LPS")
+
+
+def test_true_masks_turn_with_the_scan_and_back(tmp_path: Path) -> None:
+    # Oblique, so that the way back must restore the affine itself.
+    turn = np.array([[0.99, 0.14, 0, 0], [-0.14, 0.99, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    affine = turn @ small_affine()
+    hu = chest_hu()
+    lung = np.zeros(hu.shape, np.uint8)
+    lung[10:20, 5:12, 1:4] = 1
+    scan = write(tmp_path / "scan.nii", hu[:, ::-1], affine)
+    mask = write(tmp_path / "lung.nii", lung[:, ::-1], affine)
+    study = open_study(scan, lung_mask_path=mask)
+    turned = reoriented_study(study, "LAS")
+    np.testing.assert_array_equal(turned.volume.array, hu)
+    assert turned.truth is not None
+    np.testing.assert_array_equal(turned.truth.lung, lung == 1)
+    back = turned_back(turned)
+    np.testing.assert_array_equal(back.volume.array, study.volume.array)
+    np.testing.assert_allclose(back.volume.affine, study.volume.affine)
+    assert back.truth is not None
+    assert study.truth is not None
+    np.testing.assert_array_equal(back.truth.lung, study.truth.lung)
+    assert dict(back.volume.source.facts)["Orientation"] == "LPS"
+    assert back.volume.source.stored_affine is None
+    assert back.volume.source.other_orientation == "LAS"
+
+
+def _without_positions(array: np.ndarray, folder: Path) -> Path:
+    datasets = dicom_series(array)
+    for dataset in datasets:
+        del dataset.ImagePositionPatient, dataset.ImageOrientationPatient
+    return write_dicom(datasets, folder)
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["feet first", "head first"])
+def test_slices_without_positions_are_laid_by_their_lungs(
+    turned: bool, chest: tuple[np.ndarray, np.ndarray], tmp_path: Path
+) -> None:
+    small = chest[0][::4, ::4, ::3]  # 128 × 128 × 32
+    stored = small[:, :, ::-1] if turned else small
+    volume = load_dicom(_without_positions(stored, tmp_path / "series"))
+    np.testing.assert_array_equal(volume.array, small)
+    last = "the first" if turned else "the last"
+    assert any(f"Of the slices, {last} one is taken" in w for w in volume.warnings)
+    assert any("by the shape of the lungs" in w for w in volume.warnings)
+    # What a person says counts, and is asked no more.
+    said = open_study(tmp_path / "series", orientation=volume.source.other_orientation).volume
+    np.testing.assert_array_equal(said.array, small[:, :, ::-1])
+    assert not any("nearest to the head" in w for w in said.warnings)
+
+
+def test_a_stack_that_does_not_tell_its_head_end_stays(tmp_path: Path) -> None:
+    same = np.repeat(chest_hu()[:, :, :1], 12, axis=2)
+    volume = load_dicom(_without_positions(same, tmp_path / "series"))
+    np.testing.assert_array_equal(volume.array, same)
+    assert any("the last one is taken" in w and "do not tell" in w for w in volume.warnings)
+
+
+@pytest.mark.real_data
+def test_the_head_end_of_real_scans(real_data: Path) -> None:
+    told = []
+    for path in sorted((real_data / "whole_chest").rglob("*_*.nii.gz"))[:30]:
+        if "mask" in str(path):
+            continue
+        array = open_study(path).volume.array[::4, ::4].astype(np.float32)
+        told.append((head_is_last(array), head_is_last(array[:, :, ::-1])))
+    assert len(told) >= 5
+    assert set(told) == {(True, False)}

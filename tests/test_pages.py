@@ -32,9 +32,18 @@ from core.ui.segment.results import file_stem
 from core.ui.session import OpenStudy
 from core.ui.text import area_text, escape_markdown, percent, volume_text
 from core.ui.viewer import Place
+from core.volume import Study
 from tests.app_session import session_of
 from tests.bad_inputs import REPRESENTATIVES
-from tests.scans import chest_hu, dicom_series, nifti_bytes, small_affine, write_dicom
+from tests.scans import (
+    chest_hu,
+    chest_picture,
+    dicom_series,
+    nifti_bytes,
+    png_bytes,
+    small_affine,
+    write_dicom,
+)
 from tests.studies import StandInInfo, StandInSegmenter, small_study
 
 PAGES = Path(__file__).resolve().parent.parent / "pages"
@@ -269,6 +278,20 @@ def test_a_mask_is_laid_beside_the_open_scan():
     np.testing.assert_array_equal(truth.lung, mask > 0)
 
 
+def test_masks_of_a_stack_are_laid_by_their_names():
+    slices = [(f"s{k}.png", png_bytes(chest_picture(k=k))) for k in (2, 3)]
+    app = ran_well(upload(page("home").run(), *slices))
+    masks = np.zeros((*chest_picture().shape, 2), dtype=np.uint8)
+    masks[5:9, 6:12, 0], masks[20:25, 8:11, 1] = 255, 255
+    lung = next(u for u in app.file_uploader if u.label == "Lung mask")
+    lung.set_value([(f"s{k + 2}.png", png_bytes(masks[:, :, k]), "image/png") for k in (1, 0)])
+    app.run()
+    ran_well(button(app, "Add masks").click().run())
+    truth = opened(app).study.truth
+    assert truth is not None
+    np.testing.assert_array_equal(truth.lung, masks.transpose(1, 0, 2) > 0)
+
+
 def test_a_mask_of_another_shape_is_refused_and_nothing_is_lost():
     app = ran_well(upload(page("home").run(), ("chest.nii.gz", packed_chest())))
     lung = next(u for u in app.file_uploader if u.label == "Lung mask")
@@ -277,6 +300,85 @@ def test_a_mask_of_another_shape_is_refused_and_nothing_is_lost():
     ran_well(button(app, "Add masks").click().run())
     assert len(app.error) == 1
     assert opened(app).study.truth is None
+
+
+def test_labels_that_are_not_known_are_asked_about():
+    app = ran_well(upload(page("home").run(), ("chest.nii.gz", packed_chest())))
+    mask = np.zeros((48, 40, 8), dtype=np.uint8)
+    mask[10:20, 10:20, 2:4], mask[10:20, 10:20, 4], mask[30:33, 20:24, 5] = 1, 4, 7
+    infection = next(u for u in app.file_uploader if u.label == "Infection mask")
+    infection.set_value(("ill.nii.gz", gzip.compress(nifti_bytes(mask)), ""))
+    app.run()
+    ran_well(button(app, "Add masks").click().run())
+    assert not app.error
+    assert opened(app).study.truth is None
+    assert button(app, "Use these labels").disabled
+    app.multiselect[0].set_value([4, 7])
+    ran_well(button(app.run(), "Use these labels").click().run())
+    truth = opened(app).study.truth
+    assert truth is not None
+    np.testing.assert_array_equal(truth.infection, mask >= 4)
+    assert not app.multiselect
+
+
+def test_a_question_about_labels_goes_with_its_scan():
+    app = ran_well(upload(page("home").run(), ("chest.nii.gz", packed_chest())))
+    mask = np.zeros((48, 40, 8), dtype=np.uint8)
+    mask[10:20, 10:20, 2], mask[10:20, 10:20, 4] = 5, 6
+    infection = next(u for u in app.file_uploader if u.label == "Infection mask")
+    infection.set_value(("ill.nii.gz", gzip.compress(nifti_bytes(mask)), ""))
+    app.run()
+    ran_well(button(app, "Add masks").click().run())
+    assert len(app.multiselect) == 1
+    ran_well(upload(app, ("other.nii.gz", packed_chest())))
+    assert not app.multiselect
+    assert session_of(app).pending_labels is None
+
+
+def test_values_of_no_known_scale_are_asked_about():
+    hu = np.clip(chest_hu(), -1000, 400)
+    stretched = gzip.compress(nifti_bytes(((hu + 1000) / 1400 * 2 - 1).astype(np.float32)))
+    app = ran_well(upload(page("home").run(), ("net.nii.gz", stretched)))
+    assert "does not look like CT" in app.error[0].value
+    assert opened(app) is None
+    low, high = (n for n in app.number_input if n.label.endswith("value, HU"))
+    low.set_value(-1000.0)
+    high.set_value(400.0)
+    ran_well(button(app, "Open with this scale").click().run())
+    volume = opened(app).study.volume
+    # Black and white are the lowest and the highest value of the scan.
+    spread = (volume.hu(volume.array) - hu).ravel()
+    assert np.abs(spread).max() < 1400 - (hu.max() - hu.min()) + 1
+    assert volume.unit == "unknown"
+    assert not app.error
+    assert session_of(app).pending_scale is None
+
+
+def lying_wrongly() -> Study:
+    """A chest whose front and back are exchanged, with a true mask."""
+    study = small_study()
+    source = replace(study.volume.source, other_orientation="LAS")
+    return replace(study, volume=replace(study.volume, source=source))
+
+
+@pytest.mark.parametrize("name", ["home", "browse"])
+def test_a_scan_that_lies_wrongly_is_turned_and_turned_back(name):
+    study = lying_wrongly()
+    app = ran_well(page(name, study).run())
+    ran_well(button(app, "Turn the scan to LAS").click().run())
+    turned = opened(app)
+    np.testing.assert_array_equal(turned.study.volume.array, study.volume.array[:, ::-1])
+    np.testing.assert_array_equal(turned.study.truth.lung, study.truth.lung[:, ::-1])
+    assert (turned.origin, turned.link) == ("case", "small")
+    assert turned.segmentation is None
+    ran_well(button(app, "Turn it back").click().run())
+    np.testing.assert_array_equal(opened(app).study.volume.array, study.volume.array)
+    assert button(app, "Turn the scan to LAS")
+
+
+def test_a_scan_that_lies_as_its_file_says_is_not_asked_about():
+    app = ran_well(page("home", small_study()).run())
+    assert not any("Turn" in b.label for b in app.button)
 
 
 def test_without_a_data_folder_no_path_can_be_given():

@@ -259,3 +259,29 @@ def test_no_true_lung_lies_outside_the_lung_box(real_data: Path) -> None:
         outside = study.truth.lung.copy()
         outside[box.i_start : box.i_stop, box.j_start : box.j_stop] = False
         assert not outside.any(), case.case_id
+
+
+@pytest.mark.parametrize("half_mm", [(56.0, 40.0), (35.0, 30.0)], ids=["child", "newborn"])
+def test_a_small_body_in_a_wide_picture_is_found(half_mm: tuple[float, float]) -> None:
+    x, y = np.meshgrid(
+        (np.arange(SHAPE[0]) + 0.5) * SPACING_MM[0] - CENTER_MM[0],
+        (np.arange(SHAPE[1]) + 0.5) * SPACING_MM[1] - CENTER_MM[1],
+        indexing="ij",
+    )
+    body = (x / half_mm[0]) ** 2 + (y / half_mm[1]) ** 2 < 1
+    lungs = ((np.abs(x) / half_mm[0] - 0.45) / 0.35) ** 2 + (y / half_mm[1] / 0.7) ** 2 < 1
+    hu = np.where(body, np.where(lungs, -850.0, 30.0), -1000.0)
+    stack = np.repeat(hu[:, :, None], SHAPE[2], axis=2)
+    stack += np.random.default_rng(3).normal(0, 20, SHAPE)
+    box = find_body_box(scan(np.rint(stack).astype(np.int16)), margin_mm=6.0)
+    assert_close_around(box, body, margin_mm=6.0)
+
+
+def test_a_fragment_of_a_body_gives_no_box() -> None:
+    hu, body, _ = torso()
+    # What a wrong threshold leaves of a body: pieces that hang together nowhere.
+    i, j = np.ogrid[: SHAPE[0], : SHAPE[1]]
+    pieces = body & (i % 40 < 20) & (j % 60 < 40)
+    hu[body & ~pieces] = -1000
+    volume = scan(hu)
+    assert find_body_box(volume) == whole_slice_box(volume)

@@ -24,6 +24,7 @@ class BatchJob:
         run_id: new for each run, so that a worker knows results of this run from older ones.
         weights_sha256: what the workers' own weights must be.
         colours: #RRGGBB of each channel's outline in thumbnails.
+        window: HU of black and white, for scans that are not in HU.
     """
 
     folder: str
@@ -33,6 +34,7 @@ class BatchJob:
     engine: EngineName | None
     weights_sha256: str
     colours: dict[str, str]
+    window: tuple[float, float] | None = None
 
     @property
     def paths(self) -> BatchPaths:
@@ -47,6 +49,8 @@ class BatchJob:
     def from_json(cls, text: str) -> BatchJob:
         """The inverse of `to_json`."""
         values = json.loads(text)
+        window = values.get("window")
+        values["window"] = None if window is None else (float(window[0]), float(window[1]))
         return cls(**{**values, "segment": from_json_dict(SegmentConfig, values["segment"])})
 
 
@@ -76,6 +80,8 @@ def fingerprint(scan: FoundScan, job: BatchJob) -> str:
     settings = to_json_dict(job.segment)
     del settings["batch_size"]
     state: list[Any] = [FORMAT, settings, job.weights_sha256, scan.series_uid]
+    if job.window is not None:
+        state.append(job.window)
     for name in scan.inputs:
         try:
             found = (Path(job.folder) / name).stat()

@@ -137,6 +137,7 @@ def run_batch(
             engine=config.engine,
             weights_sha256=info.sha256,
             colours=_outline_colours(),
+            window=config.window,
         )
         _write_record(job, config, info, found)
         ledger = _Ledger(job, found, retry_failed=config.retry_failed, on_progress=on_progress)

@@ -211,7 +211,7 @@ def _open_mark_and_write(
     job: BatchJob, scan: FoundScan, paths: ScanPaths, segmenter: Engine, on_progress: OnProgress
 ) -> dict[str, Any]:
     started = time.perf_counter()
-    study = open_found(scan, Path(job.folder), on_progress=on_progress)
+    study = open_found(scan, Path(job.folder), window=job.window, on_progress=on_progress)
     loaded = time.perf_counter()
     segmentation = segment_volume(
         study.volume, segmenter, config=job.segment, on_progress=on_progress
@@ -248,9 +248,16 @@ def _open_mark_and_write(
 
 
 def open_found(
-    scan: FoundScan, folder: Path, *, on_progress: OnProgress = ignore_progress
+    scan: FoundScan,
+    folder: Path,
+    *,
+    window: tuple[float, float] | None = None,
+    on_progress: OnProgress = ignore_progress,
 ) -> Study:
     """The scan behind what was found, with its true masks where it has any.
+
+    Args:
+        window: HU of black and white, for a scan that is not in HU.
 
     Raises:
         LoadError, GeometryError: it cannot be opened.
@@ -269,8 +276,8 @@ def open_found(
             infection_path=infection,
             label_path=labels,
         )
-        return load_case(case, on_progress=on_progress)
-    return open_study(files, series_uid=scan.series_uid, on_progress=on_progress)
+        return load_case(case, window=window, on_progress=on_progress)
+    return open_study(files, series_uid=scan.series_uid, window=window, on_progress=on_progress)
 
 
 def choose_key_slice(masks: MaskPair, volume: Volume) -> int:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from core.batch import BatchSummary, run_batch
-from core.cli.scan_options import add_join_argument
+from core.cli.scan_options import add_join_argument, add_window_argument, given_window
 from core.cli.segment import add_segment_arguments, segment_config
 from core.cli.terminal import Result, TerminalProgress
 from core.config import RESEARCH_NOTE, BatchConfig
@@ -65,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="take scans that symbolic links lead to, outside of FOLDER too, each folder once",
     )
+    add_window_argument(parser)
     add_segment_arguments(parser)
 
 
@@ -84,6 +85,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
         retry_failed=options.retry_failed,
         join_series=options.join_series,
         follow_links=options.follow_links,
+        window=given_window(options),
     )
     try:
         with _ending_like_ctrl_c():

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.cli.scan_options import add_window_argument, given_window
 from core.cli.segment import add_segment_arguments, segment_config
 from core.cli.terminal import Result, TerminalProgress, table
 from core.cli.train import read_training_config
@@ -96,6 +97,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help="with --folds: then write the mean of all networks as weights/NAME, with manifest",
     )
+    add_window_argument(parser)
     add_segment_arguments(parser)
 
 
@@ -119,6 +121,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
                 expected="both",
             )
     settings = EvaluateConfig(surface_tolerance_mm=options.tolerance)
+    window = given_window(options)
     cases = _chosen(load_case_table(options.data), options.cases)
     if options.csv is not None:
         files = [
@@ -135,7 +138,9 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
         def predict(case: Case, study: Study) -> MaskPair:
             return load_prediction(options.predictions, case, study)
 
-        results = evaluate_cases(cases, predict, config=settings, on_progress=progress)
+        results = evaluate_cases(
+            cases, predict, config=settings, window=window, on_progress=progress
+        )
     else:
         config = segment_config(options, find_weights(options.weights))
         segmenter = load_segmenter(options.weights, engine=options.engine)
@@ -144,7 +149,12 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
             return segment_volume(study.volume, segmenter, config=config).masks
 
         results = evaluate_cases(
-            cases, predict, info=segmenter.info, config=settings, on_progress=progress
+            cases,
+            predict,
+            info=segmenter.info,
+            config=settings,
+            window=window,
+            on_progress=progress,
         )
     progress.clear()
     if options.csv is not None:
@@ -206,7 +216,7 @@ def _check_fold_options(options: argparse.Namespace) -> None:
         )
     ignored = [
         option
-        for option in ("cases", "predictions", *_OF_TRAINED_WEIGHTS)
+        for option in ("cases", "predictions", "window", *_OF_TRAINED_WEIGHTS)
         if getattr(options, option) is not None
     ]
     if ignored:

@@ -10,7 +10,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from core.cli.scan_options import add_mask_arguments, add_scan_arguments, open_scan
+from core.cli.scan_options import (
+    add_mask_arguments,
+    add_scan_arguments,
+    given_window,
+    open_scan,
+)
 from core.cli.terminal import Result, TerminalProgress, table
 from core.config import QualityConfig
 from core.errors import DatasetError
@@ -98,6 +103,7 @@ def _run_on_cases(
         survey_cases(
             load_case_table(options.input),
             predicted=_predictions(options.predictions),
+            window=given_window(options),
             on_progress=progress,
         )
     )

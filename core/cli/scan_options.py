@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from core.cli.terminal import TerminalProgress
+from core.config import check_window
 from core.loading import JOINED, open_study
 from core.volume import Study
 
@@ -48,6 +49,20 @@ def add_window_argument(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def given_window(options: argparse.Namespace) -> tuple[float, float] | None:
+    """What `--window` says; none where it was not given.
+
+    Raises:
+        ConfigError: black is not below white.
+    """
+    window = vars(options).get("window")
+    if window is None:
+        return None
+    low_hu, high_hu = window
+    check_window(low_hu, high_hu)
+    return (low_hu, high_hu)
+
+
 def add_mask_arguments(parser: argparse.ArgumentParser) -> None:
     """How the true masks that are given are read."""
     parser.add_argument(
@@ -84,7 +99,7 @@ def open_scan(
         infection_mask_path=given.get("infection_mask"),
         same_grid=given.get("same_grid", False),
         infection_labels=tuple(given.get("infection_label") or ()),
-        window=tuple(options.window) if given.get("window") else None,
+        window=given_window(options),
         orientation=given.get("orientation"),
         on_progress=progress,
     )

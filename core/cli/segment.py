@@ -250,7 +250,7 @@ def _segment_pictures(
     for done, path in enumerate(paths):
         progress("marking pictures", done, len(paths))
         try:
-            study = open_scan(options, progress, path=path)
+            study = open_scan(_with_own_masks(options, path), progress, path=path)
             values = _segment_picture(study, names[path], output, segmenter, config)
         except LungLensError as error:
             # One broken picture must not cost the others; it is named at the end.
@@ -311,13 +311,36 @@ def _refuse_what_pictures_lack(options: argparse.Namespace, count: int) -> None:
             expected="them with DICOM only",
             next_step="leave it out",
         )
-    if count > 1 and _masks_given(options):
+    if count > 1 and not all(mask.is_dir() for mask in _masks_given(options)):
         raise ConfigError(
             "True masks cannot be told apart for several pictures",
-            got=f"{count} pictures with --lung-mask or --infection-mask",
-            expected="one picture",
-            next_step="run them one by one",
+            got=f"{count} pictures with one file as --lung-mask or --infection-mask",
+            expected="a folder with a mask for each picture, of the same name",
+            next_step="give the folder of the masks",
         )
+
+
+def _with_own_masks(options: argparse.Namespace, picture: Path) -> argparse.Namespace:
+    """The options for one picture: of a folder of masks, the one of its name.
+
+    Raises:
+        LoadError: the folder holds none.
+    """
+    own = {}
+    for role in ("lung_mask", "infection_mask"):
+        given = getattr(options, role)
+        if given is None or not given.is_dir():
+            continue
+        masks = {mask.stem.lower(): mask for mask in pictures_in(given)}
+        if picture.stem.lower() not in masks:
+            raise LoadError(
+                f"Folder {shown_name(given)} holds no mask for {shown_name(picture)}",
+                got=f"{len(masks)} masks of other names",
+                expected="one with the name of the picture",
+                next_step="name the mask as its picture",
+            )
+        own[role] = masks[picture.stem.lower()]
+    return argparse.Namespace(**{**vars(options), **own})
 
 
 def _segment_picture(

@@ -19,7 +19,13 @@ from core.config.enhancement import (
 from core.config.evaluation import EvaluateConfig
 from core.config.json_text import NotJson, read_json, shown_value
 from core.config.json_values import from_json_dict, to_json_dict
-from core.config.loading import GREY_WINDOW_HU, WINDOW_PRESETS, LoadLimits, WindowPreset
+from core.config.loading import (
+    GREY_WINDOW_HU,
+    WINDOW_PRESETS,
+    LoadLimits,
+    WindowPreset,
+    check_window,
+)
 from core.config.mixture import MixtureConfig, MixtureShares
 from core.config.model import EncoderName, ModelConfig
 from core.config.preprocess import PreprocessConfig, preprocess_from_json
@@ -57,6 +63,7 @@ __all__ = [
     "WindowPreset",
     "WINDOW_PRESETS",
     "GREY_WINDOW_HU",
+    "check_window",
     "EnhanceMethod",
     "WINDOW_RANGES",
     "ENHANCE_RANGES",

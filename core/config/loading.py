@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+
+from core.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -39,3 +42,17 @@ GREY_WINDOW_HU: tuple[float, float] = (-1250.0, 250.0)
 
 The authors of the 20-case set exported half of it with this lung window (Ma et al. 2021,
 doi:10.1002/mp.14676)."""
+
+
+def check_window(low_hu: float, high_hu: float) -> None:
+    """Checks the HU that black and white stand for.
+
+    Raises:
+        ConfigError: black is not below white.
+    """
+    if not -math.inf < low_hu < high_hu < math.inf:
+        raise ConfigError(
+            "The window of the grey values cannot be used",
+            got=f"black {low_hu:g} HU, white {high_hu:g} HU",
+            expected="black below white",
+        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from core.config.loading import check_window
 from core.config.preprocess import PreprocessConfig
 from core.config.ranges import check_ranges
 from core.config.words import EngineName
@@ -83,8 +84,12 @@ class BatchConfig:
     """Whether DICOM slices that each have a series of their own are taken as one scan."""
     follow_links: bool = False
     """Whether symbolic links are followed out of the folder."""
+    window: tuple[float, float] | None = None
+    """HU of black and white, for scans that are not in HU; none goes by what is recognised."""
 
     def __post_init__(self) -> None:
+        if self.window is not None:
+            check_window(*self.window)
         if not 1 <= self.workers <= 256:
             raise ConfigError(
                 "Number of workers is out of range", got=f"{self.workers}", expected="1 to 256"

@@ -139,6 +139,7 @@ def evaluate_cases(
     *,
     info: WeightsInfo | None = None,
     config: EvaluateConfig | None = None,
+    window: tuple[float, float] | None = None,
     on_progress: OnProgress = ignore_progress,
 ) -> tuple[CaseResult, ...]:
     """Compares the prediction for every case with its truth.
@@ -148,6 +149,7 @@ def evaluate_cases(
         predict: gives masks on the case's canonical grid.
         info: the weights whose split tells which cases were seen in training.
         config: tolerance of surface Dice; none takes the defaults.
+        window: HU of black and white, for scans that are not in HU.
 
     Raises:
         DatasetError: a case has no truth.
@@ -156,7 +158,7 @@ def evaluate_cases(
     results = []
     for done, case in enumerate(cases):
         on_progress("comparing cases", done, len(cases))
-        study = load_case(case)
+        study = load_case(case, window=window)
         truth_of(study, case)
         results.append(compare_case(case, study, predict(case, study), info=info, config=config))
     on_progress("comparing cases", len(cases), len(cases))

@@ -12,11 +12,21 @@ from core.loading.case_table import (
 from core.loading.checks import DEFAULT_LIMITS, check_file, exists, may_be_read
 from core.loading.dicom import JOINED, SeriesInfo, SeveralSeriesError, load_dicom
 from core.loading.download import download_covid20
-from core.loading.intensity import as_hu, detect_intensity, grey_intensity
+from core.loading.intensity import (
+    UnknownScaleError,
+    as_hu,
+    detect_intensity,
+    grey_ends,
+    grey_intensity,
+    windowed_intensity,
+)
+from core.loading.label_codings import UnknownLabelsError
 from core.loading.masks import load_labels, load_mask, load_role_mask
+from core.loading.masks_beside import SeveralScansError
 from core.loading.names import stage_uploads
 from core.loading.nifti import load_nifti, nifti_stem
-from core.loading.open import Kind, SeveralScansError, open_study, recognise, with_mask
+from core.loading.open import Kind, open_study, recognise, with_mask
+from core.loading.orientation import reoriented_study, turned_back
 from core.loading.pictures import (
     PICTURE_ENDINGS,
     is_picture,
@@ -48,10 +58,16 @@ __all__ = [
     "download_covid20",
     "as_hu",
     "detect_intensity",
+    "grey_ends",
     "grey_intensity",
+    "windowed_intensity",
     "load_labels",
     "load_mask",
     "load_role_mask",
+    "UnknownLabelsError",
+    "UnknownScaleError",
+    "reoriented_study",
+    "turned_back",
     "stage_uploads",
     "load_nifti",
     "nifti_stem",

@@ -86,17 +86,25 @@ def load_case_table(folder: Path | str) -> tuple[Case, ...]:
 def load_case(
     case: Case,
     *,
+    window: tuple[float, float] | None = None,
     limits: LoadLimits = DEFAULT_LIMITS,
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
 ) -> Study:
     """A scan with its true masks; where only the combined mask exists, both are taken from it.
 
+    Args:
+        window: HU of black and white, for a scan that is not in HU.
+
     Raises:
         LoadError, GeometryError: the scan or a mask cannot be read.
     """
     volume = load_nifti(
-        case.scan_path, limits=limits, on_progress=on_progress, should_cancel=should_cancel
+        case.scan_path,
+        window=window,
+        limits=limits,
+        on_progress=on_progress,
+        should_cancel=should_cancel,
     )
     lung: BoolArray | None = None
     infection: BoolArray | None = None

@@ -13,7 +13,8 @@ import numpy as np
 
 from core.config import GREY_WINDOW_HU
 from core.errors import LoadError
-from core.system import percent_text
+from core.loading.padding import fill_padding
+from core.system import number_text, percent_text
 from core.volume import Array, Intensity
 
 Hint = Literal["nifti", "dicom", "pictures"]
@@ -27,6 +28,15 @@ _BELOW_WATER_HU = -100.0
 """A CT header's rescale is believed from here on, even where a small field shows no air."""
 _MAX_LABELS = 8
 _NOISE_STEP = 1.25
+_WHOLE_RANGE_HU = (-1024.0, 3071.0)
+"""All that 12 bits hold: what exports without a window stretch to their grey scale."""
+_SOFT_TISSUE_HU = (-200.0, 250.0)
+_FEWEST_SOFT = 0.02
+_ENOUGH_SOFT = 0.1
+
+
+class UnknownScaleError(LoadError):
+    """The values may be those of a CT, but not in HU: a person has to say what they stand for."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +81,8 @@ def as_hu(reason: str = "set by hand") -> Intensity:
 def settle_intensity(
     array: Array, *, hint: Hint, window: tuple[float, float] | None = None
 ) -> tuple[Array, Intensity, tuple[str, ...]]:
-    """Finds out what values mean and takes a storage offset off, in place where the type allows.
+    """Finds out what values mean; takes a storage offset off and sets padding outside the field of
+    view to air, in place where the type allows.
 
     Args:
         window: HU of black and white, for a scan that is not in HU; one that is stays so.
@@ -86,22 +97,30 @@ def settle_intensity(
         if array.dtype == np.uint8:
             array = array.astype(np.int16)
         array += array.dtype.type(finding.shift)
-    return array, finding.intensity, finding.warnings
+    warnings = finding.warnings
+    if finding.intensity.unit == "HU":
+        warnings += fill_padding(array)
+    return array, finding.intensity, warnings
+
+
+def grey_ends(array: Array) -> tuple[float, float]:
+    """Which values are black and white: 0 and 1 for fractions, 0 and 255 for 8-bit values, else
+    the lowest and the highest value."""
+    low, high = float(array.min()), float(array.max())
+    if low >= 0 and high <= 255:
+        return 0.0, 1.0 if array.dtype.kind == "f" and high <= 1 else 255.0
+    return low, high
 
 
 def windowed_intensity(array: Array, low_hu: float, high_hu: float) -> Intensity:
     """The meaning of grey values whose black and white a person has named in HU.
 
-    Black and white are 0 and 1 for fractions, 0 and 255 for 8-bit values, else the lowest and
-    the highest value of the scan.
+    Black and white are those of `grey_ends`.
 
     Raises:
         LoadError: the window is empty or upside down.
     """
-    low, high = float(array.min()), float(array.max())
-    if low >= 0 and high <= 255:
-        fractional = array.dtype.kind == "f" and high <= 1
-        low, high = 0.0, 1.0 if fractional else 255.0
+    low, high = grey_ends(array)
     grey = grey_intensity(low_hu, high_hu, high - low)
     reason = f"{low:g} and {high:g} stand for {low_hu:g} and {high_hu:g} HU, as you said"
     return replace(grey, reason=reason, intercept=low_hu - low * grey.slope)
@@ -124,7 +143,8 @@ def detect_intensity(array: Array, *, hint: Hint) -> IntensityFinding:
     """What the values of a finite (a, b, c) array mean.
 
     Raises:
-        LoadError: the image is constant, holds labels, or does not look like chest CT.
+        UnknownScaleError: the values do not look like chest CT.
+        LoadError: the image is constant, inverted or noise, or holds labels.
     """
     low, high = float(array.min()), float(array.max())
     if low == high:
@@ -137,7 +157,7 @@ def detect_intensity(array: Array, *, hint: Hint) -> IntensityFinding:
     sample = _sample(array)
     fractional = array.dtype.kind == "f" and bool((np.rint(sample) != sample).any())
     shown = f"values {low:g} to {high:g}"
-    if low >= 0 and not fractional and hint != "pictures":
+    if low >= 0 and hint != "pictures":
         _refuse_labels(sample, shown)
     if high > 500 and _looks_offset(sample):
         return _offset_finding(shown, low)
@@ -155,7 +175,7 @@ def detect_intensity(array: Array, *, hint: Hint) -> IntensityFinding:
         return _grey(f"{shown} are an 8-bit grey scale", 255.0, sample)
     if low >= 0 and hint == "pictures":
         return _grey(f"{shown} are a grey scale without HU", high, sample)
-    raise LoadError(
+    raise UnknownScaleError(
         "The scan does not look like CT",
         got=f"{shown} without the peaks of air and soft tissue",
         expected="HU, or an 8-bit grey scale",
@@ -266,18 +286,34 @@ def _offset_finding(shown: str, low: float) -> IntensityFinding:
 
 def _grey(why: str, grey_max: float, sample: Array) -> IntensityFinding:
     low_hu, high_hu = GREY_WINDOW_HU
-    reason = f"{why}; black and white are taken as {low_hu:g} and {high_hu:g} HU"
-    inverted: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     if _frame_value(sample) > 0.7 * grey_max and float(sample.mean()) < _frame_value(sample):
-        inverted = (
+        warnings += (
             "The edge of the slices is bright: black and white look exchanged, and if they are, "
             "what is marked means nothing. Invert the slices first.",
         )
+    by_histogram = ""
+    if _soft_share(sample, grey_max, GREY_WINDOW_HU) < _FEWEST_SOFT:
+        if _soft_share(sample, grey_max, _WHOLE_RANGE_HU) >= _ENOUGH_SOFT:
+            low_hu, high_hu = _WHOLE_RANGE_HU
+            by_histogram = " by their histogram"
+        else:
+            warnings += (
+                f"With black and white as {number_text(low_hu, digits=0)} and "
+                f"{number_text(high_hu, digits=0)} HU, next to nothing is as dense as soft "
+                "tissue: what is marked means little before the two are corrected (--window, or "
+                "on Browse).",
+            )
+    taken = f"black and white are taken as {low_hu:g} and {high_hu:g} HU{by_histogram}"
     return IntensityFinding(
-        grey_intensity(grey_max=grey_max, reason=reason),
-        warnings=(
-            *inverted,
-            f"Not in HU: black and white are taken as {low_hu:g} and {high_hu:g} HU, "
-            "which can be corrected.",
-        ),
+        grey_intensity(low_hu, high_hu, grey_max, reason=f"{why}; {taken}"),
+        warnings=(*warnings, f"Not in HU: {taken}, which can be corrected."),
     )
+
+
+def _soft_share(sample: Array, grey_max: float, window: tuple[float, float]) -> float:
+    """Share of voxels as dense as soft tissue where black and white stand for a window, white
+    included."""
+    low, high = window
+    hu = low + sample.astype(np.float32) * np.float32((high - low) / grey_max)
+    return _share(hu, *_SOFT_TISSUE_HU)

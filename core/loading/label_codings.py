@@ -29,6 +29,19 @@ INFECTION_LABEL = 3
 """In lung-and-infection masks: 1 and 2 are the lungs, 3 the infection inside them."""
 
 _MAX_LABELS = 8
+
+
+class UnknownLabelsError(LoadError):
+    """The labels of an infection mask are of no known coding; `labels` are those it has, for the
+    person to say which of them are infection."""
+
+    def __init__(
+        self, what: str, *, labels: tuple[int, ...], got: str, expected: str, next_step: str
+    ) -> None:
+        self.labels = labels
+        super().__init__(what, got=got, expected=expected, next_step=next_step)
+
+
 _NEAR_WHOLE = 1e-3
 _FEWEST_PROBABILITIES = 5
 _AERATED_HU = -650.0
@@ -96,7 +109,8 @@ def read_labels(
         infection_labels: which labels are infection, where a person says so.
 
     Raises:
-        LoadError: the labels are of no known coding, or not of this role.
+        UnknownLabelsError: those of an infection mask are of no known coding.
+        LoadError: those of a lung mask are not.
     """
     present = np.flatnonzero(np.bincount(labels.ravel(order="K"), minlength=1)[1:]) + 1
     found = tuple(int(label) for label in present)
@@ -133,11 +147,12 @@ def _infection(
     expected = "1 (or 1 and 2) for lung with 3 for infection, 1 for lung with 2 for infection"
     if not set(found) <= {1, 2, 3}:
         raise _unknown("Infection", name, found, expected)
-    aerated = [label for label in found if _is_aerated(labels == label, volume)]
+    aerated = [label for label in found if is_aerated(labels == label, volume)]
     lesion = found[-1]
     if found == (1, 2) and len(aerated) == 2:
-        raise LoadError(
+        raise UnknownLabelsError(
             f"Infection mask {name} marks the two lungs, not the infection",
+            labels=found,
             got="labels 1 and 2, both on aerated lung",
             expected=expected,
             next_step="give it as the lung mask, or name the labels of the infection "
@@ -153,22 +168,21 @@ def _infection(
     raise _unknown("Infection", name, found, expected)
 
 
-def _is_aerated(mask: BoolArray, volume: Volume) -> bool:
+def is_aerated(mask: BoolArray, volume: Volume) -> bool:
+    """Whether what an (i, j, k) mask marks is as dark as lung with air in it."""
     values = volume.array[mask]
     values = volume.hu(values[:: max(1, values.size // _SAMPLE)])
     return float(np.median(values)) <= _AERATED_HU
 
 
 def _unknown(role: str, name: str, found: tuple[int, ...], expected: str) -> LoadError:
+    what = f"{role} mask {name} has labels that are not known to stand for anything here"
+    got, expected = f"labels {_listed(found)}", f"one label, or {expected}"
     next_step = "make a mask of one label"
-    if role == "Infection":
-        next_step += ", or name the labels of the infection (--infection-label)"
-    return LoadError(
-        f"{role} mask {name} has labels that are not known to stand for anything here",
-        got=f"labels {_listed(found)}",
-        expected=f"one label, or {expected}",
-        next_step=next_step,
-    )
+    if role == "Lung":
+        return LoadError(what, got=got, expected=expected, next_step=next_step)
+    next_step += ", or name the labels of the infection (--infection-label)"
+    return UnknownLabelsError(what, labels=found, got=got, expected=expected, next_step=next_step)
 
 
 def _listed(labels: tuple[int, ...] | list[int]) -> str:

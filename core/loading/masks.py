@@ -14,7 +14,8 @@ from core.errors import GeometryError, LoadError, shown_name
 from core.loading.checks import DEFAULT_LIMITS, check_file
 from core.loading.label_codings import INFECTION_LABEL, Role, check_labels, read_labels
 from core.loading.nifti import read_voxels
-from core.loading.pictures import is_picture, load_picture
+from core.loading.picture_masks import is_picture_folder, load_picture_masks
+from core.loading.pictures import is_picture
 from core.loading.straight_grid import StraightGrid, straight_grid
 from core.loading.volume_files import read_volume_header
 from core.loading.volume_header import VolumeHeader
@@ -55,8 +56,8 @@ def load_mask(
     """A mask file as (i, j, k) booleans on the canonical grid of `volume`: any label is true.
 
     Args:
-        path: a NIfTI file on the scan's grid, in any orientation; beside a single picture also
-            a picture of the same size, white where true.
+        path: a NIfTI file on the scan's grid, in any orientation; beside a picture or a stack of
+            them also what `load_picture_masks` takes, white where true.
         trust_shape: takes a mask of the file's very shape although its affine differs, for sets
             known to write masks without geometry.
 
@@ -138,9 +139,10 @@ def fits_grid(path: Path | str, volume: Volume) -> bool:
 
 
 def _load(path: Path, volume: Volume, *, trust_shape: bool, limits: LoadLimits) -> _Labels:
+    if is_picture_folder(path) or is_picture(path):
+        array, notes = load_picture_masks(path, volume, limits=limits)
+        return _Labels(array, assumed_grid=False, notes=notes)
     check_file(path, expected="a mask")
-    if is_picture(path):
-        return _Labels(_from_picture(path, volume, limits), assumed_grid=False)
     name = shown_name(path.name)
     header = read_volume_header(path, limits=limits)
     straight = _straightened(header, volume)
@@ -240,19 +242,3 @@ def _check_grid(
             next_step="open the mask that was drawn on this scan, resample it to the scan, or ask "
             "for the same grid (--same-grid) if its voxels are those of the scan",
         )
-
-
-def _from_picture(path: Path, volume: Volume, limits: LoadLimits) -> Array:
-    """(i, j, 1) 0/1 from a picture; anything above half of white is true."""
-    name = shown_name(path.name)
-    grey = load_picture(path, limits=limits, min_side=1).array
-    if volume.shape[2] != 1 or grey.T.shape != volume.shape[:2]:
-        raise GeometryError(
-            f"Mask {name} has another shape than the scan",
-            got=size_text((grey.shape[1], grey.shape[0], 1)),
-            expected=size_text(volume.shape),
-            next_step="open the mask that was drawn on this picture",
-        )
-    # JPEG smears edges, and some sets write 1 for true: half of the brightest tells both.
-    threshold = max(0.5, float(grey.max()) / 2)
-    return (threshold < grey.T).astype(np.uint8)[:, :, np.newaxis]

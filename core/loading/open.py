@@ -14,13 +14,13 @@ from core.loading.archive import is_archive, refuse_other_archive, unpacked
 from core.loading.case_table import is_case_folder, load_case, load_case_table
 from core.loading.checks import DEFAULT_LIMITS, check_file, exists, may_be_read
 from core.loading.dicom import is_dicom, load_dicom
-from core.loading.intensity import windowed_intensity
 from core.loading.label_codings import Role
 from core.loading.masks import MaskReading, load_role_mask
+from core.loading.masks_beside import SeveralScansError, open_volumes
 from core.loading.nifti import half_of_a_pair
-from core.loading.orientation import reoriented, with_checked_orientation
+from core.loading.orientation import reoriented_study, with_checked_orientation
 from core.loading.pictures import PICTURE_ENDINGS, is_picture, load_pictures, natural_order
-from core.loading.volume_files import VOLUME_ENDINGS, load_volume_file, volume_format
+from core.loading.volume_files import VOLUME_ENDINGS, volume_format
 from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel
 from core.volume import MaskPair, Study, Volume
 
@@ -30,20 +30,6 @@ _PAIR_ENDINGS = (".hdr", ".img", ".hdr.gz", ".img.gz")
 _VOXELS_ALONE = (".raw", ".zraw", ".raw.gz")
 _FOLDER_LOOKS = 5000
 """Files of a folder that are looked at to tell what it holds."""
-
-
-class SeveralScansError(LoadError):
-    """A folder or archive holds several scans; `names` lists them for the person to choose."""
-
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self.names = names
-        listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        super().__init__(
-            "There are several scans",
-            got=listed,
-            expected="one",
-            next_step="unpack a zip first and open one scan alone; a mask is added beside its scan",
-        )
 
 
 def recognise(path: Path | str) -> Kind:
@@ -158,13 +144,10 @@ def open_study(
             on_progress=on_progress,
             should_cancel=should_cancel,
         )
-    volume = study.volume
     if orientation is not None:
-        volume = reoriented(volume, orientation)
-        # Masks that came with the scan were laid on its old axes, and are read anew if given.
-        study = replace(study, volume=volume, truth=None)
+        study = reoriented_study(study, orientation)
     else:
-        study = replace(study, volume=with_checked_orientation(volume))
+        study = replace(study, volume=with_checked_orientation(study.volume))
     masks: list[tuple[Role, Path | str | None]] = [
         ("lung", lung_mask_path),
         ("infection", infection_mask_path),
@@ -182,13 +165,6 @@ def open_study(
         )
         study = with_mask(study, role, reading)
     return study
-
-
-def _with_window(volume: Volume, window: tuple[float, float]) -> Volume:
-    """The scan with grey values that stand for HU as a person says."""
-    kept = tuple(note for note in volume.warnings if not note.startswith("Not in HU"))
-    intensity = windowed_intensity(volume.array, *window)
-    return replace(volume.with_intensity(intensity), warnings=kept)
 
 
 def with_mask(study: Study, role: Role, reading: MaskReading) -> Study:
@@ -233,22 +209,22 @@ def _open_plain(
         cases = load_case_table(path)
         if len(cases) > 1:
             raise SeveralScansError(tuple(shown_name(case.case_id) for case in cases))
-        study = load_case(
-            cases[0], limits=limits, on_progress=on_progress, should_cancel=should_cancel
-        )
-        if window is None or study.volume.unit == "HU":
-            return study
-        return replace(study, volume=_with_window(study.volume, window))
-    if kind == "dicom":
-        volume = load_dicom(
-            path,
-            series_uid=series_uid,
+        return load_case(
+            cases[0],
+            window=window,
             limits=limits,
             on_progress=on_progress,
             should_cancel=should_cancel,
         )
-        if window is not None and volume.unit != "HU":
-            volume = _with_window(volume, window)
+    if kind == "dicom":
+        volume = load_dicom(
+            path,
+            series_uid=series_uid,
+            window=window,
+            limits=limits,
+            on_progress=on_progress,
+            should_cancel=should_cancel,
+        )
     elif kind == "pictures":
         volume = load_pictures(
             _gather(path, PICTURE_ENDINGS),
@@ -259,11 +235,8 @@ def _open_plain(
             should_cancel=should_cancel,
         )
     else:
-        scans = _gather(path, VOLUME_ENDINGS)
-        if len(scans) > 1:
-            raise SeveralScansError(tuple(shown_name(scan) for scan in scans))
-        volume = load_volume_file(
-            scans[0],
+        return open_volumes(
+            _gather(path, VOLUME_ENDINGS),
             window=window,
             limits=limits,
             on_progress=on_progress,

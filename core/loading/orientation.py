@@ -1,9 +1,9 @@
 """Whether a scan lies as its file says, and the same scan laid otherwise on request.
 
 Files whose voxels were turned without their header, or whose axes were exchanged, open without an
-error and are marked wrongly. Three things of a chest tell how it lies: it is alike on its left and
-right, its spine runs from foot to head, and behind the lungs. Sides are not told by this: left and
-right of a mirrored chest look much the same.
+error and are marked wrongly. Four things of a chest tell how it lies: it is alike on its left and
+right, its spine runs from foot to head, and behind the lungs, and the lungs narrow towards the
+head. Sides are not told by this: left and right of a mirrored chest look much the same.
 """
 
 from __future__ import annotations
@@ -12,15 +12,19 @@ from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
-from nibabel.orientations import axcodes2ornt, io_orientation, ornt_transform
+from nibabel.orientations import aff2axcodes, axcodes2ornt, io_orientation, ornt_transform
 
 from core.errors import ConfigError
+from core.loading.head_end import head_is_last
 from core.volume import (
     AIR_HU,
     CANONICAL_AXES,
     BoolArray,
     FloatArray,
+    MaskPair,
+    Study,
     Volume,
+    to_canonical,
     to_file_order,
     volume_from_file,
 )
@@ -33,6 +37,8 @@ _FEWEST_SLICES = 8
 _FEWEST_SLICES_FOR_A_FLIP = 16
 _MARGIN = 0.05
 _FEWEST_LUNG = 0.02
+_ASKED = "--orientation"
+"""Stands in each warning that a person answers by saying how the scan lies."""
 
 
 def reoriented(volume: Volume, codes: str) -> Volume:
@@ -62,7 +68,6 @@ def reoriented(volume: Volume, codes: str) -> Volume:
             next_step="leave it out",
         )
     source = volume.source
-    file_array = to_file_order(volume.array, source)
     affine = np.zeros((4, 4))
     affine[3, 3] = 1.0
     for axis, code in enumerate(codes):
@@ -70,8 +75,98 @@ def reoriented(volume: Volume, codes: str) -> Volume:
         affine[row, axis] = sign * np.linalg.norm(source.file_affine[:3, axis])
     middle = (np.array(source.file_shape) - 1) / 2
     affine[:3, 3] = (source.file_affine @ [*middle, 1.0])[:3] - affine[:3, :3] @ middle
+    turned = _laid(volume, affine)
+    facts = tuple(
+        (label, f"{codes}, as you said" if label == "Orientation" else value)
+        for label, value in source.facts
+    )
+    stored = source.file_affine if source.stored_affine is None else source.stored_affine
+    settled = replace(turned.source, facts=facts, stored_affine=stored, other_orientation="")
+    kept = tuple(note for note in turned.warnings if _ASKED not in note)
+    return replace(turned, source=settled, warnings=kept)
+
+
+def reoriented_study(study: Study, codes: str) -> Study:
+    """A scan and its true masks, which lie on the same voxels of the file, as `reoriented`.
+
+    Raises:
+        ConfigError: as `reoriented`.
+    """
+    return _with_volume(study, reoriented(study.volume, codes))
+
+
+def turned_back(study: Study) -> Study:
+    """A scan that a person has turned by `reoriented_study`, with its true masks, as its file
+    says again; whether it lies so may be asked once more."""
+    volume = study.volume
+    stored = volume.source.stored_affine
+    if stored is None:
+        return study
+    back = _laid(volume, stored)
+    codes = "".join(str(code) for code in aff2axcodes(stored))
+    facts = tuple(
+        (label, codes if label == "Orientation" else value) for label, value in back.source.facts
+    )
+    source = replace(
+        back.source, facts=facts, stored_affine=None, other_orientation=volume.file_orientation
+    )
+    return _with_volume(study, replace(back, source=source))
+
+
+def _with_volume(study: Study, volume: Volume) -> Study:
+    """The study with its scan laid otherwise, and the true masks with it."""
+    truth = study.truth
+    if truth is None:
+        return replace(study, volume=volume)
+
+    def moved(mask: BoolArray | None) -> BoolArray | None:
+        if mask is None:
+            return None
+        in_file = to_file_order(mask, study.volume.source)
+        return np.asfortranarray(to_canonical(in_file, volume.source.file_affine))
+
+    pair = MaskPair(lung=moved(truth.lung), infection=moved(truth.infection))
+    return replace(study, volume=volume, truth=pair)
+
+
+def with_head_up(volume: Volume) -> Volume:
+    """Slices that do not say where they lie, with the end last that by the lungs is the head's,
+    and a warning that says so."""
+    volume, was_up = _head_up(volume)
+    last = "the first" if was_up is False else "the last"
+    other = volume.file_orientation.translate(str.maketrans("SI", "IS"))
+    why = "which the lungs do not tell" if was_up is None else "by the shape of the lungs"
+    warning = (
+        f"Of the slices, {last} one is taken to lie nearest to the head, {why}. If that is wrong, "
+        f"open the scan with the other orientation (--orientation {other})."
+    )
+    source = replace(volume.source, other_orientation=other)
+    return replace(volume, source=source, warnings=(*volume.warnings, warning))
+
+
+def _head_up(volume: Volume) -> tuple[Volume, bool | None]:
+    """The scan with the head's end last in the canonical array; and whether it was last before,
+    none where the chest does not tell, and all stays."""
+    was_up = None if min(volume.shape) < _FEWEST_SLICES else head_is_last(_small(volume))
+    if was_up is not False:
+        return volume, was_up
+    affine = volume.source.file_affine.copy()
+    axis = int(np.argmax(np.abs(affine[2, :3])))
+    affine[:3, 3] += affine[:3, axis] * (volume.source.file_shape[axis] - 1)
+    affine[:3, axis] *= -1
+    turned = _laid(volume, affine)
+    codes = "".join(str(code) for code in aff2axcodes(affine))
+    facts = tuple(
+        (label, codes if label == "Orientation" else value) for label, value in turned.source.facts
+    )
+    return replace(turned, source=replace(turned.source, facts=facts)), was_up
+
+
+def _laid(volume: Volume, affine: npt.NDArray[np.float64]) -> Volume:
+    """The same voxels of the file under another affine of the file."""
+    source = volume.source
     turned = volume_from_file(
-        file_array,
+        to_file_order(volume.array, source),
         affine,
         intensity=volume.intensity,
         name=source.name,
@@ -79,13 +174,7 @@ def reoriented(volume: Volume, codes: str) -> Volume:
         spacing_nominal=volume.spacing_nominal,
         warnings=volume.warnings,
     )
-    facts = tuple(
-        (label, f"{codes}, as you said" if label == "Orientation" else value)
-        for label, value in source.facts
-    )
-    stored = source.file_affine if source.stored_affine is None else source.stored_affine
-    settled = replace(source, file_affine=affine, facts=facts, stored_affine=stored)
-    return replace(turned, source=settled)
+    return replace(turned, source=replace(source, file_affine=affine))
 
 
 def propose_orientation(volume: Volume) -> str | None:
@@ -96,7 +185,7 @@ def propose_orientation(volume: Volume) -> str | None:
     found = _true_codes(_small(volume))
     if found is None or found == CANONICAL_AXES:
         return None
-    if found[2] == "S" and found[0] == "L" and volume.shape[2] < _FEWEST_SLICES_FOR_A_FLIP:
+    if found[2] in "SI" and found[0] == "L" and volume.shape[2] < _FEWEST_SLICES_FOR_A_FLIP:
         return None
     turn = ornt_transform(io_orientation(volume.source.file_affine), axcodes2ornt(CANONICAL_AXES))
     codes = [found[int(target)] for target, _ in turn]
@@ -115,7 +204,8 @@ def with_checked_orientation(volume: Volume) -> Volume:
         f"axes lead to {proposed}, open it with that orientation (--orientation {proposed}). What "
         "is marked before may be wrong; left and right cannot be told from the picture."
     )
-    return replace(volume, warnings=(*volume.warnings, warning))
+    source = replace(volume.source, other_orientation=proposed)
+    return replace(volume, source=source, warnings=(*volume.warnings, warning))
 
 
 def _small(volume: Volume) -> FloatArray:
@@ -147,7 +237,8 @@ def _true_codes(hu: FloatArray) -> tuple[str, str, str] | None:
     if (place > 0) != _is_thicker_behind(body, lung, side, depth):
         return None
     codes = ["", "", ""]
-    codes[up], codes[depth] = "S", "P" if place > 0 else "A"
+    upside_down = head_is_last(hu.transpose(side, depth, up)) is False
+    codes[up], codes[depth] = "I" if upside_down else "S", "P" if place > 0 else "A"
     # A quarter turn keeps the sides that it started from; elsewhere they are as the file says.
     turned = depth == 0 and side == 1
     codes[side] = "R" if turned and codes[depth] == "P" else "L"

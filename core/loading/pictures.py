@@ -194,7 +194,7 @@ def load_pictures(
         ordered * pages, limits, on_progress=on_progress, should_cancel=should_cancel
     )
     stack, coded = _signed(stack)
-    return assemble_volume(
+    volume = assemble_volume(
         stack,
         np.diag([-1.0, -1.0, 1.0, 1.0]),
         hint="pictures",
@@ -206,6 +206,8 @@ def load_pictures(
         window=window,
         warnings=notes + coded,
     )
+    names = tuple(path.stem for path in ordered) if len(ordered) > 1 else ()
+    return replace(volume, source=replace(volume.source, pictures=names))
 
 
 def tiff_pages(path: Path) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -20,7 +20,15 @@ from core.errors import LoadError, LungLensError
 from core.system import OnProgress, ignore_progress
 from core.ui.data_folder import case_study, inside_data_folder
 from core.ui.links import FILE_LINK, FileLinks
-from core.ui.session import OpenStudy, Origin, PendingSeries, set_notice, this_session
+from core.ui.session import (
+    OpenStudy,
+    Origin,
+    PendingLabels,
+    PendingScale,
+    PendingSeries,
+    set_notice,
+    this_session,
+)
 from core.volume import Intensity, Study
 
 if TYPE_CHECKING:  # loaded where it is first needed
@@ -89,9 +97,28 @@ def open_series(series_uid: str, *, on_progress: OnProgress = ignore_progress) -
     )
 
 
-def forget_series() -> None:
-    """Drops the choice of series and the uploaded files behind it."""
-    this_session().pending_series = None
+def open_with_scale(
+    low_hu: float, high_hu: float, *, on_progress: OnProgress = ignore_progress
+) -> OpenStudy | None:
+    """Opens the scan that was asked about, its lowest and highest value standing for these HU."""
+    pending = this_session().pending_scale
+    if pending is None:
+        raise LoadError("There is no scan to open", next_step="upload the files again")
+    return _open_path(
+        pending.path,
+        origin=pending.origin,
+        link=pending.link,
+        on_progress=on_progress,
+        keep=pending.keep,
+        series_uid=pending.series_uid,
+        window=(low_hu, high_hu),
+    )
+
+
+def forget_questions() -> None:
+    """Drops what is asked before a scan is opened, and the uploaded files behind it."""
+    session = this_session()
+    session.pending_series = session.pending_scale = None
 
 
 def _open_path(
@@ -102,18 +129,27 @@ def _open_path(
     on_progress: OnProgress,
     keep: tempfile.TemporaryDirectory[str] | None = None,
     series_uid: str | None = None,
+    window: tuple[float, float] | None = None,
 ) -> OpenStudy | None:
-    from core.loading import SeveralSeriesError, open_study
+    from core.loading import SeveralSeriesError, UnknownScaleError, open_study
 
+    session = this_session()
     try:
-        study = open_study(path, series_uid=series_uid, on_progress=on_progress)
+        study = open_study(path, series_uid=series_uid, window=window, on_progress=on_progress)
     except SeveralSeriesError as several:
-        this_session().pending_series = PendingSeries(
+        forget_questions()
+        session.pending_series = PendingSeries(
             path=path, series=several.series, origin=origin, link=link, keep=keep
         )
         return None
-    forget_series()
-    return this_session().open_study(study, origin=origin, link=link)
+    except UnknownScaleError:
+        forget_questions()
+        session.pending_scale = PendingScale(
+            path=path, series_uid=series_uid, origin=origin, link=link, keep=keep
+        )
+        raise
+    forget_questions()
+    return session.open_study(study, origin=origin, link=link)
 
 
 def open_link(link: str) -> OpenStudy | None:
@@ -145,35 +181,104 @@ def open_link(link: str) -> OpenStudy | None:
 
 
 def add_truth(
-    lung_file: UploadedFile | None,
-    infection_file: UploadedFile | None,
+    lung_files: Sequence[UploadedFile],
+    infection_files: Sequence[UploadedFile],
     *,
     same_grid: bool = False,
-) -> None:
+) -> bool:
     """Gives the open scan true masks from uploaded files; the scan and prediction stay.
 
     Args:
+        lung_files, infection_files: one file of a mask each, or one for each picture of a stack.
         same_grid: lays them on the scan voxel by voxel, whatever position their files claim.
-    """
-    from core.loading import load_role_mask, stage_uploads, with_mask
 
+    Returns:
+        False where the person has to say first which labels are infection.
+    """
+    from core.loading import UnknownLabelsError, stage_uploads
+
+    current = _open_scan()
+    this_session().pending_labels = None
+    folder = tempfile.TemporaryDirectory(prefix="lunglens-")
+    files: dict[Literal["lung", "infection"], Sequence[UploadedFile]]
+    files = {"lung": lung_files, "infection": infection_files}
+    paths: dict[Literal["lung", "infection"], Path] = {}
+    for role, several in files.items():
+        if several:
+            place = Path(folder.name) / role
+            staged = stage_uploads([(file.name, file) for file in several], place)
+            paths[role] = staged[0] if len(staged) == 1 else place
+    try:
+        _lay_masks(current, paths, same_grid=same_grid)
+    except UnknownLabelsError as error:
+        this_session().pending_labels = PendingLabels(
+            token=current.token,
+            paths=paths,
+            labels=error.labels,
+            sentence=str(error),
+            same_grid=same_grid,
+            keep=folder,
+        )
+        return False
+    return True
+
+
+def add_labelled_truth(infection_labels: Sequence[int]) -> None:
+    """Gives the open scan the true masks that were asked about."""
+    current, pending = _open_scan(), this_session().pending_labels
+    if pending is None or pending.token != current.token:
+        raise LoadError("There is no mask to read", next_step="choose its file again")
+    this_session().pending_labels = None
+    _lay_masks(
+        current,
+        pending.paths,
+        same_grid=pending.same_grid,
+        infection_labels=tuple(infection_labels),
+    )
+
+
+def _open_scan() -> OpenStudy:
     current = this_session().opened
     if current is None:
         raise LoadError("No scan is open", next_step="open the scan before its masks")
+    return current
+
+
+def _lay_masks(
+    current: OpenStudy,
+    paths: Mapping[Literal["lung", "infection"], Path],
+    *,
+    same_grid: bool,
+    infection_labels: tuple[int, ...] = (),
+) -> None:
+    from core.loading import load_role_mask, with_mask
+
     study = current.study
-    with tempfile.TemporaryDirectory(prefix="lunglens-") as folder:
-        roles: tuple[tuple[Literal["lung", "infection"], UploadedFile | None], ...] = (
-            ("lung", lung_file),
-            ("infection", infection_file),
+    for role, path in paths.items():
+        reading = load_role_mask(
+            path,
+            study.volume,
+            role,
+            trust_shape=same_grid,
+            infection_labels=infection_labels,
         )
-        for role, file in roles:
-            if file is None:
-                continue
-            path = stage_uploads([(file.name, file)], Path(folder) / role)[0]
-            reading = load_role_mask(path, study.volume, role, trust_shape=same_grid)
-            study = with_mask(study, role, reading)
+        study = with_mask(study, role, reading)
     current.study = study
     current.memo = {}
+
+
+def turn_scan(codes: str | None) -> None:
+    """Lays the open scan otherwise, or back as its file says; true masks turn with it, and a
+    prediction made before is dropped.
+
+    Args:
+        codes: where the axes of its file lead; none turns back.
+    """
+    from core.loading import reoriented_study, turned_back
+
+    current = _open_scan()
+    study = turned_back(current.study) if codes is None else reoriented_study(current.study, codes)
+    this_session().open_study(study, origin=current.origin, link=current.link)
 
 
 def set_intensity(intensity: Intensity) -> None:

@@ -93,6 +93,33 @@ class PendingSeries:
     """Uploaded files wait here; the folder goes when this object goes."""
 
 
+@dataclass
+class PendingScale:
+    """A scan whose values are not HU and no grey scale that is known; the person may say which HU
+    the lowest and the highest of them stand for."""
+
+    path: Path | Sequence[Path]
+    series_uid: str | None
+    origin: Origin
+    link: str
+    keep: tempfile.TemporaryDirectory[str] | None
+    """Uploaded files wait here; the folder goes when this object goes."""
+
+
+@dataclass
+class PendingLabels:
+    """True masks for the open scan, where the person has yet to say which labels are infection."""
+
+    token: str
+    """Of the open study."""
+    paths: Mapping[Literal["lung", "infection"], Path]
+    labels: tuple[int, ...]
+    sentence: str
+    """Why they are asked."""
+    same_grid: bool
+    keep: tempfile.TemporaryDirectory[str]
+
+
 @dataclass(frozen=True)
 class Notice:
     """A sentence to show once something was tried."""
@@ -113,6 +140,8 @@ class Session:
         opened: the open scan.
         second: the later scan of the Follow-up page.
         pending_series: the choice of a series that is still open.
+        pending_scale: the question what the values of a scan stand for.
+        pending_labels: the question which labels of a mask are infection.
         window: the grey scale last chosen, which the next scan takes over.
         network_run: marks lung and infection in one of the open scans.
         tuned_augmentation: the pipeline last taken over on the Augmentation page.
@@ -126,6 +155,8 @@ class Session:
     opened: OpenStudy | None = None
     second: OpenStudy | None = None
     pending_series: PendingSeries | None = None
+    pending_scale: PendingScale | None = None
+    pending_labels: PendingLabels | None = None
     window: Window = DEFAULT_WINDOW
     network_run: JobSlot[Segmentation] = field(
         default_factory=lambda: JobSlot("run", NETWORK_QUEUE)
@@ -145,6 +176,7 @@ class Session:
         """Opens a study in place of the one that is open; a run of the network ends."""
         self.opened = OpenStudy(study=study, origin=origin, link=link)
         self.network_run.drop()
+        self.pending_labels = None
         return self.opened
 
     @property
@@ -155,7 +187,8 @@ class Session:
     @property
     def holds_scans(self) -> bool:
         """Whether there is anything of a person in it."""
-        return bool(self.opened or self.second or self.pending_series or self._parts)
+        asked = self.pending_series or self.pending_scale or self.pending_labels
+        return bool(self.opened or self.second or asked or self._parts)
 
     def follow_address(self, address: Mapping[str, str]) -> None:
         """After a reload: what the address says counts, as it does for a new session. It may have
@@ -173,7 +206,8 @@ class Session:
                 # Whoever still holds the study, such as the page drawn last, holds no results.
                 study.set_segmentation(None)
         self.network_run.drop()
-        self.opened = self.second = self.pending_series = None
+        self.opened = self.second = None
+        self.pending_series = self.pending_scale = self.pending_labels = None
         self._parts = {}
 
 

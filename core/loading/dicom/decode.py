@@ -32,6 +32,7 @@ except ImportError:  # Windows has no limits of this kind
 
 NO_PIXELS = "no pixels"
 TOO_LONG = "too long"
+TOO_SHORT = "too short"
 _SPARE_PIXELS = 1.1
 """Stored pixels may be padded, but hardly by more than a tenth."""
 _SPARE_BYTES = 4096
@@ -47,14 +48,15 @@ _BASE_BYTES = 3 * 1024**3
 
 
 class DecodeError(Exception):
-    """A file without usable pixels; its text is `NO_PIXELS`, `TOO_LONG` or the syntax."""
+    """A file without usable pixels; its text is `NO_PIXELS`, `TOO_LONG`, `TOO_SHORT` or the
+    syntax."""
 
 
 def decode(path: Path) -> npt.NDArray[Any]:
     """(rows, columns) or (frames, rows, columns) stored values.
 
     Raises:
-        DecodeError: the file is damaged, has no pixels, or more than its header says.
+        DecodeError: the file is damaged, has no pixels, or more or fewer than its header says.
     """
     syntax = "unknown"
     try:
@@ -118,12 +120,15 @@ def _without_offsets(data: bytes) -> bytes:
 
 
 def _check_length(dataset: Dataset) -> None:
-    """Where half of the pixels would be ignored, the header is wrong."""
+    """Where half of the pixels would be ignored, the header is wrong; where some lack, the file
+    is cut."""
     values = int(dataset.Rows) * int(dataset.Columns) * int(dataset.get("SamplesPerPixel") or 1)
     values *= int(dataset.get("NumberOfFrames") or 1)
     expected = values * int(dataset.BitsAllocated) // 8
     if len(dataset.PixelData) > _SPARE_PIXELS * expected + min(_SPARE_BYTES, expected // 10):
         raise DecodeError(TOO_LONG)
+    if len(dataset.PixelData) < expected:
+        raise DecodeError(TOO_SHORT)
 
 
 def _read(path: Path) -> Dataset:

@@ -39,6 +39,14 @@ class Grid:
     nominal: bool
     warnings: tuple[str, ...]
 
+    head_end_assumed: bool = False
+    """Whether only the order of the slices says which of them is nearest to the head."""
+
+    @property
+    def step_mm(self) -> float:
+        """Distance between neighbouring slices."""
+        return float(np.linalg.norm(self.affine[:3, 2]))
+
 
 def arrange(slices: list[Slice]) -> Grid:
     """Sorted slices of one orientation and size, with their affine.
@@ -52,6 +60,12 @@ def arrange(slices: list[Slice]) -> Grid:
     _check_alike(slices)
     positioned = all(s.position is not None and s.orientation is not None for s in slices)
     grid = _positioned(slices) if positioned else _unpositioned(slices)
+    if slices[0].counted:
+        warnings += (
+            "The file does not say where each of its frames lies: they are taken in their order "
+            f"and {grid.step_mm:.3g} mm apart, as assumed.",
+        )
+        grid = replace(grid, head_end_assumed=True)
     without_spacing = slices[0].pixel_mm is None
     if without_spacing:
         warnings += ("The slices carry no pixel spacing: areas and volumes are not known.",)
@@ -292,7 +306,6 @@ def _unpositioned(slices: list[Slice]) -> Grid:
     step = first.step_mm or first.thickness_mm or 1.0
     affine = np.diag([-between_columns, -between_rows, step, 1.0])
     warning = (
-        f"The slices do not say where they lie: their order by {way} and their sides are "
-        "assumed, from the feet up."
+        f"The slices do not say where they lie: their order by {way} and their sides are assumed."
     )
-    return Grid(tuple(ordered), affine, nominal=True, warnings=(warning,))
+    return Grid(tuple(ordered), affine, nominal=True, warnings=(warning,), head_end_assumed=True)

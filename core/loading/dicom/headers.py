@@ -20,7 +20,7 @@ from core.loading.dicom.slices import TAGS, Slice, kind_of_object, slices_of
 from core.system import OnProgress, ShouldCancel, raise_if_cancelled
 
 _MAX_FILE_BYTES = 2 * 1024**3
-
+_DICOM_ENDINGS = (".dcm", ".ima", ".dicom")
 
 _CT = (
     "1.2.840.10008.5.1.4.1.1.2",
@@ -84,6 +84,8 @@ class _Tally:
             self.unreadable += 1  # if skipped, it could be the slice that is then missing
             start = b""
         dataset = _header(path, start)
+        if not start and path.suffix.lower() in _DICOM_ENDINGS:
+            self.ignored["empty file"] += 1
         if dataset is None:
             self.damaged += _is_marked(start)
             return

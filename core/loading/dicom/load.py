@@ -15,6 +15,7 @@ from core.loading.dicom.pixels import read_pixels
 from core.loading.dicom.series import choose, ignored_warning
 from core.loading.dicom.slices import Slice
 from core.loading.dicom.values import check_values
+from core.loading.orientation import with_head_up
 from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel
 from core.volume import DicomInstance, DicomOrigin, Volume
 
@@ -26,6 +27,7 @@ def load_dicom(
     paths: Path | str | Sequence[Path | str],
     *,
     series_uid: str | None = None,
+    window: tuple[float, float] | None = None,
     limits: LoadLimits = DEFAULT_LIMITS,
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
@@ -37,6 +39,7 @@ def load_dicom(
             passed over.
         series_uid: which series, where there are several, as `SeriesInfo` names it; "joined"
             where every slice has a series of its own.
+        window: HU of black and white, for a series that is not in HU.
 
     Raises:
         SeveralSeriesError: there are several and `series_uid` is none.
@@ -62,6 +65,7 @@ def load_dicom(
         format_fact="DICOM",
         limits=limits,
         spacing_nominal=grid.nominal,
+        window=window,
         warnings=grid.warnings
         + ignored_warning(headers.ignored + chosen.ignored)
         + ((_JOINED,) if chosen.joined else ()),
@@ -73,7 +77,8 @@ def load_dicom(
         slice_weights=slice_weights(grid.slices),
         dicom=_origin(grid.slices),
     )
-    return replace(volume, source=source)
+    volume = replace(volume, source=source)
+    return with_head_up(volume) if grid.head_end_assumed else volume
 
 
 def _origin(slices: tuple[Slice, ...]) -> DicomOrigin | None:
@@ -81,7 +86,11 @@ def _origin(slices: tuple[Slice, ...]) -> DicomOrigin | None:
     first = slices[0]
     instances = []
     for item in slices:
-        if item.position is None or not _are_uids(item.sop_class_uid, item.sop_instance_uid):
+        if (
+            item.position is None
+            or item.counted
+            or not _are_uids(item.sop_class_uid, item.sop_instance_uid)
+        ):
             return None
         x, y, z = map(float, item.position)
         instances.append(

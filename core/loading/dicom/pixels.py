@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from core.errors import LoadError, shown_name
-from core.loading.dicom.decode import NO_PIXELS, TOO_LONG, DecodeError, decode
+from core.loading.dicom.decode import NO_PIXELS, TOO_LONG, TOO_SHORT, DecodeError, decode
 from core.loading.dicom.geometry import Grid, same_place
 from core.loading.dicom.slices import Slice
 from core.loading.dicom.workers import CRASHED, NOT_STARTED, TIMED_OUT, Request, decode_in_worker
@@ -98,6 +98,13 @@ def _explained(problem: str) -> LoadError:
             got="more pixel data than its rows and columns hold",
             expected="as much as the header says",
             next_step="export the series again",
+        )
+    if problem == TOO_SHORT:
+        return LoadError(
+            "A slice is cut off",
+            got="fewer pixels than its header says",
+            expected="a complete DICOM slice",
+            next_step="copy the series again",
         )
     got = f"damaged pixels or the compression {shown_name(problem)}"
     if problem == CRASHED:

@@ -206,8 +206,10 @@ def ct_series(groups: Iterable[list[Slice]]) -> CtSeries:
     pictures = _without_unplaced(pictures, ignored)
     if len(pictures) > 1:
         # A single coronal or sagittal picture is a scout that does not say so.
-        pictures = [g for g in pictures if len(g) > 1 or _is_axial(g[0])] or pictures
-    return CtSeries(pictures, ignored)
+        kept = [g for g in pictures if len(g) > 1 or _is_axial(g[0])] or pictures
+        ignored["localizer"] += len(pictures) - len(kept)
+        pictures = kept
+    return CtSeries(pictures, +ignored)
 
 
 def _without_captures(groups: list[list[Slice]], ignored: Counter[str]) -> list[list[Slice]]:
@@ -261,6 +263,7 @@ def _ct_pictures(groups: list[list[Slice]], ignored: Counter[str]) -> list[list[
             expected="CT",
             next_step="open the CT series of the study",
         )
+    ignored["localizer"] += sum(s.localizer for s in chain.from_iterable(ct))
     others = chain.from_iterable(groups)
     kinds = {s.path: s.sop_class_uid for s in others if s.modality not in ("CT", "")}
     ignored.update(map(kind_of_object, kinds.values()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,8 @@ _TELL_APART = (
 )
 _PLAIN = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
 _SLICE_MM = (0.01, 200.0)
+_SINGLE_SLICES = ("", "1.2.840.10008.5.1.4.1.1.2")
+"""Classes of objects that hold one slice by the standard, and several all the same."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,10 +124,15 @@ class Slice:
     frame_of_reference_uid: str
     part: int = 0
     """Which acquisition of its series, from 1; 0 where the series is a single one."""
+    counted: bool = False
+    """Whether its position was counted from that of its file, which does not give it."""
 
 
 def slices_of(path: Path, dataset: Dataset, limits: LoadLimits) -> list[Slice]:
     """One slice, or one for each frame, of an object with a picture.
+
+    Frames of a file in the class of single CT slices, which has no place for theirs, lie behind
+    each other along their normal, as far apart as the file says.
 
     Raises:
         LoadError: the picture is too large, or its frames do not say where they lie.
@@ -136,6 +143,8 @@ def slices_of(path: Path, dataset: Dataset, limits: LoadLimits) -> list[Slice]:
         return [_slice(path, dataset, None, [dataset])]
     shared = list(dataset.get("SharedFunctionalGroupsSequence") or [])
     per_frame = list(dataset.get("PerFrameFunctionalGroupsSequence") or [])
+    if not per_frame and str(dataset.get("SOPClassUID") or "") in _SINGLE_SLICES:
+        return _counted_frames(path, dataset, frames)
     if len(per_frame) != frames:
         raise LoadError(
             "A DICOM file of several frames does not say where they lie",
@@ -146,6 +155,19 @@ def slices_of(path: Path, dataset: Dataset, limits: LoadLimits) -> list[Slice]:
     return [
         _slice(path, dataset, frame, [*_groups(group), *_groups(*shared), dataset])
         for frame, group in enumerate(per_frame)
+    ]
+
+
+def _counted_frames(path: Path, dataset: Dataset, frames: int) -> list[Slice]:
+    first = _slice(path, dataset, 0, [dataset])
+    step = first.step_mm or first.thickness_mm
+    if first.position is None or first.orientation is None or step is None:
+        return [replace(first, frame=k, number=k, position=None) for k in range(frames)]
+    along = np.cross(*first.orientation)
+    along /= max(float(np.linalg.norm(along)), 0.5)  # what spans no plane is refused later
+    return [
+        replace(first, frame=k, number=k, position=first.position + k * step * along, counted=True)
+        for k in range(frames)
     ]
 
 

@@ -30,8 +30,8 @@ def load_nifti(
 ) -> Volume:
     """A CT from a `.nii` or `.nii.gz` file; slope and intercept applied.
 
-    Up to 0.1 % of NaN or infinite voxels are set to the lowest value of the scan, with a
-    warning; more are refused.
+    NaN or infinite voxels that reach the edge of their slice, and up to 0.1 % of others, are set
+    to the lowest value of the scan, with a warning; more are refused.
 
     Raises:
         LoadError: the file is damaged, too large, of several frames or colours, or not CT.
@@ -58,12 +58,7 @@ def volume_of(
     should_cancel: ShouldCancel = never_cancel,
 ) -> Volume:
     """A CT from a file whose header has been read, of whatever format."""
-    array, replaced = read_voxels(
-        path, header, on_progress=on_progress, should_cancel=should_cancel
-    )
-    warnings = header.warnings
-    if replaced:
-        warnings += (f"{replaced} voxels were not numbers and were set to the lowest value.",)
+    array, notes = read_voxels(path, header, on_progress=on_progress, should_cancel=should_cancel)
     facts: tuple[tuple[str, str], ...] = ()
     if header.file_unit != "mm":
         facts = (("Unit of the header", f"{header.file_unit}, here turned into mm"),)
@@ -77,7 +72,7 @@ def volume_of(
         limits=limits,
         spacing_nominal=header.spacing_nominal,
         window=window,
-        warnings=warnings,
+        warnings=header.warnings + notes,
         facts=facts,
     )
     source = replace(

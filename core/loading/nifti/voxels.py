@@ -7,9 +7,11 @@ whichever holds the scaled values exactly; float64 exists for one slice at a tim
 from __future__ import annotations
 
 import zlib
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -25,10 +27,11 @@ from core.system import (
     percent_text,
     raise_if_cancelled,
 )
-from core.volume import Array
+from core.volume import Array, BoolArray
 
 _MAX_TRAILING_BYTES = 1024**2
 _MAX_NONFINITE_SHARE = 0.001
+_MAX_OUTSIDE_SHARE = 0.9
 _INT16 = np.iinfo(np.int16)
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
@@ -39,10 +42,12 @@ def read_voxels(
     *,
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
-) -> tuple[Array, int]:
-    """Scaled voxels in file order (Fortran), and how many were not finite and were replaced.
+) -> tuple[Array, tuple[str, ...]]:
+    """Scaled voxels in file order (Fortran), and notes on those that were not finite.
 
     uint8 stays uint8 where no scaling applies; else int16 where that is exact; else float32.
+    Voxels that are not finite take the lowest value: those that reach the edge of their slice,
+    as resampling leaves them, and up to 0.1 % of others.
 
     Raises:
         LoadError: the data end early or are damaged, or too many voxels are not finite.
@@ -79,15 +84,14 @@ def _read_as(
     *,
     on_progress: OnProgress,
     should_cancel: ShouldCancel,
-) -> tuple[Array, int] | None:
+) -> tuple[Array, tuple[str, ...]] | None:
     """Voxels as `wanted`, or none where that type cannot hold them exactly."""
     name = shown_name(path.name)
     columns, rows, slices = header.shape
     check_memory(header.shape, wanted, what=name)
     out = np.empty(header.shape, dtype=wanted, order="F")
     slice_bytes = columns * rows * header.dtype.itemsize
-    bad: list[tuple[int, npt.NDArray[np.intp]]] = []
-    n_bad = 0
+    holes = _Holes(name, out.size)
     with header.open_data() as stream:
         for k in range(slices):
             raise_if_cancelled(should_cancel, "reading slices")
@@ -102,16 +106,14 @@ def _read_as(
                 if wanted == np.int16 and not _fits_int16(values):
                     return None
                 where = _not_numbers(values)
-                if where.size:
-                    bad.append((k, where))
-                    n_bad += where.size
-                    _refuse_nonfinite(n_bad, out.size, name)
-                    values.flat[where] = 0.0
+                if where is not None:
+                    holes.add(k, where)
+                    values[where] = 0.0
                 out[:, :, k] = values
             on_progress("reading slices", k + 1, slices)
         _refuse_more(stream, header, slice_bytes, name)
-    _fill_with_lowest(out, bad)
-    return out, n_bad
+    holes.fill(out)
+    return out, holes.notes()
 
 
 def _refuse_more(stream: BinaryIO, header: VolumeHeader, slice_bytes: int, name: str) -> None:
@@ -152,30 +154,90 @@ def _fits_int16(values: Array) -> bool:
     return bool(values.min() >= _INT16.min and values.max() <= _INT16.max)
 
 
-def _not_numbers(values: Array) -> npt.NDArray[np.intp]:
-    """Flat indices of NaN, infinity and what float32 would turn into infinity."""
+def _not_numbers(values: Array) -> BoolArray | None:
+    """Where a slice holds NaN, infinity and what float32 would turn into infinity."""
     if values.dtype.kind != "f":
-        return np.empty(0, dtype=np.intp)
-    return np.flatnonzero(~(np.abs(values) <= _FLOAT32_MAX))
+        return None
+    where: BoolArray = ~(np.abs(values) <= _FLOAT32_MAX)
+    return where if where.any() else None
 
 
-def _refuse_nonfinite(count: int, total: int, name: str) -> None:
-    if count > _MAX_NONFINITE_SHARE * total:
-        raise LoadError(
-            f"{name} has too many voxels that are not numbers",
-            got=f"at least {count} NaN or infinite of {total}",
-            expected=f"at most {percent_text(_MAX_NONFINITE_SHARE)}",
-            next_step="set them to -1024 (air) and save the scan again",
-        )
+@dataclass(eq=False)
+class _Holes:
+    """Voxels of a scan that are not finite, slice by slice.
+
+    Attributes:
+        name: of the file.
+        size: voxels of the scan.
+        inside: how many do not reach the edge of their slice.
+        outside: how many do.
+    """
+
+    name: str
+    size: int
+    inside: int = 0
+    outside: int = 0
+    # Packed, because more than half of a scan that was resampled may lie outside.
+    _packed: list[tuple[int, npt.NDArray[np.uint8]]] = field(default_factory=list)
+
+    def add(self, k: int, where: BoolArray) -> None:
+        """Takes slice k, where it is not finite.
+
+        Raises:
+            LoadError: there are too many.
+        """
+        inside = int(np.count_nonzero(where & ~_reaching_edge(where)))
+        self.inside += inside
+        self.outside += int(np.count_nonzero(where)) - inside
+        self._packed.append((k, np.packbits(where)))
+        if self.inside > _MAX_NONFINITE_SHARE * self.size:
+            raise LoadError(
+                f"{self.name} has too many voxels that are not numbers",
+                got=f"at least {self.inside} NaN or infinite of {self.size}, inside the slices",
+                expected=f"at most {percent_text(_MAX_NONFINITE_SHARE)}",
+                next_step="set them to -1024 (air) and save the scan again",
+            )
+        if self.outside > _MAX_OUTSIDE_SHARE * self.size:
+            raise LoadError(
+                f"{self.name} holds hardly any numbers",
+                got=f"at least {self.outside} NaN or infinite of {self.size}",
+                expected="the values of a scan",
+                next_step="export the scan again",
+            )
+
+    def fill(self, out: Array) -> None:
+        """Gives them the lowest finite value of the scan."""
+        if not self._packed:
+            return
+        plane = out.shape[:2]
+        count = plane[0] * plane[1]
+        masks = dict(self._packed)
+        lowest = np.inf
+        for k in range(out.shape[2]):
+            finite = out[:, :, k]
+            if k in masks:
+                finite = finite[~np.unpackbits(masks[k], count=count).reshape(plane).view(bool)]
+            lowest = min(lowest, float(finite.min(initial=np.inf)))
+        for k, packed in self._packed:
+            out[:, :, k][np.unpackbits(packed, count=count).reshape(plane).view(bool)] = lowest
+
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of them."""
+        found: tuple[str, ...] = ()
+        if self.inside:
+            found += (f"{self.inside} voxels were not numbers and were set to the lowest value.",)
+        if self.outside:
+            found += (
+                f"{percent_text(self.outside / self.size)} of the voxels, at the edge of the "
+                "slices, were not numbers and were set to the lowest value.",
+            )
+        return found
 
 
-def _fill_with_lowest(out: Array, bad: list[tuple[int, npt.NDArray[np.intp]]]) -> None:
-    """Gives voxels that were not finite the lowest finite value of the scan."""
-    if not bad:
-        return
-    finite = np.ones(out.shape, dtype=bool, order="F")
-    for k, where in bad:
-        finite[:, :, k].flat[where] = False
-    lowest = out[finite].min()
-    for k, where in bad:
-        out[:, :, k].flat[where] = lowest
+def _reaching_edge(where: BoolArray) -> BoolArray:
+    """Those pieces of a mask that reach the edge of the slice."""
+    _, labels = cv2.connectedComponents(where.astype(np.uint8), connectivity=4)
+    edge = (labels[0], labels[-1], labels[:, 0], labels[:, -1])
+    touching = np.unique(np.concatenate(edge))
+    reaching: BoolArray = np.isin(labels, touching[touching > 0])
+    return reaching

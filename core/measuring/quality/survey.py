@@ -57,6 +57,7 @@ def survey_cases(
     cases: Sequence[Case],
     *,
     predicted: Callable[[Case, Study], MaskPair | None] | None = None,
+    window: tuple[float, float] | None = None,
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
 ) -> Iterator[SurveyedCase]:
@@ -66,6 +67,7 @@ def survey_cases(
 
     Args:
         predicted: gives the masks of a prediction made before, where there is one.
+        window: HU of black and white, for scans that are not in HU.
 
     Raises:
         Cancelled: the person asked to stop.
@@ -74,7 +76,7 @@ def survey_cases(
         on_progress(_STAGE, done, len(cases))
         raise_if_cancelled(should_cancel, _STAGE)
         try:
-            study = load_case(case, should_cancel=should_cancel)
+            study = load_case(case, window=window, should_cancel=should_cancel)
             masks = None if predicted is None else predicted(case, study)
         except LungLensError as error:
             raise_if_cancelled(should_cancel, _STAGE)

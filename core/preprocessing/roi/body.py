@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 
@@ -16,6 +18,9 @@ _MIN_BOX_FRACTION = 0.35
 """A box with a side shorter than this share of the slice is rejected."""
 _MIN_LUNG_FRACTION = 0.005
 """Enclosed air that covers less of a slice than this is no lung."""
+_MIN_FRAME_FRACTION = 0.1
+_FRAME_MARGIN = 3
+"""Pixels of a coarse slice."""
 
 
 def find_body_box(volume: Volume, *, margin_mm: float = 6.0) -> BoundingBox:
@@ -24,8 +29,9 @@ def find_body_box(volume: Volume, *, margin_mm: float = 6.0) -> BoundingBox:
 
     At most 48 slices, evenly spread, are shrunk to 128 pixels a side; Otsu's threshold over all
     of them separates tissue from air; an opening removes the table's thin lines; the largest
-    component of each slice is taken as the body. Falls back to the whole slice where that gives
-    an implausible box.
+    component of each slice is taken as the body. A small body in a wide picture is looked at
+    again, as large as what holds tissue. Falls back to the whole slice where that gives an
+    implausible box.
 
     Args:
         volume: any scan; grey ones are taken at their assumed HU.
@@ -33,7 +39,10 @@ def find_body_box(volume: Volume, *, margin_mm: float = 6.0) -> BoundingBox:
     """
     levels = coarse_levels(volume, spread_slices(volume))
     threshold = tissue_threshold(find_thresholds(levels, RoiConfig(method="otsu")))
-    box = box_around_body(volume, levels > threshold, margin_mm=margin_mm)
+    tissues: BoolArray = levels > threshold
+    box = box_around_body(volume, tissues, margin_mm=margin_mm)
+    if box is None:
+        box = box_around_small_body(volume, tissues, margin_mm=margin_mm)
     return whole_slice_box(volume) if box is None else box
 
 
@@ -62,6 +71,68 @@ def box_around_body(volume: Volume, tissues: BoolArray, *, margin_mm: float) -> 
     if (right - left) < _MIN_BOX_FRACTION * columns or (bottom - top) < _MIN_BOX_FRACTION * rows:
         return None
     return scaled_box(volume, (left, top, right, bottom), (rows, columns), margin_mm=margin_mm)
+
+
+def box_around_small_body(
+    volume: Volume, tissues: BoolArray, *, margin_mm: float
+) -> BoundingBox | None:
+    """The box around a body that is small for the picture, such as a child's; none where there is
+    none with lungs in it.
+
+    Args:
+        tissues: (n, rows, columns) of `spread_slices`, above the threshold, coarse.
+    """
+    frame = small_body_frame(volume, tissues)
+    if frame is None:
+        return None
+    part = cut_to(volume, frame)
+    levels = coarse_levels(part, spread_slices(part))
+    larger: BoolArray = levels > tissue_threshold(find_thresholds(levels, RoiConfig(method="otsu")))
+    found = box_around_body(part, larger, margin_mm=margin_mm)
+    if found is None or not any(_holds_lung(tissue) for tissue in larger):
+        return None
+    return moved_box(found, frame)
+
+
+def small_body_frame(volume: Volume, tissues: BoolArray) -> BoundingBox | None:
+    """What of the slices holds tissue, with some air around it; none where that is most of a
+    slice, or next to nothing."""
+    kernel = cv2.getStructuringElement(cv2.MORPH_RECT, (3, 3))
+    opened = [cv2.morphologyEx(t.astype(np.uint8), cv2.MORPH_OPEN, kernel) for t in tissues]
+    seen: BoolArray = np.any(opened, axis=0)
+    if not seen.any():
+        return None
+    rows, columns = seen.shape
+    left, top, right, bottom = extent_of(seen)
+    width, height = (right - left) / columns, (bottom - top) / rows
+    if min(width, height) < _MIN_FRAME_FRACTION or max(width, height) > 1 - _MIN_BOX_FRACTION:
+        return None
+    around = _FRAME_MARGIN
+    grown = (left - around, top - around, right + around, bottom + around)
+    return scaled_box(volume, grown, (rows, columns), margin_mm=0.0)
+
+
+def cut_to(volume: Volume, frame: BoundingBox) -> Volume:
+    """The slices within a frame; their place in the patient, which no box needs, stays."""
+    part = volume.array[frame.i_start : frame.i_stop, frame.j_start : frame.j_stop]
+    return replace(volume, array=part)
+
+
+def moved_box(box: BoundingBox, frame: BoundingBox) -> BoundingBox:
+    """A box of what was cut to a frame, on the scan's own pixels."""
+    return BoundingBox(
+        i_start=frame.i_start + box.i_start,
+        i_stop=frame.i_start + box.i_stop,
+        j_start=frame.j_start + box.j_start,
+        j_stop=frame.j_start + box.j_stop,
+    )
+
+
+def _holds_lung(tissue: BoolArray) -> bool:
+    extent = body_extent(tissue)
+    if extent is None:
+        return False
+    return bool(enclosed_air(tissue, extent, min_fraction=_MIN_LUNG_FRACTION).extents)
 
 
 def scaled_box(

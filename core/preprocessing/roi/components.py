@@ -12,8 +12,8 @@ from core.volume import BoolArray
 Extent = tuple[int, int, int, int]
 """Left, top, right, bottom in pixels, half-open."""
 
-_MIN_BODY_FRACTION = 0.08
-"""A component that covers less of a slice than this is not a body."""
+_MIN_BODY_FRACTION = 0.02
+"""A component that covers less of a slice than this is not a body, not even a small child's."""
 
 
 def largest_component(tissue: BoolArray, *, kernel_side: int) -> BoolArray | None:

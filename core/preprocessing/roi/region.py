@@ -12,8 +12,12 @@ from core.config import RoiConfig
 from core.preprocessing.roi.body import (
     body_extent,
     box_around_body,
+    box_around_small_body,
+    cut_to,
     is_cut_off,
+    moved_box,
     scaled_box,
+    small_body_frame,
     spread_slices,
 )
 from core.preprocessing.roi.boxes import BoundingBox, VolumeBox, whole_slice_box, whole_volume_box
@@ -92,6 +96,8 @@ def find_region(volume: Volume, config: RoiConfig) -> Region:
     held = np.flatnonzero(lungs.any(axis=(1, 2)))
     lung_slices = (int(held[0]), int(held[-1]) + 1) if held.size else None
     body_box = box_around_body(volume, tissues[spread], margin_mm=config.margin_mm)
+    if body_box is None:
+        body_box = box_around_small_body(volume, tissues[spread], margin_mm=config.margin_mm)
     findings = _look_around(volume, tissues, extents, lungs, found_body=body_box is not None)
     if config.target == "body":
         in_slice = body_box
@@ -132,7 +138,11 @@ def find_lung_box(volume: Volume, *, margin_mm: float) -> BoundingBox:
     )
     body = box_around_body(volume, tissues, margin_mm=margin_mm)
     if body is None:
-        return whole_slice_box(volume)
+        if box_around_small_body(volume, tissues, margin_mm=margin_mm) is None:
+            return whole_slice_box(volume)
+        frame = small_body_frame(volume, tissues)
+        assert frame is not None
+        return moved_box(find_lung_box(cut_to(volume, frame), margin_mm=margin_mm), frame)
     lungs = find_lungs(tissues)
     seen: BoolArray = np.asarray(lungs.any(axis=0))
     extents = [extent for tissue in tissues if (extent := body_extent(tissue)) is not None]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
+from core.config import GREY_WINDOW_HU
 from core.errors import LungLensError
 from core.system import OnProgress, ShouldCancel
 from core.ui.data_folder import (
@@ -22,13 +23,15 @@ from core.ui.data_folder import (
 from core.ui.job_slot import JobSlot
 from core.ui.jobs import DOWNLOAD_QUEUE
 from core.ui.open_scan import (
+    add_labelled_truth,
     add_truth,
-    forget_series,
+    forget_questions,
     open_case,
     open_demo,
     open_file,
     open_series,
     open_uploads,
+    open_with_scale,
 )
 from core.ui.page import show_error, show_errors
 from core.ui.progress_line import ProgressLine
@@ -144,7 +147,36 @@ def show_series_choice() -> None:
                 _open_with_progress(lambda progress: open_series(uid, on_progress=progress))
                 st.rerun()
             if st.button("Cancel", help="Forgets these files."):
-                forget_series()
+                forget_questions()
+                st.rerun()
+
+
+def show_scale_question() -> None:
+    """Where the values of a scan are in no known scale: which HU they stand for."""
+    if this_session().pending_scale is None:
+        return
+    with st.container(border=True, key="scale-question"):
+        st.markdown("**If this is a chest CT: which HU do its values stand for?**")
+        st.caption(
+            "Exports are often stretched between two values of HU. Common ones are -1000 and 400, "
+            "-1350 and 150, and -1024 and 3071."
+        )
+        left, right = st.columns(2)
+        low_hu = left.number_input(
+            "Lowest value, HU", value=GREY_WINDOW_HU[0], step=50.0, format="%.0f"
+        )
+        high_hu = right.number_input(
+            "Highest value, HU", value=GREY_WINDOW_HU[1], step=50.0, format="%.0f"
+        )
+        with st.container(horizontal=True):
+            if st.button("Open with this scale", type="primary", icon=":material/folder_open:"):
+                _open_with_progress(
+                    lambda progress: open_with_scale(low_hu, high_hu, on_progress=progress)
+                )
+                st.rerun()
+            if st.button("Cancel", key="cancel-scale", help="Forgets these files."):
+                forget_questions()
+                clear_notice()
                 st.rerun()
 
 
@@ -161,17 +193,20 @@ def show_masks_upload(current: OpenStudy) -> None:
         st.caption(
             "If somebody has drawn the lungs or the infection in this scan, add the masks to see "
             "how well the network agrees. Same size and position as the scan. Combined masks "
-            "(1 lung, 3 infection) are read by their labels."
+            "(1 lung, 3 infection) are read by their labels. For a stack of pictures: a mask for "
+            "each, of the same name."
         )
         left, right = st.columns(2)
         lung = left.file_uploader(
             "Lung mask",
             key=fresh_key("lung-mask"),
+            accept_multiple_files=True,
             help="Both lungs, infected parts included.",
         )
         infection = right.file_uploader(
             "Infection mask",
             key=fresh_key("infection-mask"),
+            accept_multiple_files=True,
             help="Ground-glass and consolidation.",
         )
         same_grid = st.checkbox(
@@ -180,17 +215,46 @@ def show_masks_upload(current: OpenStudy) -> None:
             help="For masks whose files claim another position than the scan, although their "
             "voxels are those of the scan.",
         )
-        ready = lung is not None or infection is not None
+        ready = bool(lung or infection)
         if st.button("Add masks", disabled=not ready, icon=":material/add:"):
             try:
-                add_truth(lung, infection, same_grid=same_grid)
-                set_notice("success", f"Masks added to {current.name}.")
+                if add_truth(lung, infection, same_grid=same_grid):
+                    set_notice("success", f"Masks added to {current.name}.")
+                else:
+                    clear_notice()
             except LungLensError as error:
                 set_notice("error", str(error))
-            free_uploads([lung, infection])
+            free_uploads([*lung, *infection])
             renew_key("lung-mask")
             renew_key("infection-mask")
             st.rerun()
+
+
+def show_labels_question(current: OpenStudy) -> None:
+    """Where the labels of an infection mask are of no known coding: which are infection."""
+    pending = this_session().pending_labels
+    if pending is None or pending.token != current.token:
+        return
+    with st.container(border=True, key="labels-question"):
+        st.markdown("**Which labels of this mask are infection?**")
+        st.caption(escape_markdown(pending.sentence))
+        chosen = st.multiselect(
+            "Labels that are infection",
+            pending.labels,
+            key=f"labels-{current.token}",
+            help="All voxels with one of these values count as infection, all others do not.",
+        )
+        with st.container(horizontal=True):
+            if st.button("Use these labels", type="primary", disabled=not chosen):
+                try:
+                    add_labelled_truth(chosen)
+                    set_notice("success", f"Masks added to {current.name}.")
+                except LungLensError as error:
+                    set_notice("error", str(error))
+                st.rerun()
+            if st.button("Cancel", key="cancel-labels", help="Forgets these masks."):
+                this_session().pending_labels = None
+                st.rerun()
 
 
 def show_recognised(current: OpenStudy) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.config import GREY_WINDOW_HU, Plane
-from core.loading import as_hu, grey_intensity
+from core.config import Plane
+from core.loading import as_hu, grey_ends, windowed_intensity
 from core.ui.open_scan import set_intensity
 from core.ui.page import show_errors
 from core.ui.scan.measures import guide_counts
@@ -140,26 +140,27 @@ def show_grey_scale_choice(current: OpenStudy) -> None:
     title = "Values are not HU: the scale is assumed" if assumed else "Values declared to be HU"
     with st.expander(title, icon=":material/contrast:"):
         st.caption(escape_markdown(f"Recognised: {recognised.reason}."))
-        grey_max = (GREY_WINDOW_HU[1] - GREY_WINDOW_HU[0]) / recognised.slope
+        array = current.study.volume.array
+        black, white = grey_ends(array)
         shown = intensity if assumed else recognised
         left, right = st.columns(2)
         low_hu = left.number_input(
             "Black stands for, HU",
-            value=float(round(shown.intercept)),
+            value=float(round(shown.intercept + shown.slope * black)),
             step=50.0,
             key=f"grey-low-{current.token}",
             help="The HU that black stood for when the scan was exported.",
         )
         high_hu = right.number_input(
             "White stands for, HU",
-            value=float(round(shown.intercept + shown.slope * grey_max)),
+            value=float(round(shown.intercept + shown.slope * white)),
             step=50.0,
             key=f"grey-high-{current.token}",
             help="The HU that white stood for when the scan was exported.",
         )
         with st.container(horizontal=True), show_errors():
             if st.button("Use this scale", help="For the picture and for the network."):
-                set_intensity(grey_intensity(low_hu=low_hu, high_hu=high_hu, grey_max=grey_max))
+                set_intensity(windowed_intensity(array, low_hu, high_hu))
                 st.rerun()
             if st.button(
                 "The values are HU",
