@@ -20,16 +20,15 @@ from core.errors import Cancelled, DatasetError, GeometryError
 from core.evaluation.cases import (
     COLUMNS,
     CaseResult,
-    Side,
     bootstrap_intervals,
     evaluate_cases,
     load_prediction,
     mean_values,
     results_csv,
-    side_of_case,
 )
 from core.evaluation.metrics import Overlap
 from core.evaluation.surface_distance import SurfaceAgreement
+from core.evaluation.training_side import Side, side_of_case, side_sentence
 from core.loading.case_table import Case, load_case, load_case_table
 from core.output.saving import save_mask
 from core.segmentation.weights import (
@@ -130,6 +129,26 @@ def test_a_split_made_by_hand_breaks_nothing(
 ) -> None:
     info = replace(info_with({}, tmp_path), manifest_text=json.dumps({"split": split}))
     assert side_of_case(cases[0], info) == "unseen"
+
+
+def test_training_cases_come_with_the_dice_of_a_network_that_had_not_met_them(
+    cases: tuple[Case, ...], tmp_path: Path
+) -> None:
+    split = {"train": {"patients": [cases[0].patient_id]}}
+    row = {"scan_id": CASES[0], "lung_dice": 0.98, "infection_dice": None}
+    info = replace(
+        info_with({}, tmp_path),
+        manifest_text=json.dumps({"split": split, "cross_validation": {"scans": [row]}}),
+    )
+    assert side_sentence(cases[0], info).endswith(
+        "A network trained without this patient reached a Dice of 0.980 for lung."
+    )
+    assert "trained without" not in side_sentence(cases[1], info)
+    by_case = {"cases": [{"case_id": CASES[0], "lung_dice": 0.9, "infection_dice": 0.8}]}
+    info = replace(info, manifest_text=json.dumps({"split": split, "cross_validation": by_case}))
+    assert side_sentence(cases[0], info).endswith("0.900 for lung and 0.800 for infection.")
+    info = replace(info, manifest_text=json.dumps({"split": split, "cross_validation": [1]}))
+    assert side_sentence(cases[0], info).endswith("say nothing about new scans.")
 
 
 # ------------------------------------------------------------------ comparing

@@ -4,7 +4,6 @@ from core.evaluation.bland_altman import BlandAltman, compare_measurements
 from core.evaluation.cases import (
     FEW_SLICES,
     CaseResult,
-    Side,
     bootstrap_intervals,
     csv_cell,
     evaluate_cases,
@@ -12,7 +11,6 @@ from core.evaluation.cases import (
     mean_values,
     paired_differences,
     results_csv,
-    side_of_case,
 )
 from core.evaluation.measurements import AFTER_MASKS, describe, measure
 from core.evaluation.metrics import (
@@ -38,6 +36,7 @@ from core.evaluation.threshold_curve import (
     curve_of,
     mean_curves,
 )
+from core.evaluation.training_side import Side, side_of_case, side_sentence
 
 __all__ = [
     "BlandAltman",
@@ -53,6 +52,7 @@ __all__ = [
     "paired_differences",
     "results_csv",
     "side_of_case",
+    "side_sentence",
     "AFTER_MASKS",
     "describe",
     "measure",

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from core.config import CHANNELS, EvaluateConfig
 from core.errors import DatasetError, shown_name
 from core.evaluation.metrics import Overlap, compute_overlap
 from core.evaluation.surface_distance import SurfaceAgreement, compute_surface_agreement
+from core.evaluation.training_side import Side, side_of_case
 from core.loading import Case, load_case, load_mask
 from core.measuring.biomarkers import compute_burden
 from core.segmentation import WeightsInfo
@@ -27,8 +28,6 @@ FEW_SLICES = 10
 _FEWEST_FOR_INTERVAL = 3
 
 T = TypeVar("T")
-Side = Literal["training", "validation", "unseen"]
-"""Whether the weights learned from a case, were chosen on it, or never saw it."""
 
 _OVERLAP_NAMES = tuple(field.name for field in fields(Overlap))
 _SURFACE_NAMES = tuple(field.name for field in fields(SurfaceAgreement))
@@ -114,23 +113,6 @@ class CaseResult:
 
 def _known(value: float | None) -> float:
     return float("nan") if value is None else value
-
-
-def side_of_case(case: Case, info: WeightsInfo | None) -> Side:
-    """Where the manifest's split puts a case; by patient, so that a sibling scan counts too."""
-    if info is None:
-        return "unseen"
-    split = info.manifest.get("split")
-    if case.patient_id in _patients(split, "train"):
-        return "training"
-    return "validation" if case.patient_id in _patients(split, "validation") else "unseen"
-
-
-def _patients(split: Any, side: str) -> list[Any]:
-    """Of one side of a recorded split; none where a manifest made by hand records none."""
-    scans = split.get(side) if isinstance(split, dict) else None
-    patients = scans.get("patients") if isinstance(scans, dict) else None
-    return patients if isinstance(patients, list) else []
 
 
 def evaluate_cases(

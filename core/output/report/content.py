@@ -10,7 +10,7 @@ import numpy as np
 from core import __version__
 from core.config import CHANNELS, RESEARCH_NOTE, Channel, EvaluateConfig, QualityConfig
 from core.errors import shown_name
-from core.evaluation import Side, compute_overlap, compute_surface_agreement, side_of_case
+from core.evaluation import compute_overlap, compute_surface_agreement, side_sentence
 from core.loading import case_of_scan
 from core.measuring.biomarkers import Biomarkers, Measurement, compute_biomarkers
 from core.measuring.quality import QualityReport, check_scan, summary_lines
@@ -44,13 +44,6 @@ _KINDS = {
 }
 NOBODY = "Subject not named"
 """In place of a name that nobody typed."""
-_SIDES: dict[Side, str] = {
-    "training": "The weights were trained on this very case or patient: these values are too "
-    "optimistic, and say nothing about new scans.",
-    "validation": "The weights and thresholds were chosen on this case or patient: these values "
-    "are slightly optimistic.",
-    "unseen": "The weights were not trained on a case of this name, as far as the manifest tells.",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,12 +52,7 @@ class Agreement:
     them."""
 
     scores: Mapping[Channel, Mapping[str, float]]
-    side: Side
-
-    @property
-    def sentence(self) -> str:
-        """Whether the weights have seen this case."""
-        return _SIDES[self.side]
+    sentence: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -240,7 +228,7 @@ def _agreement(
     if not scores:
         return None
     case = case_of_scan(study.case_id or volume.source.name)
-    return Agreement(scores, side_of_case(case, info))
+    return Agreement(scores, side_sentence(case, info))
 
 
 def with_config(report: Report, study: Study, config: ReportConfig) -> Report:
