@@ -18,6 +18,7 @@ from core.output.report.config import ReportConfig
 from core.output.report.methods import LIMITATIONS, Methods, describe_methods
 from core.output.report.pictures import KeySlice, draw_key_slices
 from core.output.report.profile import Profile, measure_profile
+from core.output.saving import mask_file_notes
 from core.segmentation import Segmentation, WeightsInfo
 from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel, raise_if_cancelled
 from core.volume import Study
@@ -150,7 +151,12 @@ def build_report(
         profile=measure_profile(study, masks),
         agreement=agreement,
         quality=quality,
-        warnings=(*volume.warnings, *segmentation.warnings, *found.notes),
+        warnings=(
+            *volume.warnings,
+            *segmentation.warnings,
+            *found.notes,
+            *mask_file_notes(volume),
+        ),
         methods=describe_methods(
             study,
             segmentation,
