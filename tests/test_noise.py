@@ -87,6 +87,14 @@ def test_a_noisy_scan_is_smoothed_and_its_measurements_are_doubtful() -> None:
     assert "HU on the network's grid" in told
 
 
+def test_a_scan_that_seems_to_lie_wrongly_is_doubtful() -> None:
+    volume = chest(0)
+    doubted = replace(volume, source=replace(volume.source, seems_turned=True))
+    (doubt,) = segment_volume(doubted, _Seeing()).doubts
+    assert "its slices may not be axial" in doubt
+    assert segment_volume(volume, _Seeing()).doubts == ()
+
+
 @pytest.mark.parametrize("noise_hu", [0.0, 150.0])
 def test_a_scan_of_unknown_scale_stays_as_it_is(noise_hu: float) -> None:
     engine, volume = _Seeing(), chest(noise_hu, grey=True)

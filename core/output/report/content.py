@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
-import numpy as np
-
 from core import __version__
 from core.config import CHANNELS, RESEARCH_NOTE, Channel, EvaluateConfig, QualityConfig
 from core.errors import shown_name
 from core.evaluation import Side, compute_overlap, compute_surface_agreement, side_of_case
 from core.loading import case_of_scan
 from core.measuring.biomarkers import Biomarkers, Measurement, compute_biomarkers
-from core.measuring.quality import QualityReport, check_scan, summary_lines
+from core.measuring.quality import QualityReport, check_scan, slices_with_lung, summary_lines
 from core.output.report.config import ReportConfig
 from core.output.report.methods import LIMITATIONS, Methods, describe_methods
 from core.output.report.pictures import KeySlice, draw_key_slices
@@ -132,8 +130,7 @@ def build_report(
         quality = check_scan(
             volume, QualityConfig(), on_progress=on_progress, should_cancel=should_cancel
         )
-    if masks.lung is not None:
-        quality = quality.trusting_lung(np.asarray(masks.lung.any(axis=(0, 1))))
+    quality = quality.trusting_lung(slices_with_lung(masks))
     on_progress("comparing with the truth", 0, 1)
     agreement = _agreement(study, segmentation, info, should_cancel)
     raise_if_cancelled(should_cancel, "drawing key slices")
