@@ -138,6 +138,8 @@ class Source:
     other_orientation: str = ""
     """Codes that the axes of the file may lead to instead, to ask a person about: the scan seems
     to lie so, or which end is the head's is assumed."""
+    seems_turned: bool = False
+    """Whether the chest contradicts how the file says that it lies."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -239,6 +239,17 @@ def test_grey_scans_take_the_window_that_was_given(chest: Study, tmp_path: Path)
     assert record["settings"]["window"] == [-1350.0, 150.0]
 
 
+@pytest.mark.usefixtures("in_this_process")
+def test_masks_of_a_tilted_gantry_are_explained(chest: Study, tmp_path: Path) -> None:
+    tilted = dicom_series(chest.volume.array, pixel_mm=(2.9, 2.9), step=(0.0, 1.9, 5.0))
+    write_dicom(tilted, tmp_path / "scans" / "tilted")
+    summary = run_batch(tmp_path / "scans", tmp_path / "out")
+    assert summary.done == 1
+    (row,) = rows(tmp_path / "out")
+    record = json.loads((tmp_path / "out" / row["scan_id"] / "result.json").read_text())
+    assert "each slice is moved within its plane" in json.dumps(record)
+
+
 def test_a_window_upside_down_is_refused_before_any_scan() -> None:
     with pytest.raises(ConfigError, match="window of the grey values cannot be used"):
         BatchConfig(window=(400.0, -1000.0))

@@ -86,6 +86,21 @@ def test_segment_writes_masks_in_the_files_own_geometry(
     assert "never a diagnosis" in capsys.readouterr().out
 
 
+def test_what_makes_numbers_doubtful_stands_above_them(
+    scan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = nib.load(scan)
+    noisy = np.asarray(image.dataobj) + np.random.default_rng(0).normal(0, 150, image.shape)
+    nib.save(nib.Nifti1Image(noisy.astype(np.int16), image.affine), tmp_path / "noisy.nii")
+    assert main(["segment", str(tmp_path / "noisy.nii"), "-o", str(tmp_path / "out")]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("doubtful: The scan is noisy (")
+    assert "infected share" in lines[1]
+    assert not any("noisy" in line for line in lines[1:])
+    figures = json.loads((tmp_path / "out" / "metrics.json").read_text(encoding="utf-8"))
+    assert len(figures["doubts"]) == 1
+
+
 def test_segment_compares_with_masks_beside_the_scan(
     case_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

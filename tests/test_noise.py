@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from core.config import PreprocessConfig
 from core.preprocessing import build_model_input, plan_spatial
@@ -41,6 +42,21 @@ def test_more_noise_measures_more() -> None:
     assert found[0] < LIMIT_HU / 2
     assert found == sorted(found)
     assert found[2] > LIMIT_HU
+
+
+@pytest.mark.parametrize(
+    ("alike", "within"), [(0.0, 0.1), (0.8, 0.1), (1.2, 0.15)], ids=["white", "alike", "more alike"]
+)
+@pytest.mark.parametrize("sigma_hu", [30.0, 80.0])
+def test_noise_is_measured_rightly_whether_neighbours_are_alike_or_not(
+    sigma_hu: float, alike: float, within: float
+) -> None:
+    noise = np.random.default_rng(8).normal(0, 1, (6, 160, 160))
+    noise = ndimage.gaussian_filter(noise, (0, alike, alike))
+    hu = 20 + sigma_hu * noise / noise.std()
+    low = CONFIG.window_center - CONFIG.window_width / 2
+    frames = np.clip((hu - low) / CONFIG.window_width * 255, 0, 255).astype(np.uint8)
+    assert measure_noise(frames, CONFIG) == pytest.approx(sigma_hu, rel=within)
 
 
 def test_what_shows_no_tissue_has_no_noise() -> None:
@@ -86,6 +102,14 @@ def test_a_noisy_scan_is_smoothed_and_its_measurements_are_doubtful() -> None:
     (told,) = [warning for warning in result.warnings if "noisy" in warning]
     assert told in result.doubts
     assert "HU on the network's grid" in told
+
+
+def test_a_scan_that_seems_to_lie_wrongly_is_doubtful() -> None:
+    volume = chest(0)
+    doubted = replace(volume, source=replace(volume.source, seems_turned=True))
+    (doubt,) = segment_volume(doubted, _Seeing()).doubts
+    assert "its slices may not be axial" in doubt
+    assert segment_volume(volume, _Seeing()).doubts == ()
 
 
 @pytest.mark.parametrize("noise_hu", [0.0, 150.0])

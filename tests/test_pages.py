@@ -778,6 +778,14 @@ def test_a_run_gives_masks_figures_and_files(stand_in):
     assert "CPU (stand-in)" in texts(app)
 
 
+def test_masks_of_a_tilted_gantry_are_explained_beside_their_files(stand_in, tmp_path):
+    series = dicom_series(chest_hu(), step=(0.0, 1.9, 5.0))
+    app = page("segment", open_study(write_dicom(series, tmp_path / "tilted"))).run()
+    assert "moved within its plane" not in texts(app)
+    button(app, "Mark lung and infection").click().run()
+    assert "moved within its plane" in texts(finish_run(app))
+
+
 def test_a_result_is_in_browse_at_once_with_its_agreement(stand_in):
     done = run_segmentation()
     app = AppTest.from_file(str(PAGES / "browse.py"), default_timeout=60)

@@ -19,7 +19,7 @@ from core.segmentation.pipeline import segment_volume
 from core.ui.quality.checks import ScanCheck
 from core.ui.quality.leaving_out import LeftOut
 from core.ui.quality.survey import Survey
-from core.volume import Study
+from core.volume import MaskPair, Study
 from tests import damage
 from tests.app_session import session_of
 from tests.studies import StandInSegmenter, demo_study, small_study, small_truth, small_volume
@@ -77,6 +77,23 @@ def test_findings_are_told_for_the_slice_that_is_shown_and_listed_for_all(demo: 
 def test_findings_of_the_whole_scan_stand_with_every_slice(demo: Study) -> None:
     app = quality_page(demo, max_pixel_mm="1.5", slice="1")
     assert "Scan: pixels are 2.96 mm wide, more than 1.5 mm" in text(app).replace("\\", "")
+
+
+@pytest.mark.parametrize("side", ["truth", "prediction"])
+def test_no_lung_is_not_found_where_lung_is_outlined(side: str) -> None:
+    study = small_study(truth=False)
+    water = replace(study, volume=replace(study.volume, array=np.zeros_like(study.volume.array)))
+    lung = np.zeros(water.volume.shape, bool)
+    lung[10:20, 10:20, 2:5] = True
+    pair = MaskPair(lung, None)
+    app = page("quality", replace(water, truth=pair) if side == "truth" else water)
+    if side == "prediction":
+        found = segment_volume(water.volume, StandInSegmenter())  # type: ignore[arg-type]
+        opened(app).set_segmentation(replace(found, masks=pair))
+    rows = table_of(finished(app.run()))
+    without = [k for k, what in zip(rows["Slice"], rows["What"], strict=True) if what == "No lung"]
+    # Slices 3 to 5 of 8, counted from 1, are outlined.
+    assert without == [1, 2, 6, 7, 8]
 
 
 def test_moving_a_threshold_judges_anew_and_goes_into_the_address(demo: Study) -> None:

@@ -334,6 +334,17 @@ def test_no_lung_does_not_stand_beside_an_outlined_lung() -> None:
     assert any("No lung" in line for line in report.quality_lines)
 
 
+def test_masks_of_a_tilted_gantry_are_explained_wherever_they_are(tmp_path: Path) -> None:
+    datasets = dicom_series(chest_hu(), step=(0.0, 1.9, 5.0))
+    study = Study(load_dicom(write_dicom(datasets, tmp_path / "tilted")), case_id="tilted")
+    report, segmentation = report_of(study)
+    sentence = "each slice is moved within its plane"
+    assert sum(sentence in warning for warning in report.warnings) == 1
+    archive = zipfile.ZipFile(io.BytesIO(bundle_bytes(report, study, segmentation)))
+    assert sentence in words(archive.read("README.txt").decode())
+    assert sentence in words(Reader(archive.read("report.html").decode()).text)
+
+
 def test_a_lesion_of_one_voxel_keeps_its_outline() -> None:
     study = small_study(truth=False)
     infection = np.zeros(study.volume.shape, dtype=bool)

@@ -26,7 +26,7 @@ from core.evaluation import measure
 from core.loading import Case, load_case, open_study
 from core.measuring.biomarkers import compute_biomarkers, compute_slice_burden
 from core.measuring.quality import first_undamaged
-from core.output import save_mask
+from core.output import mask_file_notes, save_mask
 from core.segmentation import load_segmenter, segment_volume
 from core.segmentation.engines import Engine
 from core.system import (
@@ -231,8 +231,10 @@ def _open_mark_and_write(
         "measure": time.perf_counter() - saved,
     }
     found = biomarkers.to_json_dict()
+    values = measure(study, replace(segmentation, seconds=seconds))
+    values["warnings"] = [*values["warnings"], *mask_file_notes(volume)]
     return {
-        **measure(study, replace(segmentation, seconds=seconds)),
+        **values,
         "kind": scan.kind,
         "key_slice": key_slice + 1,  # counted from 1, as people do
         "biomarkers": {

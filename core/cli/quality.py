@@ -29,6 +29,7 @@ from core.measuring.quality import (
     check_named,
     check_scan,
     find_empty_slices,
+    slices_with_lung,
     summary_lines,
     survey_cases,
     total_empty,
@@ -72,6 +73,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
         return _run_on_cases(options, config, progress)
     study = open_scan(options, progress)
     report = check_scan(study.volume, config, on_progress=progress)
+    report = report.trusting_lung(slices_with_lung(study.truth))
     empty = find_empty_slices(study.truth, study.volume)
     lines = [study.volume.source.name, *(f"  {line}" for line in _report_lines(report))]
     if empty is not None:

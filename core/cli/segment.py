@@ -170,6 +170,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     seconds[AFTER_MASKS] = time.perf_counter() - saved
     values = measure(study, replace(segmentation, seconds=seconds), biomarkers=biomarkers)
     values["warnings"] = [*values["warnings"], *mask_file_notes(study.volume)]
+    values["doubts"] = list(segmentation.doubts)
     values["peak_memory_mb"] = peak_memory_mb()
     write_text(output / _METRICS, json_text(values) + "\n")
     return Result(_scan_text(values, output), values)
@@ -211,13 +212,16 @@ def _save_scan_masks(volume: Volume, segmentation: Segmentation, output: Path) -
 
 
 def _scan_text(values: dict[str, Any], output: Path) -> str:
-    lines = [
+    # What makes the numbers doubtful stands above them.
+    lines = [f"doubtful: {doubt}" for doubt in values["doubts"]]
+    lines += [
         f"lung {ml_text(values['lung_volume_ml'])}, "
         f"infection {ml_text(values['infection_volume_ml'])}, "
         f"infected share {percent_text(values['infection_fraction'], digits=2)}",
     ]
     lines += _overlap_lines(values)
-    lines += [f"note: {warning}" for warning in values["warnings"]]
+    notes = [warning for warning in values["warnings"] if warning not in values["doubts"]]
+    lines += [f"note: {warning}" for warning in notes]
     spent = ", ".join(f"{stage} {value:.1f} s" for stage, value in values["seconds"].items())
     lines.append(f"{values['device']}, {values['weights_id']}: {spent}")
     lines.append(f"wrote lung_mask.nii.gz, infection_mask.nii.gz and metrics.json to {output}")

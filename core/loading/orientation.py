@@ -81,7 +81,13 @@ def reoriented(volume: Volume, codes: str) -> Volume:
         for label, value in source.facts
     )
     stored = source.file_affine if source.stored_affine is None else source.stored_affine
-    settled = replace(turned.source, facts=facts, stored_affine=stored, other_orientation="")
+    settled = replace(
+        turned.source,
+        facts=facts,
+        stored_affine=stored,
+        other_orientation="",
+        seems_turned=False,
+    )
     kept = tuple(note for note in turned.warnings if _ASKED not in note)
     return replace(turned, source=settled, warnings=kept)
 
@@ -107,10 +113,12 @@ def turned_back(study: Study) -> Study:
     facts = tuple(
         (label, codes if label == "Orientation" else value) for label, value in back.source.facts
     )
-    source = replace(
-        back.source, facts=facts, stored_affine=None, other_orientation=volume.file_orientation
-    )
-    return _with_volume(study, replace(back, source=source))
+    source = replace(back.source, facts=facts, stored_affine=None)
+    back = with_checked_orientation(replace(back, source=source))
+    if not back.source.other_orientation:
+        source = replace(source, other_orientation=volume.file_orientation)
+        back = replace(back, source=source)
+    return _with_volume(study, back)
 
 
 def _with_volume(study: Study, volume: Volume) -> Study:
@@ -204,7 +212,7 @@ def with_checked_orientation(volume: Volume) -> Volume:
         f"axes lead to {proposed}, open it with that orientation (--orientation {proposed}). What "
         "is marked before may be wrong; left and right cannot be told from the picture."
     )
-    source = replace(volume.source, other_orientation=proposed)
+    source = replace(volume.source, other_orientation=proposed, seems_turned=True)
     return replace(volume, source=source, warnings=(*volume.warnings, warning))
 
 

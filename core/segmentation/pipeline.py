@@ -241,7 +241,9 @@ def _scan_facts(volume: Volume, noise_hu: float) -> ScanFacts | None:
     if _is_of_pictures(volume):
         return None
     return ScanFacts(
-        step_mm=None if volume.spacing_nominal else volume.spacing_mm[2], noise_hu=noise_hu
+        step_mm=None if volume.spacing_nominal else volume.spacing_mm[2],
+        noise_hu=noise_hu,
+        seems_turned=volume.source.seems_turned,
     )
 
 

@@ -27,10 +27,13 @@ class ScanFacts:
     Attributes:
         step_mm: from slice to slice; none where the file does not say.
         noise_hu: on the network's grid, before it was smoothed; nan where it is not known.
+        seems_turned: whether the chest seems to lie otherwise than the file says, so that slices
+            may not be axial.
     """
 
     step_mm: float | None
     noise_hu: float = float("nan")
+    seems_turned: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +89,7 @@ class Segmentation:
         """Those of the warnings that make every measurement doubtful, not only volumes."""
         off = 0 if self.record.stretch is None else len(self.record.stretch.slices_off)
         every = (
+            _turned_doubt(self.scan),
             _noise_warning(self.scan),
             _stretch_warning(self.record) if off > _MANY * self.probabilities.shape[1] else "",
             _lung_warning(self.masks),
@@ -129,6 +133,16 @@ def _stretch_warning(record: SpatialRecord) -> str:
         f"{which} {slice_ranges(off)} {verb} darker or brighter throughout than the rest of the "
         "scan, and for the network alone this was adjusted. Measurements made of grey values or "
         "HU, also those of the whole scan, are not reliable."
+    )
+
+
+def _turned_doubt(scan: ScanFacts | None) -> str:
+    """No warning of its own: the scan has one, which proposes how to turn it."""
+    if scan is None or not scan.seems_turned:
+        return ""
+    return (
+        "The chest seems to lie otherwise than the file says, so its slices may not be axial: turn "
+        "the scan first."
     )
 
 

@@ -13,7 +13,13 @@ from core.measuring.quality.exclusions import (
     parse_exclusions,
     read_exclusions,
 )
-from core.measuring.quality.findings import Finding, Outcome, QualityReport, slice_ranges
+from core.measuring.quality.findings import (
+    Finding,
+    Outcome,
+    QualityReport,
+    slice_ranges,
+    slices_with_lung,
+)
 from core.measuring.quality.measures import ScanMeasures, measure_scan
 from core.measuring.quality.summary import summary_lines
 from core.measuring.quality.survey import SurveyedCase, survey_cases, total_empty
@@ -36,6 +42,7 @@ __all__ = [
     "Outcome",
     "QualityReport",
     "slice_ranges",
+    "slices_with_lung",
     "ScanMeasures",
     "measure_scan",
     "summary_lines",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from core.measuring.biomarkers import FloatVector
-from core.volume import BoolArray
+from core.volume import BoolArray, MaskPair
 
 DAMAGE = (
     "sharpness",
@@ -133,12 +133,14 @@ class QualityReport:
             )
         )
 
-    def trusting_lung(self, held: BoolArray) -> QualityReport:
+    def trusting_lung(self, held: BoolArray | None) -> QualityReport:
         """The same without "no lung" where lung was marked, which the network knows better.
 
         Args:
-            held: (slices,) whether lung is marked in each.
+            held: (slices,) whether lung is marked in each; none where nothing was marked.
         """
+        if held is None:
+            return self
         return replace(self, outcomes=tuple(_trusting(one, held) for one in self.outcomes))
 
     def of_slice(self, slice_index: int) -> tuple[Finding, ...]:
@@ -160,6 +162,12 @@ class QualityReport:
                 for outcome in self.outcomes
             },
         }
+
+
+def slices_with_lung(*pairs: MaskPair | None) -> BoolArray | None:
+    """(slices,) whether any of the pairs of masks marks lung there; none where none knows lung."""
+    lungs = [pair.lung for pair in pairs if pair is not None and pair.lung is not None]
+    return np.any([lung.any(axis=(0, 1)) for lung in lungs], axis=0) if lungs else None
 
 
 def _trusting(outcome: Outcome, held: BoolArray) -> Outcome:

@@ -11,10 +11,10 @@ from core.errors import LungLensError
 from core.loading import Case, load_case
 from core.measuring.quality.checks import judge_scan
 from core.measuring.quality.empty import EmptySlices, find_empty_slices
-from core.measuring.quality.findings import QualityReport
+from core.measuring.quality.findings import QualityReport, slices_with_lung
 from core.measuring.quality.measures import ScanMeasures, measure_scan
 from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel, raise_if_cancelled
-from core.volume import MaskPair, Study
+from core.volume import BoolArray, MaskPair, Study
 
 _STAGE = "checking cases"
 
@@ -27,6 +27,7 @@ class SurveyedCase:
         measures: none where the case could not be opened.
         error: why it could not; empty where it could.
         truth, prediction: none where that side is not known.
+        lung: (slices,) where either side marks lung; none where neither knows it.
     """
 
     case_id: str
@@ -34,10 +35,13 @@ class SurveyedCase:
     error: str = ""
     truth: EmptySlices | None = None
     prediction: EmptySlices | None = None
+    lung: BoolArray | None = None
 
     def judged(self, config: QualityConfig) -> QualityReport | None:
         """Its report under these thresholds."""
-        return None if self.measures is None else judge_scan(self.measures, config)
+        if self.measures is None:
+            return None
+        return judge_scan(self.measures, config).trusting_lung(self.lung)
 
     def to_json_dict(self, config: QualityConfig) -> dict[str, Any]:
         """One row of measurements with the findings."""
@@ -87,6 +91,7 @@ def survey_cases(
             measure_scan(study.volume, should_cancel=should_cancel),
             truth=find_empty_slices(study.truth, study.volume),
             prediction=find_empty_slices(masks, study.volume),
+            lung=slices_with_lung(study.truth, masks),
         )
     on_progress(_STAGE, len(cases), len(cases))
 

@@ -10,6 +10,7 @@ import io
 import zipfile
 from collections.abc import Callable, Iterator
 from functools import cache, partial
+from textwrap import wrap
 from typing import Any
 
 from core import __version__
@@ -33,7 +34,7 @@ from core.output.report.pdf import pdf_bytes
 from core.output.report.profile import draw_profile, svg_text
 from core.output.report.raster import drawing_png_bytes
 from core.output.report.zones import draw_zones
-from core.output.saving import mask_nifti_bytes
+from core.output.saving import mask_file_notes, mask_nifti_bytes
 from core.segmentation import Segmentation
 from core.system import (
     OnProgress,
@@ -262,6 +263,8 @@ def _readme(names: list[str], study: Study, segmentation: Segmentation) -> str:
             "The scan's file does not say how large a voxel is: millimetres of surfaces and masks",
             "are NOMINAL, and no volume or area is given in ml or mm².",
         ]
+    for note in mask_file_notes(study.volume):
+        lines += ["", *wrap(note, 92)]
     if study.volume.source.format == "dicom" and DICOM_SEG not in names:
         lines += ["", _no_dicom_seg(study, segmentation)]
     lines += [

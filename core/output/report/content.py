@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 
-import numpy as np
-
 from core import __version__
 from core.config import CHANNELS, RESEARCH_NOTE, Channel, EvaluateConfig, QualityConfig
 from core.errors import shown_name
 from core.evaluation import compute_overlap, compute_surface_agreement, side_sentence
 from core.loading import case_of_scan
 from core.measuring.biomarkers import Biomarkers, Measurement, compute_biomarkers
-from core.measuring.quality import QualityReport, check_scan, summary_lines
+from core.measuring.quality import QualityReport, check_scan, slices_with_lung, summary_lines
 from core.output.report.config import ReportConfig
 from core.output.report.methods import LIMITATIONS, Methods, describe_methods
 from core.output.report.pictures import KeySlice, draw_key_slices
 from core.output.report.profile import Profile, measure_profile
+from core.output.saving import mask_file_notes
 from core.segmentation import Segmentation, WeightsInfo
 from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel, raise_if_cancelled
 from core.volume import Study
@@ -119,8 +118,7 @@ def build_report(
         quality = check_scan(
             volume, QualityConfig(), on_progress=on_progress, should_cancel=should_cancel
         )
-    if masks.lung is not None:
-        quality = quality.trusting_lung(np.asarray(masks.lung.any(axis=(0, 1))))
+    quality = quality.trusting_lung(slices_with_lung(masks))
     on_progress("comparing with the truth", 0, 1)
     agreement = _agreement(study, segmentation, info, should_cancel)
     raise_if_cancelled(should_cancel, "drawing key slices")
@@ -138,7 +136,12 @@ def build_report(
         profile=measure_profile(study, masks),
         agreement=agreement,
         quality=quality,
-        warnings=(*volume.warnings, *segmentation.warnings, *found.notes),
+        warnings=(
+            *volume.warnings,
+            *segmentation.warnings,
+            *found.notes,
+            *mask_file_notes(volume),
+        ),
         methods=describe_methods(
             study,
             segmentation,

@@ -18,7 +18,9 @@ from core.measuring.quality import (
     ScanMeasures,
     check_named,
     find_empty_slices,
+    judge_scan,
     measure_scan,
+    slices_with_lung,
 )
 from core.system import OnProgress, ShouldCancel
 from core.ui.job_slot import JobSlot
@@ -102,6 +104,14 @@ def measures_of(current: OpenStudy) -> ScanMeasures | None:
         slot.drop()
         st.rerun()
     return outcome.result
+
+
+def judge(current: OpenStudy, measures: ScanMeasures, config: QualityConfig) -> QualityReport:
+    """What the thresholds find; where lung is outlined, "no lung" is not."""
+    held = remember(
+        current, "slices with lung", lambda: slices_with_lung(*known_masks(current).values())
+    )
+    return judge_scan(measures, config).trusting_lung(held)
 
 
 def show_scan_and_strip(current: OpenStudy, report: QualityReport) -> int:

@@ -10,12 +10,13 @@ import streamlit as st
 
 from core.config import CHANNELS, Channel
 from core.errors import SaveError
-from core.output import mask_nifti_bytes
+from core.output import mask_file_notes, mask_nifti_bytes
 from core.output.exports import check_dicom_seg
 from core.system import OnProgress, ShouldCancel
 from core.ui.job_slot import JobSlot
 from core.ui.report.making import WrittenReport, jobs_of, result_of
 from core.ui.session import OpenStudy
+from core.ui.text import escape_markdown
 
 if TYPE_CHECKING:  # loaded where it is first needed
     from core.segmentation import Segmentation
@@ -98,6 +99,8 @@ def show_single_files(current: OpenStudy, segmentation: Segmentation, files: Wri
     st.markdown("**Single files**")
     with st.container(horizontal=True, key="report-masks"):
         _offer_masks(current, segmentation, files)
+    for note in mask_file_notes(current.study.volume):
+        st.caption(escape_markdown(note))
     with st.container(horizontal=True, key="report-surfaces"):
         _offer_surfaces(current, segmentation, files.stem)
     with st.container(horizontal=True, key="report-tables"):

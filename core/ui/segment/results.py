@@ -10,7 +10,7 @@ import streamlit as st
 from core.config import CHANNELS
 from core.errors import shown_name
 from core.evaluation import measure
-from core.output import mask_nifti_bytes
+from core.output import mask_file_notes, mask_nifti_bytes
 from core.output.exports import values_csv
 from core.system import json_text
 from core.ui import segmenting
@@ -146,6 +146,9 @@ def show_downloads(current: OpenStudy, segmentation: Segmentation) -> None:
             on_click="ignore",
             help="The same measurements, one per line.",
         )
+
+    for note in mask_file_notes(current.study.volume):
+        st.caption(escape_markdown(note))
 
 
 def _mask_file(current: OpenStudy, mask: BoolArray) -> Callable[[], bytes]:
