@@ -466,7 +466,7 @@ BAD_INPUTS: tuple[BadInput, ...] = (
     BadInput(
         "zip bomb",
         _zip(("scan.nii", bytes(48 * 1024**2))),
-        "looks like a zip bomb",
+        "looks like a decompression bomb",
         ("-fold", "at most 200-fold"),
     ),
     BadInput(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import nibabel as nib
 import pytest
 
+from tests.eager import eager_keras
 from tests.scans import chest_hu, small_affine
 from tests.shared import share_in
 
@@ -63,14 +64,9 @@ def small_chest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def eager() -> Iterator[None]:
-    """Keras runs its steps one by one instead of tracing a graph first, which takes longer than
-    all that a tiny network does. For tests that are not about the graph."""
-    import tensorflow as tf
-
-    before = tf.config.functions_run_eagerly()
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(before)
+    """Keras without graphs, for tests that are not about the graph."""
+    with eager_keras():
+        yield
 
 
 @pytest.fixture

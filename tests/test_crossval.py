@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from core.training.publishing import publish_ensemble
 from core.training.runs import RunPaths, read_history
 from core.training.scans import load_training_scans
 from core.training.splits import split_folds
+from tests.eager import eager_keras
 from tests.training_data import CASES, TINY
 from tests.training_runs import training_folder
 
@@ -37,6 +39,12 @@ def data() -> Path:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("folds")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _eager() -> Iterator[None]:
+    with eager_keras():
+        yield
 
 
 @pytest.fixture(scope="module")

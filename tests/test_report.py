@@ -34,9 +34,9 @@ from core.output.report import (
     with_config,
 )
 from core.output.report.fonts import lacks_letters, printable
-from core.output.report.methods import DICE, TRAINING_SET, UNET
 from core.output.report.pictures import draw_key_slices
 from core.output.report.profile import draw_profile, measure_profile, svg_text
+from core.output.report.references import DICE, TRAINING_SET, UNET
 from core.segmentation.pipeline import segment_volume
 from core.segmentation.result import Segmentation
 from core.segmentation.weights import find_weights

@@ -197,6 +197,7 @@ def test_split_that_cannot_be_read(tmp_path: Path, text: str) -> None:
         read_split(tmp_path / "absent.json")
 
 
+@pytest.mark.usefixtures("eager")
 def test_recorded_split_and_no_warm_up(data: Path, tmp_path: Path) -> None:
     """One epoch on named cases, rate decaying from the first step, in bfloat16, with dropout."""
     split = {"train": {"case": [CASES[0]]}, "validation": {"case": [CASES[1]]}}
@@ -218,6 +219,7 @@ def test_recorded_split_and_no_warm_up(data: Path, tmp_path: Path) -> None:
     assert recorded["validation"]["case"] == [CASES[1]]
 
 
+@pytest.mark.usefixtures("eager")
 def test_cancelled_before_the_first_epoch_leaves_nothing_to_trip_over(
     data: Path, tmp_path: Path
 ) -> None:
@@ -417,6 +419,7 @@ def test_published_network_lies_between_start_and_best(whole: RunPaths) -> None:
         load_published_model(whole, initial_share=0.5)
 
 
+@pytest.mark.usefixtures("eager")
 def test_network_with_several_heads_is_taught_judged_and_kept_as_one(
     data: Path, tmp_path: Path
 ) -> None:

@@ -14,8 +14,9 @@ from core.batch.cohort import (
     sort_rows,
 )
 from core.batch.find import Found, FoundScan, find_scans
+from core.batch.ledger import BatchSummary
 from core.batch.places import SCAN_ID, BatchPaths, ScanPaths, is_batch_result
-from core.batch.run import BatchSummary, run_batch
+from core.batch.run import run_batch
 from core.batch.tables import Row, biomarker_columns
 
 __all__ = [

@@ -5,16 +5,17 @@ from __future__ import annotations
 import platform
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from core import __version__
 from core.batch.find import Found, find_scans
-from core.batch.job import BatchJob, ScanTask, fingerprint
+from core.batch.job import BatchJob
+from core.batch.ledger import BatchSummary, Ledger
 from core.batch.local import run_on_processes
 from core.batch.on_dask import run_on_dask
 from core.batch.places import (
@@ -22,17 +23,10 @@ from core.batch.places import (
     BatchPaths,
     is_batch_result,
     read_record,
-    read_result,
     set_aside,
 )
 from core.batch.tables import (
-    FAILURE_COLUMNS,
-    Row,
     biomarker_columns,
-    columns,
-    row_of,
-    table_csv,
-    waiting_row,
 )
 from core.config import CHANNELS, BatchConfig, SegmentConfig, to_json_dict
 from core.errors import SaveError
@@ -50,40 +44,6 @@ from core.system import (
     take_lock,
     write_text,
 )
-
-_SECONDS_BETWEEN_TABLES = 15.0
-
-
-@dataclass(frozen=True)
-class BatchSummary:
-    """Outcome of a batch.
-
-    Attributes:
-        found: scans in the folder.
-        done: of them with a result, now or before.
-        kept: of those done, how many an earlier run had done.
-        failures: (id, name, reason) of each that failed, now or before.
-        lost_workers: processes that ended abruptly and were replaced.
-        left_out: reason → how many files or folders were not taken for scans.
-        renewed: ids of scans whose record of an earlier run could not be used; they were worked
-            on anew.
-    """
-
-    found: int
-    done: int
-    kept: int
-    failures: tuple[tuple[str, str, str], ...]
-    lost_workers: int
-    left_out: dict[str, int]
-    seconds: float
-    renewed: tuple[str, ...] = ()
-
-    def to_json_dict(self) -> dict[str, Any]:
-        """Plain values."""
-        named = [
-            dict(zip(("scan_id", "name", "reason"), one, strict=True)) for one in self.failures
-        ]
-        return {**self.__dict__, "failed": len(self.failures), "failures": named}
 
 
 def run_batch(
@@ -112,12 +72,7 @@ def run_batch(
         SaveError: results cannot be written, or another batch writes into the same folder.
         Cancelled: the person asked to stop; what is done stays done.
     """
-    if config is None:
-        info = find_weights()
-        config = BatchConfig(segment=SegmentConfig(postprocess=info.postprocess))
-    info = find_weights(config.segment.weights_id)
-    # By their name: what the default is may change before the batch goes on.
-    config = replace(config, segment=replace(config.segment, weights_id=info.weights_id))
+    config, info = _with_weights(config)
     paths = _claim_place(folder, output)
     with _alone(paths):
         started = time.monotonic()
@@ -140,7 +95,7 @@ def run_batch(
             window=config.window,
         )
         _write_record(job, config, info, found)
-        ledger = _Ledger(job, found, retry_failed=config.retry_failed, on_progress=on_progress)
+        ledger = Ledger(job, found, retry_failed=config.retry_failed, on_progress=on_progress)
         try:
             lost = _work(ledger, job, config, scheduler, should_cancel)
         finally:
@@ -152,8 +107,18 @@ def run_batch(
         return summary
 
 
+def _with_weights(config: BatchConfig | None) -> tuple[BatchConfig, WeightsInfo]:
+    """The settings with the weights by name, since the default may change before the batch is
+    resumed, and the weights."""
+    if config is None:
+        info = find_weights()
+        config = BatchConfig(segment=SegmentConfig(postprocess=info.postprocess))
+    info = find_weights(config.segment.weights_id)
+    return replace(config, segment=replace(config.segment, weights_id=info.weights_id)), info
+
+
 def _work(
-    ledger: _Ledger,
+    ledger: Ledger,
     job: BatchJob,
     config: BatchConfig,
     scheduler: str | None,
@@ -296,106 +261,3 @@ def _versions() -> dict[str, str]:
     versions = {"lunglens": __version__, "python": platform.python_version()}
     versions |= {"numpy": numpy.__version__, "nibabel": nibabel.__version__}
     return versions
-
-
-@dataclass
-class _Pace:
-    """How long the rest will take, from how long the ended ones took."""
-
-    started: float = field(default_factory=time.monotonic)
-
-    def words(self, ended: int, left: int) -> str:
-        if not ended or not left:
-            return ""
-        seconds = (time.monotonic() - self.started) / ended * left
-        if seconds < 90:
-            return f", about {max(1, round(seconds))} s left"
-        if seconds < 5400:
-            return f", about {round(seconds / 60)} min left"
-        return f", about {seconds / 3600:.1f} h left"
-
-
-class _Ledger:
-    """What is known of each scan of a batch, and the tables of it."""
-
-    def __init__(
-        self, job: BatchJob, found: Found, *, retry_failed: bool, on_progress: OnProgress
-    ) -> None:
-        self._job, self._found, self._on_progress = job, found, on_progress
-        self._rows: dict[str, Row] = {}
-        self._kept = 0
-        self._renewed: list[str] = []
-        self.left: Sequence[ScanTask] = []
-        for scan in found.scans:
-            task = ScanTask(scan, fingerprint(scan, job))
-            place = job.paths.scan(scan.scan_id)
-            known = read_result(place.result)
-            if not known and (place.result.exists() or place.folder.is_file()):
-                self._renewed.append(scan.scan_id)
-            again = retry_failed and known.get("status") == "failed"
-            if known.get("fingerprint") == task.fingerprint and not again:
-                self._rows[scan.scan_id] = row_of(known)
-                self._kept += known.get("status") == "done"
-            else:
-                self.left.append(task)
-        self._total, self._ended = len(self.left), 0
-        self._pace, self._written = _Pace(), time.monotonic()
-        self._tell()
-        self.write()
-
-    def enter(self, task: ScanTask) -> None:
-        """Takes over the record that work on a scan has left."""
-        self._read(task)
-        self._ended += 1
-        self._tell()
-        if time.monotonic() - self._written > _SECONDS_BETWEEN_TABLES:
-            self.write()
-
-    def close(self) -> None:
-        """Takes over what workers had written when the batch was stopped, too late to say so."""
-        for task in self.left:
-            if task.scan.scan_id not in self._rows:
-                self._read(task)
-        self.write()
-
-    def _read(self, task: ScanTask) -> None:
-        known = read_result(self._job.paths.scan(task.scan.scan_id).result)
-        if known.get("fingerprint") == task.fingerprint:
-            self._rows[task.scan.scan_id] = row_of(known)
-
-    def _tell(self) -> None:
-        words = self._pace.words(self._ended, self._total - self._ended)
-        before = len(self._found.scans) - self._total
-        self._on_progress(f"working on scans{words}", before + self._ended, len(self._found.scans))
-
-    def write(self) -> None:
-        """Writes the tables anew: one row a scan found, in the order found."""
-        rows = [
-            self._rows.get(scan.scan_id) or waiting_row(scan.scan_id, scan.name, scan.kind)
-            for scan in self._found.scans
-        ]
-        failed = [row for row in rows if row["status"] == "failed"]
-        write_text(self._job.paths.table, table_csv(rows, columns()))
-        write_text(self._job.paths.failures, table_csv(failed, FAILURE_COLUMNS))
-        self._written = time.monotonic()
-
-    def summary(self, *, lost_workers: int, seconds: float) -> BatchSummary:
-        """Counts at the end."""
-        rows = [
-            self._rows[scan.scan_id] for scan in self._found.scans if scan.scan_id in self._rows
-        ]
-        failures = [
-            (row["scan_id"], row["name"], row["reason"])
-            for row in rows
-            if row["status"] == "failed"
-        ]
-        return BatchSummary(
-            found=len(self._found.scans),
-            done=sum(row["status"] == "done" for row in rows),
-            kept=self._kept,
-            failures=tuple(failures),
-            lost_workers=lost_workers,
-            left_out=self._found.left_out,
-            seconds=seconds,
-            renewed=tuple(self._renewed),
-        )

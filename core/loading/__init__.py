@@ -25,18 +25,19 @@ from core.loading.masks import load_labels, load_mask, load_role_mask
 from core.loading.masks_beside import SeveralScansError
 from core.loading.names import stage_uploads
 from core.loading.nifti import load_nifti, nifti_stem
-from core.loading.open import Kind, open_study, recognise, with_mask
+from core.loading.open import open_study, with_mask
 from core.loading.orientation import reoriented_study, turned_back
+from core.loading.picture_stack import load_pictures
 from core.loading.pictures import (
     PICTURE_ENDINGS,
     is_picture,
     load_picture,
-    load_pictures,
     load_unfit_picture,
     natural_order,
     pictures_in,
     tiff_pages,
 )
+from core.loading.recognise import Kind, recognise
 from core.loading.volume_files import VOLUME_ENDINGS
 
 __all__ = [

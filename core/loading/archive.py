@@ -15,13 +15,13 @@ from pathlib import Path, PurePosixPath
 
 from core.config import LoadLimits
 from core.errors import LoadError, shown_name
-from core.loading.archive_paths import (
-    RATIO_FLOOR_BYTES,
-    SafeTree,
+from core.loading.archive_limits import (
+    check_count,
     check_disk,
-    is_hidden,
-    refuse_unsafe_path,
+    check_not_empty,
+    check_unpacked_size,
 )
+from core.loading.archive_paths import SafeTree, is_hidden, refuse_unsafe_path
 from core.loading.checks import DEFAULT_LIMITS
 from core.loading.names import safe_name
 from core.loading.tar import is_tar, unpack_tar
@@ -186,39 +186,14 @@ def _checked_members(
 ) -> list[zipfile.ZipInfo]:
     """The files to unpack, once the whole archive has been found harmless by its directory."""
     infos = archive.infolist()
-    if len(infos) > limits.max_files:
-        raise LoadError(
-            f"{name} holds too many files",
-            got=f"{len(infos)}",
-            expected=f"at most {limits.max_files}",
-            next_step="zip one series only",
-        )
+    check_count(len(infos), limits, name)
     for info in infos:
         _refuse_member(info, name)
     members = [info for info in infos if _is_wanted(info)]
     total = sum(info.file_size for info in members)
     packed = sum(info.compress_size for info in members)
-    if total > limits.max_unpacked_bytes:
-        raise LoadError(
-            f"{name} is too large unpacked",
-            got=f"{total / 1024**3:.1f} GiB",
-            expected=f"at most {limits.max_unpacked_bytes / 1024**3:.1f} GiB",
-            next_step="zip one series only",
-        )
-    if total > RATIO_FLOOR_BYTES and total > limits.max_compression_ratio * max(packed, 1):
-        raise LoadError(
-            f"{name} looks like a zip bomb",
-            got=f"content that grows {total / max(packed, 1):.0f}-fold",
-            expected=f"at most {limits.max_compression_ratio:.0f}-fold",
-            next_step="open the files without the zip",
-        )
-    if not members:
-        raise LoadError(
-            f"{name} holds no file",
-            got="an empty archive",
-            expected="a scan",
-            next_step="zip the folder of the scan",
-        )
+    check_unpacked_size(total, packed, limits, name)
+    check_not_empty(len(members), name)
     return members
 
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from core.errors import LoadError, shown_name
 from core.loading.names import safe_name
 
-RATIO_FLOOR_BYTES = 16 * 1024**2
-"""Below this much unpacked data no ratio is dangerous; masks shrink a thousandfold."""
 _MAX_DEPTH = 12
 
 
@@ -58,15 +55,3 @@ class SafeTree:
         safe = safe_name(name, taken)
         taken.add(safe.lower())
         return (*parent, safe)
-
-
-def check_disk(needed: int, folder: Path, name: str) -> None:
-    """Raises `LoadError` where so many bytes do not fit on the disk of the folder."""
-    free = shutil.disk_usage(folder).free
-    if needed > free:
-        raise LoadError(
-            f"{name} does not fit on the disk",
-            got=f"{free / 1024**2:.0f} MiB free",
-            expected=f"{needed / 1024**2:.0f} MiB",
-            next_step="free some space",
-        )

@@ -2,90 +2,27 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Literal
 
 from core.config import LoadLimits
 from core.errors import LoadError, shown_name
-from core.loading.archive import is_archive, refuse_other_archive, unpacked
-from core.loading.case_table import is_case_folder, load_case, load_case_table
-from core.loading.checks import DEFAULT_LIMITS, check_file, exists, may_be_read
-from core.loading.dicom import is_dicom, load_dicom
+from core.loading.archive import unpacked
+from core.loading.case_table import load_case, load_case_table
+from core.loading.checks import DEFAULT_LIMITS
+from core.loading.dicom import load_dicom
 from core.loading.label_codings import Role
 from core.loading.masks import MaskReading, load_role_mask
 from core.loading.masks_beside import SeveralScansError, open_volumes
-from core.loading.nifti import half_of_a_pair
 from core.loading.orientation import reoriented_study, with_checked_orientation
-from core.loading.pictures import PICTURE_ENDINGS, is_picture, load_pictures, natural_order
-from core.loading.volume_files import VOLUME_ENDINGS, volume_format
+from core.loading.picture_stack import load_pictures
+from core.loading.pictures import PICTURE_ENDINGS, natural_order
+from core.loading.recognise import Kind, files_below, kind_of_list, recognise, refuse_nothing
+from core.loading.volume_files import VOLUME_ENDINGS
 from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel
 from core.volume import MaskPair, Study, Volume
-
-Kind = Literal["nifti", "dicom", "archive", "pictures", "cases"]
-
-_PAIR_ENDINGS = (".hdr", ".img", ".hdr.gz", ".img.gz")
-_VOXELS_ALONE = (".raw", ".zraw", ".raw.gz")
-_FOLDER_LOOKS = 5000
-"""Files of a folder that are looked at to tell what it holds."""
-
-
-def recognise(path: Path | str) -> Kind:
-    """What a file or folder is, by its content first and its name second.
-
-    Raises:
-        LoadError: it does not exist or is nothing that can be opened.
-    """
-    _refuse_nothing(path)
-    path = Path(path)
-    name = shown_name(path)
-    if exists(path) and os.path.isdir(path):
-        return _recognise_folder(path, name)
-    check_file(path)
-    ending = path.name.lower()
-    if is_dicom(path):
-        return "dicom"
-    if volume_format(path) is not None:
-        return "nifti"
-    if is_archive(path):
-        return "archive"
-    refuse_other_archive(path)
-    if is_picture(path):
-        return "pictures"
-    # Content that says nothing goes to the reader that its name asks for, which tells why.
-    if ending.endswith(PICTURE_ENDINGS):
-        return "pictures"
-    if ending.endswith((".zip", ".tar", ".tar.gz", ".tgz")):
-        return "archive"
-    if ending.endswith((".dcm", ".ima")):
-        return "dicom"
-    if ending.endswith((*VOLUME_ENDINGS, *_PAIR_ENDINGS)) or _is_nifti(path):
-        return "nifti"
-    if _begins_like_old_dicom(path):
-        return "dicom"
-    raise LoadError(
-        f"{name} is not a scan that can be opened",
-        got="voxels without a header"
-        if ending.endswith(_VOXELS_ALONE)
-        else "an unknown kind of file",
-        expected="NIfTI, DICOM, NRRD, MetaImage, a zip of these, or PNG/JPEG slices",
-        next_step="open its header (.mhd, .nhdr or .hdr) together with it"
-        if ending.endswith(_VOXELS_ALONE)
-        else "convert it to .nii.gz, or open the DICOM folder",
-    )
-
-
-def _refuse_nothing(path: Path | str) -> None:
-    # As a path, "" would be the folder that the program happens to run in.
-    if not str(path).strip():
-        raise LoadError(
-            "There is nothing to open",
-            got="an empty path",
-            expected="a file or folder with a scan",
-            next_step="give its path",
-        )
 
 
 def open_study(
@@ -121,50 +58,38 @@ def open_study(
         LoadError, GeometryError: the scan or a mask cannot be opened.
         Cancelled: the person asked to stop.
     """
-    if not isinstance(path, (str, Path)):
-        path = _only(path)
-    if isinstance(path, (str, Path)) and recognise(path) == "archive":
-        with unpacked(
-            Path(path), limits=limits, on_progress=on_progress, should_cancel=should_cancel
-        ) as folder:
-            study = _open_plain(
-                folder,
-                series_uid=series_uid,
-                window=window,
+    study = _open_packed_or_plain(
+        path if isinstance(path, (str, Path)) else _only(path),
+        series_uid=series_uid,
+        window=window,
+        limits=limits,
+        on_progress=on_progress,
+        should_cancel=should_cancel,
+    )
+    study = _oriented(study, orientation)
+    given: dict[Role, Path | str | None] = {
+        "lung": lung_mask_path,
+        "infection": infection_mask_path,
+    }
+    for role, mask_path in given.items():
+        if mask_path is not None:
+            reading = load_role_mask(
+                mask_path,
+                study.volume,
+                role,
+                trust_shape=same_grid,
+                infection_labels=infection_labels,
                 limits=limits,
-                on_progress=on_progress,
-                should_cancel=should_cancel,
             )
-    else:
-        study = _open_plain(
-            path,
-            series_uid=series_uid,
-            window=window,
-            limits=limits,
-            on_progress=on_progress,
-            should_cancel=should_cancel,
-        )
-    if orientation is not None:
-        study = reoriented_study(study, orientation)
-    else:
-        study = replace(study, volume=with_checked_orientation(study.volume))
-    masks: list[tuple[Role, Path | str | None]] = [
-        ("lung", lung_mask_path),
-        ("infection", infection_mask_path),
-    ]
-    for role, mask_path in masks:
-        if mask_path is None:
-            continue
-        reading = load_role_mask(
-            mask_path,
-            study.volume,
-            role,
-            trust_shape=same_grid,
-            infection_labels=infection_labels,
-            limits=limits,
-        )
-        study = with_mask(study, role, reading)
+            study = with_mask(study, role, reading)
     return study
+
+
+def _oriented(study: Study, orientation: str | None) -> Study:
+    """The study with its axes checked, or led where a person says."""
+    if orientation is not None:
+        return reoriented_study(study, orientation)
+    return replace(study, volume=with_checked_orientation(study.volume))
 
 
 def with_mask(study: Study, role: Role, reading: MaskReading) -> Study:
@@ -187,9 +112,35 @@ def _only(paths: Sequence[Path | str]) -> Path | tuple[Path, ...]:
             next_step="choose at least one file",
         )
     for path in paths:
-        _refuse_nothing(path)
+        refuse_nothing(path)
     found = tuple(map(Path, paths))
     return found[0] if len(found) == 1 else found
+
+
+def _open_packed_or_plain(
+    path: Path | str | tuple[Path, ...],
+    *,
+    series_uid: str | None,
+    window: tuple[float, float] | None,
+    limits: LoadLimits,
+    on_progress: OnProgress,
+    should_cancel: ShouldCancel,
+) -> Study:
+    """A study from anything, with the axes that its file gives."""
+    open_plain = partial(
+        _open_plain,
+        series_uid=series_uid,
+        window=window,
+        limits=limits,
+        on_progress=on_progress,
+        should_cancel=should_cancel,
+    )
+    if isinstance(path, tuple) or recognise(path) != "archive":
+        return open_plain(path)
+    with unpacked(
+        Path(path), limits=limits, on_progress=on_progress, should_cancel=should_cancel
+    ) as folder:
+        return open_plain(folder)
 
 
 def _open_plain(
@@ -202,7 +153,7 @@ def _open_plain(
     should_cancel: ShouldCancel,
 ) -> Study:
     """A study from anything but an archive."""
-    kind: Kind = _kind_of_list(path) if isinstance(path, tuple) else recognise(path)
+    kind: Kind = kind_of_list(path) if isinstance(path, tuple) else recognise(path)
     volume: Volume
     if kind == "cases":
         assert not isinstance(path, tuple)
@@ -253,7 +204,7 @@ def _gather(path: Path | str | tuple[Path, ...], endings: tuple[str, ...]) -> li
     if not path.is_dir():
         return [path]
     return sorted(
-        (file for file in _files_below(path) if file.name.lower().endswith(endings)),
+        (file for file in files_below(path) if file.name.lower().endswith(endings)),
         key=natural_order,
     )
 
@@ -264,97 +215,3 @@ def _picture_stack_name(path: Path | str | tuple[Path, ...]) -> str | None:
         return None
     pictures = _gather(path, PICTURE_ENDINGS)
     return None if len(pictures) == 1 else f"{len(pictures)} pictures"
-
-
-def _recognise_folder(folder: Path, name: str) -> Kind:
-    try:
-        os.listdir(folder)
-    except OSError as error:
-        raise LoadError(
-            f"Folder {name} cannot be opened",
-            got=error.strerror or "a read error",
-            expected="a folder that may be read",
-            next_step="check its permissions",
-        ) from error
-    if is_case_folder(folder):
-        return "cases"
-    files = _files_below(folder)
-    kind = _kind_of_files(files)
-    pair = next((file for file in files if file.name.lower().endswith(_PAIR_ENDINGS)), None)
-    if kind is None and pair is not None:
-        raise half_of_a_pair(shown_name(pair))
-    if kind is None:
-        raise LoadError(
-            f"Folder {name} holds no scan",
-            got=f"{len(files)} file{'s' if len(files) != 1 else ''}, none of them a scan",
-            expected="DICOM slices, a NIfTI file or pictures",
-            next_step="open the folder that holds the scan",
-        )
-    return kind
-
-
-def _kind_of_list(paths: tuple[Path, ...]) -> Kind:
-    for path in paths:
-        if not os.path.isdir(path):
-            check_file(path)
-        if is_archive(path):
-            raise LoadError(
-                "A zip cannot be mixed with other files",
-                got=f"{len(paths)} files with a zip among them",
-                expected="a single zip, or the files of one scan",
-                next_step="open the zip alone",
-            )
-    kind = _kind_of_files(list(paths))
-    if kind is not None:
-        return kind
-    return recognise(paths[0])
-
-
-def _kind_of_files(files: list[Path]) -> Kind | None:
-    """The likeliest kind: DICOM before NIfTI before pictures."""
-    if any(is_dicom(path) for path in files):
-        return "dicom"
-    if any(path.name.lower().endswith(VOLUME_ENDINGS) for path in files):
-        return "nifti"
-    if any(path.name.lower().endswith(PICTURE_ENDINGS) for path in files):
-        return "pictures"
-    if any(_begins_like_old_dicom(path) for path in files):
-        return "dicom"
-    return None
-
-
-def _files_below(folder: Path) -> list[Path]:
-    """Regular files of a folder and its subfolders; links to folders are not followed."""
-    found: list[Path] = []
-    for parent, subfolders, names in os.walk(folder):
-        subfolders[:] = sorted(filter(_is_seen, subfolders))
-        seen = [Path(parent, name) for name in sorted(names) if _is_seen(name)]
-        found += filter(may_be_read, seen)
-        if len(found) > _FOLDER_LOOKS:
-            break
-    return found
-
-
-def _is_seen(name: str) -> bool:
-    return not name.startswith(".") and name != "__MACOSX"
-
-
-def _bytes_at(path: Path, offset: int, count: int) -> bytes:
-    try:
-        with path.open("rb") as file:
-            file.seek(offset)
-            return file.read(count)
-    except OSError:
-        return b""
-
-
-def _is_nifti(path: Path) -> bool:
-    """NIfTI by its magic, or gzip, whose content the reader judges."""
-    if _bytes_at(path, 0, 2) == b"\x1f\x8b":
-        return True
-    return _bytes_at(path, 344, 4) == b"n+1\0" or _bytes_at(path, 4, 4) == b"n+2\0"
-
-
-def _begins_like_old_dicom(path: Path) -> bool:
-    start = _bytes_at(path, 0, 8)
-    return len(start) == 8 and start[:2] in (b"\x02\0", b"\x08\0") and start[3] == 0

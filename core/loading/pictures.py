@@ -1,4 +1,4 @@
-"""Slices that were exported as pictures, alone or as a stack of one size.
+"""A slice that was exported as a picture; `picture_stack` joins several to a volume.
 
 Pixels are taken as they are stored. Where a camera or a phone wrote into EXIF that viewers
 should turn the picture, it stays unturned here, with a warning: a mask saved beside it then has
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,17 +21,12 @@ from PIL import Image
 
 from core.config import LoadLimits
 from core.errors import LoadError, shown_name
-from core.loading.checks import DEFAULT_LIMITS, assemble_volume, check_size, may_be_read
+from core.loading.checks import DEFAULT_LIMITS, check_size, may_be_read
 from core.system import (
-    OnProgress,
-    ShouldCancel,
-    ignore_progress,
-    never_cancel,
     percent_text,
-    raise_if_cancelled,
     size_text,
 )
-from core.volume import Array, Volume
+from core.volume import Array
 
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 PICTURE_FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "TIFF")
@@ -41,7 +36,6 @@ EPS) or are seldom used, and so seldom mended."""
 _MAGICS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"BM", b"II*\0", b"MM\0*")
 _EXIF_ORIENTATION = 0x0112
 _UPRIGHT = 1
-_HU_OFFSET = 32768
 _GREY_TOLERANCE = 12
 """Channels of a grey picture saved as colour JPEG differ by a few levels."""
 _STRONG_COLOUR = 60
@@ -119,7 +113,7 @@ def load_picture(
     """
     path = Path(path)
     name = shown_name(path.name)
-    columns, rows = _header_size(path, name, pages=page is not None)
+    columns, rows = header_size(path, name, pages=page is not None)
     check_size((columns, rows), limits, what=name)
     smallest = limits.min_side if min_side is None else min_side
     if min(columns, rows) < smallest:
@@ -159,107 +153,13 @@ def load_unfit_picture(
     return grey
 
 
-def load_pictures(
-    paths: Sequence[Path | str],
-    *,
-    name: str | None = None,
-    limits: LoadLimits = DEFAULT_LIMITS,
-    window: tuple[float, float] | None = None,
-    on_progress: OnProgress = ignore_progress,
-    should_cancel: ShouldCancel = never_cancel,
-) -> Volume:
-    """A volume from one picture or from several of one size, sorted by natural order of names.
-
-    Voxel [i, j, k] is row j, column i of picture k, taken to be seen from the feet with the
-    front of the body on top; 1 mm spacing is a placeholder.
-
-    Raises:
-        LoadError: a picture cannot be used, or sizes differ.
-    """
-    ordered = sorted((Path(path) for path in paths), key=natural_order)
-    if not ordered:
-        raise LoadError("No picture to open", got="an empty list", expected="PNG or JPEG slices")
-    if len(ordered) > limits.max_files:
-        raise LoadError(
-            "Too many pictures", got=f"{len(ordered)}", expected=f"at most {limits.max_files}"
-        )
-    pages = tiff_pages(ordered[0]) if len(ordered) == 1 else 1
-    if pages > limits.max_files:
-        raise LoadError("Too many pages", got=f"{pages}", expected=f"at most {limits.max_files}")
-    sizes = [_header_size(path, shown_name(path.name), pages=pages > 1) for path in ordered]
-    _refuse_mixed_sizes(sizes)
-    count = max(len(ordered), pages)
-    check_size((*sizes[0], count), limits, what="The stack of pictures")
-    stack, notes = _read_stack(
-        ordered * pages, limits, on_progress=on_progress, should_cancel=should_cancel
-    )
-    stack, coded = _signed(stack)
-    volume = assemble_volume(
-        stack,
-        np.diag([-1.0, -1.0, 1.0, 1.0]),
-        hint="pictures",
-        name=name or _stack_name(ordered),
-        format="pictures",
-        format_fact=_format_fact(ordered, pages),
-        limits=limits,
-        spacing_nominal=True,
-        window=window,
-        warnings=notes + coded,
-    )
-    names = tuple(path.stem for path in ordered) if len(ordered) > 1 else ()
-    return replace(volume, source=replace(volume.source, pictures=names))
-
-
 def tiff_pages(path: Path) -> int:
     """How many slices a TIFF file holds; 1 for any other picture."""
     with _opened(path, shown_name(path.name)) as image:
         return int(getattr(image, "n_frames", 1)) if image.format == "TIFF" else 1
 
 
-def _read_stack(
-    paths: Sequence[Path],
-    limits: LoadLimits,
-    *,
-    on_progress: OnProgress,
-    should_cancel: ShouldCancel,
-) -> tuple[Array, tuple[str, ...]]:
-    """Grey pictures of one size as (columns, rows, pictures), and what a person should know."""
-    stack: Array | None = None
-    coloured = turned = 0
-    for k, path in enumerate(paths):
-        raise_if_cancelled(should_cancel, "reading pictures")
-        # Where all are one file, they are its pages.
-        page = k if len(paths) > 1 and paths[0] == paths[-1] else None
-        picture = load_picture(path, limits=limits, page=page)
-        coloured += picture.coloured
-        turned += picture.turned_by_viewers
-        if stack is None:
-            shape = (*picture.array.T.shape, len(paths))
-            stack = np.empty(shape, dtype=picture.array.dtype, order="F")
-        if picture.array.T.shape != stack.shape[:2]:
-            _refuse_mixed_sizes([stack.shape[:2], picture.array.T.shape])
-        if picture.array.dtype != stack.dtype:
-            raise LoadError(
-                "The pictures differ in depth",
-                got=f"{stack.dtype} and {picture.array.dtype}",
-                expected="one number of bits in all",
-                next_step="export all slices the same way",
-            )
-        stack[:, :, k] = picture.array.T
-        on_progress("reading pictures", k + 1, len(paths))
-    assert stack is not None
-    notes = ["Pictures carry no spacing: areas and volumes in mm or ml are not known."]
-    if coloured:
-        notes.append(f"Colours were turned into grey in {coloured} of {len(paths)} pictures.")
-    if turned:
-        notes.append(
-            f"EXIF data turn {turned} of {len(paths)} pictures in viewers: here the pixels stay "
-            "as they are stored, and so do the masks."
-        )
-    return stack, tuple(notes)
-
-
-def _header_size(path: Path, name: str, *, pages: bool = False) -> tuple[int, int]:
+def header_size(path: Path, name: str, *, pages: bool = False) -> tuple[int, int]:
     """Columns and rows from the header alone; of the first page where there may be several."""
     with _opened(path, name) as image:
         size, frames = image.size, getattr(image, "n_frames", 1)
@@ -369,57 +269,3 @@ def _grey(pixels: Array, name: str) -> Picture:
     # A few stray pixels of chroma noise are no colour; an arrow is.
     coloured = bool(np.count_nonzero(spread > _GREY_TOLERANCE) > 1e-4 * spread.size)
     return Picture(grey, coloured=coloured)
-
-
-def _signed(stack: Array) -> tuple[Array, tuple[str, ...]]:
-    """uint16 as int16 where it fits, else float32: the types of a `Volume`. HU that were stored
-    with 32768 added, as some public sets have them, become HU, with a note."""
-    if stack.dtype != np.uint16:
-        return stack, ()
-    if int(stack.max()) <= np.iinfo(np.int16).max:
-        return stack.view(np.int16), ()
-    if _is_hu_moved(stack):
-        stack[stack == 0] = _HU_OFFSET - 1024  # padding, shown as air
-        # In two's complement, turning the highest bit is the same as subtracting 32768.
-        stack ^= np.uint16(_HU_OFFSET)
-        return stack.view(np.int16), (
-            f"The values are HU with {_HU_OFFSET} added, by their histogram; it was subtracted.",
-        )
-    return stack.astype(np.float32), ()
-
-
-def _is_hu_moved(stack: Array) -> bool:
-    """Whether air and soft tissue lie where they do in HU, 32768 higher, and padding at 0."""
-    sample = stack[:: max(1, stack.shape[0] // 128), :: max(1, stack.shape[1] // 128)]
-    hu = sample[sample > 0].astype(np.int32) - _HU_OFFSET
-    if hu.size == 0 or hu.min() < -4096 or hu.max() > 8192:
-        return False
-    air, tissue = np.mean(hu < -500), np.mean((hu > -200) & (hu < 300))
-    return bool(air > 0.02 and tissue > 0.05)
-
-
-def _refuse_mixed_sizes(sizes: list[tuple[int, int]]) -> None:
-    distinct = sorted(set(sizes))
-    if len(distinct) > 1:
-        listed = ", ".join(map(size_text, distinct[:4]))
-        more = f" and {len(distinct) - 4} more" if len(distinct) > 4 else ""
-        raise LoadError(
-            "The pictures differ in size",
-            got=listed + more,
-            expected="one size for all slices of a scan",
-            next_step="open them one by one",
-        )
-
-
-def _stack_name(paths: list[Path]) -> str:
-    if len(paths) == 1:
-        return shown_name(paths[0].stem)
-    return f"{len(paths)} pictures"
-
-
-def _format_fact(paths: list[Path], pages: int) -> str:
-    endings = sorted({path.suffix.lstrip(".").upper() or "picture" for path in paths})
-    kinds = shown_name(", ".join(endings))
-    if pages > 1:
-        return f"{kinds} of {pages} pages"
-    return f"{kinds} picture" if len(paths) == 1 else f"{len(paths)} {kinds} pictures"

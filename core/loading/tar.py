@@ -8,13 +8,13 @@ from typing import BinaryIO, cast
 
 from core.config import LoadLimits
 from core.errors import LoadError, shown_name
-from core.loading.archive_paths import (
-    RATIO_FLOOR_BYTES,
-    SafeTree,
+from core.loading.archive_limits import (
+    check_count,
     check_disk,
-    is_hidden,
-    refuse_unsafe_path,
+    check_not_empty,
+    check_unpacked_size,
 )
+from core.loading.archive_paths import SafeTree, is_hidden, refuse_unsafe_path
 from core.system import (
     DAMAGED_GZIP,
     OnProgress,
@@ -54,14 +54,15 @@ def unpack_tar(
     packed = path.stat().st_size
     try:
         with _opened(path) as stream, tarfile.open(fileobj=stream, mode="r|") as archive:
-            for count, member in enumerate(archive):
+            for count, member in enumerate(archive, start=1):
                 raise_if_cancelled(should_cancel, "unpacking")
-                _refuse_member(member, count, name, limits)
+                check_count(count, limits, name)
+                _refuse_member(member, name)
                 parts = PurePosixPath(member.name).parts
                 if not member.isfile() or not parts or is_hidden(parts):
                     continue
                 total += member.size
-                _refuse_size(total, packed, name, limits)
+                check_unpacked_size(total, packed, limits, name)
                 check_disk(member.size, folder, name)
                 target = folder.joinpath(*tree.file(member.name))
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -79,13 +80,7 @@ def unpack_tar(
         raise LoadError(
             f"{name} cannot be unpacked", got=error.strerror or "a write error"
         ) from error
-    if not files:
-        raise LoadError(
-            f"{name} holds no file",
-            got="an empty archive",
-            expected="a scan",
-            next_step="pack the folder of the scan",
-        )
+    check_not_empty(files, name)
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -94,14 +89,7 @@ def _opened(path: Path) -> BinaryIO:
     return open_gzip(path) if gzipped else path.open("rb")
 
 
-def _refuse_member(member: tarfile.TarInfo, count: int, name: str, limits: LoadLimits) -> None:
-    if count >= limits.max_files:
-        raise LoadError(
-            f"{name} holds too many files",
-            got=f"more than {limits.max_files}",
-            expected=f"at most {limits.max_files}",
-            next_step="pack one series only",
-        )
+def _refuse_member(member: tarfile.TarInfo, name: str) -> None:
     refuse_unsafe_path(member.name.removeprefix("./").replace("\\", "/"), name)
     if not member.isfile() and not member.isdir():
         raise LoadError(
@@ -109,23 +97,6 @@ def _refuse_member(member: tarfile.TarInfo, count: int, name: str, limits: LoadL
             got=f"entry {shown_name(member.name)}",
             expected="files only",
             next_step="pack the files themselves",
-        )
-
-
-def _refuse_size(total: int, packed: int, name: str, limits: LoadLimits) -> None:
-    if total > limits.max_unpacked_bytes:
-        raise LoadError(
-            f"{name} is too large unpacked",
-            got=f"more than {limits.max_unpacked_bytes / 1024**3:.1f} GiB",
-            expected=f"at most {limits.max_unpacked_bytes / 1024**3:.1f} GiB",
-            next_step="pack one series only",
-        )
-    if total > RATIO_FLOOR_BYTES and total > limits.max_compression_ratio * max(packed, 1):
-        raise LoadError(
-            f"{name} looks like an archive bomb",
-            got=f"content that grows {total / max(packed, 1):.0f}-fold",
-            expected=f"at most {limits.max_compression_ratio:.0f}-fold",
-            next_step="open the files without the archive",
         )
 
 

@@ -76,10 +76,7 @@ def segment_volumes(
     )
     preprocess = config.preprocess or segmenter.preprocess
     clock = _StepClock()
-    turns: Sequence[int] = [0] * len(volumes)
-    if config.turn_pictures and any(map(_is_of_pictures, volumes)):
-        turns = find_quarter_turns(volumes, segmenter, should_cancel=should_cancel)
-        clock.end("turn")
+    turns = _quarter_turns(volumes, segmenter, config, clock, should_cancel)
     records = [
         plan_spatial(volume, preprocess, quarter_turns=turn)
         for volume, turn in zip(volumes, turns, strict=True)
@@ -122,6 +119,21 @@ def segment_volumes(
             volumes, noise, masks, blended, records, strict=True
         )
     )
+
+
+def _quarter_turns(
+    volumes: Sequence[Volume],
+    segmenter: Engine,
+    config: SegmentConfig,
+    clock: _StepClock,
+    should_cancel: ShouldCancel,
+) -> Sequence[int]:
+    """Quarter turns that put each volume upright: 0 but for pictures."""
+    if not (config.turn_pictures and any(map(_is_of_pictures, volumes))):
+        return [0] * len(volumes)
+    turns = find_quarter_turns(volumes, segmenter, should_cancel=should_cancel)
+    clock.end("turn")
+    return turns
 
 
 def _build_frames(

@@ -98,10 +98,7 @@ def count_regions(
             infected += infection[at]
         depth = _depth_below_ribs(i, j, side, sides.midline - sides.box[0].start, in_plane)
         deepest = max(deepest, float(depth.max()))
-        limit = config.peripheral_mm
-        if volume.spacing_nominal:
-            limit = config.peripheral_depth_share * float(depth.max())
-        rim = (depth < limit).astype(np.int64)
+        rim = (depth < _rim_depth(depth, volume, config)).astype(np.int64)
         code = ((side * 3 + thirds[side, k]) * 2 + halves[side, j]) * 2 + rim
         weight = 1 if weights is None else float(weights[k])
         voxels += np.bincount(code * 2 + infected, minlength=voxels.size) * weight
@@ -114,6 +111,13 @@ def count_regions(
     return RegionCounts(
         voxels.reshape(_SHAPE), None if hu is None else hu.reshape(2, 2, bins), deepest
     )
+
+
+def _rim_depth(depth: Points, volume: Volume, config: BiomarkerConfig) -> float:
+    """How deep the peripheral lung of a slice reaches, in the unit of `depth`."""
+    if volume.spacing_nominal:
+        return config.peripheral_depth_share * float(depth.max())
+    return config.peripheral_mm
 
 
 def _no_counts(size: int, weights: npt.NDArray[np.float64] | None) -> Counts:

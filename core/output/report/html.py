@@ -13,8 +13,8 @@ from html import escape
 from core import __version__
 from core.measuring.biomarkers import GROUPS, Measurement
 from core.output.report.content import NOBODY, Report
-from core.output.report.methods import Reference
 from core.output.report.profile import draw_profile, svg_text
+from core.output.report.references import Reference
 from core.output.report.sections import (
     SIDES,
     Row,
