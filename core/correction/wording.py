@@ -41,7 +41,8 @@ def amount_text(volume: Volume, numbers: Numbers) -> str:
     if volume.spacing_nominal:
         return f"{numbers.size} voxel" + ("" if numbers.size == 1 else "s")
     ml = volume_ml(volume, numbers)
-    return f"{number_text(ml, digits=1 if ml >= 1 else 3)} ml"
+    digits = 1 if ml >= 10 else 2 if ml >= 0.1 else 3
+    return f"{number_text(ml, digits=digits)} ml"
 
 
 def volume_ml(volume: Volume, numbers: Numbers) -> float:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import streamlit as st
 
 from core.config import AugmentConfig
+from core.correction import Correction
 from core.ui.job_slot import JobSlot
 from core.ui.jobs import NETWORK_QUEUE
 from core.ui.kept_sessions import KeptSessions, seconds_to_keep, watch
@@ -42,7 +43,8 @@ class OpenStudy:
         link: names the study in the page's address.
         token: new for each opening; keys widgets, so that none outlives its study.
         segmentation: the network's result, with the thresholds last chosen.
-        memo: measures already computed, by name.
+        correction: lung and infection as the person corrects them.
+        memo: measures already computed, by name; those of the corrected masks stand apart.
         place: where in the scan the person is, once a viewer has shown it.
     """
 
@@ -55,9 +57,14 @@ class OpenStudy:
     place: Place | None = None
     recognised: Intensity = field(init=False)
     """What the values were taken for when the scan was opened."""
+    correction: Correction = field(init=False)
+    _corrected_memo: tuple[int, dict[object, Any]] = field(
+        default_factory=lambda: (0, {}), init=False
+    )
 
     def __post_init__(self) -> None:
         self.recognised = self.study.volume.intensity
+        self.correction = Correction(self.study.volume)
 
     @property
     def name(self) -> str:
@@ -75,10 +82,33 @@ class OpenStudy:
         """Masks of the network, where it has run."""
         return self.segmentation.masks if self.segmentation is not None else None
 
+    @property
+    def corrected(self) -> MaskPair | None:
+        """Masks as they were corrected by hand, where any were."""
+        return self.correction.masks()
+
+    @property
+    def corrected_memo(self) -> dict[object, Any]:
+        """Measures of the corrected masks as they are now; forgotten with the next stroke."""
+        revision, memo = self._corrected_memo
+        if revision != self.correction.revision:
+            memo = {}
+            self._corrected_memo = (self.correction.revision, memo)
+        return memo
+
     def set_segmentation(self, segmentation: Segmentation | None) -> None:
-        """Takes a new result; what was measured on the old one is forgotten."""
+        """Takes a new result; what was measured on the old one is forgotten. What was corrected
+        by hand stays."""
         self.segmentation = segmentation
         self.memo = {}
+        self._corrected_memo = (self.correction.revision, {})
+        self.correction.follow(self.prediction)
+
+    def let_go(self) -> None:
+        """Drops all results: whoever still holds the study, such as the page drawn last, holds
+        the scan alone."""
+        self.set_segmentation(None)
+        self.correction = Correction(self.study.volume)
 
 
 @dataclass
@@ -170,8 +200,7 @@ class Session:
         for study in (self.opened, self.second):
             if study is not None:
                 withdraw_slices(study)
-                # Whoever still holds the study, such as the page drawn last, holds no results.
-                study.set_segmentation(None)
+                study.let_go()
         self.network_run.drop()
         self.opened = self.second = self.pending_series = None
         self._parts = {}
@@ -216,11 +245,21 @@ def clear_notice() -> None:
 
 
 def remember(
-    current: OpenStudy, name: object, compute: Callable[[], T], *, doing: str = "Measuring…"
+    current: OpenStudy,
+    name: object,
+    compute: Callable[[], T],
+    *,
+    doing: str = "Measuring…",
+    corrected: bool = False,
 ) -> T:
-    """`compute()`, once per study and segmentation; the page says so while it takes long."""
-    if name not in current.memo:
+    """`compute()`, once per study and segmentation; the page says so while it takes long.
+
+    Args:
+        corrected: it is about the corrected masks, and is computed again after each stroke.
+    """
+    memo = current.corrected_memo if corrected else current.memo
+    if name not in memo:
         with st.spinner(doing):
-            current.memo[name] = compute()
-    measured: T = current.memo[name]
+            memo[name] = compute()
+    measured: T = memo[name]
     return measured
