@@ -12,6 +12,7 @@ from core.correction.edits import (
     Undo,
 )
 from core.correction.history import SliceAt
+from core.correction.record import HandCorrection
 from core.correction.runs import Runs, read_runs, runs_of
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "CopySlice",
     "Correction",
     "Edit",
+    "HandCorrection",
     "Interpolate",
     "Paint",
     "Redo",

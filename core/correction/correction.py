@@ -20,6 +20,7 @@ from core.correction.edits import (
     Undo,
 )
 from core.correction.history import History, SliceAt, Step
+from core.correction.record import HandCorrection
 from core.correction.runs import MOST_VOXELS, Numbers, Runs, flat, numbers_in_slice, runs_of
 from core.correction.shapes import hole_at, part_at, slices_between
 from core.correction.wording import change_text
@@ -96,6 +97,11 @@ class Correction:
     def steps(self) -> int:
         """How many edits lie between the network's masks and these."""
         return self._history.steps
+
+    @property
+    def record(self) -> HandCorrection:
+        """What is told of the masks wherever they go."""
+        return HandCorrection(self.from_network, self.steps)
 
     @property
     def undoable(self) -> int:

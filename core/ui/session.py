@@ -33,6 +33,7 @@ T = TypeVar("T")
 Origin = Literal["demo", "case", "file", "upload"]
 
 SESSION_KEY = "session"
+_RESULT = "result corrected by hand"
 
 
 @dataclass(eq=False)
@@ -95,6 +96,27 @@ class OpenStudy:
             memo = {}
             self._corrected_memo = (self.correction.revision, memo)
         return memo
+
+    @property
+    def result(self) -> Segmentation | None:
+        """The network's result, with the masks as they were corrected where any were. The same
+        object until the next stroke."""
+        corrected = self.corrected
+        if self.segmentation is None or corrected is None:
+            return self.segmentation
+        if _RESULT not in self.corrected_memo:
+            from core.segmentation import with_hand_correction
+
+            self.corrected_memo[_RESULT] = with_hand_correction(
+                self.segmentation, corrected, self.correction.record
+            )
+        found: Segmentation = self.corrected_memo[_RESULT]
+        return found
+
+    @property
+    def result_memo(self) -> dict[object, Any]:
+        """What was made of `result`, such as its report."""
+        return self.memo if self.corrected is None else self.corrected_memo
 
     def set_segmentation(self, segmentation: Segmentation | None) -> None:
         """Takes a new result; what was measured on the old one is forgotten. What was corrected

@@ -9,6 +9,7 @@ import numpy as np
 
 from core import __version__
 from core.config import CHANNELS, RESEARCH_NOTE, Channel, EvaluateConfig, QualityConfig
+from core.correction import HandCorrection
 from core.errors import shown_name
 from core.evaluation import Side, compute_overlap, compute_surface_agreement, side_of_case
 from core.loading import case_of_scan
@@ -60,10 +61,16 @@ class Agreement:
 
     scores: Mapping[Channel, Mapping[str, float]]
     side: Side
+    by_hand: HandCorrection | None = None
 
     @property
     def sentence(self) -> str:
-        """Whether the weights have seen this case."""
+        """Whether the weights have seen this case, or what else the values say."""
+        if self.by_hand is not None:
+            return (
+                f"The masks were {self.by_hand.text}: these values say how well the person agrees "
+                "with the truth, and nothing of the network."
+            )
         return _SIDES[self.side]
 
 
@@ -75,6 +82,7 @@ class Report:
         facts, settings: label and value, in the order to show them.
         stamp: "SYNTHETIC" for a generated scan.
         warnings: sentences on this scan and this run; `quality`: what the checks found in it.
+        by_hand: how a person has corrected the masks; none where they are the network's.
     """
 
     config: ReportConfig
@@ -88,6 +96,7 @@ class Report:
     quality: QualityReport
     warnings: tuple[str, ...]
     methods: Methods
+    by_hand: HandCorrection | None = None
     limitations: tuple[str, ...] = LIMITATIONS
     note: str = RESEARCH_NOTE
 
@@ -142,7 +151,7 @@ def build_report(
     on_progress("drawing key slices", 1, 1)
     return Report(
         config=config,
-        facts=_facts(study, config),
+        facts=_facts(study, config, segmentation.by_hand),
         settings=_settings(segmentation, info),
         stamp=stamp,
         biomarkers=found,
@@ -158,6 +167,7 @@ def build_report(
             info,
             surfaces_compared=agreement is not None and not volume.spacing_nominal,
         ),
+        by_hand=segmentation.by_hand,
     )
 
 
@@ -171,7 +181,9 @@ def scan_name(study: Study, *, show_file_name: bool) -> str:
     return shown_name(study.case_id or source.name)
 
 
-def _facts(study: Study, config: ReportConfig) -> tuple[tuple[str, str], ...]:
+def _facts(
+    study: Study, config: ReportConfig, by_hand: HandCorrection | None
+) -> tuple[tuple[str, str], ...]:
     volume = study.volume
     size = " × ".join(map(str, volume.shape))
     spacing = "not known"
@@ -190,6 +202,7 @@ def _facts(study: Study, config: ReportConfig) -> tuple[tuple[str, str], ...]:
         ("Values", scale),
         *kept,
         ("Truth", _truth_words(study)),
+        *(() if by_hand is None else (("Masks", by_hand.text),)),
         ("Fingerprint", volume.digest[:12]),
     )
 
@@ -240,9 +253,9 @@ def _agreement(
     if not scores:
         return None
     case = case_of_scan(study.case_id or volume.source.name)
-    return Agreement(scores, side_of_case(case, info))
+    return Agreement(scores, side_of_case(case, info), segmentation.by_hand)
 
 
 def with_config(report: Report, study: Study, config: ReportConfig) -> Report:
     """The same report under another date, name or show of the file's name; nothing is measured."""
-    return replace(report, config=config, facts=_facts(study, config))
+    return replace(report, config=config, facts=_facts(study, config, report.by_hand))

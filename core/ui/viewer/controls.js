@@ -158,11 +158,11 @@ class Controls {
   buildHelp() {
     const help = element("div", { class: "help", role: "dialog", "aria-label": "Keys and mouse" });
     const list = this.buildKeys(KEYS);
-    this.correctHelp = element("div", {}, element("p", { text: "While masks are corrected:" }),
-      this.buildKeys(CORRECT_KEYS));
+    this.correctHelp = element("div", {}, this.buildKeys(CORRECT_KEYS),
+      element("p", { text: "And, where none of these is meant:" }));
     this.correctHelp.hidden = true;
     const close = choiceButton("Close", "Close the list (Esc)", () => this.toggleHelp(false));
-    help.append(list, this.correctHelp, close);
+    help.append(this.correctHelp, list, close);
     help.hidden = true;
     return help;
   }
@@ -179,7 +179,7 @@ class Controls {
     const { help, view } = this;
     if (help.hidden === !shown) return;
     help.hidden = !shown;
-    if (shown) help.querySelector("button").focus();
+    if (shown) help.querySelector("button").focus({ preventScroll: true });
     else view.panes[0].canvas.focus();
   }
 
@@ -219,7 +219,7 @@ class Controls {
     this.styles.agreement.hidden = !comparedPair(layers, look);
     this.updatePairs(layers);
     this.correct.hidden = !view.canCorrect;
-    this.correctHelp.hidden = !view.canCorrect;
+    this.correctHelp.hidden = !view.correcting;
     press(this.correct, Boolean(view.correcting));
     this.measure.disabled = Boolean(view.correcting);
     this.styles.agreement.disabled = view.sources.length > 1;
@@ -236,7 +236,7 @@ class Controls {
   updatePairs(layers) {
     const { look } = this.view;
     const pairs = pairsOf(layers);
-    this.pair.hidden = pairs.length < 2;
+    this.pair.hidden = pairs.length < 2 || (look.style !== "agreement" && !this.view.split);
     const names = pairs.map((pair) => pair.map((source) => SOURCES[source].toLowerCase()));
     this.pair.replaceChildren(...pairs.map((pair, at) => {
       const text = `${names[at][0]} and ${names[at][1]}`;

@@ -127,6 +127,6 @@ class CorrectBar {
     disable(this.redo, edits.redoable === 0 || coming);
     const network = view.sources[0].scan.given.labels?.layers
       .some((layer) => layer.source === "prediction");
-    this.backWord.textContent = network ? "Network:" : "Clear:";
+    this.backWord.textContent = network ? "Back to network:" : "Clear:";
   }
 }

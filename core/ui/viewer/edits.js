@@ -60,7 +60,8 @@ class Edits {
   }
 
   startStroke({ channel, marked, free, plane, index }) {
-    const stroke = { channel, marked, free, plane, index, turned: [], withIt: [], passed: new Set() };
+    const voxels = { turned: [], withIt: [], passed: new Set() }; // by number
+    const stroke = { channel, marked, free, plane, index, ...voxels };
     this.open.push(stroke);
     return stroke;
   }
@@ -73,7 +74,10 @@ class Edits {
     const label = labels[number];
     const { channel, marked, free } = stroke;
     if (((label & CORRECTED[channel]) !== 0) === marked) return;
-    if (marked && channel === "infection" && !free && this.lung && !(label & CORRECTED.lung)) return;
+    if (marked && channel === "infection" && !free && this.lung && !(label & CORRECTED.lung)) {
+      stroke.limited = true;
+      return;
+    }
     this.turn(channel, number);
     stroke.turned.push(number);
     if (marked || channel !== "lung" || free || !(label & CORRECTED.infection)) return;
@@ -113,7 +117,8 @@ class Edits {
   finish(stroke) {
     if (!stroke.turned.length && !stroke.passed.size) {
       this.cancel(stroke);
-      this.tell("Nothing changed.");
+      this.tell(stroke.limited ? "Nothing changed: infection is marked inside the lung only (U)."
+        : "Nothing changed.");
       return;
     }
     const { channel, marked, free, plane, index } = stroke;
