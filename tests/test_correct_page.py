@@ -50,7 +50,6 @@ def test_browse_compares_with_the_network_after_each_stroke() -> None:
     assert "Corrected" in text
     assert f"{added * 1.5 * 1.5 * 5 / 1000:.1f}\u00a0ml" in text
     assert "Agreement with the truth: corrected by hand" in text
-    assert "corrected by hand: 1 step" in text
     current = opened(app)
     current.correction.apply(Undo(), revision=1)
     assert "Yours against the network" not in texts(ran_well(app.run()))

@@ -134,8 +134,6 @@ def _open_scan_summary(current: OpenStudy) -> None:
         "true masks: " + _truth_text(current),
         "prediction: " + ("ready" if current.segmentation is not None else "not yet"),
     ]
-    if current.correction.touched:
-        lines.append(f"{current.correction.record.text}: {current.correction.record.steps_text}")
     st.caption("  \n".join(lines))
 
 
