@@ -97,11 +97,15 @@ def show_burden(current: OpenStudy, plane: Plane, slice_index: int) -> None:
         help="Areas in this slice, volumes in the whole scan. The share is infected lung divided "
         "by lung; it is not defined where there is no lung.",
     )
-    show_number_table(
+    rows, groups = (
+        ["Lung", "Infection", "Infected share"],
         {"This slice": here, "Whole scan": whole},
-        rows=["Lung", "Infection", "Infected share"],
-        caption="How much is infected, in this slice and in the whole scan",
     )
+    caption = "How much is infected, in this slice and in the whole scan"
+    # Three masks side by side, twice, would not fit.
+    parts = [groups] if len(pairs) < 3 else [{name: group} for name, group in groups.items()]
+    for part in parts:
+        show_number_table(part, rows=rows, caption=caption)
     if current.study.volume.spacing_nominal:
         st.caption(
             "Areas and volumes are not known: the file does not say how large a voxel is. "

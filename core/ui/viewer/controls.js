@@ -159,7 +159,7 @@ class Controls {
     const help = element("div", { class: "help", role: "dialog", "aria-label": "Keys and mouse" });
     const list = this.buildKeys(KEYS);
     this.correctHelp = element("div", {}, this.buildKeys(CORRECT_KEYS),
-      element("p", { text: "And, where none of these is meant:" }));
+      element("p", { text: "All other keys do what they always do:" }));
     this.correctHelp.hidden = true;
     const close = choiceButton("Close", "Close the list (Esc)", () => this.toggleHelp(false));
     help.append(this.correctHelp, list, close);
