@@ -135,6 +135,10 @@ class StaleCorrectionError(CorrectionError):
     """The mask is not the one that a change was made for."""
 
 
+class ProjectError(LungLensError):
+    """A project cannot be read, changed or deleted."""
+
+
 class Cancelled(LungLensError):
     """The person asked to stop; nothing was changed."""
 

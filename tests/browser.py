@@ -40,6 +40,7 @@ SETTINGS = (
     "LUNGLENS_RUNS_FOLDER",
     "LUNGLENS_ALLOW_TRAINING",
     "LUNGLENS_KEEP_SESSION_SECONDS",
+    "LUNGLENS_PROJECTS_FOLDER",
 )
 """Environment variables that a server of the tests has only when a test sets them."""
 
@@ -79,7 +80,8 @@ def serve(script: str, log: Path, settings: Mapping[str, str] = {}) -> Iterator[
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
     environment = {k: v for k, v in os.environ.items() if k not in SETTINGS}
-    environment |= {"PYTHONPATH": str(ROOT), **settings}
+    kept = {"PYTHONPATH": str(ROOT), "LUNGLENS_PROJECTS_FOLDER": "off"}
+    environment |= {**kept, **settings}
     command = [sys.executable, "-m", "streamlit", "run", script]
     command += ["--server.port", str(port), "--server.headless", "true"]
     # Appending, so that what follows a truncation begins at the start of the file.

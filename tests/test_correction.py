@@ -13,11 +13,9 @@ from core.correction.edits import (
     Edit,
     Interpolate,
     Paint,
-    Redo,
     TogglePart,
-    Undo,
 )
-from core.correction.history import SliceAt
+from core.correction.history import Redo, SliceAt, Undo
 from core.correction.runs import numbers_in_slice, read_runs, runs_of
 from core.correction.shapes import hole_at, part_at, slices_between
 from core.errors import CorrectionError, StaleCorrectionError

@@ -7,15 +7,14 @@ from core.correction.edits import (
     Edit,
     Interpolate,
     Paint,
-    Redo,
     TogglePart,
-    Undo,
 )
-from core.correction.history import SliceAt
+from core.correction.history import Act, Redo, SliceAt, Step, Undo
 from core.correction.record import HandCorrection
 from core.correction.runs import Runs, read_runs, runs_of
 
 __all__ = [
+    "Act",
     "BackToNetwork",
     "Change",
     "CopySlice",
@@ -27,6 +26,7 @@ __all__ = [
     "Redo",
     "Runs",
     "SliceAt",
+    "Step",
     "TogglePart",
     "Undo",
     "read_runs",

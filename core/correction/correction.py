@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from core.config import CHANNELS, Channel, CorrectionConfig
+from core.correction.computing import copied, interpolated, outside_of_scan, toggled_part
 from core.correction.edits import (
     BackToNetwork,
     CopySlice,
     Edit,
     Interpolate,
     Paint,
-    Redo,
     TogglePart,
-    Undo,
 )
-from core.correction.history import History, SliceAt, Step
+from core.correction.history import Act, History, Redo, SliceAt, Step, Undo
 from core.correction.record import HandCorrection
-from core.correction.runs import MOST_VOXELS, Numbers, Runs, flat, numbers_in_slice, runs_of
-from core.correction.shapes import hole_at, part_at, slices_between
+from core.correction.runs import (
+    MOST_VOXELS,
+    NO_NUMBERS,
+    Numbers,
+    Runs,
+    flat,
+    joined,
+    numbers_in_slice,
+    runs_of,
+)
 from core.correction.wording import change_text
 from core.errors import CorrectionError, StaleCorrectionError
 from core.volume import PLANE_AXIS, BoolArray, MaskPair, Volume
@@ -48,6 +56,22 @@ class Change:
     text: str
 
 
+class StepKeeper(Protocol):
+    """What keeps the steps of a correction outside of this process."""
+
+    def refusal(self) -> str:
+        """Why no step can be made here, in a sentence; empty where it can."""
+
+    def keep(self, act: Act) -> str:
+        """Keeps a step that was made; says in a sentence if it could not."""
+
+    def begin_anew(self) -> None:
+        """Forgets all steps: the correction begins with other masks."""
+
+    def close(self) -> None:
+        """Lets go of what it holds; nothing is kept from now on."""
+
+
 class Correction:
     """Lung and infection of one scan, corrected by hand or drawn from nothing.
 
@@ -60,6 +84,8 @@ class Correction:
 
     Attributes:
         revision: grows by one with every edit; distinguishes the masks from those before.
+        locked: why the masks cannot be changed here, in a sentence; empty where they can.
+        keeper: keeps every step, also undone ones; none where nothing is kept.
     """
 
     def __init__(
@@ -70,6 +96,8 @@ class Correction:
     ) -> None:
         self.config = config or CorrectionConfig()
         self.revision = 0
+        self.locked = ""
+        self.keeper: StepKeeper | None = None
         self._volume = volume
         self._network = self._begun_with = network
         self._history = History(
@@ -87,6 +115,11 @@ class Correction:
         return bool(self._masks) and (
             self._history.steps > 0 or self._begun_with is not self._network
         )
+
+    @property
+    def begun_with(self) -> MaskPair | None:
+        """The network's masks that the correction began with."""
+        return self._begun_with
 
     @property
     def from_network(self) -> bool:
@@ -116,13 +149,22 @@ class Correction:
     def follow(self, network: MaskPair | None) -> None:
         """Takes over other masks of the network. What was corrected stays as it is."""
         with self._changing:
-            if not self.touched:
+            if not self.touched and network is not self._begun_with:
+                if self.keeper is not None:
+                    self.keeper.begin_anew()
                 self._begun_with = network
                 self._masks, self._marked, self._frozen = {}, {}, None
                 self._history = History(
                     fewest=self.config.fewest_steps, most_bytes=self.config.history_bytes
                 )
             self._network = network
+
+    def close(self) -> None:
+        """Ends keeping: the scan is being closed."""
+        with self._changing:
+            if self.keeper is not None:
+                self.keeper.close()
+            self.keeper = None
 
     def masks(self) -> MaskPair | None:
         """The corrected masks as they are now; later edits do not change what is returned.
@@ -151,6 +193,10 @@ class Correction:
             CorrectionError: it cannot be made; nothing was changed.
         """
         with self._changing:
+            if not self.locked and self.keeper is not None:
+                self.locked = self.keeper.refusal()
+            if self.locked:
+                raise CorrectionError(self.locked.rstrip("."))
             if revision != self.revision:
                 raise StaleCorrectionError(
                     "The mask has changed since this was drawn",
@@ -165,7 +211,28 @@ class Correction:
             self._history.add(step)
             self._turn_over(step.flips)
             text = change_text(self._volume, self._signed(step.flips), where)
-            return self._changed(step, text)
+            return self._changed(step, f"{text} {self._kept(step)}".strip())
+
+    def replay(self, begun_with: MaskPair | None, acts: Iterable[Act]) -> None:
+        """Makes again what was kept of an earlier session.
+
+        Args:
+            begun_with: the network's masks that it began with.
+            acts: in their order; undone steps and undoing are among them.
+        """
+        with self._changing:
+            self._begun_with = begun_with
+            if self._network is None:
+                self._network = begun_with
+            self._masks, self._marked, self._frozen = {}, {}, None
+            self._begin()
+            for act in acts:
+                if isinstance(act, Step):
+                    self._history.add(act)
+                step = act if isinstance(act, Step) else self._moved(act)
+                if step is not None:
+                    self._turn_over(step.flips)
+                self.revision += 1
 
     # ------------------------------------------------------------ edits
 
@@ -176,14 +243,19 @@ class Correction:
         if isinstance(edit, Paint):
             self._check_inside(edit.at)
             numbers, drawn = edit.runs.numbers(), edit.at
-            marked, cleared = (numbers, _NONE) if edit.marked else (_NONE, numbers)
+            marked, cleared = (numbers, NO_NUMBERS) if edit.marked else (NO_NUMBERS, numbers)
         elif isinstance(edit, TogglePart):
-            marked, cleared = self._part(edit)
+            self._check_inside(edit.at)
+            marked, cleared = toggled_part(self._masks[edit.channel], edit)
             drawn = None if edit.whole else edit.at
         elif isinstance(edit, Interpolate):
-            marked, cleared, where = self._between(edit)
+            self._check_inside(edit.at)
+            latest = list(dict.fromkeys(self._history.drawn(edit.channel, edit.at.plane)))
+            mask, spacing_mm = self._masks[edit.channel], self._volume.spacing_mm
+            marked, cleared, where = interpolated(mask, edit, latest, spacing_mm=spacing_mm)
         elif isinstance(edit, CopySlice):
-            marked, cleared, where = self._copied(edit)
+            self._check_inside(edit.at)
+            marked, cleared, where = copied(self._masks[edit.channel], edit)
             drawn = edit.at
         elif isinstance(edit, BackToNetwork):
             marked, cleared = self._back(edit)
@@ -192,94 +264,6 @@ class Correction:
             raise TypeError(f"{edit!r} is no edit")
         flips = self._flips(edit.channel, marked, cleared, free=free)
         return Step(flips, edit.channel, drawn), where
-
-    def _part(self, edit: TogglePart) -> tuple[Numbers, Numbers]:
-        mask = self._masks[edit.channel]
-        self._check_inside(edit.at)
-        if not all(0 <= at < count for at, count in zip(edit.voxel, mask.shape, strict=True)):
-            raise _outside()
-        axis = PLANE_AXIS[edit.at.plane]
-        is_marked = bool(mask[edit.voxel])
-        find = part_at if is_marked else hole_at
-        if edit.whole:
-            numbers = self._part_of_scan(mask, edit.voxel, is_marked=is_marked)
-        else:
-            place = tuple(at for other, at in enumerate(edit.voxel) if other != axis)
-            found = find(np.take(mask, edit.at.index, axis=axis), place)
-            numbers = np.sort(numbers_in_slice(mask.shape, axis, edit.at.index)[found])
-        return (_NONE, numbers) if is_marked else (numbers, _NONE)
-
-    def _part_of_scan(
-        self, mask: BoolArray, voxel: tuple[int, int, int], *, is_marked: bool
-    ) -> Numbers:
-        # Only what lies around marked voxels is looked at. A hole needs a margin, to be open to.
-        box, corner = _box_around(mask, margin=0 if is_marked else 1)
-        place = tuple(at - low for at, low in zip(voxel, corner, strict=True))
-        inside = mask[box]
-        if any(not 0 <= at < count for at, count in zip(place, inside.shape, strict=True)):
-            hole_at(np.zeros((3, 3), dtype=bool), (1, 1))  # far away: open
-        found = part_at(inside, place) if is_marked else hole_at(inside, place)
-        i, j, k = (at + low for at, low in zip(np.nonzero(found), corner, strict=True))
-        columns, rows, _ = mask.shape
-        numbers: Numbers = np.sort(i + columns * (j + rows * k.astype(np.int64)))
-        return numbers
-
-    def _between(self, edit: Interpolate) -> tuple[Numbers, Numbers, str]:
-        self._check_inside(edit.at)
-        low, high = self._drawn_pair(edit)
-        mask, axis = self._masks[edit.channel], PLANE_AXIS[edit.at.plane]
-        first, last = (np.take(mask, index, axis=axis) for index in (low, high))
-        if not first.any() or not last.any():
-            empty = low if not first.any() else high
-            raise CorrectionError(
-                "There is nothing to interpolate",
-                got=f"slice {empty + 1}, which has nothing marked",
-                expected="two drawn slices with something marked",
-            )
-        along, across = (self._volume.spacing_mm[other] for other in range(3) if other != axis)
-        shapes = slices_between(first, last, count=high - low - 1, spacing_mm=(along, across))
-        marked, cleared = [], []
-        for index, shape in enumerate(shapes, low + 1):
-            numbers = numbers_in_slice(mask.shape, axis, index)
-            marked.append(numbers[shape])
-            cleared.append(numbers[~shape])
-        where = f"slice {low + 2}" if high - low == 2 else f"slices {low + 2} to {high}"
-        return _sorted(marked), _sorted(cleared), f"in {where}, interpolated"
-
-    def _drawn_pair(self, edit: Interpolate) -> tuple[int, int]:
-        """The two drawn slices, in order."""
-        latest = list(dict.fromkeys(self._history.drawn(edit.channel, edit.at.plane)))
-        here = edit.at.index
-        if here in latest:
-            others = [index for index in latest if index != here]
-            pair = sorted((here, others[0])) if others else []
-        else:
-            below = max((index for index in latest if index < here), default=None)
-            above = min((index for index in latest if index > here), default=None)
-            pair = [] if below is None or above is None else [below, above]
-        if not pair or pair[1] - pair[0] < 2:
-            raise CorrectionError(
-                "There is nothing to interpolate",
-                got=f"{len(latest)} drawn {edit.at.plane} slices"
-                if len(latest) != 1
-                else f"1 drawn {edit.at.plane} slice",
-                expected="two drawn slices of this plane with others between them",
-                next_step="draw on one more slice, or go to a slice between two drawn ones",
-            )
-        return pair[0], pair[1]
-
-    def _copied(self, edit: CopySlice) -> tuple[Numbers, Numbers, str]:
-        self._check_inside(edit.at)
-        mask, axis = self._masks[edit.channel], PLANE_AXIS[edit.at.plane]
-        source = edit.at.index + edit.step
-        if not 0 <= source < mask.shape[axis]:
-            raise CorrectionError(
-                "There is no slice to copy from", got=f"the {_end(edit.step)} slice of the scan"
-            )
-        shape = np.take(mask, source, axis=axis)
-        numbers = numbers_in_slice(mask.shape, axis, edit.at.index)
-        where = f"copied from slice {source + 1}"
-        return np.sort(numbers[shape]), np.sort(numbers[~shape]), where
 
     def _back(self, edit: BackToNetwork) -> tuple[Numbers, Numbers]:
         mask, network = self._masks[edit.channel], _mask_of(self._network, edit.channel)
@@ -291,7 +275,7 @@ class Correction:
         axis, index = PLANE_AXIS[edit.at.plane], edit.at.index
         numbers = numbers_in_slice(mask.shape, axis, index)
         if network is None:
-            return _NONE, np.sort(numbers.ravel())
+            return NO_NUMBERS, np.sort(numbers.ravel())
         shape = np.take(network, index, axis=axis)
         return np.sort(numbers[shape]), np.sort(numbers[~shape])
 
@@ -309,7 +293,7 @@ class Correction:
             if with_it.size:
                 flips["infection"] = runs_of(with_it)
         if on.size or off.size:
-            flips[channel] = runs_of(_sorted([on, off]))
+            flips[channel] = runs_of(joined(on, off))
         return flips
 
     # ------------------------------------------------------------ state
@@ -328,12 +312,19 @@ class Correction:
 
     def _step_back(self, edit: Undo | Redo) -> Change:
         undoing = isinstance(edit, Undo)
-        step = self._history.undo() if undoing else self._history.redo()
+        step = self._moved(edit)
         if step is None:
             raise CorrectionError(f"There is nothing to {'undo' if undoing else 'do again'}")
         self._turn_over(step.flips)
         text = change_text(self._volume, self._signed(step.flips), "")
-        return self._changed(step, f"{'Undone' if undoing else 'Done again'}. {text}")
+        text = f"{'Undone' if undoing else 'Done again'}. {text} {self._kept(edit)}"
+        return self._changed(step, text.strip())
+
+    def _moved(self, act: Undo | Redo) -> Step | None:
+        return self._history.undo() if isinstance(act, Undo) else self._history.redo()
+
+    def _kept(self, act: Act) -> str:
+        return "" if self.keeper is None else self.keeper.keep(act)
 
     def _turn_over(self, flips: Mapping[Channel, Runs]) -> None:
         for channel, runs in flips.items():
@@ -366,37 +357,10 @@ class Correction:
 
     def _check_inside(self, at: SliceAt) -> None:
         if not 0 <= at.index < self._volume.shape[PLANE_AXIS[at.plane]]:
-            raise _outside()
-
-
-_NONE: Numbers = np.empty(0, np.int64)
-
-
-def _sorted(parts: list[Numbers]) -> Numbers:
-    joined: Numbers = np.sort(np.concatenate(parts))
-    return joined
+            raise outside_of_scan()
 
 
 def _mask_of(pair: MaskPair | None, channel: Channel) -> BoolArray | None:
     if pair is None:
         return None
     return pair.lung if channel == "lung" else pair.infection
-
-
-def _box_around(mask: BoolArray, *, margin: int) -> tuple[tuple[slice, ...], tuple[int, ...]]:
-    """The smallest box with all that is marked, and its first voxel."""
-    box = []
-    for axis, count in enumerate(mask.shape):
-        others = tuple(other for other in range(3) if other != axis)
-        marked = np.flatnonzero(mask.any(axis=others))
-        low, high = (int(marked[0]), int(marked[-1]) + 1) if marked.size else (0, 0)
-        box.append(slice(max(low - margin, 0), min(high + margin, count)))
-    return tuple(box), tuple(part.start for part in box)
-
-
-def _outside() -> CorrectionError:
-    return CorrectionError("This place lies outside of the scan")
-
-
-def _end(step: int) -> str:
-    return "first" if step < 0 else "last"

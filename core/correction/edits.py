@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from core.config import Channel
-from core.correction.history import SliceAt
+from core.correction.history import Redo, SliceAt, Undo
 from core.correction.runs import Runs
 
 
@@ -77,16 +77,6 @@ class BackToNetwork:
 
     channel: Channel
     at: SliceAt | None = None
-
-
-@dataclass(frozen=True)
-class Undo:
-    """The last step back."""
-
-
-@dataclass(frozen=True)
-class Redo:
-    """The step undone last, done again."""
 
 
 Edit: TypeAlias = Paint | TogglePart | Interpolate | CopySlice | BackToNetwork | Undo | Redo

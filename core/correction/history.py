@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from core.config import Channel, Plane
 from core.correction.runs import Runs
+
+
+@dataclass(frozen=True)
+class Undo:
+    """The last step back."""
+
+
+@dataclass(frozen=True)
+class Redo:
+    """The step undone last, done again."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +46,10 @@ class Step:
     def nbytes(self) -> int:
         """Memory it takes."""
         return sum(runs.nbytes for runs in self.flips.values())
+
+
+Act: TypeAlias = Step | Undo | Redo
+"""What a history is made of, one after the other."""
 
 
 class History:

@@ -18,6 +18,8 @@ from core.volume import BoolArray
 Numbers = npt.NDArray[np.int64]
 """Numbers of voxels, in order and each once."""
 
+NO_NUMBERS: Numbers = np.empty(0, np.int64)
+
 _WIRE = np.dtype("<u4")
 MOST_VOXELS = int(np.iinfo(_WIRE).max)
 """Of a scan that can be corrected."""
@@ -94,6 +96,12 @@ def read_runs(packed: bytes, *, voxels: int, most_runs: int) -> Runs:
 
 def _unreadable(got: str, expected: str) -> CorrectionError:
     return CorrectionError("A stroke could not be read", got=got, expected=expected)
+
+
+def joined(*parts: Numbers) -> Numbers:
+    """Numbers of several sets that share none, in order."""
+    found: Numbers = np.sort(np.concatenate(parts))
+    return found
 
 
 def flat(mask: BoolArray) -> BoolArray:

@@ -59,6 +59,8 @@ class OpenStudy:
     recognised: Intensity = field(init=False)
     """What the values were taken for when the scan was opened."""
     correction: Correction = field(init=False)
+    brought_back: str = ""
+    """What was brought back of earlier corrections when the scan was opened, if anything."""
     _corrected_memo: tuple[int, dict[object, Any]] = field(
         default_factory=lambda: (0, {}), init=False
     )
@@ -129,6 +131,7 @@ class OpenStudy:
     def let_go(self) -> None:
         """Drops all results: whoever still holds the study, such as the page drawn last, holds
         the scan alone."""
+        self.correction.close()
         self.set_segmentation(None)
         self.correction = Correction(self.study.volume)
 
@@ -195,6 +198,8 @@ class Session:
 
     def open_study(self, study: Study, *, origin: Origin, link: str) -> OpenStudy:
         """Opens a study in place of the one that is open; a run of the network ends."""
+        if self.opened is not None:
+            self.opened.correction.close()
         self.opened = OpenStudy(study=study, origin=origin, link=link)
         self.network_run.drop()
         return self.opened

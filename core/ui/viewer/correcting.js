@@ -30,8 +30,9 @@ Object.defineProperties(View.prototype, Object.getOwnPropertyDescriptors({
   },
 
   toggleCorrecting() {
-    if (!this.correcting && !this.canCorrect) {
-      this.say("Masks can be corrected on Browse, one scan at a time");
+    const { locked } = this.header.scans?.[0].correction ?? {};
+    if (!this.correcting && (!this.canCorrect || locked)) {
+      this.say(locked || "Masks can be corrected on Browse, one scan at a time");
       return;
     }
     this.correcting = !this.correcting;

@@ -233,6 +233,7 @@ def _correction_header(offer: Offer) -> dict[str, Any] | None:
         "undoable": correction.undoable,
         "redoable": correction.redoable,
         "touched": correction.touched,
+        "locked": correction.locked,
         # Of labels that hold nothing yet, for a scan that is drawn on from nothing.
         "labels": offer.labels.version,
         "chunk": slices_per_chunk(offer.volume.shape, LABEL_CHUNK_VOXELS),
