@@ -62,6 +62,7 @@ class Server:
 
     def __init__(self, address: str, log: Path) -> None:
         self.address, self.log = address, log
+        self.process: subprocess.Popen[bytes] | None = None
         self.is_fresh = True
         """No browser has asked it for anything yet."""
 
@@ -88,6 +89,7 @@ def serve(script: str, log: Path, settings: Mapping[str, str] = {}) -> Iterator[
     with log.open("a") as out:
         app = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=out)
         server = Server(f"http://localhost:{port}", log)
+        server.process = app
         try:
             wait_for(lambda: is_up(server.address), what="the server", seconds=60)
             yield server

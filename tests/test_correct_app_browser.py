@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import time
+from pathlib import Path
 
 import pytest
 
-from tests.browser import Page, Server, keep_screenshot, wait_for
-from tests.test_correct_browser import chord, mouse, press, saved
-from tests.training_data import CASES
+from tests.browser import Chromium, Page, Server, keep_screenshot, serve, wait_for
+from tests.test_correct_browser import chord, mouse, on_screen, press, saved, show_picture
+from tests.training_data import CASES, write_training_folder
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -81,3 +83,53 @@ def test_other_pages_show_what_was_drawn_and_hand_it_out(page: Page) -> None:
     chord(page, "z")
     saved(page, 2)
     press(page, "c")
+
+
+def test_a_server_killed_while_somebody_draws_loses_the_stroke_in_hand_alone(
+    chromium: Chromium, tmp_path: Path
+) -> None:
+    data = write_training_folder(tmp_path / "data")
+    settings = {
+        "LUNGLENS_DATA_FOLDER": str(data),
+        "LUNGLENS_PROJECTS_FOLDER": str(tmp_path / "projects"),
+    }
+    address = f"/browse?case={CASES[0]}&plane=axial&slice=2"
+    first = serve("streamlit_app.py", tmp_path / "first.txt", settings)
+    server = next(first)
+    page = chromium.open_tab(server, tmp_path / "downloads")
+    page.open(address)
+    ready(page)
+    press(page, "c")
+    page.view("view.setPen({ channel: 'infection', free: true })")
+    for number, row in enumerate((10.0, 20.0, 30.0), 1):
+        mouse(page, [(15.0, row), (30.0, row)])
+        saved(page, number)
+    drawn = page.view("Array.from(scan.counts.corrected.coronal)")
+    show_picture(page)
+    x, y = on_screen(page, (40.0, 25.0))
+    kind = {"button": "left", "pointerType": "mouse", "clickCount": 1}
+    for what, down in (("mousePressed", 0), ("mouseMoved", 20)):
+        page.browser.execute_cdp_cmd(
+            "Input.dispatchMouseEvent", {"type": what, "x": x, "y": y + down, "buttons": 1, **kind}
+        )
+    assert server.process is not None
+    server.process.send_signal(signal.SIGKILL)
+    server.process.wait(20)
+    chromium.close_tab(page)
+    first.close()
+
+    second = serve("streamlit_app.py", tmp_path / "second.txt", settings)
+    page = chromium.open_tab(next(second), tmp_path / "downloads")
+    page.open(address)
+    ready(page)
+    assert "Brought back 3 steps of earlier corrections of this scan." in page.text
+    wait_for(lambda: page.view("scan.edits.holds"), what="the corrected masks", seconds=30)
+    assert page.view("Array.from(scan.counts.corrected.coronal)") == drawn
+    press(page, "c")
+    for number in (4, 5, 6):
+        chord(page, "z")
+        saved(page, number)
+    assert not any(page.view("Array.from(scan.counts.corrected.coronal)"))
+    page.view("view.setPen({ free: false })")
+    chromium.close_tab(page)
+    second.close()
