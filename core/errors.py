@@ -125,6 +125,20 @@ class SaveError(LungLensError):
     """A result cannot be written where the person wants it."""
 
 
+class CorrectionError(LungLensError):
+    """A mask cannot be changed the way that was asked for; it stays as it was."""
+
+    most_characters = 300
+
+
+class StaleCorrectionError(CorrectionError):
+    """The mask is not the one that a change was made for."""
+
+
+class ProjectError(LungLensError):
+    """A project cannot be read, changed or deleted."""
+
+
 class Cancelled(LungLensError):
     """The person asked to stop; nothing was changed."""
 

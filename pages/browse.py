@@ -20,6 +20,7 @@ def look(current: OpenStudy) -> None:
     with numbers:
         segmenting.show_progress()
         mark_and_browse(current)
+        measures.show_difference(current, place.plane, place.slice_index)
         measures.show_burden(current, place.plane, place.slice_index)
         measures.show_agreement(current, place.plane, place.slice_index)
         show_biomarkers(current)

@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.ui import segmenting
 from core.ui.access import show_if_open_to_all
-from core.ui.home import opening
+from core.ui.home import opening, projects
 from core.ui.navigation import BROWSE_PAGE
 from core.ui.page import (
     RESEARCH_USE,
@@ -57,3 +57,4 @@ with right:
         opening.show_masks_upload(current)
     st.subheader("From this server", anchor=False)
     opening.show_data_folder()
+    projects.show_projects()

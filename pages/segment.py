@@ -27,8 +27,10 @@ with controls, show_errors():
         results.show_headline(current)
         show_biomarkers(current)
         st.markdown("**Download**")
-        results.show_downloads(current, current.segmentation)
+        results.show_downloads(current, current.result or current.segmentation)
         results.show_run_facts(current.segmentation)
+    elif (drawn := current.corrected) is not None:
+        results.show_drawn(current, drawn)
 
 with picture:
     browsing.show_glance(current, key="preview", tallest=0.56)

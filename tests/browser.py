@@ -40,6 +40,7 @@ SETTINGS = (
     "LUNGLENS_RUNS_FOLDER",
     "LUNGLENS_ALLOW_TRAINING",
     "LUNGLENS_KEEP_SESSION_SECONDS",
+    "LUNGLENS_PROJECTS_FOLDER",
 )
 """Environment variables that a server of the tests has only when a test sets them."""
 
@@ -61,6 +62,7 @@ class Server:
 
     def __init__(self, address: str, log: Path) -> None:
         self.address, self.log = address, log
+        self.process: subprocess.Popen[bytes] | None = None
         self.is_fresh = True
         """No browser has asked it for anything yet."""
 
@@ -79,13 +81,15 @@ def serve(script: str, log: Path, settings: Mapping[str, str] = {}) -> Iterator[
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
     environment = {k: v for k, v in os.environ.items() if k not in SETTINGS}
-    environment |= {"PYTHONPATH": str(ROOT), **settings}
+    kept = {"PYTHONPATH": str(ROOT), "LUNGLENS_PROJECTS_FOLDER": "off"}
+    environment |= {**kept, **settings}
     command = [sys.executable, "-m", "streamlit", "run", script]
     command += ["--server.port", str(port), "--server.headless", "true"]
     # Appending, so that what follows a truncation begins at the start of the file.
     with log.open("a") as out:
         app = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=out)
         server = Server(f"http://localhost:{port}", log)
+        server.process = app
         try:
             wait_for(lambda: is_up(server.address), what="the server", seconds=60)
             yield server

@@ -44,6 +44,12 @@ def _settled_heap() -> None:
     gc.freeze()
 
 
+@pytest.fixture(autouse=True)
+def _no_projects(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test keeps corrections in the folder of whoever runs it."""
+    monkeypatch.setenv("LUNGLENS_PROJECTS_FOLDER", "off")
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """Folder of the real scans; they are not part of the project."""

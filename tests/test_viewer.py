@@ -21,6 +21,7 @@ from core.ui.viewer.serving import Offers
 from core.volume import MaskPair
 from tests.studies import small_truth, small_volume
 
+SHAPE = (48, 40, 8)
 PLAIN = {"key": "viewer", "comparison": None, "drawings": (), "tools": "all", "tallest": 0.6}
 
 
@@ -90,8 +91,10 @@ def test_fractions_arrive_as_whole_hu_and_what_is_no_number_breaks_nothing():
 def test_each_mask_has_a_bit_of_its_own():
     truth = small_truth()
     shifted = MaskPair(np.roll(truth.lung, 2, axis=0), np.roll(truth.infection, 2, axis=0))
-    labels = undo_labels(pack_labels(truth, shifted, start=3, stop=6), columns=48, rows=40)
-    for source, pair in (("truth", truth), ("prediction", shifted)):
+    corrected = MaskPair(np.roll(truth.lung, 1, axis=1), np.roll(truth.infection, 1, axis=1))
+    pairs = {"truth": truth, "prediction": shifted, "corrected": corrected}
+    labels = undo_labels(pack_labels(pairs, SHAPE, start=3, stop=6), columns=48, rows=40)
+    for source, pair in pairs.items():
         for channel in CHANNELS:
             mask = pair.lung if channel == "lung" else pair.infection
             marked = (labels & BITS[source, channel]) != 0
@@ -254,7 +257,7 @@ def test_a_header_is_small_plain_json_without_voxels():
     assert header["scans"][0]["shape"] == [48, 40, 8]
     assert header["scans"][0]["spacing"] == pytest.approx([1.5, 1.5, 5.0])
     assert len(header["scans"][0]["labels"]["layers"]) == 4
-    assert header["comparison"]["masks"] == [["truth"], ["truth", "prediction"]]
+    assert header["comparison"]["masks"] == [["truth"], ["truth", "prediction", "corrected"]]
 
 
 def test_truth_without_a_lung_mask_offers_the_infection_alone():

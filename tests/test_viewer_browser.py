@@ -74,7 +74,7 @@ def told(page: Page, text: str) -> None:
     ("key", "bright", "dark", "letters", "size_mm"),
     [
         ("a", (0.9, 0.2), (0.1, 0.8), ["R", "L", "A", "P"], (60 * 2.0, 90 * 1.0)),
-        ("c", (0.9, 0.1), (0.1, 0.9), ["R", "L", "S", "I"], (60 * 2.0, 20 * 5.0)),
+        ("k", (0.9, 0.1), (0.1, 0.9), ["R", "L", "S", "I"], (60 * 2.0, 20 * 5.0)),
         ("s", (0.1, 0.1), (0.9, 0.9), ["A", "P", "S", "I"], (90 * 1.0, 20 * 5.0)),
     ],
 )
@@ -150,7 +150,7 @@ def test_zoom_and_pan_survive_slices_planes_and_runs_of_the_page(viewer: Page) -
     viewer.view("pane.pan(25, -10)")
     zoom = viewer.view("view.zoomOf('axial')")
     assert zoom["factor"] > 1.9
-    press(viewer, Keys.ARROW_DOWN, "c", "a")
+    press(viewer, Keys.ARROW_DOWN, "k", "a")
     viewer.click("Run again")
     viewer.settle()
     assert viewer.view("view.zoomOf('axial')") == zoom

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from core.config.app import AppConfig
 from core.config.augmentation import AUGMENT_PRESETS, AUGMENT_RANGES, AugmentConfig, AugmentPreset
+from core.config.correction import BRUSH_RANGE_MM, HU_LIMITS, CorrectionConfig
 from core.config.enhancement import (
     ENHANCE_PRESETS,
     ENHANCE_RANGES,
@@ -99,5 +100,8 @@ __all__ = [
     "EvaluateConfig",
     "QUALITY_RANGES",
     "QualityConfig",
+    "BRUSH_RANGE_MM",
+    "HU_LIMITS",
+    "CorrectionConfig",
     "AppConfig",
 ]

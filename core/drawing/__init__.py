@@ -2,6 +2,7 @@
 
 from core.drawing.overlays import (
     AGREEMENT_COLOURS,
+    CORRECTED_COLOURS,
     PREDICTION_COLOURS,
     TRUTH_COLOURS,
     Picture,
@@ -13,6 +14,7 @@ from core.drawing.thumbnails import crop_around, draw_agreement, draw_key_slice,
 
 __all__ = [
     "AGREEMENT_COLOURS",
+    "CORRECTED_COLOURS",
     "PREDICTION_COLOURS",
     "Picture",
     "TRUTH_COLOURS",

@@ -12,6 +12,7 @@ from core.evaluation.cases import (
     paired_differences,
     results_csv,
 )
+from core.evaluation.hand_correction import Difference, compute_differences
 from core.evaluation.measurements import AFTER_MASKS, describe, measure
 from core.evaluation.metrics import (
     Overlap,
@@ -47,6 +48,8 @@ __all__ = [
     "bootstrap_intervals",
     "csv_cell",
     "evaluate_cases",
+    "Difference",
+    "compute_differences",
     "load_prediction",
     "mean_values",
     "paired_differences",

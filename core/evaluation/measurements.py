@@ -22,7 +22,8 @@ def measure(
     """Every measurement of a segmented scan, JSON-ready: undefined values are null.
 
     `biomarkers` holds values by key, and beside them what each is; `metrics` is there only where
-    truth is known, per channel; `preprocess` only where it was not that of the weights.
+    truth is known, per channel; `preprocess` only where it was not that of the weights;
+    `hand_correction` only where a person has corrected the masks.
 
     Args:
         biomarkers: of this result, where they are measured already.
@@ -47,6 +48,8 @@ def measure(
         ],
         "biomarkers": biomarkers.to_json_dict(),
     }
+    if segmentation.by_hand is not None:
+        record["hand_correction"] = segmentation.by_hand.to_json_dict()
     if segmentation.config.preprocess is not None:
         record["preprocess"] = to_json_dict(segmentation.config.preprocess)
     if study.truth is not None:

@@ -17,11 +17,12 @@ from core.system import write_bytes, write_gzip
 from core.volume import MM_PER_UNIT, Array, NiftiForms, Source, Volume, to_file_order
 
 
-def mask_nifti_bytes(mask: Array, volume: Volume) -> bytes:
+def mask_nifti_bytes(mask: Array, volume: Volume, *, note: str = "") -> bytes:
     """A mask or label map as the bytes of a `.nii.gz` file.
 
     Args:
         mask: (i, j, k) on the canonical grid of `volume`; booleans or labels 0 to 255.
+        note: what the header's description says of it, ASCII, such as "corrected by hand".
 
     Returns:
         uint8 in the shape (with trailing axes of length one), orientation, unit of length, sform
@@ -47,7 +48,8 @@ def mask_nifti_bytes(mask: Array, volume: Volume) -> bytes:
     if straight is not None:
         labels = straight.place(labels)
         source = replace(source, file_shape=straight.shape, file_affine=straight.affine)
-    return _pack(labels, source, cal_max=top, description=b"LungLens mask")
+    description = f"LungLens mask, {note}" if note else "LungLens mask"
+    return _pack(labels, source, cal_max=top, description=description.encode("ascii"))
 
 
 def mask_file_notes(volume: Volume) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from core.segmentation.postprocess import (
     restore_cleaned,
     restore_masks,
 )
-from core.segmentation.result import Segmentation, apply_thresholds
+from core.segmentation.result import Segmentation, apply_thresholds, with_hand_correction
 from core.segmentation.segmenter import load_segmenter
 from core.segmentation.trial import find_outlines, segment_slice
 from core.segmentation.turning import find_quarter_turns
@@ -53,6 +53,7 @@ __all__ = [
     "describe_graph",
     "Segmentation",
     "apply_thresholds",
+    "with_hand_correction",
     "find_quarter_turns",
     "load_segmenter",
     "segment_volume",

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Literal
 
 from core.config import CHANNELS, PostprocessConfig, SegmentConfig
+from core.correction import HandCorrection
 from core.measuring.quality import slice_ranges
 from core.preprocessing import SpatialRecord
 from core.segmentation.coverage import find_coverage
@@ -50,6 +51,7 @@ class Segmentation:
         scan: what warnings need to know of the scan; none for pictures.
         fallback_reason: why Keras ran the network in place of OpenVINO; empty where it did not,
             or was asked to.
+        by_hand: how a person has corrected the masks; none where they are the network's.
     """
 
     masks: MaskPair
@@ -62,6 +64,7 @@ class Segmentation:
     fallback_reason: str = ""
     scan: ScanFacts | None = None
     presence: Probabilities | None = None
+    by_hand: HandCorrection | None = None
 
     def slices_with(self, channel: Literal["lung", "infection"]) -> BoolArray | None:
         """(n,) which slices the network's slice head takes to show any lung, or any infection,
@@ -75,6 +78,7 @@ class Segmentation:
     def warnings(self) -> tuple[str, ...]:
         """What a person should know before trusting the masks."""
         every = (
+            "" if self.by_hand is None else self.by_hand.sentence,
             _turn_warning(self.record),
             _stretch_warning(self.record),
             _noise_warning(self.scan),
@@ -102,6 +106,13 @@ class Segmentation:
             return ""
         coverage = find_coverage(self.masks.lung, self.scan.step_mm)
         return "" if coverage is None else coverage.warning
+
+
+def with_hand_correction(
+    segmentation: Segmentation, masks: MaskPair, by_hand: HandCorrection
+) -> Segmentation:
+    """The same run with masks as a person has corrected them."""
+    return replace(segmentation, masks=masks, by_hand=by_hand)
 
 
 def apply_thresholds(segmentation: Segmentation, postprocess: PostprocessConfig) -> Segmentation:

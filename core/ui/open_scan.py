@@ -18,8 +18,9 @@ import streamlit as st
 
 from core.errors import LoadError, LungLensError
 from core.system import OnProgress, ignore_progress
-from core.ui.data_folder import case_study, inside_data_folder
+from core.ui.data_folder import case_study, data_folder, inside_data_folder
 from core.ui.links import FILE_LINK, FileLinks
+from core.ui.projects import keep_corrections
 from core.ui.session import (
     OpenStudy,
     Origin,
@@ -54,12 +55,14 @@ def _file_links() -> FileLinks:
 
 def open_demo() -> OpenStudy:
     """Opens the generated study; the first time it is computed."""
-    return this_session().open_study(_demo_study(), origin="demo", link="demo")
+    opened = this_session().open_study(_demo_study(), origin="demo", link="demo")
+    return keep_corrections(opened, where="demo")
 
 
 def open_case(case_id: str) -> OpenStudy:
     """Opens a case of the public set, with its true masks."""
-    return this_session().open_study(case_study(case_id), origin="case", link=case_id)
+    opened = this_session().open_study(case_study(case_id), origin="case", link=case_id)
+    return keep_corrections(opened, where=case_id)
 
 
 def open_file(text: str, *, on_progress: OnProgress = ignore_progress) -> OpenStudy | None:
@@ -149,7 +152,11 @@ def _open_path(
         )
         raise
     forget_questions()
-    return session.open_study(study, origin=origin, link=link)
+    opened = session.open_study(study, origin=origin, link=link)
+    root = data_folder()
+    if origin == "file" and root is not None and isinstance(path, Path):
+        return keep_corrections(opened, where=str(path.relative_to(root)))
+    return keep_corrections(opened)
 
 
 def open_link(link: str) -> OpenStudy | None:

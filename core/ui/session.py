@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import streamlit as st
 
 from core.config import AugmentConfig
+from core.correction import Correction
 from core.ui.job_slot import JobSlot
 from core.ui.jobs import NETWORK_QUEUE
 from core.ui.kept_sessions import KeptSessions, seconds_to_keep, watch
@@ -32,6 +33,7 @@ T = TypeVar("T")
 Origin = Literal["demo", "case", "file", "upload"]
 
 SESSION_KEY = "session"
+_RESULT = "result corrected by hand"
 
 
 @dataclass(eq=False)
@@ -42,7 +44,8 @@ class OpenStudy:
         link: names the study in the page's address.
         token: new for each opening; keys widgets, so that none outlives its study.
         segmentation: the network's result, with the thresholds last chosen.
-        memo: measures already computed, by name.
+        correction: lung and infection as the person corrects them.
+        memo: measures already computed, by name; those of the corrected masks stand apart.
         place: where in the scan the person is, once a viewer has shown it.
     """
 
@@ -55,9 +58,16 @@ class OpenStudy:
     place: Place | None = None
     recognised: Intensity = field(init=False)
     """What the values were taken for when the scan was opened."""
+    correction: Correction = field(init=False)
+    brought_back: str = ""
+    """What was brought back of earlier corrections when the scan was opened, if anything."""
+    _corrected_memo: tuple[int, dict[object, Any]] = field(
+        default_factory=lambda: (0, {}), init=False
+    )
 
     def __post_init__(self) -> None:
         self.recognised = self.study.volume.intensity
+        self.correction = Correction(self.study.volume)
 
     @property
     def name(self) -> str:
@@ -75,10 +85,55 @@ class OpenStudy:
         """Masks of the network, where it has run."""
         return self.segmentation.masks if self.segmentation is not None else None
 
+    @property
+    def corrected(self) -> MaskPair | None:
+        """Masks as they were corrected by hand, where any were."""
+        return self.correction.masks()
+
+    @property
+    def corrected_memo(self) -> dict[object, Any]:
+        """Measures of the corrected masks as they are now; forgotten with the next stroke."""
+        revision, memo = self._corrected_memo
+        if revision != self.correction.revision:
+            memo = {}
+            self._corrected_memo = (self.correction.revision, memo)
+        return memo
+
+    @property
+    def result(self) -> Segmentation | None:
+        """The network's result, with the masks as they were corrected where any were. The same
+        object until the next stroke."""
+        corrected = self.corrected
+        if self.segmentation is None or corrected is None:
+            return self.segmentation
+        if _RESULT not in self.corrected_memo:
+            from core.segmentation import with_hand_correction
+
+            self.corrected_memo[_RESULT] = with_hand_correction(
+                self.segmentation, corrected, self.correction.record
+            )
+        found: Segmentation = self.corrected_memo[_RESULT]
+        return found
+
+    @property
+    def result_memo(self) -> dict[object, Any]:
+        """What was made of `result`, such as its report."""
+        return self.memo if self.corrected is None else self.corrected_memo
+
     def set_segmentation(self, segmentation: Segmentation | None) -> None:
-        """Takes a new result; what was measured on the old one is forgotten."""
+        """Takes a new result; what was measured on the old one is forgotten. What was corrected
+        by hand stays."""
         self.segmentation = segmentation
         self.memo = {}
+        self._corrected_memo = (self.correction.revision, {})
+        self.correction.follow(self.prediction)
+
+    def let_go(self) -> None:
+        """Drops all results: whoever still holds the study, such as the page drawn last, holds
+        the scan alone."""
+        self.correction.close()
+        self.set_segmentation(None)
+        self.correction = Correction(self.study.volume)
 
 
 @dataclass
@@ -174,6 +229,8 @@ class Session:
 
     def open_study(self, study: Study, *, origin: Origin, link: str) -> OpenStudy:
         """Opens a study in place of the one that is open; a run of the network ends."""
+        if self.opened is not None:
+            self.opened.correction.close()
         self.opened = OpenStudy(study=study, origin=origin, link=link)
         self.network_run.drop()
         self.pending_labels = None
@@ -203,8 +260,7 @@ class Session:
         for study in (self.opened, self.second):
             if study is not None:
                 withdraw_slices(study)
-                # Whoever still holds the study, such as the page drawn last, holds no results.
-                study.set_segmentation(None)
+                study.let_go()
         self.network_run.drop()
         self.opened = self.second = None
         self.pending_series = self.pending_scale = self.pending_labels = None
@@ -250,11 +306,21 @@ def clear_notice() -> None:
 
 
 def remember(
-    current: OpenStudy, name: object, compute: Callable[[], T], *, doing: str = "Measuring…"
+    current: OpenStudy,
+    name: object,
+    compute: Callable[[], T],
+    *,
+    doing: str = "Measuring…",
+    corrected: bool = False,
 ) -> T:
-    """`compute()`, once per study and segmentation; the page says so while it takes long."""
-    if name not in current.memo:
+    """`compute()`, once per study and segmentation; the page says so while it takes long.
+
+    Args:
+        corrected: it is about the corrected masks, and is computed again after each stroke.
+    """
+    memo = current.corrected_memo if corrected else current.memo
+    if name not in memo:
         with st.spinner(doing):
-            current.memo[name] = compute()
-    measured: T = current.memo[name]
+            memo[name] = compute()
+    measured: T = memo[name]
     return measured

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from core import __version__
+from core.correction import HandCorrection
 from core.errors import GeometryError, SaveError
 from core.loading.dicom.identity import PatientIdentity
 from core.volume import DicomOrigin, MaskPair, Volume, to_file_order
@@ -37,6 +38,7 @@ def dicom_seg_bytes(
     algorithm: str,
     made_on: date,
     identity: PatientIdentity | None = None,
+    by_hand: HandCorrection | None = None,
 ) -> bytes:
     """A DICOM SEG of the masks; the same input always gives the same bytes.
 
@@ -46,6 +48,8 @@ def dicom_seg_bytes(
         algorithm: what drew the masks, such as the id of the weights.
         made_on: date of the object's creation.
         identity: patient tags to copy; none leaves them empty.
+        by_hand: how a person has corrected them: the segments are then semiautomatic or manual,
+            not automatic, and manual ones name no algorithm.
 
     Raises:
         SaveError: the scan is no DICOM series, its slices do not say who they are and where they
@@ -61,6 +65,9 @@ def dicom_seg_bytes(
     if origin.instances[0].frame is not None:
         frames = frames[_as_stored(origin)]
     seed = [origin.series_uid, algorithm, __version__, made_on.isoformat(), _digest(frames)]
+    done = "" if by_hand is None else f", {by_hand.text}"
+    if by_hand is not None:
+        seed.append(by_hand.algorithm_type)
     with warnings.catch_warnings():
         # highdicom warns of empty names and of slices that are not evenly spaced: both are meant.
         warnings.simplefilter("ignore")
@@ -69,7 +76,8 @@ def dicom_seg_bytes(
             pixel_array=frames,
             segmentation_type="BINARY",
             segment_descriptions=[
-                _description(number, name, algorithm) for number, (name, _) in enumerate(marked, 1)
+                _description(number, name, algorithm, by_hand)
+                for number, (name, _) in enumerate(marked, 1)
             ],
             series_instance_uid=generate_uid(entropy_srcs=["series", *seed]),
             series_number=_SERIES_NUMBER,
@@ -80,8 +88,11 @@ def dicom_seg_bytes(
             software_versions=__version__,
             device_serial_number="none",
             content_label="LUNGLENS",
-            content_description="Lung and infection. Research, never a diagnosis.",
-            series_description="LungLens: lung and infection",
+            # At most 64 characters.
+            content_description=f"Lung and infection{done}. Never a diagnosis."
+            if done
+            else "Lung and infection. Research, never a diagnosis.",
+            series_description=f"LungLens: lung and infection{done}",
             omit_empty_frames=True,
         )
     _settle(segmentation, made_on, seed)
@@ -159,10 +170,11 @@ def _digest(frames: Any) -> str:
     return state.hexdigest()
 
 
-def _description(number: int, name: str, algorithm: str) -> Any:
+def _description(number: int, name: str, algorithm: str, by_hand: HandCorrection | None) -> Any:
     import highdicom
     from pydicom.sr.codedict import codes
 
+    kind = "AUTOMATIC" if by_hand is None else by_hand.algorithm_type
     lung = codes.SCT.Lung
     is_lung = name == "lung"
     return highdicom.seg.SegmentDescription(
@@ -173,8 +185,10 @@ def _description(number: int, name: str, algorithm: str) -> Any:
         else codes.SCT.MorphologicallyAbnormalStructure,
         segmented_property_type=lung if is_lung else codes.SCT.Lesion,
         anatomic_regions=None if is_lung else [lung],
-        algorithm_type="AUTOMATIC",
-        algorithm_identification=highdicom.AlgorithmIdentificationSequence(
+        algorithm_type=kind,
+        algorithm_identification=None
+        if kind == "MANUAL"
+        else highdicom.AlgorithmIdentificationSequence(
             name=f"LungLens {algorithm}"[:64],
             version=__version__,
             family=codes.DCM.ArtificialIntelligence,

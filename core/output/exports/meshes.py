@@ -18,14 +18,15 @@ _PLY_FACE = np.dtype([("count", "u1"), ("corners", "<i4", 3)])
 _STL_HEADER_BYTES = 80
 
 
-def stl_bytes(surface: Surface, *, name: str, nominal: bool = False) -> bytes:
+def stl_bytes(surface: Surface, *, name: str, nominal: bool = False, note: str = "") -> bytes:
     """A mesh as binary STL: LPS mm, facets counter-clockwise seen from outside.
 
     Args:
         name: what it is a surface of, ASCII, such as "lung".
         nominal: the millimetres are nominal, which the header then says.
+        note: more of it, ASCII and short, such as "corrected by hand".
     """
-    header = f"{_comment(name, nominal)}; SPACE=LPS".encode("ascii")
+    header = f"{_comment(name, nominal, note)}; SPACE=LPS".encode("ascii")
     assert len(header) <= _STL_HEADER_BYTES
     corners = (surface.vertices_mm * _RAS_TO_LPS)[surface.faces]
     facets = np.zeros(len(corners), dtype=_STL_FACET)
@@ -35,14 +36,14 @@ def stl_bytes(surface: Surface, *, name: str, nominal: bool = False) -> bytes:
     return b"".join((header.ljust(_STL_HEADER_BYTES), count, facets.tobytes()))
 
 
-def ply_bytes(surface: Surface, *, name: str, nominal: bool = False) -> bytes:
+def ply_bytes(surface: Surface, *, name: str, nominal: bool = False, note: str = "") -> bytes:
     """A mesh as binary little-endian PLY; arguments as in `stl_bytes`."""
     faces = np.empty(len(surface.faces), dtype=_PLY_FACE)
     faces["count"] = 3
     faces["corners"] = surface.faces
     header = (
         "ply\nformat binary_little_endian 1.0\n"
-        f"comment {_comment(name, nominal)}\ncomment SPACE=LPS\n"
+        f"comment {_comment(name, nominal, note)}\ncomment SPACE=LPS\n"
         f"element vertex {len(surface.vertices_mm)}\n"
         "property float x\nproperty float y\nproperty float z\n"
         f"element face {len(faces)}\nproperty list uchar int vertex_indices\nend_header\n"
@@ -51,9 +52,10 @@ def ply_bytes(surface: Surface, *, name: str, nominal: bool = False) -> bytes:
     return header.encode("ascii") + points.tobytes() + faces.tobytes()
 
 
-def _comment(name: str, nominal: bool) -> str:
+def _comment(name: str, nominal: bool, note: str) -> str:
     # A binary STL must not begin with the word "solid", which marks the text form.
-    return f"LungLens {name}, {'NOMINAL mm, true size not known' if nominal else 'mm'}"
+    size = "NOMINAL mm, true size not known" if nominal else "mm"
+    return f"LungLens {name}, {note + ', ' if note else ''}{size}"
 
 
 def _unit_normals(corners: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

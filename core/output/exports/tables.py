@@ -53,11 +53,17 @@ def _flat(name: str, value: Any) -> list[tuple[str, Any]]:
     ]
 
 
-def slice_rows(study: Study, predicted: MaskPair) -> list[dict[str, float | int | None]]:
+def slice_rows(
+    study: Study, predicted: MaskPair, *, note: str = ""
+) -> list[dict[str, float | int | str | None]]:
     """Areas and infected share of every axial slice, and overlap with the truth where known.
 
     Slices count from 1, from the feet up. Areas in mm² are undefined (null) where the spacing is
     nominal; pixels always count.
+
+    Args:
+        note: what was done to the masks, such as "corrected by hand"; a column of its own, where
+            there is one.
     """
     volume, truth = study.volume, study.truth
     burden = compute_slice_burden(predicted, volume)
@@ -76,12 +82,14 @@ def slice_rows(study: Study, predicted: MaskPair) -> list[dict[str, float | int 
             if mask_true is not None and mask_pred is not None:
                 found = compute_overlap_per_slice(mask_true, mask_pred)
                 columns.update({f"{channel}_{name}": values for name, values in found.items()})
-    rows: list[dict[str, float | int | None]] = []
+    rows: list[dict[str, float | int | str | None]] = []
     for k in range(volume.shape[2]):
-        row: dict[str, float | int | None] = {"slice": k + 1}
+        row: dict[str, float | int | str | None] = {"slice": k + 1}
         for name, values in columns.items():
             value = float(values[k])
             whole = name.endswith("pixels") and math.isfinite(value)
             row[name] = int(value) if whole else value if math.isfinite(value) else None
+        if note:
+            row["masks"] = note
         rows.append(row)
     return rows

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 
 from core import __version__
 from core.config import CHANNELS, RESEARCH_NOTE, Channel, EvaluateConfig, QualityConfig
+from core.correction import HandCorrection
 from core.errors import shown_name
 from core.evaluation import compute_overlap, compute_surface_agreement, side_sentence
 from core.loading import case_of_scan
@@ -62,6 +63,7 @@ class Report:
         facts, settings: label and value, in the order to show them.
         stamp: "SYNTHETIC" for a generated scan.
         warnings: sentences on this scan and this run; `quality`: what the checks found in it.
+        by_hand: how a person has corrected the masks; none where they are the network's.
     """
 
     config: ReportConfig
@@ -75,6 +77,7 @@ class Report:
     quality: QualityReport
     warnings: tuple[str, ...]
     methods: Methods
+    by_hand: HandCorrection | None = None
     limitations: tuple[str, ...] = LIMITATIONS
     note: str = RESEARCH_NOTE
 
@@ -128,7 +131,7 @@ def build_report(
     on_progress("drawing key slices", 1, 1)
     return Report(
         config=config,
-        facts=_facts(study, config),
+        facts=_facts(study, config, segmentation.by_hand),
         settings=_settings(segmentation, info),
         stamp=stamp,
         biomarkers=found,
@@ -149,6 +152,7 @@ def build_report(
             info,
             surfaces_compared=agreement is not None and not volume.spacing_nominal,
         ),
+        by_hand=segmentation.by_hand,
     )
 
 
@@ -162,7 +166,9 @@ def scan_name(study: Study, *, show_file_name: bool) -> str:
     return shown_name(study.case_id or source.name)
 
 
-def _facts(study: Study, config: ReportConfig) -> tuple[tuple[str, str], ...]:
+def _facts(
+    study: Study, config: ReportConfig, by_hand: HandCorrection | None
+) -> tuple[tuple[str, str], ...]:
     volume = study.volume
     size = " × ".join(map(str, volume.shape))
     spacing = "not known"
@@ -181,6 +187,7 @@ def _facts(study: Study, config: ReportConfig) -> tuple[tuple[str, str], ...]:
         ("Values", scale),
         *kept,
         ("Truth", _truth_words(study)),
+        *(() if by_hand is None else (("Masks", by_hand.text),)),
         ("Fingerprint", volume.digest[:12]),
     )
 
@@ -231,9 +238,19 @@ def _agreement(
     if not scores:
         return None
     case = case_of_scan(study.case_id or volume.source.name)
-    return Agreement(scores, side_sentence(case, info))
+    by_hand = segmentation.by_hand
+    return Agreement(
+        scores, side_sentence(case, info) if by_hand is None else _hand_sentence(by_hand)
+    )
+
+
+def _hand_sentence(by_hand: HandCorrection) -> str:
+    return (
+        f"The masks were {by_hand.text}: these values say how well the person agrees with the "
+        "truth, and nothing of the network."
+    )
 
 
 def with_config(report: Report, study: Study, config: ReportConfig) -> Report:
     """The same report under another date, name or show of the file's name; nothing is measured."""
-    return replace(report, config=config, facts=_facts(study, config))
+    return replace(report, config=config, facts=_facts(study, config, report.by_hand))

@@ -91,6 +91,11 @@ def describe_methods(
         _preprocess_words(segmentation, info),
         _postprocess_words(segmentation, study.volume),
     ]
+    if segmentation.by_hand is not None:
+        sentences.append(
+            f"The masks were then {segmentation.by_hand.text} in LungLens; all measurements are "
+            "those of the corrected masks."
+        )
     if _learned_from_public_set(info):
         sentences.append(
             f"The network had learned from scans of the public 20-case set {cite(TRAINING_SET)} "

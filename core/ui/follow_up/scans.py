@@ -12,11 +12,17 @@ from core.system import size_text
 from core.ui import segmenting
 from core.ui.page import show_errors, spacing_text
 from core.ui.scan import browsing
-from core.ui.scan.measures import known_masks
+from core.ui.scan.measures import CORRECTED, known_masks
 from core.ui.session import OpenStudy, this_session
 from core.ui.text import escape_markdown
 from core.ui.viewer import Comparison, ViewerScan
 from core.volume import MaskPair, Volume
+
+_MEASURED_ON = {
+    "Prediction": "the network's masks",
+    CORRECTED: "masks corrected by hand",
+    "Truth": "true masks",
+}
 
 
 def show_heads(first: OpenStudy, second: OpenStudy) -> bool:
@@ -38,8 +44,9 @@ def show_heads(first: OpenStudy, second: OpenStudy) -> bool:
         st.info("Mark lung and infection in both scans to compare them.", icon=":material/info:")
         return False
     if names[0] != names[1]:
+        some, others = (words for name, words in _MEASURED_ON.items() if name in names)
         st.warning(
-            "One scan is measured on the network's masks and the other on true masks. Changes "
+            f"One scan is measured on {some} and the other on {others}. Changes "
             "then include the network's error as well: mark both for a fair comparison.",
             icon=":material/info:",
         )
@@ -54,7 +61,8 @@ def _forget_second() -> None:
 
 
 def masks_used(one: OpenStudy) -> str | None:
-    """The masks that are measured: the prediction where there is one, else the truth."""
+    """The masks that are measured: corrected ones where there are any, else the prediction or the
+    truth."""
     return next(iter(known_masks(one)), None)
 
 
@@ -65,6 +73,7 @@ def _show_head(title: str, one: OpenStudy, *, running: bool, second: bool) -> No
         st.badge("SYNTHETIC", icon=":material/science:", color="orange")
     used = masks_used(one)
     measured = {
+        CORRECTED: "measured on masks corrected by hand",
         "Prediction": "measured on the network's masks",
         "Truth": "measured on its true masks; the network has not run",
         None: "nothing is marked yet",
@@ -129,7 +138,7 @@ def show_scans(first: OpenStudy, second: OpenStudy) -> None:
         owner=pair,
         volume=pair.volume,
         truth=pair.masks if used[1] == "truth" else None,
-        prediction=pair.masks if used[1] == "prediction" else None,
+        prediction=pair.masks if used[1] != "truth" else None,
         name=second.name,
         stamp=second.stamp,
         numbers=(tuple(map(int, pair.match.slices)), second.study.volume.shape[2]),
@@ -143,7 +152,8 @@ def show_scans(first: OpenStudy, second: OpenStudy) -> None:
             "Second",
             scan=beside,
             left_masks=(used[0],),
-            right_masks=(used[1],),
+            # Masks of the second scan were moved onto the first: they are shown, not corrected.
+            right_masks=("truth" if used[1] == "truth" else "prediction",),
             aside=True,
         ),
     )

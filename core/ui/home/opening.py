@@ -115,7 +115,8 @@ def _try_to_open(open_it: Callable[[], OpenStudy | None]) -> None:
     try:
         current = open_it()
         if current is not None:
-            set_notice("success", f"Opened: {current.name}")
+            more = f". Brought back {current.brought_back}." if current.brought_back else ""
+            set_notice("success", f"Opened: {current.name}{more}")
     except LungLensError as error:
         still = this_session().opened
         kept = f" Still open: {still.name}." if still is not None else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -28,7 +29,7 @@ from core.ui.jobs import MEASURING_QUEUE
 from core.ui.page import show_error
 from core.ui.quality.leaving_out import case_id_of, left_out
 from core.ui.scan.browsing import show_picture
-from core.ui.scan.measures import known_masks
+from core.ui.scan.measures import CORRECTED, known_masks
 from core.ui.scan.slice_strip import StripRow, go_to, show_strip
 from core.ui.session import OpenStudy, remember, this_session
 from core.ui.settings import Settings
@@ -156,14 +157,18 @@ def _strip_rows(current: OpenStudy, report: QualityReport) -> list[StripRow]:
 
 
 def empty_slices(current: OpenStudy) -> dict[str, EmptySlices]:
-    """Slices without infection by prediction and by truth, as far as these are known."""
+    """Slices without infection by each of the masks there are."""
     volume = current.study.volume
     pairs = known_masks(current)
-    found = remember(
-        current,
-        "empty slices",
-        lambda: {name: find_empty_slices(pair, volume) for name, pair in pairs.items()},
-    )
+    found = {
+        name: remember(
+            current,
+            ("empty slices", name),
+            partial(find_empty_slices, pair, volume),
+            corrected=name == CORRECTED,
+        )
+        for name, pair in pairs.items()
+    }
     return {name: empty for name, empty in found.items() if empty is not None}
 
 

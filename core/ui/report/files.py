@@ -108,21 +108,22 @@ def show_single_files(current: OpenStudy, segmentation: Segmentation, files: Wri
 
 
 def _offer_masks(current: OpenStudy, segmentation: Segmentation, files: WrittenReport) -> None:
-    from core.output.report import dicom_seg_of
+    from core.output.report import dicom_seg_of, hand_note
 
     study, masks, stem = current.study, segmentation.masks, files.stem
+    note = hand_note(segmentation)
     for channel in CHANNELS:
         mask = getattr(masks, channel)
         if mask is not None:
             _offer(
                 f"{channel.capitalize()} mask (NIfTI)",
-                partial(mask_nifti_bytes, mask, study.volume),
+                partial(mask_nifti_bytes, mask, study.volume, note=note),
                 f"{stem}_{channel}_mask.nii.gz",
                 help="0 and 1, in the shape and position of the scan's own file.",
             )
     _offer(
         "Label map (NIfTI)",
-        lambda: mask_nifti_bytes(masks.label_map(), study.volume),
+        lambda: mask_nifti_bytes(masks.label_map(), study.volume, note=note),
         f"{stem}_label_map.nii.gz",
         help="0 background, 1 lung, 2 infection, in the shape and position of the scan's own file.",
     )

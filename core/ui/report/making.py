@@ -46,9 +46,13 @@ class WrittenReport:
 
 
 def prediction_of(current: OpenStudy) -> Segmentation | None:
-    """The network's result; where there is none, offers to run it."""
-    if current.segmentation is not None:
-        return current.segmentation
+    """The network's result, with the masks as they were corrected; where there is none, offers to
+    run it."""
+    result = current.result
+    if result is not None:
+        if result.by_hand is not None:
+            st.info(result.by_hand.sentence, icon=":material/draw:")
+        return result
     if segmenting.show_progress():
         return None
     st.info(
@@ -117,7 +121,7 @@ def _measured_report(current: OpenStudy, segmentation: Segmentation) -> Report |
 class ReportJobs:
     """The jobs of one result, in the memo of the open study.
 
-    Another result or an added truth empties the memo: both change the report.
+    Another result, a stroke or an added truth empties the memo: all change the report.
     """
 
     measuring: JobSlot[Report] = field(default_factory=lambda: JobSlot("report", REPORT_QUEUE))
@@ -126,7 +130,7 @@ class ReportJobs:
 
 def jobs_of(current: OpenStudy) -> ReportJobs:
     """The jobs of the open study's present result."""
-    jobs: ReportJobs = current.memo.setdefault(_JOBS, ReportJobs())
+    jobs: ReportJobs = current.result_memo.setdefault(_JOBS, ReportJobs())
     return jobs
 
 
@@ -174,12 +178,13 @@ def result_of(slot: JobSlot[T]) -> T | None:
 
 def _written_report(current: OpenStudy, measured: Report, config: ReportConfig) -> WrittenReport:
     """The report as files, written again only for other words on it."""
-    kept: tuple[Report, ReportConfig, WrittenReport] | None = current.memo.get(_WRITTEN)
+    memo = current.result_memo
+    kept: tuple[Report, ReportConfig, WrittenReport] | None = memo.get(_WRITTEN)
     # The very report and not its id, which another may be given once this one is gone.
     if kept is None or kept[0] is not measured or kept[1] != config:
         with st.spinner("Writing the report…"):
             kept = (measured, config, _write(current, measured, config))
-        current.memo[_WRITTEN] = kept
+        memo[_WRITTEN] = kept
     return kept[2]
 
 

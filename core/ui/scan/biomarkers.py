@@ -8,7 +8,7 @@ from html import escape
 import streamlit as st
 
 from core.measuring.biomarkers import Biomarkers, Measurement, compute_biomarkers
-from core.ui.scan.measures import known_masks
+from core.ui.scan.measures import CORRECTED, known_masks
 from core.ui.session import OpenStudy, remember
 
 STYLE = """<style>
@@ -68,6 +68,7 @@ def scan_biomarkers(current: OpenStudy, name: str) -> Biomarkers:
         ("biomarkers", name),
         lambda: compute_biomarkers(volume, pair),
         doing="Measuring both lungs…",
+        corrected=name == CORRECTED,
     )
 
 
@@ -104,7 +105,8 @@ def _choose_masks(names: tuple[str, ...]) -> str:
         key="biomarkers-source",
         required=True,
         persist_state="session",
-        help="The masks that are measured: the network's, or those drawn or known to be true.",
+        help="The masks that are measured: as you corrected them, the network's, or those known "
+        "to be true.",
     )
     return chosen or names[0]
 

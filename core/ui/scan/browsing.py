@@ -79,6 +79,7 @@ def viewer_scan(current: OpenStudy) -> ViewerScan:
         volume=current.study.volume,
         truth=current.study.truth,
         prediction=current.prediction,
+        correction=current.correction,
         name=current.name,
         stamp=current.stamp,
     )

@@ -8,17 +8,29 @@ import numpy as np
 import streamlit as st
 
 from core.config import CHANNELS, Channel, Plane, SurfaceConfig
-from core.drawing import PREDICTION_COLOURS, TRUTH_COLOURS, Surface, build_surface, slice_corners_mm
+from core.drawing import (
+    CORRECTED_COLOURS,
+    PREDICTION_COLOURS,
+    TRUTH_COLOURS,
+    Surface,
+    build_surface,
+    slice_corners_mm,
+)
 from core.ui.chart_view import show_chart
 from core.ui.charts.surface import make_surface_figure
 from core.ui.components import BrowserComponent
-from core.ui.scan.measures import known_masks
+from core.ui.scan.measures import CORRECTED, known_masks
 from core.ui.session import OpenStudy, remember
 from core.ui.streamlit_internals import BROWSER_SCRIPT
 
 _HERE = Path(__file__).parent
 _CHART = "surfaces-chart"
 _SLICE_MARGIN_MM = 8.0
+_COLOURS = {
+    CORRECTED: CORRECTED_COLOURS,
+    "Prediction": PREDICTION_COLOURS,
+    "Truth": TRUTH_COLOURS,
+}
 
 _turntable = BrowserComponent(
     "lunglens_turntable",
@@ -56,7 +68,11 @@ def show_surfaces(current: OpenStudy, plane: Plane, slice_index: int) -> None:
         return
     source = _choose_source(names)
     surfaces = remember(
-        current, ("surfaces", source), lambda: _build(current, source), doing="Building surfaces…"
+        current,
+        ("surfaces", source),
+        lambda: _build(current, source),
+        doing="Building surfaces…",
+        corrected=source == CORRECTED,
     )
     if surfaces:
         _show_chart(current, surfaces, source=source, plane=plane, slice_index=slice_index)
@@ -73,8 +89,8 @@ def _choose_source(names: tuple[str, ...]) -> str:
         key="surfaces-source",
         required=True,
         persist_state="session",
-        help="The prediction is the network's; the truth was drawn by people, or is known by "
-        "construction in the demo study.",
+        help="What you corrected, what the network predicted, or the truth: drawn by people, or "
+        "known by construction in the demo study.",
     )
     return chosen or names[0]
 
@@ -106,10 +122,11 @@ def _show_chart(
         ("surface chart", source),
         lambda: make_surface_figure(
             surfaces,
-            colours=PREDICTION_COLOURS if source == "Prediction" else TRUTH_COLOURS,
+            colours=_COLOURS[source],
             revision=current.token,
             stamp=current.stamp,
         ),
+        corrected=source == CORRECTED,
     )
     volume = current.study.volume
     corners = slice_corners_mm(

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from core.config import CHANNELS
-from core.errors import shown_name
+from core.correction import HandCorrection
+from core.errors import SaveError, shown_name
 from core.evaluation import measure
 from core.output import mask_file_notes, mask_nifti_bytes
-from core.output.exports import values_csv
+from core.output.exports import check_dicom_seg, dicom_seg_bytes, values_csv
 from core.system import json_text
 from core.ui import segmenting
-from core.ui.scan.measures import scan_burden
+from core.ui.scan.measures import CORRECTED, scan_burden
 from core.ui.session import OpenStudy
 from core.ui.tables import show_facts
 from core.ui.text import escape_markdown, percent, seconds_text, volume_text
-from core.volume import BoolArray
+from core.volume import Array, MaskPair
 
 if TYPE_CHECKING:  # loaded where it is first needed
     from core.segmentation import Segmentation, WeightsInfo
@@ -99,13 +101,16 @@ def choose_thresholds(current: OpenStudy, segmentation: Segmentation) -> None:
 
 
 def show_headline(current: OpenStudy) -> None:
-    """Infected share and volumes of the prediction."""
-    burden = scan_burden(current, "Prediction")
+    """Infected share and volumes: of the corrected masks where there are any, else of the
+    prediction."""
+    by_hand = current.corrected is not None
+    burden = scan_burden(current, CORRECTED if by_hand else "Prediction")
+    marker = "you" if by_hand else "the network"
     columns = st.columns([4, 3, 3])
     columns[0].metric(
         "Infected share",
         percent(burden.infection_fraction),
-        help="Infected lung divided by lung, both as marked by the network.",
+        help=f"Infected lung divided by lung, both as marked by {marker}.",
     )
     columns[1].metric("Lung", volume_text(burden.lung_volume_ml))
     columns[2].metric("Infection", volume_text(burden.infection_volume_ml))
@@ -113,21 +118,11 @@ def show_headline(current: OpenStudy) -> None:
 
 def show_downloads(current: OpenStudy, segmentation: Segmentation) -> None:
     """Masks in the scan's own shape and affine, and the measurements."""
-    masks, stem = segmentation.masks, file_stem(current)
+    stem = file_stem(current)
+    if segmentation.by_hand is not None:
+        st.caption(segmentation.by_hand.sentence + " Thresholds move the network's masks alone.")
     with st.container(horizontal=True, key="downloads"):
-        for channel, mask in (("lung", masks.lung), ("infection", masks.infection)):
-            if mask is None:
-                continue
-            st.download_button(
-                f"{channel.capitalize()} mask (NIfTI)",
-                data=_mask_file(current, mask),
-                file_name=f"{stem}_{channel}_mask.nii.gz",
-                mime="application/gzip",
-                icon=":material/download:",
-                on_click="ignore",
-                key=f"download-{channel}",
-                help="0 and 1, in the shape and position of the scan's own file.",
-            )
+        _offer_masks(current, segmentation.masks, segmentation.by_hand)
         st.download_button(
             "Measurements (JSON)",
             data=_measurements_file(current, segmentation, json_text),
@@ -151,9 +146,69 @@ def show_downloads(current: OpenStudy, segmentation: Segmentation) -> None:
         st.caption(escape_markdown(note))
 
 
-def _mask_file(current: OpenStudy, mask: BoolArray) -> Callable[[], bytes]:
+def _offer_masks(current: OpenStudy, masks: MaskPair, by_hand: HandCorrection | None) -> None:
+    stem, ending = file_stem(current), "_corrected" if by_hand is not None else ""
+    for channel, mask in (("lung", masks.lung), ("infection", masks.infection)):
+        if mask is None:
+            continue
+        st.download_button(
+            f"{channel.capitalize()} mask (NIfTI)",
+            data=_mask_file(current, mask, by_hand),
+            file_name=f"{stem}_{channel}_mask{ending}.nii.gz",
+            mime="application/gzip",
+            icon=":material/download:",
+            on_click="ignore",
+            key=f"download-{channel}",
+            help="0 and 1, in the shape and position of the scan's own file.",
+        )
+
+
+def show_drawn(current: OpenStudy, drawn: MaskPair) -> None:
+    """Volumes and files of masks drawn by hand on a scan that the network has not marked."""
+    by_hand = current.correction.record
+    show_headline(current)
+    st.markdown("**Download**")
+    st.caption(by_hand.sentence + " The report needs the network to have run.")
+    with st.container(horizontal=True, key="downloads"):
+        _offer_masks(current, drawn, by_hand)
+        st.download_button(
+            "Label map (NIfTI)",
+            data=_mask_file(current, drawn.label_map(), by_hand),
+            file_name=f"{file_stem(current)}_label_map_corrected.nii.gz",
+            mime="application/gzip",
+            icon=":material/download:",
+            on_click="ignore",
+            help="0 background, 1 lung, 2 infection, in the shape and position of the scan's own "
+            "file.",
+        )
+        if _fits_dicom(current, drawn):
+            st.download_button(
+                "Segmentation (DICOM)",
+                data=lambda: dicom_seg_bytes(
+                    drawn, current.study.volume, algorithm="", made_on=date.today(), by_hand=by_hand
+                ),
+                file_name=f"{file_stem(current)}_segmentation.dcm",
+                mime="application/dicom",
+                icon=":material/download:",
+                on_click="ignore",
+                help="A DICOM segmentation object that refers to the series, of the type MANUAL.",
+            )
+
+
+def _fits_dicom(current: OpenStudy, masks: MaskPair) -> bool:
+    try:
+        check_dicom_seg(masks, current.study.volume)
+    except SaveError:
+        return False
+    return True
+
+
+def _mask_file(
+    current: OpenStudy, mask: Array, by_hand: HandCorrection | None
+) -> Callable[[], bytes]:
     # Packed only when asked for: large scans take seconds.
-    return lambda: mask_nifti_bytes(mask, current.study.volume)
+    note = "" if by_hand is None else by_hand.text
+    return lambda: mask_nifti_bytes(mask, current.study.volume, note=note)
 
 
 def _measurements_file(

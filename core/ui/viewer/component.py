@@ -22,9 +22,11 @@ Picture = npt.NDArray[np.uint8]
 _HERE = Path(__file__).parent
 _SCRIPTS = (
     "store",
+    "edits",
     "planes",
     "paint",
     "contours",
+    "brush",
     "heat",
     "sources",
     "pane",
@@ -32,11 +34,13 @@ _SCRIPTS = (
     "pointer",
     "strip",
     "controls",
+    "correct_bar",
     "keys",
     "view",
     "layout",
     "moving",
     "tools",
+    "correcting",
     "picture",
     "main",
 )
@@ -109,7 +113,10 @@ def show_viewer(
         if on_place is not None:
             on_place(place)
 
-    _viewer(data=header, key=key, on_place_change=_moved)
+    def _edited() -> None:
+        """The page runs again, with the masks as they are now."""
+
+    _viewer(data=header, key=key, on_place_change=_moved, on_edited_change=_edited)
 
 
 def show_pictures(

@@ -14,6 +14,8 @@ const ICONS = {
   screen: "M3 5h18v12H3zM9 21h6",
   whole: "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5",
   copy: "M9 9h11v11H9zM5 15H4V4h11v1",
+  undo: "M9 6L4 11l5 5M4 11h10a5 5 0 0 1 0 10h-3",
+  redo: "M15 6l5 5-5 5M20 11H10a5 5 0 0 0 0 10h3",
   save: "M12 4v11M7 11l5 5 5-5M5 20h14",
 };
 
@@ -22,11 +24,11 @@ const KEYS = [
   ["Page up, Page down", "ten slices"],
   ["Home, End", "first and last slice"],
   ["Space", "play and stop"],
-  ["A C S L", "axial, coronal, sagittal, linked planes"],
+  ["A K S L", "axial, coronal, sagittal, linked planes"],
   ["1 2 3 4", "grey scale presets"],
   ["Right drag, [ ] and , .", "grey scale: width and middle"],
   ["O", "marks: area, outline, agreement, off"],
-  ["D", "truth and prediction on two sides of a divider"],
+  ["D", "two masks on two sides of a divider"],
   ["B", "two pictures side by side instead of a divider"],
   ["I, P, N", "most, previous and next infected slice"],
   ["+ −, Ctrl + wheel, pinch", "zoom"],
@@ -36,6 +38,7 @@ const KEYS = [
   ["F", "full screen"],
   ["M, then drag (or Enter twice)", "measure a distance; Esc removes it"],
   ["Ctrl + C, Ctrl + S", "copy or save the picture as PNG"],
+  ["C", "correct masks by hand"],
 ];
 
 function element(kind, { text, label, ...attributes } = {}, ...children) {
@@ -93,7 +96,7 @@ class Controls {
     this.planes = Object.fromEntries(["axial", "coronal", "sagittal", "linked"].map((name, at) => {
       const text = name[0].toUpperCase() + name.slice(1);
       const label = name === "linked" ? "All three planes with a crosshair (L)"
-        : `${text} plane (${"ACS"[at]})`;
+        : `${text} plane (${"AKS"[at]})`;
       return [name, choiceButton(text, label, () => view.choosePlane(name))];
     }));
     this.presets = view.header.presets?.map((preset, at) => choiceButton(
@@ -125,10 +128,12 @@ class Controls {
     this.planeGroup.classList.add("planes");
     this.windowGroup = group("Grey scale", ...this.presets);
     this.split = iconButton(
-      "split", "Truth and prediction on two sides of a divider (D)", () => view.toggleSplit());
+      "split", "Two masks on two sides of a divider (D)", () => view.toggleSplit());
     this.aside = iconButton(
       "aside", "Side by side instead of a divider (B)", () => view.toggleAside());
-    this.styleGroup = group("Marks", ...Object.values(this.styles), this.opacity);
+    this.pair = element("select", { label: "Which two masks are compared" });
+    this.pair.addEventListener("change", () => view.choosePair(this.pair.value));
+    this.styleGroup = group("Marks", ...Object.values(this.styles), this.opacity, this.pair);
     this.styleGroup.classList.add("marks");
     this.twoGroup = group("Two pictures", this.split, this.aside);
     this.jumpGroup = group("Infected slices", ...this.jumps);
@@ -138,7 +143,9 @@ class Controls {
       iconButton("closer", "Larger (+)", () => view.zoomBy(1.25)),
       iconButton("whole", "Whole picture (0)", () => view.resetZoom()),
       iconButton("screen", "Full screen (F)", () => view.toggleFullscreen()));
-    this.toolGroup = group("Tools", this.play, this.measure);
+    this.correct = choiceButton(
+      "Correct", "Correct masks by hand (C)", () => view.toggleCorrecting());
+    this.toolGroup = group("Tools", this.play, this.measure, this.correct);
     const take = group("Export",
       iconButton("copy", "Copy the picture (Ctrl + C)", () => view.copyPicture()),
       iconButton("save", "Save the picture as PNG (Ctrl + S)", () => view.savePicture()),
@@ -150,21 +157,29 @@ class Controls {
 
   buildHelp() {
     const help = element("div", { class: "help", role: "dialog", "aria-label": "Keys and mouse" });
-    const list = element("dl");
-    for (const [keys, meaning] of KEYS) {
-      list.append(element("dt", { text: keys }), element("dd", { text: meaning }));
-    }
+    const list = this.buildKeys(KEYS);
+    this.correctHelp = element("div", {}, this.buildKeys(CORRECT_KEYS),
+      element("p", { text: "All other keys do what they always do:" }));
+    this.correctHelp.hidden = true;
     const close = choiceButton("Close", "Close the list (Esc)", () => this.toggleHelp(false));
-    help.append(list, close);
+    help.append(this.correctHelp, list, close);
     help.hidden = true;
     return help;
+  }
+
+  buildKeys(keys) {
+    const list = element("dl");
+    for (const [key, meaning] of keys) {
+      list.append(element("dt", { text: key }), element("dd", { text: meaning }));
+    }
+    return list;
   }
 
   toggleHelp(shown = this.help.hidden) {
     const { help, view } = this;
     if (help.hidden === !shown) return;
     help.hidden = !shown;
-    if (shown) help.querySelector("button").focus();
+    if (shown) help.querySelector("button").focus({ preventScroll: true });
     else view.panes[0].canvas.focus();
   }
 
@@ -174,7 +189,7 @@ class Controls {
     this.updateJumps();
     const now = [
       layout, place.plane, look.windowChange, look.marksChange, Boolean(view.cine),
-      view.measuring, view.split, view.aside, ...view.sources.map((source) => source.scan?.headers ?? ""),
+      view.measuring, view.correcting, view.split, view.aside, ...view.sources.map((source) => source.scan?.headers ?? ""),
     ].join();
     if (now === this.shown && header === this.shownHeader) return;
     this.shown = now;
@@ -201,7 +216,12 @@ class Controls {
       const { center, width } = header.presets[at];
       press(button, look.center === center && look.width === width);
     });
-    this.styles.agreement.hidden = !bothKnown(layers);
+    this.styles.agreement.hidden = !comparedPair(layers, look);
+    this.updatePairs(layers);
+    this.correct.hidden = !view.canCorrect;
+    this.correctHelp.hidden = !view.correcting;
+    press(this.correct, Boolean(view.correcting));
+    this.measure.disabled = Boolean(view.correcting);
     this.styles.agreement.disabled = view.sources.length > 1;
     for (const [name, button] of Object.entries(this.styles)) press(button, name === view.style);
     this.opacity.value = String(Math.round(look.opacity * 100));
@@ -211,6 +231,18 @@ class Controls {
     this.playing = playing;
     press(this.measure, view.measuring);
     this.updateLegend(drawnLayers(view));
+  }
+
+  updatePairs(layers) {
+    const { look } = this.view;
+    const pairs = pairsOf(layers);
+    this.pair.hidden = pairs.length < 2 || (look.style !== "agreement" && !this.view.split);
+    const names = pairs.map((pair) => pair.map((source) => SOURCES[source].toLowerCase()));
+    this.pair.replaceChildren(...pairs.map((pair, at) => {
+      const text = `${names[at][0]} and ${names[at][1]}`;
+      return element("option", { value: String(pair), text: text[0].toUpperCase() + text.slice(1) });
+    }));
+    this.pair.value = String(comparedPair(layers, look) ?? "");
   }
 
   updateJumps() {
@@ -233,15 +265,15 @@ class Controls {
         element("span", { class: "item named" }, swatch(region), region.name)));
       return;
     }
-    const both = bothKnown(layers);
+    const sources = sourcesOf(layers);
     this.legend.replaceChildren(...layers.map((layer) => {
       const name = layerName(layer);
       const shown = !look.hidden.has(name) && view.style !== "off";
       const region = {
-        colour: layer.colour, dashed: layer.source === "truth", pattern: "solid",
-        filled: view.style === "fill" && !(both && layer.source === "truth"),
+        colour: layer.colour, pattern: "solid", ...drawnAs(layer, sources, look),
       };
-      const text = regionName(layer, both);
+      region.filled &&= view.style === "fill";
+      const text = regionName(layer, sources);
       const button = element("button", {
         type: "button", class: "item", "aria-pressed": String(shown), "data-layer": name,
         title: `${shown ? "Hide" : "Show"} ${text.toLowerCase()}`,
@@ -262,7 +294,8 @@ function drawnLayers(view) {
 
 function swatch(region) {
   const made = element("span", { class: "swatch" });
-  made.style.border = `2px ${region.dashed ? "dashed" : "solid"} ${region.colour}`;
+  const line = !region.dashed ? "solid" : region.dash[0] < 2 ? "dotted" : "dashed";
+  made.style.border = `2px ${line} ${region.colour}`;
   if (region.filled) {
     const angle = region.pattern === "stripes" ? "45deg" : "-45deg";
     made.style.background = region.pattern === "solid" ? `${region.colour}88`

@@ -10,8 +10,15 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from core.config import WINDOW_PRESETS, Plane
-from core.drawing import AGREEMENT_COLOURS, PREDICTION_COLOURS, TRUTH_COLOURS, heat_colours
+from core.config import BRUSH_RANGE_MM, CHANNELS, HU_LIMITS, WINDOW_PRESETS, Plane
+from core.correction import Correction
+from core.drawing import (
+    AGREEMENT_COLOURS,
+    CORRECTED_COLOURS,
+    PREDICTION_COLOURS,
+    TRUTH_COLOURS,
+    heat_colours,
+)
 from core.ui.viewer.packing import (
     BITS,
     LABEL_CHUNK_VOXELS,
@@ -24,6 +31,11 @@ from core.ui.viewer.place import Place, Voxel
 from core.ui.viewer.serving import Offer, offers
 from core.volume import MaskPair, Volume
 
+_COLOURS = {
+    "truth": TRUTH_COLOURS,
+    "prediction": PREDICTION_COLOURS,
+    "corrected": CORRECTED_COLOURS,
+}
 Tools = Literal["all", "few"]
 Marks = Literal["fill", "outline", "agreement", "off"]
 
@@ -36,6 +48,8 @@ class ViewerScan:
         owner: any object that lives as long as the browser may fetch slices, such as the
             session's open study. One owner has one scan.
         truth, prediction: masks on the scan's own grid; either may be missing.
+        correction: what a person changes by hand, with masks of its own; none where that is not
+            offered.
         name: what the scan is called for people who cannot see it, and in comparisons.
         stamp: a word drawn into every picture, such as "SYNTHETIC".
         numbers: where this scan was laid on the slices of another: for each axial slice its own
@@ -46,6 +60,7 @@ class ViewerScan:
     volume: Volume
     truth: MaskPair | None = None
     prediction: MaskPair | None = None
+    correction: Correction | None = None
     name: str = ""
     stamp: str = ""
     numbers: tuple[tuple[int, ...], int] | None = None
@@ -117,8 +132,8 @@ class Comparison:
     left: str
     right: str
     scan: ViewerScan | None = None
-    left_masks: tuple[str, ...] = ("truth", "prediction")
-    right_masks: tuple[str, ...] = ("truth", "prediction")
+    left_masks: tuple[str, ...] = ("truth", "prediction", "corrected")
+    right_masks: tuple[str, ...] = ("truth", "prediction", "corrected")
     aside: bool = False
 
 
@@ -154,7 +169,13 @@ def make_header(
 
 def _scan_header(scan: ViewerScan) -> dict[str, Any]:
     volume = scan.volume
-    offer = offers.offer(scan.owner, volume, truth=scan.truth, prediction=scan.prediction)
+    offer = offers.offer(
+        scan.owner,
+        volume,
+        truth=scan.truth,
+        prediction=scan.prediction,
+        correction=scan.correction,
+    )
     as_hu = sent_as_hu(volume)
     return {
         "token": offer.token,
@@ -173,6 +194,7 @@ def _scan_header(scan: ViewerScan) -> dict[str, Any]:
         "intercept": 0.0 if as_hu else volume.intensity.intercept,
         "chunk": slices_per_chunk(volume.shape, VALUE_CHUNK_VOXELS),
         "labels": _labels_header(offer),
+        "correction": _correction_header(offer),
     }
 
 
@@ -185,21 +207,40 @@ def _numbers_header(scan: ViewerScan) -> dict[str, Any] | None:
 
 def _labels_header(offer: Offer) -> dict[str, Any] | None:
     labels = offer.labels
-    if labels.empty:
+    corrected = None if offer.correction is None else offer.correction.masks()
+    if labels.empty and corrected is None:
         return None
-    layers = []
-    for (source, channel), bit in BITS.items():
-        pair = labels.truth if source == "truth" else labels.prediction
-        if known_mask(pair, channel) is None:
-            continue
-        colours = TRUTH_COLOURS if source == "truth" else PREDICTION_COLOURS
-        layers.append(
-            {"bit": bit, "source": source, "channel": channel, "colour": colours[channel]}
-        )
+    pairs = {"truth": labels.truth, "prediction": labels.prediction, "corrected": corrected}
+    layers = [
+        {"bit": bit, "source": source, "channel": channel, "colour": _COLOURS[source][channel]}
+        for (source, channel), bit in BITS.items()
+        if known_mask(pairs[source], channel) is not None
+    ]
     return {
         "version": labels.version,
         "chunk": slices_per_chunk(offer.volume.shape, LABEL_CHUNK_VOXELS),
         "layers": layers,
+    }
+
+
+def _correction_header(offer: Offer) -> dict[str, Any] | None:
+    correction = offer.correction
+    if correction is None:
+        return None
+    config = correction.config
+    return {
+        "revision": correction.revision,
+        "undoable": correction.undoable,
+        "redoable": correction.redoable,
+        "touched": correction.touched,
+        "locked": correction.locked,
+        # Of labels that hold nothing yet, for a scan that is drawn on from nothing.
+        "labels": offer.labels.version,
+        "chunk": slices_per_chunk(offer.volume.shape, LABEL_CHUNK_VOXELS),
+        "colours": {channel: CORRECTED_COLOURS[channel] for channel in CHANNELS},
+        "pen": {"size": config.brush_mm, "low": config.low_hu, "high": config.high_hu},
+        "sizes": asdict(BRUSH_RANGE_MM),
+        "limits": asdict(HU_LIMITS),
     }
 
 

@@ -1,7 +1,7 @@
 // Every key of the viewer, wherever in it the focus is.
 
 function pressKey(view, event) {
-  if (event.target.matches?.("input") || event.altKey) return;
+  if (event.composedPath()[0].matches?.("input, select") || event.altKey) return;
   const inner = event.composedPath()[0];
   if (inner.matches?.(".divider") && dividerKey(view, event)) return;
   if (inner.matches?.("button") && (event.key === " " || event.key === "Enter")) return;
@@ -25,6 +25,8 @@ function dividerKey(view, event) {
 
 function actionOf(view, event, inner) {
   const { key } = event;
+  const correcting = view.correcting && correctingKey(view, event);
+  if (correcting) return correcting;
   if (event.ctrlKey || event.metaKey) {
     if (String(document.getSelection())) return undefined;
     return { c: () => view.copyPicture(), s: () => view.savePicture() }[key.toLowerCase()];
@@ -63,14 +65,15 @@ function sliceKey(view, pane, key) {
 }
 
 function letterKey(view, pane, key) {
-  if (view.header.tools !== "all" && "acsl".includes(key)) return undefined;
+  if (view.header.tools !== "all" && "acksl".includes(key)) return undefined;
   const preset = view.header.presets[Number(key) - 1];
   if (preset) return () => view.setWindow(preset.center, preset.width);
   const { center, width } = view.look;
   return {
     " ": () => view.toggleCine(),
     a: () => view.choosePlane("axial"),
-    c: () => view.choosePlane("coronal"),
+    c: () => view.toggleCorrecting(),
+    k: () => view.choosePlane("coronal"),
     s: () => view.choosePlane("sagittal"),
     l: () => !view.header.comparison && view.choosePlane("linked"),
     d: view.canSplit ? () => view.toggleSplit() : undefined,

@@ -10,6 +10,7 @@ function drawMarks(pane) {
   drawBoxes(pane);
   drawLines(pane);
   drawMeasures(pane);
+  drawHand(pane);
   if (view.crossShown) drawCross(pane);
   context.restore();
   drawWords(pane);

@@ -78,8 +78,8 @@ Object.assign(View.prototype, {
   infected() {
     const { scan } = this.sources[0];
     if (!scan?.counts) return null;
-    const layers = scan.header.labels.layers;
-    const source = ["prediction", "truth"].find((name) =>
+    const layers = scan.header.labels?.layers ?? [];
+    const source = Object.keys(SOURCES).reverse().find((name) =>
       layers.some((layer) => layer.source === name && layer.channel === "infection"));
     return source ? scan.counts[source][this.place.plane] : null;
   },

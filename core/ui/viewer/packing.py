@@ -11,6 +11,7 @@ codes the low ones, and looking for longer repeats in noise only costs time.
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,8 @@ BITS: dict[tuple[str, Channel], int] = {
     ("truth", "infection"): 2,
     ("prediction", "lung"): 4,
     ("prediction", "infection"): 8,
+    ("corrected", "lung"): 16,
+    ("corrected", "infection"): 32,
 }
 """Which bit of a voxel's label byte stands for which mask."""
 
@@ -63,19 +66,27 @@ def pack_values(volume: Volume, *, start: int, stop: int) -> bytes:
 
 
 def pack_labels(
-    truth: MaskPair | None, prediction: MaskPair | None, *, start: int, stop: int
+    pairs: Mapping[str, MaskPair | None],
+    shape: tuple[int, int, int],
+    *,
+    start: int,
+    stop: int,
 ) -> bytes:
     """Which masks hold each voxel of axial slices `start` to `stop`, gzipped.
 
-    At least one of the four masks must be known; all have the scan's shape.
+    Args:
+        pairs: masks by source, as in `BITS`, all in the scan's shape; none of them need be known.
+        shape: of the scan.
     """
     labels: Any = None
     for (source, channel), bit in BITS.items():
-        mask = known_mask(truth if source == "truth" else prediction, channel)
+        mask = known_mask(pairs.get(source), channel)
         if mask is None:
             continue
         marked = mask[:, :, start:stop].T.view(np.uint8) * np.uint8(bit)
         labels = marked if labels is None else np.bitwise_or(labels, marked, out=labels)
+    if labels is None:
+        labels = np.zeros((stop - start, shape[1], shape[0]), np.uint8)
     return _gzip(np.ascontiguousarray(labels).tobytes())
 
 

@@ -1,9 +1,17 @@
 // From values and labels to colours, in one pass over the voxels of a slice and two tables.
 
-const AGREEMENT = { hit: "marked by both", missed: "only in the truth", wrong: "only predicted" };
+const SOURCES = { truth: "Truth", prediction: "Prediction", corrected: "Corrected" };
 const NAMES = { lung: "Lung", infection: "Infection" };
 const STYLES = { fill: "Area", outline: "Outline", agreement: "Agreement", off: "Off" };
+const DASHES = { truth: [5, 4], prediction: [1.5, 3], corrected: [] };
 const NOT_HERE = 0xff241d17; // slices on their way, in pictures across them
+
+// What is marked in one mask alone, in words.
+const ALONE = {
+  "truth prediction": ["only in the truth", "only predicted"],
+  "truth corrected": ["only in the truth", "only in the corrected mask"],
+  "prediction corrected": ["removed by hand", "added by hand"],
+};
 
 function rgb(colour) {
   return [1, 3, 5].map((at) => parseInt(colour.slice(at, at + 2), 16));
@@ -14,53 +22,77 @@ function regionsOf(header, look, masks) {
   const layers = (header.labels?.layers ?? []).filter((layer) => masks.includes(layer.source));
   const shown = layers.filter((layer) => !look.hidden.has(layerName(layer)));
   if (look.style === "off") return [];
-  if (look.style === "agreement" && bothKnown(layers)) return agreementRegions(layers, look);
-  const both = bothKnown(layers);
+  if (look.style === "agreement" && comparedPair(layers, look)) return agreementRegions(layers, look);
+  const sources = sourcesOf(layers);
   return shown.map((layer) => ({
-    name: regionName(layer, both),
+    name: regionName(layer, sources),
     colour: layer.colour,
     has: (label) => (label & layer.bit) !== 0,
-    // Side by side, truth is a dashed line and prediction an area, so that both can be seen.
-    filled: look.style !== "outline" && !(both && layer.source === "truth"),
-    dashed: layer.source === "truth",
+    ...drawnAs(layer, sources, look),
     pattern: "solid",
   }));
+}
+
+// Of several masks the last is an area, and the others are lines of their own kind, so that all
+// can be seen. While one is corrected, it is the only area.
+function drawnAs({ source, channel }, sources, { style, correcting }) {
+  const last = sources[sources.length - 1];
+  const dash = source === "prediction" && last !== "corrected" ? [] : DASHES[source];
+  const area = source === last && (!correcting || channel === correcting);
+  return { filled: style !== "outline" && area, dash, dashed: dash.length > 0 };
+}
+
+// Which sources there are, in the order of `SOURCES`.
+function sourcesOf(layers) {
+  return Object.keys(SOURCES).filter((source) => layers.some((layer) => layer.source === source));
 }
 
 function layerName(layer) {
   return `${layer.source} ${layer.channel}`;
 }
 
-function regionName({ channel, source }, both) {
-  return both || source === "truth" ? `${NAMES[channel]}, ${source}` : NAMES[channel];
+function regionName({ channel, source }, sources) {
+  return sources.length > 1 || source !== "prediction" ? `${NAMES[channel]}, ${source}`
+    : NAMES[channel];
 }
 
-function bothKnown(layers) {
-  return new Set(layers.map((layer) => layer.source)).size === 2;
+// All pairs of sources that can be compared.
+function pairsOf(layers) {
+  const sources = sourcesOf(layers);
+  return sources.flatMap((one, at) => sources.slice(at + 1).map((other) => [one, other]));
+}
+
+// The pair that the person has chosen, or the one that was made last; none of a single source.
+function comparedPair(layers, look) {
+  const pairs = pairsOf(layers);
+  return pairs.find((pair) => String(pair) === look?.pair) ?? pairs[pairs.length - 1] ?? null;
 }
 
 // Of the infection or, where that is hidden or not known on both sides, of the lung.
 function agreementRegions(layers, look) {
-  const visible = (channel) => layers.filter((layer) => layer.channel === channel).length === 2 &&
-    layers.some((layer) => layer.channel === channel && !look.hidden.has(layerName(layer)));
+  const pair = comparedPair(layers, look);
+  const compared = layers.filter((layer) => pair.includes(layer.source));
+  const visible = (channel) => compared.filter((layer) => layer.channel === channel).length === 2 &&
+    compared.some((layer) => layer.channel === channel && !look.hidden.has(layerName(layer)));
   const channel = ["infection", "lung"].find(visible);
   if (!channel) return [];
-  const bit = (source) =>
-    layers.find((l) => l.source === source && l.channel === channel).bit;
-  const truth = bit("truth");
-  const predicted = bit("prediction");
+  const [first, second] = pair.map((source) =>
+    compared.find((layer) => layer.source === source && layer.channel === channel).bit);
   const tests = {
-    hit: (label) => (label & truth) !== 0 && (label & predicted) !== 0,
-    missed: (label) => (label & truth) !== 0 && (label & predicted) === 0,
-    wrong: (label) => (label & truth) === 0 && (label & predicted) !== 0,
+    hit: (label) => (label & first) !== 0 && (label & second) !== 0,
+    missed: (label) => (label & first) !== 0 && (label & second) === 0,
+    wrong: (label) => (label & first) === 0 && (label & second) !== 0,
   };
+  const [missed, wrong] = ALONE[pair.join(" ")];
+  const words = { hit: "marked by both", missed, wrong };
   const patterns = { hit: "solid", missed: "stripes", wrong: "backstripes" };
   return Object.keys(tests).map((kind) => ({
-    name: `${NAMES[channel]} ${AGREEMENT[kind]}`,
+    name: `${NAMES[channel]} ${words[kind]}`,
     colour: look.agreement[kind],
     has: tests[kind],
     filled: true,
     dashed: kind === "missed",
+    dash: kind === "missed" ? DASHES.truth : [],
     pattern: patterns[kind],
   }));
 }
@@ -80,14 +112,14 @@ function greyTable(header, { center, width }) {
 // Colour of every grey under every label, for each of four kinds of pixels: on one, the other,
 // both or none of two sets of stripes, which tell areas apart without colour.
 function colourTable(regions, opacity) {
-  const table = new Uint32Array(4 * 16 * 256);
+  const table = new Uint32Array(4 * 64 * 256);
   for (let kind = 0; kind < 4; kind++) {
-    for (let label = 0; label < 16; label++) {
+    for (let label = 0; label < 64; label++) {
       const over = regions.filter((region) => region.filled && region.has(label) &&
         (region.pattern === "solid" || (kind & (region.pattern === "stripes" ? 1 : 2))));
       const [red, green, blue] = [0, 1, 2].map((channel) => mixed(over, channel, opacity));
       for (let grey = 0; grey < 256; grey++) {
-        table[(kind << 12) | (label << 8) | grey] =
+        table[(kind << 14) | (label << 8) | grey] =
           (255 << 24) | (blue(grey) << 16) | (green(grey) << 8) | red(grey);
       }
     }
@@ -127,7 +159,7 @@ function paintSlice(scan, plane, index, { grey, colours, striped, pixels, labels
         labels[at] = label;
         let code = (label << 8) | grey[values[from]];
         if (striped && label) {
-          code |= ((c + r) % 6 < 3 ? 4096 : 0) | ((c - r + 6 * rows) % 6 < 3 ? 8192 : 0);
+          code |= ((c + r) % 6 < 3 ? 16384 : 0) | ((c - r + 6 * rows) % 6 < 3 ? 32768 : 0);
         }
         pixels[at] = colours[code];
       }

@@ -149,7 +149,8 @@ class Pane {
     this.canvas.dataset.slice = this.index + 1;
     this.canvas.dataset.plane = this.plane;
     // A finger scrolls the page up and down, unless it has something to move in the picture.
-    const moves = this.zoom.factor > 1.01 || view.layout === "linked" || view.measuring;
+    const moves = this.zoom.factor > 1.01 || view.layout === "linked" || view.measuring ||
+      view.correcting;
     this.canvas.style.touchAction = moves ? "none" : "pan-y";
   }
 
@@ -176,7 +177,7 @@ class Pane {
       path.addPath(paths[at], matrix);
       context.strokeStyle = region.colour;
       context.lineWidth = region.filled ? 1 : 1.5;
-      context.setLineDash(region.dashed ? [5, 4] : []);
+      context.setLineDash(region.dash);
       context.stroke(path);
     });
     context.setLineDash([]);

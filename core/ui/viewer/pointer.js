@@ -2,10 +2,11 @@
 //
 // Left drag steps through slices; once enlarged it moves the picture, and with linked planes the
 // crosshair. Right drag changes the window, middle or shift drag moves the picture, two fingers
-// enlarge and move it.
+// enlarge and move it. While masks are corrected, left drag, pen and one finger draw.
 
 const STEP_PIXELS = 6;
 const WHEEL_STEP = 40;
+const PEN_ERASER = 5;
 
 function listenToPointer(pane) {
   const { canvas, view } = pane;
@@ -25,6 +26,10 @@ function listenToPointer(pane) {
     if (view.header.tools === "few" && !view.hasFocus() && !event.ctrlKey) return;
     event.preventDefault();
     const amount = event.deltaMode === 1 ? event.deltaY * WHEEL_STEP : event.deltaY;
+    if ((event.ctrlKey || event.metaKey) && view.correcting) {
+      view.resizePen(Math.exp(-Math.max(Math.min(amount, 100), -100) / 700));
+      return;
+    }
     if (event.ctrlKey || event.metaKey) {
       pane.zoomBy(Math.exp(-amount / 240), ...at(event));
       view.changed();
@@ -43,6 +48,7 @@ function listenToPointer(pane) {
     canvas.focus({ preventScroll: true });
     fingers.set(event.pointerId, at(event));
     if (fingers.size === 2) {
+      if (drag?.kind === "draw") view.dropStroke();
       drag = pinchStart(fingers);
       return;
     }
@@ -52,7 +58,8 @@ function listenToPointer(pane) {
       // The pointer is gone already.
     }
     const [x, y] = at(event);
-    drag = { kind: dragKind(pane, event), x, y, fromX: x, fromY: y, moved: false };
+    const erase = event.altKey || event.button === PEN_ERASER;
+    drag = { kind: dragKind(pane, event), erase, x, y, fromX: x, fromY: y, moved: false };
     beginDrag(pane, drag);
     if (event.button === 1) event.preventDefault();
   });
@@ -86,13 +93,14 @@ function listenToPointer(pane) {
   canvas.addEventListener("pointerup", end);
   canvas.addEventListener("pointercancel", end);
   canvas.addEventListener("pointerleave", () => view.pointAway());
-  canvas.addEventListener("dblclick", () => view.resetZoom(pane.plane));
+  canvas.addEventListener("dblclick", () => view.correcting || view.resetZoom(pane.plane));
 }
 
 function dragKind(pane, event) {
   const { view } = pane;
   if (event.button === 2) return "window";
   if (event.button === 1 || event.shiftKey) return "pan";
+  if (view.correcting) return "draw";
   if (view.measuring) return "measure";
   if (view.layout === "linked") return "cross";
   return pane.zoom.factor > 1.01 || !pane.leading.scan ? "pan" : "slices";
@@ -104,6 +112,7 @@ function beginDrag(pane, drag) {
   drag.slice = pane.index;
   drag.window = { center: view.look.center, width: view.look.width };
   if (drag.kind === "cross") view.crossTo(pane, drag.x, drag.y);
+  if (drag.kind === "draw") view.beginStroke(pane, drag.x, drag.y, drag.erase);
   if (drag.kind === "measure") {
     const end = pane.toPicture(drag.x, drag.y);
     drag.measure = view.beginMeasure(pane, end);
@@ -116,6 +125,8 @@ function continueDrag(pane, drag, x, y) {
   if (drag.kind === "pan") {
     pane.pan(x - drag.x, y - drag.y);
     view.changed();
+  } else if (drag.kind === "draw") {
+    view.continueStroke(x, y);
   } else if (drag.kind === "slices") {
     view.goTo(pane.plane, drag.slice + Math.round((dx - dy) / STEP_PIXELS));
   } else if (drag.kind === "cross") {
@@ -137,6 +148,7 @@ function endDrag(pane, drag, cancelled) {
   if (click && ["slices", "pan"].includes(drag.kind) && pane.leading.scan) {
     view.crossTo(pane, drag.fromX, drag.fromY);
   }
+  if (drag.kind === "draw") view.endStroke(cancelled);
   if (drag.kind === "measure") view.endMeasure(drag.measure, drag.moved);
   view.report();
 }

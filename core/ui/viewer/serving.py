@@ -3,6 +3,8 @@
 Streamlit sends what a page shows again whenever it changes. Slices go another way: the page
 names an offer, and the browser fetches its chunks once. An offer lives exactly as long as its
 owner, the open study of a session. Nothing here keeps a scan alive, and no copy is stored.
+
+Where masks may be corrected, the browser sends each stroke the same way, with the same token.
 """
 
 from __future__ import annotations
@@ -10,13 +12,18 @@ from __future__ import annotations
 import secrets
 import threading
 import weakref
+import zlib
 from dataclasses import dataclass, field
 
-from starlette.requests import Request
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from core.correction import Correction
+from core.errors import CorrectionError, StaleCorrectionError
 from core.ui.access import may_fetch
+from core.ui.viewer.editing import MOST_BODY_BYTES, UnreadableEdit, apply_edit
 from core.ui.viewer.packing import (
     LABEL_CHUNK_VOXELS,
     VALUE_CHUNK_VOXELS,
@@ -28,9 +35,15 @@ from core.ui.viewer.packing import (
 from core.volume import MaskPair, Volume
 
 ADDRESS = "/lunglens/slices"
+_GZIP_WINDOW = 31
 
 _GONE = "There are no such slices. The scan may have been closed; reload the page."
 _NOT_LOGGED_IN = "This server asks for a login first; reload the page."
+_TOO_LONG = "This stroke is too long to be sent; draw it in parts."
+CORRECTED_HEADER = "X-Lunglens-Corrected"
+"""Says whether labels hold the corrected masks: "1" or "0"."""
+REVISION_HEADER = "X-Lunglens-Revision"
+"""Of the masks as they are, where a stroke was drawn for others."""
 _HEADERS = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
@@ -59,6 +72,8 @@ class Offer:
 
     volume: Volume
     labels: Labels
+    correction: Correction | None = None
+    """What strokes of the browser change; none where masks cannot be corrected."""
     token: str = field(default_factory=lambda: secrets.token_urlsafe(24))
 
     def fits(self, volume: Volume) -> bool:
@@ -83,11 +98,14 @@ class Offers:
         *,
         truth: MaskPair | None = None,
         prediction: MaskPair | None = None,
+        correction: Correction | None = None,
     ) -> Offer:
         """The offer of `owner`: the one there is, with new labels where the masks are others.
 
         Args:
             owner: what the offer lives as long as; must not be held by `volume`.
+            correction: what the browser may change, and whose masks are sent with the others. Its
+                own changes make no new labels: the browser has drawn them.
         """
         with self._changing:
             known = self._by_owner.get(owner)
@@ -98,6 +116,7 @@ class Offers:
             elif not known.labels.same(truth, prediction):
                 known.labels = Labels(known.labels.version + 1, truth, prediction)
             known.volume = volume
+            known.correction = correction
             return known
 
     def withdraw(self, owner: object) -> None:
@@ -140,9 +159,49 @@ def _labels(request: Request) -> Response:
         return _gone()
     labels = offer.labels
     span = _span(offer.volume, request, LABEL_CHUNK_VOXELS)
-    if span is None or labels.empty or labels.version != _number(request, "version"):
+    if span is None or labels.version != _number(request, "version"):
         return _gone()
-    return _packed(pack_labels(labels.truth, labels.prediction, start=span[0], stop=span[1]))
+    corrected = None if offer.correction is None else offer.correction.masks()
+    if labels.empty and offer.correction is None:
+        return _gone()
+    pairs = {"truth": labels.truth, "prediction": labels.prediction, "corrected": corrected}
+    answer = _packed(pack_labels(pairs, offer.volume.shape, start=span[0], stop=span[1]))
+    answer.headers[CORRECTED_HEADER] = "0" if corrected is None else "1"
+    return answer
+
+
+async def _edit(request: Request) -> Response:
+    """Changes a mask as a stroke or another edit of the browser says."""
+    if not may_fetch(request.cookies):
+        return _not_logged_in()
+    offer = offers.find(request.path_params["token"])
+    if offer is None or offer.correction is None:
+        return _gone()
+    body = bytearray()
+    try:
+        async for part in request.stream():
+            body += part
+            if len(body) > MOST_BODY_BYTES:
+                return _refused(_TOO_LONG, 413)
+    except ClientDisconnect:
+        return _refused(_TOO_LONG, 400)
+    return await run_in_threadpool(_edited, offer, dict(request.query_params), bytes(body))
+
+
+def _edited(offer: Offer, asked: dict[str, str], body: bytes) -> Response:
+    if offer.correction is None:
+        return _gone()
+    try:
+        changed = apply_edit(offer.correction, offer.volume, asked, body)
+    except UnreadableEdit as error:
+        return _refused(str(error), 400)
+    except StaleCorrectionError as error:
+        answer = _refused(str(error), 409)
+        answer.headers[REVISION_HEADER] = str(offer.correction.revision)
+        return answer
+    except CorrectionError as error:
+        return _refused(str(error), 422)
+    return _packed(zlib.compress(changed, 1, _GZIP_WINDOW))
 
 
 def _span(volume: Volume, request: Request, voxels: int) -> tuple[int, int] | None:
@@ -165,6 +224,10 @@ def _packed(body: bytes) -> Response:
     return Response(body, media_type="application/octet-stream", headers=headers)
 
 
+def _refused(sentence: str, status: int) -> Response:
+    return PlainTextResponse(sentence, status_code=status, headers=_HEADERS)
+
+
 def _not_logged_in() -> Response:
     return PlainTextResponse(_NOT_LOGGED_IN, status_code=401, headers=_HEADERS)
 
@@ -180,4 +243,5 @@ def slice_routes(base: str = "") -> list[Route]:
     return [
         Route(before + "/{token}/values/{chunk}", _values),
         Route(before + "/{token}/labels/{version}/{chunk}", _labels),
+        Route(before + "/{token}/edit", _edit, methods=["POST"]),
     ]

@@ -40,7 +40,7 @@ function appAddress(path) {
 class Scan {
   constructor(header) {
     const [across, down, deep] = header.shape;
-    this.header = header;
+    this.header = this.given = header;
     this.columns = across;
     this.rows = down;
     this.slices = deep;
@@ -57,6 +57,9 @@ class Scan {
     this.lost = false;
     this.changes = 0;
     this.headers = 0;
+    this.edited = 0; // counts changes of the corrected masks
+    this.correcting = false;
+    this.edits = new Edits(this);
     this.values = this.room(header.bits === 8 ? Uint8Array : Uint16Array);
   }
 
@@ -74,10 +77,13 @@ class Scan {
 
   // A header of the same token: other masks or another meaning of values, never other voxels.
   update(header) {
-    if (JSON.stringify(header) !== JSON.stringify(this.header)) this.headers += 1;
-    this.header = header;
+    this.given = header;
+    if (header.correction) this.edits.follow(header.correction);
+    this.completeHeader();
     const wanted = header.labels;
-    if (!wanted) {
+    if (!wanted && this.edits.holds) {
+      // Drawn from nothing: the page does not know yet.
+    } else if (!wanted) {
       this.labels = null;
       this.labelChunks = null;
       this.counts = null;
@@ -91,6 +97,28 @@ class Scan {
     }
     this.changes += 1;
     this.fetchMore();
+  }
+
+  // While masks are corrected, and once they were, the corrected ones are among the layers.
+  completeHeader() {
+    const { given, edits } = this;
+    const before = JSON.stringify(this.header);
+    this.header = given;
+    if (given.correction && (this.correcting || (edits.touched && edits.holds))) {
+      const layers = (given.labels?.layers ?? []).filter((layer) => layer.source !== "corrected");
+      const added = Object.entries(given.correction.colours).map(([channel, colour]) => ({
+        bit: CORRECTED[channel], source: "corrected", channel, colour,
+      }));
+      this.header = { ...given, labels: { ...given.labels, layers: [...layers, ...added] } };
+    }
+    if (JSON.stringify(this.header) !== before) this.headers += 1;
+  }
+
+  correct(on) {
+    this.correcting = on;
+    if (on) this.edits.begin();
+    this.completeHeader();
+    this.changes += 1;
   }
 
   hold(view) {
@@ -118,9 +146,9 @@ class Scan {
 
   // Changes whenever the picture of a slice does, but not while other slices arrive.
   stateOf(plane, index) {
-    if (plane !== "axial") return `${index} ${this.changes}`;
+    if (plane !== "axial") return `${index} ${this.changes} ${this.edited}`;
     const marked = this.labelChunks?.done[Math.floor(index / this.labelChunks.size)];
-    return `${index} ${this.hasSlice(index)} ${this.headers} ${marked}`;
+    return `${index} ${this.hasSlice(index)} ${this.headers} ${marked} ${this.edited}`;
   }
 
   get complete() {
@@ -135,7 +163,8 @@ class Scan {
     if (this.holders.size === 0 || this.lost) return;
     while (this.flights.size < IN_FLIGHT) {
       const value = this.valueChunks.nearest(this.focus);
-      const label = this.labelChunks?.nearest(this.focus);
+      // What was drawn here would be lost.
+      const label = this.edits.quiet ? this.labelChunks?.nearest(this.focus) : null;
       if (!value && !label) return;
       const labelFirst = label && (!value || (label.distance <= value.distance && !value.holds));
       if (labelFirst) this.fetchChunk(this.labelChunks, label.at, this.labelVersion);
@@ -161,8 +190,9 @@ class Scan {
         throw new Error(`status ${answer.status}`);
       } else {
         const bytes = new Uint8Array(await answer.arrayBuffer());
-        if (version && version !== this.labelVersion) return;
-        if (version) this.takeLabels(bytes, at);
+        if (version && (version !== this.labelVersion || chunks !== this.labelChunks)) return;
+        if (version && !this.edits.quiet) return; // drawn on meanwhile: asked for again
+        if (version) this.takeLabels(bytes, at, answer.headers.get("X-Lunglens-Corrected") === "1");
         else this.takeValues(bytes, at);
         chunks.finish(at);
         this.trouble = "";
@@ -229,7 +259,8 @@ class Scan {
     }
   }
 
-  takeLabels(bytes, at) {
+  takeLabels(bytes, at, corrected) {
+    this.edits.take(bytes, corrected);
     const first = at * this.labelChunks.size;
     this.labels.set(bytes, first * this.area);
     this.coming.add(bytes, first);
@@ -280,14 +311,38 @@ class InfectionCounts {
     });
     this.truth = empty();
     this.prediction = empty();
+    this.corrected = empty();
+    this.correctedLung = 0;
+    this.predictedLung = 0;
+  }
+
+  // The corrected masks begin as the network's.
+  takeOver() {
+    for (const [plane, counts] of Object.entries(this.corrected)) counts.set(this.prediction[plane]);
+    this.correctedLung = this.predictedLung;
+  }
+
+  // A voxel of a corrected mask is marked (1) or no longer (-1).
+  turn(channel, number, by) {
+    if (channel === "lung") {
+      this.correctedLung += by;
+      return;
+    }
+    const within = number % this.area;
+    const i = within % this.columns;
+    this.corrected.axial[(number - within) / this.area] += by;
+    this.corrected.coronal[(within - i) / this.columns] += by;
+    this.corrected.sagittal[i] += by;
   }
 
   add(bytes, firstSlice) {
-    const { truth, prediction, area, columns } = this;
+    const { truth, prediction, corrected, area, columns } = this;
     for (let start = 0, k = firstSlice; start < bytes.length; start += area, k++) {
       for (let p = 0; p < area; p++) {
         const label = bytes[start + p];
-        if ((label & 10) === 0) continue;
+        if (label & 4) this.predictedLung += 1;
+        if (label & CORRECTED.lung) this.correctedLung += 1;
+        if ((label & 42) === 0) continue;
         const i = p % columns;
         const j = (p - i) / columns;
         if (label & 2) {
@@ -299,6 +354,11 @@ class InfectionCounts {
           prediction.axial[k] += 1;
           prediction.coronal[j] += 1;
           prediction.sagittal[i] += 1;
+        }
+        if (label & CORRECTED.infection) {
+          corrected.axial[k] += 1;
+          corrected.coronal[j] += 1;
+          corrected.sagittal[i] += 1;
         }
       }
     }

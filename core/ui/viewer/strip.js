@@ -34,13 +34,12 @@ class Strip {
     const { scan } = this.view.sources[0];
     const counts = scan?.counts;
     if (!counts) return [];
-    const colours = { truth: "#F0E442", prediction: "#E69F00" };
-    return ["prediction", "truth"]
-      .filter((source) => scan.header.labels?.layers.some(
-        (layer) => layer.source === source && layer.channel === "infection"))
-      .map((source) => ({
-        source, values: counts[source][this.view.place.plane], colour: colours[source],
-      }));
+    return Object.keys(SOURCES).reverse().flatMap((source) => {
+      const layer = scan.header.labels?.layers.find(
+        (one) => one.source === source && one.channel === "infection");
+      const values = counts[source][this.view.place.plane];
+      return layer ? [{ source, values, colour: layer.colour }] : [];
+    });
   }
 
   // The height stays while masks are on their way, so that nothing below it jumps.
@@ -118,17 +117,17 @@ class Strip {
   drawCurves(context, floor, x) {
     const { curves } = this;
     const most = Math.max(1, ...curves.map(({ values }) => values.reduce((a, b) => Math.max(a, b), 0)));
-    for (const { source, values, colour } of curves) {
+    for (const [at, { source, values, colour }] of curves.entries()) {
       context.beginPath();
       values.forEach((value, index) => {
         context.lineTo(x(index), floor - (value / most) * (floor - 4));
       });
       context.strokeStyle = colour;
       context.lineWidth = 1.5;
-      context.setLineDash(source === "truth" ? [4, 3] : []);
+      context.setLineDash(at || source === "truth" ? DASHES[source] : []);
       context.stroke();
       context.setLineDash([]);
-      if (source !== "prediction" && curves.length > 1) continue;
+      if (at) continue;
       context.lineTo(x(values.length - 1), floor);
       context.lineTo(x(0), floor);
       context.globalAlpha = 0.2;

@@ -33,8 +33,17 @@ Object.assign(View.prototype, {
     this.changed({ layout: true });
   },
 
+  // Which two of three masks are compared.
+  choosePair(pair) {
+    this.setLook({ pair });
+    if (!this.split) return;
+    this.setSources(this.header);
+    for (const source of this.sources) source.scan.hold(this);
+    this.changed({ layout: true });
+  },
+
   cycleStyle() {
-    const both = bothKnown(this.sources[0].header.labels?.layers ?? []);
+    const both = comparedPair(this.sources[0].header.labels?.layers ?? [], this.look);
     const styles = Object.keys(STYLES).filter(
       (name) => name !== "agreement" || (both && this.sources.length === 1));
     this.setLook({ style: styles[(styles.indexOf(this.style) + 1) % styles.length] });
@@ -108,6 +117,8 @@ Object.assign(View.prototype, {
   },
 
   pointAt(pane, x, y) {
+    this.pointer = { pane, x, y };
+    if (this.correcting) this.changed();
     if (this.busy && this.layout !== "linked") return;
     const source = pane.sourceAt(x);
     const [column, row] = pane.toPicture(x, y, source).map(Math.floor);
@@ -129,11 +140,14 @@ Object.assign(View.prototype, {
   },
 
   pointAway() {
+    this.pointer = null;
+    if (this.correcting) this.changed();
     if (!this.busy) this.sayHint();
   },
 
   sayHint() {
-    this.value.textContent = HINT;
+    // What was just drawn is not wiped away by letting go of the mouse.
+    if (!this.correcting) this.value.textContent = HINT;
   },
 
   describe(pane) {

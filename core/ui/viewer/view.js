@@ -16,6 +16,7 @@ class View {
       this.stopCine();
       this.measuring = false;
       this.pending = null;
+      if (this.correcting) this.endCorrecting();
     }
     this.token = token;
     this.address = location.pathname;
@@ -30,6 +31,12 @@ class View {
     if (header.place) this.replaceAddress();
     this.followFocus();
     for (const source of this.sources) source.scan?.hold(this);
+    if (this.correcting && !this.canCorrect) this.endCorrecting();
+    // Another page may have been left in the midst of correcting.
+    for (const { scan } of this.sources) {
+      if (scan && scan.correcting !== Boolean(this.correcting)) scan.correct(!scan.correcting);
+    }
+    if (this.look.correcting && !this.correcting) this.markCorrected();
     this.changed({ layout: true });
     // What another page's viewer did not come to tell.
     this.report();
@@ -51,12 +58,14 @@ class View {
       return;
     }
     const scans = header.scans.map(scanOf);
-    if (this.split && bothKnown(header.scans[0].labels?.layers ?? [])) {
+    const pair = comparedPair(scans[0].header.labels?.layers ?? [], shared.look);
+    if (this.split && pair) {
+      const [left, right] = pair;
       this.comparison ??= {
-        left: "Truth", right: "Prediction", masks: [["truth"], ["prediction"]],
+        left: SOURCES[left], right: SOURCES[right], masks: [[left], [right]],
       };
     }
-    const masks = this.comparison?.masks ?? [["truth", "prediction"]];
+    const masks = this.comparison?.masks ?? [Object.keys(SOURCES)];
     this.sources = masks.map((shown, side) => {
       const scan = scans[side] ?? scans[0];
       const kept = before[side];
@@ -115,7 +124,8 @@ class View {
     this.spoken = element("div", { class: "spoken", "aria-live": "polite" });
     this.stage.append(this.panes[0].canvas, this.dividerBar, this.controls.help);
     listenToPointer(this.panes[0]);
-    this.root.append(this.controls.bar, this.stage, this.strip.canvas,
+    this.correctBar = new CorrectBar(this);
+    this.root.append(this.controls.bar, this.correctBar.bar, this.stage, this.strip.canvas,
       element("div", { class: "bar" }, this.value, this.controls.legend), this.spoken);
     this.root.addEventListener("keydown", (event) => pressKey(this, event));
     this.root.addEventListener("fullscreenchange", () => this.changed({ layout: true }));
@@ -127,7 +137,7 @@ class View {
   }
 
   get style() {
-    const known = bothKnown(this.sources[0].header.labels?.layers ?? []);
+    const known = comparedPair(this.sources[0].header.labels?.layers ?? [], this.look);
     const possible = known && this.sources.length === 1;
     return this.look.style === "agreement" && !possible ? "fill" : this.look.style;
   }
@@ -158,7 +168,8 @@ class View {
   }
 
   get canSplit() {
-    return !this.header.comparison && bothKnown(this.sources[0].header.labels?.layers ?? []);
+    return !this.header.comparison && !this.correcting &&
+      Boolean(comparedPair(this.sources[0].header.labels?.layers ?? [], this.look));
   }
 
   scanChanged() {
@@ -197,6 +208,7 @@ class View {
     this.dividerBar.style.left = `${this.divider * 100}%`;
     this.dividerBar.setAttribute("aria-valuenow", String(Math.round(this.divider * 100)));
     this.controls.update();
+    this.correctBar.update();
     this.mark();
   }
 

@@ -1,0 +1,34 @@
+"""Masks and a person's strokes come in; corrected masks and all steps back go out."""
+
+from core.correction.correction import Change, Correction
+from core.correction.edits import (
+    BackToNetwork,
+    CopySlice,
+    Edit,
+    Interpolate,
+    Paint,
+    TogglePart,
+)
+from core.correction.history import Act, Redo, SliceAt, Step, Undo
+from core.correction.record import HandCorrection
+from core.correction.runs import Runs, read_runs, runs_of
+
+__all__ = [
+    "Act",
+    "BackToNetwork",
+    "Change",
+    "CopySlice",
+    "Correction",
+    "Edit",
+    "HandCorrection",
+    "Interpolate",
+    "Paint",
+    "Redo",
+    "Runs",
+    "SliceAt",
+    "Step",
+    "TogglePart",
+    "Undo",
+    "read_runs",
+    "runs_of",
+]

@@ -1,0 +1,104 @@
+"""The list of kept corrections on Home: open, rename, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from core.errors import LungLensError
+from core.project import Card, Listed, delete_project, list_projects, rename_project
+from core.ui.open_scan import open_case, open_demo, open_file
+from core.ui.page import show_errors
+from core.ui.projects import projects_folder
+from core.ui.session import OpenStudy, clear_notice, set_notice
+from core.ui.text import escape_markdown
+
+_ORIGINS = {
+    "demo": "demo study",
+    "case": "case of the data folder",
+    "file": "file of the data folder",
+    "upload": "uploaded scan",
+}
+_UPLOADED = "The scan was uploaded and is not kept: upload it again, and its corrections come back."
+
+
+def show_projects() -> None:
+    """All scans that were corrected on this machine; nothing where none is kept."""
+    folder = projects_folder()
+    found = [] if folder is None else list_projects(folder)
+    if not found:
+        return
+    st.subheader("Corrected scans", anchor=False)
+    for one in found:
+        with st.container(border=True):
+            _show_project(one)
+
+
+def _show_project(one: Listed) -> None:
+    key = one.folder.name
+    if one.card is None:
+        st.caption(escape_markdown(one.trouble))
+        _offer_deleting(one, key)
+        return
+    st.markdown(f"**{escape_markdown(one.card.name)}**")
+    changed = "" if one.changed is None else f"{one.changed.astimezone():%Y-%m-%d %H:%M}, "
+    steps = f"{one.steps} step" + ("" if one.steps == 1 else "s")
+    origin = _ORIGINS.get(one.card.origin, "scan")
+    st.caption(f"{origin}, {steps}, changed {changed}{one.size_bytes / 1e6:.1f} MB")
+    uploaded = one.card.origin == "upload"
+    with st.container(horizontal=True):
+        if st.button(
+            "Open",
+            key=f"project-open-{key}",
+            icon=":material/folder_open:",
+            disabled=uploaded,
+            help=_UPLOADED if uploaded else "Opens the scan with its corrected masks.",
+        ):
+            _open(one.card)
+        with st.popover("Rename", icon=":material/edit:"):
+            name = st.text_input(
+                "Name",
+                value=one.card.name,
+                key=f"project-name-{key}",
+                max_chars=120,
+                help="What the project is called here.",
+            )
+            if st.button("Save the name", key=f"project-rename-{key}"):
+                _try(lambda: rename_project(one.folder, name), f"Renamed to {name.strip()}.")
+        _offer_deleting(one, key)
+
+
+def _offer_deleting(one: Listed, key: str) -> None:
+    with st.popover("Delete", icon=":material/delete:"):
+        st.caption("The corrected masks and all their steps are deleted for good.")
+        if st.button("Delete for good", key=f"project-delete-{key}"):
+            _try(lambda: delete_project(one.folder), "The corrections were deleted.")
+
+
+def _open(card: Card) -> None:
+    opening: dict[str, Callable[[], OpenStudy | None]] = {
+        "demo": open_demo,
+        "case": lambda: open_case(card.where),
+        "file": lambda: open_file(card.where),
+    }
+    clear_notice()
+    with show_errors(), st.spinner("Opening the scan…", show_time=True):
+        opened = opening[card.origin]()
+        if opened is not None and opened.study.volume.digest != card.fingerprint:
+            set_notice(
+                "warning",
+                "The scan is not the one that was corrected: its file has changed. The "
+                "corrections stay in the list.",
+            )
+        st.rerun()
+
+
+def _try(act: Callable[[], None], done: str) -> None:
+    try:
+        act()
+    except LungLensError as error:
+        set_notice("error", str(error))
+    else:
+        set_notice("success", done)
+    st.rerun()

@@ -1,0 +1,135 @@
+"""Correcting in the app itself: the page follows each stroke, and a reload loses none."""
+
+from __future__ import annotations
+
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.browser import Chromium, Page, Server, keep_screenshot, serve, wait_for
+from tests.test_correct_browser import chord, mouse, on_screen, press, saved, show_picture
+from tests.training_data import CASES, write_training_folder
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def server(data_server: Server) -> Server:
+    return data_server
+
+
+def ready(page: Page) -> None:
+    page.canvas()
+    wait_for(lambda: page.view("scan.complete && scan.counts !== null"), what="scan and masks")
+
+
+def test_figures_follow_a_stroke_and_a_reload_keeps_it(page: Page) -> None:
+    page.open(f"/browse?case={CASES[0]}&plane=axial&slice=2")
+    ready(page)
+    assert "Corrected" not in page.text
+    press(page, "c")
+    assert page.view("view.correcting")
+    press(page, "x")
+    mouse(page, [(20.0, 20.0), (30.0, 20.0)])
+    saved(page, 1)
+    told = page.value()
+    assert told.startswith("Lung: ")
+    page.wait_for_text("Corrected", seconds=30)
+    assert page.view("view.correcting"), "the page was drawn anew, and the mode stays"
+    drawn = page.view("scan.counts.correctedLung")
+    assert drawn > 0
+    page.open(f"/browse?case={CASES[0]}&plane=axial&slice=2")
+    ready(page)
+    wait_for(lambda: page.view("scan.edits.holds"), what="the corrected masks", seconds=30)
+    assert page.view("scan.counts.correctedLung") == drawn
+    assert "Lung, corrected" in page.legend()
+    press(page, "c")
+    chord(page, "z")
+    saved(page, 2)
+    assert page.view("scan.counts.correctedLung") == 0
+    press(page, "x", "c")
+
+
+def test_other_pages_show_what_was_drawn_and_hand_it_out(page: Page) -> None:
+    page.open(f"/browse?case={CASES[1]}&plane=axial&slice=2")
+    ready(page)
+    press(page, "c")
+    page.view("view.setPen({ channel: 'infection', free: true })")
+    mouse(page, [(20.0, 20.0), (30.0, 25.0)])
+    saved(page, 1)
+    page.view("view.setPen({ free: false })")
+    keep_screenshot(page, "correct_small")
+    page.go_to("Segment")
+    page.wait_for_text("The masks were drawn by hand (1 step)", seconds=30)
+    ready(page)
+    assert "Infection, corrected" in page.legend()
+    press(page, "c")
+    time.sleep(0.3)
+    assert not page.view("Boolean(view.correcting)"), "a small picture is to look at"
+    page.click("Infection mask (NIfTI)")
+    path = page.downloaded(f"{CASES[1]}_infection_mask_corrected.nii.gz")
+    import nibabel as nib
+
+    image = nib.load(path)
+    assert image.header["descrip"].item() == b"LungLens mask, drawn by hand"
+    assert image.get_fdata().sum() == page.view(
+        "scan.counts.corrected.axial.reduce((sum, one) => sum + one, 0)"
+    )
+    page.go_to("Browse")
+    ready(page)
+    press(page, "c")
+    chord(page, "z")
+    saved(page, 2)
+    press(page, "c")
+
+
+def test_a_server_killed_while_somebody_draws_loses_the_stroke_in_hand_alone(
+    chromium: Chromium, tmp_path: Path
+) -> None:
+    data = write_training_folder(tmp_path / "data")
+    settings = {
+        "LUNGLENS_DATA_FOLDER": str(data),
+        "LUNGLENS_PROJECTS_FOLDER": str(tmp_path / "projects"),
+    }
+    address = f"/browse?case={CASES[0]}&plane=axial&slice=2"
+    first = serve("streamlit_app.py", tmp_path / "first.txt", settings)
+    server = next(first)
+    page = chromium.open_tab(server, tmp_path / "downloads")
+    page.open(address)
+    ready(page)
+    press(page, "c")
+    page.view("view.setPen({ channel: 'infection', free: true })")
+    for number, row in enumerate((10.0, 20.0, 30.0), 1):
+        mouse(page, [(15.0, row), (30.0, row)])
+        saved(page, number)
+    drawn = page.view("Array.from(scan.counts.corrected.coronal)")
+    show_picture(page)
+    x, y = on_screen(page, (40.0, 25.0))
+    kind = {"button": "left", "pointerType": "mouse", "clickCount": 1}
+    for what, down in (("mousePressed", 0), ("mouseMoved", 20)):
+        page.browser.execute_cdp_cmd(
+            "Input.dispatchMouseEvent", {"type": what, "x": x, "y": y + down, "buttons": 1, **kind}
+        )
+    assert server.process is not None
+    server.process.send_signal(signal.SIGKILL)
+    server.process.wait(20)
+    chromium.close_tab(page)
+    first.close()
+
+    second = serve("streamlit_app.py", tmp_path / "second.txt", settings)
+    page = chromium.open_tab(next(second), tmp_path / "downloads")
+    page.open(address)
+    ready(page)
+    assert "Brought back 3 steps of earlier corrections of this scan." in page.text
+    wait_for(lambda: page.view("scan.edits.holds"), what="the corrected masks", seconds=30)
+    assert page.view("Array.from(scan.counts.corrected.coronal)") == drawn
+    press(page, "c")
+    for number in (4, 5, 6):
+        chord(page, "z")
+        saved(page, number)
+    assert not any(page.view("Array.from(scan.counts.corrected.coronal)"))
+    page.view("view.setPen({ free: false })")
+    chromium.close_tab(page)
+    second.close()
