@@ -1,10 +1,4 @@
-"""Noise of a scan as the network would see it, and frames without it.
-
-With noise the network takes vessels and lung for infection: in one case the infected share of the
-lung rises from 9 to 33 % at a noise of 120 HU. Smoothed by as much as was measured, it stays
-between 8.3 and 9.6 %. With noise that is alike in neighbouring pixels, as scanners make it, the
-share of 8.5 % becomes 8.4 % at 80 HU and 11.6 % at 160 HU.
-"""
+"""Noise of a scan as the network sees it."""
 
 from __future__ import annotations
 
@@ -16,7 +10,7 @@ from core.segmentation.postprocess import Probabilities
 from core.volume import BoolArray, FloatArray
 
 LIMIT_HU = 42.0
-"""On the network's grid, where pixels are means of several; above it frames are smoothed. Of
+"""On the network's grid, where pixels are means of several; above it measurements are doubtful. Of
 25 scans looked at 24 lie below, between 11 and 42 HU; one has 43."""
 _SLICES = 16
 _DETAIL_SIGMA = 1.6
@@ -31,9 +25,6 @@ _MAD_TO_SIGMA = 1.4826
 _OUTLIERS, _SIGMA_WITHOUT = 2.5, 0.9546
 """Differences beyond so many standard deviations are edges; what the standard deviation of normal
 differences becomes without them."""
-_STRENGTH = 1.5
-"""Of the non-local means, in standard deviations of the noise."""
-_PATCH, _SEARCH = 5, 15
 
 
 def measure_noise(frames: Probabilities, config: PreprocessConfig) -> float:
@@ -71,12 +62,3 @@ def _sigma(values: FloatArray) -> float:
     near = max(_MAD_TO_SIGMA * float(np.median(sizes)), 1.0)
     kept = values[sizes <= _OUTLIERS * near].astype(np.float64)
     return float(np.sqrt(np.mean(kept**2))) / _SIGMA_WITHOUT
-
-
-def smooth_noise(frames: Probabilities, noise_hu: float, config: PreprocessConfig) -> Probabilities:
-    """Frames without noise of that standard deviation, by non-local means; edges stay."""
-    strength = _STRENGTH * noise_hu * 255.0 / config.window_width
-    smoothed = np.empty_like(frames)
-    for frame, out in zip(frames, smoothed, strict=True):
-        cv2.fastNlMeansDenoising(frame, out, strength, _PATCH, _SEARCH)
-    return smoothed

@@ -13,7 +13,7 @@ from core.config import PreprocessConfig, SegmentConfig
 from core.preprocessing import SpatialRecord, build_model_input, plan_spatial
 from core.segmentation.air import clear_gas, clear_outside_body
 from core.segmentation.engines import Engine, Prediction
-from core.segmentation.noise import LIMIT_HU, measure_noise, smooth_noise
+from core.segmentation.noise import measure_noise
 from core.segmentation.postprocess import (
     Probabilities,
     blend_neighbours,
@@ -82,7 +82,10 @@ def segment_volumes(
         for volume, turn in zip(volumes, turns, strict=True)
     ]
     frames = _build_frames(volumes, records, preprocess, on_progress, should_cancel)
-    noise = _smooth_noisy(volumes, frames, preprocess)
+    noise = [
+        _noise_of(volume, frames[start:stop], preprocess)
+        for volume, (start, stop) in zip(volumes, _slice_ranges(volumes), strict=True)
+    ]
     clock.end("preprocess")
     predicted = segmenter.predict(
         frames, batch_size=config.batch_size, on_progress=on_progress, should_cancel=should_cancel
@@ -233,20 +236,11 @@ def _shows_air(preprocess: PreprocessConfig) -> bool:
     return own == (usual.window_center, usual.window_width, "window")
 
 
-def _smooth_noisy(
-    volumes: Sequence[Volume], frames: Probabilities, preprocess: PreprocessConfig
-) -> list[float]:
-    """Smooths the frames of noisy scans in place; the noise of each in HU, nan where the scale is
-    not known."""
-    found = []
-    for volume, (start, stop) in zip(volumes, _slice_ranges(volumes), strict=True):
-        noise_hu = float("nan")
-        if volume.unit == "HU" and not _is_of_pictures(volume) and _shows_air(preprocess):
-            noise_hu = measure_noise(frames[start:stop], preprocess)
-            if noise_hu > LIMIT_HU:
-                frames[start:stop] = smooth_noise(frames[start:stop], noise_hu, preprocess)
-        found.append(noise_hu)
-    return found
+def _noise_of(volume: Volume, frames: Probabilities, preprocess: PreprocessConfig) -> float:
+    """In HU; nan where the scale is not known."""
+    if volume.unit != "HU" or _is_of_pictures(volume) or not _shows_air(preprocess):
+        return float("nan")
+    return measure_noise(frames, preprocess)
 
 
 def _scan_facts(volume: Volume, noise_hu: float) -> ScanFacts | None:

@@ -27,7 +27,7 @@ class ScanFacts:
 
     Attributes:
         step_mm: from slice to slice; none where the file does not say.
-        noise_hu: on the network's grid, before it was smoothed; nan where it is not known.
+        noise_hu: on the network's grid; nan where it is not known.
         seems_turned: whether the chest seems to lie otherwise than the file says, so that slices
             may not be axial.
     """
@@ -162,8 +162,8 @@ def _noise_warning(scan: ScanFacts | None) -> str:
         return ""
     return (
         f"The scan is noisy ({number_text(scan.noise_hu, digits=0)} HU on the network's grid, "
-        f"more than {number_text(LIMIT_HU, digits=0)} HU), and for the network alone it was "
-        "smoothed. Faint opacities may be missed or invented; density is that of the noisy scan."
+        f"more than {number_text(LIMIT_HU, digits=0)} HU): faint opacities may be missed or "
+        "invented, and density is that of the noisy scan."
     )
 
 
