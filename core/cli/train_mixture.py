@@ -59,6 +59,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="EPOCHS",
         help="stop early; the same command without it resumes, on the same schedule",
     )
+    _add_packing_arguments(parser)
+    _add_publishing_arguments(parser)
+
+
+def _add_packing_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--pack", type=Path, metavar="FILE", help="write the scans there, and end")
     parser.add_argument(
         "--most-pixels",
@@ -72,6 +77,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=85,
         help="with --pack: of the pictures, 1 to 100 (default %(default)s)",
     )
+
+
+def _add_publishing_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--publish",
         type=Path,

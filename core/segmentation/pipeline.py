@@ -82,9 +82,10 @@ def segment_volumes(
         for volume, turn in zip(volumes, turns, strict=True)
     ]
     frames = _build_frames(volumes, records, preprocess, on_progress, should_cancel)
-    noise = [
-        _noise_of(volume, frames[start:stop], preprocess)
-        for volume, (start, stop) in zip(volumes, _slice_ranges(volumes), strict=True)
+    own_frames = [frames[start:stop] for start, stop in _slice_ranges(volumes)]
+    facts = [
+        _scan_facts(volume, own, preprocess)
+        for volume, own in zip(volumes, own_frames, strict=True)
     ]
     clock.end("preprocess")
     predicted = segmenter.predict(
@@ -92,16 +93,9 @@ def segment_volumes(
     )
     clock.end("predict")
     blended = [
-        _blend(
-            volume,
-            predicted,
-            slice(start, stop),
-            frames[start:stop] if _shows_air(preprocess) else None,
-            record,
-            config,
-        )
-        for volume, record, (start, stop) in zip(
-            volumes, records, _slice_ranges(volumes), strict=True
+        _blend(volume, own, slices, record, config, shows_air=_shows_air(preprocess))
+        for volume, own, slices, record in zip(
+            volumes, _split(predicted, volumes), own_frames, records, strict=True
         )
     ]
     masks = _restore(blended, records, config, clock, on_progress, should_cancel)
@@ -116,11 +110,9 @@ def segment_volumes(
             weights_id=segmenter.weights_id,
             config=config,
             fallback_reason=segmenter.fallback_reason,
-            scan=_scan_facts(volume, noise_hu),
+            scan=scan,
         )
-        for volume, noise_hu, pair, own, record in zip(
-            volumes, noise, masks, blended, records, strict=True
-        )
+        for scan, pair, own, record in zip(facts, masks, blended, records, strict=True)
     )
 
 
@@ -164,27 +156,26 @@ def _build_frames(
 def _blend(
     volume: Volume,
     predicted: Prediction,
-    slices: slice,
-    frames: Probabilities | None,
+    frames: Probabilities,
     record: SpatialRecord,
     config: SegmentConfig,
+    *,
+    shows_air: bool,
 ) -> Prediction:
     """The prediction for one volume with its neighbouring slices, air that is no lung and its
     empty slices taken into account.
 
     Args:
-        predicted: for the slices of all volumes.
-        slices: those of this volume among them.
-        frames: the network's input; none where its greys do not tell what is air.
+        frames: the network's input.
+        shows_air: whether their greys tell what is air.
     """
     postprocess = config.postprocess
-    pixels = predicted.pixels[:, slices]
-    presence = None if predicted.presence is None else predicted.presence[:, slices]
+    pixels, presence = predicted.pixels, predicted.presence
     if not _is_of_pictures(volume):  # which may be of anything, in any order
         pixels = blend_neighbours(pixels, postprocess.neighbour_share)
         if presence is not None:
             presence = blend_presence(presence, postprocess.neighbour_share)
-        if frames is not None:
+        if shows_air:
             pixels = clear_open_air(pixels, frames, record)
             pixels = clear_outside_body(pixels, frames, record)
             pixels = clear_gas(pixels, frames)
@@ -236,16 +227,24 @@ def _shows_air(preprocess: PreprocessConfig) -> bool:
     return own == (usual.window_center, usual.window_width, "window")
 
 
-def _noise_of(volume: Volume, frames: Probabilities, preprocess: PreprocessConfig) -> float:
-    """In HU; nan where the scale is not known."""
-    if volume.unit != "HU" or _is_of_pictures(volume) or not _shows_air(preprocess):
-        return float("nan")
-    return measure_noise(frames, preprocess)
+def _split(predicted: Prediction, volumes: Sequence[Volume]) -> list[Prediction]:
+    """The prediction of each volume."""
+    return [
+        Prediction(
+            predicted.pixels[:, start:stop],
+            None if predicted.presence is None else predicted.presence[:, start:stop],
+        )
+        for start, stop in _slice_ranges(volumes)
+    ]
 
 
-def _scan_facts(volume: Volume, noise_hu: float) -> ScanFacts | None:
+def _scan_facts(
+    volume: Volume, frames: Probabilities, preprocess: PreprocessConfig
+) -> ScanFacts | None:
     if _is_of_pictures(volume):
         return None
+    is_known = volume.unit == "HU" and _shows_air(preprocess)
+    noise_hu = measure_noise(frames, preprocess) if is_known else float("nan")
     return ScanFacts(
         step_mm=None if volume.spacing_nominal else volume.spacing_mm[2],
         noise_hu=noise_hu,

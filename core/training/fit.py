@@ -85,7 +85,7 @@ def train(
     if done < last:
         mean = RunningMean(paths.mean, config.average_momentum)
         recorder = EpochRecorder(paths, split.validation, config, mean, on_progress, should_cancel)
-        _fit(model, batches, [mean, recorder], first=done, last=last)
+        fit_epochs(model, batches, [mean, recorder], first=done, last=last)
         if recorder.stopped:
             raise Cancelled("training")
     return paths
@@ -103,15 +103,19 @@ def _start_model(
     return model
 
 
-def _fit(
+def fit_epochs(
     model: keras.Model,
-    batches: SliceBatches,
+    batches: keras.utils.PyDataset,
     callbacks: list[keras.callbacks.Callback],
     *,
     first: int,
     last: int,
 ) -> None:
     """Trains from epoch `first`, counted from 0, up to `last`.
+
+    Args:
+        batches: one epoch; it shuffles by itself.
+        callbacks: they write into the run folder.
 
     Raises:
         SaveError: the run folder cannot be written into.

@@ -31,6 +31,14 @@ _COLOURS = {"lung": (86, 180, 233), "infection": (230, 159, 0)}
 """#56B4E9 and #E69F00, as everywhere."""
 
 
+_DEVICE: dict[str, Any] = {
+    "manufacturer": "LungLens",
+    "manufacturer_model_name": "LungLens",
+    "software_versions": __version__,
+    "device_serial_number": "none",
+}
+
+
 def dicom_seg_bytes(
     masks: MaskPair,
     volume: Volume,
@@ -65,9 +73,9 @@ def dicom_seg_bytes(
     if origin.instances[0].frame is not None:
         frames = frames[_as_stored(origin)]
     seed = [origin.series_uid, algorithm, __version__, made_on.isoformat(), _digest(frames)]
-    done = "" if by_hand is None else f", {by_hand.text}"
-    if by_hand is not None:
-        seed.append(by_hand.algorithm_type)
+    seed += [] if by_hand is None else [by_hand.algorithm_type]
+    segments = [_description(n, name, algorithm, by_hand) for n, (name, _) in enumerate(marked, 1)]
+    content_text, series_text = _texts(by_hand)
     with warnings.catch_warnings():
         # highdicom warns of empty names and of slices that are not evenly spaced: both are meant.
         warnings.simplefilter("ignore")
@@ -75,30 +83,30 @@ def dicom_seg_bytes(
             source_images=sources,
             pixel_array=frames,
             segmentation_type="BINARY",
-            segment_descriptions=[
-                _description(number, name, algorithm, by_hand)
-                for number, (name, _) in enumerate(marked, 1)
-            ],
+            segment_descriptions=segments,
             series_instance_uid=generate_uid(entropy_srcs=["series", *seed]),
             series_number=_SERIES_NUMBER,
             sop_instance_uid=generate_uid(entropy_srcs=["object", *seed]),
             instance_number=1,
-            manufacturer="LungLens",
-            manufacturer_model_name="LungLens",
-            software_versions=__version__,
-            device_serial_number="none",
+            **_DEVICE,
             content_label="LUNGLENS",
-            # At most 64 characters.
-            content_description=f"Lung and infection{done}. Never a diagnosis."
-            if done
-            else "Lung and infection. Research, never a diagnosis.",
-            series_description=f"LungLens: lung and infection{done}",
+            content_description=content_text,
+            series_description=series_text,
             omit_empty_frames=True,
         )
     _settle(segmentation, made_on, seed)
     packed = io.BytesIO()
     segmentation.save_as(packed, enforce_file_format=True)
     return packed.getvalue()
+
+
+def _texts(by_hand: HandCorrection | None) -> tuple[str, str]:
+    """Descriptions of the content, at most 64 characters, and of the series."""
+    if by_hand is None:
+        content = "Lung and infection. Research, never a diagnosis."
+        return content, "LungLens: lung and infection"
+    content = f"Lung and infection, {by_hand.text}. Never a diagnosis."
+    return content, f"LungLens: lung and infection, {by_hand.text}"
 
 
 def check_dicom_seg(masks: MaskPair, volume: Volume) -> tuple[DicomOrigin, list[tuple[str, Any]]]:

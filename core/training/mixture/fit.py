@@ -13,7 +13,7 @@ from typing import Any
 import keras
 
 from core.config import MixtureConfig, ScheduleConfig, from_json_dict, to_json_dict
-from core.errors import Cancelled, DatasetError, SaveError
+from core.errors import Cancelled, DatasetError
 from core.segmentation.models import PIXELS, PRESENCE, build_model, training_network
 from core.system import (
     OnProgress,
@@ -25,7 +25,12 @@ from core.system import (
     write_text,
 )
 from core.training.callbacks import RunningMean, save_network
-from core.training.fit import LearningRateSchedule, build_in_precision, start_encoder
+from core.training.fit import (
+    LearningRateSchedule,
+    build_in_precision,
+    fit_epochs,
+    start_encoder,
+)
 from core.training.mixture.batches import MixtureBatches
 from core.training.mixture.folds import assign_folds
 from core.training.mixture.losses import MixtureLoss, PresenceLoss
@@ -95,22 +100,8 @@ def train_mixture(
         return paths
     mean = RunningMean(paths.mean, config.average_momentum)
     recorder = _Recorder(paths, config, mean, on_progress, should_cancel)
-    try:
-        network.fit(
-            MixtureBatches(training_scans, config, epoch=done),
-            epochs=last,
-            initial_epoch=done,
-            shuffle=False,
-            verbose=0,
-            callbacks=[mean, recorder],
-        )
-    except OSError as error:
-        raise SaveError(
-            "The run cannot be written on",
-            got=error.strerror or "a write error",
-            expected="a folder with room",
-            next_step="make room and start the same command again",
-        ) from error
+    batches = MixtureBatches(training_scans, config, epoch=done)
+    fit_epochs(network, batches, [mean, recorder], first=done, last=last)
     if recorder.stopped:
         raise Cancelled("training")
     return paths
