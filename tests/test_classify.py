@@ -141,6 +141,14 @@ def test_what_cannot_be_judged_at_all(tmp_path: Path, capsys: pytest.CaptureFixt
         list_inputs(empty)
 
 
+def test_a_folder_holds_scans_of_every_format_that_can_be_opened(tmp_path: Path) -> None:
+    names = ["a.npy", "b.npz", "c.nhdr", "d.hdr", "e.tar", "f.tar.gz", "g.tgz", "h.mha", "i.nii.gz"]
+    for name in [*names, "notes.txt", "d.img"]:
+        (tmp_path / name).write_bytes(b"x")
+    assert [one.name for one in list_inputs(tmp_path)] == names
+    assert not any(one.is_picture for one in list_inputs(tmp_path))
+
+
 def test_names_are_no_formulas() -> None:
     text = table_text([ScoreRow("=cmd()", None, '-x "quoted", \nline')])
     (row,) = list(csv.DictReader(io.StringIO(text)))

@@ -226,6 +226,48 @@ def test_workers_serve_threads_at_once_and_few_are_kept(tmp_path: Path) -> None:
     assert 1 <= len(workers._POOL._idle) <= 2
 
 
+def test_no_more_workers_run_than_may(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    workers._POOL.close()
+    monkeypatch.setattr(workers, "_MOST", 2)
+    started: list[int] = []
+    begin = workers._Worker.__init__
+
+    def counted(self: workers._Worker) -> None:
+        begin(self)
+        started.append(workers._POOL._running)
+
+    monkeypatch.setattr(workers._Worker, "__init__", counted)
+    folder = write_dicom(compressed("RLE", 8), tmp_path / "series")
+    right: list[bool] = []
+
+    def load() -> None:
+        right.append(bool((load_dicom(folder).array == chest_hu((48, 40, 8))).all()))
+
+    threads = [threading.Thread(target=load) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert right == [True] * 5
+    assert max(started) <= 2
+    assert workers._POOL._running == len(workers._POOL._idle) <= 2
+
+
+def test_a_series_that_gets_no_worker_in_time_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(workers, "_MOST", 1)
+    monkeypatch.setattr(workers, "_WAIT_SECONDS", 0.2)
+    workers._POOL.close()
+    path = next(write_dicom(compressed("RLE", 1), tmp_path / "series").iterdir())
+    first = decode_in_worker([Request(path, 48 * 40)] * 2)
+    next(first)
+    with pytest.raises(DecodeError, match="not started"):
+        next(decode_in_worker([Request(path, 48 * 40)]))
+    first.close()
+    assert next(decode_in_worker([Request(path, 48 * 40)])).shape == (40, 48)
+
+
 def test_a_cancelled_series_leaves_no_worker_with_old_answers(tmp_path: Path) -> None:
     folder = write_dicom(compressed("RLE", 3), tmp_path / "series")
     paths = sorted(folder.iterdir())

@@ -29,6 +29,7 @@ from core.cli.terminal import Result, TerminalProgress
 from core.errors import LoadError, LungLensError, shown_name
 from core.loading import (
     PICTURE_ENDINGS,
+    VOLUME_ENDINGS,
     check_file,
     exists,
     is_case_folder,
@@ -40,7 +41,7 @@ from core.loading import (
 from core.loading.dicom import is_dicom
 from core.system import check_place, refuse_overwriting, write_text
 
-_SCAN_ENDINGS = (".nii", ".nii.gz", ".zip", ".dcm", ".nrrd", ".mha", ".mhd")
+_SCAN_ENDINGS = (*VOLUME_ENDINGS, ".zip", ".tar", ".tar.gz", ".tgz", ".dcm")
 _PICTURES_AT_ONCE = 64
 
 EXAMPLES = """examples:
@@ -85,8 +86,8 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
 def list_inputs(path: Path, output: Path | None = None) -> tuple[_Input, ...]:
     """What gets a row each, in natural order of names; a folder without any gets none.
 
-    In a folder a picture is an input, so is a NIfTI file, a zip, and a folder with DICOM files
-    in it. A folder of the public 20-case set holds its cases.
+    In a folder a picture is an input, so is a volume file, an archive, and a folder with DICOM
+    files in it. A folder of the public 20-case set holds its cases.
 
     Raises:
         LoadError: there is nothing at this path.

@@ -1,7 +1,8 @@
 """Processes that decode compressed pixels, so that a broken stream ends one of them at most.
 
 A few are kept warm. Each serves one series at a time; one that crashes, hangs or grows beyond
-its limits is ended, and the next series gets a new one.
+its limits is ended, and the next series gets a new one. However many series are read at once, no
+more than so many run: the others wait.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,7 @@ except ImportError:  # Windows
 
 from core.loading.dicom import decode as program
 from core.loading.dicom.decode import DecodeError
+from core.system import cpu_count
 from core.volume import Array
 
 CRASHED = "crashed"
@@ -37,7 +40,11 @@ NOT_STARTED = "not started"
 _WARM = 2
 """Workers kept for the next series; more run while more series are read at once."""
 _LANES = 2
-"""Workers that decode one series, in turns."""
+"""Workers that decode one series, in turns; one where others need the second."""
+_MOST = max(4, cpu_count())
+"""Workers that run at once, of all series together."""
+_WAIT_SECONDS = 600.0
+"""Longest wait for a worker while others use all of them."""
 _AHEAD = 3
 """Files that a worker is asked for before it answers the first, so that neither side waits."""
 _PIPE_BYTES = 1024**2
@@ -69,11 +76,14 @@ def decode_in_worker(requests: Iterable[Request]) -> Generator[Array, None, None
     todo = list(requests)
     if not todo:
         return
-    count = min(_LANES, math.ceil(len(todo) / _AHEAD))
     workers: list[_Worker] = []
     try:
-        for _ in range(count):
-            workers.append(_POOL.take())
+        workers.append(_POOL.take())
+        for _ in range(1, min(_LANES, math.ceil(len(todo) / _AHEAD))):
+            another = _POOL.take_if_free()
+            if another is not None:
+                workers.append(another)
+        count = len(workers)
         for number, request in enumerate(todo[: count * _AHEAD]):
             workers[number % count].ask(request)
         for number, request in enumerate(todo):
@@ -84,10 +94,7 @@ def decode_in_worker(requests: Iterable[Request]) -> Generator[Array, None, None
             yield pixels
     finally:
         for worker in workers:
-            if worker.owed:  # its next answers belong to nobody
-                worker.end()
-            else:
-                _POOL.give_back(worker)
+            _POOL.give_back(worker)
 
 
 class _Worker:
@@ -183,44 +190,82 @@ class _Worker:
 
 
 class _Pool:
-    """Idle workers; safe from several threads."""
+    """Idle workers, and a count of all; safe from several threads."""
 
     def __init__(self) -> None:
         self._idle: list[_Worker] = []
-        self._lock = threading.Lock()
+        self._running = 0
+        """Idle ones, and those that are lent."""
+        self._changed = threading.Condition()
 
     def take(self) -> _Worker:
-        """A warm worker, or a new one."""
+        """A warm worker, or a new one; waits while as many run as may.
+
+        Raises:
+            DecodeError: none can be started, or none becomes free in time.
+        """
+        end = time.monotonic() + _WAIT_SECONDS
         while True:
-            with self._lock:
+            worker = self.take_if_free()
+            if worker is not None:
+                return worker
+            with self._changed:
+                if self._idle or self._running < _MOST:
+                    continue
+                if not self._changed.wait(end - time.monotonic()):
+                    raise DecodeError(NOT_STARTED)
+
+    def take_if_free(self) -> _Worker | None:
+        """As `take`, without waiting; none where as many run as may."""
+        while True:
+            with self._changed:
                 worker = self._idle.pop() if self._idle else None
+                if worker is None and self._running >= _MOST:
+                    return None
+                self._running += worker is None
             if worker is None:
-                try:
-                    return _Worker()
-                except OSError as error:  # no memory or no process left
-                    raise DecodeError(NOT_STARTED) from error
+                return self._start()
             if worker.is_alive():
                 return worker
-            worker.end()
+            self._drop(worker)
+
+    def _start(self) -> _Worker:
+        """A new worker, which is counted already."""
+        try:
+            return _Worker()
+        except OSError as error:  # no memory or no process left
+            self._forget_one()
+            raise DecodeError(NOT_STARTED) from error
 
     def give_back(self, worker: _Worker) -> None:
-        """Keeps a worker for the next series, or ends it where enough are kept."""
-        with self._lock:
-            if len(self._idle) < _WARM:
+        """Keeps a worker for the next series, or ends it: where enough are kept, and where it
+        owes answers, which belong to nobody."""
+        with self._changed:
+            if not worker.owed and len(self._idle) < _WARM:
                 self._idle.append(worker)
+                self._changed.notify()
                 return
+        self._drop(worker)
+
+    def _drop(self, worker: _Worker) -> None:
         worker.end()
+        self._forget_one()
+
+    def _forget_one(self) -> None:
+        with self._changed:
+            self._running -= 1
+            self._changed.notify()
 
     def close(self) -> None:
         """Ends all that are idle."""
-        with self._lock:
+        with self._changed:
             idle, self._idle = self._idle, []
         for worker in idle:
-            worker.end()
+            self._drop(worker)
 
     def forget(self) -> None:
         """In a forked child: the workers are the parent's."""
-        self._idle, self._lock = [], threading.Lock()
+        self._idle, self._running, self._changed = [], 0, threading.Condition()
 
 
 _POOL = _Pool()
