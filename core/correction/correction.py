@@ -33,7 +33,7 @@ from core.correction.runs import (
 )
 from core.correction.wording import change_text
 from core.errors import CorrectionError, StaleCorrectionError
-from core.volume import PLANE_AXIS, BoolArray, MaskPair, Volume
+from core.volume import PLANE_AXIS, BoolArray, Intensity, MaskPair, Volume
 
 
 @dataclass(frozen=True, eq=False)
@@ -159,6 +159,11 @@ class Correction:
                 )
             self._network = network
 
+    def use_intensity(self, intensity: Intensity) -> None:
+        """Takes over another meaning of the scan's values; the masks stay."""
+        with self._changing:
+            self._volume = self._volume.with_intensity(intensity)
+
     def close(self) -> None:
         """Ends keeping: the scan is being closed."""
         with self._changing:
@@ -246,7 +251,9 @@ class Correction:
             marked, cleared = (numbers, NO_NUMBERS) if edit.marked else (NO_NUMBERS, numbers)
         elif isinstance(edit, TogglePart):
             self._check_inside(edit.at)
-            marked, cleared = toggled_part(self._masks[edit.channel], edit)
+            limited = edit.channel == "infection" and not free and self._marked["lung"] > 0
+            inside = self._masks["lung"] if limited else None
+            marked, cleared = toggled_part(self._masks[edit.channel], edit, self._volume, inside)
             drawn = None if edit.whole else edit.at
         elif isinstance(edit, Interpolate):
             self._check_inside(edit.at)
