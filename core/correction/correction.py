@@ -122,6 +122,12 @@ class Correction:
         return self._begun_with
 
     @property
+    def network(self) -> MaskPair | None:
+        """The network's masks as they are now, which masks can go back to; those that a kept
+        correction began with until the network runs again."""
+        return self._network
+
+    @property
     def from_network(self) -> bool:
         """Whether the correction began with masks of the network, not with nothing."""
         return self._begun_with is not None
