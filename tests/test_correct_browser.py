@@ -367,6 +367,22 @@ def test_a_click_removes_a_part_and_fills_a_hole(viewer: Page) -> None:
     assert viewer.view("view.edits.revision") == 3
 
 
+def test_a_click_grows_between_two_hu(viewer: Page) -> None:
+    # -1000 HU at the right, 20 HU more each voxel to the left.
+    viewer.view("view.setPen({ tool: 'part', only: true, low: -380, high: -300 })")
+    try:
+        press(viewer, "s")
+        viewer.view("view.setCross([33, 40, 9])")
+        mouse(viewer, [(60.5, 10.5)])
+        saved(viewer, 1)
+    finally:
+        viewer.view("view.setPen({ tool: 'brush', only: false, low: -750, high: 150 })")
+    # In the sagittal slice of i = 33 all of the lung has -340 HU.
+    grown = network().lung.copy()
+    grown[:33] = grown[34:] = False
+    check(viewer, infection=network().infection | grown)
+
+
 def test_slices_between_two_drawn_ones_are_interpolated_and_a_slice_is_copied(
     viewer: Page,
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -453,3 +455,52 @@ def test_before_the_first_edit_a_correction_begins_with_the_networks_latest_mask
     make(correction, paint(stroke))
     same(correction, network().lung, box((2, 5), (2, 5), (2, 5)) | stroke)
     assert correction.from_network
+
+
+# ---------------------------------------------------------------- growing between two HU
+
+
+def layered() -> Volume:
+    """-700 HU in a block that reaches through the slices 2 to 6, and in another apart from it."""
+    array = np.full(SHAPE, -1000, dtype=np.int16)
+    array[2:5, 1:4, 2:7] = -700
+    array[6, 5, 4] = -700
+    scan = volume()
+    array = np.asfortranarray(array)
+    return replace(scan, array=array)
+
+
+@pytest.mark.parametrize(("whole", "slices"), [(False, (4, 5)), (True, (2, 7))])
+def test_a_click_grows_through_connected_voxels_between_the_limits(whole, slices):
+    correction = Correction(layered())
+    edit = TogglePart("lung", (3, 2, 4), SliceAt("axial", 4), whole, limits_hu=(-750.0, -650.0))
+    make(correction, edit)
+    np.testing.assert_array_equal(correction.masks().lung, box((2, 5), (1, 4), slices))
+
+
+def test_infection_grows_inside_the_lung_alone():
+    lung = box((2, 4), (0, 6), (0, 9))
+    correction = Correction(layered(), MaskPair(lung, np.zeros_like(lung)))
+    at = SliceAt("coronal", 2)
+    edit = TogglePart("infection", (3, 2, 4), at, whole=True, limits_hu=(-750.0, -650.0))
+    make(correction, edit)
+    same(correction, lung, box((2, 4), (1, 4), (2, 7)))
+    make(correction, Undo())
+    make(correction, edit, free=True)
+    same(correction, lung, box((2, 5), (1, 4), (2, 7)))
+
+
+def test_limits_hold_for_values_that_are_not_hu():
+    grey = replace(layered(), intensity=Intensity("unknown", "made", slope=10.0, intercept=500.0))
+    # -700 stands for -6500 HU, -1000 for -9500.
+    edit = TogglePart("lung", (3, 2, 4), SliceAt("axial", 4), False, limits_hu=(-6600.0, -6400.0))
+    correction = Correction(grey)
+    make(correction, edit)
+    np.testing.assert_array_equal(correction.masks().lung, box((2, 5), (1, 4), (4, 5)))
+
+
+def test_from_a_voxel_outside_the_limits_nothing_grows():
+    correction = Correction(layered())
+    edit = TogglePart("lung", (0, 0, 4), SliceAt("axial", 4), True, limits_hu=(-750.0, -650.0))
+    with pytest.raises(CorrectionError, match="Nothing grows"):
+        make(correction, edit)

@@ -57,9 +57,10 @@ def test_a_second_session_may_only_look_while_the_first_is_open(
 ) -> None:
     in_session(monkeypatch)
     draw(open_demo())
-    in_session(monkeypatch)
+    other = in_session(monkeypatch)
     second = open_demo()
     assert "in another tab" in second.correction.locked
+    assert other.notice.text == second.correction.locked
     assert second.corrected.infection.any()
 
 

@@ -10,11 +10,16 @@ from core.correction.edits import CopySlice, Interpolate, TogglePart
 from core.correction.runs import NO_NUMBERS, Numbers, joined, numbers_in_slice
 from core.correction.shapes import hole_at, part_at, slices_between
 from core.errors import CorrectionError
-from core.volume import PLANE_AXIS, BoolArray
+from core.volume import PLANE_AXIS, BoolArray, Volume
 
 
-def toggled_part(mask: BoolArray, edit: TogglePart) -> tuple[Numbers, Numbers]:
-    """The part that was clicked on, to be cleared, or the hole, to be marked.
+def toggled_part(
+    mask: BoolArray, edit: TogglePart, volume: Volume, inside: BoolArray | None
+) -> tuple[Numbers, Numbers]:
+    """The part that was clicked on, to be cleared, or the hole, or what grows, to be marked.
+
+    Args:
+        inside: where it may grow; none for everywhere.
 
     Raises:
         CorrectionError: the place lies outside of the scan or in no hole.
@@ -22,6 +27,8 @@ def toggled_part(mask: BoolArray, edit: TogglePart) -> tuple[Numbers, Numbers]:
     if not all(0 <= at < count for at, count in zip(edit.voxel, mask.shape, strict=True)):
         raise outside_of_scan()
     is_marked = bool(mask[edit.voxel])
+    if edit.limits_hu is not None and not is_marked:
+        return _grown(mask, edit, volume, inside), NO_NUMBERS
     if edit.whole:
         numbers = _part_of_scan(mask, edit.voxel, is_marked=is_marked)
     else:
@@ -31,6 +38,37 @@ def toggled_part(mask: BoolArray, edit: TogglePart) -> tuple[Numbers, Numbers]:
         found = find(np.take(mask, edit.at.index, axis=axis), place)
         numbers = np.sort(numbers_in_slice(mask.shape, axis, edit.at.index)[found])
     return (NO_NUMBERS, numbers) if is_marked else (numbers, NO_NUMBERS)
+
+
+def _grown(mask: BoolArray, edit: TogglePart, volume: Volume, inside: BoolArray | None) -> Numbers:
+    """Voxels between the limits that are connected with the one clicked on."""
+    assert edit.limits_hu is not None
+    axis, index = PLANE_AXIS[edit.at.plane], edit.at.index
+    box = [slice(None)] * 3
+    if not edit.whole:
+        box[axis] = slice(index, index + 1)
+    region = tuple(box)
+    intensity = volume.intensity
+    # In the scan's own values, so that a large scan need not be turned into HU.
+    low, high = sorted((limit - intensity.intercept) / intensity.slope for limit in edit.limits_hu)
+    open_to = (volume.array[region] >= low) & (volume.array[region] <= high) & ~mask[region]
+    if inside is not None:
+        open_to &= inside[region]
+    place = tuple(0 if at == axis and not edit.whole else edit.voxel[at] for at in range(3))
+    if not open_to[place]:
+        raise CorrectionError(
+            "Nothing grows from here",
+            got="a voxel outside of the limits or of the lung",
+            expected="one between the two HU values",
+            next_step="click on another, or move the limits",
+        )
+    i, j, k = np.nonzero(part_at(open_to, place))
+    offsets = [0 if part.start is None else int(part.start) for part in region]
+    columns, rows, _ = mask.shape
+    numbers: Numbers = np.sort(
+        (i + offsets[0]) + columns * ((j + offsets[1]) + rows * (k + offsets[2]).astype(np.int64))
+    )
+    return numbers
 
 
 def _part_of_scan(mask: BoolArray, voxel: tuple[int, int, int], *, is_marked: bool) -> Numbers:

@@ -33,7 +33,7 @@ from core.correction.runs import (
 )
 from core.correction.wording import change_text
 from core.errors import CorrectionError, StaleCorrectionError
-from core.volume import PLANE_AXIS, BoolArray, MaskPair, Volume
+from core.volume import PLANE_AXIS, BoolArray, Intensity, MaskPair, Volume
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +122,12 @@ class Correction:
         return self._begun_with
 
     @property
+    def network(self) -> MaskPair | None:
+        """The network's masks as they are now, which masks can go back to; those that a kept
+        correction began with until the network runs again."""
+        return self._network
+
+    @property
     def from_network(self) -> bool:
         """Whether the correction began with masks of the network, not with nothing."""
         return self._begun_with is not None
@@ -158,6 +164,11 @@ class Correction:
                     fewest=self.config.fewest_steps, most_bytes=self.config.history_bytes
                 )
             self._network = network
+
+    def use_intensity(self, intensity: Intensity) -> None:
+        """Takes over another meaning of the scan's values; the masks stay."""
+        with self._changing:
+            self._volume = self._volume.with_intensity(intensity)
 
     def close(self) -> None:
         """Ends keeping: the scan is being closed."""
@@ -246,7 +257,9 @@ class Correction:
             marked, cleared = (numbers, NO_NUMBERS) if edit.marked else (NO_NUMBERS, numbers)
         elif isinstance(edit, TogglePart):
             self._check_inside(edit.at)
-            marked, cleared = toggled_part(self._masks[edit.channel], edit)
+            limited = edit.channel == "infection" and not free and self._marked["lung"] > 0
+            inside = self._masks["lung"] if limited else None
+            marked, cleared = toggled_part(self._masks[edit.channel], edit, self._volume, inside)
             drawn = None if edit.whole else edit.at
         elif isinstance(edit, Interpolate):
             self._check_inside(edit.at)

@@ -30,16 +30,21 @@ class Paint:
 class TogglePart:
     """A click on a part: a marked one is removed, a hole is filled.
 
+    With limits, a click on what is not marked grows from there through neighbouring voxels between
+    them instead.
+
     Attributes:
         voxel: (i, j, k) clicked on.
         at: the slice that it was clicked on.
         whole: through all slices, or in this one alone.
+        limits_hu: lowest and highest HU to grow through; none to fill holes.
     """
 
     channel: Channel
     voxel: tuple[int, int, int]
     at: SliceAt
     whole: bool
+    limits_hu: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)

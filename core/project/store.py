@@ -34,7 +34,7 @@ _CARD, _STEPS, _LOCK = "project.json", "steps", "lock"
 
 LOCKED = (
     "This scan is being corrected in another tab or by somebody else, and its masks can only be "
-    "looked at here. Once it is closed there, open it here again to go on."
+    "looked at here. A minute after its tab was closed, open it here again to go on."
 )
 
 OUTDATED = "This scan was corrected elsewhere since it was opened here. Open it again to go on."

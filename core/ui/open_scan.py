@@ -302,4 +302,5 @@ def set_intensity(intensity: Intensity) -> None:
     kept = tuple(note for note in volume.warnings if not note.startswith("Not in HU"))
     current.study = replace(current.study, volume=replace(volume, warnings=kept))
     session.network_run.drop()
+    current.correction.use_intensity(intensity)
     current.set_segmentation(None)

@@ -61,5 +61,7 @@ def keep_corrections(current: OpenStudy, *, where: str = "") -> OpenStudy:
         if steps:
             current.brought_back = f"{current.correction.record.steps_text} of earlier corrections"
             set_notice("success", f"Brought back {current.brought_back} of this scan.")
+        if current.correction.locked:
+            set_notice("warning", current.correction.locked)
     current.correction.keeper = keeper
     return current

@@ -45,7 +45,7 @@ def _show_project(one: Listed) -> None:
     changed = "" if one.changed is None else f"{one.changed.astimezone():%Y-%m-%d %H:%M}, "
     steps = f"{one.steps} step" + ("" if one.steps == 1 else "s")
     origin = _ORIGINS.get(one.card.origin, "scan")
-    st.caption(f"{origin}, {steps}, changed {changed}{one.size_bytes / 1e6:.1f} MB")
+    st.caption(f"{origin}, {steps}, changed {changed}{_bytes_text(one.size_bytes)}")
     uploaded = one.card.origin == "upload"
     with st.container(horizontal=True):
         if st.button(
@@ -67,6 +67,10 @@ def _show_project(one: Listed) -> None:
             if st.button("Save the name", key=f"project-rename-{key}"):
                 _try(lambda: rename_project(one.folder, name), f"Renamed to {name.strip()}.")
         _offer_deleting(one, key)
+
+
+def _bytes_text(size: int) -> str:
+    return f"{size / 1e6:.1f}\u00a0MB" if size >= 100_000 else f"{max(size / 1e3, 1):.0f}\u00a0kB"
 
 
 def _offer_deleting(one: Listed, key: str) -> None:

@@ -223,7 +223,7 @@ def _overlaps(
 
 def show_difference(current: OpenStudy, plane: Plane, slice_index: int) -> None:
     """What a person has changed in the network's masks, where both are known."""
-    volume, network, yours = current.study.volume, current.prediction, current.corrected
+    volume, network, yours = current.study.volume, current.correction.network, current.corrected
     if network is None or yours is None:
         return
     found = remember(

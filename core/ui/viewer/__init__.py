@@ -14,6 +14,9 @@ How to stand on it:
   puts a draggable divider between two sets of masks of one scan; with `scan=` between two scans.
 - `show_pictures(left, right, names=("Before", "After"), key=…)` does so for two uint8 pictures,
   with the same zoom, pan, divider and PNG.
+- `ViewerScan(…, correction=Correction(volume, network))` lets people change masks in it: strokes
+  are drawn in the browser and sent to the correction, whose masks stand beside the others. The
+  page runs again after each.
 - `slice_routes()` must be among the routes of the server (see `streamlit_app.py`).
 """
 

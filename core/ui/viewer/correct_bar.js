@@ -125,8 +125,7 @@ class CorrectBar {
     const coming = edits.queue.length > 0 || edits.open.length > 0;
     disable(this.undo, edits.undoable === 0 && !coming);
     disable(this.redo, edits.redoable === 0 || coming);
-    const network = view.sources[0].scan.given.labels?.layers
-      .some((layer) => layer.source === "prediction");
+    const { network } = view.header.scans[0].correction;
     this.backWord.textContent = network ? "Back to network:" : "Clear:";
   }
 }

@@ -4,7 +4,7 @@ const TOOLS = {
   brush: { text: "Brush", key: "B", does: "marks what it passes" },
   eraser: { text: "Eraser", key: "E", does: "clears what it passes" },
   outline: { text: "Outline", key: "L", does: "marks what a line drawn by hand encloses" },
-  part: { text: "Part", key: "G", does: "a click removes a marked part, or fills a hole" },
+  part: { text: "Part", key: "G", does: "a click removes a marked part, fills a hole or, with Only, grows" },
 };
 const SIZE_STEP = 1.15;
 
@@ -188,7 +188,9 @@ Object.defineProperties(View.prototype, Object.getOwnPropertyDescriptors({
     const [c, r] = [Math.floor(column), Math.floor(row)];
     if (c < 0 || r < 0 || c >= grid.columns || r >= grid.rows) return;
     const voxel = voxelAt(this.sources[0].scan, plane, index, c, r);
-    this.ask({ edit: "part", plane, index, voxel: voxel.join(), whole: Number(this.pen.deep) });
+    const { deep, only, low, high } = this.pen;
+    const limits = only ? { low: Math.round(low), high: Math.round(high) } : {};
+    this.ask({ edit: "part", plane, index, voxel: voxel.join(), whole: Number(deep), ...limits });
   },
 
   // By keys: the tool at the crosshair. An outline gets a corner, and is filled once the same

@@ -45,7 +45,7 @@ def apply_edit(
 
     Args:
         asked: the query of the address: `edit`, `revision`, and what the edit needs of `channel`,
-            `plane`, `index`, `voxel`, `marked`, `whole`, `step` and `free`.
+            `plane`, `index`, `voxel`, `marked`, `whole`, `low`, `high`, `step` and `free`.
         body: runs of a stroke; empty for all other edits.
 
     Returns:
@@ -84,7 +84,10 @@ def _read_edit(
         runs = read_runs(body, voxels=voxels, most_runs=config.most_runs)
         return Paint(channel, asked.get("marked") == "1", runs, at)
     if kind == "part":
-        return TogglePart(channel, _voxel(asked), at, whole=asked.get("whole") == "1")
+        limits = (_hu(asked, "low"), _hu(asked, "high")) if "low" in asked else None
+        return TogglePart(
+            channel, _voxel(asked), at, whole=asked.get("whole") == "1", limits_hu=limits
+        )
     if kind == "interpolate":
         return Interpolate(channel, at)
     if kind == "copy" and asked.get("step") in ("-1", "1"):
@@ -135,6 +138,11 @@ def _voxel(asked: Mapping[str, str]) -> tuple[int, int, int]:
         raise UnreadableEdit("This edit names no voxel")
     i, j, k = (_whole(part) for part in parts)
     return i, j, k
+
+
+def _hu(asked: Mapping[str, str], name: str) -> float:
+    text = asked.get(name, "")
+    return -float(_whole(text[1:])) if text.startswith("-") else float(_whole(text))
 
 
 def _number(asked: Mapping[str, str], name: str) -> int:

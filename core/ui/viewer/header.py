@@ -234,6 +234,7 @@ def _correction_header(offer: Offer) -> dict[str, Any] | None:
         "redoable": correction.redoable,
         "touched": correction.touched,
         "locked": correction.locked,
+        "network": correction.network is not None,
         # Of labels that hold nothing yet, for a scan that is drawn on from nothing.
         "labels": offer.labels.version,
         "chunk": slices_per_chunk(offer.volume.shape, LABEL_CHUNK_VOXELS),

@@ -104,7 +104,8 @@ class Scan {
     const { given, edits } = this;
     const before = JSON.stringify(this.header);
     this.header = given;
-    if (given.correction && (this.correcting || (edits.touched && edits.holds))) {
+    const known = given.labels?.layers.some((layer) => layer.source === "corrected");
+    if (given.correction && (this.correcting || (edits.touched && edits.holds && !known))) {
       const layers = (given.labels?.layers ?? []).filter((layer) => layer.source !== "corrected");
       const added = Object.entries(given.correction.colours).map(([channel, colour]) => ({
         bit: CORRECTED[channel], source: "corrected", channel, colour,
