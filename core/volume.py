@@ -122,7 +122,7 @@ class Source:
     """The unit of length of the file's own header; everything here is in mm all the same."""
     steps_mm: tuple[float, ...] = ()
     """Distances between neighbouring slices along the file's last axis, one fewer than slices;
-    none where the file does not say where each of them lies."""
+    none where the file does not give the position of each of them."""
     slice_weights: tuple[float, ...] = ()
     """How thick each slice along the file's last axis is, as a share of the affine's step; empty
     where all are alike."""
@@ -174,7 +174,7 @@ class Volume:
     def slice_steps_mm(self) -> tuple[float, ...]:
         """Distances between neighbouring axial slices as the file gives them, from the feet up.
 
-        Empty where the file does not say where each slice lies, or lies in other planes.
+        Empty where the file does not give the position of each slice, or lies in other planes.
         """
         return self._from_the_feet_up(self.source.steps_mm)
 

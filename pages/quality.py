@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.measuring.quality import judge_scan
+from core.measuring.quality import apply_thresholds
 from core.ui.page import begin_page, need_study, show_scan_warnings
 from core.ui.quality import checks, leaving_out, survey
 from core.ui.session import OpenStudy
@@ -19,7 +19,7 @@ def look(current: OpenStudy) -> None:
     picture, findings = st.columns([7, 5], gap="large")
     with findings:
         config = checks.choose_thresholds(settings)
-    report = judge_scan(measures, config)
+    report = apply_thresholds(measures, config)
     with picture:
         slice_index = checks.show_scan_and_strip(current, report)
         leaving_out.show_marks(current, slice_index, report.flagged_slices)

@@ -239,7 +239,7 @@ GOOD = f"{1:012x},a,done,0.5\n"
         (b"a,b\n1,2\n", "other columns"),
         (f"{HEAD}../../etc,a,done,0.5\n".encode(), "a row without an id"),
         (f"{HEAD}{1:012x},a,maybe,0.5\n".encode(), "a row without an id or a status"),
-        (f"{HEAD}{1:012x},a,done,much\n".encode(), "a word where a number belongs"),
+        (f"{HEAD}{1:012x},a,done,much\n".encode(), "text where a number is expected"),
         (f"{HEAD}{GOOD}{GOOD}".encode(), "a scan with two rows"),
     ],
 )

@@ -97,7 +97,7 @@ def add_segment_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--clear-empty",
         action="store_true",
-        help="take all infection out of slices that the gate for empty slices calls empty",
+        help="remove all infection from slices that the gate for empty slices calls empty",
     )
 
 
@@ -106,13 +106,13 @@ def add_engine_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--engine",
         choices=get_args(EngineName),
-        help=f"what computes the network (default: {ENGINE_VARIABLE}, else auto: a GPU with Keras, "
-        "else OpenVINO, else Keras)",
+        help=f"engine that runs the network (default: {ENGINE_VARIABLE}, else auto: a GPU with "
+        "Keras, else OpenVINO, else Keras)",
     )
 
 
 def segment_config(options: argparse.Namespace, info: WeightsInfo) -> SegmentConfig:
-    """The config that the weights were judged with, changed by what the person passed."""
+    """The config that the weights were evaluated with, changed by what the person passed."""
     chosen = {
         name: getattr(options, name)
         for name in ("lung_threshold", "infection_threshold")
@@ -319,7 +319,7 @@ def _refuse_what_pictures_lack(options: argparse.Namespace, count: int) -> None:
         )
     if count > 1 and _masks_given(options):
         raise ConfigError(
-            "True masks cannot be told apart for several pictures",
+            "True masks cannot be assigned to several pictures",
             got=f"{count} pictures with --lung-mask or --infection-mask",
             expected="one picture",
             next_step="run them one by one",

@@ -103,7 +103,7 @@ def windowed_intensity(array: Array, low_hu: float, high_hu: float) -> Intensity
         fractional = array.dtype.kind == "f" and high <= 1
         low, high = 0.0, 1.0 if fractional else 255.0
     grey = grey_intensity(low_hu, high_hu, high - low)
-    reason = f"{low:g} and {high:g} stand for {low_hu:g} and {high_hu:g} HU, as you said"
+    reason = f"{low:g} and {high:g} stand for {low_hu:g} and {high_hu:g} HU, as given"
     return replace(grey, reason=reason, intercept=low_hu - low * grey.slope)
 
 
@@ -253,7 +253,7 @@ def _looks_offset(sample: Array) -> bool:
 def _offset_finding(shown: str, low: float) -> IntensityFinding:
     reason = (
         f"the {shown} have air near 0 and soft tissue near {STORED_OFFSET + 40}, "
-        f"so the storage offset of {STORED_OFFSET} was taken off"
+        f"so the storage offset of {STORED_OFFSET} was subtracted"
     )
     return IntensityFinding(
         Intensity("HU", reason),

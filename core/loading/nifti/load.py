@@ -66,7 +66,7 @@ def volume_of(
         warnings += (f"{replaced} voxels were not numbers and were set to the lowest value.",)
     facts: tuple[tuple[str, str], ...] = ()
     if header.file_unit != "mm":
-        facts = (("Unit of the header", f"{header.file_unit}, here turned into mm"),)
+        facts = (("Unit of the header", f"{header.file_unit}, converted to mm"),)
     volume = assemble_volume(
         array,
         header.affine,
