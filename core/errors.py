@@ -53,7 +53,7 @@ def _shortened(part: str | None, excess: int) -> str | None:
 
 
 class LungLensError(Exception):
-    """A failure the person can act on, told in one sentence.
+    """A failure the person can act on, in one sentence.
 
     Parts: `what` went wrong, what was `got`, what was `expected`, and the `next_step`. They come
     out on one line of at most `most_characters`; what was got is shortened first.

@@ -178,7 +178,7 @@ class Volume:
     def slice_steps_mm(self) -> tuple[float, ...]:
         """Distances between neighbouring axial slices as the file gives them, from the feet up.
 
-        Empty where the file does not say where each slice lies, or lies in other planes.
+        Empty where the file does not give the position of each slice, or lies in other planes.
         """
         return self._from_the_feet_up(self.source.steps_mm)
 

@@ -18,7 +18,7 @@ def look(current: OpenStudy) -> None:
     picture, findings = st.columns([7, 5], gap="large")
     with findings:
         config = checks.choose_thresholds(settings)
-    report = checks.judge(current, measures, config)
+    report = checks.report_of(current, measures, config)
     with picture:
         slice_index = checks.show_scan_and_strip(current, report)
         leaving_out.show_marks(current, slice_index, report.flagged_slices)

@@ -478,19 +478,19 @@ BAD_INPUTS: tuple[BadInput, ...] = (
     BadInput(
         "zip with ../",
         _zip(("../../escaped.nii", b"x")),
-        "names files outside itself",
+        "holds paths that lead outside of it",
         ("escaped.nii", "relative names"),
     ),
     BadInput(
         "zip with backslashes",
         _zip(("..\\escaped.nii", b"x")),
-        "names files outside itself",
+        "holds paths that lead outside of it",
         ("escaped.nii",),
     ),
     BadInput(
         "zip with an absolute name",
         _zip(("/tmp/escaped.nii", b"x")),
-        "names files outside itself",
+        "holds paths that lead outside of it",
         ("unsafe path",),
     ),
     BadInput("zip with a link", _file("scan.zip", _zip_link), "holds a link", ("zip the files",)),
@@ -597,7 +597,7 @@ BAD_INPUTS: tuple[BadInput, ...] = (
         ("damaged or unknown",),
     ),
     BadInput(
-        "PNG that claims a vast picture",
+        "PNG that claims a huge picture",
         _file("slice.png", lambda: png_claiming(200_000, 200_000)),
         "slice.png is too large to open",
     ),
@@ -629,7 +629,7 @@ BAD_INPUTS: tuple[BadInput, ...] = (
         "table with a cell without end",
         _set_with_table('ct_scan\n"' + "x" * 200_000),
         "metadata.csv cannot be used",
-        ("no line of a table", "columns"),
+        ("not a line of a table", "columns"),
     ),
     BadInput(
         "table of a million rows",
@@ -815,7 +815,7 @@ ODD_INPUTS: tuple[OddInput, ...] = (
     OddInput(
         "coloured arrow",
         _file("slice.png", lambda: png_bytes(_arrow())),
-        ("Colours were turned into grey in 1 of 1",),
+        ("Colours were converted to grey in 1 of 1",),
     ),
     OddInput("storage offset left in", _nii(lambda: chest_hu() + 1100), ("1024 was subtracted",)),
     OddInput(
@@ -824,7 +824,7 @@ ODD_INPUTS: tuple[OddInput, ...] = (
     OddInput(
         "no orientation",
         _nii(chest_hu, sform_code=0, qform_code=0),
-        ("does not say how it lies",),
+        ("does not give its orientation",),
     ),
     OddInput("one slice", _nii(lambda: chest_hu()[:, :, :1]), ("a single slice",)),
     OddInput("8-bit grey", _nii(lambda: _grey_volume()), ("Not in HU",)),

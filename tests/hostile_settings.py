@@ -26,8 +26,8 @@ HOSTILE_SETTINGS: tuple[HostileSettings, ...] = (
     # not JSON, or not an object
     HostileSettings("empty", "", ("an empty file", "a JSON file")),
     HostileSettings("white space", " \n ", ("an empty file",)),
-    HostileSettings("prose", "epochs: 5", ("no JSON, from line 1 on",)),
-    HostileSettings("cut short", '{"epochs": 5,\n "seed"', ("no JSON, from line 2 on",)),
+    HostileSettings("prose", "epochs: 5", ("not JSON, from line 1 on",)),
+    HostileSettings("cut short", '{"epochs": 5,\n "seed"', ("not JSON, from line 2 on",)),
     HostileSettings("a list", "[]", ("train settings cannot be read", "got a list")),
     HostileSettings("null", "null", ("got null", "a JSON object")),
     HostileSettings("text", '"x"', ("got text",)),
@@ -44,7 +44,7 @@ HOSTILE_SETTINGS: tuple[HostileSettings, ...] = (
         "many keys", json.dumps({f"k{n}": n for n in range(5000)}), ("and 4997 more", "…")
     ),
     # not finite
-    HostileSettings("nan", '{"learning_rate": NaN}', ("learning_rate is no number", "got nan")),
+    HostileSettings("nan", '{"learning_rate": NaN}', ("learning_rate is not a number", "got nan")),
     HostileSettings("infinity", '{"learning_rate": -Infinity}', ("learning_rate", "got -inf")),
     HostileSettings("overflow", '{"learning_rate": 1e999}', ("learning_rate", "got inf")),
     # unknown keys

@@ -98,11 +98,11 @@ def test_a_pipe_beside_a_scan_is_passed_over(tmp_path: Path) -> None:
     os.mkfifo(folder / "scan.nii.gz")
     np.testing.assert_array_equal(open_study(folder).volume.array, chest_hu())
     np.testing.assert_array_equal(load_dicom(folder).array, chest_hu())
-    with pytest.raises(LoadError, match=r"A_pipe is no file: got a pipe or device"):
+    with pytest.raises(LoadError, match=r"A_pipe is not a file: got a pipe or device"):
         open_study([folder / "A_pipe", folder / "IM0000.dcm"])
-    with pytest.raises(LoadError, match="is no file"):
+    with pytest.raises(LoadError, match="is not a file"):
         load_mask(folder / "A_pipe", open_study(folder).volume)
-    with pytest.raises(LoadError, match=r"scan\.nii\.gz is no file"):
+    with pytest.raises(LoadError, match=r"scan\.nii\.gz is not a file"):
         open_study(folder / "scan.nii.gz")
     alone = tmp_path / "alone"
     alone.mkdir()
@@ -126,8 +126,8 @@ def test_a_slice_that_may_not_be_read_is_missed(
     with pytest.raises(LoadError) as caught:
         open_study(folder)
     assert str(caught.value) == (
-        "A file of the series cannot be opened: got 1 of 8 files that may not be read, expected "
-        "every slice; check the permissions of the files."
+        "A file of the series cannot be opened: got 1 of 8 files without permission to read, "
+        "expected every slice; check the permissions of the files."
     )
 
 

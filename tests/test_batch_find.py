@@ -257,7 +257,7 @@ def test_the_folder_of_results_is_left_out_and_broken_files_are_scans_that_will_
     [
         (lambda folder: folder.mkdir(), "holds no scan: got no file that can be opened"),
         (lambda folder: mask(folder / "lung_mask.nii.gz"), "got only masks: 1"),
-        (lambda folder: folder.write_text("text"), "is no folder of scans: got a file"),
+        (lambda folder: folder.write_text("text"), "is not a folder of scans: got a file"),
         (lambda folder: None, "got nothing of that name"),
     ],
 )

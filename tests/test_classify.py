@@ -134,7 +134,7 @@ def test_what_cannot_be_judged_at_all(tmp_path: Path, capsys: pytest.CaptureFixt
     empty = tmp_path / "empty"
     empty.mkdir()
     assert main(["classify", str(empty), "-o", str(place)]) == 1
-    assert "holds nothing to judge" in capsys.readouterr().err
+    assert "holds nothing to classify" in capsys.readouterr().err
     assert main(["classify", str(tmp_path / "nowhere"), "-o", str(place)]) == 1
     assert not place.exists()
     with pytest.raises(LoadError):

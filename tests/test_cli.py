@@ -394,7 +394,10 @@ def test_output_is_tried_before_the_network(
 @pytest.mark.usefixtures("no_network")
 @pytest.mark.parametrize(
     ("option", "value", "expected"),
-    [("--series", "1.2", "Pictures have no series"), ("--lung-mask", "m.png", "told apart")],
+    [
+        ("--series", "1.2", "Pictures have no series"),
+        ("--lung-mask", "m.png", "cannot be assigned"),
+    ],
 )
 def test_options_that_several_pictures_cannot_have(
     tmp_path: Path, option: str, value: str, expected: str, capsys: pytest.CaptureFixture[str]
@@ -431,8 +434,11 @@ def test_pictures_in_a_subfolder_are_found_and_compared(
     [
         (["train", "--data", "DATA", "--out", "FILE"], "choose another --out"),
         (["train", "--data", "DATA", "--out", "new", "--publish", "FILE/x"], "another --publish"),
-        (["train", "--data", "DATA", "--out", "new", "--publish", "a b"], "cannot be named so"),
-        (["train", "--data", "DATA", "--out", "new", "--config", "FILE"], "got no JSON"),
+        (
+            ["train", "--data", "DATA", "--out", "new", "--publish", "a b"],
+            "cannot be used for a weights folder",
+        ),
+        (["train", "--data", "DATA", "--out", "new", "--config", "FILE"], "got not JSON"),
         (["evaluate", "absent"], "absent is not there"),
         (["evaluate", "DATA", "--predictions", "absent"], "absent is not there"),
         (["evaluate", "DATA", "--csv", "FILE/x.csv"], "choose another --csv"),
@@ -479,7 +485,7 @@ def test_training_config_of_a_manifest_and_of_a_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("error", "sentence"),
-    [(KeyboardInterrupt(), "stopped by the keyboard"), (MemoryError(), "not enough memory")],
+    [(KeyboardInterrupt(), "stopped with Ctrl-C"), (MemoryError(), "not enough memory")],
 )
 def test_whatever_stops_a_command_is_told(
     error: BaseException,

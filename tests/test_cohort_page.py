@@ -158,7 +158,7 @@ def test_filters_sorting_and_download(data: Path) -> None:
     assert shown(app) == [f"{2:012x}"]
     app.text_input(key="cohort-text").set_value("nothing has this name")
     ran_well(app.run())
-    assert "No scan fits" in texts(app)
+    assert "No scan matches" in texts(app)
 
 
 def test_a_picked_scan_shows_its_figures_and_opens_in_browse(data: Path) -> None:
@@ -207,7 +207,7 @@ def test_a_damaged_batch_is_told_in_one_sentence(data: Path) -> None:
     app = ran_well(page("cohort").run())
     assert [e.value for e in app.error] == [
         "The table of the batch cannot be read\\: got other columns\\, expected the cohort\\.csv "
-        "of a batch\\; give the batch command again\\, which writes it anew\\."
+        "of a batch\\; run the batch command again\\, which writes it again\\."
     ]
 
 
@@ -239,7 +239,7 @@ GOOD = f"{1:012x},a,done,0.5\n"
         (b"a,b\n1,2\n", "other columns"),
         (f"{HEAD}../../etc,a,done,0.5\n".encode(), "a row without an id"),
         (f"{HEAD}{1:012x},a,maybe,0.5\n".encode(), "a row without an id or a status"),
-        (f"{HEAD}{1:012x},a,done,much\n".encode(), "a word where a number belongs"),
+        (f"{HEAD}{1:012x},a,done,much\n".encode(), "text where a number is expected"),
         (f"{HEAD}{GOOD}{GOOD}".encode(), "a scan with two rows"),
     ],
 )
@@ -262,7 +262,7 @@ def test_links_in_a_result_are_not_followed(tmp_path: Path) -> None:
     assert read_thumbnail(fake, f"{1:012x}", width=64) is None
     (fake / "cohort.csv").unlink()
     (fake / "cohort.csv").symlink_to(real / "cohort.csv")
-    with pytest.raises(LoadError, match="no batch result"):
+    with pytest.raises(LoadError, match="not a batch result"):
         load_cohort(fake)
     with pytest.raises(ValueError, match="no id"):
         read_thumbnail(real, "../../etc", width=64)

@@ -27,19 +27,19 @@ def lung_in(slices: slice, *, rows: slice = slice(8, 32), count: int = 22) -> np
         (
             slice(None),
             1.0,
-            "The scan does not hold the whole lungs: they are cut off below and above. Volumes "
+            "The scan does not cover the whole lungs: they are cut off below and above. Volumes "
             "are those of the 22 mm (22 slices) of lung that it covers.",
         ),
         (
             slice(0, 20),
             5.0,
-            "The scan does not hold the whole lungs: they are cut off below. Volumes are those "
+            "The scan does not cover the whole lungs: they are cut off below. Volumes are those "
             "of the 100 mm (20 slices) of lung that it covers.",
         ),
         (
             slice(12, None),
             None,
-            "The scan does not hold the whole lungs: they are cut off above. Volumes are those "
+            "The scan does not cover the whole lungs: they are cut off above. Volumes are those "
             "of the 10 slices of lung that it covers.",
         ),
         (slice(1, 21), 5.0, ""),
@@ -84,7 +84,7 @@ def test_warnings_stand_beside_the_volumes() -> None:
     found = replace(segment_volume(volume, StandInSegmenter()), masks=masks)
     told = measure(Study(volume), found)["warnings"]
     assert (
-        "The scan does not hold the whole lungs: they are cut off below. Volumes are those of "
+        "The scan does not cover the whole lungs: they are cut off below. Volumes are those of "
         "the 25 mm (5 slices) of lung that it covers." in told
     )
     assert sum("No left lung is marked" in warning for warning in told) == 1

@@ -184,7 +184,7 @@ def test_other_objects_are_ignored_and_told(beside: str, same_series: bool, tmp_
     write_dicom([other, *series], tmp_path / "study")
     told = f"Ignored beside the series: 1 × {kind}."
     if beside == "page kept as CT" and same_series:
-        told = "1 slice that does not say where it lies was left out."
+        told = "1 slice without a position was left out."
     for uid in (None, UID):
         volume = load_dicom(tmp_path / "study", series_uid=uid)
         np.testing.assert_array_equal(volume.array, chest_hu())
@@ -203,7 +203,7 @@ def test_captures_alone_are_opened(tmp_path: Path) -> None:
 
 def test_an_object_of_frames_alone_says_why_it_is_refused(tmp_path: Path) -> None:
     folder = write_dicom([_picture("1.2.840.10008.5.1.4.1.1.7.4", "CT", frames=4)], tmp_path / "s")
-    with pytest.raises(LoadError, match="several frames does not say where they lie"):
+    with pytest.raises(LoadError, match="several frames does not give their positions"):
         load_dicom(folder)
 
 
@@ -255,7 +255,7 @@ def test_a_slice_without_a_position_does_not_cost_the_millimetres(tmp_path: Path
     np.testing.assert_array_equal(volume.array, chest_hu()[:, :, :7])
     assert not volume.spacing_nominal
     assert volume.spacing_mm == pytest.approx((1.5, 1.5, 5.0))
-    assert "1 slice that does not say where it lies was left out." in volume.warnings
+    assert "1 slice without a position was left out." in volume.warnings
 
 
 @pytest.mark.parametrize("numbers", ["none", "all the same", "as the names"])
@@ -273,5 +273,5 @@ def test_names_are_in_natural_order(numbers: str, tmp_path: Path) -> None:
     assert volume.spacing_nominal
     way = "numbers" if numbers == "as the names" else "names"
     assert (
-        f"The slices do not say where they lie: their order by {way} and their sides are assumed."
+        f"The slices have no position: their order by {way} and their sides are assumed."
     ) in volume.warnings

@@ -278,12 +278,12 @@ def test_a_file_of_settings_changes_what_it_names(
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{", "no JSON"),
+        ("{", "not JSON"),
         ("[1, 2]", "a JSON object"),
         ('{"colour": 1}', "no such setting"),
         ('{"enhance": {"clip_limit": 1000}}', "clip_limit is out of range"),
         ('{"enhance": "clahe"}', "enhance is not understood"),
-        ('{"window_width": NaN}', "window_width is no number"),
+        ('{"window_width": NaN}', "window_width is not a number"),
         ('{"rows": 256}', "size of the network"),
     ],
 )

@@ -29,7 +29,7 @@ def test_two_scans_step_together_and_their_changes_come_out(page: Page) -> None:
     assert second(page, "scan.header.numbers.of") == 88
     assert second(page, "header.stamp") == "SYNTHETIC"
     assert page.picture_slice() == 40
-    page.wait_for_text("first scan stands beside slice 35 of 88")
+    page.wait_for_text("first scan is shown beside slice 35 of 88")
     # Both panes show the same slice after a step, without waiting for the server.
     page.canvas().send_keys("\ue015")
     wait_for(lambda: page.picture_slice() != 40, what="another slice")

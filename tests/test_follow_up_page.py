@@ -79,7 +79,7 @@ def test_the_changes_of_both_and_which_masks_they_come_from(
     assert shown.count("measured on its true masks; the network has not run") == 2
     # 24 of 96 infected pixels lie in the left lung, and they are gone: -25 %.
     assert "\u221225\u2009%" in shown
-    assert "Axial slice 5 of the first scan stands beside slice 5 of 8" in shown
+    assert "Axial slice 5 of the first scan is shown beside slice 5 of 8" in shown
     assert set(downloads(app)) == {"Changes (CSV)", "Changes (JSON)"}
 
 

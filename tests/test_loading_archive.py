@@ -274,8 +274,8 @@ def _linked() -> bytes:
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (_tar_bytes([("../scan.nii", b"x")]), "names files outside itself"),
-        (_tar_bytes([("/scan.nii", b"x")]), "names files outside itself"),
+        (_tar_bytes([("../scan.nii", b"x")]), "holds paths that lead outside of it"),
+        (_tar_bytes([("/scan.nii", b"x")]), "holds paths that lead outside of it"),
         (_linked(), "holds a link"),
         (_tar_bytes([]), "holds no file|cannot be unpacked"),
         (_tar_bytes([("scan.nii", nifti_bytes(chest_hu()))])[:-3000], "cannot be unpacked"),

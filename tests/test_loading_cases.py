@@ -127,7 +127,7 @@ def test_a_mask_that_lost_its_affine_is_laid_on_by_voxels(tmp_path: Path) -> Non
     study = load_case(load_case_table(tmp_path)[0])
     assert study.truth is not None
     np.testing.assert_array_equal(study.truth.lung, lung() == 1)
-    assert any("laid on the scan by its voxels" in warning for warning in study.volume.warnings)
+    assert any("placed on the scan voxel by voxel" in warning for warning in study.volume.warnings)
 
 
 @pytest.mark.parametrize(
@@ -215,9 +215,9 @@ def _many_rows() -> str:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("ct_scan\n" + "x" * 200_000 + "\n", "got line 2, which is no line of a table"),
-        ('ct_scan\n"' + "x" * 200_000, "which is no line of a table"),
-        ("c" * 200_000, "got line 1, which is no line of a table"),
+        ("ct_scan\n" + "x" * 200_000 + "\n", "got line 2, which is not a line of a table"),
+        ('ct_scan\n"' + "x" * 200_000, "which is not a line of a table"),
+        ("c" * 200_000, "got line 1, which is not a line of a table"),
         (_many_rows(), "has too many rows: got more than 10000"),
         ("", "no column ct_scan"),
         ("\0\0\0\n\0", "cannot be used"),

@@ -247,8 +247,8 @@ def test_gaps_keep_the_usual_distance(tmp_path: Path) -> None:
     assert volume.shape == (48, 40, 9)
     assert volume.spacing_mm[2] == pytest.approx(5.0)
     assert (
-        "3 slices are missing in 2 gaps: volumes leave out what lay there, and slices beyond a "
-        "gap lie up to 15.0 mm from their true place."
+        "3 slices are missing in 2 gaps: volumes leave out what lay there, and slices "
+        "beyond a gap are up to 15.0 mm from their true place."
     ) in volume.warnings
 
 
@@ -265,7 +265,7 @@ def test_uneven_slices_keep_the_scans_extent(tmp_path: Path) -> None:
     assert block_ml == pytest.approx(72.0 * 60.0 * 48.0 / 1000)
     assert (
         "The slices are 9.00 to 13.50 mm apart: volumes in ml follow their true distances. Views "
-        "use the mean of 12.00 mm for all, so slices lie up to 3.0 mm off there."
+        "use the mean of 12.00 mm for all, so slices are up to 3.0 mm off there."
     ) in volume.warnings
 
 
@@ -283,7 +283,7 @@ def test_slices_without_position_follow_their_number(tmp_path: Path) -> None:
     volume = load_dicom(write_dicom(datasets, tmp_path / "series"))
     np.testing.assert_array_equal(volume.array, chest_hu())
     assert volume.spacing_nominal
-    assert any("do not say where they lie" in warning for warning in volume.warnings)
+    assert any("slices have no position" in warning for warning in volume.warnings)
 
 
 def test_no_pixel_spacing_is_nominal(tmp_path: Path) -> None:
@@ -355,7 +355,7 @@ def test_frames_without_any_position_are_nominal(tmp_path: Path) -> None:
     volume = load_dicom(write_dicom([dataset], tmp_path / "series"))
     np.testing.assert_array_equal(volume.array, chest_hu())
     assert volume.spacing_nominal
-    assert any("do not say where they lie" in note for note in volume.warnings)
+    assert any("slices have no position" in note for note in volume.warnings)
 
 
 def test_nothing_about_the_patient_is_kept(tmp_path: Path) -> None:

@@ -191,7 +191,7 @@ def test_a_full_disk_is_told(
 ) -> None:
     usage = type("Usage", (), {"free": 100})
     monkeypatch.setattr("core.loading.download.shutil.disk_usage", lambda _: usage)
-    with pytest.raises(DownloadError, match="too little room"):
+    with pytest.raises(DownloadError, match="too little free space"):
         download_covid20(tmp_path, base_url=server.url, archives=archives_of(server.files))
 
 

@@ -100,7 +100,7 @@ def test_a_person_says_which_hu_black_and_white_are(
     path.write_bytes(nifti_bytes(array))
     volume = open_study(path, window=(-1000.0, 400.0)).volume
     assert volume.unit == "unknown"
-    assert "as you said" in volume.intensity.reason
+    assert "as given" in volume.intensity.reason
     np.testing.assert_allclose(volume.hu(volume.array), np.clip(hu, -1000, 400), atol=3)
     assert not any("Not in HU" in note for note in volume.warnings)
 

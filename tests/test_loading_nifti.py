@@ -133,7 +133,7 @@ def test_other_units_of_length_are_computed_in_mm(unit: str, mm: float, tmp_path
     assert volume.spacing_mm == pytest.approx((1.5, 1.5, 5.0))
     assert volume.voxel_volume_ml == pytest.approx(1.5 * 1.5 * 5.0 / 1000)
     np.testing.assert_allclose(volume.affine, small_affine(), rtol=1e-5)
-    assert dict(volume.source.facts)["Unit of the header"] == f"{unit}, here turned into mm"
+    assert dict(volume.source.facts)["Unit of the header"] == f"{unit}, converted to mm"
     assert volume.warnings == ()
 
 

@@ -183,7 +183,7 @@ def test_lungs_that_hang_together_widely_are_cut_by_a_plane_and_it_is_said() -> 
     found = measured(block(np.s_[4:56, 10:40, :]) ^ block(np.s_[29:31, 10:13, :]), None)
     assert found.split == "plane"
     assert found.right.volume_ml == pytest.approx(found.left.volume_ml, rel=0.05)
-    assert any("less sure" in note for note in found.notes)
+    assert any("less certain" in note for note in found.notes)
 
 
 def test_a_large_scan_is_cut_on_a_coarser_grid() -> None:
@@ -276,7 +276,7 @@ def test_nothing_in_ml_where_the_spacing_is_nominal() -> None:
     found = measured(block(RIGHT, LEFT), infection, volume)
     in_ml = [figure for figure in found.measurements if figure.unit == "ml"]
     assert not any(figure.defined for figure in in_ml)
-    assert {figure.reason for figure in in_ml} == {"The file does not say how large a voxel is."}
+    assert {figure.reason for figure in in_ml} == {"The file does not give the voxel size."}
     assert not found.measurement("lesions_large").defined
     assert value(found, "lesion_count") == 1  # of 27 voxels; the one of 4 is a speck
     assert found.right.infected_share == pytest.approx(31 / 18000)
@@ -396,7 +396,7 @@ def test_every_measurement_says_what_it_is_and_json_holds_no_nan() -> None:
     assert kept["values"]["left_lung_volume_ml"] == 18.0
     assert kept["values"]["infected_share_right"] is None
     assert kept["cut_offs"]["consolidation_from_hu"] == -300.0
-    assert "no lobar score" in found.measurement("zonal_score").definition
+    assert "not a lobar score" in found.measurement("zonal_score").definition
     with pytest.raises(KeyError):
         found.measurement("infected_share_of_the_heart")
 

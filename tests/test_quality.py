@@ -15,10 +15,10 @@ from core.loading import load_case, load_case_table, load_dicom, open_study
 from core.measuring.quality import (
     CHECKS,
     QualityReport,
+    apply_thresholds,
     check_named,
     check_scan,
     first_undamaged,
-    judge_scan,
     measure_scan,
 )
 from core.measuring.quality.content import difference_to_previous, jump, there_and_back
@@ -271,7 +271,9 @@ def test_thresholds_at_their_extremes_let_all_or_nothing_pass(check, middle):
     for threshold in (allowed.low, allowed.high):
         kind = type(getattr(QualityConfig(), check.setting))
         config = replace(QualityConfig(), **{check.setting: kind(threshold)})
-        outcome = next(o for o in judge_scan(measures, config).outcomes if o.check == check.name)
+        outcome = next(
+            o for o in apply_thresholds(measures, config).outcomes if o.check == check.name
+        )
         below = (values < threshold) if check.is_lower_limit else (values > threshold)
         assert outcome.flagged.tolist() == below.tolist()
         counts.append(len(outcome.findings))
@@ -283,8 +285,8 @@ def test_thresholds_at_their_extremes_let_all_or_nothing_pass(check, middle):
 @pytest.mark.parametrize(
     ("volume", "reasons"),
     [
-        (small_volume(nominal=True), {"pixel_size": "how large", "slice_distance": "how large"}),
-        (small_volume(), {"gap": "where each slice lies"}),
+        (small_volume(nominal=True), {"pixel_size": "voxel size", "slice_distance": "voxel size"}),
+        (small_volume(), {"gap": "position of each slice"}),
         (
             replace(small_volume(), array=small_volume().array[:, :, :1]),
             {"duplicate": "fewer than 2", "moved": "fewer than 3", "slice_distance": "one slice"},

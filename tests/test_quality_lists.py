@@ -65,18 +65,18 @@ def listed(*entries: Any, first: Any = 1) -> dict[str, Any]:
         ({**listed(), "more": 1}, "more"),
         (listed(first=0), "slices_count_from 0"),
         (listed(first=True), "slices_count_from True"),
-        ({"slices_count_from": 1, "exclude": {}}, "no list"),
+        ({"slices_count_from": 1, "exclude": {}}, "not a list"),
         (listed("case_1"), "an entry"),
         (listed({"case_id": "case_1"}), "an entry"),
-        (listed(entry([1], case_id=7)), "no text"),
-        (listed(entry([1], case_id="")), "no text"),
+        (listed(entry([1], case_id=7)), "not text"),
+        (listed(entry([1], case_id="")), "not text"),
         (listed(entry([])), "neither numbers nor 'all'"),
         (listed(entry("some")), "neither numbers nor 'all'"),
-        (listed(entry([0])), "no whole number from 1 on"),
-        (listed(entry([-3])), "no whole number from 1 on"),
-        (listed(entry([1.0])), "no whole number from 1 on"),
-        (listed(entry(["1"])), "no whole number from 1 on"),
-        (listed(entry([True])), "no whole number from 1 on"),
+        (listed(entry([0])), "not a whole number from 1 on"),
+        (listed(entry([-3])), "not a whole number from 1 on"),
+        (listed(entry([1.0])), "not a whole number from 1 on"),
+        (listed(entry(["1"])), "not a whole number from 1 on"),
+        (listed(entry([True])), "not a whole number from 1 on"),
         (listed(entry([4, 4])), "a slice of case case_1 twice"),
         (listed(entry([1]), entry("all")), "case case_1 twice"),
     ],
@@ -177,10 +177,10 @@ def test_a_survey_has_a_row_for_each_case_even_if_it_cannot_be_opened(cases):
     assert (one.truth.slices, one.truth.empty) == (8, 5)
     assert (other.truth, other.prediction, damaged.truth) == (None, None, None)
     assert "damaged or cut short" in damaged.error
-    assert damaged.judged(QualityConfig()) is None
+    assert damaged.report(QualityConfig()) is None
     # A body 44 voxels wide is far below the threshold in every slice, and not below 16.
-    coarse = one.judged(QualityConfig())
-    fine = one.judged(QualityConfig(min_body_pixels=16))
+    coarse = one.report(QualityConfig())
+    fine = one.report(QualityConfig(min_body_pixels=16))
     assert coarse is not None
     assert fine is not None
     assert sum(f.check == "body_pixels" for f in coarse.findings) == 8
@@ -212,7 +212,7 @@ def test_quality_of_a_scan(cases, capsys):
     told = capsys.readouterr().out
     assert "8 of 8 slices with findings" in told
     assert "Few pixels: 8 slices (1–8)" in told
-    assert "Gap: not defined, the file does not say where each slice lies" in told
+    assert "Gap: not defined, the file does not give the position of each slice" in told
     assert "5 of 8 slices hold no infection (truth)" in told
     assert main(["quality", str(scan), "--min-body-pixels", "16", "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)

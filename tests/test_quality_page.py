@@ -130,8 +130,8 @@ def test_addresses_that_make_no_sense_give_the_defaults() -> None:
 
 def test_nominal_spacing_and_missing_positions_are_said_to_be_undefined() -> None:
     told = text(quality_page(small_study(nominal=True)))
-    assert "Coarse pixels: not defined, the file does not say how large a voxel is." in told
-    assert "Gap: not defined, the file does not say where each slice lies." in told
+    assert "Coarse pixels: not defined, the file does not give the voxel size." in told
+    assert "Gap: not defined, the file does not give the position of each slice." in told
 
 
 def test_slices_without_infection_are_counted() -> None:

@@ -159,7 +159,7 @@ def test_settings_go_into_a_file_and_back() -> None:
     ("content", "said"),
     [
         (b"\xff\xfe no", "region settings cannot be read"),
-        (b'{"region": {"margin_mm": Infinity}}', "is no number"),
+        (b'{"region": {"margin_mm": Infinity}}', "is not a number"),
         (b'{"region": {"target": "<b>liver"}}', "target is not understood"),
         (b'{"crop": "body"}', "no such setting"),
         (b"[]", "cannot be read"),

@@ -549,4 +549,4 @@ def test_a_report_does_not_overwrite_its_scan(
 ) -> None:
     with pytest.raises(SystemExit):
         main(["report", str(small_chest), "-o", "x.pdf", "--date", "yesterday"])
-    assert "is no date" in capsys.readouterr().err
+    assert "is not a date" in capsys.readouterr().err

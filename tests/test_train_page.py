@@ -76,7 +76,7 @@ def test_a_shared_server_says_why_it_does_not_train_and_shows_its_runs(
     monkeypatch.setenv("LUNGLENS_ALLOW_TRAINING", "0")
     make_run(root, "begun", epochs_done=1)
     app = train_page()
-    assert "does not train for visitors" in texts(app)
+    assert "Training is switched off on this server" in texts(app)
     assert not {"Start training", "Resume", "Stop", "Find a learning rate"} & set(labels(app))
     assert app.selectbox(key="train-run").value == "begun"
 

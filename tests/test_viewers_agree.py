@@ -126,7 +126,7 @@ def test_forms_that_disagree_are_told_and_repeated(
 def test_a_header_without_position_stays_without(tmp_path: Path) -> None:
     scan = write(tmp_path / "scan.nii.gz", small_affine(), 0, small_affine(), 0)
     volume = load_nifti(scan)
-    assert any("does not say how it lies" in warning for warning in volume.warnings)
+    assert any("does not give its orientation" in warning for warning in volume.warnings)
     path = save_mask(blob(volume), volume, tmp_path / "mask.nii.gz")
     mask, original = SimpleITK.ReadImage(str(path)), SimpleITK.ReadImage(str(scan))
     assert mask.GetDirection() == original.GetDirection()

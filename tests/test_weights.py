@@ -325,7 +325,7 @@ def test_broken_manifests_are_listed_with_the_reason(tmp_path: Path) -> None:
     break_manifest(tmp_path / "other-kind", '{"kind": "classifier"}')
     bad, part = list_unusable_weights(tmp_path)
     assert (bad.weights_id, bad.may_be_default) == ("bad", True)
-    assert "bad/manifest.json cannot be read: got no JSON, from line 1 on" in str(bad.error)
+    assert "bad/manifest.json cannot be read: got not JSON, from line 1 on" in str(bad.error)
     assert (part.weights_id, part.may_be_default) == ("part", False)
     assert "part/manifest.json cannot be read: got nothing under" in str(part.error)
     with pytest.raises(WeightsError, match=r"one of good; these are damaged .* bad, part\."):
@@ -385,6 +385,6 @@ def test_no_weights_at_all(tmp_path: Path, exists: bool) -> None:
 
 @pytest.mark.parametrize("name", ["with space", ".hidden", "ä", "x" * 65])
 def test_names_that_cannot_be_an_id(tmp_path: Path, name: str) -> None:
-    with pytest.raises(WeightsError, match="cannot be named so"):
+    with pytest.raises(WeightsError, match="cannot be used for a weights folder"):
         make_weights(tmp_path / name)
     assert not (tmp_path / name).exists()

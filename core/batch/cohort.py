@@ -95,14 +95,14 @@ def load_cohort(folder: Path) -> Cohort:
     record = read_record(paths.record) if _is_plain(paths.record) else {}
     if not record or not _is_plain(paths.table):
         raise LoadError(
-            f"{shown_name(folder)} is no batch result",
+            f"{shown_name(folder)} is not a batch result",
             got="a folder without batch.json or cohort.csv",
             expected="what 'python -m core batch' has written",
             next_step="choose the folder given to -o",
         )
     try:
         if paths.table.stat().st_size > _MAX_TABLE_BYTES:
-            raise _damaged("more bytes than a table of scans has")
+            raise _damaged("more bytes than any table of scans")
         content = paths.table.read_bytes()
     except OSError as error:
         raise _damaged(error.strerror or "a read error") from error
@@ -150,7 +150,7 @@ def _number(text: str) -> float | None:
     try:
         value = float(text)
     except ValueError as error:
-        raise _damaged("a word where a number belongs") from error
+        raise _damaged("text where a number is expected") from error
     return value if abs(value) < 1e12 else None  # nan compares false as well
 
 
@@ -159,7 +159,7 @@ def _damaged(got: str) -> LoadError:
         "The table of the batch cannot be read",
         got=got,
         expected="the cohort.csv of a batch",
-        next_step="give the batch command again, which writes it anew",
+        next_step="run the batch command again, which writes it again",
     )
 
 

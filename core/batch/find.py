@@ -133,7 +133,7 @@ def find_scans(
     name = shown_name(folder)
     if not folder.is_dir():
         raise LoadError(
-            f"{name} is no folder of scans",
+            f"{name} is not a folder of scans",
             got="a file" if folder.exists() else "nothing of that name",
             expected="a folder",
             next_step="give the folder that holds the scans",
@@ -221,7 +221,7 @@ class _Search:
             raise LoadError(
                 f"Folder {shown_name(self._root)} cannot be opened",
                 got=error.strerror or "a read error",
-                expected="a folder that may be read",
+                expected="a readable folder",
                 next_step="check its permissions",
             ) from error
         self._left_out["folders that may not be read"] += 1

@@ -147,7 +147,9 @@ class _WorkerPool:
 
     def _receive(self, worker: _Worker, message: dict[str, Any], on_ended: OnEnded) -> None:
         if message.get("event") == "unavailable":
-            raise LungLensError(str(message.get("sentence", "A worker can do no scan")).rstrip("."))
+            raise LungLensError(
+                str(message.get("sentence", "A worker cannot process scans")).rstrip(".")
+            )
         worker.ready, self._dead_starts = True, 0
         ended, worker.task = worker.task, None
         if ended is not None:
@@ -175,7 +177,7 @@ class _WorkerPool:
                 "Worker processes do not start",
                 got=f"{self._dead_starts} that ended at once",
                 expected="processes that work",
-                next_step=f"look into {self._job.paths.log.name} of the results",
+                next_step=f"see {self._job.paths.log.name} in the folder of results",
             )
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Which files beside scans are masks, told by name and header."""
+"""Which files beside scans are masks, recognised by name and header."""
 
 from __future__ import annotations
 

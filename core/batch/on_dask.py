@@ -197,7 +197,7 @@ class _Cluster:
                 "The Dask cluster has no workers left",
                 got=f"none for {_SECONDS_WITHOUT_WORKERS:.0f} s",
                 expected="at least one",
-                next_step="start workers and give the same command to resume",
+                next_step="start workers and run the same command to resume",
             )
 
     def _take(self, future: Any, task: ScanTask) -> None:
@@ -207,7 +207,7 @@ class _Cluster:
                 "The Dask scheduler was lost",
                 got="a connection that ended",
                 expected="a scheduler that runs as long as the batch",
-                next_step="start it again and give the same command to resume",
+                next_step="start it again and run the same command to resume",
             )
         if future.status == "finished":
             answer = future.result()
@@ -230,7 +230,7 @@ class _Cluster:
         if isinstance(error, KilledWorker):
             return (
                 "The workers that were given this scan were lost, one after the other: expected "
-                "enough memory for the scan; try more memory a worker, then --retry-failed."
+                "enough memory for the scan; try more memory per worker, then --retry-failed."
             )
         return (
             f"A Dask worker could not work on this scan: got {type(error).__name__}; "

@@ -61,9 +61,9 @@ def run_batch(
         folder: where scans are looked for, see `find_scans`.
         output: gets a folder for each scan, and tables of all; made if absent.
         config: settings; `workers` counts only without a scheduler. None takes the thresholds
-            that the default weights were judged with, and one worker.
+            that the default weights were evaluated with, and one worker.
         scheduler: address of a Dask scheduler whose workers do the work.
-        on_progress: told how many scans have ended, and about how long the rest takes.
+        on_progress: called with how many scans have ended, and about how long the rest takes.
         should_cancel: asked a few times a second.
 
     Raises:
@@ -233,8 +233,8 @@ def _write_record(
     write_text(job.paths.record, json_text(record) + "\n")
     key = {
         "format": FORMAT,
-        "note": "Where each scan lies. Names of files and folders may be those of patients: keep "
-        "this file back when results are passed on.",
+        "note": "Where each scan lies. Names of files and folders may be those of patients: "
+        "leave this file out when results are passed on.",
         "folder": job.folder,
         "scans": {
             scan.scan_id: {

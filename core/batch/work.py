@@ -143,20 +143,20 @@ def count_open_attempts(paths: ScanPaths, run_id: str) -> int:
         return 0
     for line in lines:
         try:
-            said = json.loads(line)
+            entry = json.loads(line)
         except (ValueError, RecursionError):  # of a process that ended while it wrote
             continue
-        if isinstance(said, dict) and said.get("run_id") == run_id:
-            begun = begun + 1 if said.get("event") == "begun" else 0
+        if isinstance(entry, dict) and entry.get("run_id") == run_id:
+            begun = begun + 1 if entry.get("event") == "begun" else 0
     return begun
 
 
 def note_attempt(paths: ScanPaths, run_id: str, event: str) -> None:
     """Appends a line that is there whole or, should the process end just then, not at all."""
-    said = {"event": event, "run_id": run_id, "pid": os.getpid(), "at": _now()}
+    entry = {"event": event, "run_id": run_id, "pid": os.getpid(), "at": _now()}
     try:
         with paths.attempts.open("ab") as file:
-            file.write((json.dumps(said) + "\n").encode())
+            file.write((json.dumps(entry) + "\n").encode())
     except OSError as error:
         raise SaveError(
             "The log of attempts cannot be written", got=error.strerror or "a write error"
@@ -179,7 +179,7 @@ def _claimed(paths: ScanPaths) -> Iterator[None]:
         raise SaveError(
             "The folder of results cannot be written",
             got=error.strerror or "a write error",
-            expected="a place that may be written to, with room",
+            expected="a writable place with free space",
             next_step="choose another -o",
         ) from error
     with file:

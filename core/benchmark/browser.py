@@ -29,7 +29,7 @@ _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
 _READY = "The scan is ready"
 EVENTS = 200
-"""Of each kind, unless told otherwise."""
+"""Of each kind, by default."""
 _WIDGET_STEPS = 15
 _PATIENCE_S = 300.0
 
@@ -126,7 +126,7 @@ def run_browser_benchmark(
         raise ConfigError(
             "The benchmark's size is out of range",
             got=size_text(size),
-            expected="at least 32 a side and at most 512 × 512 × 600 voxels",
+            expected="at least 32 per side and at most 512 × 512 × 600 voxels",
         )
     if not 10 <= events <= 10_000:
         raise ConfigError(
@@ -196,10 +196,10 @@ def _measure_viewer(
 
 
 def _events(browser: Any, act: str, before: str, steps: int) -> dict[str, float]:
-    told = browser.execute_async_script(_EVENTS % (act, before), steps)
+    measured = browser.execute_async_script(_EVENTS % (act, before), steps)
     return {
-        **_percentiles(told["spent"]),
-        "frame_p95_ms": _percentiles(told["frames"])["p95_ms"],
+        **_percentiles(measured["spent"]),
+        "frame_p95_ms": _percentiles(measured["frames"])["p95_ms"],
     }
 
 

@@ -109,8 +109,8 @@ def _text(values: dict[str, Any]) -> str:
         f"{machine['processor']}, {machine['cores']} cores, {machine['system']}, "
         f"Python {machine['python']}",
         f"engine: {values['device']}",
-        table(("stage", "seconds", "ms a slice"), rows),
-        f"{values['slices_per_second']:.1f} slices a second from start to saved masks, "
+        table(("stage", "seconds", "ms per slice"), rows),
+        f"{values['slices_per_second']:.1f} slices per second from start to saved masks, "
         f"peak memory {_shown_mb(values['peak_memory_mb'])}",
     ]
     if "lungmask" in values:
@@ -135,7 +135,7 @@ def _lungmask_lines(values: dict[str, Any]) -> list[str]:
         ),
     ]
     ratios = [f"{name}: {ratio:.0f}×" for name, ratio in values["times_as_fast"].items()]
-    return [table(("side by side", "slices a second", "peak memory", "slices"), rows), *ratios]
+    return [table(("side by side", "slices per second", "peak memory", "slices"), rows), *ratios]
 
 
 def _shown_mb(value: int | None) -> str:

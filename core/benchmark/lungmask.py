@@ -63,7 +63,7 @@ def time_lungmask(
         slices: how many at most; it takes about a second for each.
 
     Returns:
-        JSON-ready: versions, slices, seconds of `apply` and of all before it, slices a second,
+        JSON-ready: versions, slices, seconds of `apply` and of all before it, slices per second,
         peak memory.
 
     Raises:

@@ -68,13 +68,13 @@ def run_benchmark(
     """Measures `python -m core segment` on one scan.
 
     Returns:
-        JSON-ready: machine, shape, device, seconds by stage and from start to saved masks, slices
-        a second, peak memory.
+        JSON-ready: machine, shape, device, seconds by stage and from start to saved masks,
+        slices per second, peak memory.
 
     Raises:
         LungLensError: the measured process failed; its sentence is passed on.
     """
-    find_weights(weights_id)  # told before anything is started
+    find_weights(weights_id)  # fails before anything is started
     on_progress("measuring", 0, 1)
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "core", "segment", str(scan), "-o", folder]
@@ -83,22 +83,22 @@ def run_benchmark(
             if value is not None:
                 command += [option, value]
         started = time.perf_counter()
-        told = run_measured(command, cwd=PROGRAM_FOLDER)
+        measured = run_measured(command, cwd=PROGRAM_FOLDER)
         whole = time.perf_counter() - started
-    stages = told["seconds"]
+    stages = measured["seconds"]
     total = whole - stages[AFTER_MASKS]
-    slices = told["scan"]["shape"][2]
+    slices = measured["scan"]["shape"][2]
     return {
         "machine": describe_machine(),
-        "shape": told["scan"]["shape"],
-        "device": told["device"],
-        "weights_id": told["weights_id"],
+        "shape": measured["scan"]["shape"],
+        "device": measured["device"],
+        "weights_id": measured["weights_id"],
         "seconds": {"start Python": round(whole - sum(stages.values()), 4), **stages},
         "seconds_from_start_to_masks": round(total, 2),
         "slices_per_second": round(slices / total, 2),
         "predicted_slices_per_second": round(slices / stages["predict"], 1),
-        "peak_memory_mb": told["peak_memory_mb"],
-        "infection_fraction": told["infection_fraction"],
+        "peak_memory_mb": measured["peak_memory_mb"],
+        "infection_fraction": measured["infection_fraction"],
     }
 
 
@@ -159,7 +159,7 @@ def write_generated_scan(path: Path, size: tuple[int, int, int]) -> Path:
         raise ConfigError(
             "The benchmark's size is out of range",
             got=size_text(size),
-            expected="at least 32 a side and at most 1024 × 1024 × 512 voxels",
+            expected="at least 32 per side and at most 1024 × 1024 × 512 voxels",
         )
     # Imported here: the other commands do not need it and should start at once.
     from core.phantom import build_demo_study

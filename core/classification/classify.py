@@ -74,7 +74,7 @@ def classify_volume(
 
     Args:
         segmentation: of this scan; none lets the network run first.
-        on_progress: told the stages of `segment_volume` and "classifying slices".
+        on_progress: called with the stages of `segment_volume` and "classifying slices".
 
     Raises:
         Cancelled: the person asked to stop.

@@ -90,7 +90,7 @@ def unsquared(
 
 
 def shrink_heat(heat: FloatArray, *, longest: int) -> Frames:
-    """A map in [0, 1] as (rows, columns) uint8 with at most `longest` cells a side."""
+    """A map in [0, 1] as (rows, columns) uint8 with at most `longest` cells per side."""
     rows, columns = heat.shape
     shrink = min(1.0, longest / max(rows, columns))
     size = (max(1, round(columns * shrink)), max(1, round(rows * shrink)))

@@ -136,7 +136,7 @@ def _none_installed() -> WeightsError:
         "No classifier is installed",
         got="no weights of that kind",
         expected=f"weights/{DEFAULT_ID}/{MANIFEST_NAME}",
-        next_step="take the repository with its weights/, or train one with "
+        next_step="get the repository with its weights/, or train one with "
         "'python -m core train-classifier'",
     )
 

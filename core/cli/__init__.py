@@ -124,7 +124,7 @@ def _run(options: argparse.Namespace) -> Result:
         except LungLensError as error:
             sentence = str(error)
         except KeyboardInterrupt:
-            sentence = "stopped by the keyboard."
+            sentence = "stopped with Ctrl-C."
         except MemoryError:
             sentence = "There is not enough memory for this; try a smaller scan or --batch-size."
     return Result("", {"error": sentence}, failed=True)

@@ -56,14 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="Dask scheduler, such as tcp://10.0.0.1:8786, whose workers see FOLDER and OUT under "
         "the same paths; only in a network that you trust",
     )
-    parser.add_argument(
-        "--retry-failed", action="store_true", help="try scans that failed before once more"
-    )
+    parser.add_argument("--retry-failed", action="store_true", help="try failed scans again")
     add_join_argument(parser)
     parser.add_argument(
         "--follow-links",
         action="store_true",
-        help="take scans that symbolic links lead to, outside of FOLDER too, each folder once",
+        help="follow symbolic links, also to scans outside of FOLDER; each folder is searched once",
     )
     add_window_argument(parser)
     add_segment_arguments(parser)
@@ -135,7 +133,7 @@ def _text(summary: BatchSummary, output: Path) -> str:
         shown = ", ".join(summary.renewed[:_MOST_LISTED])
         more = len(summary.renewed) - _MOST_LISTED
         lines.append(
-            f"note: records of an earlier run that could not be used, made anew: {shown}"
+            f"note: records of an earlier run that could not be used and were made again: {shown}"
             + (f" and {more} more" if more > 0 else "")
         )
     if summary.lost_workers:
@@ -144,6 +142,6 @@ def _text(summary: BatchSummary, output: Path) -> str:
             f"{'es' if summary.lost_workers != 1 else ''} ended abruptly and were replaced"
         )
     lines += [f"left out: {reason}: {count}" for reason, count in summary.left_out.items()]
-    lines.append(f"wrote cohort.csv and a folder a scan to {output}")
+    lines.append(f"wrote cohort.csv and a folder for each scan to {output}")
     lines.append(RESEARCH_NOTE)
     return "\n".join(lines)

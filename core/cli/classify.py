@@ -1,7 +1,7 @@
 """Estimate the probability of COVID-19 in pictures or scans, and write a table.
 
 One row a picture or scan: name, covid_probability, band, abstained, reason. A folder of pictures
-is judged picture by picture. What cannot be read has a row that says why. Never a diagnosis.
+is classified picture by picture. What cannot be read has a row that says why. Never a diagnosis.
 """
 
 from __future__ import annotations
@@ -72,12 +72,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
-    """Judges every input and writes the table; fails only where not one could be judged."""
+    """Classifies every input and writes the table; fails only where none could be classified."""
     inputs = list_inputs(options.input, options.output)
     refuse_overwriting([options.output], [one.path for one in inputs], option="-o")
     check_place(options.output, option="-o")
     classifier = load_classifier(options.classifier, engine=options.engine)
-    rows = list(_judge(inputs, classifier, options, progress))
+    rows = list(_classify_inputs(inputs, classifier, options, progress))
     write_text(options.output, table_text(rows))
     progress.clear()
     return _result(rows, classifier, options.output)
@@ -106,7 +106,7 @@ def list_inputs(path: Path, output: Path | None = None) -> tuple[_Input, ...]:
     )
     if not found:
         raise LoadError(
-            f"{shown_name(path)} holds nothing to judge",
+            f"{shown_name(path)} holds nothing to classify",
             got="no picture and no scan",
             expected="PNG or JPEG slices, NIfTI files, zips or DICOM folders",
             next_step="choose the folder that holds them",
@@ -135,29 +135,29 @@ def _below(folder: Path, output: Path | None) -> Iterator[_Input]:
             yield _Input(name, Path(parent), False)
 
 
-def _judge(
+def _classify_inputs(
     inputs: tuple[_Input, ...],
     classifier: Classifier,
     options: argparse.Namespace,
     progress: TerminalProgress,
 ) -> Iterator[ScoreRow]:
     pictures = [one for one in inputs if one.is_picture]
-    judged: dict[str, ScoreRow] = {}
+    by_name: dict[str, ScoreRow] = {}
     for start in range(0, len(pictures), _PICTURES_AT_ONCE):
         progress("classifying pictures", start, len(pictures))
-        for row in _judge_pictures(pictures[start : start + _PICTURES_AT_ONCE], classifier):
-            judged[row.name] = row
+        for row in _classify_pictures(pictures[start : start + _PICTURES_AT_ONCE], classifier):
+            by_name[row.name] = row
     done = 0
     for one in inputs:
         if one.is_picture:
-            yield judged[one.name]
+            yield by_name[one.name]
             continue
         progress("classifying scans", done, len(inputs) - len(pictures))
         done += 1
-        yield _judge_scan(one, classifier, options, progress)
+        yield _classify_scan(one, classifier, options, progress)
 
 
-def _judge_pictures(part: list[_Input], classifier: Classifier) -> list[ScoreRow]:
+def _classify_pictures(part: list[_Input], classifier: Classifier) -> list[ScoreRow]:
     rows, opened = [], []
     for one in part:
         try:
@@ -176,7 +176,7 @@ def _judge_pictures(part: list[_Input], classifier: Classifier) -> list[ScoreRow
     return rows
 
 
-def _judge_scan(
+def _classify_scan(
     one: _Input, classifier: Classifier, options: argparse.Namespace, progress: TerminalProgress
 ) -> ScoreRow:
     try:
@@ -188,10 +188,10 @@ def _judge_scan(
 
 
 def _result(rows: list[ScoreRow], classifier: Classifier, output: Path) -> Result:
-    judged = [row for row in rows if row.verdict is not None]
+    classified = [row for row in rows if row.verdict is not None]
     abstained = sum(row.verdict.abstained for row in rows if row.verdict is not None)
     lines = [
-        f"{len(judged)} of {len(rows)} classified, {abstained} of them doubtful, by "
+        f"{len(classified)} of {len(rows)} classified (abstained on {abstained}) by "
         f"{classifier.weights_id}; table in {output}"
     ]
     if len(rows) == 1:
@@ -204,4 +204,4 @@ def _result(rows: list[ScoreRow], classifier: Classifier, output: Path) -> Resul
         "classifier": classifier.weights_id,
         "rows": [dict(zip(COLUMNS, row.cells(), strict=True)) for row in rows],
     }
-    return Result("\n".join(lines), values, failed=not judged)
+    return Result("\n".join(lines), values, failed=not classified)

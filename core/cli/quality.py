@@ -145,7 +145,7 @@ def _predictions(folder: Path | None) -> Callable[[Case, Study], MaskPair | None
 
 
 def _row(case: SurveyedCase, config: QualityConfig) -> Sequence[str]:
-    report = case.judged(config)
+    report = case.report(config)
     if report is None:
         return (case.case_id, "", "", "", "", case.error)
     found = [

@@ -48,7 +48,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, required=True, help="report.pdf, report.html or report.zip"
     )
-    parser.add_argument("--name", default="", help="whom or what it is about; nobody if not given")
+    parser.add_argument(
+        "--name", default="", help="whom or what the report is about (default: nobody is named)"
+    )
     parser.add_argument(
         "--date", type=_day, metavar="YYYY-MM-DD", help="date on the report (default: today)"
     )
@@ -79,7 +81,7 @@ def _day(text: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no date such as 2026-03-04") from error
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date such as 2026-03-04") from error
 
 
 def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:

@@ -10,7 +10,7 @@ from core.config import check_window
 from core.loading import JOINED, open_study
 from core.volume import Study
 
-_JOIN_HELP = "take DICOM slices that each have a series of their own as one scan"
+_JOIN_HELP = "open DICOM slices that each have a series of their own as one scan"
 
 
 def add_scan_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,7 +68,7 @@ def add_mask_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--same-grid",
         action="store_true",
-        help="lay true masks on the scan voxel by voxel, whatever position their files claim",
+        help="place true masks on the scan voxel by voxel, whatever position their files give",
     )
     parser.add_argument(
         "--infection-label",

@@ -101,13 +101,13 @@ def add_engine_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--engine",
         choices=get_args(EngineName),
-        help=f"what computes the network (default: {ENGINE_VARIABLE}, else auto: a GPU with Keras, "
-        "else OpenVINO, else Keras)",
+        help=f"engine that runs the network (default: {ENGINE_VARIABLE}, else auto: a GPU with "
+        "Keras, else OpenVINO, else Keras)",
     )
 
 
 def segment_config(options: argparse.Namespace, info: WeightsInfo) -> SegmentConfig:
-    """The config that the weights were judged with, changed by what the person passed."""
+    """The config that the weights were evaluated with, changed by what the person passed."""
     chosen = {
         name: getattr(options, name)
         for name in ("lung_threshold", "infection_threshold")
@@ -317,7 +317,7 @@ def _refuse_what_pictures_lack(options: argparse.Namespace, count: int) -> None:
         )
     if count > 1 and not all(mask.is_dir() for mask in _masks_given(options)):
         raise ConfigError(
-            "True masks cannot be told apart for several pictures",
+            "True masks cannot be assigned to several pictures",
             got=f"{count} pictures with one file as --lung-mask or --infection-mask",
             expected="a folder with a mask for each picture, of the same name",
             next_step="give the folder of the masks",

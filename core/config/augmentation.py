@@ -60,7 +60,7 @@ class AugmentPreset:
 
 
 AUGMENT_PRESETS: tuple[AugmentPreset, ...] = (
-    AugmentPreset("Usual", AugmentConfig(), "What training takes unless told otherwise."),
+    AugmentPreset("Usual", AugmentConfig(), "What training uses by default."),
     AugmentPreset(
         "Strong",
         AugmentConfig(
@@ -75,7 +75,7 @@ AUGMENT_PRESETS: tuple[AugmentPreset, ...] = (
             gamma=0.4,
             noise=0.06,
         ),
-        "For few patients, or scans from many scanners; learning takes longer.",
+        "For few patients, or scans from many scanners; training takes longer.",
     ),
     AugmentPreset(
         "None",
@@ -90,7 +90,7 @@ AUGMENT_PRESETS: tuple[AugmentPreset, ...] = (
             noise=0.0,
             blur=False,
         ),
-        "Slices as they are, to see what changes are good for.",
+        "Slices unchanged, to see what augmentation is good for.",
     ),
 )
 

@@ -56,7 +56,7 @@ class EnhancePreset:
 
 
 ENHANCE_PRESETS: tuple[EnhancePreset, ...] = (
-    EnhancePreset("Plain window", EnhanceConfig(), "What the shipped network learned from."),
+    EnhancePreset("Plain window", EnhanceConfig(), "What the shipped network was trained with."),
     EnhancePreset(
         "Gentle CLAHE",
         EnhanceConfig("clahe", clip_limit=1.5, tile_grid=4),
@@ -65,7 +65,7 @@ ENHANCE_PRESETS: tuple[EnhancePreset, ...] = (
     EnhancePreset(
         "Usual CLAHE",
         EnhanceConfig("clahe", clip_limit=2.0, tile_grid=8),
-        "What most published pipelines take.",
+        "What most published pipelines use.",
     ),
     EnhancePreset(
         "Strong CLAHE",

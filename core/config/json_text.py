@@ -40,7 +40,7 @@ def read_json(path: Path, *, most_bytes: int = MAX_JSON_BYTES, finite_only: bool
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise NotJson("bytes that are no UTF-8 text") from error
+        raise NotJson("bytes that are not UTF-8 text") from error
     return parse_json(text, finite_only=finite_only)
 
 
@@ -68,7 +68,7 @@ def parse_json(
         )
     except json.JSONDecodeError as error:
         empty = not text.strip()
-        found = "an empty file" if empty else f"no JSON, from line {error.lineno} on"
+        found = "an empty file" if empty else f"not JSON, from line {error.lineno} on"
         raise NotJson(found) from error
     except RecursionError as error:
         raise NotJson("lists or objects nested too deep") from error
@@ -93,12 +93,12 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise NotJson(f"{text[:20]}, which is no finite number")
+        raise NotJson(f"{text[:20]}, which is not a finite number")
     return value
 
 
 def _refuse_constant(text: str) -> float:
-    raise NotJson(f"{text}, which is no finite number")
+    raise NotJson(f"{text}, which is not a finite number")
 
 
 def _depth_exceeds(value: Any, most: int) -> bool:

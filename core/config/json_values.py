@@ -122,12 +122,14 @@ def _check_size(value: float, name: str) -> None:
     if isinstance(value, int):
         if abs(value) > _LARGEST:
             raise ConfigError(
-                f"Setting {name} is no number that can be used",
+                f"Setting {name} is not a usable number",
                 got="a vast number",
                 expected="a smaller one",
             )
     elif not math.isfinite(value):
-        raise ConfigError(f"Setting {name} is no number", got=f"{value}", expected="a finite one")
+        raise ConfigError(
+            f"Setting {name} is not a number", got=f"{value}", expected="a finite one"
+        )
 
 
 def _words_of(option: Any) -> str:

@@ -42,7 +42,7 @@ class PreprocessConfig:
             )
         if not -1e6 < self.window_center < 1e6:
             raise ConfigError(
-                "Window center is no number of HU",
+                "Window center is not a number",
                 got=f"{self.window_center}",
                 expected="such as -500",
             )

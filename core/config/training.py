@@ -188,7 +188,7 @@ TRAIN_PRESETS: tuple[TrainPreset, ...] = (
             slices_per_patient=48,
             average_momentum=0.9,
         ),
-        "To see how training goes: coarse slices, a narrow network, minutes on two cores.",
+        "To see how training works: coarse slices, a narrow network, minutes on two cores.",
     ),
     TrainPreset(
         "Pretrained",

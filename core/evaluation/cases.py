@@ -278,7 +278,7 @@ def paired_differences(
 
 
 def results_csv(results: Sequence[CaseResult]) -> str:
-    """One row a case; undefined values are empty, and no text can pass for a formula."""
+    """One row per case; undefined values are empty, and no text can pass for a formula."""
     text = io.StringIO()
     writer = csv.DictWriter(text, fieldnames=COLUMNS, lineterminator="\n")
     writer.writeheader()

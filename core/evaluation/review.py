@@ -236,7 +236,7 @@ def find_worst(
 
 
 def slice_rows(review: CaseReview) -> list[dict[str, Any]]:
-    """One row a slice, counted from 1; undefined values are nan."""
+    """One row per slice, counted from 1; undefined values are nan."""
     rows = []
     for k in range(review.result.slices):
         row: dict[str, Any] = {
@@ -257,7 +257,7 @@ def slice_rows(review: CaseReview) -> list[dict[str, Any]]:
 
 
 def slices_csv(reviews: Sequence[CaseReview]) -> str:
-    """One row a slice of every case; undefined values are empty, and no text can pass for a
+    """One row per slice of every case; undefined values are empty, and no text can pass for a
     formula."""
     rows = [row for review in reviews for row in slice_rows(review)]
     columns = list(dict.fromkeys(name for row in rows for name in row))

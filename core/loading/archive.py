@@ -74,7 +74,7 @@ def refuse_other_archive(path: Path) -> None:
         if start.startswith(magic):
             raise LoadError(
                 f"{shown_name(path.name)} is {kind}",
-                got="a way of packing that is not unpacked here",
+                got="an unsupported format",
                 expected="a plain file, .gz, .zip or .tar.gz",
                 next_step="unpack it and open what is inside",
             )
@@ -114,7 +114,8 @@ def unpack(
     hidden files and `__MACOSX` are left out. Limits hold for all together.
 
     Raises:
-        LoadError: the archive is damaged, encrypted, too large, or names files outside itself.
+        LoadError: the archive is damaged, encrypted, too large, or holds paths that lead outside
+            of it.
     """
     _unpack_one(path, folder, limits, on_progress, should_cancel)
     inner = [file for file in sorted(folder.rglob("*")) if _is_inner(file)]
@@ -240,7 +241,7 @@ def _write_member(
                 raise LoadError(
                     f"{name} unpacks to more than it declares",
                     got="an entry longer than its stated size",
-                    expected="an honest archive",
+                    expected="an archive that declares its true size",
                     next_step="zip the scan again",
                 )
             out.write(block)

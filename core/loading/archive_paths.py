@@ -20,14 +20,14 @@ def refuse_unsafe_path(raw: str, name: str) -> None:
     parts = raw.split("/")
     if raw.startswith("/") or ".." in parts or ":" in parts[0] or "\0" in raw:
         raise LoadError(
-            f"{name} names files outside itself",
+            f"{name} holds paths that lead outside of it",
             got=f"entry {shown_name(raw)} with an unsafe path",
             expected="plain relative names",
             next_step="zip the scan again",
         )
     if len(parts) > _MAX_DEPTH:
         raise LoadError(
-            f"{name} nests too many folders",
+            f"{name} holds too many nested folders",
             got=f"{len(parts)} levels",
             expected=f"at most {_MAX_DEPTH}",
             next_step="zip the folder of the scan itself",

@@ -18,7 +18,7 @@ def file_beside(header: Path, named: str) -> Path:
     base = re.split(r"[\\/]", named.strip())[-1]
     if base.upper().startswith("LIST") or "%" in base:
         raise LoadError(
-            f"{shown_name(header.name)} spreads its voxels over several files",
+            f"{shown_name(header.name)} stores its voxels in several files",
             got="a list of files",
             expected="one file of voxels",
             next_step="convert the scan to .nii.gz",

@@ -122,7 +122,9 @@ def load_case(
         infection = both.infection if infection is None else infection
         used.append(case.label_path)
     if any(not fits_grid(path, volume) for path in used):
-        warning = "A mask's affine differs from the scan's; it was laid on the scan by its voxels."
+        warning = (
+            "A mask's affine differs from the scan's; it was placed on the scan voxel by voxel."
+        )
         volume = replace(volume, warnings=(*volume.warnings, warning))
     truth = None if lung is None and infection is None else MaskPair(lung, infection)
     return Study(volume=volume, truth=truth, case_id=case.case_id)
@@ -173,9 +175,9 @@ def _cases_of_table(folder: Path, table: Path) -> tuple[Case, ...]:
     except csv.Error as error:
         raise LoadError(
             f"{_TABLE} cannot be used",
-            got=f"line {rows.line_num + 1}, which is no line of a table",
+            got=f"line {rows.line_num + 1}, which is not a line of a table",
             expected="text in columns, separated by commas",
-            next_step="take the table that comes with the data set",
+            next_step="use the table that comes with the data set",
         ) from error
 
 
@@ -185,7 +187,7 @@ def _cases_of_rows(folder: Path, rows: csv.DictReader[str]) -> tuple[Case, ...]:
             f"{_TABLE} cannot be used",
             got="no column ct_scan",
             expected="columns " + ", ".join(CASE_FOLDERS),
-            next_step="take the table that comes with the data set",
+            next_step="use the table that comes with the data set",
         )
     cases = []
     for number, row in enumerate(rows, 1):
@@ -227,7 +229,7 @@ def _table_text(table: Path) -> str:
         f"{_TABLE} is too large",
         got=f"{size_bytes} bytes",
         expected=f"at most {_MAX_TABLE_BYTES}",
-        next_step="take the table that comes with the data set",
+        next_step="use the table that comes with the data set",
     )
 
 

@@ -61,7 +61,7 @@ def check_file(path: Path | str, *, expected: str = "a scan") -> None:
         if not may_be_read(path):
             kind = "a folder" if os.path.isdir(path) else "a pipe or device"
             raise LoadError(
-                f"{name} is no file",
+                f"{name} is not a file",
                 got=kind,
                 expected=f"a regular file with {expected}",
                 next_step="choose the file itself",
@@ -72,7 +72,7 @@ def check_file(path: Path | str, *, expected: str = "a scan") -> None:
         raise LoadError(
             f"{name} cannot be opened",
             got=error.strerror or "a read error",
-            expected="a file that may be read",
+            expected="a readable file",
             next_step="check its permissions",
         ) from error
     if not start:

@@ -97,7 +97,7 @@ def download_covid20(
         raise DownloadError(
             "The data set cannot be kept",
             got=error.strerror or "a write error",
-            expected="a folder with room",
+            expected="a folder with free space",
             next_step="choose another folder",
         ) from error
     return folder
@@ -191,7 +191,7 @@ class _ResumingDownloader:
         free = shutil.disk_usage(self._part.parent).free
         if coming * _ROOM_FACTOR > free:
             raise DownloadError(
-                "The disk has too little room for the data set",
+                "The disk has too little free space for the data set",
                 got=f"{free / 1024**3:.1f} GiB free",
                 expected=f"{coming * _ROOM_FACTOR / 1024**3:.1f} GiB",
                 next_step="free some space or choose another folder",

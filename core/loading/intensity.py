@@ -122,7 +122,7 @@ def windowed_intensity(array: Array, low_hu: float, high_hu: float) -> Intensity
     """
     low, high = grey_ends(array)
     grey = grey_intensity(low_hu, high_hu, high - low)
-    reason = f"{low:g} and {high:g} stand for {low_hu:g} and {high_hu:g} HU, as you said"
+    reason = f"{low:g} and {high:g} stand for {low_hu:g} and {high_hu:g} HU, as given"
     return replace(grey, reason=reason, intercept=low_hu - low * grey.slope)
 
 
@@ -273,14 +273,14 @@ def _looks_offset(sample: Array) -> bool:
 def _offset_finding(shown: str, low: float) -> IntensityFinding:
     reason = (
         f"the {shown} have air near 0 and soft tissue near {STORED_OFFSET + 40}, "
-        f"so the storage offset of {STORED_OFFSET} was taken off"
+        f"so the storage offset of {STORED_OFFSET} was subtracted"
     )
     return IntensityFinding(
         Intensity("HU", reason),
         shift=-STORED_OFFSET,
         warnings=(
-            f"The file lacks its rescale intercept; {STORED_OFFSET} was subtracted to get HU. Where "
-            "1000 was added instead, all values are 24 HU too low.",
+            f"The file lacks its rescale intercept; {STORED_OFFSET} was subtracted to get HU. "
+            "Where 1000 was added instead, all values are 24 HU too low.",
         ),
     )
 

@@ -103,7 +103,7 @@ def read_labels(
     name: str,
     infection_labels: tuple[int, ...] = (),
 ) -> tuple[BoolArray, tuple[str, ...]]:
-    """What is lung or infection of (i, j, k) labels on the grid of `volume`, and how it was told.
+    """What is lung or infection of (i, j, k) labels on the grid of `volume`, and by which coding.
 
     Args:
         infection_labels: which labels are infection, where a person says so.

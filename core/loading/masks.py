@@ -101,8 +101,8 @@ def load_role_mask(
     notes = labels.notes + notes
     if labels.assumed_grid:
         notes += (
-            f"The {role} mask was laid on the scan voxel by voxel: its own position, which "
-            "differs from the scan's, was set aside.",
+            f"The {role} mask was placed on the scan voxel by voxel: its own position, "
+            "which differs from the scan's, was ignored.",
         )
     return MaskReading(chosen, notes)
 

@@ -117,8 +117,8 @@ def _shape(fields: dict[str, str], name: str) -> tuple[tuple[int, int, int], int
     if len(sizes) != 3 or channels != 1:
         raise LoadError(
             f"{name} holds several frames or channels",
-            got=f"sizes {' × '.join(map(str, sizes))}, {channels} numbers a voxel",
-            expected="one volume of three axes, one number a voxel",
+            got=f"sizes {' × '.join(map(str, sizes))}, {channels} numbers per voxel",
+            expected="one volume of three axes, one number per voxel",
             next_step="split it and open one of them",
         )
     return (sizes[0], sizes[1], sizes[2]), trailing
@@ -175,7 +175,7 @@ def _geometry(
     warnings: tuple[str, ...] = ()
     if matrix is None:
         warnings = (
-            "The file does not say how it lies in the patient: left and right, front and back "
+            "The file does not give its orientation in the patient: left and right, front and back "
             "are assumed.",
         )
     return affine, spacing is None, warnings

@@ -91,7 +91,7 @@ def stage_uploads(files: Sequence[tuple[str, BinaryIO | bytes]], folder: Path | 
         raise LoadError(
             "The upload cannot be kept",
             got=error.strerror or "a write error",
-            expected="room in the temporary folder",
+            expected="free space in the temporary folder",
             next_step="free some disk space",
         ) from error
     return paths

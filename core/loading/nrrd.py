@@ -60,7 +60,7 @@ def read_nrrd_header(path: Path, *, limits: LoadLimits = DEFAULT_LIMITS) -> Volu
     encoding = _ENCODINGS.get(fields.get("encoding", "").lower())
     if encoding is None:
         raise LoadError(
-            f"{name} is packed in a way that is not read here",
+            f"{name} uses an unsupported encoding",
             got=f"encoding {shown_name(fields.get('encoding', '') or 'not given')}",
             expected="raw, gzip or bzip2",
             next_step="save the scan again, as .nii.gz or plain NRRD",
@@ -187,7 +187,7 @@ def _geometry(
         check_affine(affine)
         return affine, False, ()
     warning = (
-        "The file does not say how it lies in the patient: left and right, front and back are "
+        "The file does not give its orientation in the patient: left and right, front and back are "
         "assumed."
     )
     affine = np.diag([-1.0, -1.0, 1.0, 1.0])

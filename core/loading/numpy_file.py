@@ -39,7 +39,7 @@ def read_numpy_header(path: Path, *, limits: LoadLimits = DEFAULT_LIMITS) -> Vol
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, KeyError) as error:
         raise damaged_volume(name, "no NumPy array", kind="NumPy") from error
     except (SyntaxError, RecursionError, MemoryError, TypeError) as error:
-        raise damaged_volume(name, "a header that is no NumPy header", kind="NumPy") from error
+        raise damaged_volume(name, "a header that is not a NumPy header", kind="NumPy") from error
     if dtype.kind not in "iufb" or dtype.itemsize == 0:
         raise LoadError(
             f"{name} does not hold one number per voxel",
@@ -116,7 +116,7 @@ def _header_of(stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
 
 
 def _axes(shape: tuple[int, ...]) -> tuple[tuple[int, int, int], str]:
-    """Which axis runs along columns, rows and slices, and how that is told.
+    """Which axis runs along columns, rows and slices, and how that is known.
 
     Slices are square more often than not: of three axes the odd one out counts them.
     """

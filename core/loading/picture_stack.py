@@ -110,7 +110,7 @@ def _read_stack(
     assert stack is not None
     notes = ["Pictures carry no spacing: areas and volumes in mm or ml are not known."]
     if coloured:
-        notes.append(f"Colours were turned into grey in {coloured} of {len(paths)} pictures.")
+        notes.append(f"Colours were converted to grey in {coloured} of {len(paths)} pictures.")
     if turned:
         notes.append(
             f"EXIF data turn {turned} of {len(paths)} pictures in viewers: here the pixels stay "

@@ -81,7 +81,7 @@ def pictures_in(folder: Path | str) -> tuple[Path, ...]:
         raise LoadError(
             f"Folder {shown_name(folder)} cannot be opened",
             got=error.strerror or "a read error",
-            expected="a folder that may be read",
+            expected="a readable folder",
             next_step="check its path and permissions",
         ) from error
     found = [
@@ -101,7 +101,7 @@ def load_picture(
     min_side: int | None = None,
     page: int | None = None,
 ) -> Picture:
-    """One picture as grey; its size is judged before it is decoded.
+    """One picture as grey; its size is checked before it is decoded.
 
     Args:
         min_side: smallest rows and columns; none takes that of `limits`.
@@ -188,7 +188,7 @@ def _opened(path: Path, name: str) -> Iterator[Image.Image]:
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise LoadError(
             f"{name} is too large to open",
-            got="a header that claims a vast picture",
+            got="a header that claims a huge picture",
             expected="one CT slice",
             next_step="export the slice in the size of the scan",
         ) from error
@@ -198,7 +198,7 @@ def _opened(path: Path, name: str) -> Iterator[Image.Image]:
         raise LoadError(
             f"{name} cannot be opened",
             got=error.strerror,
-            expected="a file that may be read",
+            expected="a readable file",
             next_step="check its permissions",
         ) from error
     except Exception as error:  # decoders raise whatever a broken file makes them

@@ -90,7 +90,7 @@ def _recognise_folder(folder: Path, name: str) -> Kind:
         raise LoadError(
             f"Folder {name} cannot be opened",
             got=error.strerror or "a read error",
-            expected="a folder that may be read",
+            expected="a readable folder",
             next_step="check its permissions",
         ) from error
     if is_case_folder(folder):
@@ -171,7 +171,7 @@ def _bytes_at(path: Path, offset: int, count: int) -> bytes:
 
 
 def _is_nifti(path: Path) -> bool:
-    """NIfTI by its magic, or gzip, whose content the reader judges."""
+    """NIfTI by its magic, or gzip, whose content the reader checks."""
     if _bytes_at(path, 0, 2) == b"\x1f\x8b":
         return True
     return _bytes_at(path, 344, 4) == b"n+1\0" or _bytes_at(path, 4, 4) == b"n+2\0"

@@ -47,7 +47,7 @@ def unpack_tar(
     """Unpacks a tar into an existing folder under safe names; hidden files are left out.
 
     Raises:
-        LoadError: it is damaged, too large, holds links, or names files outside itself.
+        LoadError: it is damaged, too large, holds links, or holds paths that lead outside of it.
     """
     name = shown_name(path.name)
     tree, files, total = SafeTree(), 0, 0

@@ -1,4 +1,4 @@
-"""Files that hold a whole volume, of whatever format: told apart, and opened as a CT."""
+"""Files that hold a whole volume, of whatever format: recognised, and opened as a CT."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def read_volume_header(path: Path, *, limits: LoadLimits = DEFAULT_LIMITS) -> Vo
         raise LoadError(
             f"{shown_name(path.name)} cannot be opened",
             got=error.strerror or "a read error",
-            expected="a file that may be read",
+            expected="a readable file",
             next_step="check its permissions",
         ) from error
     return read_header(path, limits=limits)

@@ -198,7 +198,7 @@ def coverage_note(changes: tuple[Change, ...]) -> str:
         return ""
     return (
         f"The lung volumes differ by {percent_text(abs(lung.relative), digits=0)}: the scans may "
-        "not show the same part of the lung, or a file may not say how large a voxel truly is. "
+        "not show the same part of the lung, or a file may not give the true voxel size. "
         "Trust shares more than volumes and counts, and neither where lung is cut off."
     )
 

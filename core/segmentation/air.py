@@ -1,6 +1,6 @@
 """Air that the network takes for lung though it is none: outside the body, and gas in the belly.
 
-Both are judged by where they lie and how they look, not by size: air beside the body may be as
+Both are recognised by where they lie and how they look, not by size: air beside the body may be as
 large as a lung, and gas as large as the lungs' bases.
 """
 

@@ -12,7 +12,7 @@ from core.volume import BoolArray
 _LEAST_SHARE = 0.02
 """Of the largest area of lung in a slice: less at an end of the scan is a tip of the lung."""
 _SIDE_SLICES = 0.1
-"""Share of the slices with lung from which on lung at the edge of the picture is told."""
+"""Share of the slices with lung from which on lung at the edge of the picture is reported."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Coverage:
         below, above: whether lung is cut off at the lowest or the highest slice.
         side_slices: slices in which lung reaches the edge of the picture, where they are many.
         slices: with lung.
-        height_mm: of these; none where the file does not say how far slices are apart.
+        height_mm: of these; none where the file does not give the distance of slices.
     """
 
     below: bool
@@ -40,18 +40,18 @@ class Coverage:
         )
         slices = f"{self.slices} slice" + ("s" if self.slices > 1 else "")
         covered = slices if self.height_mm is None else f"{_mm(self.height_mm)} ({slices})"
-        told = []
+        sentences = []
         if ends:
-            told.append(
-                f"The scan does not hold the whole lungs: they are cut off {ends}. Volumes are "
+            sentences.append(
+                f"The scan does not cover the whole lungs: they are cut off {ends}. Volumes are "
                 f"those of the {covered} of lung that it covers."
             )
         if self.side_slices:
-            told.append(
+            sentences.append(
                 f"Lung reaches the edge of the picture in {self.side_slices} of {slices}: what "
                 "lies outside is missing from volumes."
             )
-        return " ".join(told)
+        return " ".join(sentences)
 
 
 def find_coverage(lung: BoolArray, step_mm: float | None) -> Coverage | None:

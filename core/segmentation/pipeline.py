@@ -46,7 +46,7 @@ def segment_volume(
         segmenter: of `load_segmenter`.
         config: batch size, pre- and post-processing; none takes those that the weights were
             evaluated with.
-        on_progress: told "preparing slices", "marking slices" and "restoring masks".
+        on_progress: called with "preparing slices", "marking slices" and "restoring masks".
         should_cancel: asked between batches.
 
     Returns:

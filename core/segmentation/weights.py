@@ -140,7 +140,7 @@ def _none_installed() -> WeightsError:
         "No weights are installed",
         got="an empty weights folder",
         expected="weights/NAME/manifest.json",
-        next_step="take the repository with its weights/, or train with 'python -m core train'",
+        next_step="get the repository with its weights/, or train with 'python -m core train'",
     )
 
 

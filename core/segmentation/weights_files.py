@@ -83,7 +83,7 @@ def read_arrays(info: StoredWeights) -> dict[str, Any]:
             got=f"values that are not finite in {len(endless)} of {len(arrays)} arrays, first "
             f"{shown_name(endless[0])}",
             expected="finite numbers",
-            next_step="take other weights, or train again: this training has diverged",
+            next_step="use other weights, or train again: this training has diverged",
         )
     return arrays
 
@@ -92,7 +92,7 @@ def _npz_fault(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     if "pickle" in str(error).lower():
-        return "objects of Python, which are never loaded"
+        return "Python objects, which are never loaded"
     return "a damaged or other file"
 
 
@@ -109,7 +109,7 @@ def _checked_file(info: StoredWeights, name: str, sha256: str) -> Path:
         raise WeightsError(
             f"The weights file {shown} cannot be read",
             got=error.strerror or "a read error",
-            expected="a file that this account may read",
+            expected="a file that this account can read",
             next_step="check its permissions",
         ) from error
     if digest != sha256:
@@ -150,7 +150,7 @@ def write_network(
         raise SaveError(
             f"The weights {shown_name(folder)} cannot be written",
             got=error.strerror or "a write error",
-            expected="a folder with room",
+            expected="a folder with free space",
             next_step="choose another folder",
         ) from error
     write_text(folder / GRAPH_NAME, graph_to_text(describe_graph(model)))

@@ -52,7 +52,7 @@ def check_publish_folder(folder: Path, *, option: str = "--publish") -> None:
     """
     if not is_weights_id(folder.name):
         raise WeightsError(
-            "The weights folder cannot be named so",
+            "This name cannot be used for a weights folder",
             got=shown_name(folder),
             expected="letters, digits, '.', '_' and '-'",
         )

@@ -202,6 +202,6 @@ def _unwritable(path: Path, error: Exception, *, option: str | None) -> SaveErro
     return SaveError(
         f"{shown_name(path)} cannot be written",
         got=reason or "a write error",
-        expected="a place that may be written to, with room",
+        expected="a writable place with free space",
         next_step=f"choose another {option}" if option else "choose another place",
     )

@@ -22,7 +22,7 @@ def write_demo_patients(folder: Path, *, on_progress: OnProgress = ignore_progre
     """The generated patients in the layout of the 20-case set; those already there are kept.
 
     Args:
-        on_progress: told "generating patients" with patients done.
+        on_progress: called with "generating patients" with patients done.
 
     Raises:
         LoadError, SaveError: the folder cannot be written into.

@@ -57,7 +57,7 @@ def train(
             starts from; the earlier run must have held out the same patients.
         stop_after: epoch to stop after, at least 1; the schedule stays that of the whole run, and
             a later call with more resumes. None runs to the end.
-        on_progress: told "training" with finished and total epochs.
+        on_progress: called with "training" with finished and total epochs.
         should_cancel: asked after every batch; only the current epoch is then lost.
 
     Raises:
@@ -133,8 +133,8 @@ def fit_epochs(
         raise SaveError(
             "The run folder cannot be written into any more",
             got=error.strerror or "a write error",
-            expected="a folder with room",
-            next_step="make room and start the same command again",
+            expected="a folder with free space",
+            next_step="free some space and run the same command again",
         ) from error
 
 

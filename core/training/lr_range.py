@@ -64,7 +64,7 @@ def run_range_test(
         data: see `core.training.dataset`.
         config: of the run that a rate is wanted for; its own rate and schedule are not used.
         recorded_split, excluded: as in `train`; only training slices are used.
-        on_progress: told "trying learning rates" with batches done.
+        on_progress: called with "trying learning rates" with batches done.
 
     Raises:
         Cancelled: the person asked to stop.

@@ -49,7 +49,7 @@ def start_run(
         busy = busy_run(root)
         if busy is not None:
             raise DatasetError(
-                "Another training is under way",
+                "Another training run is in progress",
                 got=busy,
                 expected="one at a time",
                 next_step="wait until it has finished, or stop it",

@@ -40,7 +40,7 @@ class RunReport:
             if time.monotonic() > end:
                 self._lock.close()
                 raise DatasetError(
-                    "The run is being trained already",
+                    "This run is already being trained",
                     got="another process that is working on its folder",
                     expected="one at a time",
                     next_step="wait until it has finished, or choose another --out folder",

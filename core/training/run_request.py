@@ -47,7 +47,7 @@ def check_run_name(name: str) -> str:
     """
     if not _NAME.fullmatch(name) or name in _TAKEN_NAMES:
         raise ConfigError(
-            "A run cannot be called this",
+            "This name cannot be used for a run",
             got=f"{len(name)} characters" if name else "no name",
             expected=f"1 to 40 letters, digits, - or _, and not {' or '.join(_TAKEN_NAMES)}",
         )

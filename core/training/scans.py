@@ -133,8 +133,8 @@ def _in_a_file(array: Slices) -> Slices:
         raise DatasetError(
             "The slices fit neither into memory nor into a temporary file",
             got=error.strerror or "a write error",
-            expected=f"{array.nbytes / 1e9:.1f} GB of room for temporary files",
-            next_step="make room, set another folder in TMPDIR, or use smaller slices",
+            expected=f"{array.nbytes / 1e9:.1f} GB free for temporary files",
+            next_step="free some space, set another folder in TMPDIR, or use smaller slices",
         ) from error
 
 

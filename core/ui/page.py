@@ -20,7 +20,7 @@ from core.ui.text import escape_markdown
 
 RESEARCH_USE = (
     "**Research use only.** Not a medical device and never a diagnosis: masks and "
-    "measurements may be wrong, and no treatment may rest on them."
+    "measurements may be wrong, and no treatment may be based on them."
 )
 
 _MARK_SHAPES = (

@@ -32,7 +32,7 @@ _BY_ORDER = ("AcquisitionTime", "ContentTime")
 def split(slices: list[Slice]) -> list[list[Slice]]:
     """The acquisitions of one series, numbered by `part` from 1; the series itself if it is one.
 
-    Acquisitions are told apart only where they lie over each other: a scan that was taken in
+    Acquisitions are distinguished only where they lie over each other: a scan that was taken in
     several steps, one behind the other, stays one. Slices without a position and localizers go
     with the first.
     """
@@ -60,7 +60,7 @@ def _heights(pictures: list[Slice]) -> npt.NDArray[np.float64] | None:
         return None
     try:
         return positions @ unit_normal(orientation)
-    except LoadError:  # told once the series is chosen
+    except LoadError:  # reported once the series is chosen
         return None
 
 

@@ -92,10 +92,10 @@ def _decompressed(dataset: Dataset) -> npt.NDArray[Any]:
             raise DecodeError(TOO_LONG)
     if starts > frames:
         raise DecodeError(TOO_LONG)
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         pixels: npt.NDArray[Any] = dataset.pixel_array
-    for found in map(_RLE_PADDING.search, (str(warning.message) for warning in told)):
+    for found in map(_RLE_PADDING.search, (str(warning.message) for warning in caught)):
         if found and int(found[1]) > _SPARE_PIXELS * int(found[2]):
             raise DecodeError(TOO_LONG)
     return pixels
@@ -107,7 +107,7 @@ def _jpeg_size(stream: bytes) -> tuple[int, int] | None:
     while stream.startswith(b"\xff\xd8") and at + 9 <= len(stream) and stream[at] == 0xFF:
         if stream[at + 1] in _FRAME_HEADERS:
             rows, columns = stream[at + 5 : at + 7], stream[at + 7 : at + 9]
-            if rows == b"\0\0":  # told behind the first scan
+            if rows == b"\0\0":  # it follows the first scan
                 return None
             return int.from_bytes(rows, "big"), int.from_bytes(columns, "big")
         at += 2 + int.from_bytes(stream[at + 2 : at + 4], "big")

@@ -145,14 +145,14 @@ def unit_normal(orientation: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]
 
 
 def _placed(slices: list[Slice]) -> tuple[list[Slice], tuple[str, ...]]:
-    """Without the few slices that do not say where they lie, where most do, and a warning."""
+    """Without the few slices without a position, where most do, and a warning."""
     placed = [s for s in slices if s.position is not None and s.orientation is not None]
     left_out = len(slices) - len(placed)
     if not left_out or left_out > _FEW * len(slices):
         return slices, ()
     if left_out == 1:
-        return placed, ("1 slice that does not say where it lies was left out.",)
-    return placed, (f"{left_out} slices that do not say where they lie were left out.",)
+        return placed, ("1 slice without a position was left out.",)
+    return placed, (f"{left_out} slices without a position were left out.",)
 
 
 def one_orientation(slices: list[Slice]) -> tuple[list[Slice], tuple[str, ...]]:
@@ -278,15 +278,15 @@ def _step_warnings(
         missing = int(np.maximum(1, np.rint(distances[gaps] / usual) - 1).sum())
         found += (
             f"{missing} slice{'s are' if missing > 1 else ' is'} missing in {count} "
-            f"gap{'s' if count > 1 else ''}: volumes leave out what lay there, and slices "
-            f"beyond a gap lie up to {off:.1f} mm from their true place.",
+            f"gap{'s' if count > 1 else ''}: volumes leave out what lay there, and "
+            f"slices beyond a gap are up to {off:.1f} mm from their true place.",
         )
     even = distances[~gaps]
     if _is_uneven(even, step):
         found += (
             f"The slices are {even.min():.2f} to {even.max():.2f} mm apart: volumes in ml "
             f"{'follow their true distances' if is_axial else 'are not exact'}. Views use the mean "
-            f"of {step:.2f} mm for all, so slices lie up to {off:.1f} mm off there.",
+            f"of {step:.2f} mm for all, so slices are up to {off:.1f} mm off there.",
         )
     return found
 
@@ -305,7 +305,5 @@ def _unpositioned(slices: list[Slice]) -> Grid:
     between_rows, between_columns = first.pixel_mm or (1.0, 1.0)
     step = first.step_mm or first.thickness_mm or 1.0
     affine = np.diag([-between_columns, -between_rows, step, 1.0])
-    warning = (
-        f"The slices do not say where they lie: their order by {way} and their sides are assumed."
-    )
+    warning = f"The slices have no position: their order by {way} and their sides are assumed."
     return Grid(tuple(ordered), affine, nominal=True, warnings=(warning,), head_end_assumed=True)

@@ -75,7 +75,7 @@ class _Tally:
     damaged: int = 0
     unreadable: int = 0
     refusal: LoadError | None = None
-    """Of a picture that is no CT, told where there is nothing else."""
+    """Of a picture that is no CT, mentioned where there is nothing else."""
 
     def add(self, path: Path, limits: LoadLimits) -> None:
         try:
@@ -116,7 +116,7 @@ class _Tally:
         if self.unreadable:
             raise LoadError(
                 "A file of the series cannot be opened",
-                got=f"{self.unreadable} of {self.files} files that may not be read",
+                got=f"{self.unreadable} of {self.files} files without permission to read",
                 expected="every slice",
                 next_step="check the permissions of the files",
             )

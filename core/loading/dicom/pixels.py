@@ -115,8 +115,8 @@ def _explained(problem: str) -> LoadError:
         return LoadError(
             "Compressed slices cannot be decoded now",
             got="no process for the decoder",
-            expected="memory and processes to spare",
-            next_step="try again when less runs on this machine",
+            expected="free memory and processes",
+            next_step="try again when the machine is less busy",
         )
     return LoadError(
         "A slice cannot be decoded",

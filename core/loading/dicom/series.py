@@ -100,7 +100,7 @@ def by_uid(slices: Iterable[Slice]) -> dict[str, list[Slice]]:
 
 
 def group_by_series(slices: Iterable[Slice]) -> dict[str, list[Slice]]:
-    """Slices by `series_id`, as `by_uid`; acquisitions are told apart."""
+    """Slices by `series_id`, as `by_uid`; acquisitions are distinguished."""
     parts = [part for group in by_uid(slices).values() for part in split(group)]
     return {series_id(part[0]): part for part in parts}
 

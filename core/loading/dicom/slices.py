@@ -19,7 +19,7 @@ from core.config import LoadLimits
 from core.errors import LoadError, shown_name
 from core.loading.checks import check_size
 
-# Odd values are judged here; pydicom would only warn of them.
+# Odd values are checked here; pydicom would only warn of them.
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 
 TAGS = [
@@ -135,7 +135,7 @@ def slices_of(path: Path, dataset: Dataset, limits: LoadLimits) -> list[Slice]:
     each other along their normal, as far apart as the file says.
 
     Raises:
-        LoadError: the picture is too large, or its frames do not say where they lie.
+        LoadError: the picture is too large, or its frames have no positions.
     """
     frames = int(dataset.get("NumberOfFrames") or 1)
     check_size((int(dataset.Columns), int(dataset.Rows), frames), limits, what="A DICOM file")
@@ -147,7 +147,7 @@ def slices_of(path: Path, dataset: Dataset, limits: LoadLimits) -> list[Slice]:
         return _counted_frames(path, dataset, frames)
     if len(per_frame) != frames:
         raise LoadError(
-            "A DICOM file of several frames does not say where they lie",
+            "A DICOM file of several frames does not give their positions",
             got=f"{frames} frames, {len(per_frame)} positions",
             expected="one position for each",
             next_step="export the series as single slices",

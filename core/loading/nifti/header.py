@@ -1,4 +1,4 @@
-"""What a NIfTI header says, judged before memory is taken for voxels."""
+"""What a NIfTI header says, checked before memory is taken for voxels."""
 
 from __future__ import annotations
 
@@ -284,7 +284,7 @@ def _geometry(
     forms = NiftiForms(affine, form_fields(raw)) if found.repeatable else None
     if int(raw["sform_code"]) <= 0 and int(raw["qform_code"]) <= 0:
         warning = (
-            "The file does not say how it lies in the patient: left and right, and the "
+            "The file does not give its orientation in the patient: left and right, and the "
             "spacing, are assumed."
         )
         return affine, forms, unit, True, (*warnings, warning)
@@ -306,7 +306,7 @@ def _analyze_geometry(
     affine = np.diag([*(np.array([-1.0, 1.0, 1.0]) * (spacing if known else 1.0)), 1.0])
     _refuse_impossible(affine, name)
     warning = (
-        "An Analyze file does not say how it lies in the patient: left and right, front and back "
+        "An Analyze file gives no orientation in the patient: left and right, front and back "
         "are assumed."
     )
     return affine, None, "mm", not known, (warning,)
@@ -340,7 +340,7 @@ def _length_unit(raw: Any, affine: npt.NDArray[np.float64]) -> tuple[LengthUnit,
     declared_fits = bool(((scaled >= low) & (scaled <= high)).all())
     if not declared_fits and bool(((spacing >= low) & (spacing <= high)).all()):
         warning = (
-            f"The header gives lengths in {unit}, which is impossible for a chest: mm are assumed."
+            f"The header gives lengths in {unit}, which is impossible for a chest: mm is assumed."
         )
         return "mm", (warning,)
     return unit, ()

@@ -61,7 +61,7 @@ def volume_of(
     array, notes = read_voxels(path, header, on_progress=on_progress, should_cancel=should_cancel)
     facts: tuple[tuple[str, str], ...] = ()
     if header.file_unit != "mm":
-        facts = (("Unit of the header", f"{header.file_unit}, here turned into mm"),)
+        facts = (("Unit of the header", f"{header.file_unit}, converted to mm"),)
     volume = assemble_volume(
         array,
         header.affine,

@@ -50,7 +50,8 @@ def compute_biomarkers(
         masks: on its canonical grid; either may be unknown. Infection outside the lung counts as
             a lesion, and in no share.
         config: cut-offs; none takes the defaults.
-        on_progress: told "separating the lungs", "measuring the lungs" and "counting lesions".
+        on_progress: called with "separating the lungs", "measuring the lungs" and
+            "counting lesions".
 
     Raises:
         GeometryError: a mask has not the shape of the scan.
@@ -253,20 +254,18 @@ def _notes(volume: Volume, sides: LungSides | None, *, placed: bool) -> tuple[st
     notes = []
     if not placed:
         notes.append(
-            "Pictures have neither a known order nor known sides: lungs and zones are not told "
-            "apart."
+            "Pictures have neither a known order nor known sides: lungs and zones are not "
+            "distinguished."
         )
     elif sides is not None:
         notes += [MISSING_LUNG[side] for side in sides.missing]
         if sides.way == "plane":
             notes.append(
                 "The lungs touch so widely that they were cut at the sagittal plane with "
-                "the least lung; left and right are less sure."
+                "the least lung; left and right are less certain."
             )
     if volume.unit != "HU":
         notes.append("The scan's values are not in HU: density is not defined.")
     if volume.spacing_nominal:
-        notes.append(
-            "The file does not say how large a voxel is: volumes are not defined, shares are."
-        )
+        notes.append("The file does not give the voxel size: volumes are not defined, shares are.")
     return tuple(notes)

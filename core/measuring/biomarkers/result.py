@@ -70,7 +70,7 @@ class Biomarkers:
         lesions: none where the infection is not marked.
         laterality, category, zone_score: none where undefined.
         zone_scores: 0 to 4, by names such as "left_upper"; zones that are undefined are missing.
-        split: how left and right were told apart; none where they were not.
+        split: how left and right were distinguished; none where they were not.
         notes: sentences on what could not be measured, and on what to be careful about.
     """
 

@@ -60,7 +60,7 @@ class LungSides:
         box: ranges (i, j, k) of the scan's array.
         labels: uint8 of that box: 0 no lung, 1 right, 2 left.
         voxels: of the right and the left lung.
-        way: how they were told apart.
+        way: how they were distinguished.
         midline: index i of the scan, with fractions, between both lungs or, where only one is
             there, of the middle of the body.
     """

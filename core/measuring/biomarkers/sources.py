@@ -22,7 +22,7 @@ ZONE_SCORE = (
 MOSMED = "Categories of Morozov et al. 2020, MosMedData, arXiv:2005.06465"
 
 NOT_HU = "The scan's values are not in HU."
-NOMINAL = "The file does not say how large a voxel is."
+NOMINAL = "The file does not give the voxel size."
 NO_LUNG_MASK = "The lung is not marked."
 NO_INFECTION_MASK = "The infection is not marked."
 NO_LUNG = "No lung is marked."

@@ -1,10 +1,10 @@
 """Scan quality: what is wrong with a scan or some of its slices, before anyone measures in it.
 
-`measure_scan` looks at the scan once, `judge_scan` compares with thresholds as often as they are
-moved, `check_scan` does both.
+`measure_scan` looks at the scan once, `apply_thresholds` compares the measures with thresholds, as
+often as these are moved, and `check_scan` does both.
 """
 
-from core.measuring.quality.checks import CHECKS, Check, check_named, check_scan, judge_scan
+from core.measuring.quality.checks import CHECKS, Check, apply_thresholds, check_named, check_scan
 from core.measuring.quality.empty import EmptySlices, find_empty_slices
 from core.measuring.quality.exclusions import (
     Exclusion,
@@ -30,7 +30,7 @@ __all__ = [
     "Check",
     "check_named",
     "check_scan",
-    "judge_scan",
+    "apply_thresholds",
     "EmptySlices",
     "find_empty_slices",
     "Exclusion",

@@ -25,7 +25,7 @@ def _always(measures: ScanMeasures) -> str:
 
 
 def _spacing_known(measures: ScanMeasures) -> str:
-    return "the file does not say how large a voxel is" if measures.spacing_nominal else ""
+    return "the file does not give the voxel size" if measures.spacing_nominal else ""
 
 
 def _distance_known(measures: ScanMeasures) -> str:
@@ -33,7 +33,7 @@ def _distance_known(measures: ScanMeasures) -> str:
 
 
 def _steps_known(measures: ScanMeasures) -> str:
-    return "" if measures.steps_known else "the file does not say where each slice lies"
+    return "" if measures.steps_known else "the file does not give the position of each slice"
 
 
 def _not_cropped(measures: ScanMeasures) -> str:
@@ -60,7 +60,7 @@ class Check:
         sentence: with {value} and {threshold}, read after "Slice 3: " or "Scan: ".
         help: what is measured and what may cause a finding or a false alarm.
         unit: of value and threshold.
-        undefined: why nothing can be told of a scan; empty where something can.
+        undefined: why the check does not apply to a scan; empty where it does.
         whole_scan: whether there is one value for all slices.
     """
 
@@ -251,7 +251,7 @@ CHECKS: tuple[Check, ...] = (
         family="content",
         setting="max_there_and_back",
         sentence="the body changes by {value} more towards this slice than past it, more than "
-        "{threshold}: it moved, or belongs elsewhere",
+        "{threshold}: it moved, or is out of place",
         help="A slice out of line differs from both its neighbours, while these are alike.",
         undefined=_has_slices(3),
     ),
@@ -292,9 +292,9 @@ def check_named(name: str) -> Check:
     )
 
 
-def judge_scan(measures: ScanMeasures, config: QualityConfig) -> QualityReport:
+def apply_thresholds(measures: ScanMeasures, config: QualityConfig) -> QualityReport:
     """Compares what was measured with the thresholds; quick, so that they can be moved at will."""
-    outcomes = tuple(_judge(check, measures, config) for check in CHECKS)
+    outcomes = tuple(_outcome(check, measures, config) for check in CHECKS)
     return QualityReport(slices=measures.slices, outcomes=outcomes)
 
 
@@ -305,16 +305,16 @@ def check_scan(
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
 ) -> QualityReport:
-    """Measures a scan and judges it.
+    """Measures a scan and compares it with the thresholds.
 
     Raises:
         Cancelled: the person asked to stop.
     """
     measures = measure_scan(volume, on_progress=on_progress, should_cancel=should_cancel)
-    return judge_scan(measures, config or QualityConfig())
+    return apply_thresholds(measures, config or QualityConfig())
 
 
-def _judge(check: Check, measures: ScanMeasures, config: QualityConfig) -> Outcome:
+def _outcome(check: Check, measures: ScanMeasures, config: QualityConfig) -> Outcome:
     values = measures.values[check.name]
     threshold = float(getattr(config, check.setting))
     undefined = check.undefined(measures)

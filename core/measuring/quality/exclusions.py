@@ -94,7 +94,7 @@ def parse_exclusions(content: Any, *, name: str) -> tuple[Exclusion, ...]:
     if type(first) is not int or first != _FIRST:
         raise _wrong(name, got=f"slices_count_from {shown_name(first)}")
     if not isinstance(entries, list):
-        raise _wrong(name, got="exclude that is no list")
+        raise _wrong(name, got="exclude that is not a list")
     exclusions = tuple(_parse(entry, name) for entry in entries)
     case_ids = [exclusion.case_id for exclusion in exclusions]
     twice = [case_id for case_id, count in Counter(case_ids).items() if count > 1]
@@ -108,14 +108,14 @@ def _parse(entry: Any, name: str) -> Exclusion:
         raise _wrong(name, got="an entry without exactly case_id and slices")
     case_id, slices = entry["case_id"], entry["slices"]
     if not isinstance(case_id, str) or not case_id:
-        raise _wrong(name, got="a case_id that is no text")
+        raise _wrong(name, got="a case_id that is not text")
     if slices == _ALL:
         return Exclusion(case_id, None)
     of_case = f"of case {shown_name(case_id)}"
     if not isinstance(slices, list) or not slices:
         raise _wrong(name, got=f"slices {of_case} that are neither numbers nor {_ALL!r}")
     if any(type(k) is not int or k < _FIRST for k in slices):
-        raise _wrong(name, got=f"a slice {of_case} that is no whole number from {_FIRST} on")
+        raise _wrong(name, got=f"a slice {of_case} that is not a whole number from {_FIRST} on")
     if len(set(slices)) < len(slices):
         raise _wrong(name, got=f"a slice {of_case} twice")
     return Exclusion(case_id, tuple(sorted(k - _FIRST for k in slices)))

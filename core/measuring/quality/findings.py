@@ -148,7 +148,7 @@ class QualityReport:
         return tuple(f for f in self.findings if f.slice_index == slice_index)
 
     def to_json_dict(self) -> dict[str, Any]:
-        """Findings, and what each check could and could not tell; slices count from 1."""
+        """Findings, and what each check could not check; slices count from 1."""
         return {
             "slices": self.slices,
             "flagged_slices": [k + 1 for k in self.flagged_slices],

@@ -79,8 +79,8 @@ def slice_distance(volume: Volume) -> float:
 def step_deviation(volume: Volume) -> FloatVector:
     """How far the distance to the slice below is off the usual one, as a share of it; (slices,).
 
-    The first slice has none below it, hence nan. All are nan where the file does not say where
-    each slice lies.
+    The first slice has none below it, hence nan. All are nan where the file does not give the
+    position of each slice.
     """
     steps = np.asarray(volume.slice_steps_mm, dtype=np.float64)
     count = volume.shape[2]

@@ -36,7 +36,7 @@ class ScanMeasures:
     Attributes:
         values: (slices,) float64, or (1,) for measures of the whole scan; nan where undefined.
         slices: how many there are.
-        spacing_nominal, steps_known: what the scan's file says, and so what can be told.
+        spacing_nominal, steps_known: what the scan's file says, and so what can be checked.
     """
 
     values: dict[str, FloatVector]

@@ -9,7 +9,7 @@ from typing import Any
 from core.config import QualityConfig
 from core.errors import LungLensError
 from core.loading import Case, load_case
-from core.measuring.quality.checks import judge_scan
+from core.measuring.quality.checks import apply_thresholds
 from core.measuring.quality.empty import EmptySlices, find_empty_slices
 from core.measuring.quality.findings import QualityReport, slices_with_lung
 from core.measuring.quality.measures import ScanMeasures, measure_scan
@@ -37,15 +37,15 @@ class SurveyedCase:
     prediction: EmptySlices | None = None
     lung: BoolArray | None = None
 
-    def judged(self, config: QualityConfig) -> QualityReport | None:
+    def report(self, config: QualityConfig) -> QualityReport | None:
         """Its report under these thresholds."""
         if self.measures is None:
             return None
-        return judge_scan(self.measures, config).trusting_lung(self.lung)
+        return apply_thresholds(self.measures, config).trusting_lung(self.lung)
 
     def to_json_dict(self, config: QualityConfig) -> dict[str, Any]:
         """One row of measurements with the findings."""
-        report = self.judged(config)
+        report = self.report(config)
         return {
             "case_id": self.case_id,
             "error": self.error or None,
@@ -67,7 +67,7 @@ def survey_cases(
 ) -> Iterator[SurveyedCase]:
     """Opens and measures case after case; one scan is in memory at a time.
 
-    A case that cannot be opened is told in its row, and the others go on.
+    A case that cannot be opened is reported in its row, and the others go on.
 
     Args:
         predicted: gives the masks of a prediction made before, where there is one.

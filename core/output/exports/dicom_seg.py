@@ -60,8 +60,8 @@ def dicom_seg_bytes(
             not automatic, and manual ones name no algorithm.
 
     Raises:
-        SaveError: the scan is no DICOM series, its slices do not say who they are and where they
-            lie, or nothing is marked.
+        SaveError: the scan is no DICOM series, its slices have no unique identifiers or
+            positions, or nothing is marked.
         GeometryError: a mask has not the shape of the scan.
     """
     import highdicom
@@ -123,21 +123,21 @@ def _origin_of(volume: Volume) -> DicomOrigin:
     if origin is None:
         is_dicom = volume.source.format == "dicom"
         raise SaveError(
-            "There can be no DICOM segmentation of this scan",
-            got="slices that do not say who they are or where they lie"
+            "A DICOM segmentation of this scan cannot be made",
+            got="slices without unique identifiers or positions"
             if is_dicom
-            else "a scan that is no DICOM series",
+            else "a scan that is not a DICOM series",
             expected="a DICOM series with its unique identifiers and positions",
-            next_step="take the masks as NIfTI",
+            next_step="export the masks as NIfTI",
         )
     files = {instance.sop_instance_uid for instance in origin.instances}
     frames = [instance.frame for instance in origin.instances if instance.frame is not None]
     if frames and (len(files) > 1 or sorted(frames) != list(range(len(origin.instances)))):
         raise SaveError(
-            "There can be no DICOM segmentation of this scan",
+            "A DICOM segmentation of this scan cannot be made",
             got="frames that are not all those of one file",
             expected="one file of several frames, or single slices",
-            next_step="take the masks as NIfTI",
+            next_step="export the masks as NIfTI",
         )
     return origin
 
@@ -159,7 +159,7 @@ def _marked(masks: MaskPair, volume: Volume) -> list[tuple[str, Any]]:
     marked = [(name, mask) for name, mask in known.items() if mask is not None and mask.any()]
     if not marked:
         raise SaveError(
-            "There can be no DICOM segmentation of this scan",
+            "A DICOM segmentation of this scan cannot be made",
             got="no voxel marked",
             expected="lung or infection",
         )

@@ -56,12 +56,12 @@ _WHAT = {
     "masks/infection_mask.nii.gz": "infection, 0 and 1, likewise",
     LABEL_MAP: "0 background, 1 lung, 2 infection, likewise",
     DICOM_SEG: "DICOM segmentation with a segment each, referring to the series",
-    "surfaces/lung.stl": "surface of the lung, smoothed: to look at, not to measure",
+    "surfaces/lung.stl": "surface of the lung, smoothed: for viewing, not for measuring",
     "surfaces/lung.ply": "the same as PLY",
-    "surfaces/infection.stl": "surface of the infection, smoothed: to look at, not to measure",
+    "surfaces/infection.stl": "surface of the infection, smoothed: for viewing, not for measuring",
     "surfaces/infection.ply": "the same as PLY",
     "measurements/measurements.json": "every number, with settings, definitions and findings",
-    "measurements/measurements.csv": "volumes, shares and agreement, one a line",
+    "measurements/measurements.csv": "volumes, shares and agreement, one per line",
     "measurements/biomarkers.csv": "every biomarker with unit, definition and source",
     "measurements/slices.csv": "every axial slice, counted from 1 at the feet",
     "pictures/profile.png": "areas along the scan",
@@ -257,7 +257,7 @@ def _readme(names: list[str], study: Study, segmentation: Segmentation) -> str:
         "LungLens: result of one chest CT",
         "",
         "Research software, never a diagnosis. Masks and measurements may be wrong, and no",
-        "treatment may rest on them.",
+        "treatment may be based on them.",
         "",
     ]
     if study.synthetic:
@@ -272,7 +272,7 @@ def _readme(names: list[str], study: Study, segmentation: Segmentation) -> str:
     ]
     if study.volume.spacing_nominal:
         lines += [
-            "The scan's file does not say how large a voxel is: millimetres of surfaces and masks",
+            "The scan's file does not give the voxel size: millimetres of surfaces and masks",
             "are NOMINAL, and no volume or area is given in ml or mm².",
         ]
     for note in mask_file_notes(study.volume):

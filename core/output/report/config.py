@@ -16,7 +16,7 @@ class ReportConfig:
     made_on: date
     """Printed on the report."""
     subject: str = ""
-    """Whom or what the report is about, in the person's own words; empty names nobody."""
+    """Whom or what the report is about, in the person's own words; if empty, nobody is named."""
     show_file_name: bool = False
     """File names often hold a patient's name or number, so they are shown only when asked for."""
 

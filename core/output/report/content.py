@@ -110,7 +110,7 @@ def build_report(
     Args:
         info: the weights that made the segmentation, where they are still there.
         quality: the checks' findings, where they are known already.
-        on_progress: told what is being measured.
+        on_progress: called with what is being measured.
 
     Raises:
         Cancelled: the person asked to stop.
@@ -174,9 +174,11 @@ def _facts(
     spacing = "not known"
     if not volume.spacing_nominal:
         spacing = " × ".join(f"{length:.2f}" for length in volume.spacing_mm) + " mm"
-    told = dict(volume.source.facts)
+    facts = dict(volume.source.facts)
     kept = [
-        (name, told[name]) for name in ("Slice thickness", "Kernel", "Tube voltage") if name in told
+        (name, facts[name])
+        for name in ("Slice thickness", "Kernel", "Tube voltage")
+        if name in facts
     ]
     scale = "HU" if volume.unit == "HU" else f"not HU ({volume.intensity.reason})"
     return (
@@ -203,7 +205,10 @@ def _settings(segmentation: Segmentation, info: WeightsInfo | None) -> tuple[tup
     preprocess = segmentation.config.preprocess
     return (
         ("Weights", segmentation.weights_id),
-        ("SHA-256", info.sha256 if info is not None else "not known: the weights are gone"),
+        (
+            "SHA-256",
+            info.sha256 if info is not None else "not known: the weights are no longer installed",
+        ),
         ("Thresholds", f"lung {used.lung_threshold:.2f}, infection {used.infection_threshold:.2f}"),
         ("Preprocessing", "that of the weights" if preprocess is None else "chosen by hand"),
         ("Device", segmentation.device),

@@ -31,12 +31,12 @@ from core.volume import Study, Volume
 
 LIMITATIONS = (
     "Research software, not a medical device: masks and measurements may be wrong and no treatment "
-    "may rest on them.",
+    "may be based on them.",
     "The network marks opacities; it does not know what caused them. Other disease, atelectasis, "
     "vessels and breathing artefacts may be marked as infection.",
-    "It looks at axial slices and learned from few patients of few scanners; other protocols, "
+    "It sees axial slices and was trained on few patients and scanners; other protocols, "
     "contrast medium and children were not part of its training.",
-    "Zones are thirds of a lung's volume, not lobes; the zonal score is no lobar score and the "
+    "Zones are thirds of a lung's volume, not lobes; the zonal score is not a lobar score and the "
     "category follows published cut-offs by computed share, not a radiologist's reading.",
 )
 
@@ -98,7 +98,7 @@ def describe_methods(
         )
     if _learned_from_public_set(info):
         sentences.append(
-            f"The network had learned from scans of the public 20-case set {cite(TRAINING_SET)} "
+            f"The network was trained on scans of the public 20-case set {cite(TRAINING_SET)} "
             "and further slices."
         )
     sentences.append(_biomarker_words(found, study.volume, cite))

@@ -238,7 +238,7 @@ def _look_around(
         findings.append(Finding(hidden, spoils_slices=True))
     if volume.spacing_nominal:
         findings.append(
-            Finding("The scan does not say how large its voxels are: margins in mm are nominal.")
+            Finding("The scan does not give its voxel size: margins in mm are nominal.")
         )
     return findings
 
@@ -249,7 +249,7 @@ def _hidden_lungs(lungs: BoolArray, extents: list[Extent]) -> str:
     areas = lungs.sum(axis=(1, 2))
     if areas.max() < _MIN_LUNG_SHARE * (right - left) * (bottom - top):
         return (
-            "The lungs hold hardly any air, or this is no chest: they cannot be found by it, so "
+            "The lungs hold hardly any air, or this is not a chest: they cannot be found by it, so "
             "nothing is left out on their account."
         )
     middle = (left + right) // 2

@@ -150,7 +150,7 @@ def _show_run_button(current: OpenStudy, info: ClassifierInfo) -> None:
             clear_notice()
             _start(current, info)
             st.rerun()
-        st.caption(f"{marks}Takes some seconds. {not_a_diagnosis()}")
+        st.caption(f"{marks}Takes a few seconds. {not_a_diagnosis()}")
 
 
 def _start(current: OpenStudy, info: ClassifierInfo) -> None:

@@ -33,8 +33,8 @@ def show_slices(current: OpenStudy, info: ClassifierInfo, explained: ExplainedVe
             value=True,
             key="classify-heat-on",
             help="Where in a slice the evidence for COVID-19 lies (Grad-CAM): the brightest "
-            "place has the most in this slice, however little that is. Its grid has "
-            f"{info.model.side // 2**info.model.depth} cells a side, so its borders are "
+            "place has the strongest of this slice, however weak that is. Its grid has "
+            f"{info.model.side // 2**info.model.depth} cells per side, so its borders are "
             "not exact.",
         )
         opacity = st.slider(
@@ -68,18 +68,18 @@ def _show_heat_legend(explained: ExplainedVerdict, k: int) -> None:
     ramp = ", ".join(f"rgb({red},{green},{blue})" for red, green, blue in colours)
     share = explained.in_lung.get(k)
     if share is None:
-        said = "This slice was not classified, so it has no heat map."
+        note = "This slice was not classified, so it has no heat map."
     elif np.isnan(share):
-        said = "There is no evidence for COVID-19 in this slice."
+        note = "There is no evidence for COVID-19 in this slice."
     else:
-        said = (
+        note = (
             f"Evidence, little to most; {percent(share)} of it in the lung. Evidence elsewhere "
             "points to window, crop or scanner, not to disease."
         )
     st.html(
         '<div style="display:flex;gap:0.6rem;align-items:center;font-size:0.86rem;color:#aab6c2">'
         '<span style="display:inline-block;flex:none;width:6rem;height:0.6rem;'
-        f'border-radius:0.3rem;background:linear-gradient(90deg,{ramp})"></span>{said}</div>'
+        f'border-radius:0.3rem;background:linear-gradient(90deg,{ramp})"></span>{note}</div>'
     )
 
 

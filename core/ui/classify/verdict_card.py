@@ -23,7 +23,7 @@ _CARD_STYLE = """<style>
 .verdict { border: 1px solid rgba(160, 180, 200, 0.22); border-radius: 0.6rem;
   padding: 0.9rem 1.2rem 1rem; background: #131a21; }
 .verdict .row { display: flex; flex-wrap: wrap; align-items: center; gap: 0.5rem 2rem; }
-.verdict .said { flex: 0 1 auto; min-width: 11rem; }
+.verdict .result { flex: 0 1 auto; min-width: 11rem; }
 .verdict .number { font-size: 2.5rem; font-weight: 600; line-height: 1.1;
   font-variant-numeric: tabular-nums; }
 .verdict .band { font-size: 1.15rem; margin-left: 0.6rem; }
@@ -71,7 +71,7 @@ def _card(current: OpenStudy, info: ClassifierInfo, verdict: Verdict) -> str:
         reason += f"{escape(parts_sentence(info, verdict))} "
     kind = "verdict abstained" if verdict.abstained else "verdict"
     return (
-        f'<section class="{kind}" aria-label="Verdict"><div class="row"><div class="said">{stamp}'
+        f'<section class="{kind}" aria-label="Verdict"><div class="row"><div class="result">{stamp}'
         f'<span class="number">{shown}</span><span class="band">{verdict.band}</span>'
         f'<p class="note">Not a diagnosis.</p></div>'
         f'<div class="scale" role="img" aria-label="Probability {shown}, band {verdict.band}">'

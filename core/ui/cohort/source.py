@@ -88,7 +88,7 @@ def _batch_name(root: Path, folder: Path) -> str:
 
 
 def _uploaded_cohort() -> Cohort | None:
-    with st.expander("Look at a cohort.csv from elsewhere", icon=":material/upload_file:"):
+    with st.expander("View a cohort.csv from elsewhere", icon=":material/upload_file:"):
         file = st.file_uploader(
             "Table of a batch",
             type="csv",

@@ -60,7 +60,7 @@ def show_summary(cohort: Cohort) -> None:
     cells[4].metric(
         f"Median lung volume (n = {lungs})",
         volume_text(lung),
-        help="Only scans whose files say how large a voxel is. "
+        help="Only scans whose files give the voxel size. "
         + BIOMARKERS["lung_volume_ml"].definition,
     )
     waiting = cohort.count("waiting")
@@ -138,7 +138,7 @@ def _choose_range(
         step=step,
         format="%.1f" if step < 1 else "%.0f",
         key=f"cohort-range-{column}",
-        help="Narrowed, it leaves out scans for which this is not defined. "
+        help="When narrowed, it leaves out scans for which this is not defined. "
         + BIOMARKERS[column].definition,
     )
     if chosen == (low, high):
@@ -154,7 +154,9 @@ def show_table(cohort: Cohort, rows: list[Row]) -> Row | None:
         + (f", the first {_MOST_ROWS} of them shown" if len(rows) > _MOST_ROWS else "")
     )
     if not rows:
-        st.info("No scan fits. Widen the ranges or empty the search.", icon=":material/search_off:")
+        st.info(
+            "No scan matches. Widen the ranges or clear the search.", icon=":material/search_off:"
+        )
         return None
     shown = rows[:_MOST_ROWS]
     table: dict[str, list[Any]] = {}
@@ -199,7 +201,7 @@ def show_table(cohort: Cohort, rows: list[Row]) -> Row | None:
         selection_mode=["single-row", "single-cell"],
         key="cohort-rows",
     )
-    st.caption("– means not defined; point at the head of a column for its definition.")
+    st.caption("– means not defined; point at a column heading for its definition.")
     chosen = [*picked["selection"]["rows"], *(row for row, _ in picked["selection"]["cells"])]
     return shown[chosen[0]] if chosen and chosen[0] < len(shown) else None
 
@@ -289,7 +291,7 @@ def show_failures(cohort: Cohort) -> None:
         row_height=56,  # two lines
         key="cohort-failures",
     )
-    st.caption("The same command with `--retry-failed` tries them once more.")
+    st.caption("The same command with `--retry-failed` tries them again.")
 
 
 def show_download(rows: list[Row]) -> None:

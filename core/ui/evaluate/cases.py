@@ -66,7 +66,7 @@ RULES = """
   Where only the prediction is empty, precision is not defined, and Dice, IoU and recall are 0.
   Where only the truth is empty, recall is not defined, and Dice, IoU and precision are 0. HD95
   needs both; surface Dice is 0 where one is empty. Undefined values are left out of means.
-- **Distances are not known** where the file does not say how large a voxel is.
+- **Distances are not known** where the file does not give the voxel size.
 - **Means** are over patients, each the mean over their scans; in brackets the 95 % bootstrap
   interval over patients (2000 draws, fixed seed), from three patients on.
 - **Training cases** are those the network was trained on. Results on them are too optimistic, so
@@ -266,14 +266,14 @@ def show_downloads(question: Question) -> None:
                 results_csv([review.result for review in reviews]),
                 f"evaluation_{info.weights_id}.csv",
                 "text/csv",
-                "One row a case with every measurement; empty where undefined.",
+                "One row per case with every measurement; empty where undefined.",
             )
             _download(
                 f"Slices{ending} (CSV)",
                 _later(slices_csv, reviews),
                 f"evaluation_{info.weights_id}_slices.csv",
                 "text/csv",
-                "One row a slice with every measurement, slices counted from 1.",
+                "One row per slice with every measurement, slices counted from 1.",
             )
         _download(
             "Charts (HTML)",

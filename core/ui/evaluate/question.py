@@ -232,7 +232,7 @@ def _show_start(question: Question, left: int) -> None:
             key="evaluation-start",
         )
         st.caption(
-            "Some seconds per case; you can continue working meanwhile, and stop it at any time."
+            "A few seconds per case; you can continue working meanwhile, and stop it at any time."
         )
     if clicked:
         start(question)
@@ -247,12 +247,12 @@ def start(question: Question) -> None:
         for done, case in enumerate(question.cases):
             raise_if_cancelled(should_cancel, "evaluating cases")
 
-            def tell(stage: str, *_: int, case: Case = case, done: int = done) -> None:
+            def report(stage: str, *_: int, case: Case = case, done: int = done) -> None:
                 on_progress(f"case {shown_name(case.case_id)}: {stage}", done, len(question.cases))
 
             open_jobs = [(i, run) for i, run in todo.values() if case.case_id not in run.reviews]
             if open_jobs:
-                _evaluate(case, question, open_jobs, tell, should_cancel)
+                _evaluate(case, question, open_jobs, report, should_cancel)
 
     kept = _kept()
     kept.slot.start(work, owner=kept)
@@ -262,28 +262,28 @@ def _evaluate(
     case: Case,
     question: Question,
     open_jobs: list[tuple[WeightsInfo, Evaluated]],
-    tell: OnProgress,
+    on_progress: OnProgress,
     should_cancel: ShouldCancel,
 ) -> None:
     """One case with each network that is left; a case that fails does not stop the others."""
     from core.evaluation import review_case
     from core.segmentation import load_segmenter, segment_volume
 
-    tell("reading the scan", 0, 0)
+    on_progress("reading the scan", 0, 0)
     try:
         study = question.study or load_case(case, should_cancel=should_cancel)
         for info, run_so_far in open_jobs:
             config = SegmentConfig(weights_id=info.weights_id, postprocess=info.postprocess)
-            tell("waiting for the network", 0, 0)
+            on_progress("waiting for the network", 0, 0)
             with NETWORK_QUEUE.turn_unless_cancelled(should_cancel, "waiting for the network"):
                 segmentation = segment_volume(
                     study.volume,
                     load_segmenter(info.weights_id),
                     config=config,
-                    on_progress=tell,
+                    on_progress=on_progress,
                     should_cancel=should_cancel,
                 )
-            tell("comparing with the truth", 0, 0)
+            on_progress("comparing with the truth", 0, 0)
             run_so_far.reviews[case.case_id] = review_case(
                 case,
                 study,

@@ -169,7 +169,8 @@ def _where(match: SliceMatch, slice_index: int, second: OpenStudy) -> str:
         seen = f"Axial slice {slice_index + 1} of the first scan lies beyond the second scan."
     else:
         seen = (
-            f"Axial slice {slice_index + 1} of the first scan stands beside slice {other + 1} {of}."
+            f"Axial slice {slice_index + 1} of the first scan is shown beside slice "
+            f"{other + 1} {of}."
         )
     if match.by_lung:
         way = "Slices are matched by their place between the first and the last slice with lung;"

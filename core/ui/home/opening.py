@@ -140,14 +140,14 @@ def show_series_choice() -> None:
             range(len(pending.series)),
             format_func=lambda index: series_text(pending.series[index]),
             label_visibility="collapsed",
-            help="A series is one run of the scanner or one way of computing its pictures.",
+            help="A series is one acquisition of the scanner, or one reconstruction of it.",
         )
         with st.container(horizontal=True):
             if st.button("Open this series", type="primary", icon=":material/folder_open:"):
                 uid = pending.series[chosen].uid
                 _open_with_progress(lambda progress: open_series(uid, on_progress=progress))
                 st.rerun()
-            if st.button("Cancel", help="Forgets these files."):
+            if st.button("Cancel", help="Discards these files."):
                 forget_questions()
                 st.rerun()
 
@@ -175,7 +175,7 @@ def show_scale_question() -> None:
                     lambda progress: open_with_scale(low_hu, high_hu, on_progress=progress)
                 )
                 st.rerun()
-            if st.button("Cancel", key="cancel-scale", help="Forgets these files."):
+            if st.button("Cancel", key="cancel-scale", help="Discards these files."):
                 forget_questions()
                 clear_notice()
                 st.rerun()
@@ -211,7 +211,7 @@ def show_masks_upload(current: OpenStudy) -> None:
             help="Ground-glass and consolidation.",
         )
         same_grid = st.checkbox(
-            "Lay them on the scan voxel by voxel",
+            "Place them on the scan voxel by voxel",
             key="masks-same-grid",
             help="For masks whose files claim another position than the scan, although their "
             "voxels are those of the scan.",
@@ -356,7 +356,7 @@ def _show_download() -> bool:
     slot = this_session().part(PublicSet).download
     if slot.show_progress(
         stop="Stop the download",
-        help="What has arrived is kept; the download can continue later.",
+        help="What has been downloaded is kept; the download can continue later.",
         percent=True,
     ):
         return True
@@ -368,7 +368,7 @@ def _show_download() -> bool:
     if outcome.error is not None:
         show_error(outcome.error)
     else:
-        st.caption("Stopped. What has arrived is kept.")
+        st.caption("Stopped. What has been downloaded is kept.")
     if st.button("Close", key="close-download"):
         _close_download(slot)
     return True

@@ -91,7 +91,7 @@ def _lung_of_slice(current: OpenStudy, slice_index: int) -> tuple[BoolArray, str
 def _show_measurements(contrasts: dict[str, Contrast]) -> None:
     st.markdown(
         "**Contrast**",
-        help="Of grey levels 0 to 255. *Entropy*: bits a pixel carries, 8 at most; noise raises it "
+        help="Of grey levels 0 to 255. *Entropy*: bits per pixel, 8 at most; noise raises it "
         "too. *RMS contrast*: standard deviation as a share of white. *Black*, *white*: share of "
         "pixels at either end, where differences are lost.",
     )

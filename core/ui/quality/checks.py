@@ -17,9 +17,9 @@ from core.measuring.quality import (
     Finding,
     QualityReport,
     ScanMeasures,
+    apply_thresholds,
     check_named,
     find_empty_slices,
-    judge_scan,
     measure_scan,
     slices_with_lung,
 )
@@ -107,12 +107,12 @@ def measures_of(current: OpenStudy) -> ScanMeasures | None:
     return outcome.result
 
 
-def judge(current: OpenStudy, measures: ScanMeasures, config: QualityConfig) -> QualityReport:
+def report_of(current: OpenStudy, measures: ScanMeasures, config: QualityConfig) -> QualityReport:
     """What the thresholds find; where lung is outlined, "no lung" is not."""
     held = remember(
         current, "slices with lung", lambda: slices_with_lung(*known_masks(current).values())
     )
-    return judge_scan(measures, config).trusting_lung(held)
+    return apply_thresholds(measures, config).trusting_lung(held)
 
 
 def show_scan_and_strip(current: OpenStudy, report: QualityReport) -> int:

@@ -160,7 +160,7 @@ def _show_actions(chosen: list[str]) -> None:
 
 def survey_row(case: SurveyedCase, config: QualityConfig) -> dict[str, str]:
     """One line of the table."""
-    report = case.judged(config)
+    report = case.report(config)
     marks = left_out()
     out = marks.slices_of(case.case_id)
     row = {

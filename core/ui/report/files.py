@@ -148,7 +148,7 @@ def _offer_surfaces(current: OpenStudy, segmentation: Segmentation, stem: str) -
                 f"{channel.capitalize()} surface ({ending.upper()})",
                 partial(_mesh, current, segmentation, channel, ending),
                 f"{stem}_{channel}.{ending}",
-                help="In mm of the patient (LPS), smoothed: to look at, not to measure.",
+                help="In mm of the patient (LPS), smoothed: for viewing, not for measuring.",
             )
 
 

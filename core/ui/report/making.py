@@ -83,7 +83,7 @@ def _choose_settings(current: OpenStudy) -> ReportConfig:
         max_chars=120,
         placeholder="nobody is named",
         help="Whom or what the report is about, in your own words. Printed as you type it, in the "
-        "PDF and the HTML file and nowhere else; empty names nobody.",
+        "PDF and the HTML file and nowhere else; if empty, nobody is named.",
     )
     day = right.date_input(
         "Date",
@@ -109,7 +109,7 @@ def _measured_report(current: OpenStudy, segmentation: Segmentation) -> Report |
             "Make the report",
             type="primary",
             icon=":material/description:",
-            help="Measures the scan, checks its quality and draws key slices. Takes some seconds.",
+            help="Measures the scan, checks its quality and draws key slices. Takes a few seconds.",
         ):
             _start(slot, current, segmentation)
             st.rerun()

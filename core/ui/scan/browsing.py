@@ -166,7 +166,7 @@ def show_grey_scale_choice(current: OpenStudy) -> None:
             if st.button(
                 "The values are HU",
                 disabled=not assumed,
-                help="For scans whose numbers are HU although they do not look like it.",
+                help="For scans whose values are HU although they do not look like HU.",
             ):
                 set_intensity(as_hu())
                 st.rerun()

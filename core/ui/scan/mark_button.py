@@ -17,7 +17,7 @@ def mark_and_browse(current: OpenStudy) -> None:
     with show_errors():
         weights = segmenting.default_weights()
         if weights is None:
-            st.caption("No trained network is installed, so there is nothing to mark with.")
+            st.caption("No trained network is installed, so nothing can be marked.")
             return
         clicked = st.button(
             "Mark lung and infection",

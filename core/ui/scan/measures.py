@@ -112,7 +112,7 @@ def show_burden(current: OpenStudy, plane: Plane, slice_index: int) -> None:
         show_number_table(part, rows=rows, caption=caption)
     if current.study.volume.spacing_nominal:
         st.caption(
-            "Areas and volumes are not known: the file does not say how large a voxel is. "
+            "Areas and volumes are not known: the file does not give the voxel size. "
             "Shares and overlaps do not need it."
         )
 

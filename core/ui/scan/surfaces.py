@@ -156,11 +156,10 @@ def _show_remarks(current: OpenStudy, surfaces: dict[Channel, Surface], source: 
         triangles = f"{sum(len(surface.faces) for surface in surfaces.values()):,}"
         remarks.append(
             triangles.replace(",", "\u00a0")
-            + " triangles, smoothed and simplified: to look at, not to measure."
+            + " triangles, smoothed and simplified: for viewing, not for measuring."
         )
         if current.study.volume.spacing_nominal:
             remarks.append(
-                "Proportions along the body are nominal: the file does not say how large a voxel "
-                "is."
+                "Proportions along the body are nominal: the file does not give the voxel size."
             )
     st.caption(" ".join(remarks))

@@ -73,7 +73,7 @@ def show_run_button(current: OpenStudy, weights: WeightsInfo) -> None:
         "Run again" if again else "Mark lung and infection",
         type="secondary" if again else "primary",
         icon=":material/play_arrow:",
-        help="Takes some seconds; you can keep browsing meanwhile, and stop it at any time.",
+        help="Takes a few seconds; you can keep browsing meanwhile, and stop it at any time.",
     ):
         segmenting.start(current, weights)
         st.rerun()

@@ -16,16 +16,16 @@ ALLOW_TRAINING_VARIABLE = "LUNGLENS_ALLOW_TRAINING"
 
 def training_config() -> AppConfig:
     """What the operator has set in the environment about training."""
-    said = os.environ.get(ALLOW_TRAINING_VARIABLE, "").strip().lower()
+    setting = os.environ.get(ALLOW_TRAINING_VARIABLE, "").strip().lower()
     allowed = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
-    return AppConfig(allow_training=allowed.get(said))
+    return AppConfig(allow_training=allowed.get(setting))
 
 
 def may_train() -> bool:
     """Where only this machine can reach the app, unless the operator says otherwise."""
-    said = training_config().allow_training
-    if said is not None:
-        return said
+    allowed = training_config().allow_training
+    if allowed is not None:
+        return allowed
     return listens_to_this_machine_only()
 
 
@@ -37,9 +37,9 @@ def cases_folder() -> Path | None:
 def show_refusal() -> None:
     """Why this server does not train for visitors."""
     st.info(
-        "This server does not train for visitors: training takes all of a machine for minutes to "
+        "Training is switched off on this server: it takes the whole machine for minutes to "
         "hours. Run the app on your own computer, where it listens to this machine only, or ask "
         f"the operator, who can allow it with `{ALLOW_TRAINING_VARIABLE}=1`. Runs made on this "
-        "server can be looked at below.",
+        "server can be viewed below.",
         icon=":material/lock:",
     )

@@ -181,7 +181,7 @@ def _choose_patients() -> tuple[Path | None, dict[str, list[str]]]:
     if folder is not None and st.segmented_control(
         "Patients", (_REAL, _GENERATED), default=_REAL, required=True, key="train-data",
         persist_state="session",
-        help="The cases of the server's data folder, or four generated patients to try with.",
+        help="The cases of the server's data folder, or four generated patients to try it out.",
     ) == _GENERATED:  # fmt: skip
         folder = None
     patients: dict[str, list[str]] = {}

@@ -25,7 +25,7 @@ class Pane {
     return this.view.sliceOf(this.plane);
   }
 
-  // "S 12.5 mm", unless the file does not say how large a voxel is.
+  // "S 12.5 mm", unless the file does not give the voxel size.
   get where() {
     const { scan } = this.leading;
     return !scan || scan.header.nominal ? ""

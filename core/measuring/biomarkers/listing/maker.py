@@ -65,7 +65,7 @@ class MeasurementMaker:
         """One measurement; where its value is nan, with the reason.
 
         Args:
-            sided: needs right and left, or up and down, told apart.
+            sided: needs right and left, or up and down, distinguished.
             by_hu: needs a scan in HU.
             lung_needed: needs a lung mask.
             sized: needs the size of a voxel.

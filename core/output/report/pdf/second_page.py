@@ -134,7 +134,7 @@ def _measurement_table(
 ) -> Any:
     """Label, value and definition; with `rest_only` what all definitions share stands once."""
 
-    def told(number: int, one: Any) -> str:
+    def entry(number: int, one: Any) -> str:
         words = str(one.definition)
         return words.rsplit(": ", 1)[-1] if rest_only and number else words
 
@@ -144,7 +144,7 @@ def _measurement_table(
             paragraph(safe(one.text), size=7.2, bold=True)
             if one.defined
             else paragraph(one.text.replace(" ", "&nbsp;"), size=6.2, colour=QUIET),
-            paragraph(safe(told(number, one)), size=6.2, colour=QUIET, leading=7.6),
+            paragraph(safe(entry(number, one)), size=6.2, colour=QUIET, leading=7.6),
         ]
         for number, one in enumerate(measurements)
     ]
