@@ -121,11 +121,9 @@ class Source:
     file_unit: LengthUnit = "mm"
     """The unit of length of the file's own header; everything here is in mm all the same."""
     steps_mm: tuple[float, ...] = ()
-    """Distances between neighbouring slices along the file's last axis, one fewer than slices;
-    none where the file does not say where each of them lies."""
+    """Distances between slices along the file's last axis; none where it does not give them."""
     slice_weights: tuple[float, ...] = ()
-    """How thick each slice along the file's last axis is, as a share of the affine's step; empty
-    where all are alike."""
+    """How thick each of these slices is, over the affine's step; empty where all are alike."""
     dicom: DicomOrigin | None = None
     """Only of a DICOM series whose slices have identifiers and positions."""
     forms: NiftiForms | None = None
@@ -133,11 +131,9 @@ class Source:
     stored_affine: npt.NDArray[np.float64] | None = None
     """What the file itself says in place of `file_affine`, where a person has corrected it."""
     pictures: tuple[str, ...] = ()
-    """Only of a stack of pictures: the name of each one's file without ending, by which masks
-    belong to it. Not to be shown as it is."""
+    """Of a stack of pictures, by which masks belong to it; not to be shown as they are."""
     other_orientation: str = ""
-    """Codes that the axes of the file may lead to instead, to ask a person about: the scan seems
-    to lie so, or which end is the head's is assumed."""
+    """Codes that the axes of the file may lead to instead, to ask a person about."""
     seems_turned: bool = False
     """Whether the chest contradicts how the file says that it lies."""
 

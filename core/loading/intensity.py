@@ -279,8 +279,8 @@ def _offset_finding(shown: str, low: float) -> IntensityFinding:
         Intensity("HU", reason),
         shift=-STORED_OFFSET,
         warnings=(
-            f"The file lacks its rescale intercept; {STORED_OFFSET} was subtracted to get HU. Where "
-            "1000 was added instead, all values are 24 HU too low.",
+            f"The file lacks its rescale intercept; {STORED_OFFSET} was subtracted to get HU. "
+            "Where 1000 was added instead, all values are 24 HU too low.",
         ),
     )
 
