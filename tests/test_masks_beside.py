@@ -74,3 +74,20 @@ def test_two_masks_of_one_kind_are_asked_about(tmp_path: Path) -> None:
     write(tmp_path / "case", "lung_2.nii.gz", LUNG.astype(np.uint8))
     with pytest.raises(SeveralScansError, match=r"lung_1\.nii\.gz, lung_2\.nii\.gz"):
         open_study(tmp_path / "case")
+
+
+def test_a_name_that_speaks_of_both_does_not_make_lung_infection(tmp_path: Path) -> None:
+    write(tmp_path / "case", "scan.nii.gz", scan_of_infected_lung())
+    write(tmp_path / "case", "infection_study_lung_mask.nii.gz", LUNG.astype(np.uint8))
+    truth = open_study(tmp_path / "case").truth
+    assert truth is not None
+    np.testing.assert_array_equal(truth.lung, LUNG)
+    assert truth.infection is None
+
+
+def test_a_scan_of_fractions_is_no_mask_of_the_other(tmp_path: Path) -> None:
+    hu = scan_of_infected_lung()
+    write(tmp_path / "case", "scan.nii.gz", hu)
+    write(tmp_path / "case", "scaled.nii.gz", ((hu + 1100) / 2000).clip(0, 1).astype(np.float32))
+    with pytest.raises(SeveralScansError):
+        open_study(tmp_path / "case")

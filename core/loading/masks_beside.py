@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from core.config import LoadLimits
 from core.errors import LoadError, shown_name
 from core.loading.label_codings import Role, check_labels, is_aerated
@@ -20,7 +22,7 @@ from core.volume import MaskPair, Study
 _MOST_FILES = 4
 """A scan with three masks: lung, infection, and both in one."""
 _LUNG = re.compile("lung", re.IGNORECASE)
-_INFECTION = re.compile("infect|lesion|covid|opacit|ggo|consolid", re.IGNORECASE)
+_INFECTION = re.compile("infect|lesion|opacit|ggo|consolid", re.IGNORECASE)
 
 
 class SeveralScansError(LoadError):
@@ -97,10 +99,10 @@ def _tell_masks_apart(files: Sequence[Path], *, limits: LoadLimits) -> _ScanFile
 def _holds_labels(file: Path, limits: LoadLimits) -> bool:
     voxels, _ = read_voxels(file, read_volume_header(file, limits=limits))
     try:
-        check_labels(shown_name(file.name), voxels)
+        _, notes = check_labels(shown_name(file.name), voxels)
     except LoadError:
         return False
-    return True
+    return not notes  # fractions may be probabilities, but a scan that was scaled as well
 
 
 def _with_masks(study: Study, masks: Sequence[Path], *, limits: LoadLimits) -> Study | None:
@@ -129,15 +131,23 @@ def _with_masks(study: Study, masks: Sequence[Path], *, limits: LoadLimits) -> S
     return replace(study, volume=volume, truth=truth)
 
 
+def _has_several_labels(file: Path, limits: LoadLimits) -> bool:
+    voxels, _ = read_voxels(file, read_volume_header(file, limits=limits))
+    labels, _ = check_labels(shown_name(file.name), voxels)
+    return int(np.count_nonzero(np.bincount(labels.ravel(order="K"))[1:])) > 1
+
+
 def _roles(file: Path, study: Study, limits: LoadLimits) -> tuple[Role, ...]:
     """What a mask is for, by its name; where that does not say, by what it marks."""
     name = file.name
     named: tuple[Role, ...] = ("lung",) if _LUNG.search(name) else ()
     if _INFECTION.search(name):
         named += ("infection",)
-    if named:
+    if len(named) == 1:
         return named
     mask = load_mask(file, study.volume, limits=limits)
+    if named and _has_several_labels(file, limits):
+        return named
     if not mask.any():
         return ("infection",)  # of a healthy lung; no scan of a chest has an empty lung mask
     return ("lung",) if is_aerated(mask, study.volume) else ("infection",)
