@@ -252,6 +252,16 @@ def test_the_brush_marks_what_it_passes_in_every_plane(viewer: Page, plane: str)
     check(viewer, infection=network().infection | stroke)
 
 
+def test_linked_planes_are_drawn_on_and_the_crosshair_stays(viewer: Page) -> None:
+    viewer.view("view.choosePlane('linked')")
+    wait_for(lambda: viewer.view("view.panes.length === 3 && !view.dirty"), what="three planes")
+    passed = mouse(viewer, [(35.2, 60.3), (42.1, 66.8)])
+    saved(viewer, 1)
+    assert viewer.view("view.place.voxel") == [25, 40, 9]
+    viewer.view("view.choosePlane('axial')")
+    check(viewer, infection=network().infection | swept("axial", 9, passed))
+
+
 @pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal"])
 def test_a_ball_goes_through_slices_by_their_distance_in_mm(viewer: Page, plane: str) -> None:
     press(viewer, KEY_OF[plane], "h", "]", "]", "]", "]", "]")
