@@ -121,15 +121,9 @@ class Source:
     file_unit: LengthUnit = "mm"
     """The unit of length of the file's own header; everything here is in mm all the same."""
     steps_mm: tuple[float, ...] = ()
-<<<<<<< HEAD
-    """Distances between neighbouring slices along the file's last axis; none where not known."""
-    slice_weights: tuple[float, ...] = ()
-    """Thickness of each slice along the file's last axis, in affine steps; empty where alike."""
-=======
     """Distances between slices along the file's last axis; none where it does not give them."""
     slice_weights: tuple[float, ...] = ()
     """How thick each of these slices is, over the affine's step; empty where all are alike."""
->>>>>>> work-b
     dicom: DicomOrigin | None = None
     """Only of a DICOM series whose slices have identifiers and positions."""
     forms: NiftiForms | None = None
@@ -137,11 +131,7 @@ class Source:
     stored_affine: npt.NDArray[np.float64] | None = None
     """What the file itself says in place of `file_affine`, where a person has corrected it."""
     pictures: tuple[str, ...] = ()
-<<<<<<< HEAD
-    """Only of a stack of pictures: the name of each file without its ending. Not to be shown."""
-=======
     """Of a stack of pictures, by which masks belong to it; not to be shown as they are."""
->>>>>>> work-b
     other_orientation: str = ""
     """Codes that the axes of the file may lead to instead, to ask a person about."""
     seems_turned: bool = False
