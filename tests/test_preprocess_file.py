@@ -102,7 +102,7 @@ def test_training_takes_the_same_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e999", "1" + "0" * 400])
 @pytest.mark.parametrize("place", ['{"learning_rate": %s}', '{"augment": {"noise": %s}}'])
 def test_numbers_of_a_file_are_finite(place: str, value: str) -> None:
-    with pytest.raises(ConfigError, match="is not a (usable )?number"):
+    with pytest.raises(ConfigError, match=r"is not a (usable )?number"):
         from_json_dict(TrainConfig, json.loads(place % value))
 
 
