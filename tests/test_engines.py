@@ -27,7 +27,7 @@ from core.preprocessing.model_input import build_model_input
 from core.preprocessing.spatial import plan_spatial
 from core.segmentation.engines import ENGINE_VARIABLE, choose_engine, default_engine, load_engine
 from core.segmentation.engines.inference import Segmenter
-from core.segmentation.engines.openvino_engine import OpenVinoSegmenter
+from core.segmentation.engines.openvino_engine import OpenVinoSegmenter, Precision
 from core.segmentation.engines.openvino_maps import OpenVinoMaps
 from core.segmentation.engines.openvino_network import build_network
 from core.segmentation.engines.openvino_ring import RequestRing
@@ -94,14 +94,14 @@ def test_same_probabilities_as_keras(
     assert np.abs(fast - expected).mean() < 0.5
 
 
-def _mask_difference(volume: Volume) -> dict[str, float]:
-    """Voxels in one engine's mask only, as a share of the mask that Keras gives."""
+def _mask_difference(volume: Volume, precision: Precision) -> dict[str, float]:
+    """Voxels in one engine's mask only, as a share of the mask that Keras gives in float32."""
     info = find_weights()
     record = plan_spatial(volume, info.preprocess)
     slices = build_model_input(volume, record, info.preprocess, range(volume.shape[2]))
     by_keras, by_openvino = (
         restore_masks(engine.predict(slices, batch_size=8).pixels, record, info.postprocess)
-        for engine in (Segmenter(info), OpenVinoSegmenter(info))
+        for engine in (Segmenter(info), OpenVinoSegmenter(info, precision=precision))
     )
     return {
         channel: np.count_nonzero(getattr(by_keras, channel) ^ getattr(by_openvino, channel))
@@ -110,16 +110,27 @@ def _mask_difference(volume: Volume) -> dict[str, float]:
     }
 
 
-def test_masks_of_the_demo_study_equal_those_of_keras() -> None:
-    difference = _mask_difference(demo_study((256, 256, 24)).volume)
-    assert max(difference.values()) <= 0.005, difference
+LARGEST_DIFFERENCE: dict[Precision, dict[str, float]] = {
+    "float32": {"lung": 1e-4, "infection": 1e-3},
+    # bfloat16 where the CPU has it: at the faint border of infection it moves some voxels.
+    "auto": {"lung": 0.002, "infection": 0.04},
+}
+
+
+@pytest.mark.parametrize("precision", ["float32", "auto"])
+def test_masks_of_the_demo_study_equal_those_of_keras(precision: Precision) -> None:
+    difference = _mask_difference(demo_study((256, 256, 24)).volume, precision)
+    for channel, most in LARGEST_DIFFERENCE[precision].items():
+        assert difference[channel] <= most, difference
 
 
 @pytest.mark.real_data
-def test_masks_of_a_real_scan_equal_those_of_keras(real_data: Path) -> None:
+@pytest.mark.parametrize("precision", ["float32", "auto"])
+def test_masks_of_a_real_scan_equal_those_of_keras(precision: Precision, real_data: Path) -> None:
     path = "covid20/ct_scans/radiopaedia_org_covid-19-pneumonia-10_85902_1-dcm.nii.gz"
-    difference = _mask_difference(load_nifti(real_data / path))
-    assert max(difference.values()) <= 0.005, difference
+    difference = _mask_difference(load_nifti(real_data / path), precision)
+    for channel, most in LARGEST_DIFFERENCE[precision].items():
+        assert difference[channel] <= most, difference
 
 
 def test_segmenting_imports_no_keras_and_opens_no_connection() -> None:

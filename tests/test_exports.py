@@ -266,7 +266,7 @@ def test_an_empty_segment_is_left_out(tmp_path: Path) -> None:
 
 def test_what_cannot_be_referred_to_is_refused(tmp_path: Path) -> None:
     study = small_study()
-    with pytest.raises(SaveError, match="no DICOM series"):
+    with pytest.raises(SaveError, match="not a DICOM series"):
         dicom_seg_bytes(small_truth(), study.volume, algorithm="unet-v2", made_on=DAY)
     nameless = load_dicom(write_dicom(dicom_series(chest_hu()), tmp_path / "series"))
     with pytest.raises(SaveError, match="do not say who they are"):

@@ -91,8 +91,9 @@ def test_any_file_orientation_gives_the_same_masks(
 
 def test_thresholds_move_without_another_run(segmenter: Segmenter, chest: Study) -> None:
     first = segment_volume(chest.volume, segmenter)
-    bold = apply_thresholds(first, PostprocessConfig(infection_threshold=0.2))
-    strict = apply_thresholds(first, PostprocessConfig(infection_threshold=0.9))
+    used = first.config.postprocess
+    bold = apply_thresholds(first, replace(used, infection_threshold=0.1))
+    strict = apply_thresholds(first, replace(used, infection_threshold=0.9))
     assert first.masks.infection is not None
     assert bold.masks.infection is not None
     assert strict.masks.infection is not None

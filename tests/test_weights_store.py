@@ -14,7 +14,7 @@ from core.segmentation import weights_store
 from core.segmentation.weights import find_weights, read_manifest
 from core.segmentation.weights_store import check_publish_folder, stage_weights
 from core.system.locks import take_lock
-from core.training.cards import build_card
+from core.training.mixture.publishing import build_mixture_card
 from tests.test_weights import make_weights
 
 
@@ -149,5 +149,5 @@ def test_other_files_are_never_removed(tmp_path: Path) -> None:
 
 def test_shipped_cards_are_what_the_templates_make_of_the_manifests() -> None:
     network, classifier = find_weights(), find_classifier()
-    assert network.card_path.read_text(encoding="utf-8") == build_card(network)
+    assert network.card_path.read_text(encoding="utf-8") == build_mixture_card(network)
     assert classifier.card_path.read_text(encoding="utf-8") == build_classifier_card(classifier)
