@@ -22,6 +22,7 @@ import numpy as np
 from core.errors import GeometryError, LoadError
 from core.loading.dicom.headers import NoPictureError
 from core.loading.dicom.series import SeveralSeriesError
+from core.loading.intensity import UnknownScaleError
 from core.loading.masks_beside import SeveralScansError
 from tests.scans import (
     SHAPE,
@@ -113,8 +114,11 @@ def _packed_chest() -> bytes:
 
 
 def _with_share(value: float, share: float) -> np.ndarray:
+    """The small chest with that share of its voxels, away from the edge of the slices, changed."""
     array = chest_hu().astype(np.float32)
-    array.ravel()[: round(array.size * share)] = value
+    inside = array[2:-2, 2:-2].copy()
+    inside.ravel()[: round(array.size * share)] = value
+    array[2:-2, 2:-2] = inside
     return array
 
 
@@ -549,9 +553,7 @@ BAD_INPUTS: tuple[BadInput, ...] = (
         "hold localizers only",
         ("scout views",),
     ),
-    BadInput(
-        "slice cut short", _series(_short_pixels), "A slice cannot be decoded", ("damaged pixels",)
-    ),
+    BadInput("slice cut short", _series(_short_pixels), "A slice is cut off", ("fewer pixels",)),
     BadInput("DICOM in colour", _series(_colour_slices), "The pictures are in colour"),
     BadInput(
         "directions that do not span a plane",
@@ -760,6 +762,7 @@ _REPRESENTATIVE_NAMES = (
     "two series",
     "zip of several scans",
     "text named .dcm",
+    "magnetic resonance",
     # names and paths
     "name with HTML",
     "name with newlines",
@@ -768,7 +771,14 @@ _REPRESENTATIVE_NAMES = (
     "empty folder",
 )
 REPRESENTATIVES = tuple(bad for bad in BAD_INPUTS if bad.name in _REPRESENTATIVE_NAMES)
-KINDS_OF_ERROR = (LoadError, GeometryError, SeveralSeriesError, SeveralScansError, NoPictureError)
+KINDS_OF_ERROR = (
+    LoadError,
+    GeometryError,
+    SeveralSeriesError,
+    SeveralScansError,
+    NoPictureError,
+    UnknownScaleError,
+)
 """Those of the whole table; each has a representative."""
 
 

@@ -216,7 +216,7 @@ def test_a_broken_upload_is_one_sentence_and_the_open_study_stays():
 def test_an_upload_that_is_stopped_is_not_opened_again(monkeypatch):
     asked = []
 
-    def open_study(path, *, series_uid=None, on_progress=None):
+    def open_study(path, *, series_uid=None, window=None, on_progress=None):
         asked.append(path)
         raise RerunException(RerunData())  # what drawing progress does once Stop is clicked
 
@@ -567,7 +567,7 @@ def test_several_series_are_left_for_the_person_to_choose(monkeypatch):
         for uid in ("1.2.3", "4.5.6")
     )
 
-    def open_study(path, *, series_uid=None, on_progress=None):
+    def open_study(path, *, series_uid=None, window=None, on_progress=None):
         if series_uid is None:
             raise SeveralSeriesError(series)
         return small_study(case_id=f"series {series_uid}")
