@@ -103,7 +103,7 @@ def test_browsing_leaves_no_slices_on_the_way_back(page: Page) -> None:
         page.canvas().send_keys(Keys.ARROW_UP)
         wait_for(lambda: f"slice={number}" in page.browser.current_url, what="the address")  # noqa: B023
         page.settle()
-    page.canvas().send_keys("c")
+    page.canvas().send_keys("k")
     wait_for(lambda: "plane=coronal" in page.browser.current_url, what="the plane")
     page.settle()
     assert page.js("return history.length") == steps
