@@ -139,10 +139,12 @@ def fits_grid(path: Path | str, volume: Volume) -> bool:
 
 
 def _load(path: Path, volume: Volume, *, trust_shape: bool, limits: LoadLimits) -> _Labels:
-    if is_picture_folder(path) or is_picture(path):
+    is_folder = is_picture_folder(path)
+    if not is_folder:
+        check_file(path, expected="a mask")
+    if is_folder or is_picture(path):
         array, notes = load_picture_masks(path, volume, limits=limits)
         return _Labels(array, assumed_grid=False, notes=notes)
-    check_file(path, expected="a mask")
     name = shown_name(path.name)
     header = read_volume_header(path, limits=limits)
     straight = _straightened(header, volume)

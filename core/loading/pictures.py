@@ -55,8 +55,11 @@ class Picture:
 
 def is_picture(path: Path | str) -> bool:
     """Whether a file begins like a picture, whatever its name."""
+    path = Path(path)
     try:
-        with Path(path).open("rb") as file:
+        if not path.is_file():  # opening a pipe would wait for who writes into it
+            return False
+        with path.open("rb") as file:
             start = file.read(12)
     except OSError:
         return False
