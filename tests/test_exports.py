@@ -269,13 +269,13 @@ def test_what_cannot_be_referred_to_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SaveError, match="not a DICOM series"):
         dicom_seg_bytes(small_truth(), study.volume, algorithm="unet-v2", made_on=DAY)
     nameless = load_dicom(write_dicom(dicom_series(chest_hu()), tmp_path / "series"))
-    with pytest.raises(SaveError, match="do not say who they are"):
+    with pytest.raises(SaveError, match="without unique identifiers or positions"):
         dicom_seg_bytes(masks_of(nameless), nameless, algorithm="unet-v2", made_on=DAY)
     odd = dicom_series(chest_hu(), **{**UIDS, "StudyInstanceUID": "a/b"})
     assert load_dicom(write_dicom(odd, tmp_path / "odd")).source.dicom is None
     whole = series(tmp_path / "whole")
     part, _ = crop_volume(whole, VolumeBox(BoundingBox(4, 40, 2, 38), 0, whole.shape[2]))
-    with pytest.raises(SaveError, match="do not say who they are"):
+    with pytest.raises(SaveError, match="without unique identifiers or positions"):
         dicom_seg_bytes(masks_of(part), part, algorithm="unet-v2", made_on=DAY)
 
 

@@ -77,7 +77,7 @@ def wait_until(condition: Callable[[], bool], *, seconds: float = 240) -> None:
     "name", ["", "../x", "a/b", "a\\b", ".hidden", "a b", "x" * 41, "a\n", "-x", RANGE_TEST_NAME]
 )
 def test_a_name_is_a_plain_folder_or_refused(name: str) -> None:
-    with pytest.raises(ConfigError, match="cannot be called"):
+    with pytest.raises(ConfigError, match="cannot be used for a run"):
         check_run_name(name)
 
 

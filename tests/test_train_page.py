@@ -198,7 +198,7 @@ def test_a_bad_name_starts_nothing(root: Path, name: str) -> None:
     app.text_input(key="train-name").set_value(name)
     button(app, "Start training").click()
     ran_well(app.run())
-    assert any("cannot be called" in item.value for item in app.error)
+    assert any("cannot be used for a run" in item.value for item in app.error)
     assert not list(root.iterdir())
     assert not (root.parent / "out").exists()
 
