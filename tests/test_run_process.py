@@ -132,7 +132,7 @@ def test_a_report_tells_that_it_is_alive_and_how_it_ended(root: Path) -> None:
         run = read_run(folder)
         assert (run.state, run.stage, run.done, run.total) == ("running", "reading cases", 1, 4)
         assert busy_run(root) == "one"
-        with pytest.raises(DatasetError, match="trained already"), RunReport(folder):
+        with pytest.raises(DatasetError, match="already being trained"), RunReport(folder):
             pass
         stop_run(folder)
         assert read_run(folder).state == "stopping"
@@ -185,7 +185,7 @@ def test_a_run_is_stopped_and_resumed(root: Path) -> None:
 
 
 def stop_and_go_on(root: Path, folder: Path, request: RunRequest) -> None:
-    with pytest.raises(DatasetError, match="under way"):
+    with pytest.raises(DatasetError, match="in progress"):
         start_run(root, "two", request)
     assert run_names(root) == ("one",)
     wait_until(lambda: len(read_run(folder).history) >= 1)
