@@ -110,7 +110,7 @@ def evaluate_weights(
 
 def _join_folds(folds: Sequence[Path]) -> dict[str, Any]:
     """The evaluations of several folds as one: every scan by the network that had not met its
-    patient."""
+    patient. Of single slices only the sums are kept."""
     found: list[ScanEvaluation] = []
     steps = []
     for folder in folds:
@@ -123,8 +123,9 @@ def _join_folds(folds: Sequence[Path]) -> dict[str, Any]:
             )
         found += from_rows(manifest["validation"]["scans"])
         steps.append(manifest["training"]["epochs"] * manifest["training"]["steps_per_epoch"])
+    volumes = [scan for scan in found if scan.source in VOLUME_SOURCES]
     return without_nan(
-        {"scans": to_rows(found), "by_set": summarize(found), "steps_of_folds": steps}
+        {"scans": to_rows(volumes), "by_set": summarize(found), "steps_of_folds": steps}
     )
 
 

@@ -15,8 +15,8 @@ What the folder may hold, each part optional, and what is known there:
 | `covid_ct_md/normal001.nii.gz` | `healthy` | unknown | none |
 
 Lung means both lungs with their infected parts, without trachea and main bronchi. The sets depart
-from it: large vessels at the hilum are inside in some and outside in others. Three of the
-`lung_slices` are left out: in two of them one whole lung is not drawn, in the third the air around
+from it: large vessels at the hilum are inside in some and outside in others. Four of the
+`lung_slices` are left out: in two of them one whole lung is not drawn, in the others the air around
 the body is.
 """
 
@@ -71,7 +71,7 @@ _SLICE_FOLDERS: dict[str, SourceName] = {
     "luna_slices_more": "unreviewed",
 }
 DISEASE_LIST = WEIGHTS_FOLDER / "luna-visible-disease.json"
-_WRONG_LUNG = ("ID_0079_Z_0072", "ID_0116_Z_0116", "ID_0134_Z_0137")
+_WRONG_LUNG = ("ID_0079_Z_0072", "ID_0116_Z_0116", "ID_0134_Z_0137", "ID_0254_Z_0075")
 _MOST_PIXELS_A_SIDE = 352
 """Larger slices are shrunk: the network sees fewer pixels than that anyway."""
 _PICTURES_QUARTER_TURNS = 1
