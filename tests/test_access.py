@@ -159,6 +159,8 @@ GOOD_LOGIN = {"is_logged_in": True, "origin": "https://lunglens.example", "sub":
         (_cookie({**GOOD_LOGIN, "origin": "https://elsewhere.example"}), 401),
         (_cookie({}), 401),
     ],
+    # A signature holds the time, and every process of a test run must give the same names.
+    ids=["none", "made up", "good", "other secret", "logged out", "other origin", "empty"],
 )
 def test_slices_are_refused_without_the_login(
     cookie: str, status: int, monkeypatch: pytest.MonkeyPatch
