@@ -23,7 +23,7 @@ from core.segmentation import (
 from core.system import WEIGHTS_FOLDER
 
 KIND = "classifier"
-DEFAULT_ID = "classifier-v1"
+DEFAULT_ID = "classifier-v2"
 HEAD_PREFIX = "head/"
 """Of arrays that are not the encoder's."""
 
