@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -356,41 +357,26 @@ def test_classifiers_are_no_segmentation_weights(tiny: Path) -> None:
         find_classifier(folder=tiny / "tiny")
 
 
-def test_transfer_copies_the_very_arrays() -> None:
+@pytest.mark.parametrize("architecture", ["unet", "unetpp"])
+def test_transfer_copies_the_very_arrays(architecture: Literal["unet", "unetpp"]) -> None:
+    """Of a U-Net the contracting half, of a U-Net++ its column, which has the same layers."""
     from core.classification.network import start_encoder, transfer_encoder
     from core.config import ModelConfig
     from core.segmentation.models import build_model
-    from core.segmentation.models.ensemble import member_prefix
-    from core.segmentation.weights import find_weights
-    from core.segmentation.weights_files import read_arrays
 
-    info = find_weights()
-    if (info.model.depth, info.model.normalization) != (4, "batch"):
-        pytest.skip("the shipped segmentation weights have another encoder")
-    config = ClassifierModelConfig(
-        side=32,
-        depth=info.model.depth,
-        width=info.model.width,
-        max_filters=info.model.max_filters,
-    )
-    encoder = start_encoder(config, info, seed=0)
-    arrays = read_arrays(info)
-    first, last = ("down0", "bottom") if info.model.architecture == "unet" else ("x0_0", "x4_0")
-    own = member_prefix(1) if info.model.members > 1 else ""
+    source = ModelConfig(architecture=architecture, depth=2, width=4)
+    arrays = {
+        variable.path: np.asarray(variable)
+        for variable in build_model(source, rows=32, columns=32).weights
+    }
+    config = ClassifierModelConfig(side=32, depth=2, width=4)
+    encoder = start_encoder(config, None, seed=1)
+    assert transfer_encoder(encoder, arrays, source=source, config=config) == len(encoder.weights)
     by_path = {variable.path: np.asarray(variable) for variable in encoder.weights}
-    for ours, theirs in (("x0_0", first), ("x4_0", last)):
+    first, last = ("down0", "bottom") if architecture == "unet" else ("x0_0", "x2_0")
+    for ours, theirs in (("x0_0", first), ("x2_0", last)):
         np.testing.assert_array_equal(
-            by_path[f"{ours}_conv1/kernel"],
-            arrays[f"{own}{theirs}_conv1/kernel"].astype(np.float32),
+            by_path[f"{ours}_conv1/kernel"], arrays[f"{theirs}_conv1/kernel"]
         )
-    # From a U-Net++ too, whose column it is.
-    source = ModelConfig(architecture="unetpp", depth=2, width=4)
-    plus = build_model(source, rows=32, columns=32)
-    small = ClassifierModelConfig(side=32, depth=2, width=4)
-    plain = start_encoder(small, None, seed=1)
-    plus_arrays = {variable.path: np.asarray(variable) for variable in plus.weights}
-    assert transfer_encoder(plain, plus_arrays, source=source, config=small) == len(plain.weights)
-    for variable in plain.weights:
-        np.testing.assert_array_equal(np.asarray(variable), plus_arrays[variable.path])
     with pytest.raises(WeightsError, match="depth 2"):
-        transfer_encoder(plain, plus_arrays, source=source, config=replace(small, depth=1, width=4))
+        transfer_encoder(encoder, arrays, source=source, config=replace(config, depth=1))

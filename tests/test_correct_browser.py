@@ -91,6 +91,10 @@ def spoken(page: Page) -> str:
     return str(page.view("view.spoken.textContent"))
 
 
+def wait_for_speech(page: Page, text: str) -> None:
+    wait_for(lambda: spoken(page) == text, what=repr(text), seconds=20)
+
+
 # ---------------------------------------------------------------- drawing
 
 
@@ -312,7 +316,9 @@ def test_infection_stays_inside_the_lung_unless_the_person_says_otherwise(viewer
     assert (stroke & ~network().lung).any()
     check(viewer, infection=network().infection | (stroke & network().lung))
     press(viewer, "u")
-    assert spoken(viewer) == "Infection may be marked outside of the lung"
+    wait_for(
+        lambda: spoken(viewer) == "Infection may be marked outside of the lung", what="the message"
+    )
     again = mouse(viewer, [(44.0, 70.0), (58.0, 84.0)])
     press(viewer, "u")
     saved(viewer, 2)
@@ -567,7 +573,9 @@ def test_keys_alone_draw_and_what_changed_is_spoken(viewer: Page) -> None:
     for i, j in corners:
         viewer.view(f"view.setCross([{i}, {j}, 9])")
         press(viewer, Keys.ENTER)
-    assert spoken(viewer) == "Corner 4; Enter again fills the outline"
+    wait_for(
+        lambda: spoken(viewer) == "Corner 4; Enter again fills the outline", what="the message"
+    )
     press(viewer, Keys.ENTER)
     press(viewer, "b")
     saved(viewer, 2)

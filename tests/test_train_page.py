@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.config import TRAIN_PRESETS, AugmentConfig, TrainConfig
-from core.segmentation.weights import list_weights
+from core.segmentation.weights import find_weights, list_weights
 from core.training.run_process import stop_run
 from core.training.run_report import RunReport
 from core.training.run_request import RunRequest, read_request, write_request
@@ -138,9 +138,10 @@ def test_a_finished_run_shows_figures_and_no_way_to_go_on(root: Path) -> None:
 def test_only_a_finished_run_with_a_name_of_its_own_is_published(root: Path) -> None:
     make_run(root, "part", epochs_done=1)
     assert "Publish as weights" not in labels(train_page())
-    make_run(root, "unet-v2", epochs_done=2)
+    shipped = find_weights().weights_id
+    make_run(root, shipped, epochs_done=2)
     app = train_page()
-    app.selectbox(key="train-run").set_value("unet-v2")
+    app.selectbox(key="train-run").set_value(shipped)
     ran_well(app.run())
     assert "Publish as weights" not in labels(app)
     assert "Weights that ship with the app have this name" in texts(app)

@@ -115,6 +115,13 @@ def _classifier_config(
 ) -> ClassifierTrainConfig:
     from core.classification.train import ClassifierTrainConfig
 
+    if kept is None and not options.random_encoder and info.model.encoder != "plain":
+        raise ConfigError(
+            "The classifier cannot take over the encoder of these weights",
+            got=f"{info.weights_id} with an EfficientNet encoder",
+            expected="a U-Net with an encoder of its own",
+            next_step="pass --encoder with the name of a classifier, whose encoder is kept",
+        )
     shape = info.model if kept is None else kept.model
     return ClassifierTrainConfig(
         model=ClassifierModelConfig(
