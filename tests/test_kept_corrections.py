@@ -14,8 +14,7 @@ import numpy as np
 import pytest
 
 from core.correction import Act, Correction, Redo, Undo
-from core.errors import CorrectionError, ProjectError
-from core.project import (
+from core.correction.project import (
     LOCKED,
     Card,
     Keeper,
@@ -27,7 +26,8 @@ from core.project import (
     read_card,
     rename_project,
 )
-from core.project.journal import count_acts, read_journal
+from core.correction.project.journal import count_acts, read_journal
+from core.errors import CorrectionError, ProjectError
 from core.volume import MaskPair
 from tests.browser import ROOT
 from tests.test_correction import SHAPE, box, make, network, paint, random_edit, volume

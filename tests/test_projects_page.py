@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.project import list_projects
+from core.correction.project import list_projects
 from core.ui.open_scan import open_demo, open_file
 from core.ui.projects import projects_folder
 from core.ui.session import Session

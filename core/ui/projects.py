@@ -7,8 +7,8 @@ from pathlib import Path
 
 import platformdirs
 
+from core.correction.project import Card, Keeper, any_projects, has_project
 from core.errors import ProjectError, shown_name
-from core.project import Card, Keeper, any_projects, has_project
 from core.ui.access import listens_to_this_machine_only
 from core.ui.session import OpenStudy, set_notice
 

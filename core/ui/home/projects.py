@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from core.correction.project import Card, Listed, delete_project, list_projects, rename_project
 from core.errors import LungLensError
-from core.project import Card, Listed, delete_project, list_projects, rename_project
 from core.ui.open_scan import open_case, open_demo, open_file
 from core.ui.page import show_errors
 from core.ui.projects import projects_folder

@@ -4,7 +4,7 @@
   begun.
 - `network_lung.nii.gz`, `network_infection.nii.gz`: the network's masks that the correction began
   with, on the scan's canonical grid (L, P, S); none where it began with nothing.
-- `steps`: every step (see `core.project.journal`).
+- `steps`: every step (see `core.correction.project.journal`).
 - `lock`: locked by whoever works on it.
 """
 
@@ -23,9 +23,10 @@ import nibabel as nib
 import numpy as np
 
 from core.config import CHANNELS
-from core.correction import Act, Correction
+from core.correction.correction import Correction
+from core.correction.history import Act
+from core.correction.project.journal import Journal, count_acts, read_journal
 from core.errors import LungLensError, ProjectError, shown_name
-from core.project.journal import Journal, count_acts, read_journal
 from core.system import json_text, take_lock, write_bytes, write_gzip, write_text
 from core.volume import BoolArray, MaskPair, Volume
 

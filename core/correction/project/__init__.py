@@ -1,6 +1,6 @@
 """A scan and a person's corrections come in; a folder that outlives the server goes out."""
 
-from core.project.store import (
+from core.correction.project.store import (
     LOCKED,
     Card,
     Keeper,

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from core.config import CHANNELS, Channel, Plane
-from core.correction import Act, Redo, Runs, SliceAt, Step, Undo, read_runs
+from core.correction.history import Act, Redo, SliceAt, Step, Undo
+from core.correction.runs import Runs, read_runs
 from core.errors import CorrectionError, ProjectError
 from core.volume import PLANE_AXIS
 
