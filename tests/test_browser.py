@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import re
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import nibabel as nib
@@ -198,6 +199,10 @@ def test_an_uploaded_scan_opens_and_a_broken_one_leaves_it_open(page: Page, tmp_
 def test_browsing_the_open_scan_does_not_end_the_opening_of_another(
     page: Page, tmp_path: Path
 ) -> None:
+    from selenium.common.exceptions import (
+        ElementNotInteractableException,
+        StaleElementReferenceException,
+    )
     from selenium.webdriver.common.keys import Keys
 
     # Noise packs badly, so that opening takes its time; random voxels alone would be refused.
@@ -213,7 +218,9 @@ def test_browsing_the_open_scan_does_not_end_the_opening_of_another(
     for _ in range(300):
         if "Opened: next_scan" in page.text:
             break
-        page.canvas().send_keys(Keys.ARROW_DOWN)
+        # The picture gives way to that of the next scan at any moment.
+        with suppress(ElementNotInteractableException, StaleElementReferenceException):
+            page.canvas().send_keys(Keys.ARROW_DOWN)
         time.sleep(0.3)
     page.wait_for_text("Opened: next_scan", seconds=1)
 

@@ -54,6 +54,7 @@ def brightness(page: Page, column: float, row: float) -> int:
         f"const x = (f.left + {column} * f.width) * d, y = (f.top + {row} * f.height) * d;"
         "return pane.context.getImageData(x, y, 1, 1).data[0]; })()"
     )
+    wait_for(lambda: page.view("!view.dirty"), what="the picture")
     return int(page.view(script))
 
 
@@ -294,6 +295,7 @@ def test_two_pictures_share_zoom_and_keep_it_when_they_change(tab: Page) -> None
     page = opened(tab, "pictures")
     red = "pane.context.getImageData({}, pane.canvas.height / 2, 1, 1).data[0]"
     middle = page.view("pane.canvas.width / 2")
+    wait_for(lambda: page.view("!view.dirty"), what="the pictures")
     assert page.view(red.format(middle - 40)) == 20
     assert page.view(red.format(middle + 40)) == 200
     press(page, "+", "+")
@@ -385,6 +387,7 @@ def test_boxes_lie_where_their_voxels_are(tab: Page) -> None:
     page = opened(tab, "drawings")
     press(page, "a")
     page.view("view.goTo('axial', 7)")
+    wait_for(lambda: page.view("!view.dirty"), what="the picture")
     x, y = page.view("pane.toCanvas(10, 40)")
     red, green, blue = page.view(
         f"Array.from(pane.context.getImageData({x} * pane.density, {y} * pane.density, 1, 1).data)"
