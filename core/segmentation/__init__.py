@@ -13,10 +13,8 @@ from core.segmentation.manifests import (
 from core.segmentation.pipeline import segment_volume, segment_volumes
 from core.segmentation.postprocess import (
     Probabilities,
-    blend_neighbours,
     clean_lung,
     probability_level,
-    restore_cleaned,
     restore_masks,
 )
 from core.segmentation.result import Segmentation, apply_thresholds, with_hand_correction
@@ -59,10 +57,8 @@ __all__ = [
     "segment_volume",
     "segment_volumes",
     "Probabilities",
-    "blend_neighbours",
     "clean_lung",
     "probability_level",
-    "restore_cleaned",
     "restore_masks",
     "find_outlines",
     "segment_slice",

@@ -90,14 +90,7 @@ def open_series(series_uid: str, *, on_progress: OnProgress = ignore_progress) -
     pending = this_session().pending_series
     if pending is None:
         raise LoadError("There is no series to choose from", next_step="upload the files again")
-    return _open_path(
-        pending.path,
-        origin=pending.origin,
-        link=pending.link,
-        on_progress=on_progress,
-        keep=pending.keep,
-        series_uid=series_uid,
-    )
+    return _open_answered(pending, on_progress, series_uid=series_uid)
 
 
 def open_with_scale(
@@ -107,14 +100,27 @@ def open_with_scale(
     pending = this_session().pending_scale
     if pending is None:
         raise LoadError("There is no scan to open", next_step="upload the files again")
+    return _open_answered(
+        pending, on_progress, series_uid=pending.series_uid, window=(low_hu, high_hu)
+    )
+
+
+def _open_answered(
+    pending: PendingSeries | PendingScale,
+    on_progress: OnProgress,
+    *,
+    series_uid: str | None,
+    window: tuple[float, float] | None = None,
+) -> OpenStudy | None:
+    """Opens the files that a question was asked about, with its answer."""
     return _open_path(
         pending.path,
         origin=pending.origin,
         link=pending.link,
         on_progress=on_progress,
         keep=pending.keep,
-        series_uid=pending.series_uid,
-        window=(low_hu, high_hu),
+        series_uid=series_uid,
+        window=window,
     )
 
 
