@@ -28,7 +28,7 @@ from core.config.loading import (
     check_window,
 )
 from core.config.mixture import MixtureConfig, MixtureShares
-from core.config.model import EncoderName, ModelConfig
+from core.config.model import EncoderName, ModelConfig, Precision
 from core.config.preprocess import PreprocessConfig, preprocess_from_json
 from core.config.quality import QUALITY_RANGES, QualityConfig
 from core.config.ranges import SettingRange, check_range, check_ranges
@@ -82,6 +82,7 @@ __all__ = [
     "BatchConfig",
     "SurfaceConfig",
     "EncoderName",
+    "Precision",
     "MixtureConfig",
     "MixtureShares",
     "ModelConfig",

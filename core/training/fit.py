@@ -258,14 +258,12 @@ def build_in_precision(config: TrainConfig | MixtureConfig) -> keras.Model:
     wants_bfloat16 = config.precision == "mixed_bfloat16" or (
         config.precision == "auto" and is_faster
     )
-    previous = keras.mixed_precision.dtype_policy()
-    keras.mixed_precision.set_dtype_policy("mixed_bfloat16" if wants_bfloat16 else "float32")
-    try:
-        return build_model(
-            config.model, rows=config.preprocess.rows, columns=config.preprocess.columns
-        )
-    finally:
-        keras.mixed_precision.set_dtype_policy(previous)
+    return build_model(
+        config.model,
+        rows=config.preprocess.rows,
+        columns=config.preprocess.columns,
+        precision="bfloat16" if wants_bfloat16 else "float32",
+    )
 
 
 def start_encoder(model: keras.Model, config: TrainConfig | MixtureConfig) -> None:

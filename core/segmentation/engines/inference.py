@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import Any, get_args
 
 # Without a GPU TensorFlow reports failures that are none.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -14,7 +15,8 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from core.config import PreprocessConfig
+from core.config import Precision, PreprocessConfig
+from core.errors import ConfigError, shown_name
 from core.segmentation.engines.protocol import Prediction
 from core.segmentation.weights import WeightsInfo, load_weights
 from core.system import (
@@ -27,27 +29,74 @@ from core.system import (
     raise_if_cancelled,
 )
 
+PRECISION_VARIABLE = "LUNGLENS_PRECISION"
+"""Environment variable by which the operator chooses what Keras computes in."""
+
 
 @cache
 def prepare_device() -> str:
-    """Lets TensorFlow take GPU memory as needed instead of all of it, and names what will compute.
+    """Lets the backend of Keras take GPU memory as needed instead of all of it, and names what
+    will compute.
 
     Returns:
         Such as "GPU (NVIDIA A100)" or "CPU (8 cores)".
     """
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
+    gpu = _GPU_NAMES[keras.backend.backend()]()
+    return f"CPU ({cpu_count()} cores)" if gpu is None else f"GPU ({gpu})"
 
-        gpus = tf.config.list_physical_devices("GPU")
-        for gpu in gpus:
-            try:
-                tf.config.experimental.set_memory_growth(gpu, True)
-            except RuntimeError:  # already in use by this process: then growth is settled
-                continue
-        if gpus:
-            details = tf.config.experimental.get_device_details(gpus[0])
-            return f"GPU ({details.get('device_name', 'unnamed')})"
-    return f"CPU ({cpu_count()} cores)"
+
+def _gpu_of_tensorflow() -> str | None:
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        try:
+            tf.config.experimental.set_memory_growth(gpu, True)
+        except RuntimeError:  # already in use by this process: then growth is settled
+            continue
+    if not gpus:
+        return None
+    return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "unnamed"))
+
+
+def _gpu_of_jax() -> str | None:
+    # Read when the backend starts, which the next line makes it do.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    import jax
+
+    gpus = [device for device in jax.local_devices() if device.platform == "gpu"]
+    return str(gpus[0].device_kind) if gpus else None
+
+
+def _gpu_of_torch() -> str | None:
+    import torch
+
+    return str(torch.cuda.get_device_name(0)) if torch.cuda.is_available() else None
+
+
+_GPU_NAMES: dict[str, Callable[[], str | None]] = {
+    "tensorflow": _gpu_of_tensorflow,
+    "jax": _gpu_of_jax,
+    "torch": _gpu_of_torch,
+}
+
+
+def inference_precision() -> Precision:
+    """What the network computes in: float32, or bfloat16 where the environment asks for it.
+
+    Raises:
+        ConfigError: it names another precision.
+    """
+    asked = os.environ.get(PRECISION_VARIABLE) or "float32"
+    known: tuple[Precision, ...] = get_args(Precision)
+    for name in known:
+        if asked == name:
+            return name
+    raise ConfigError(
+        f"{PRECISION_VARIABLE} names no precision",
+        got=shown_name(asked),
+        expected=" or ".join(known),
+    )
 
 
 def has_fast_bfloat16() -> bool:
@@ -71,7 +120,7 @@ class Segmenter:
         self.device = prepare_device()
         self.info = info
         self.preprocess: PreprocessConfig = info.preprocess
-        self.model = load_weights(info)
+        self.model = load_weights(info, precision=inference_precision())
         self._lock = threading.Lock()
 
     @property
