@@ -25,8 +25,9 @@ from PIL import Image
 
 from core.batch import BatchPaths, BatchSummary, find_scans, run_batch
 from core.batch.job import MOST_CRASHES, BatchJob, ScanTask, fingerprint
+from core.batch.records import note_attempt
 from core.batch.tables import BASE_COLUMNS, biomarker_columns, columns
-from core.batch.work import WorkerUnavailable, note_attempt, prepare_worker, work_on_scan
+from core.batch.work import WorkerUnavailable, prepare_worker, work_on_scan
 from core.cli import main
 from core.config import BatchConfig, SegmentConfig
 from core.errors import Cancelled, ConfigError, LungLensError, SaveError
@@ -361,6 +362,44 @@ def test_killed_workers_are_replaced_and_a_scan_that_ends_them_all_is_given_up(
     assert [row["status"] for row in rows(output)] == ["failed", "done", "done", "done"]
     assert told[-1][1:] == (4, 4)
     assert any("left" in stage for stage, _, _ in told)
+
+
+_SLOW_WORKER = """#!{python}
+import time
+import core.batch.work as work
+from core.batch.worker import main
+open_found = work.open_found
+def slow(scan, *given, **named):
+    time.sleep(600 if "scan1" in scan.files[0] else 0)
+    return open_found(scan, *given, **named)
+work.open_found = slow
+main()
+"""
+
+
+def test_a_scan_over_the_time_limit_is_given_up_and_the_others_are_done(
+    chest: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, output = tmp_path / "scans", tmp_path / "out"
+    folder.mkdir()
+    copies(chest, folder, 3)
+    program = tmp_path / "worker"
+    program.write_text(_SLOW_WORKER.format(python=sys.executable))
+    program.chmod(0o755)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setattr("core.batch.local.sys.executable", str(program))
+    summary = run_batch(folder, output, config=BatchConfig(timeout_s=6.0))
+    assert (summary.found, summary.done, summary.lost_workers) == (3, 2, 0)
+    (failure,) = summary.failures
+    assert failure[1].startswith("scan1")
+    assert "got more than 6 s, expected less; set a longer --timeout" in failure[2]
+    assert [row["status"] for row in rows(output)].count("done") == 2
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_time_limit_that_is_none_is_refused(seconds: float) -> None:
+    with pytest.raises(ConfigError, match="time limit of a scan is out of range"):
+        BatchConfig(timeout_s=seconds)
 
 
 @pytest.mark.slow

@@ -93,6 +93,7 @@ def run_batch(
             weights_sha256=info.sha256,
             colours=_outline_colours(),
             window=config.window,
+            timeout_s=config.timeout_s,
         )
         _write_record(job, config, info, found)
         ledger = Ledger(job, found, retry_failed=config.retry_failed, on_progress=on_progress)
