@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable
 from functools import cache
-from typing import Any, get_args
+from typing import Any
 
 # Without a GPU TensorFlow reports failures that are none.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -16,7 +16,6 @@ import numpy as np
 import numpy.typing as npt
 
 from core.config import Precision, PreprocessConfig
-from core.errors import ConfigError, shown_name
 from core.segmentation.engines.protocol import Prediction
 from core.segmentation.weights import WeightsInfo, load_weights
 from core.system import (
@@ -28,9 +27,6 @@ from core.system import (
     never_cancel,
     raise_if_cancelled,
 )
-
-PRECISION_VARIABLE = "LUNGLENS_PRECISION"
-"""Environment variable by which the operator chooses what Keras computes in."""
 
 
 @cache
@@ -81,24 +77,6 @@ _GPU_NAMES: dict[str, Callable[[], str | None]] = {
 }
 
 
-def inference_precision() -> Precision:
-    """What the network computes in: float32, or bfloat16 where the environment asks for it.
-
-    Raises:
-        ConfigError: it names another precision.
-    """
-    asked = os.environ.get(PRECISION_VARIABLE) or "float32"
-    known: tuple[Precision, ...] = get_args(Precision)
-    for name in known:
-        if asked == name:
-            return name
-    raise ConfigError(
-        f"{PRECISION_VARIABLE} names no precision",
-        got=shown_name(asked),
-        expected=" or ".join(known),
-    )
-
-
 def has_fast_bfloat16() -> bool:
     """Whether training is faster in bfloat16: on a GPU, or on a CPU that multiplies it, by AMX
     tiles (twice as fast) or AVX-512 (1.4 times)."""
@@ -110,17 +88,20 @@ def has_fast_bfloat16() -> bool:
 class Segmenter:
     """A trained network, ready: loaded once, shared by sessions, one prediction at a time."""
 
-    def __init__(self, info: WeightsInfo, *, fallback_reason: str = "") -> None:
+    def __init__(
+        self, info: WeightsInfo, *, precision: Precision = "auto", fallback_reason: str = ""
+    ) -> None:
         """Loads the network.
 
         Args:
+            precision: what it computes in; auto is float32.
             fallback_reason: why this engine was taken though another is the usual one.
         """
         self.fallback_reason = fallback_reason
         self.device = prepare_device()
         self.info = info
         self.preprocess: PreprocessConfig = info.preprocess
-        self.model = load_weights(info, precision=inference_precision())
+        self.model = load_weights(info, precision=precision)
         self._lock = threading.Lock()
 
     @property

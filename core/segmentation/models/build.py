@@ -8,7 +8,11 @@ from core.config import ModelConfig, Precision
 from core.errors import ConfigError
 from core.segmentation.models.ensemble import BUILDERS, build_ensemble, build_member
 
-_POLICIES: dict[Precision, str] = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+_POLICIES: dict[Precision, str] = {
+    "auto": "float32",
+    "float32": "float32",
+    "bfloat16": "mixed_bfloat16",
+}
 
 
 def build_model(
