@@ -465,7 +465,7 @@ def test_what_cannot_work_is_told_first(
 
 
 def test_training_config_of_a_manifest_and_of_a_run(tmp_path: Path) -> None:
-    from core.cli.train import read_training_config
+    from core.cli.training_options import read_training_config
     from core.config import TrainConfig, to_json_dict
 
     wanted = TrainConfig(epochs=3, seed=11)
@@ -477,7 +477,7 @@ def test_training_config_of_a_manifest_and_of_a_run(tmp_path: Path) -> None:
     ):
         path = tmp_path / "some.json"
         path.write_text(json.dumps(content), encoding="utf-8")
-        assert read_training_config(path) == wanted
+        assert read_training_config(path, TrainConfig) == wanted
 
 
 # ------------------------------------------------------------------ output

@@ -14,7 +14,7 @@ import pytest
 from core.classification.config import BandConfig, ClassifierModelConfig
 from core.classification.fitting import FitConfig
 from core.classification.info import FitnessConfig, ScanConfig
-from core.cli.train import read_training_config
+from core.cli.training_options import read_training_config
 from core.config import (
     AugmentConfig,
     BatchConfig,
@@ -82,7 +82,7 @@ def test_hostile_settings_are_refused_in_one_sentence(
     path = tmp_path / "settings.json"
     path.write_text(hostile.text, encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
-        read_training_config(path)
+        read_training_config(path, TrainConfig)
     check_sentence(caught.value)
     for word in hostile.words:
         assert word in str(caught.value)

@@ -332,6 +332,19 @@ def test_a_tiny_run_is_published_and_evaluated(
             scans, paths, tmp_path / "weights" / "all", postprocess=chosen, folds=[info.folder]
         )
     held_out = info.manifest["sets"]["held_out"]["covid20"]
+
+    def fails(data: Path) -> None:
+        raise LoadError("A scan cannot be read")
+
+    monkeypatch.setattr("core.training.mixture.evaluating.read_studies", fails)
+    with pytest.raises(LoadError):
+        publish_mixture(
+            scans, paths, tmp_path / "weights" / "never", postprocess=chosen, data=tmp_path
+        )
+    with pytest.raises(LoadError):
+        evaluate_weights(tmp_path, info.folder)
+    assert [path.name for path in (tmp_path / "weights").iterdir()] == ["fold"]
+    assert "Not evaluated yet." in info.card_path.read_text()
     volume = small_volume()
     nothing = np.zeros(volume.shape, dtype=np.bool_)
     studies = [
@@ -367,6 +380,8 @@ def test_the_command_packs_trains_and_publishes(
     assert read_manifest(tmp_path / "weights" / "tiny").model == TINY.model
     assert main(command) == 1
     assert "one of --out, --pack and --evaluate" in capsys.readouterr().err
+    assert main([*command, *run, "--stop-after", "0"]) == 1
+    assert "--stop-after must be at least 1" in capsys.readouterr().err
 
 
 def test_the_encoder_starts_with_what_imagenet_taught() -> None:

@@ -15,13 +15,13 @@ import pytest
 
 from core.config import LossConfig, ModelConfig, TrainConfig, from_json_dict, to_json_dict
 from core.errors import Cancelled, ConfigError, DatasetError, SaveError
+from core.system import software_versions
 from core.training.callbacks import TrainingOverlap
 from core.training.fit import (
     load_best_model,
     load_published_model,
     load_split,
     share_batches,
-    software_versions,
     train,
 )
 from core.training.losses import UNKNOWN
