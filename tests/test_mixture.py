@@ -19,7 +19,7 @@ from core.config import (
     from_json_dict,
     to_json_dict,
 )
-from core.errors import ConfigError, DatasetError
+from core.errors import ConfigError, DatasetError, LoadError
 from core.segmentation import read_manifest
 from core.segmentation.models import PIXELS, PRESENCE
 from core.system import json_text
