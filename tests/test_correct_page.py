@@ -43,16 +43,16 @@ def downloads(app: AppTest) -> list[str]:
 
 def test_browse_compares_with_the_network_after_each_stroke() -> None:
     app = marked(ran_well(page("browse", small_study(truth=True)).run()))
-    assert "Yours against the network" not in texts(app)
+    assert "Your masks against the network's" not in texts(app)
     added = draw(opened(app))
     text = texts(ran_well(app.run()))
-    assert "Yours against the network" in text
+    assert "Your masks against the network's" in text
     assert "Corrected" in text
     assert f"{added * 1.5 * 1.5 * 5 / 1000:.1f}\u00a0ml" in text
     assert "Agreement with the truth: corrected by hand" in text
     current = opened(app)
     current.correction.apply(Undo(), revision=1)
-    assert "Yours against the network" not in texts(ran_well(app.run()))
+    assert "Your masks against the network's" not in texts(ran_well(app.run()))
 
 
 def test_measures_of_the_network_are_kept_and_those_of_the_correction_are_not() -> None:

@@ -1,4 +1,4 @@
-"""Scans that lie otherwise than their file says."""
+"""Scans whose orientation is not the one in their file."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_turn_is_proposed_and_applied_on_request(
     assert open_study(path).volume.source.other_orientation == codes
     assert volume.source.other_orientation == ""
     assert not any("--orientation" in w for w in volume.warnings)
-    assert dict(volume.source.facts)["Orientation"] == f"{codes}, as you said"
+    assert dict(volume.source.facts)["Orientation"] == f"{codes}, set by hand"
 
 
 @pytest.mark.parametrize("codes", ["LAS", "PRS", "SPL", "IAR"])
