@@ -69,7 +69,7 @@ def test_measures_of_the_network_are_kept_and_those_of_the_correction_are_not() 
     assert after.infection_volume_ml > before.infection_volume_ml
 
 
-def test_segment_measures_and_hands_out_the_corrected_masks() -> None:
+def test_segment_measures_the_corrected_masks_and_offers_their_files() -> None:
     app = marked(ran_well(page("segment", small_study()).run()))
     before = app.metric[2].value
     draw(opened(app), slices=slice(0, 8))
@@ -90,7 +90,7 @@ def test_thresholds_move_the_networks_masks_and_leave_the_correction() -> None:
     np.testing.assert_array_equal(current.corrected.infection, drawn)
 
 
-def test_a_scan_that_the_network_has_not_marked_is_drawn_on_and_handed_out() -> None:
+def test_a_scan_without_network_masks_is_drawn_on_and_its_files_offered() -> None:
     app = ran_well(page("segment", small_study(truth=False)).run())
     assert downloads(app) == []
     draw(opened(app))

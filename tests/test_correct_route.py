@@ -111,7 +111,7 @@ def test_a_body_in_many_parts_is_one_stroke(scan: Opened) -> None:
     assert unpacked(answer)[0]["voxels"]["infection"] == 200
 
 
-def test_masks_that_have_changed_since_are_told_with_their_revision(scan: Opened) -> None:
+def test_masks_that_have_changed_since_are_reported_with_their_revision(scan: Opened) -> None:
     unpacked(scan.paint([0]))
     answer = scan.paint([1])
     assert answer.status == 409

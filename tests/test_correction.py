@@ -226,7 +226,7 @@ def test_voxels_are_counted_where_the_spacing_is_nominal():
     assert change.text == "Infection: 1 voxel added."
 
 
-def test_what_was_handed_out_does_not_change_later():
+def test_returned_masks_do_not_change_later():
     correction, before = Correction(volume(), network()), network()
     make(correction, paint(box((4, 6), (1, 3), (6, 8))))
     handed = correction.masks()

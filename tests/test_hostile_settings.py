@@ -162,7 +162,7 @@ def test_a_manifest_that_is_none_says_what_it_is(text: str, tmp_path: Path) -> N
     check_sentence(caught.value)
 
 
-def test_a_folder_in_place_of_a_manifest_is_told(tmp_path: Path) -> None:
+def test_a_folder_in_place_of_a_manifest_is_reported(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").mkdir()
     with pytest.raises(WeightsError, match="got a folder"):
         read_manifest(tmp_path)

@@ -41,7 +41,7 @@ def told(path: Path) -> list[str]:
     return [w for w in open_study(path).volume.warnings if "--orientation" in w]
 
 
-def test_a_chest_that_lies_as_its_file_says_is_not_doubted(
+def test_a_chest_in_the_orientation_of_its_file_gets_no_warning(
     chest: tuple[np.ndarray, np.ndarray], tmp_path: Path
 ) -> None:
     assert told(write(tmp_path / "scan.nii", *chest)) == []
@@ -151,7 +151,7 @@ def test_slices_without_positions_are_laid_by_their_lungs(
     assert not any("nearest to the head" in w for w in said.warnings)
 
 
-def test_a_stack_that_does_not_tell_its_head_end_stays(tmp_path: Path) -> None:
+def test_a_stack_whose_head_end_is_undecided_stays(tmp_path: Path) -> None:
     same = np.repeat(chest_hu()[:, :, :1], 12, axis=2)
     volume = load_dicom(_without_positions(same, tmp_path / "series"))
     np.testing.assert_array_equal(volume.array, same)
