@@ -160,7 +160,7 @@ def test_what_is_no_edit_is_refused(scan: Opened, asked: dict[str, object]) -> N
 def test_places_outside_of_the_scan_are_refused(scan: Opened, asked: dict[str, object]) -> None:
     answer = scan.post(**asked, revision=0)
     assert answer.status == 422
-    assert b"outside of the scan" in answer.body
+    assert b"outside the scan" in answer.body
 
 
 def test_runs_beyond_the_scan_or_in_no_order_are_refused(scan: Opened) -> None:

@@ -155,7 +155,7 @@ def test_a_stack_whose_head_end_is_undecided_stays(tmp_path: Path) -> None:
     same = np.repeat(chest_hu()[:, :, :1], 12, axis=2)
     volume = load_dicom(_without_positions(same, tmp_path / "series"))
     np.testing.assert_array_equal(volume.array, same)
-    assert any("the last one is taken" in w and "do not tell" in w for w in volume.warnings)
+    assert any("the last one is taken" in w and "do not show" in w for w in volume.warnings)
 
 
 @pytest.mark.real_data

@@ -22,7 +22,7 @@ def toggled_part(
         inside: where it may grow; none for everywhere.
 
     Raises:
-        CorrectionError: the place lies outside of the scan or in no hole.
+        CorrectionError: the place lies outside the scan or in no hole.
     """
     if not all(0 <= at < count for at, count in zip(edit.voxel, mask.shape, strict=True)):
         raise outside_of_scan()
