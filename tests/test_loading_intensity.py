@@ -190,7 +190,7 @@ def test_a_grey_scale_of_all_that_12_bits_hold_is_reported_by_its_histogram(
     grey = ((hu + 1024.0) / 4095 * top).astype(kind)
     finding = detect_intensity(grey, hint="nifti")
     assert finding.intensity.unit == "unknown"
-    assert "-1024 and 3071 HU by their histogram" in finding.warnings[0]
+    assert "−1024 and 3071 HU by their histogram" in finding.warnings[0]
     # A step of 8 bits is 16 HU.
     found = grey * finding.intensity.slope + finding.intensity.intercept
     np.testing.assert_allclose(found, hu, atol=17)

@@ -403,7 +403,7 @@ def test_every_measurement_says_what_it_is_and_json_holds_no_nan() -> None:
 
 def test_definitions_follow_the_cut_offs() -> None:
     found = measured(block(LEFT), None, consolidation_from_hu=-250.0, peripheral_mm=12.0)
-    assert "-250 HU" in found.measurement("ground_glass_share").definition
+    assert "−250 HU" in found.measurement("ground_glass_share").definition
     assert "12 mm" in found.measurement("infected_share_central").definition
 
 
