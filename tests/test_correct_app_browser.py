@@ -25,7 +25,7 @@ def ready(page: Page) -> None:
     wait_for(lambda: page.view("scan.complete && scan.counts !== null"), what="scan and masks")
 
 
-def test_measurements_follow_a_stroke_and_a_reload_keeps_it(page: Page) -> None:
+def test_figures_follow_a_stroke_and_a_reload_keeps_it(page: Page) -> None:
     page.open(f"/browse?case={CASES[0]}&plane=axial&slice=2")
     ready(page)
     assert "Corrected" not in page.text
@@ -52,7 +52,7 @@ def test_measurements_follow_a_stroke_and_a_reload_keeps_it(page: Page) -> None:
     press(page, "x", "c")
 
 
-def test_other_pages_show_what_was_drawn_and_offer_its_files(page: Page) -> None:
+def test_other_pages_show_what_was_drawn_and_hand_it_out(page: Page) -> None:
     page.open(f"/browse?case={CASES[1]}&plane=axial&slice=2")
     ready(page)
     press(page, "c")

@@ -1,4 +1,4 @@
-"""Whether weights were trained on a case, and how well a network does that was not."""
+"""Whether weights have met a case in training, and what a network that had not makes of it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def side_sentence(case: Case, info: WeightsInfo | None) -> str:
 
 
 def _cross_validated_dice(case: Case, info: WeightsInfo) -> dict[str, float]:
-    """Dice by channel of the network of the cross-validation that was not trained on the case."""
+    """Dice by channel of the network of the cross-validation that had not met the patient."""
     joined = info.manifest.get("cross_validation")
     rows = joined.get("scans", joined.get("cases")) if isinstance(joined, dict) else None
     for row in rows if isinstance(rows, list) else []:

@@ -3,7 +3,7 @@
 Towards the feet, heart, liver and diaphragm fill more and more of the space between and below the
 lungs; towards the head the lungs narrow to their apex. The upper and the lower third of the lungs
 are compared. Chosen on 32 scans of 27 patients, of the chest alone or from neck to abdomen, whole
-or cut off at both ends: 31 were decided correctly, and one of 11 slices was left undecided.
+or cut off at both ends: 31 were told rightly, and one of 11 slices was left open.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ _MIN_AREA = 0.2
 """Slices with less lung than this share of the fullest are left out, and with them the bowel."""
 _FEWEST_SLICES = 6
 _CLEAR = 0.74
-"""Of the product of two ratios, upper to lower third; up to its inverse nothing is decided."""
+"""Of the product of two ratios, upper to lower third; up to its inverse nothing is said."""
 
 
 def head_is_last(hu: FloatArray) -> bool | None:
     """Whether the last of (i, j, k) axial slices is the one nearest to the head; none where the
-    chest does not show it.
+    chest does not tell.
 
     Args:
         hu: coarse; i runs across the body, j between front and back, either way round.

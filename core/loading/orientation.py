@@ -1,9 +1,9 @@
-"""Whether the orientation in a file is right, and the scan in another one on request.
+"""Whether a scan lies as its file says, and the same scan laid otherwise on request.
 
 Files whose voxels were turned without their header, or whose axes were exchanged, open without an
-error and are marked wrongly. Four features of a chest show its orientation: it is alike on its left
-and right, its spine runs from foot to head, and behind the lungs, and the lungs narrow towards the
-head. They do not show the sides: left and right of a mirrored chest look much the same.
+error and are marked wrongly. Four things of a chest tell how it lies: it is alike on its left and
+right, its spine runs from foot to head, and behind the lungs, and the lungs narrow towards the
+head. Sides are not told by this: left and right of a mirrored chest look much the same.
 """
 
 from __future__ import annotations

@@ -34,16 +34,16 @@ VERSION = 1
 _CARD, _STEPS, _LOCK = "project.json", "steps", "lock"
 
 LOCKED = (
-    "This scan is being corrected in another tab or by somebody else, so its masks are "
-    "read-only here. A minute after that tab was closed, open the scan here again to continue."
+    "This scan is being corrected in another tab or by somebody else, and its masks can only be "
+    "looked at here. A minute after its tab was closed, open it here again to go on."
 )
 
-OUTDATED = "This scan was corrected elsewhere since it was opened here. Open it again to continue."
+OUTDATED = "This scan was corrected elsewhere since it was opened here. Open it again to go on."
 
 
 @dataclass(frozen=True)
 class Card:
-    """The description of a project.
+    """What a project says of itself.
 
     Attributes:
         name: what it is called; the person can change it.
@@ -69,7 +69,7 @@ class Listed:
 
     Attributes:
         folder: that holds it.
-        card: none where it cannot be read; then `trouble` is the reason, in a sentence.
+        card: none where it cannot be read; then `trouble` says why in a sentence.
         steps: acts kept of it, undone ones included.
         changed: time of the last one.
         size_bytes: on the disk.
@@ -89,7 +89,7 @@ class Keeper:
 
     Args:
         projects: folder of all projects.
-        card: its description, written when it is begun; the fingerprint is added then.
+        card: what it says of itself once it is begun; the fingerprint is added then.
         volume: the scan.
         correction: whose acts are kept.
     """
@@ -120,7 +120,7 @@ class Keeper:
             return ""  # told once a step cannot be saved
 
     def keep(self, act: Act) -> str:
-        """Keeps a step; returns a sentence if it cannot, and tries again with the next."""
+        """Keeps a step; says in a sentence if it cannot be kept, and tries again with the next."""
         self._unsaved.append(act)
         try:
             if self._journal is None:
@@ -135,7 +135,7 @@ class Keeper:
         return ""
 
     def restore(self) -> int:
-        """Brings the correction to where it was; returns how many steps there are.
+        """Brings the correction to where it was; says how many steps there are.
 
         Raises:
             ProjectError: the project cannot be read.
@@ -210,7 +210,7 @@ def any_projects(projects: Path) -> bool:
 
 
 def read_card(folder: Path) -> Card:
-    """The description of a project.
+    """What a project says of itself.
 
     Raises:
         ProjectError: it is damaged, or was written by a later version.
@@ -273,7 +273,7 @@ def delete_project(folder: Path) -> None:
             shutil.rmtree(folder)
     except OSError as error:
         raise ProjectError(
-            "The project cannot be deleted", got=error.strerror or "a disk error"
+            "The project cannot be deleted", got=error.strerror or "an error of the disk"
         ) from error
 
 

@@ -100,7 +100,7 @@ class Slice:
     """Whether the pixels need a decoder, or the file has to be inflated."""
     number: int
     times: tuple[tuple[str, float], ...]
-    """What distinguishes acquisitions: tag → number or time of day in seconds."""
+    """What tells acquisitions apart: tag → number or time of day in seconds."""
     position: npt.NDArray[np.float64] | None
     """(3,) LPS mm, centre of the first pixel."""
     orientation: npt.NDArray[np.float64] | None
