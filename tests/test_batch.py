@@ -114,7 +114,7 @@ class Killer(threading.Thread):
             time.sleep(0.005)
 
 
-def test_every_kind_of_scan_gets_masks_figures_and_a_row(
+def test_every_kind_of_scan_gets_masks_measurements_and_a_row(
     chest: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, output = tmp_path / "scans", tmp_path / "out"
@@ -403,7 +403,7 @@ def test_a_time_limit_that_is_none_is_refused(seconds: float) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_batch_leaves_no_worker_behind_and_goes_on(chest: Study, tmp_path: Path) -> None:
+def test_a_killed_batch_leaves_no_worker_behind_and_resumes(chest: Study, tmp_path: Path) -> None:
     folder, output = copies(chest, tmp_path / "scans", 5), tmp_path / "out"
     command = [sys.executable, "-m", "core", "batch", str(folder), "-o", str(output)]
     parent = subprocess.Popen([*command, "--workers", "2"], cwd=ROOT, stdout=subprocess.DEVNULL)
@@ -429,7 +429,7 @@ def test_a_killed_batch_leaves_no_worker_behind_and_goes_on(chest: Study, tmp_pa
 @pytest.mark.parametrize(
     "ending", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
 )
-def test_ctrl_c_says_how_to_go_on(chest: Study, tmp_path: Path, ending: signal.Signals) -> None:
+def test_ctrl_c_says_how_to_resume(chest: Study, tmp_path: Path, ending: signal.Signals) -> None:
     folder, output = copies(chest, tmp_path / "scans", 4), tmp_path / "out"
     command = [sys.executable, "-m", "core", "batch", str(folder), "-o", str(output)]
     parent = subprocess.Popen(
@@ -619,7 +619,7 @@ def test_dask_workers_do_the_same_and_a_killed_one_costs_nothing(
         ("tcp://127.0.0.1:9", "No Dask scheduler answers"),
     ],
 )
-def test_a_scheduler_that_is_none_is_told(
+def test_a_scheduler_that_is_none_is_reported(
     chest: Study,
     tmp_path: Path,
     scheduler: str,

@@ -165,7 +165,7 @@ def test_a_slice_cut_inside_its_header_is_not_dropped(kept: int, tmp_path: Path)
         load_dicom(folder)
 
 
-def test_a_slice_cut_inside_its_pixels_is_told(tmp_path: Path) -> None:
+def test_a_slice_cut_inside_its_pixels_is_reported(tmp_path: Path) -> None:
     folder = write_dicom(dicom_series(chest_hu()), tmp_path / "series")
     cut = folder / "IM0003.dcm"
     cut.write_bytes(cut.read_bytes()[:-1000])

@@ -52,7 +52,7 @@ def figures(app: AppTest, caption: str) -> dict[str, list[str]]:
     return {name: re.findall(r"<td.*?>(.*?)</td>", cells) for name, cells in rows}
 
 
-def test_figures_are_those_of_the_networks_own_input() -> None:
+def test_values_are_those_of_the_networks_own_input() -> None:
     app = method(enhance_page(slice="4"), "clahe")
     volume, config = small_volume(), PreprocessConfig(enhance=EnhanceConfig("clahe"))
     before = window_slice(volume, plan_spatial(volume, config), config, 3)
@@ -142,7 +142,7 @@ def test_areas_of_nominal_pixels_are_counted() -> None:
     assert all(cell.endswith(" pixels") for cell in shown["Area, default"])
 
 
-def test_a_busy_network_is_told(monkeypatch: Any) -> None:
+def test_a_busy_network_is_reported(monkeypatch: Any) -> None:
     monkeypatch.setattr("core.ui.preprocess.trial._PATIENCE_SECONDS", 0.01)
     with NETWORK_QUEUE.turn():
         assert "busy with another run" in texts(enhance_page())

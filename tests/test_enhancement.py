@@ -178,7 +178,7 @@ def test_a_histogram_counts_all_or_what_the_mask_holds() -> None:
         pytest.param(RAMP, 127.5, math.sqrt((256**2 - 1) / 12), 8, 1 / 256, 1 / 256, id="ramp"),
     ],
 )
-def test_figures_by_hand(
+def test_values_by_hand(
     grey: Any, mean: float, deviation: float, entropy: float, black: float, white: float
 ) -> None:
     figures = compute_contrast(compute_histogram(np.asarray(grey, dtype=np.uint8)))
@@ -190,7 +190,7 @@ def test_figures_by_hand(
     assert figures.saturated_share == black + white
 
 
-def test_figures_of_nothing_are_undefined() -> None:
+def test_values_of_nothing_are_undefined() -> None:
     counts = compute_histogram(RAMP, np.zeros(RAMP.shape, dtype=bool))
     figures = compute_contrast(counts)
     assert all(map(math.isnan, (*vars(figures).values(), figures.saturated_share)))
@@ -287,6 +287,6 @@ def test_a_file_of_settings_changes_what_it_names(
         ('{"rows": 256}', "size of the network"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_told(text: str, words: str) -> None:
+def test_a_file_that_cannot_be_used_is_reported(text: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         preprocess_from_json(text, BASE)

@@ -14,7 +14,7 @@ import pytest
 from core.classification.config import BandConfig, ClassifierModelConfig
 from core.classification.fitting import FitConfig
 from core.classification.info import FitnessConfig, ScanConfig
-from core.cli.train import read_training_config
+from core.cli.training_options import read_training_config
 from core.config import (
     AugmentConfig,
     BatchConfig,
@@ -82,7 +82,7 @@ def test_hostile_settings_are_refused_in_one_sentence(
     path = tmp_path / "settings.json"
     path.write_text(hostile.text, encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
-        read_training_config(path)
+        read_training_config(path, TrainConfig)
     check_sentence(caught.value)
     for word in hostile.words:
         assert word in str(caught.value)
@@ -162,7 +162,7 @@ def test_a_manifest_that_is_none_says_what_it_is(text: str, tmp_path: Path) -> N
     check_sentence(caught.value)
 
 
-def test_a_folder_in_place_of_a_manifest_is_told(tmp_path: Path) -> None:
+def test_a_folder_in_place_of_a_manifest_is_reported(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").mkdir()
     with pytest.raises(WeightsError, match="got a folder"):
         read_manifest(tmp_path)

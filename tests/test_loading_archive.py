@@ -227,7 +227,7 @@ def test_uploads_are_written_apart(tmp_path: Path) -> None:
     np.testing.assert_array_equal(open_study(paths[3]).volume.array, chest_hu())
 
 
-def test_uploads_that_cannot_be_kept_are_told(tmp_path: Path) -> None:
+def test_uploads_that_cannot_be_kept_are_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(LoadError, match="The upload cannot be kept"):
         stage_uploads([("a.dcm", b"1")], tmp_path / "file")

@@ -276,7 +276,7 @@ def test_a_folder_of_masks_belongs_to_a_stack_by_its_names(tmp_path: Path) -> No
     assert note in study.volume.warnings
 
 
-def test_a_picture_without_a_mask_is_told(tmp_path: Path) -> None:
+def test_a_picture_without_a_mask_is_reported(tmp_path: Path) -> None:
     stack = _stack(tmp_path / "slices", ["a.png", "b.png"])
     _masks(tmp_path / "masks", ["a.png"])
     with pytest.raises(LungLensError, match="got 1 masks, none for b, expected 2 masks"):

@@ -259,7 +259,7 @@ def test_names_for_people(name: str, shown: str) -> None:
 
 
 @pytest.mark.real_data
-def test_real_scans_are_told_apart(real_data: Path) -> None:
+def test_real_scans_are_reported_apart(real_data: Path) -> None:
     scans = real_data / "covid20" / "ct_scans"
     corona = load_nifti(scans / "coronacases_org_001.nii.gz")
     assert corona.unit == "HU"

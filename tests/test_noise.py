@@ -48,7 +48,7 @@ def test_more_noise_measures_more() -> None:
     ("alike", "within"), [(0.0, 0.1), (0.8, 0.1), (1.2, 0.15)], ids=["white", "alike", "more alike"]
 )
 @pytest.mark.parametrize("sigma_hu", [30.0, 80.0])
-def test_noise_is_measured_rightly_whether_neighbours_are_alike_or_not(
+def test_noise_is_measured_correctly_whether_neighbours_are_alike_or_not(
     sigma_hu: float, alike: float, within: float
 ) -> None:
     noise = np.random.default_rng(8).normal(0, 1, (6, 160, 160))
@@ -86,7 +86,7 @@ def test_measurements_of_a_noisy_scan_are_doubtful(noise_hu: float, is_noisy: bo
     assert all("HU on the network's grid" in warning for warning in told)
 
 
-def test_a_scan_that_seems_to_lie_wrongly_is_doubtful() -> None:
+def test_a_scan_of_doubtful_orientation_is_doubtful() -> None:
     volume = chest(0)
     doubted = replace(volume, source=replace(volume.source, seems_turned=True))
     (doubt,) = segment_volume(doubted, _Seeing()).doubts

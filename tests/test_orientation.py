@@ -1,4 +1,4 @@
-"""Scans that lie otherwise than their file says."""
+"""Scans whose orientation is not the one in their file."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def told(path: Path) -> list[str]:
     return [w for w in open_study(path).volume.warnings if "--orientation" in w]
 
 
-def test_a_chest_that_lies_as_its_file_says_is_not_doubted(
+def test_a_chest_in_the_orientation_of_its_file_gets_no_warning(
     chest: tuple[np.ndarray, np.ndarray], tmp_path: Path
 ) -> None:
     assert told(write(tmp_path / "scan.nii", *chest)) == []
@@ -70,7 +70,7 @@ def test_a_turn_is_proposed_and_applied_on_request(
     assert open_study(path).volume.source.other_orientation == codes
     assert volume.source.other_orientation == ""
     assert not any("--orientation" in w for w in volume.warnings)
-    assert dict(volume.source.facts)["Orientation"] == f"{codes}, as you said"
+    assert dict(volume.source.facts)["Orientation"] == f"{codes}, set by hand"
 
 
 @pytest.mark.parametrize("codes", ["LAS", "PRS", "SPL", "IAR"])
@@ -151,11 +151,11 @@ def test_slices_without_positions_are_laid_by_their_lungs(
     assert not any("nearest to the head" in w for w in said.warnings)
 
 
-def test_a_stack_that_does_not_tell_its_head_end_stays(tmp_path: Path) -> None:
+def test_a_stack_whose_head_end_is_undecided_stays(tmp_path: Path) -> None:
     same = np.repeat(chest_hu()[:, :, :1], 12, axis=2)
     volume = load_dicom(_without_positions(same, tmp_path / "series"))
     np.testing.assert_array_equal(volume.array, same)
-    assert any("the last one is taken" in w and "do not tell" in w for w in volume.warnings)
+    assert any("the last one is taken" in w and "do not show" in w for w in volume.warnings)
 
 
 @pytest.mark.real_data

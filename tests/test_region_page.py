@@ -63,7 +63,7 @@ def test_the_default_is_said_to_be_the_networks_box() -> None:
     assert same not in texts(region_page(chest_study(), target="lungs"))
 
 
-def test_what_stands_in_the_way_is_told() -> None:
+def test_what_stands_in_the_way_is_reported() -> None:
     hu, _, lungs = chest()
     hu[:80][lungs[:80]] = 30
     app = region_page(chest_study(hu), target="lungs")

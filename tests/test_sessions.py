@@ -37,7 +37,7 @@ def wait_for(true: Any, seconds: float = 10.0) -> None:
         time.sleep(0.01)
 
 
-def test_a_thread_that_cannot_start_leaves_the_line_to_others(
+def test_a_thread_that_cannot_start_leaves_the_queue_to_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fail(thread: threading.Thread) -> None:
@@ -177,7 +177,7 @@ def test_a_turn_that_does_not_come_is_given_up() -> None:
         assert is_ours
 
 
-def test_the_page_shows_the_place_in_the_line(network: CountingSegmenter) -> None:
+def test_the_page_shows_the_place_in_the_queue(network: CountingSegmenter) -> None:
     network.may_go_on.clear()
     apps = [app_with(small_study()) for _ in range(3)]
     for app in apps:
@@ -213,7 +213,7 @@ def test_scans_of_ended_sessions_are_given_back(network: CountingSegmenter) -> N
     assert [mask() for mask in masks] == [None] * PEOPLE
 
 
-def test_a_session_that_ends_while_it_waits_leaves_the_line(network: CountingSegmenter) -> None:
+def test_a_session_that_ends_while_it_waits_leaves_the_queue(network: CountingSegmenter) -> None:
     network.may_go_on.clear()
     first, second = app_with(small_study()), app_with(small_study())
     for app in (first, second):

@@ -12,7 +12,7 @@ from typing import Any
 from core.config import NotJson, read_json
 
 SCAN_ID = re.compile(r"[0-9a-f]{12}")
-"""Folder names of scans: a hash of where a scan lies, which says nothing of whose it is."""
+"""Folder names of scans: a hash of where a scan is, which does not identify the patient."""
 FORMAT = "lunglens-batch-1"
 """What `batch.json` and `result.json` begin with; another number for another layout."""
 RECORD_NAME = "batch.json"
@@ -162,7 +162,7 @@ def _all_plain(values: Any, also: type = str) -> bool:
 def set_aside(path: Path, *, is_folder: bool = False) -> bool:
     """Moves away what stands where a file of the batch belongs and is none, such as a folder.
 
-    It keeps its content under a name of its own beside the place. Says whether there was any.
+    It keeps its content under a name of its own beside the place. Returns whether there was any.
 
     Args:
         is_folder: a folder belongs there, and a file is moved away.

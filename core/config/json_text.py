@@ -1,4 +1,4 @@
-"""JSON that others wrote: bounded, and what is wrong with it said in words."""
+"""JSON that others wrote: bounded, with faults described in words."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def from_json_dict(kind: type[C], values: dict[str, Any]) -> C:
 
 
 def settings_in_text(text: str, *, under: str, what: str, page: str) -> Any:
-    """What a JSON file that a person chose says, or what it holds under `under`.
+    """The settings in a JSON file that a person chose, or those under `under`.
 
     Args:
         what, page: for the sentence where it is no JSON: what was looked for, and where to get it.

@@ -1,4 +1,4 @@
-"""Archives (zip, tar), unpacked only where that is safe, into a folder that goes away."""
+"""Archives (zip, tar), unpacked only where that is safe, into a temporary folder."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from nibabel.orientations import aff2axcodes
 from core.config import LoadLimits
 from core.errors import LoadError, shown_name
 from core.loading.intensity import Hint, settle_intensity
-from core.system import free_memory_bytes, size_text
+from core.system import free_memory_bytes, short_text, size_text
 from core.volume import (
     Array,
     Intensity,
@@ -221,6 +221,6 @@ def _facts(
         ("Size", size_text(array.shape)),
         ("Spacing", "not known" if spacing_nominal else spacing),
         ("Orientation", "".join(str(code) for code in aff2axcodes(affine))),
-        ("Values", f"{array.min():.6g} to {array.max():.6g}"),
+        ("Values", f"{short_text(array.min())} to {short_text(array.max())}"),
         ("Scale", f"{scale}: {intensity.reason}"),
     )

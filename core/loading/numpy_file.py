@@ -1,4 +1,4 @@
-"""NumPy arrays as volumes: voxels, and nothing that says where they lie."""
+"""NumPy arrays as volumes: voxels without spacing and position."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from core.system import size_text
 
 MAGIC = b"\x93NUMPY"
 _NOT_KNOWN = (
-    "A NumPy array says nothing but its values: spacing, volumes in ml, left and right are not "
+    "A NumPy array holds values only: spacing, volumes in ml, left and right are not "
     "known. {order}, the first slice at the feet, the front of the body on top and the patient's "
     "right on the left are assumed."
 )

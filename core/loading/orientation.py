@@ -58,7 +58,7 @@ def reoriented(volume: Volume, codes: str) -> Volume:
             "The orientation cannot be used",
             got=codes[:20] or "nothing",
             expected="three letters, one of L and R, one of A and P, one of S and I, such as LPS",
-            next_step="say where each axis of the file leads",
+            next_step="give the direction of each axis of the file",
         )
     if volume.source.format == "pictures":
         raise ConfigError(
@@ -77,7 +77,7 @@ def reoriented(volume: Volume, codes: str) -> Volume:
     affine[:3, 3] = (source.file_affine @ [*middle, 1.0])[:3] - affine[:3, :3] @ middle
     turned = _laid(volume, affine)
     facts = tuple(
-        (label, f"{codes}, as you said" if label == "Orientation" else value)
+        (label, f"{codes}, set by hand" if label == "Orientation" else value)
         for label, value in source.facts
     )
     stored = source.file_affine if source.stored_affine is None else source.stored_affine
@@ -143,7 +143,7 @@ def with_head_up(volume: Volume) -> Volume:
     volume, was_up = _head_up(volume)
     last = "the first" if was_up is False else "the last"
     other = volume.file_orientation.translate(str.maketrans("SI", "IS"))
-    why = "which the lungs do not tell" if was_up is None else "by the shape of the lungs"
+    why = "which the lungs do not show" if was_up is None else "by the shape of the lungs"
     warning = (
         f"Of the slices, {last} one is taken to lie nearest to the head, {why}. If that is wrong, "
         f"open the scan with the other orientation (--orientation {other})."
@@ -154,7 +154,7 @@ def with_head_up(volume: Volume) -> Volume:
 
 def _head_up(volume: Volume) -> tuple[Volume, bool | None]:
     """The scan with the head's end last in the canonical array; and whether it was last before,
-    none where the chest does not tell, and all stays."""
+    none where the chest does not show it; then nothing changes."""
     was_up = None if min(volume.shape) < _FEWEST_SLICES else head_is_last(_small(volume))
     if was_up is not False:
         return volume, was_up
@@ -187,7 +187,7 @@ def _laid(volume: Volume, affine: npt.NDArray[np.float64]) -> Volume:
 
 def propose_orientation(volume: Volume) -> str | None:
     """Codes for the axes of the file that fit the chest in it; none where those in use do, or
-    where the chest does not tell."""
+    where the chest does not show it."""
     if volume.source.format == "pictures" or min(volume.shape) < _FEWEST_SLICES:
         return None
     found = _true_codes(_small(volume))
@@ -203,14 +203,15 @@ def propose_orientation(volume: Volume) -> str | None:
 
 
 def with_checked_orientation(volume: Volume) -> Volume:
-    """The scan with a warning where it seems to lie otherwise than its file says."""
+    """The scan, with a warning where its orientation seems to differ from that in its file."""
     proposed = propose_orientation(volume)
     if proposed is None:
         return volume
     warning = (
-        f"The chest seems to lie otherwise than the file says ({volume.file_orientation}): if its "
-        f"axes lead to {proposed}, open it with that orientation (--orientation {proposed}). What "
-        "is marked before may be wrong; left and right cannot be told from the picture."
+        "The orientation of the chest seems to differ from that in the file "
+        f"({volume.file_orientation}): if its axes point to {proposed}, open it with that "
+        f"orientation (--orientation {proposed}). What is marked before may be wrong; left and "
+        "right cannot be recognised in the picture."
     )
     source = replace(volume.source, other_orientation=proposed, seems_turned=True)
     return replace(volume, source=source, warnings=(*volume.warnings, warning))

@@ -28,7 +28,7 @@ class ScanFacts:
     Attributes:
         step_mm: from slice to slice; none where the file does not say.
         noise_hu: on the network's grid; nan where it is not known.
-        seems_turned: whether the chest seems to lie otherwise than the file says, so that slices
+        seems_turned: whether the orientation seems to differ from that in the file, so that slices
             may not be axial.
     """
 
@@ -152,8 +152,8 @@ def _turned_doubt(scan: ScanFacts | None) -> str:
     if scan is None or not scan.seems_turned:
         return ""
     return (
-        "The chest seems to lie otherwise than the file says, so its slices may not be axial: turn "
-        "the scan first."
+        "The orientation of the chest seems to differ from that in the file, so its slices may not "
+        "be axial: turn the scan first."
     )
 
 

@@ -111,7 +111,7 @@ def series_id(item: Slice) -> str:
 
 
 def series_info(group: list[Slice]) -> SeriesInfo:
-    """What to tell a person of one series."""
+    """The description of one series, without patient data."""
     pictures = [s for s in group if not s.localizer] or group
     first = pictures[0]
     part = f"acquisition {first.part}" if first.part else ""

@@ -1,4 +1,4 @@
-"""What a DICOM header says of each picture in its file."""
+"""The header of each picture in a DICOM file."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ _SINGLE_SLICES = ("", "1.2.840.10008.5.1.4.1.1.2")
 
 @dataclass(frozen=True, eq=False)
 class Slice:
-    """What one picture's header says; `frame` counts inside multi-frame files."""
+    """The header of one picture; `frame` counts inside multi-frame files."""
 
     path: Path
     frame: int | None

@@ -1,4 +1,4 @@
-"""What a NIfTI header says, checked before memory is taken for voxels."""
+"""The header of a NIfTI file, checked before memory is taken for voxels."""
 
 from __future__ import annotations
 

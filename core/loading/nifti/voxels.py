@@ -195,7 +195,7 @@ class _Holes:
                 f"{self.name} has too many voxels that are not numbers",
                 got=f"at least {self.inside} NaN or infinite of {self.size}, inside the slices",
                 expected=f"at most {percent_text(_MAX_NONFINITE_SHARE)}",
-                next_step="set them to -1024 (air) and save the scan again",
+                next_step="set them to −1024 (air) and save the scan again",
             )
         if self.outside > _MAX_OUTSIDE_SHARE * self.size:
             raise LoadError(

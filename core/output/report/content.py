@@ -251,8 +251,8 @@ def _agreement(
 
 def _hand_sentence(by_hand: HandCorrection) -> str:
     return (
-        f"The masks were {by_hand.text}: these values say how well the person agrees with the "
-        "truth, and nothing of the network."
+        f"The masks were {by_hand.text}: these values show how well the person agrees with the "
+        "truth; they say nothing about the network."
     )
 
 

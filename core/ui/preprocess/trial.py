@@ -69,7 +69,7 @@ def show_trial(current: OpenStudy, config: PreprocessConfig, pictures: BeforeAft
 def _last_answer(
     current: OpenStudy, weights: WeightsInfo, tuned: PreprocessConfig, slice_index: int
 ) -> tuple[MaskPair, MaskPair, float] | None:
-    """What the network says; kept, so that drawing the page once more does not ask it again."""
+    """The network's result; kept, so that drawing the page again does not run it again."""
     question = (weights.weights_id, weights.preprocess, tuned, slice_index)
     kept = current.memo.get("trial")
     if kept is None or kept[0] != question:

@@ -102,7 +102,7 @@ def _choose_settings(current: OpenStudy) -> ReportConfig:
 
 
 def _measured_report(current: OpenStudy, segmentation: Segmentation) -> Report | None:
-    """Everything the report says, measured beside the page once it is asked for."""
+    """The content of the report, measured in the background once it is asked for."""
     slot = jobs_of(current).measuring
     if slot.job is None:
         if st.button(

@@ -105,7 +105,7 @@ def show_picture(
     heat: Heat | None = None,
     marks: Marks | None = None,
 ) -> Place:
-    """The open scan with all that is marked in it; says where in it the person is.
+    """The open scan with all that is marked in it; returns where in it the person is.
 
     Args:
         comparison: what stands beside it, such as a second scan.

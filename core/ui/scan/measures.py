@@ -153,7 +153,7 @@ def _show_agreement_of(current: OpenStudy, source: str, plane: Plane, slice_inde
     what = "prediction" if source == "Prediction" else "corrected mask"
     st.markdown(
         f"**Agreement with the truth{whose}**",
-        help=f"Dice and IoU say how much {what} and truth overlap (1 is the same). Precision: "
+        help=f"Dice and IoU show how much {what} and truth overlap (1 is the same). Precision: "
         f"how much of the {what} is true. Recall: how much of the truth was found. "
         "Not defined where there is nothing to compare.",
     )
@@ -248,7 +248,7 @@ def show_difference(current: OpenStudy, plane: Plane, slice_index: int) -> None:
         for channel, one in found.items()
     }
     st.markdown(
-        "**Yours against the network**",
+        "**Your masks against the network's**",
         help="How much the masks that you corrected by hand and the network's overlap (Dice, 1 is "
         "the same), and how much you added and removed.",
     )

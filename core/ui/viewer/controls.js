@@ -131,7 +131,7 @@ class Controls {
       "split", "Two masks on two sides of a divider (D)", () => view.toggleSplit());
     this.aside = iconButton(
       "aside", "Side by side instead of a divider (B)", () => view.toggleAside());
-    this.pair = element("select", { label: "Which two masks are compared" });
+    this.pair = element("select", { label: "Masks to compare" });
     this.pair.addEventListener("change", () => view.choosePair(this.pair.value));
     this.styleGroup = group("Marks", ...Object.values(this.styles), this.opacity, this.pair);
     this.styleGroup.classList.add("marks");
