@@ -361,8 +361,10 @@ def test_a_tiny_run_is_published_and_evaluated(
     )
     joined = every.manifest["cross_validation"]
     assert joined["scans"] == found * 2
-    assert joined["steps_of_folds"] == [config.steps_per_epoch] * 2
-    assert "2 networks with the same settings" in every.card_path.read_text()
+    assert (
+        joined["folds"] == [{"steps": config.steps_per_epoch, "batch_size": config.batch_size}] * 2
+    )
+    assert "2 networks of the same kind" in every.card_path.read_text()
 
 
 @pytest.mark.usefixtures("eager", "small_encoder")

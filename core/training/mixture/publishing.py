@@ -136,7 +136,7 @@ def _join_folds(folds: Sequence[Path]) -> dict[str, Any]:
     """The evaluations of several folds as one: every scan by the network that was not trained
     on its patient. Of single slices only the sums are kept."""
     found: list[ScanEvaluation] = []
-    steps = []
+    runs = []
     for folder in folds:
         manifest = read_manifest(folder).manifest
         if "validation" not in manifest:
@@ -146,11 +146,11 @@ def _join_folds(folds: Sequence[Path]) -> dict[str, Any]:
                 expected="weights that 'train-mixture --evaluate' has been run on",
             )
         found += from_rows(manifest["validation"]["scans"])
-        steps.append(manifest["training"]["epochs"] * manifest["training"]["steps_per_epoch"])
+        training = manifest["training"]
+        steps = training["epochs"] * training["steps_per_epoch"]
+        runs.append({"steps": steps, "batch_size": training["batch_size"]})
     volumes = [scan for scan in found if scan.source in VOLUME_SOURCES]
-    return without_nan(
-        {"scans": to_rows(volumes), "by_set": summarize(found), "steps_of_folds": steps}
-    )
+    return without_nan({"scans": to_rows(volumes), "by_set": summarize(found), "folds": runs})
 
 
 def _ids(by_source: Mapping[str, Sequence[str]]) -> set[str]:
@@ -188,7 +188,14 @@ def build_mixture_card(info: WeightsInfo) -> str:
         encoder=info.model.encoder.capitalize(),
         steps=training["epochs"] * training["steps_per_epoch"],
         results=results,
+        fold_runs=_fold_runs(manifest.get("cross_validation", {}).get("folds", [])),
         volumes=[
             row for row in (results or {"scans": []})["scans"] if row["source"] in VOLUME_SOURCES
         ],
     )
+
+
+def _fold_runs(folds: Sequence[Mapping[str, int]]) -> str:
+    """Such as "1900 steps of 32 slices"; several where the folds differ."""
+    runs = [f"{fold['steps']} steps of {fold['batch_size']} slices" for fold in folds]
+    return ", ".join(dict.fromkeys(runs))

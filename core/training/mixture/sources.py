@@ -15,7 +15,7 @@ What the folder may hold, each part optional, and what is known there:
 | `covid_ct_md/normal001.nii.gz` | `healthy` | unknown | none |
 
 Lung means both lungs with their infected parts, without trachea and main bronchi. The sets depart
-from it: large vessels at the hilum are inside in some and outside in others. Four of the
+from it: large vessels at the hilum are inside in some and outside in others. Five of the
 `lung_slices` are left out: in two of them one whole lung is not drawn, in the others the air around
 the body is.
 """
@@ -79,7 +79,13 @@ _SLICE_FOLDERS: dict[str, SourceName] = {
     "luna_slices_more": "unreviewed",
 }
 DISEASE_LIST = WEIGHTS_FOLDER / "luna-visible-disease.json"
-_WRONG_LUNG = ("ID_0079_Z_0072", "ID_0116_Z_0116", "ID_0134_Z_0137", "ID_0254_Z_0075")
+_WRONG_LUNG = (
+    "ID_0052_Z_0108",
+    "ID_0079_Z_0072",
+    "ID_0116_Z_0116",
+    "ID_0134_Z_0137",
+    "ID_0254_Z_0075",
+)
 _MOST_PIXELS_A_SIDE = 352
 """Larger slices are shrunk: the network sees fewer pixels than that anyway."""
 _MISPLACED_SLICE = "radiopaedia_org_covid-19-pneumonia-29_86490_1-dcm"
