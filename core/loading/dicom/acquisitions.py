@@ -116,9 +116,7 @@ def _passes(order: npt.NDArray[np.float64], heights: npt.NDArray[np.float64]) ->
     return runs if min(map(len, runs)) >= _FEWEST_SLICES else []
 
 
-def _in_turns(
-    order: npt.NDArray[np.float64], heights: npt.NDArray[np.float64]
-) -> list[list[int]]:
+def _in_turns(order: npt.NDArray[np.float64], heights: npt.NDArray[np.float64]) -> list[list[int]]:
     """Equally many slices at each place, taken in turns: the first of each, the second of each.
 
     Only where the order tells those at one place apart, and runs up or down along each stack.
