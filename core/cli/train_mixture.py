@@ -8,13 +8,12 @@ the data folder.
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from core.cli.terminal import Result, TerminalProgress
-from core.config import MixtureConfig, from_json_dict
+from core.config import MixtureConfig, NotJson, from_json_dict, read_json
 from core.errors import ConfigError, shown_name
 from core.segmentation import check_publish_folder
 from core.system import check_place, number_text
@@ -186,15 +185,16 @@ def _config(options: argparse.Namespace) -> MixtureConfig:
     config = MixtureConfig()
     if options.config is not None:
         try:
-            values = json.loads(options.config.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            values = read_json(options.config)
+        except NotJson as error:
             raise ConfigError(
                 f"The config {shown_name(options.config)} cannot be read",
-                got=type(error).__name__,
+                got=str(error),
                 expected="JSON of a mixture config",
+                next_step="check the path given to --config",
             ) from error
         for key in ("config", "training"):
-            if isinstance(values, dict) and key in values:
+            if isinstance(values, dict) and isinstance(values.get(key), dict):
                 values = {name: value for name, value in values[key].items() if name != "kind"}
         config = from_json_dict(MixtureConfig, values)
     changed = {
