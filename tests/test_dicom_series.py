@@ -305,6 +305,13 @@ def test_an_object_of_frames_alone_says_why_it_is_refused(tmp_path: Path) -> Non
         load_dicom(folder)
 
 
+def test_a_dose_map_alone_is_no_ct(tmp_path: Path) -> None:
+    dose = _picture("1.2.840.10008.5.1.4.1.1.481.2", "RTDOSE", frames=4)
+    folder = write_dicom([dose], tmp_path / "s")
+    with pytest.raises(LoadError, match="The series is not CT: got RT Dose, expected CT"):
+        load_dicom(folder)
+
+
 def _scattered() -> list[Dataset]:
     datasets = dicom_series(chest_hu(), FrameOfReferenceUID="1.2.3.4", StudyInstanceUID="1.2.3")
     for dataset in datasets:

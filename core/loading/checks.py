@@ -29,6 +29,8 @@ from core.volume import (
 DEFAULT_LIMITS = LoadLimits()
 
 _FEWEST_ALTERNATING = 12
+_LOOKED_AT = 48
+"""Slices in the middle of the scan."""
 _COARSE_SIDE = 48
 _CHEST_HU = (-1000.0, 400.0)
 _MORE_ALIKE = 1.1
@@ -205,14 +207,15 @@ def assemble_volume(
 
 def _alternates(volume: Volume) -> bool:
     """Whether slices look as if taken in turns from two scans."""
-    count = volume.shape[2]
+    count = min(volume.shape[2], _LOOKED_AT)
     if count < _FEWEST_ALTERNATING:
         return False
+    first = (volume.shape[2] - count) // 2
     step = max(1, min(volume.shape[:2]) // _COARSE_SIDE)
     columns, rows = (side // step for side in volume.shape[:2])
     coarse = np.empty((count, columns, rows), dtype=np.float32)
     for k in range(count):
-        blocks = volume.array[: columns * step, : rows * step, k]
+        blocks = volume.array[: columns * step, : rows * step, first + k]
         means = blocks.reshape(columns, step, rows, step).mean(axis=(1, 3))
         coarse[k] = np.clip(volume.hu(means), *_CHEST_HU)
     step_1 = np.abs(np.diff(coarse, axis=0)).mean(axis=(1, 2))

@@ -88,6 +88,8 @@ def _complete(dataset: Dataset) -> None:
     for tag, value in usual.items():
         if dataset.get(tag) in (None, ""):
             setattr(dataset, tag, value)
+    if int(dataset.SamplesPerPixel) > 1 and dataset.get("PlanarConfiguration") in (None, ""):
+        dataset.PlanarConfiguration = 0
     if dataset.get("BitsStored") in (None, ""):
         dataset.BitsStored = dataset.BitsAllocated
 
