@@ -291,7 +291,17 @@ DAMAGED_RECORDS: dict[str, Callable[[Path], Any]] = {
     "numbers without end": lambda path: path.write_text('{"format": 1e999}'),
     "a folder": _as_folder,
     "its folder is a file": lambda path: (shutil.rmtree(path.parent), path.parent.write_text("x")),
+    "no mask": lambda path: (path.parent / "lung_mask.nii.gz").unlink(),
+    "an empty mask": lambda path: (path.parent / "lung_mask.nii.gz").write_bytes(b""),
+    "a mask that is text": lambda path: (path.parent / "lung_mask.nii.gz").write_text("x" * 500),
+    "a cut mask": lambda path: _cut(path.parent / "infection_mask.nii.gz"),
+    "a folder as mask": lambda path: _as_folder(path.parent / "infection_mask.nii.gz"),
+    "a cut picture": lambda path: _cut(path.parent / "thumbnail.png"),
 }
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
 
 
 @pytest.mark.usefixtures("in_this_process")
@@ -317,8 +327,21 @@ def test_records_that_cannot_be_used_are_named_and_made_anew(
         assert json.loads(path.read_text())["status"] == "done"
     assert {row["status"] for row in rows(output)} == {"done"}
     # Nothing of anybody was deleted.
-    assert len(list(output.rglob("*.set-aside-*/kept.txt"))) == 2
+    assert len(list(output.rglob("*.set-aside-*/kept.txt"))) == 3
     assert run_batch(folder, output).renewed == ()
+
+
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize("text", ["", "[]", "{}", "[" * 99_999])
+def test_a_batch_whose_own_record_is_damaged_goes_on(
+    text: str, chest: Study, tmp_path: Path
+) -> None:
+    folder, output = copies(chest, tmp_path / "scans", 1), tmp_path / "out"
+    run_batch(folder, output)
+    (output / "batch.json").write_text(text)
+    summary = run_batch(folder, output)
+    assert (summary.kept, summary.renewed) == (1, ("batch.json",))
+    assert json.loads((output / "batch.json").read_text())["format"] == "lunglens-batch-1"
 
 
 def complete(output: Path, summary: BatchSummary, names: list[str]) -> None:

@@ -61,7 +61,7 @@ def parse_json(
         raise NotJson(f"more than {most_characters:,} characters".replace(",", " "))
     try:
         value = json.loads(
-            text,
+            text.removeprefix("\ufeff"),  # editors of Windows begin files with it
             object_pairs_hook=_object,
             parse_float=_finite if finite_only else None,
             parse_constant=_refuse_constant if finite_only else None,

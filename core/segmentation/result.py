@@ -20,6 +20,9 @@ _LIKELY = 128
 _MANY = 0.25
 """Share of the slices that are too dark or bright from which on the whole scan is doubtful."""
 
+_CHILD_MM = (80.0, 240.0)
+"""Widths of the chest of children up to about ten years; less is no spacing of a person."""
+
 
 @dataclass(frozen=True)
 class ScanFacts:
@@ -30,11 +33,13 @@ class ScanFacts:
         noise_hu: on the network's grid; nan where it is not known.
         seems_turned: whether the orientation seems to differ from that in the file, so that slices
             may not be axial.
+        width_mm: of the body in the picture, from side to side; nan where it is not known.
     """
 
     step_mm: float | None
     noise_hu: float = float("nan")
     seems_turned: bool = False
+    width_mm: float = float("nan")
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +87,7 @@ class Segmentation:
             _turn_warning(self.record),
             _stretch_warning(self.record),
             _noise_warning(self.scan),
+            _small_warning(self.scan),
             _lung_warning(self.masks),
             self._coverage_warning,
             self.fallback_reason,
@@ -95,6 +101,7 @@ class Segmentation:
         every = (
             _turned_doubt(self.scan),
             _noise_warning(self.scan),
+            _small_warning(self.scan),
             _stretch_warning(self.record) if off > _MANY * self.probabilities.shape[1] else "",
             _lung_warning(self.masks),
         )
@@ -164,6 +171,17 @@ def _noise_warning(scan: ScanFacts | None) -> str:
         f"The scan is noisy ({number_text(scan.noise_hu, digits=0)} HU on the network's grid, "
         f"more than {number_text(LIMIT_HU, digits=0)} HU): faint opacities may be missed or "
         "invented, and density is that of the noisy scan."
+    )
+
+
+def _small_warning(scan: ScanFacts | None) -> str:
+    low, high = _CHILD_MM
+    if scan is None or not low <= scan.width_mm < high:
+        return ""
+    return (
+        f"The body is {number_text(scan.width_mm, digits=0)} mm wide in the picture, as that of a "
+        "child or in a cut-out of a chest. The network knows whole chests of adults only: faint "
+        "opacities may be missed or invented."
     )
 
 

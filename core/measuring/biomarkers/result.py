@@ -23,7 +23,8 @@ ZONES: tuple[tuple[Side, str], ...] = tuple(
 
 
 MISSING_LUNG: Mapping[str, str] = {
-    side: f"No {side} lung is marked: its measurements and the zonal score are not defined."
+    side: f"No {side} lung, or next to none, is marked: its measurements and the zonal score are "
+    "not defined."
     for side in SIDES
 }
 """The note of a scan that shows one lung, by the side of the other."""
