@@ -30,6 +30,7 @@ _COMMANDS = (
     "train",
     "train-classifier",
     "train-mixture",
+    "train-lobes",
     "evaluate",
     "benchmark",
 )

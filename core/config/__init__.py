@@ -27,6 +27,7 @@ from core.config.loading import (
     WindowPreset,
     check_window,
 )
+from core.config.lobes import LobeNetworkConfig, LobeTrainingConfig
 from core.config.mixture import MixtureConfig, MixtureShares
 from core.config.model import EncoderName, ModelConfig
 from core.config.preprocess import PreprocessConfig, preprocess_from_json
@@ -82,6 +83,8 @@ __all__ = [
     "BatchConfig",
     "SurfaceConfig",
     "EncoderName",
+    "LobeNetworkConfig",
+    "LobeTrainingConfig",
     "MixtureConfig",
     "MixtureShares",
     "ModelConfig",
