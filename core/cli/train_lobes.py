@@ -66,9 +66,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     from core.training.lobes.fit import epochs_done, train_lobes
 
     lungs = load_lungs(options.data, on_progress=progress)
-    paths = train_lobes(
-        lungs, options.out, config, hold_out=options.hold_out, on_progress=progress
-    )
+    paths = train_lobes(lungs, options.out, config, hold_out=options.hold_out, on_progress=progress)
     epochs = epochs_done(paths)
     return Result(
         f"{epochs} epochs; history in {paths.history}", {"epochs": epochs, "run": str(options.out)}

@@ -154,15 +154,13 @@ def _blurred(mask: BoolArray, side: int) -> Codes:
     """(i, j, k) uint8, 0 to 255: how much of the cube around each point the mask fills."""
     grey = mask.view(np.uint8) * np.uint8(_FULL)
     border = cv2.BORDER_REPLICATE
-    # OpenCV takes the last axis for channels, and does that axis as rows of a second picture.
-    grey = np.asarray(cv2.blur(grey, (side, side), borderType=border))
-    rows = cv2.blur(grey.reshape(-1, grey.shape[2]), (side, 1), borderType=border)
+    # OpenCV knows two axes: first the last two, then the first one beside both of them.
+    planes = np.stack([cv2.blur(plane, (side, side), borderType=border) for plane in grey])
+    rows = cv2.blur(planes.reshape(len(planes), -1), (1, side), borderType=border)
     return np.asarray(rows, dtype=np.uint8).reshape(mask.shape)
 
 
-def _smooth_noise(
-    shape: tuple[int, ...], *, cells: int, generator: np.random.Generator
-) -> Floats:
+def _smooth_noise(shape: tuple[int, ...], *, cells: int, generator: np.random.Generator) -> Floats:
     """Noise of unit variance about, in so many cells along each axis."""
     field = generator.standard_normal((cells, cells, cells), dtype=np.float32)
     return _grown(field, shape)
@@ -207,9 +205,7 @@ def _resampled(
     both = source.codes | (mask.view(np.uint8) << np.uint8(5))
     change = _Change(generator, source.codes.shape)
     # A first, rough look tells where the changed lungs lie.
-    everywhere = grid_of_box(
-        -0.15 * np.array(both.shape), 1.15 * np.array(both.shape), _ROUGH
-    )
+    everywhere = grid_of_box(-0.15 * np.array(both.shape), 1.15 * np.array(both.shape), _ROUGH)
     seen = _read(both, change.source_of(everywhere))[1] >> 5
     if not seen.any():
         return plain_sample(source, source.lungs, shape)

@@ -62,7 +62,9 @@ class LabelledLungs:
         return (self.codes & _AIRWAY) > 0
 
 
-def load_lungs(data: Path, *, on_progress: OnProgress = ignore_progress) -> tuple[LabelledLungs, ...]:
+def load_lungs(
+    data: Path, *, on_progress: OnProgress = ignore_progress
+) -> tuple[LabelledLungs, ...]:
     """All label maps of a folder, or of a file that `pack_lungs` wrote.
 
     Args:
@@ -134,12 +136,13 @@ def make_codes(labels: npt.NDArray[Any], spacing_mm: Sequence[float]) -> Codes |
     for part, step in zip(box, spacing_mm, strict=True):
         low, high = part.start * step - _MARGIN_MM, part.stop * step + _MARGIN_MM
         index.append(np.rint(np.arange(low, high, STEP_MM) / step).astype(np.int64))
-    inside = [
-        (at >= 0) & (at < side) for at, side in zip(index, labels.shape, strict=True)
-    ]
+    inside = [(at >= 0) & (at < side) for at, side in zip(index, labels.shape, strict=True)]
     clipped = [np.clip(at, 0, side - 1) for at, side in zip(index, labels.shape, strict=True)]
-    coarse = np.where(np.logical_and.outer(np.logical_and.outer(*inside[:2]), inside[2]),
-                      labels[np.ix_(*clipped)], 0).astype(np.uint8)
+    coarse = np.where(
+        np.logical_and.outer(np.logical_and.outer(*inside[:2]), inside[2]),
+        labels[np.ix_(*clipped)],
+        0,
+    ).astype(np.uint8)
     lung = (coarse >= 1) & (coarse <= _LOBE_COUNT)
     nearest = ndimage.distance_transform_edt(~lung, return_distances=False, return_indices=True)
     codes = coarse[tuple(nearest)]
