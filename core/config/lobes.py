@@ -45,7 +45,7 @@ class LobeTrainingConfig:
     """One training run; together with the label maps it says all that is needed to repeat it."""
 
     network: LobeNetworkConfig = LobeNetworkConfig()
-    epochs: int = 16
+    epochs: int = 15
     steps_per_epoch: int = 100
     batch_size: int = 4
     learning_rate: float = 2e-3

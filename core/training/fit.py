@@ -254,7 +254,7 @@ class LearningRateSchedule(keras.optimizers.schedules.LearningRateSchedule):
 def on_gpu() -> bool:
     """Whether the backend of Keras computes on a GPU."""
     if keras.backend.backend() == "jax":
-        return bool(keras.distribution.list_devices("gpu"))
+        return any(name.startswith("gpu") for name in keras.distribution.list_devices())
     return prepare_device().startswith("GPU")
 
 

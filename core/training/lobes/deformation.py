@@ -109,7 +109,7 @@ def _density(shape: tuple[int, ...], generator: np.random.Generator) -> Floats:
     """How likely each point is to be dense: falls along a direction, uneven by patches."""
     across, back, up = (np.linspace(-1.0, 1.0, side, dtype=np.float32) for side in shape)
     kind = generator.random()
-    weights = generator.normal(0.0, 0.2, 3) + (0.0, 0.7, -0.7)
+    weights = generator.normal((0.0, 0.7, -0.7), 0.2)
     if kind < 0.3:  # an effusion or atelectasis has a smooth border
         unevenness = 0.15
     elif kind < 0.75:

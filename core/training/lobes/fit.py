@@ -81,7 +81,7 @@ def train_lobes(
     training, held_out = split_lungs(lungs, config, hold_out=hold_out)
     _check_or_write_record(paths, config, training, held_out)
     done = epochs_done(paths)
-    if done >= config.epochs:
+    if paths.best.is_file():
         return paths
     if done:
         network = keras.models.load_model(paths.last, safe_mode=True)
@@ -92,6 +92,10 @@ def train_lobes(
     fit_epochs(network, batches, [recorder], first=done, last=config.epochs)
     if recorder.stopped:
         raise Cancelled("training")
+    # Without its optimizer, and in float32 whatever it learned in.
+    plain = build_lobe_network(config.network)
+    plain.set_weights(network.get_weights())
+    save_network(plain, paths.best)
     return paths
 
 
@@ -116,24 +120,20 @@ def build_training_network(config: LobeTrainingConfig) -> keras.Model:
 
 
 def load_lobe_network(paths: RunPaths) -> tuple[keras.Model, LobeTrainingConfig]:
-    """The network of a run, in float32, and its config.
+    """The network of a finished run, in float32, and its config.
 
     Raises:
         DatasetError: the run is not there, not finished, or damaged.
     """
     config = from_json_dict(LobeTrainingConfig, read_record(paths.config)["config"])
-    done = epochs_done(paths)
-    if done < config.epochs:
+    if not paths.best.is_file():
         raise DatasetError(
             "The run is not finished",
-            got=f"{done} epochs",
+            got=f"{epochs_done(paths)} epochs",
             expected=f"{config.epochs}",
             next_step="run the same command again",
         )
-    learned = keras.models.load_model(paths.last, compile=False, safe_mode=True)
-    network = build_lobe_network(config.network)
-    network.set_weights(learned.get_weights())
-    return network, config
+    return keras.models.load_model(paths.best, compile=False, safe_mode=True), config
 
 
 class _Recorder(keras.callbacks.Callback):

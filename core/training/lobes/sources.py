@@ -122,7 +122,7 @@ def _patients(folder: Path) -> dict[str, str]:
 
 
 def make_codes(labels: npt.NDArray[Any], spacing_mm: Sequence[float]) -> Codes | None:
-    """Codes of a label map on the grid of `STEP_MM`, cut to the lungs; none where a lobe is missing.
+    """Codes of a label map on the grid of `STEP_MM`, cut to the lungs; none if a lobe is missing.
 
     Args:
         labels: (i, j, k), canonical axes, 0 to 6.
