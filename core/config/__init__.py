@@ -45,12 +45,26 @@ from core.config.training import (
     TrainConfig,
     TrainPreset,
 )
-from core.config.words import CHANNELS, RESEARCH_NOTE, Channel, EngineName, Plane
+from core.config.words import (
+    CHANNELS,
+    FIRST_LEFT_LOBE,
+    LOBE_LABELS,
+    LOBES,
+    RESEARCH_NOTE,
+    Channel,
+    EngineName,
+    LobeName,
+    Plane,
+)
 
 __all__ = [
     "Plane",
     "Channel",
     "EngineName",
+    "LobeName",
+    "LOBES",
+    "LOBE_LABELS",
+    "FIRST_LEFT_LOBE",
     "CHANNELS",
     "RESEARCH_NOTE",
     "SettingRange",

@@ -15,3 +15,16 @@ CHANNELS: tuple[Channel, ...] = ("lung", "infection")
 
 RESEARCH_NOTE = "Research software, never a diagnosis."
 """Stands wherever a number could be mistaken for a diagnosis."""
+
+LobeName = Literal["right_upper", "right_middle", "right_lower", "left_upper", "left_lower"]
+LOBE_LABELS: dict[LobeName, str] = {
+    "right_upper": "Right upper lobe",
+    "right_middle": "Right middle lobe",
+    "right_lower": "Right lower lobe",
+    "left_upper": "Left upper lobe",
+    "left_lower": "Left lower lobe",
+}
+"""In this order they are 1 to 5 in label maps of lobes."""
+LOBES: tuple[LobeName, ...] = tuple(LOBE_LABELS)
+FIRST_LEFT_LOBE = 4
+"""Labels from here on are those of the left lung."""

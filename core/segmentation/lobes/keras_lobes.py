@@ -1,0 +1,43 @@
+"""The lobe network on Keras."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from core.errors import WeightsError
+from core.segmentation.lobes.weights import LobeWeightsInfo
+from core.segmentation.models.lobes import build_lobe_network
+
+Floats = npt.NDArray[np.float32]
+
+
+class KerasLobes:
+    """A lobe network; one prediction at a time."""
+
+    def __init__(self, info: LobeWeightsInfo, arrays: dict[str, Any]) -> None:
+        """
+        Raises:
+            WeightsError: arrays do not fit the network.
+        """
+        self._model = build_lobe_network(info.network)
+        wanted = {variable.path: tuple(variable.shape) for variable in self._model.weights}
+        if wanted != {name: array.shape for name, array in arrays.items()}:
+            raise WeightsError(
+                f"The weights file of {info.weights_id} does not fit its network",
+                got=f"{len(arrays)} arrays",
+                expected=f"the {len(wanted)} of the network",
+                next_step="restore weights and manifest from the same version",
+            )
+        for variable in self._model.weights:
+            variable.assign(arrays[variable.path].astype(np.float32))
+        self._lock = threading.Lock()
+
+    def predict(self, lungs: Floats) -> Floats:
+        """(*grid, lobes) probabilities from (*grid, channels)."""
+        with self._lock:
+            return np.asarray(keras.ops.convert_to_numpy(self._model(lungs[None]))[0])
