@@ -24,6 +24,7 @@ _COMMANDS = (
     "info",
     "quality",
     "segment",
+    "lobes",
     "classify",
     "batch",
     "report",

@@ -48,6 +48,7 @@ from core.config.training import (
 from core.config.words import (
     CHANNELS,
     FIRST_LEFT_LOBE,
+    LOBE_COLOURS,
     LOBE_LABELS,
     LOBES,
     RESEARCH_NOTE,
@@ -64,6 +65,7 @@ __all__ = [
     "LobeName",
     "LOBES",
     "LOBE_LABELS",
+    "LOBE_COLOURS",
     "FIRST_LEFT_LOBE",
     "CHANNELS",
     "RESEARCH_NOTE",

@@ -20,7 +20,7 @@ from core.loading.intensity import (
     grey_intensity,
     windowed_intensity,
 )
-from core.loading.label_codings import UnknownLabelsError
+from core.loading.label_codings import NotLabelsError, UnknownLabelsError
 from core.loading.label_map import load_label_map
 from core.loading.masks import load_labels, load_mask, load_role_mask
 from core.loading.masks_beside import SeveralScansError
@@ -67,6 +67,7 @@ __all__ = [
     "load_labels",
     "load_mask",
     "load_role_mask",
+    "NotLabelsError",
     "UnknownLabelsError",
     "UnknownScaleError",
     "reoriented_study",

@@ -15,6 +15,7 @@ from core.measuring.biomarkers.compute import compute_biomarkers
 from core.measuring.biomarkers.config import BiomarkerConfig
 from core.measuring.biomarkers.lesions import Lesions
 from core.measuring.biomarkers.listing import GROUPS
+from core.measuring.biomarkers.lobar import LobePart, find_fissures
 from core.measuring.biomarkers.measurement import Measurement, measurement_text
 from core.measuring.biomarkers.result import MISSING_LUNG, Biomarkers, Density, Part
 from core.measuring.biomarkers.sides import LungSides, split_lungs
@@ -27,7 +28,9 @@ __all__ = [
     "FloatVector",
     "GROUPS",
     "Lesions",
+    "LobePart",
     "LungSides",
+    "find_fissures",
     "MISSING_LUNG",
     "Measurement",
     "Part",

@@ -47,6 +47,7 @@ from core.system import (
 from core.volume import Study
 
 LABEL_MAP = "masks/label_map.nii.gz"
+LOBE_MAP = "masks/lobes.nii.gz"
 DICOM_SEG = "masks/segmentation.dcm"
 README = "README.txt"
 _WHAT = {
@@ -55,6 +56,7 @@ _WHAT = {
     "masks/lung_mask.nii.gz": "lung, 0 and 1, in the scan's own shape, affine and orientation",
     "masks/infection_mask.nii.gz": "infection, 0 and 1, likewise",
     LABEL_MAP: "0 background, 1 lung, 2 infection, likewise",
+    LOBE_MAP: "lobes, estimated: 1 to 3 right upper, middle, lower, 4 and 5 left upper, lower",
     DICOM_SEG: "DICOM segmentation with a segment each, referring to the series",
     "surfaces/lung.stl": "surface of the lung, smoothed: for viewing, not for measuring",
     "surfaces/lung.ply": "the same as PLY",
@@ -189,6 +191,7 @@ def dicom_seg_of(
     return dicom_seg_bytes(
         segmentation.masks,
         study.volume,
+        lobes=report.lobes,
         algorithm=segmentation.weights_id,
         made_on=report.config.made_on,
         identity=identity,
@@ -211,6 +214,9 @@ def _makers(
         if mask is not None:
             yield f"masks/{channel}_mask.nii.gz", partial(mask_nifti_bytes, mask, volume, note=note)
     yield LABEL_MAP, lambda: mask_nifti_bytes(masks.label_map(), volume, note=note)
+    if report.lobes.labels is not None:
+        described = "; ".join(filter(None, ("lobes estimated from shape", note)))
+        yield LOBE_MAP, partial(mask_nifti_bytes, report.lobes.labels, volume, note=described)
     if not _no_dicom_seg(study, segmentation):
         yield DICOM_SEG, lambda: dicom_seg_of(report, study, segmentation, identity=identity)
     for name, mesh in mesh_bytes(study, segmentation).items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.errors import WeightsError
 from core.measuring.lobes import LobeLabels, Lobes
 from core.segmentation.lobes import checks
 from core.segmentation.lobes.grid import network_input
@@ -14,15 +15,18 @@ from core.volume import BoolArray, Volume
 def find_lobes(lung: BoolArray | None, volume: Volume) -> Lobes:
     """The lobes of a lung mask, by the installed network; or why they are not told.
 
+    Weights that are damaged are one of the reasons: lobes are an addition, and nothing else may
+    fail for them.
+
     Args:
         lung: (i, j, k) on the canonical grid of `volume`; none where it is not known.
-
-    Raises:
-        WeightsError: the installed network cannot be used.
     """
     if lung is None:
         return Lobes(None, checks.NO_LUNG)
-    network = load_lobe_network()
+    try:
+        network = load_lobe_network()
+    except WeightsError as error:
+        return Lobes(None, f"Lobes are not told. {error}")
     if network is None:
         return Lobes(None, checks.NO_WEIGHTS)
     return estimate_lobes(lung, volume, network)

@@ -85,7 +85,7 @@ def _find_fragments(labels: Labels, lobe: int) -> list[Numbers]:
 
 
 def _slice_pieces(picture: Labels, lobe: int) -> _SlicePieces | None:
-    mask = cv2.compare(picture, lobe, cv2.CMP_EQ)
+    mask = (picture == lobe).view(np.uint8)
     column, row, width, height = cv2.boundingRect(mask)
     if width == 0:
         return None

@@ -49,7 +49,7 @@ def lungs_box(lung: BoolArray) -> Box | None:
 
 
 def _tight(mask: BoolArray) -> Box:
-    flat = mask.any(axis=2)
+    flat: BoolArray = np.any(mask, axis=2)
     sides = (flat.any(axis=1), flat.any(axis=0), mask.any(axis=(0, 1)))
     ends = [(int(np.argmax(side)), len(side) - int(np.argmax(side[::-1]))) for side in sides]
     return slice(*ends[0]), slice(*ends[1]), slice(*ends[2])
@@ -134,7 +134,9 @@ def restore_labels(probabilities: Floats, lung: BoolArray, box: Box) -> Labels:
             return
         found = _plane_labels(_between(planes, up, k), size)
         if any(sides):
-            found = cv2.copyMakeBorder(found, *sides, cv2.BORDER_REPLICATE)
+            found = np.asarray(
+                cv2.copyMakeBorder(found, *sides, cv2.BORDER_REPLICATE), dtype=np.uint8
+            )
             low = (max(0, whole[1].start - back.start), max(0, whole[0].start - across.start))
             found = found[low[0] : low[0] + own.shape[0], low[1] : low[1] + own.shape[1]]
         labels[whole[0], whole[1], k] = (found * own).T

@@ -8,6 +8,7 @@ from html import escape
 import streamlit as st
 
 from core.measuring.biomarkers import Biomarkers, Measurement, compute_biomarkers
+from core.ui.scan.lobes import scan_lobes
 from core.ui.scan.measures import CORRECTED, known_masks
 from core.ui.session import OpenStudy, remember
 
@@ -66,7 +67,7 @@ def scan_biomarkers(current: OpenStudy, name: str) -> Biomarkers:
     return remember(
         current,
         ("biomarkers", name),
-        lambda: compute_biomarkers(volume, pair),
+        lambda: compute_biomarkers(volume, pair, lobes=scan_lobes(current, name)),
         doing="Measuring both lungs…",
         corrected=name == CORRECTED,
     )
