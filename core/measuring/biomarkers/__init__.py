@@ -18,7 +18,7 @@ from core.measuring.biomarkers.listing import GROUPS
 from core.measuring.biomarkers.lobar import LobePart, find_fissures
 from core.measuring.biomarkers.measurement import Measurement, measurement_text
 from core.measuring.biomarkers.result import MISSING_LUNG, Biomarkers, Density, Part
-from core.measuring.biomarkers.sides import LungSides, split_lungs
+from core.measuring.biomarkers.sides import LungSides, bounding_box, split_lungs
 
 __all__ = [
     "BiomarkerConfig",
@@ -35,6 +35,7 @@ __all__ = [
     "Measurement",
     "Part",
     "SliceBurden",
+    "bounding_box",
     "compute_biomarkers",
     "compute_burden",
     "compute_slice_burden",

@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from core.config import LobeNetworkConfig
 from core.errors import WeightsError
-from core.segmentation.lobes.weights import LobeWeightsInfo
 from core.segmentation.models.lobes import build_lobe_network
 
 Floats = npt.NDArray[np.float32]
@@ -19,16 +19,19 @@ Floats = npt.NDArray[np.float32]
 class KerasLobes:
     """A lobe network; one prediction at a time."""
 
-    def __init__(self, info: LobeWeightsInfo, arrays: dict[str, Any]) -> None:
+    def __init__(self, config: LobeNetworkConfig, arrays: dict[str, Any], *, shown: str) -> None:
         """
+        Args:
+            shown: name of the weights, for errors.
+
         Raises:
             WeightsError: arrays do not fit the network.
         """
-        self._model = build_lobe_network(info.network)
+        self._model = build_lobe_network(config)
         wanted = {variable.path: tuple(variable.shape) for variable in self._model.weights}
         if wanted != {name: array.shape for name, array in arrays.items()}:
             raise WeightsError(
-                f"The weights file of {info.weights_id} does not fit its network",
+                f"The weights file of {shown} does not fit its network",
                 got=f"{len(arrays)} arrays",
                 expected=f"the {len(wanted)} of the network",
                 next_step="restore weights and manifest from the same version",

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from core.measuring.biomarkers import bounding_box
 from core.segmentation.lobes.grid import MARGIN
 from core.system import cpu_count
 from core.volume import BoolArray
@@ -41,18 +42,13 @@ def lungs_box(lung: BoolArray) -> Box | None:
         slice(max(0, (part.start - 1) * step + 1), min(side, part.stop * step))
         for part, step, side in zip(found, steps, lung.shape, strict=True)
     )
-    inner = _tight(lung[around])
+    inner = bounding_box(lung[around])
+    if inner is None:
+        return None
     return tuple(  # type: ignore[return-value]
         slice(part.start + own.start, part.start + own.stop)
         for part, own in zip(around, inner, strict=True)
     )
-
-
-def _tight(mask: BoolArray) -> Box:
-    flat: BoolArray = np.any(mask, axis=2)
-    sides = (flat.any(axis=1), flat.any(axis=0), mask.any(axis=(0, 1)))
-    ends = [(int(np.argmax(side)), len(side) - int(np.argmax(side[::-1]))) for side in sides]
-    return slice(*ends[0]), slice(*ends[1]), slice(*ends[2])
 
 
 def shrink_mask(lung: BoolArray, box: Box, grid: tuple[int, int, int]) -> BoolArray:
@@ -118,7 +114,7 @@ def restore_labels(probabilities: Floats, lung: BoolArray, box: Box) -> Labels:
     # (lobe, up, back, left): planes as OpenCV wants them.
     planes = np.ascontiguousarray(inner.transpose(3, 2, 1, 0)) * np.float32(_PROBABILITY_MAX)
     across, back, up = box
-    whole = _tight(lung)
+    whole = bounding_box(lung) or box
     sides = (
         max(0, back.start - whole[1].start),
         max(0, whole[1].stop - back.stop),

@@ -155,4 +155,4 @@ def _predictor(info: LobeWeightsInfo, arrays: dict[str, Any]) -> LobePredictor:
             pass
     from core.segmentation.lobes.keras_lobes import KerasLobes
 
-    return KerasLobes(info, arrays)
+    return KerasLobes(info.network, arrays, shown=info.weights_id)
