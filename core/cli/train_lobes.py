@@ -13,10 +13,13 @@ from pathlib import Path
 from core.cli.terminal import Result, TerminalProgress
 from core.config import LobeTrainingConfig
 from core.errors import ConfigError
-from core.system import check_place
+from core.system import check_place, number_text
 
-EXAMPLES = """examples:
+EXAMPLES = r"""examples:
   python -m core train-lobes --data ../shared/data --out runs/lobes-fold-1 --hold-out 1
+  python -m core train-lobes --data ../shared/data --out runs/lobes --publish weights/lobes-v1 \
+      --folds runs/lobes-fold-1 runs/lobes-fold-2 runs/lobes-fold-3 runs/lobes-fold-4 \
+      runs/lobes-fold-5
   python -m core train-lobes --data ../shared/data --pack lobes.npz
   KERAS_BACKEND=jax python -m core train-lobes --data lobes.npz --out runs/lobes"""
 
@@ -39,6 +42,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch-size", type=int, help=f"default {defaults.batch_size}")
     parser.add_argument(
         "--pack", type=Path, metavar="FILE", help="write the label maps there, and end"
+    )
+    parser.add_argument(
+        "--publish",
+        type=Path,
+        help="then write weights/NAME, with what the --folds find; --data is then a folder",
+    )
+    parser.add_argument(
+        "--folds",
+        type=Path,
+        nargs="+",
+        default=[],
+        metavar="RUN",
+        help="with --publish: finished runs of every fold, with the same settings",
     )
 
 
@@ -63,14 +79,44 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
         )
     check_place(options.out, option="--out", is_folder=True)
     config = _config(options)
+    if options.publish is not None:
+        _check_publishing(options)
     from core.training.lobes.fit import epochs_done, train_lobes
 
     lungs = load_lungs(options.data, on_progress=progress)
     paths = train_lobes(lungs, options.out, config, hold_out=options.hold_out, on_progress=progress)
     epochs = epochs_done(paths)
-    return Result(
+    result = Result(
         f"{epochs} epochs; history in {paths.history}", {"epochs": epochs, "run": str(options.out)}
     )
+    if options.publish is None:
+        return result
+    from core.training.lobes.publishing import publish_lobes
+
+    info = publish_lobes(
+        lungs,
+        paths,
+        options.publish,
+        data=options.data,
+        folds=options.folds,
+        on_progress=progress,
+    )
+    text = f"weights in {options.publish}, mean Dice {number_text(info.mean_dice)}"
+    return Result(text, {**result.values, "validation": info.manifest["validation"]})
+
+
+def _check_publishing(options: argparse.Namespace) -> None:
+    """Refuses, before time is spent, what cannot be published."""
+    from core.segmentation import check_publish_folder
+
+    check_publish_folder(options.publish)
+    if options.hold_out is not None or not options.data.is_dir() or not options.folds:
+        raise ConfigError(
+            "These weights cannot be published",
+            got="--hold-out, a packed file as --data, or no --folds",
+            expected="a run on all patients, the folder of the label maps, and the runs of all "
+            "folds",
+        )
 
 
 def _config(options: argparse.Namespace) -> LobeTrainingConfig:

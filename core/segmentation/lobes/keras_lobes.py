@@ -27,8 +27,8 @@ class KerasLobes:
         Raises:
             WeightsError: arrays do not fit the network.
         """
-        self._model = build_lobe_network(config)
-        wanted = {variable.path: tuple(variable.shape) for variable in self._model.weights}
+        model = build_lobe_network(config)
+        wanted = {variable.path: tuple(variable.shape) for variable in model.weights}
         if wanted != {name: array.shape for name, array in arrays.items()}:
             raise WeightsError(
                 f"The weights file of {shown} does not fit its network",
@@ -36,8 +36,19 @@ class KerasLobes:
                 expected=f"the {len(wanted)} of the network",
                 next_step="restore weights and manifest from the same version",
             )
-        for variable in self._model.weights:
+        for variable in model.weights:
             variable.assign(arrays[variable.path].astype(np.float32))
+        self._start(model)
+
+    @classmethod
+    def of_model(cls, model: keras.Model) -> KerasLobes:
+        """Of a network that has its arrays already."""
+        made = cls.__new__(cls)
+        made._start(model)
+        return made
+
+    def _start(self, model: keras.Model) -> None:
+        self._model = model
         self._lock = threading.Lock()
 
     def predict(self, lungs: Floats) -> Floats:

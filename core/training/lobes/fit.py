@@ -119,7 +119,7 @@ def build_training_network(config: LobeTrainingConfig) -> keras.Model:
     return network
 
 
-def load_lobe_network(paths: RunPaths) -> tuple[keras.Model, LobeTrainingConfig]:
+def load_lobe_run(paths: RunPaths) -> tuple[keras.Model, LobeTrainingConfig]:
     """The network of a finished run, in float32, and its config.
 
     Raises:
