@@ -15,6 +15,7 @@ Floats = npt.NDArray[np.float32]
 
 NO_LUNG = "Lobes are not told: no lung is marked."
 PICTURES = "Lobes are not told: pictures do not show the lungs from top to bottom."
+ONE_LUNG = "Lobes are not told: only one lung seems to be marked."
 NO_WEIGHTS = "Lobes are not told: no lobe network is installed (weights/lobes-v1)."
 DOUBTFUL = "Lobes are not told: the lung mask does not look like two lungs{}."
 
@@ -27,9 +28,11 @@ _FILLS = (0.12, 0.72)
 _TWO_LARGEST = 0.85
 """Of all lung, in its two largest pieces."""
 _LEAST_LIKENESS = 0.45
+_VALLEY = 0.5
+_TURNED = 0.06
 _LEAST_SIDE = 0.15
 """Of all lung, in either lung."""
-_LEAST_SURE = 0.7
+_LEAST_SURE = 0.8
 
 _HEIGHT = np.array([0.0, 0.02, 0.04, 0.06, 0.08, 0.1, 0.12, 0.15, 0.2, 0.3])
 _AREA_BELOW = np.array([0.0, 0.01, 0.03, 0.05, 0.08, 0.12, 0.18, 0.28, 0.54, 1.0])
@@ -47,12 +50,12 @@ def find_fault(lung: BoolArray, volume: Volume, box: Box | None) -> str:
     if volume.source.format == "pictures":
         return PICTURES
     if box is None:
-        return NO_LUNG
+        return DOUBTFUL.format(": no piece of it is large") if lung.any() else NO_LUNG
     slices = box[2].stop - box[2].start
     if slices < _FEWEST_SLICES:
         return (
-            f"Lobes are not told: lung is marked in {slices} slices, and at least "
-            f"{_FEWEST_SLICES} are needed."
+            f"Lobes are not told: lung is marked in {slices} slice{'s' if slices > 1 else ''}, and "
+            f"at least {_FEWEST_SLICES} are needed."
         )
     areas = np.count_nonzero(lung, axis=(0, 1))
     voxels = int(areas.sum())
@@ -93,14 +96,18 @@ def find_odd_shape(mask: BoolArray, mean_lungs: Floats) -> str:
     sizes = np.sort(np.bincount(pieces.ravel(), minlength=count + 1)[1:])[::-1]
     if sizes[:2].sum() < _TWO_LARGEST * sizes.sum():
         return DOUBTFUL.format(f": it lies in {count} pieces")
+    if _fullest_valley(mask) > _VALLEY:
+        return ONE_LUNG
     seen = _shrunk(mask, mean_lungs.shape)
     upright = _likeness(seen, mean_lungs)
     if _likeness(seen[:, :, ::-1], mean_lungs) > upright:
         return DOUBTFUL.format(" that stand upright; it may lie upside down")
-    if _likeness(seen[:, ::-1], mean_lungs) > upright:
+    if _likeness(seen[:, ::-1], mean_lungs) > upright + _TURNED:
         return DOUBTFUL.format("; front and back may be exchanged")
+    if _likeness(seen[::-1], mean_lungs) > upright + _TURNED:
+        return DOUBTFUL.format("; left and right may be exchanged")
     if upright < _LEAST_LIKENESS:
-        return DOUBTFUL.format("; there may be one lung only")
+        return DOUBTFUL.format("")
     return ""
 
 
@@ -122,6 +129,15 @@ def find_doubt(probabilities: Floats, mask: BoolArray) -> str:
     if float(inside.max(axis=1).mean()) < _LEAST_SURE:
         return DOUBTFUL.format(" as the network has learned them")
     return ""
+
+
+def _fullest_valley(mask: BoolArray) -> float:
+    """Area of the emptiest sagittal plane in the middle, over that of the fullest plane: about 0.1
+    of two lungs, and above 0.6 of one."""
+    areas = np.count_nonzero(mask, axis=(1, 2))
+    areas = areas[areas > 0]
+    middle = areas[round(0.35 * len(areas)) : round(0.65 * len(areas))]
+    return float(middle.min() / areas.max()) if middle.size else 1.0
 
 
 def _shrunk(mask: BoolArray, shape: tuple[int, ...]) -> Floats:

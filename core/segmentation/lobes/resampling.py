@@ -37,6 +37,8 @@ def lungs_box(lung: BoolArray) -> Box | None:
     sizes = np.bincount(pieces.ravel())
     sizes[0] = 0
     large = np.flatnonzero(sizes >= _STRAY_SHARE * sizes.sum())
+    if large.size == 0:
+        return None
     found = ndimage.find_objects(np.isin(pieces, large).view(np.uint8))[0]
     around = tuple(
         slice(max(0, (part.start - 1) * step + 1), min(side, part.stop * step))
