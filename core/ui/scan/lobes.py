@@ -7,6 +7,18 @@ from core.ui.scan.measures import CORRECTED, known_masks
 from core.ui.session import OpenStudy, remember
 
 
+def shown_lobes(current: OpenStudy) -> Lobes | None:
+    """The lobes of the network's lung mask, else of the true one, for the picture; none where
+    neither is known. Not of the corrected mask: they would have to be estimated again after each
+    stroke."""
+    names = [
+        name
+        for name, pair in known_masks(current).items()
+        if name != CORRECTED and pair.lung is not None
+    ]
+    return scan_lobes(current, names[0]) if names else None
+
+
 def scan_lobes(current: OpenStudy, name: str) -> Lobes:
     """The lobes of one pair of masks, or why they are not told.
 
