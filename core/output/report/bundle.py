@@ -30,6 +30,7 @@ from core.output.exports import (
 )
 from core.output.report.content import Report, scan_name
 from core.output.report.html import html_text
+from core.output.report.lobes import draw_lobes
 from core.output.report.pdf import pdf_bytes
 from core.output.report.profile import draw_profile, svg_text
 from core.output.report.raster import drawing_png_bytes
@@ -68,6 +69,8 @@ _WHAT = {
     "measurements/slices.csv": "every axial slice, counted from 1 at the feet",
     "pictures/profile.png": "areas along the scan",
     "pictures/profile.svg": "the same as vectors",
+    "pictures/lobes.png": "infected share of the five lobes, estimated",
+    "pictures/lobes.svg": "the same as vectors",
     "pictures/zones.png": "infected share of the six zones",
     "pictures/zones.svg": "the same as vectors",
     "methods.txt": "a Methods paragraph with its references, ready to paste",
@@ -253,6 +256,9 @@ def _drawings(report: Report) -> Iterator[tuple[str, Any]]:
     if report.profile is not None:
         marks = [picture.index for picture in report.pictures if picture.plane == "axial"]
         yield "profile", draw_profile(report.profile, width=520, height=190, marks=marks)
+    lobes = draw_lobes(report.biomarkers, width=320, height=150)
+    if lobes is not None:
+        yield "lobes", lobes
     zones = draw_zones(report.biomarkers, width=320, height=140)
     if zones is not None:
         yield "zones", zones

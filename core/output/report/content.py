@@ -29,7 +29,7 @@ HEADLINE = (
     "lung_volume_ml",
     "infected_volume_ml",
     "mosmed_category",
-    "zonal_score",
+    "lobar_score",
     "laterality",
 )
 """Keys of the biomarkers that stand on the first page, in order."""
@@ -88,8 +88,13 @@ class Report:
 
     @property
     def headline(self) -> tuple[Measurement, ...]:
-        """The biomarkers of the first page."""
-        return tuple(self.biomarkers.measurement(key) for key in HEADLINE)
+        """The biomarkers of the first page; the zonal score where lobes are not told."""
+        return tuple(
+            self.biomarkers.measurement(
+                "zonal_score" if key == "lobar_score" and not self.biomarkers.lobes else key
+            )
+            for key in HEADLINE
+        )
 
     @property
     def quality_lines(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ _COLUMNS = {
     "Infected": "{}_lobe_infected_ml",
     "Share": "{}_lobe_infected_share",
     "Ground glass": "{}_lobe_ground_glass_ml",
-    "Consolidation": "{}_lobe_consolidation_ml",
+    "Consol.": "{}_lobe_consolidation_ml",
     "Score": "lobe_score_{}",
 }
 
@@ -37,7 +37,8 @@ def lobe_table(found: Biomarkers) -> str:
     A lobe with infection near a fissure is marked: it may belong to the lobe beside.
     """
     if not found.lobes:
-        return f"<p>{escape(found.lobes_reason)}</p>" if found.lobes_reason else ""
+        words = escape(found.lobes_reason)
+        return f'<p class="note">{words}</p>' if words else ""
     heads = "".join(f'<th scope="col">{name}</th>' for name in _COLUMNS)
     rows = "".join(_row(found, name) for name in LOBES)
     score = found.measurement("lobar_score")
@@ -56,7 +57,7 @@ def lobe_table(found: Biomarkers) -> str:
         '<table class="biomarkers" aria-label="Lobes"><thead><tr><th scope="col">Lobes</th>'
         f"{heads}</tr></thead><tbody>{rows}"
         f'<tr><th scope="row">CT severity score</th>{empty}{total}</tr></tbody></table>'
-        f"<p>{escape(found.lobes_note)}{escape(mark)}</p>"
+        f'<p class="note">{escape(found.lobes_note)}{escape(mark)}</p>'
     )
 
 
@@ -65,4 +66,5 @@ def _row(found: Biomarkers, name: LobeName) -> str:
     cells = "".join(
         measurement_cell(found.measurement(key.format(name))) for key in _COLUMNS.values()
     )
-    return f'<tr><th scope="row">{LOBE_LABELS[name]}{mark}</th>{cells}</tr>'
+    short = LOBE_LABELS[name].removesuffix(" lobe")
+    return f'<tr><th scope="row">{short}{mark}</th>{cells}</tr>'

@@ -127,7 +127,7 @@ class View {
     this.correctBar = new CorrectBar(this);
     this.root.append(this.controls.bar, this.correctBar.bar, this.stage, this.strip.canvas,
       element("div", { class: "bar" }, this.value, this.controls.legend),
-      this.controls.lobes.legend, this.spoken);
+      element("div", { class: "bar" }, this.controls.lobes.legend), this.spoken);
     this.root.addEventListener("keydown", (event) => pressKey(this, event));
     this.root.addEventListener("fullscreenchange", () => this.changed({ layout: true }));
     this.sayHint();
