@@ -396,7 +396,7 @@ def test_every_measurement_says_what_it_is_and_json_holds_no_nan() -> None:
     assert kept["values"]["left_lung_volume_ml"] == 18.0
     assert kept["values"]["infected_share_right"] is None
     assert kept["cut_offs"]["consolidation_from_hu"] == -300.0
-    assert "not a lobar score" in found.measurement("zonal_score").definition
+    assert "not the lobar score" in found.measurement("zonal_score").definition
     with pytest.raises(KeyError):
         found.measurement("infected_share_of_the_heart")
 

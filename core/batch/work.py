@@ -36,6 +36,7 @@ from core.measuring.quality import first_undamaged
 from core.output import mask_file_notes, save_mask
 from core.segmentation import load_segmenter, segment_volume
 from core.segmentation.engines import Engine
+from core.segmentation.lobes import find_lobes
 from core.system import (
     OnProgress,
     ignore_progress,
@@ -177,7 +178,8 @@ def _open_mark_and_write(
     key_slice = choose_key_slice(masks, volume)
     write_bytes(paths.thumbnail, _thumbnail(volume, masks, key_slice, job.colours))
     saved = time.perf_counter()
-    biomarkers = compute_biomarkers(volume, masks, on_progress=on_progress)
+    lobes = find_lobes(masks.lung, volume)
+    biomarkers = compute_biomarkers(volume, masks, lobes=lobes, on_progress=on_progress)
     seconds = {
         "load": loaded - started,
         **segmentation.seconds,
@@ -185,7 +187,7 @@ def _open_mark_and_write(
         "measure": time.perf_counter() - saved,
     }
     found = biomarkers.to_json_dict()
-    values = measure(study, replace(segmentation, seconds=seconds))
+    values = measure(study, replace(segmentation, seconds=seconds), biomarkers=biomarkers)
     values["warnings"] = [*values["warnings"], *mask_file_notes(volume)]
     return {
         **values,

@@ -27,6 +27,7 @@ from core.config.loading import (
     WindowPreset,
     check_window,
 )
+from core.config.lobes import LobeNetworkConfig, LobeTrainingConfig
 from core.config.mixture import MixtureConfig, MixtureShares
 from core.config.model import EncoderName, ModelConfig, Precision
 from core.config.preprocess import PreprocessConfig, preprocess_from_json
@@ -44,12 +45,28 @@ from core.config.training import (
     TrainConfig,
     TrainPreset,
 )
-from core.config.words import CHANNELS, RESEARCH_NOTE, Channel, EngineName, Plane
+from core.config.words import (
+    CHANNELS,
+    FIRST_LEFT_LOBE,
+    LOBE_COLOURS,
+    LOBE_LABELS,
+    LOBES,
+    RESEARCH_NOTE,
+    Channel,
+    EngineName,
+    LobeName,
+    Plane,
+)
 
 __all__ = [
     "Plane",
     "Channel",
     "EngineName",
+    "LobeName",
+    "LOBES",
+    "LOBE_LABELS",
+    "LOBE_COLOURS",
+    "FIRST_LEFT_LOBE",
     "CHANNELS",
     "RESEARCH_NOTE",
     "SettingRange",
@@ -83,6 +100,8 @@ __all__ = [
     "SurfaceConfig",
     "EncoderName",
     "Precision",
+    "LobeNetworkConfig",
+    "LobeTrainingConfig",
     "MixtureConfig",
     "MixtureShares",
     "ModelConfig",

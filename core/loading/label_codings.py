@@ -43,6 +43,10 @@ class UnknownLabelsError(LoadError):
         super().__init__(what, got=got, expected=expected, next_step=next_step)
 
 
+class NotLabelsError(LoadError):
+    """The values of a file are no labels; it may be a scan."""
+
+
 _NEAR_WHOLE = 1e-3
 _FEWEST_PROBABILITIES = 5
 _SURE = 0.8
@@ -81,7 +85,7 @@ def check_labels(name: str, array: Array) -> tuple[Array, tuple[str, ...]]:
             array = (array >= 0.5).astype(np.uint8)
             notes = (f"{name} holds fractions from 0 to 1: read as probability, true from 0.5.",)
         else:
-            raise LoadError(
+            raise NotLabelsError(
                 f"{name} is not a mask",
                 got=f"fractions from {float(array.min()):.4g} to {float(array.max()):.4g}",
                 expected="whole numbers as labels, or probabilities from 0 to 1",
@@ -93,7 +97,7 @@ def check_labels(name: str, array: Array) -> tuple[Array, tuple[str, ...]]:
         array = array.astype(np.uint8, copy=False)
         levels = np.flatnonzero(np.bincount(array.ravel(order="K"), minlength=1)).tolist()
     if low < 0 or high > 255 or len(levels) > _MAX_LABELS:
-        raise LoadError(
+        raise NotLabelsError(
             f"{name} is not a mask",
             got=f"values {low} to {high}",
             expected=f"at most {_MAX_LABELS} labels from 0 to 255",

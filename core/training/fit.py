@@ -258,6 +258,13 @@ class LearningRateSchedule(keras.optimizers.schedules.LearningRateSchedule):
         return {"config": to_json_dict(self._config), **self._numbers}
 
 
+def on_gpu() -> bool:
+    """Whether the backend of Keras computes on a GPU."""
+    if keras.backend.backend() == "jax":
+        return any(name.startswith("gpu") for name in keras.distribution.list_devices())
+    return prepare_device().startswith("GPU")
+
+
 def build_in_precision(config: TrainConfig | MixtureConfig) -> keras.Model:
     """A new network in the config's precision; the policy of Keras stays as it was."""
     is_plain = config.model.encoder == "plain"

@@ -68,7 +68,7 @@ class LungSides:
     box: Box
     labels: Labels
     voxels: tuple[int, int]
-    way: Literal["apart", "junction", "plane", "one lung"]
+    way: Literal["apart", "junction", "plane", "one lung", "lobes"]
     midline: float
 
     @property

@@ -17,6 +17,8 @@ from core.output.report.references import (
     DICE,
     EFFICIENTNET,
     ENSEMBLE,
+    LOBE_MAPS,
+    LOBE_SCORE,
     LUNGLENS,
     SURFACE_DICE,
     TRAINING_SET,
@@ -204,6 +206,12 @@ def _biomarker_words(found: Biomarkers, volume: Volume, cite: Callable[[Referenc
             f"its infected share (cut-offs {100 * config.affected_share:.3g}, {one}, {two}, "
             f"{three}{THIN_SPACE}%) "
             f"after {cite(ZONE_GRADES)}"
+        )
+    if found.lobes:
+        words += (
+            "; the five lobes were estimated from the shape of the lungs by a network that had "
+            f"learned from label maps of {cite(LOBE_MAPS)}, and the CT severity score of 0 to 25 "
+            f"follows {cite(LOBE_SCORE)}"
         )
     words += f"; the category by the same cut-offs follows {cite(CATEGORIES)}"
     if volume.unit == "HU":

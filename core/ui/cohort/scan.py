@@ -29,6 +29,7 @@ TABLE_BIOMARKERS = (
     "lung_volume_ml",
     "infected_volume_ml",
     "mosmed_category",
+    "lobar_score",
     "zonal_score",
     "laterality",
     "lesion_count",

@@ -8,6 +8,7 @@ from core.config import Plane
 from core.loading import as_hu, grey_ends, windowed_intensity
 from core.ui.open_scan import set_intensity
 from core.ui.page import show_errors
+from core.ui.scan.lobes import shown_lobes
 from core.ui.scan.measures import guide_counts
 from core.ui.session import OpenStudy, this_session
 from core.ui.text import escape_markdown
@@ -80,6 +81,7 @@ def viewer_scan(current: OpenStudy) -> ViewerScan:
         truth=current.study.truth,
         prediction=current.prediction,
         correction=current.correction,
+        lobes=shown_lobes(current),
         name=current.name,
         stamp=current.stamp,
     )

@@ -17,11 +17,14 @@ How to stand on it:
 - `ViewerScan(…, correction=Correction(volume, network))` lets people change masks in it: strokes
   are drawn in the browser and sent to the correction, whose masks stand beside the others. The
   page runs again after each.
-- `slice_routes()` must be among the routes of the server (see `streamlit_app.py`).
+- `ViewerScan(…, lobes=Lobes)` offers fissures as lines and lobes as colours.
+- `slice_routes()` and `lobe_routes()` must be among the routes of the server (see
+  `streamlit_app.py`).
 """
 
 from core.ui.viewer.component import show_pictures, show_viewer
 from core.ui.viewer.header import Box, Comparison, Heat, Line, Marks, Tools, ViewerScan
+from core.ui.viewer.lobes import lobe_routes
 from core.ui.viewer.place import DEFAULT_WINDOW, PLANES, Place, Window
 from core.ui.viewer.serving import slice_routes, withdraw_slices
 
@@ -39,6 +42,7 @@ __all__ = [
     "Window",
     "show_pictures",
     "show_viewer",
+    "lobe_routes",
     "slice_routes",
     "withdraw_slices",
 ]

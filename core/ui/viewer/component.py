@@ -28,6 +28,7 @@ _SCRIPTS = (
     "contours",
     "brush",
     "heat",
+    "lobes",
     "sources",
     "pane",
     "marks",
