@@ -17,7 +17,12 @@ from core.segmentation.postprocess import (
     probability_level,
     restore_masks,
 )
-from core.segmentation.result import Segmentation, apply_thresholds, with_hand_correction
+from core.segmentation.result import (
+    Segmentation,
+    apply_thresholds,
+    drawn_by_hand,
+    with_hand_correction,
+)
 from core.segmentation.segmenter import load_segmenter
 from core.segmentation.trial import find_outlines, segment_slice
 from core.segmentation.turning import find_quarter_turns
@@ -52,6 +57,7 @@ __all__ = [
     "Segmentation",
     "apply_thresholds",
     "with_hand_correction",
+    "drawn_by_hand",
     "find_quarter_turns",
     "load_segmenter",
     "segment_volume",

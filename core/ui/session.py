@@ -101,16 +101,19 @@ class OpenStudy:
 
     @property
     def result(self) -> Segmentation | None:
-        """The network's result, with the masks as they were corrected where any were. The same
-        object until the next stroke."""
+        """The network's result, with the masks as they were corrected where any were, or what was
+        drawn by hand alone. The same object until the next stroke."""
         corrected = self.corrected
-        if self.segmentation is None or corrected is None:
+        if corrected is None:
             return self.segmentation
         if _RESULT not in self.corrected_memo:
-            from core.segmentation import with_hand_correction
+            from core.segmentation import drawn_by_hand, with_hand_correction
 
-            self.corrected_memo[_RESULT] = with_hand_correction(
-                self.segmentation, corrected, self.correction.record
+            by_hand = self.correction.record
+            self.corrected_memo[_RESULT] = (
+                drawn_by_hand(self.study.volume, corrected, by_hand)
+                if self.segmentation is None
+                else with_hand_correction(self.segmentation, corrected, by_hand)
             )
         found: Segmentation = self.corrected_memo[_RESULT]
         return found

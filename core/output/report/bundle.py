@@ -109,7 +109,7 @@ def measurements_dict(report: Report, study: Study, segmentation: Segmentation) 
     values = measure(study, segmentation, biomarkers=report.biomarkers)
     del values["seconds"]
     values["scan"]["name"] = scan_name(study, show_file_name=report.config.show_file_name)
-    values["weights_sha256"] = dict(report.settings)["SHA-256"]
+    values["weights_sha256"] = dict(report.settings).get("SHA-256")
     if report.agreement is not None:
         values["metrics"] = {c: dict(found) for c, found in report.agreement.scores.items()}
         values["metrics_note"] = report.agreement.sentence

@@ -14,7 +14,7 @@ from core.loading import case_of_scan
 from core.measuring.biomarkers import Biomarkers, Measurement, compute_biomarkers
 from core.measuring.quality import QualityReport, check_scan, slices_with_lung, summary_lines
 from core.output.report.config import ReportConfig
-from core.output.report.methods import LIMITATIONS, Methods, describe_methods
+from core.output.report.methods import HAND_LIMITATIONS, LIMITATIONS, Methods, describe_methods
 from core.output.report.pictures import KeySlice, draw_key_slices
 from core.output.report.profile import Profile, measure_profile
 from core.output.saving import mask_file_notes
@@ -89,6 +89,13 @@ class Report:
         return tuple(self.biomarkers.measurement(key) for key in HEADLINE)
 
     @property
+    def drawn_by(self) -> str:
+        """Who drew the masks, in a sentence."""
+        if self.by_hand is None:
+            return "Masks were drawn by a program and not checked by a reader."
+        return f"Masks were {self.by_hand.text}."
+
+    @property
     def quality_lines(self) -> tuple[str, ...]:
         """Findings of the checks; a sentence where there is none."""
         found = tuple(line[:1].upper() + line[1:] for line in summary_lines(self.quality))
@@ -153,6 +160,7 @@ def build_report(
             surfaces_compared=agreement is not None and not volume.spacing_nominal,
         ),
         by_hand=segmentation.by_hand,
+        limitations=LIMITATIONS if segmentation.by_network else HAND_LIMITATIONS,
     )
 
 
@@ -201,6 +209,8 @@ def _truth_words(study: Study) -> str:
 
 
 def _settings(segmentation: Segmentation, info: WeightsInfo | None) -> tuple[tuple[str, str], ...]:
+    if not segmentation.by_network:
+        return (("Weights", "none: no network has run"), ("Program", f"LungLens {__version__}"))
     used = segmentation.config.postprocess
     preprocess = segmentation.config.preprocess
     return (

@@ -276,6 +276,6 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]], *, kind: str) -
 def _footer(report: Report) -> str:
     stamp = f"{report.stamp} · " if report.stamp else ""
     return (
-        f"<footer>{escape(stamp + report.note)} Masks were drawn by a program and not checked by a "
-        f"reader. LungLens {__version__}, {report.config.made_on.isoformat()}.</footer>"
+        f"<footer>{escape(f'{stamp}{report.note} {report.drawn_by}')} "
+        f"LungLens {__version__}, {report.config.made_on.isoformat()}.</footer>"
     )
