@@ -299,7 +299,7 @@ def test_damaged_masks_of_the_network_are_one_sentence(tmp_path: Path) -> None:
     make(correction, paint(box((4, 6), (1, 3), (6, 8))))
     keeper.close()
     (keeper.folder / "network_lung.nii.gz").write_bytes(b"no gzip")
-    with pytest.raises(ProjectError, match="network's masks"):
+    with pytest.raises(ProjectError, match="A mask of a project"):
         opened(tmp_path)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,7 +19,7 @@ from core.correction.edits import (
     Paint,
     TogglePart,
 )
-from core.correction.history import Act, History, Redo, SliceAt, Step, Undo
+from core.correction.history import Act, Base, History, Redo, SliceAt, Step, Undo
 from core.correction.record import HandCorrection
 from core.correction.runs import (
     MOST_VOXELS,
@@ -238,12 +238,28 @@ class Correction:
             self._masks, self._marked, self._frozen = {}, {}, None
             self._begin()
             for act in acts:
+                if isinstance(act, Base):
+                    self._history.forgotten += act.steps
+                    self._turn_over(act.flips)
+                    continue
                 if isinstance(act, Step):
                     self._history.add(act)
                 step = act if isinstance(act, Step) else self._moved(act)
                 if step is not None:
                     self._turn_over(step.flips)
                 self.revision += 1
+
+    def acts(self) -> list[Act]:
+        """The fewest acts that lead from the masks that it began with to where it is now, with
+        all that can be undone and done again."""
+        with self._changing:
+            if not self._masks:
+                return []
+            done, undone = self._history.done, self._history.undone
+            found: list[Act] = [*done, *undone, *([Undo()] * len(undone))]
+            if self._history.forgotten:
+                found.insert(0, Base(self._forgotten_flips(done), self._history.forgotten))
+            return found
 
     # ------------------------------------------------------------ edits
 
@@ -354,6 +370,21 @@ class Correction:
             now = flat(self._masks[channel])[numbers]
             found[channel] = (numbers[now], numbers[~now])
         return found
+
+    def _forgotten_flips(self, done: Sequence[Step]) -> dict[Channel, Runs]:
+        """What the steps that can no longer be undone have turned over."""
+        flips: dict[Channel, Runs] = {}
+        for channel in CHANNELS:
+            row = flat(self._masks[channel]).copy()
+            for step in done:
+                if channel in step.flips:
+                    row[step.flips[channel].numbers()] ^= True
+            begun = _mask_of(self._begun_with, channel)
+            if begun is not None:
+                row ^= flat(np.asfortranarray(begun))
+            if row.any():
+                flips[channel] = runs_of(np.flatnonzero(row))
+        return flips
 
     def _changed(self, step: Step, text: str, *, by: int = 1) -> Change:
         self.revision += by
