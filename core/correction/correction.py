@@ -155,7 +155,9 @@ class Correction:
     def follow(self, network: MaskPair | None) -> None:
         """Takes over other masks of the network. What was corrected stays as it is."""
         with self._changing:
-            if not self.touched and network is not self._begun_with:
+            if _same_masks(network, self._begun_with):
+                self._begun_with = network
+            elif not self.touched:
                 if self.keeper is not None:
                     self.keeper.begin_anew()
                 self._begun_with = network
@@ -402,6 +404,19 @@ class Correction:
     def _check_inside(self, at: SliceAt) -> None:
         if not 0 <= at.index < self._volume.shape[PLANE_AXIS[at.plane]]:
             raise outside_of_scan()
+
+
+def _same_masks(one: MaskPair | None, other: MaskPair | None) -> bool:
+    """Whether nothing tells two results of the network apart."""
+    if one is other or one is None or other is None:
+        return one is other
+    return all(
+        (one_mask is other_mask)
+        or (
+            one_mask is not None and other_mask is not None and np.array_equal(one_mask, other_mask)
+        )
+        for one_mask, other_mask in ((_mask_of(one, c), _mask_of(other, c)) for c in CHANNELS)
+    )
 
 
 def _mask_of(pair: MaskPair | None, channel: Channel) -> BoolArray | None:

@@ -17,6 +17,7 @@ from core.segmentation.postprocess import (
     probability_level,
     restore_masks,
 )
+from core.segmentation.remembered import ResultStore
 from core.segmentation.result import (
     Segmentation,
     apply_thresholds,
@@ -54,6 +55,7 @@ from core.segmentation.weights_store import (
 __all__ = [
     "Graph",
     "describe_graph",
+    "ResultStore",
     "Segmentation",
     "apply_thresholds",
     "with_hand_correction",

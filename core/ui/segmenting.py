@@ -15,6 +15,7 @@ import streamlit as st
 from core.config import PostprocessConfig, SegmentConfig
 from core.errors import LungLensError
 from core.system import OnProgress, ShouldCancel
+from core.ui.remembering import recall_same_run, remember_result, result_store
 from core.ui.session import OpenStudy, clear_notice, set_notice, this_session
 
 if TYPE_CHECKING:  # loaded where they are first needed
@@ -104,14 +105,24 @@ def start(
         weights_id=weights.weights_id, postprocess=postprocess or weights.postprocess
     )
 
+    before = current.segmentation
+    again = before is not None and before.config == config
+    store = result_store()
+
     def work(on_progress: OnProgress, should_cancel: ShouldCancel) -> Segmentation:
         from core.segmentation import segment_volume
 
+        # Who runs the same again wants to see it run.
+        known = None if again else recall_same_run(store, volume, weights, config)
+        if known is not None:
+            return known
         on_progress("loading the network", 0, 0)
         segmenter = _load(config.weights_id, server)
-        return segment_volume(
+        result = segment_volume(
             volume, segmenter, config=config, on_progress=on_progress, should_cancel=should_cancel
         )
+        remember_result(store, volume, result, weights)
+        return result
 
     clear_notice()
     this_session().network_run.start(work, owner=current, subject=current.token)

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import streamlit as st
 
+from core.annotation import Annotation
 from core.config import AugmentConfig
 from core.correction import Correction
+from core.correction.project import Keeper, ProjectState
 from core.ui.job_slot import JobSlot
 from core.ui.jobs import NETWORK_QUEUE
 from core.ui.kept_sessions import KeptSessions, seconds_to_keep, watch
@@ -56,6 +58,16 @@ class OpenStudy:
     segmentation: Segmentation | None = None
     memo: dict[object, Any] = field(default_factory=dict)
     place: Place | None = None
+    notes: str = ""
+    """What the person has written on the whole scan."""
+    annotations: tuple[Annotation, ...] = ()
+    """Notes, arrows, distances and regions on its slices."""
+    annotations_command: int = 0
+    """Counts changes of `annotations` that the browser does not know of."""
+    keeper: Keeper | None = None
+    """Keeps corrections, notes and marks; none where nothing is kept."""
+    kept_state: ProjectState | None = None
+    """How the scan was looked at on earlier days, and what was written on it."""
     recognised: Intensity = field(init=False)
     """What the values were taken for when the scan was opened."""
     correction: Correction = field(init=False)

@@ -133,6 +133,18 @@ class Keeper:
         if not self.refusal():
             delete_scan(self.folder)
 
+    def write_all(self, state: ProjectState) -> None:
+        """Writes the project as the correction is now, with the fewest acts that lead there.
+
+        Raises:
+            OSError, SaveError: it cannot be written.
+        """
+        acts = self.correction.acts()
+        self._begin_journal()
+        assert self._journal is not None
+        self._journal.begin_with(acts)
+        write_state(self.folder, state)
+
     def restore(self) -> int:
         """Brings the correction to where it was; says how many steps there are.
 

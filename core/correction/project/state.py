@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from core.annotation import Annotation, annotations_json, read_annotations
-from core.config import Plane, read_json
+from core.config import Plane, PostprocessConfig, read_json
 from core.errors import AnnotationError, ProjectError
 from core.system import json_text, write_text
 from core.volume import PLANE_AXIS
@@ -40,6 +40,13 @@ class ProjectState:
     window_width: float | None = None
     notes: str = ""
     annotations: tuple[Annotation, ...] = ()
+
+    def with_thresholds(self, postprocess: PostprocessConfig) -> PostprocessConfig:
+        """Settings of the clean-up with the thresholds that were chosen, where any were."""
+        lung, infection = self.lung_threshold, self.infection_threshold
+        if lung is None or infection is None:
+            return postprocess
+        return replace(postprocess, lung_threshold=lung, infection_threshold=infection)
 
     @property
     def written_on(self) -> bool:
@@ -97,8 +104,8 @@ def _checked(found: dict[str, Any], shape: tuple[int, int, int]) -> ProjectState
         voxel = (i, j, k)
     return ProjectState(
         weights_id=weights_id,
-        lung_threshold=_number(found["lung_threshold"], 0.0, 1.0),
-        infection_threshold=_number(found["infection_threshold"], 0.0, 1.0),
+        lung_threshold=_number(found["lung_threshold"], 0.01, 0.99),
+        infection_threshold=_number(found["infection_threshold"], 0.01, 0.99),
         plane=next((plane for plane in PLANE_AXIS if plane == found["plane"]), None),
         voxel=voxel,
         window_center=_number(found["window_center"], -1e5, 1e5),

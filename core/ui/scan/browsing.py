@@ -8,6 +8,7 @@ from core.config import Plane
 from core.loading import as_hu, grey_ends, windowed_intensity
 from core.ui.open_scan import set_intensity
 from core.ui.page import show_errors
+from core.ui.projects import keep_state
 from core.ui.scan.measures import guide_counts
 from core.ui.session import OpenStudy, this_session
 from core.ui.text import escape_markdown
@@ -36,9 +37,15 @@ def _first_place(current: OpenStudy) -> Place:
     plane = _plane_in_address() or "axial"
     wanted = _slice_in_address(volume.plane_count(plane))
     voxel = [count // 2 for count in volume.shape]
-    voxel[PLANE_AXIS["axial"]] = first_slice(current)
+    kept = current.kept_state
     if wanted is not None:
+        voxel[PLANE_AXIS["axial"]] = first_slice(current)
         voxel[PLANE_AXIS[plane]] = wanted - 1
+    elif kept is not None and kept.voxel is not None:
+        # Where the person was on the day before.
+        voxel, plane = list(kept.voxel), kept.plane or "axial"
+    else:
+        voxel[PLANE_AXIS["axial"]] = first_slice(current)
     # The grey scale stays as it was with the scan before.
     i, j, k = voxel
     return Place(voxel=(i, j, k), plane=plane, window=this_session().window)
@@ -125,6 +132,7 @@ def show_picture(
         marks=marks,
         on_place=_remember_window,
     )
+    keep_state(current)
     return place
 
 
