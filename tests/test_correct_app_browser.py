@@ -8,8 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import Chromium, Page, Server, keep_screenshot, serve, wait_for
-from tests.test_correct_browser import chord, mouse, on_screen, press, saved, show_picture
+from tests.browser import (
+    Chromium,
+    Page,
+    Server,
+    chord,
+    keep_screenshot,
+    mouse,
+    on_screen,
+    press,
+    serve,
+    show_picture,
+    wait_for,
+)
+from tests.test_correct_browser import saved
 from tests.training_data import CASES, write_training_folder
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]

@@ -416,5 +416,7 @@ def set_intensity(intensity: Intensity) -> None:
     kept = tuple(note for note in volume.warnings if not note.startswith("Not in HU"))
     current.study = replace(current.study, volume=replace(volume, warnings=kept))
     session.network_run.drop()
+    session.second_run.drop()
+    current.set_second(None)
     current.correction.use_intensity(intensity)
     current.set_segmentation(None)

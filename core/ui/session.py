@@ -35,6 +35,8 @@ T = TypeVar("T")
 Origin = Literal["demo", "case", "file", "upload"]
 
 SESSION_KEY = "session"
+SECOND_NETWORK = "Second network"
+"""What the masks of another network are called on pages, and in the memo."""
 _RESULT = "result corrected by hand"
 
 
@@ -56,6 +58,8 @@ class OpenStudy:
     link: str
     token: str = field(default_factory=lambda: secrets.token_hex(4))
     segmentation: Segmentation | None = None
+    second: Segmentation | None = None
+    """The result of another network, to compare with; see `set_second`."""
     memo: dict[object, Any] = field(default_factory=dict)
     place: Place | None = None
     notes: str = ""
@@ -96,6 +100,11 @@ class OpenStudy:
     def prediction(self) -> MaskPair | None:
         """Masks of the network, where it has run."""
         return self.segmentation.masks if self.segmentation is not None else None
+
+    @property
+    def second_prediction(self) -> MaskPair | None:
+        """Masks of another network that is compared with, where it has run."""
+        return self.second.masks if self.second is not None else None
 
     @property
     def corrected(self) -> MaskPair | None:
@@ -143,10 +152,21 @@ class OpenStudy:
         self._corrected_memo = (self.correction.revision, {})
         self.correction.follow(self.prediction)
 
+    def set_second(self, segmentation: Segmentation | None) -> None:
+        """Takes the result of another network, or lets it go; what was measured on the one before
+        is forgotten, and nothing else."""
+        self.second = segmentation
+        self.memo = {
+            name: found
+            for name, found in self.memo.items()
+            if not (isinstance(name, tuple) and SECOND_NETWORK in name)
+        }
+
     def let_go(self) -> None:
         """Drops all results: whoever still holds the study, such as the page drawn last, holds
         the scan alone."""
         self.correction.close()
+        self.set_second(None)
         self.set_segmentation(None)
         self.correction = Correction(self.study.volume)
 
@@ -214,6 +234,7 @@ class Session:
         pending_labels: the question which labels of a mask are infection.
         window: the grey scale last chosen, which the next scan takes over.
         network_run: marks lung and infection in one of the open scans.
+        second_run: does so with another network, to compare.
         tuned_augmentation: the pipeline last taken over on the Augmentation page.
         settings: values of each page's `Settings`, by its name.
     """
@@ -230,6 +251,9 @@ class Session:
     window: Window = DEFAULT_WINDOW
     network_run: JobSlot[Segmentation] = field(
         default_factory=lambda: JobSlot("run", NETWORK_QUEUE)
+    )
+    second_run: JobSlot[Segmentation] = field(
+        default_factory=lambda: JobSlot("second-run", NETWORK_QUEUE)
     )
     tuned_augmentation: AugmentConfig | None = None
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -248,6 +272,7 @@ class Session:
             self.opened.correction.close()
         self.opened = OpenStudy(study=study, origin=origin, link=link)
         self.network_run.drop()
+        self.second_run.drop()
         self.pending_labels = None
         return self.opened
 
@@ -277,6 +302,7 @@ class Session:
                 withdraw_slices(study)
                 study.let_go()
         self.network_run.drop()
+        self.second_run.drop()
         self.opened = self.second = None
         self.pending_series = self.pending_scale = self.pending_labels = None
         self._parts = {}

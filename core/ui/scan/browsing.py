@@ -10,6 +10,7 @@ from core.ui.open_scan import set_intensity
 from core.ui.page import show_errors
 from core.ui.projects import keep_state
 from core.ui.scan.measures import guide_counts
+from core.ui.scan.notes import notebook_of
 from core.ui.session import OpenStudy, this_session
 from core.ui.text import escape_markdown
 from core.ui.viewer import (
@@ -86,6 +87,7 @@ def viewer_scan(current: OpenStudy) -> ViewerScan:
         volume=current.study.volume,
         truth=current.study.truth,
         prediction=current.prediction,
+        second=current.second_prediction,
         correction=current.correction,
         name=current.name,
         stamp=current.stamp,
@@ -131,6 +133,7 @@ def show_picture(
         heat=heat,
         marks=marks,
         on_place=_remember_window,
+        notebook=notebook_of(current),
     )
     keep_state(current)
     return place
