@@ -31,6 +31,7 @@ _COMMANDS = (
     "train-classifier",
     "train-mixture",
     "evaluate",
+    "to-correct",
     "benchmark",
 )
 _ELSEWHERE = {"benchmark": "core.benchmark.command"}

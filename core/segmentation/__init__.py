@@ -27,6 +27,13 @@ from core.segmentation.result import (
 from core.segmentation.segmenter import load_segmenter
 from core.segmentation.trial import find_outlines, segment_slice
 from core.segmentation.turning import find_quarter_turns
+from core.segmentation.uncertainty import (
+    RankedScan,
+    Uncertainty,
+    measure_uncertainty,
+    rank_correlation,
+    rank_scans,
+)
 from core.segmentation.weights import (
     WeightsInfo,
     find_weights,
@@ -55,7 +62,12 @@ from core.segmentation.weights_store import (
 __all__ = [
     "Graph",
     "describe_graph",
+    "RankedScan",
     "ResultStore",
+    "Uncertainty",
+    "measure_uncertainty",
+    "rank_correlation",
+    "rank_scans",
     "Segmentation",
     "apply_thresholds",
     "with_hand_correction",

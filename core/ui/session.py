@@ -68,6 +68,8 @@ class OpenStudy:
     """Notes, arrows, distances and regions on its slices."""
     annotations_command: int = 0
     """Counts changes of `annotations` that the browser does not know of."""
+    look_first: tuple[int, ...] = ()
+    """Axial slices that the network is least sure of, where that was measured."""
     keeper: Keeper | None = None
     """Keeps corrections, notes and marks; none where nothing is kept."""
     kept_state: ProjectState | None = None

@@ -91,6 +91,7 @@ def viewer_scan(current: OpenStudy) -> ViewerScan:
         correction=current.correction,
         name=current.name,
         stamp=current.stamp,
+        flags=current.look_first,
     )
 
 

@@ -58,6 +58,7 @@ class ViewerScan:
         stamp: a word drawn into every picture, such as "SYNTHETIC".
         numbers: where this scan was laid on the slices of another: for each axial slice its own
             index, or -1, and how many slices it had.
+        flags: axial slices to look at first, marked at the slider.
     """
 
     owner: object
@@ -69,6 +70,7 @@ class ViewerScan:
     name: str = ""
     stamp: str = ""
     numbers: tuple[tuple[int, ...], int] | None = None
+    flags: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -215,6 +217,7 @@ def _scan_header(scan: ViewerScan) -> dict[str, Any]:
         "name": scan.name,
         "stamp": scan.stamp,
         "numbers": _numbers_header(scan),
+        "flags": list(scan.flags),
         "shape": list(volume.shape),
         "spacing": list(volume.spacing_mm),
         "affine": volume.affine.tolist(),

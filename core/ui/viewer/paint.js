@@ -57,7 +57,7 @@ function layerName(layer) {
 }
 
 function regionName({ channel, source }, sources) {
-  return sources.length > 1 || source !== "prediction" ? `${NAMES[channel]}, ${source}`
+  return sources.length > 1 || source !== "prediction" ? `${NAMES[channel]}, ${SOURCES[source].toLowerCase()}`
     : NAMES[channel];
 }
 

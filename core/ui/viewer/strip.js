@@ -78,6 +78,7 @@ class Strip {
     if (this.compares) this.drawDice(context, slider, height, x);
     this.drawTrack(context, width, middle, x);
     this.drawCurves(context, middle - TRACK - 4, x);
+    this.drawFlags(context, middle - TRACK / 2, x);
     const here = x(view.sliceOf(plane));
     context.strokeStyle = "rgba(242, 245, 248, 0.8)";
     context.lineWidth = 1;
@@ -92,6 +93,20 @@ class Strip {
     context.arc(here, middle, 7, 0, 7);
     context.fill();
     this.describe();
+  }
+
+  // Slices to look at first, as the page names them.
+  drawFlags(context, floor, x) {
+    const { scan } = this.view.sources[0];
+    if (!scan || this.view.place.plane !== "axial") return;
+    context.fillStyle = "#f0e442";
+    for (const index of scan.given.flags ?? []) {
+      context.beginPath();
+      context.moveTo(x(index), floor);
+      context.lineTo(x(index) - 4, floor - 7);
+      context.lineTo(x(index) + 4, floor - 7);
+      context.fill();
+    }
   }
 
   // The room stays while agreement is counted, so that nothing below it jumps.
@@ -196,6 +211,9 @@ class Strip {
         : `${((values[index] * grid.pixelWidth * grid.pixelHeight) / 100).toFixed(1)} cm²`;
       return `, infected by ${SOURCES[source].toLowerCase()} ${size}`;
     });
+    if (plane === "axial" && view.sources[0].scan?.given.flags?.includes(index)) {
+      areas.push(", one to look at first");
+    }
     const scores = view.pairScores;
     const dice = scores?.dice(plane)[index];
     if (scores && !Number.isNaN(dice)) {
