@@ -3,6 +3,7 @@
 import streamlit as st
 
 from core.ui import segmenting
+from core.ui.own_cases import show_training_case
 from core.ui.page import begin_page, need_study, show_scan_warnings
 from core.ui.scan import browsing, lying, measures, notes, second_network
 from core.ui.scan.biomarkers import show_biomarkers
@@ -22,6 +23,7 @@ def look(current: OpenStudy) -> None:
         segmenting.show_progress()
         mark_and_browse(current)
         measures.show_difference(current, place.plane, place.slice_index)
+        show_training_case(current)
         measures.show_burden(current, place.plane, place.slice_index)
         measures.show_agreement(current, place.plane, place.slice_index)
         second_network.show_second_network(current, place.plane, place.slice_index)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
@@ -90,7 +90,7 @@ def _volume(case: Case) -> Volume:
 
 
 def _work(
-    scans: list[tuple[str, Callable[[], Volume]]], weights_id: str
+    scans: Sequence[tuple[str, Callable[[], Volume]]], weights_id: str
 ) -> Callable[[OnProgress, ShouldCancel], list[RankedScan]]:
     def work(on_progress: OnProgress, should_cancel: ShouldCancel) -> list[RankedScan]:
         from core.segmentation import load_segmenter, rank_scans

@@ -29,8 +29,7 @@ from core.ui.settings import Settings
 from core.ui.train.access import cases_folder
 from core.ui.widget_state import set_first_value
 
-_REAL, _OWN = "Own cases"
-_GENERATED = "Data folder", "Generated"
+_REAL, _OWN, _GENERATED = "Data folder", "Own cases", "Generated"
 _SIZES = {"96": "96 × 128", "192": "192 × 256"}
 _ARCHITECTURES = {"unet": "U-Net", "unetpp": "U-Net++"}
 _ENCODERS = {"plain": "Own, from scratch", "lite0": "EfficientNet-Lite0, pretrained"}
@@ -193,7 +192,7 @@ def _choose_patients() -> tuple[Path | None, dict[str, list[str]]]:
             help="The cases of the server's data folder, scans corrected here that were made "
             "training cases, or four generated patients to try it out.",
         )
-        folder = folders.get(chosen or "")
+        folder = folders.get(str(chosen))
     patients: dict[str, list[str]] = {}
     if folder is None:
         st.info(
