@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from core import __version__
+from core.annotation import Annotation, measured_text
 from core.config import CHANNELS, RESEARCH_NOTE, Channel, EvaluateConfig, QualityConfig
 from core.correction import HandCorrection
 from core.errors import shown_name
@@ -20,7 +21,7 @@ from core.output.report.profile import Profile, measure_profile
 from core.output.saving import mask_file_notes
 from core.segmentation import Segmentation, WeightsInfo
 from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel, raise_if_cancelled
-from core.volume import Study
+from core.volume import Study, Volume
 
 HEADLINE = (
     "infected_share",
@@ -64,6 +65,8 @@ class Report:
         stamp: "SYNTHETIC" for a generated scan.
         warnings: sentences on this scan and this run; `quality`: what the checks found in it.
         by_hand: how a person has corrected the masks; none where they are the network's.
+        notes: what a person has written on the scan.
+        marks: slice, and what was placed on it with its measurements.
     """
 
     config: ReportConfig
@@ -78,6 +81,8 @@ class Report:
     warnings: tuple[str, ...]
     methods: Methods
     by_hand: HandCorrection | None = None
+    notes: str = ""
+    marks: tuple[tuple[str, str], ...] = ()
     limitations: tuple[str, ...] = LIMITATIONS
     note: str = RESEARCH_NOTE
 
@@ -109,6 +114,8 @@ def build_report(
     config: ReportConfig,
     info: WeightsInfo | None = None,
     quality: QualityReport | None = None,
+    notes: str = "",
+    annotations: Sequence[Annotation] = (),
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
 ) -> Report:
@@ -117,6 +124,7 @@ def build_report(
     Args:
         info: the weights that made the segmentation, where they are still there.
         quality: the checks' findings, where they are known already.
+        notes, annotations: what a person has written on the scan and placed on its slices.
         on_progress: called with what is being measured.
 
     Raises:
@@ -160,7 +168,25 @@ def build_report(
             surfaces_compared=agreement is not None and not volume.spacing_nominal,
         ),
         by_hand=segmentation.by_hand,
+        notes=notes.strip(),
+        marks=_marks(annotations, volume),
         limitations=LIMITATIONS if segmentation.by_network else HAND_LIMITATIONS,
+    )
+
+
+def _marks(annotations: Sequence[Annotation], volume: Volume) -> tuple[tuple[str, str], ...]:
+    """In the order of planes and slices."""
+    ordered = sorted(annotations, key=lambda one: (one.plane, one.index))
+    return tuple(
+        (
+            f"{one.plane.capitalize()} {one.index + 1}",
+            ", ".join(
+                word
+                for word in (one.kind.capitalize(), measured_text(one, volume), one.text)
+                if word
+            ),
+        )
+        for one in ordered
     )
 
 

@@ -97,6 +97,7 @@ def html_text(report: Report) -> str:
             _pictures(report),
             _profile(report),
             _section("What to know about this scan", _listed(_notes(report))),
+            _written(report),
             _lungs(report),
             _measurements("Density", density_measurements(report.biomarkers)),
             _measurements("Lesions", lesion_measurements(report.biomarkers)),
@@ -192,6 +193,15 @@ def _profile(report: Report) -> str:
 
 def _notes(report: Report) -> list[str]:
     return list(dict.fromkeys([*report.warnings, *report.quality_lines]))
+
+
+def _written(report: Report) -> str:
+    """What a person has written on the scan and placed on its slices."""
+    if not (report.notes or report.marks):
+        return ""
+    words = "".join(f"<p>{escape(line)}</p>" for line in report.notes.splitlines() if line.strip())
+    marks = _facts(report.marks) if report.marks else ""
+    return _section("Notes and marks by the reader", words + marks)
 
 
 def _listed(lines: Sequence[str]) -> str:
