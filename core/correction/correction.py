@@ -238,6 +238,9 @@ class Correction:
             if self._network is None:
                 self._network = begun_with
             self._masks, self._marked, self._frozen = {}, {}, None
+            self._history = History(
+                fewest=self.config.fewest_steps, most_bytes=self.config.history_bytes
+            )
             self._begin()
             for act in acts:
                 if isinstance(act, Base):

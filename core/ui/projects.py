@@ -78,6 +78,22 @@ def bring_back(current: OpenStudy, keeper: Keeper) -> None:
         set_notice("success", f"Brought back {current.brought_back} of this scan.")
 
 
+def try_again(current: OpenStudy) -> None:
+    """Where the scan was locked by another tab that has gone since: it can be corrected here now,
+    with what was done there."""
+    keeper = current.keeper
+    if keeper is None or not current.correction.locked:
+        return
+    try:
+        if keeper.try_again():
+            state = keeper.state
+            current.notes, current.annotations = state.notes, state.annotations
+            current.annotations_command += 1
+            set_notice("success", "The other tab has gone: this scan can be corrected here now.")
+    except (ProjectError, OSError) as error:
+        set_notice("warning", str(error))
+
+
 def keep_state(current: OpenStudy) -> str:
     """Keeps how the scan is looked at, notes and marks, where they have changed; says in a
     sentence if they cannot be kept."""

@@ -62,12 +62,19 @@ def recall_result(current: OpenStudy) -> None:
     from core.segmentation import apply_thresholds, list_weights
 
     found: Segmentation | None = None
+    kept = current.kept_state
     # Damaged weights are reported to the person who asks for a run.
     with suppress(LungLensError):
-        found = store.recall(current.study.volume, list_weights())
+        weights = list_weights()
+        wanted = "" if kept is None else kept.weights_id
+        preferred = [info for info in weights if info.weights_id == wanted or info.is_default]
+        preferred.sort(key=lambda info: info.weights_id != wanted)
+        for choice in (*([info] for info in preferred), weights):
+            found = store.recall(current.study.volume, choice)
+            if found is not None:
+                break
     if found is None:
         return
-    kept = current.kept_state
     if kept is not None and kept.weights_id == found.weights_id:
         found = apply_thresholds(found, kept.with_thresholds(found.config.postprocess))
     current.set_segmentation(found)

@@ -165,6 +165,20 @@ class Keeper:
                 self._shorten()
         return self.correction.steps
 
+    def try_again(self) -> bool:
+        """Where somebody else was at work on the scan: whether they have gone, and their
+        corrections are here now.
+
+        Raises:
+            ProjectError: the project cannot be read.
+        """
+        if self._is_ours or self.correction.locked != LOCKED or not self._take_lock():
+            return False
+        self.correction.locked = ""
+        if (self.folder / CARD_NAME).exists():
+            self.restore()
+        return True
+
     @property
     def state(self) -> ProjectState:
         """Settings, notes and marks as they were last kept."""

@@ -8,7 +8,7 @@ from core.config import Plane
 from core.loading import as_hu, grey_ends, windowed_intensity
 from core.ui.open_scan import set_intensity
 from core.ui.page import show_errors
-from core.ui.projects import keep_state
+from core.ui.projects import keep_state, try_again
 from core.ui.scan.measures import guide_counts
 from core.ui.scan.notes import notebook_of
 from core.ui.session import OpenStudy, this_session
@@ -124,6 +124,7 @@ def show_picture(
         heat, marks: see `core.ui.viewer.show_viewer`.
     """
     place = place_of(current)
+    try_again(current)
     show_viewer(
         viewer_scan(current),
         place,

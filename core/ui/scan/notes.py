@@ -60,16 +60,17 @@ def show_notes(current: OpenStudy) -> None:
 
 def _show_mark(current: OpenStudy, number: int, one: Annotation, *, locked: bool) -> None:
     key = f"mark-{number}-{current.token}-{current.annotations_command}"
-    with st.container(horizontal=True, vertical_alignment="center", key=f"row-{key}"):
-        if st.button(
-            f"{one.plane.capitalize()} {one.index + 1}",
-            key=f"go-{key}",
-            icon=":material/my_location:",
-            help="Goes to this slice.",
-        ):
-            _go_to(current, one)
-            st.rerun()
-        st.markdown(escape_markdown(mark_text(current, one)), width="stretch")
+    go, words, change = st.columns([3, 7, 3], vertical_alignment="center")
+    if go.button(
+        f"{one.plane.capitalize()} {one.index + 1}",
+        key=f"go-{key}",
+        help="Goes to this slice.",
+        width="stretch",
+    ):
+        _go_to(current, one)
+        st.rerun()
+    words.markdown(escape_markdown(mark_text(current, one)))
+    with change.container(horizontal=True, horizontal_alignment="right"):
         with st.popover("", icon=":material/edit:", help="Write on this mark", disabled=locked):
             text = st.text_input(
                 "Text", value=one.text, key=f"text-{key}", max_chars=MOST_CHARACTERS

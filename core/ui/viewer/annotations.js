@@ -222,9 +222,12 @@ function drawMeasures(pane) {
     if (!words) continue;
     const [x, y] = ends.length > 1 && ends[1][0] > ends[0][0] ? ends[1] : ends[0];
     context.font = "600 13px sans-serif";
-    const beside = x + 9 + context.measureText(words).width < pane.width;
-    context.textAlign = beside ? "left" : "right";
-    write(context, words, x + (beside ? 9 : -9), Math.max(y - 12, 8), pane.width - 12);
+    const wide = context.measureText(words).width;
+    // Beside the mark, on whichever side has room for the words.
+    const left = x + 9 + wide < pane.width ? x + 9 : x - 9 - wide;
+    context.textAlign = "left";
+    write(context, words, Math.max(Math.min(left, pane.width - wide - 4), 4), Math.max(y - 12, 8),
+      pane.width - 8);
   }
 }
 

@@ -6,7 +6,7 @@ const ICONS = {
   most: "M12 3v4M12 17v4M3 12h4M17 12h4M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8",
   measure: "M4 16L16 4l4 4L8 20zM8 12l2 2M11 9l2 2M14 6l2 2",
   arrow: "M5 19L19 5M10 5h9v9",
-  region: "M4 12a8 5.5 0 1 0 16 0a8 5.5 0 1 0-16 0M12 10v4M10 12h4",
+  region: "M4 12a8 5.5 0 1 0 16 0a8 5.5 0 1 0-16 0",
   note: "M5 4h14v11h-8l-4 4v-4H5z",
   worst: "M12 4l9 16H3zM12 10v4M12 17v1",
   play: "M8 5l11 7-11 7z",
