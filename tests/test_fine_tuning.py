@@ -19,17 +19,21 @@ from core.config import (
     from_json_dict,
     to_json_dict,
 )
+from core.correction import Correction, HandCorrection, Paint, SliceAt, runs_of
 from core.errors import ConfigError, DatasetError, WeightsError
+from core.output import add_training_case
 from core.segmentation import WeightsInfo, load_weights, save_weights
 from core.segmentation.models import PRESENCE, build_model
-from core.training.fine_tuning import pixels_only, with_slice_head
-from core.training.fit import build_compiled, train
+from core.training.fine_tuning import dice_by_case, pixels_only, with_slice_head
+from core.training.fit import build_compiled, load_best_model, train
 from core.training.publishing import publish
 from core.training.runs import RunPaths, read_record, read_results
+from core.training.scans import load_training_scans
 from core.training.starting import fine_tuning_config, joined_with_earlier, met_before
 from core.ui.train.comparing import by_patient, differing
-from tests.training_data import CASES, TINY
-from tests.training_runs import training_folder
+from core.volume import Intensity, MaskPair, Study, volume_from_file
+from tests.training_data import CASES, TINY, chest_and_masks
+from tests.training_runs import training_folder, whole_run
 
 ENCODED = ModelConfig(depth=5, width=4, max_filters=8, encoder="lite0", slice_head=True)
 SIZE = PreprocessConfig(rows=32, columns=64)
@@ -198,3 +202,58 @@ def test_runs_are_compared_by_settings_that_differ_and_by_patient() -> None:
         ]
     }
     assert by_patient(results) == {"x": pytest.approx(0.6)}
+
+
+def test_corrected_scans_teach_a_network_which_is_better_on_them_then(
+    published: Path, tmp_path: Path
+) -> None:
+    by_hand = HandCorrection(from_network=True, steps=3)
+    for number in range(2):
+        hu, lung, infection = chest_and_masks(60 + number)
+        volume = volume_from_file(
+            hu,
+            np.diag([-5.0, -6.0, 8.0, 1.0]),
+            intensity=Intensity("HU", "made in HU"),
+            name=f"scan {number}",
+            format="nifti",
+        )
+        masks = MaskPair(np.asfortranarray(lung), np.asfortranarray(infection))
+        corrected = Correction(volume, None)
+        for channel in CHANNELS:
+            drawn = np.flatnonzero(getattr(masks, channel).reshape(-1, order="F"))
+            edit = Paint(channel, True, runs_of(drawn), SliceAt("axial", 1))
+            corrected.apply(edit, revision=corrected.revision, free=True)
+        add_training_case(
+            tmp_path / "own",
+            Study(volume),
+            corrected.masks(),
+            patient=f"p{number + 1}",
+            by_hand=by_hand,
+        )
+    split = {"train": {"case": ["own_p1_1"]}, "validation": {"case": ["own_p2_1"]}}
+    run = whole_run()
+    info = save_weights(
+        load_best_model(run),
+        published / "start",
+        title="Start",
+        model_config=TINY.model,
+        preprocess=TINY.preprocess,
+        postprocess=PostprocessConfig(),
+        record={"split": read_record(run.config)["split"]},
+    )
+    config = replace(
+        fine_tuning_config(info, epochs=6, learning_rate=3e-3),
+        **{"batch_size": 2, "precision": "float32", "slices_per_patient": 0},
+    )
+    paths = train(tmp_path / "own", tmp_path / "tuned", config, recorded_split=split)
+    (scan,) = (
+        scan
+        for scan in load_training_scans(tmp_path / "own", config.preprocess)
+        if scan.scan_id == "own_p1_1"
+    )
+    before, after = (
+        dice_by_case(model, [scan], batch_size=2, threshold=0.5)[0]
+        for model in (load_weights(info), load_best_model(paths))
+    )
+    assert after["infection_dice"] > before["infection_dice"]
+    assert after["lung_dice"] > before["lung_dice"] - 0.02
