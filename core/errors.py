@@ -139,6 +139,10 @@ class ProjectError(LungLensError):
     """A project cannot be read, changed or deleted."""
 
 
+class AnnotationError(LungLensError):
+    """Notes or marks on a scan cannot be read."""
+
+
 class Cancelled(LungLensError):
     """The person asked to stop; nothing was changed."""
 

@@ -3,8 +3,9 @@
 import streamlit as st
 
 from core.ui import segmenting
+from core.ui.own_cases import show_training_case
 from core.ui.page import begin_page, need_study, show_scan_warnings
-from core.ui.scan import browsing, lying, measures
+from core.ui.scan import browsing, lying, measures, notes, second_network
 from core.ui.scan.biomarkers import show_biomarkers
 from core.ui.scan.mark_button import mark_and_browse
 from core.ui.scan.surfaces import show_surfaces
@@ -17,12 +18,15 @@ def look(current: OpenStudy) -> None:
     picture, numbers = st.columns([7, 5], gap="large")
     with picture:
         place = browsing.show_picture(current, key="picture", tallest=0.62)
+        notes.show_notes(current)
     with numbers:
         segmenting.show_progress()
         mark_and_browse(current)
         measures.show_difference(current, place.plane, place.slice_index)
+        show_training_case(current)
         measures.show_burden(current, place.plane, place.slice_index)
         measures.show_agreement(current, place.plane, place.slice_index)
+        second_network.show_second_network(current, place.plane, place.slice_index)
         show_biomarkers(current)
         show_surfaces(current, place.plane, place.slice_index)
     browsing.write_address(current)

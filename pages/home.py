@@ -13,7 +13,7 @@ from core.ui.page import (
     show_notice,
     show_scan_warnings,
 )
-from core.ui.scan import browsing, lying
+from core.ui.scan import browsing, keeping, lying
 from core.ui.scan.mark_button import mark_and_browse
 from core.ui.session import this_session
 
@@ -41,6 +41,7 @@ with left:
             if st.button("Browse slices", type=kind, icon=":material/view_carousel:"):
                 go_to(BROWSE_PAGE)
         browsing.show_glance(current, key="glance", tallest=0.42)
+        keeping.show_keeping(current)
         segmenting.show_progress()
         opening.show_recognised(current)
         show_scan_warnings(current)

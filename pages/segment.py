@@ -29,8 +29,11 @@ with controls, show_errors():
         st.markdown("**Download**")
         results.show_downloads(current, current.result or current.segmentation)
         results.show_run_facts(current.segmentation)
-    elif (drawn := current.corrected) is not None:
-        results.show_drawn(current, drawn)
+    elif (drawn := current.result) is not None:
+        results.show_headline(current)
+        show_biomarkers(current)
+        st.markdown("**Download**")
+        results.show_downloads(current, drawn)
 
 with picture:
     browsing.show_glance(current, key="preview", tallest=0.56)

@@ -2,10 +2,29 @@
 
 import streamlit as st
 
+from core.ui.own_cases import show_own_cases
 from core.ui.page import begin_page
-from core.ui.train import learning_rate, options, start
+from core.ui.train import fine_tune, learning_rate, options, start
 from core.ui.train.access import may_train, show_refusal
+from core.ui.train.next_scans import show_next_scans
 from core.ui.train.runs import show_runs
+
+
+def choose_way() -> None:
+    """A new network, or one that learns further."""
+    way = st.segmented_control(
+        "What to train",
+        ("A new network", "Fine-tune weights"),
+        default="A new network",
+        required=True,
+        key="train-way",
+        persist_state="session",
+        help="Fine-tuning starts from weights that are there, and needs few cases and minutes.",
+    )
+    if way == "Fine-tune weights":
+        start.show_start(fine_tune.set_up_fine_tuning())
+    else:
+        set_up()
 
 
 def set_up() -> None:
@@ -38,9 +57,11 @@ if may_train():
     new_run, runs = st.columns([5, 7], gap="large")
     with new_run:
         st.subheader("New run", anchor=False)
-        set_up()
+        choose_way()
+        show_own_cases()
     with runs:
         show_runs()
+        show_next_scans()
 else:
     show_refusal()
     show_runs()

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -298,3 +298,102 @@ def keep_screenshot(page: Page, name: str) -> None:
 def need_weights() -> None:
     if not list_weights():
         pytest.skip("no trained weights are installed")
+
+
+# ---------------------------------------------------------------- the viewer
+
+Place = tuple[float, float]
+"""Column and row of a picture, with fractions."""
+
+
+def open_viewer(tab: Page, mode: str, *, with_masks: bool = True, with_scan: bool = True) -> None:
+    """A page with the viewer alone, once all that it fetches is there."""
+    tab.open(f"/?mode={mode}")
+    tab.canvas()
+    if with_scan:
+        wait_for(lambda: tab.view("scan.complete"), what="all slices")
+    if with_scan and with_masks:
+        wait_for(lambda: tab.view("scan.counts !== null"), what="all masks")
+    wait_for(lambda: tab.view("!view.dirty"), what="the picture")
+
+
+def press(page: Page, *keys: str) -> None:
+    page.canvas().send_keys(*keys)
+
+
+def chord(page: Page, key: str, *, shift: bool = False) -> None:
+    """A key with Ctrl, and with Shift if asked for."""
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    page.js("arguments[0].focus()", page.canvas())
+    actions = ActionChains(page.browser).key_down(Keys.CONTROL)
+    actions = actions.key_down(Keys.SHIFT) if shift else actions
+    actions = actions.send_keys(key).key_up(Keys.SHIFT).key_up(Keys.CONTROL)
+    actions.perform()
+
+
+def on_screen(page: Page, place: Place) -> Place:
+    """Where in the window a place of the picture lies, in whole pixels."""
+    x, y = page.view(
+        f"(() => {{ const at = pane.canvas.getBoundingClientRect();"
+        f"const [x, y] = pane.toCanvas({place[0]}, {place[1]});"
+        "return [at.left + x, at.top + y]; })()"
+    )
+    return round(x), round(y)
+
+
+def in_picture(page: Page, point: Place) -> Place:
+    """The inverse, for the pixel that the pointer was really at."""
+    column, row = page.view(
+        f"(() => {{ const at = pane.canvas.getBoundingClientRect();"
+        f"return pane.toPicture({point[0]} - at.left, {point[1]} - at.top); }})()"
+    )
+    return column, row
+
+
+def show_picture(page: Page) -> None:
+    page.js("arguments[0].scrollIntoView({block: 'center'})", page.canvas())
+
+
+def mouse(
+    page: Page, places: Sequence[Place], *, pen: bool = False, alt: bool = False
+) -> list[Place]:
+    """Presses at the first place, moves through all and lets go; gives where the pointer was."""
+    show_picture(page)
+    points = [on_screen(page, place) for place in places]
+    kind = {
+        "button": "left",
+        "pointerType": "pen" if pen else "mouse",
+        "modifiers": 1 if alt else 0,
+        "clickCount": 1,
+    }
+
+    def send(what: str, point: Place, buttons: int) -> None:
+        page.browser.execute_cdp_cmd(
+            "Input.dispatchMouseEvent",
+            {"type": what, "x": point[0], "y": point[1], "buttons": buttons, **kind},
+        )
+
+    send("mouseMoved", points[0], 0)
+    send("mousePressed", points[0], 1)
+    for point in points[1:]:
+        send("mouseMoved", point, 1)
+    found = [in_picture(page, point) for point in points]
+    send("mouseReleased", points[-1], 0)
+    return found
+
+
+def touch(page: Page, *moves: Sequence[Place]) -> None:
+    """Fingers on the screen: where all of them are at each moment, then none."""
+    for number, points in enumerate((*moves, ())):
+        what = "touchEnd" if not points else "touchMove" if number else "touchStart"
+        if number and points and len(points) != len(moves[number - 1]):
+            what = "touchStart"
+        page.browser.execute_cdp_cmd(
+            "Input.dispatchTouchEvent",
+            {
+                "type": what,
+                "touchPoints": [{"x": x, "y": y, "id": n} for n, (x, y) in enumerate(points)],
+            },
+        )

@@ -133,3 +133,13 @@ def page(server: Server, chromium: Chromium, tmp_path: Path) -> Iterator[Page]:
     tab = chromium.open_tab(server, tmp_path / "downloads")
     yield tab
     chromium.close_tab(tab)
+
+
+@pytest.fixture(scope="module")
+def tab(
+    server: Server, chromium: Chromium, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Page]:
+    """One tab on `server` for all tests of a file."""
+    page = chromium.open_tab(server, tmp_path_factory.mktemp("downloads"))
+    yield page
+    chromium.close_tab(page)

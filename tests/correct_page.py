@@ -6,8 +6,9 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
+from core.annotation import measured_text
 from core.correction import Correction
-from core.ui.viewer import Place, ViewerScan, show_viewer, slice_routes
+from core.ui.viewer import Notebook, Place, ViewerScan, show_viewer, slice_routes
 from core.volume import Intensity, MaskPair, Volume, volume_from_file
 
 SHAPE = (60, 90, 20)
@@ -41,17 +42,43 @@ def network() -> MaskPair:
     return MaskPair(lung, infection)
 
 
+def moved(pair: MaskPair, by: int) -> MaskPair:
+    """Another network's masks: the same blocks, farther to the left."""
+    assert pair.lung is not None
+    assert pair.infection is not None
+    lung, infection = (np.roll(one, by, axis=0) for one in (pair.lung, pair.infection))
+    return MaskPair(np.asfortranarray(lung), np.asfortranarray(infection))
+
+
 def show(mode: str) -> None:
-    """What a test asks for in the address: "network" or "nothing"."""
+    """What a test asks for in the address: "network", "nothing", or "pair" with true masks and
+    those of a second network, and with marks that are kept."""
     keep = st.session_state
     if "owner" not in keep:
         keep.owner, keep.place, keep.volume = Owner(), Place((30, 45, 9)), scan()
         keep.masks = None if mode == "nothing" else network()
         keep.correction = Correction(keep.volume, keep.masks)
+        keep.placed, keep.command = (), 0
+        keep.second = moved(keep.masks, 3) if mode == "pair" else None
+        keep.truth = moved(keep.masks, 1) if mode == "pair" else None
     shown = ViewerScan(
-        keep.owner, keep.volume, prediction=keep.masks, correction=keep.correction, name="rising"
+        keep.owner,
+        keep.volume,
+        truth=keep.truth,
+        prediction=keep.masks,
+        second=keep.second,
+        correction=keep.correction,
+        name="rising",
     )
-    show_viewer(shown, keep.place, key="viewer")
+    notebook = None
+    if mode == "pair":
+        notebook = Notebook(keep.placed, keep.command, "", lambda items: keep.update(placed=items))
+    show_viewer(shown, keep.place, key="viewer", notebook=notebook)
+    for one in keep.placed:
+        st.text(f"{one.kind} {one.plane} {one.index}: {one.text} {measured_text(one, keep.volume)}")
+    if keep.placed and st.button("Delete the first"):
+        keep.placed, keep.command = keep.placed[1:], keep.command + 1
+        st.rerun()
     correction: Correction = keep.correction
     st.text(f"Python knows revision {correction.revision}, {correction.steps} steps")
 

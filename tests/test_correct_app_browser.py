@@ -8,8 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import Chromium, Page, Server, keep_screenshot, serve, wait_for
-from tests.test_correct_browser import chord, mouse, on_screen, press, saved, show_picture
+from tests.browser import (
+    Chromium,
+    Page,
+    Server,
+    chord,
+    keep_screenshot,
+    mouse,
+    on_screen,
+    press,
+    serve,
+    show_picture,
+    wait_for,
+)
+from tests.test_correct_browser import saved
 from tests.training_data import CASES, write_training_folder
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -133,3 +145,95 @@ def test_a_server_killed_while_somebody_draws_loses_the_stroke_in_hand_alone(
     page.view("view.setPen({ free: false })")
     chromium.close_tab(page)
     second.close()
+
+
+def test_a_second_tab_may_only_look_until_the_first_has_gone(
+    chromium: Chromium, tmp_path: Path
+) -> None:
+    data = write_training_folder(tmp_path / "data")
+    settings = {
+        "LUNGLENS_DATA_FOLDER": str(data),
+        "LUNGLENS_PROJECTS_FOLDER": str(tmp_path / "projects"),
+        "LUNGLENS_KEEP_SESSION_SECONDS": "2",
+    }
+    address = f"/browse?case={CASES[0]}&plane=axial&slice=2"
+    serving = serve("streamlit_app.py", tmp_path / "log.txt", settings)
+    server = next(serving)
+    first = chromium.open_tab(server, tmp_path / "downloads")
+    first_tab = first.browser.current_window_handle
+    first.open(address)
+    ready(first)
+    press(first, "c")
+    first.view("view.setPen({ channel: 'infection', free: true })")
+    mouse(first, [(15.0, 10.0), (30.0, 10.0)])
+    saved(first, 1)
+    drawn = first.view("Array.from(scan.counts.corrected.coronal)")
+
+    second = chromium.open_tab(server, tmp_path / "downloads")
+    second.open(address)
+    ready(second)
+    second.wait_for_text("is being corrected in another tab", seconds=30)
+    wait_for(lambda: second.view("scan.edits.holds"), what="the corrected masks", seconds=30)
+    assert second.view("Array.from(scan.counts.corrected.coronal)") == drawn
+    press(second, "c")
+    assert not second.view("Boolean(view.correcting)")
+    press(second, "r")
+    assert not second.view("Boolean(view.measuring)"), "nor can anything be placed"
+    second_tab = second.browser.current_window_handle
+    second.browser.switch_to.window(first_tab)
+    second.browser.close()
+    second.browser.switch_to.window(second_tab)
+    time.sleep(5)
+    press(second, "\ue013")  # a slice on: the page runs again
+    second.wait_for_text("this scan can be corrected here now", seconds=60)
+    wait_for(lambda: second.view("view.edits.ready && view.canCorrect"), what="masks", seconds=30)
+    press(second, "c")
+    assert second.view("view.correcting")
+    chord(second, "z")
+    wait_for(
+        lambda: not any(second.view("Array.from(scan.counts.corrected.coronal)")),
+        what="undone",
+        seconds=30,
+    )
+    second.view("view.setPen({ free: false })")
+    chromium.close_tab(second)
+    serving.close()
+
+
+def test_an_uploaded_scan_that_is_kept_is_there_after_a_restart(
+    chromium: Chromium, small_chest: Path, tmp_path: Path
+) -> None:
+    settings = {"LUNGLENS_PROJECTS_FOLDER": str(tmp_path / "projects")}
+    data = write_training_folder(tmp_path / "data")
+    settings["LUNGLENS_DATA_FOLDER"] = str(data)
+    serving = serve("streamlit_app.py", tmp_path / "first.txt", settings)
+    page = chromium.open_tab(next(serving), tmp_path / "downloads")
+    page.open(f"/?case={CASES[0]}")
+    page.upload(small_chest)
+    page.wait_for_text("Opened: small_chest.nii.gz", seconds=60)
+    page.settle()
+    label = page.js(
+        "return [...document.querySelectorAll('label')]"
+        ".find((e) => e.innerText.includes('Keep this scan on this machine'))"
+    )
+    page.js("arguments[0].scrollIntoView({block: 'center'})", label)
+    label.click()
+    wait_for(lambda: "case=project-" in page.browser.current_url, what="its link", seconds=60)
+    address = page.browser.current_url.split("?", 1)[1]
+    page.settle()
+    chromium.close_tab(page)
+    serving.close()
+
+    serving = serve("streamlit_app.py", tmp_path / "second.txt", settings)
+    page = chromium.open_tab(next(serving), tmp_path / "downloads")
+    page.open(f"/browse?{address}")
+    ready_scan(page)
+    assert "small_chest.nii.gz" in page.text
+    assert page.view("[scan.columns, scan.rows, scan.slices]") == [48, 40, 8]
+    chromium.close_tab(page)
+    serving.close()
+
+
+def ready_scan(page: Page) -> None:
+    page.canvas()
+    wait_for(lambda: page.view("scan.complete"), what="the scan", seconds=60)

@@ -18,7 +18,21 @@ import pytest
 from core.correction import runs_of
 from core.ui.viewer.packing import BITS
 from core.volume import PLANE_AXIS, plane_slice
-from tests.browser import Chromium, Page, Server, serve, wait_for
+from tests.browser import (
+    Page,
+    Place,
+    Server,
+    chord,
+    in_picture,
+    mouse,
+    on_screen,
+    open_viewer,
+    press,
+    serve,
+    show_picture,
+    touch,
+    wait_for,
+)
 from tests.correct_page import SHAPE, SPACING_MM, network, scan
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -26,22 +40,11 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 KEY_OF = {"axial": "a", "coronal": "k", "sagittal": "s"}
 MIDDLE = {"axial": 9, "coronal": 40, "sagittal": 25}
 SIZE_MM = 10.0
-Place = tuple[float, float]
-"""Column and row of a picture, with fractions."""
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     yield from serve("tests/correct_page.py", tmp_path_factory.mktemp("server") / "log.txt")
-
-
-@pytest.fixture(scope="module")
-def tab(
-    server: Server, chromium: Chromium, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Page]:
-    page = chromium.open_tab(server, tmp_path_factory.mktemp("downloads"))
-    yield page
-    chromium.close_tab(page)
 
 
 @pytest.fixture
@@ -51,31 +54,11 @@ def viewer(tab: Page) -> Page:
 
 def opened(tab: Page, mode: str) -> Page:
     """The page anew, in the mode in which masks are corrected, at slices in the middle."""
-    tab.open(f"/?mode={mode}")
-    tab.canvas()
-    wait_for(lambda: tab.view("scan.complete"), what="all slices")
-    if mode == "network":
-        wait_for(lambda: tab.view("scan.counts !== null"), what="all masks")
+    open_viewer(tab, mode, with_masks=mode == "network")
     tab.view("view.setCross([25, 40, 9])")
     press(tab, "c")
     wait_for(lambda: tab.view("view.correcting"), what="correcting")
     return tab
-
-
-def press(page: Page, *keys: str) -> None:
-    page.canvas().send_keys(*keys)
-
-
-def chord(page: Page, key: str, *, shift: bool = False) -> None:
-    """A key with Ctrl, and with Shift if asked for."""
-    from selenium.webdriver.common.action_chains import ActionChains
-    from selenium.webdriver.common.keys import Keys
-
-    page.js("arguments[0].focus()", page.canvas())
-    actions = ActionChains(page.browser).key_down(Keys.CONTROL)
-    actions = actions.key_down(Keys.SHIFT) if shift else actions
-    actions = actions.send_keys(key).key_up(Keys.SHIFT).key_up(Keys.CONTROL)
-    actions.perform()
 
 
 def saved(page: Page, revision: int) -> None:
@@ -96,72 +79,6 @@ def wait_for_speech(page: Page, text: str) -> None:
 
 
 # ---------------------------------------------------------------- drawing
-
-
-def on_screen(page: Page, place: Place) -> Place:
-    """Where in the window a place of the picture lies, in whole pixels."""
-    x, y = page.view(
-        f"(() => {{ const at = pane.canvas.getBoundingClientRect();"
-        f"const [x, y] = pane.toCanvas({place[0]}, {place[1]});"
-        "return [at.left + x, at.top + y]; })()"
-    )
-    return round(x), round(y)
-
-
-def in_picture(page: Page, point: Place) -> Place:
-    """The inverse, for the pixel that the pointer was really at."""
-    column, row = page.view(
-        f"(() => {{ const at = pane.canvas.getBoundingClientRect();"
-        f"return pane.toPicture({point[0]} - at.left, {point[1]} - at.top); }})()"
-    )
-    return column, row
-
-
-def show_picture(page: Page) -> None:
-    page.js("arguments[0].scrollIntoView({block: 'center'})", page.canvas())
-
-
-def mouse(
-    page: Page, places: Sequence[Place], *, pen: bool = False, alt: bool = False
-) -> list[Place]:
-    """Presses at the first place, moves through all and lets go; gives where the pointer was."""
-    show_picture(page)
-    points = [on_screen(page, place) for place in places]
-    kind = {
-        "button": "left",
-        "pointerType": "pen" if pen else "mouse",
-        "modifiers": 1 if alt else 0,
-        "clickCount": 1,
-    }
-
-    def send(what: str, point: Place, buttons: int) -> None:
-        page.browser.execute_cdp_cmd(
-            "Input.dispatchMouseEvent",
-            {"type": what, "x": point[0], "y": point[1], "buttons": buttons, **kind},
-        )
-
-    send("mouseMoved", points[0], 0)
-    send("mousePressed", points[0], 1)
-    for point in points[1:]:
-        send("mouseMoved", point, 1)
-    found = [in_picture(page, point) for point in points]
-    send("mouseReleased", points[-1], 0)
-    return found
-
-
-def touch(page: Page, *moves: Sequence[Place]) -> None:
-    """Fingers on the screen: where all of them are at each moment, then none."""
-    for number, points in enumerate((*moves, ())):
-        what = "touchEnd" if not points else "touchMove" if number else "touchStart"
-        if number and points and len(points) != len(moves[number - 1]):
-            what = "touchStart"
-        page.browser.execute_cdp_cmd(
-            "Input.dispatchTouchEvent",
-            {
-                "type": what,
-                "touchPoints": [{"x": x, "y": y, "id": n} for n, (x, y) in enumerate(points)],
-            },
-        )
 
 
 # ---------------------------------------------------------------- what is expected

@@ -96,7 +96,8 @@ def test_a_scan_without_network_masks_is_drawn_on_and_its_files_offered() -> Non
     draw(opened(app))
     text = texts(ran_well(app.run()))
     assert "The masks were drawn by hand (1 step)" in text
-    assert downloads(app) == ["Infection mask (NIfTI)", "Label map (NIfTI)"]
+    files = ["Infection mask (NIfTI)", "Measurements (JSON)", "Measurements (CSV)"]
+    assert downloads(app) == files
     for name in ("browse", "quality", "home"):
         other = page(name, small_study(truth=False))
         draw(opened(other))
@@ -117,6 +118,19 @@ def test_a_report_is_made_of_the_corrected_masks_and_again_after_another_stroke(
     draw(current, slices=slice(4, 6))
     ran_well(app.run())
     assert button(app, "Make the report")
+
+
+def test_a_scan_that_was_only_drawn_on_has_a_report_and_every_file() -> None:
+    app = ran_well(page("report", small_study(truth=False)).run())
+    current = opened(app)
+    draw(current)
+    ran_well(app.run())
+    assert "The masks were drawn by hand (1 step)" in texts(app)
+    ran_well(button(app, "Make the report").click().run())
+    jobs_of(current).measuring.job.join(60)
+    ran_well(app.run())
+    assert jobs_of(current).measuring.outcome().result.by_hand.text == "drawn by hand"
+    assert {"Infection mask (NIfTI)", "Label map (NIfTI)", "Slices (CSV)"} <= set(downloads(app))
 
 
 def test_the_result_is_one_object_until_the_next_stroke() -> None:

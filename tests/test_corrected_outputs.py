@@ -20,7 +20,7 @@ from core.correction import Correction, HandCorrection, Paint, SliceAt, runs_of
 from core.evaluation import compute_differences
 from core.output.exports import dicom_seg_bytes
 from core.output.report import bundle_bytes, html_text, pdf_bytes
-from core.segmentation import Segmentation, with_hand_correction
+from core.segmentation import Segmentation, drawn_by_hand, with_hand_correction
 from core.volume import MaskPair, Study
 from tests.studies import small_study, small_truth, small_volume
 from tests.test_exports import DAY, masks_of, series
@@ -148,3 +148,24 @@ def test_a_record_counts_steps_and_says_what_it_began_with() -> None:
     correction.apply(stroke, revision=0)
     assert correction.record == DRAWN
     assert DRAWN.sentence.startswith("The masks were drawn by hand (1 step): ")
+
+
+def test_a_scan_that_was_only_drawn_on_has_a_report_and_all_files() -> None:
+    study = small_study(truth=False)
+    infection = np.zeros(study.volume.shape, dtype=bool, order="F")
+    infection[8:14, 20:24, 3:6] = True
+    for masks in (MaskPair(small_truth().lung, infection), MaskPair(None, infection)):
+        result = drawn_by_hand(study.volume, masks, DRAWN)
+        report, _ = report_of(study, result)
+        page = words(html_text(report))
+        assert "lung and infection were drawn by hand in LungLens" in page
+        assert "none: no network has run" in page
+        assert "U-Net" not in page
+        assert "Masks were drawn by hand." in page
+        assert "drawn by hand" in pdf_text(pdf_bytes(report))
+        archive = zipfile.ZipFile(io.BytesIO(bundle_bytes(report, study, result)))
+        values = json.loads(archive.read("measurements/measurements.json"))
+        assert values["weights_id"] is None
+        assert values["infection_volume_ml"] == pytest.approx(6 * 4 * 3 * 1.5 * 1.5 * 5 / 1000)
+        assert values["hand_correction"]["text"] == "drawn by hand"
+        assert "masks/infection_mask.nii.gz" in archive.namelist()

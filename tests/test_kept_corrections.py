@@ -215,6 +215,26 @@ def test_who_draws_once_it_was_corrected_elsewhere_must_open_it_again(tmp_path: 
         make(second, paint(box((1, 2), (0, 1), (0, 1))))
 
 
+def test_who_may_only_look_goes_on_once_the_other_tab_has_gone(tmp_path: Path) -> None:
+    first, keeper = opened(tmp_path, network())
+    make(first, paint(box((0, 1), (0, 1), (0, 1)), channel="lung"))
+    second, other = opened(tmp_path)
+    assert not other.try_again(), "the first is still at work"
+    make(first, paint(box((2, 4), (0, 1), (0, 1)), channel="lung"))
+    make(first, paint(box((5, 6), (0, 1), (0, 1)), channel="lung"))
+    make(first, Undo())
+    before = second.revision
+    keeper.close()
+    assert other.try_again()
+    same(first, second)
+    assert second.revision > before, "the browser loads the masks again"
+    make(second, Redo())
+    while second.undoable:
+        make(second, Undo())
+    np.testing.assert_array_equal(second._masks["lung"], network().lung)
+    assert not other.try_again()
+
+
 def full_disk(file: int) -> None:
     raise OSError(28, "No space left")
 
@@ -299,7 +319,7 @@ def test_damaged_masks_of_the_network_are_one_sentence(tmp_path: Path) -> None:
     make(correction, paint(box((4, 6), (1, 3), (6, 8))))
     keeper.close()
     (keeper.folder / "network_lung.nii.gz").write_bytes(b"no gzip")
-    with pytest.raises(ProjectError, match="network's masks"):
+    with pytest.raises(ProjectError, match="A mask of a project"):
         opened(tmp_path)
 
 

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from core.correction.project import list_projects
-from core.ui.open_scan import open_demo, open_file
-from core.ui.projects import projects_folder
-from core.ui.session import Session
+from core.correction import Undo
+from core.correction.project import delete_project, list_projects
+from core.errors import ProjectError
+from core.segmentation import apply_thresholds
+from core.ui import segmenting
+from core.ui.open_scan import (
+    keep_scan,
+    open_demo,
+    open_file,
+    open_link,
+    open_project,
+    project_zip,
+)
+from core.ui.projects import keep_state, projects_folder
+from core.ui.remembering import remember_result, result_store
+from core.ui.session import OpenStudy, Session
+from core.ui.viewer import Place, Window
 from core.volume import Study
-from tests.studies import small_study
+from tests.studies import small_study, use_stand_in
 from tests.test_correct_page import draw
 from tests.test_pages import button, opened, page, ran_well, session_of, texts
+from tests.test_report import segmented
 
 
 @pytest.fixture
@@ -33,6 +49,7 @@ def in_session(monkeypatch: pytest.MonkeyPatch) -> Session:
     session = Session()
     monkeypatch.setattr("core.ui.open_scan.this_session", lambda: session)
     monkeypatch.setattr("core.ui.session.this_session", lambda: session)
+    monkeypatch.setattr("core.ui.projects.this_session", lambda: session)
     return session
 
 
@@ -139,3 +156,121 @@ def test_nothing_is_kept_where_others_reach_the_server_unless_its_operator_says_
         assert found.parent.name == "lunglens"
     else:
         assert found == Path(expected)
+
+
+def upload_of(study: Study) -> OpenStudy:
+    """The study as one that was uploaded in this session."""
+    from core.ui import open_scan
+
+    opened = open_scan.this_session().open_study(study, origin="upload", link="upload-abc")
+    return open_scan._ready(opened)
+
+
+def test_an_uploaded_scan_that_is_kept_comes_back_by_its_link(
+    projects: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = in_session(monkeypatch)
+    current = upload_of(small_study(name="chest.nii.gz", case_id=""))
+    draw(current)
+    current.notes = "a note"
+    current.place = Place((3, 4, 5), plane="coronal", window=Window(40.0, 400.0))
+    keep_scan(current, True)
+    link, drawn = current.link, current.corrected.infection
+    session.end()
+    session = in_session(monkeypatch)
+    again = open_link(link)
+    assert again.name == "chest.nii.gz"
+    assert again.notes == "a note"
+    np.testing.assert_array_equal(again.corrected.infection, drawn)
+    np.testing.assert_array_equal(again.study.truth.lung, small_study().truth.lung)
+    assert (again.kept_state.voxel, again.kept_state.plane) == ((3, 4, 5), "coronal")
+    assert session.window == Window(40.0, 400.0)
+    keep_scan(again, False)
+    third = in_session(monkeypatch)
+    assert open_link(link) is None
+    assert "not kept on this machine" in third.notice.text
+    (listed,) = list_projects(projects)
+    assert (listed.steps, listed.with_scan) == (1, False)
+    for strange in ("project-", "project-../x", f"project-{'0' * 32}", "project-..%2f"):
+        assert open_link(strange) is None
+
+
+@pytest.mark.parametrize("keeping", [True, False])
+def test_a_project_is_saved_and_opened_elsewhere(
+    projects: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keeping: bool
+) -> None:
+    in_session(monkeypatch)
+    current = open_demo()
+    draw(current)
+    draw(current, slices=slice(4, 5))
+    current.correction.apply(Undo(), revision=2)
+    current.notes = "look here"
+    packed = project_zip(current, with_scan=True, identity=False)
+    bare = project_zip(current, with_scan=False, identity=False)
+    drawn = current.corrected.infection
+    monkeypatch.setenv("LUNGLENS_PROJECTS_FOLDER", str(tmp_path / "there") if keeping else "off")
+    in_session(monkeypatch)
+    opened = open_project(io.BytesIO(packed))
+    np.testing.assert_array_equal(opened.corrected.infection, drawn)
+    assert (opened.notes, opened.correction.redoable) == ("look here", 1)
+    opened.correction.close()
+    in_session(monkeypatch)
+    if keeping:
+        with pytest.raises(ProjectError, match="already"):
+            open_project(io.BytesIO(packed))
+        delete_project(list_projects(tmp_path / "there")[0].folder)
+        assert open_project(io.BytesIO(bare)) is None
+        assert open_demo().correction.steps == 1
+    else:
+        with pytest.raises(ProjectError, match="holds no scan"):
+            open_project(io.BytesIO(bare))
+
+
+def test_the_same_scan_opens_with_the_masks_of_the_network(
+    projects: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_stand_in(monkeypatch)
+    in_session(monkeypatch)
+    current = open_demo()
+    assert current.segmentation is None
+    result = segmented(current.study)
+    info = segmenting.available_weights()[0]
+    remember_result(result_store(), current.study.volume, result, info)
+    draw(current)
+    current.correction.apply(Undo(), revision=1)
+    current.set_segmentation(result)
+    draw(current)
+    current.correction.apply(Undo(), revision=2 + 1)
+    moved = replace(result.config.postprocess, infection_threshold=0.2)
+    current.set_segmentation(apply_thresholds(result, moved))
+    current.notes = "kept"
+    keep_state(current)
+    current.correction.close()
+    in_session(monkeypatch)
+    again = open_demo()
+    assert again.segmentation is not None
+    assert again.segmentation.config.postprocess == moved
+    np.testing.assert_array_equal(
+        again.prediction.infection, apply_thresholds(result, moved).masks.infection
+    )
+    monkeypatch.setenv("LUNGLENS_RESULTS_MB", "0")
+    in_session(monkeypatch)
+    assert open_demo().segmentation is None
+
+
+def test_masks_that_come_back_forget_no_undone_step(
+    projects: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_stand_in(monkeypatch)
+    in_session(monkeypatch)
+    current = open_demo()
+    result = segmented(current.study)
+    remember_result(result_store(), current.study.volume, result, segmenting.available_weights()[0])
+    current.set_segmentation(result)
+    draw(current)
+    current.correction.apply(Undo(), revision=1)
+    current.correction.close()
+    in_session(monkeypatch)
+    again = open_demo()
+    assert again.segmentation is not None
+    assert (again.corrected, again.correction.redoable) == (None, 1)

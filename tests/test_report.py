@@ -19,6 +19,7 @@ import numpy as np
 import pypdfium2
 import pytest
 
+from core.annotation import Annotation
 from core.cli import main
 from core.config import SegmentConfig
 from core.drawing.overlays import PREDICTION_COLOURS
@@ -550,3 +551,31 @@ def test_a_report_does_not_overwrite_its_scan(
     with pytest.raises(SystemExit):
         main(["report", str(small_chest), "-o", "x.pdf", "--date", "yesterday"])
     assert "is not a date" in capsys.readouterr().err
+
+
+def test_notes_and_marks_of_a_person_stand_in_every_form_as_they_were_typed() -> None:
+    study = small_study()
+    segmentation = segmented(study)
+    marks = (
+        Annotation("region", "axial", 3, ((6.0, 8.0), (14.0, 18.0)), "<lesion>"),
+        Annotation("distance", "axial", 1, ((0.0, 0.0), (10.0, 0.0))),
+    )
+    report = build_report(
+        study,
+        segmentation,
+        config=ReportConfig(DAY),
+        notes="Better than on Monday.",
+        annotations=marks,
+    )
+    assert report.marks[0] == ("Axial 2", "Distance, 15.0 mm")
+    assert report.marks[1][1].startswith("Region, ")
+    assert report.marks[1][1].endswith("HU, <lesion>")
+    for text in (words(pdf_text(pdf_bytes(report))), words(Reader(html_text(report)).text)):
+        assert "Notes and marks by the reader" in text
+        assert "Better than on Monday." in text
+        assert "15.0" in text
+    assert "<lesion>" not in html_text(report)
+    archive = zipfile.ZipFile(io.BytesIO(bundle_bytes(report, study, segmentation)))
+    found = json.loads(archive.read("measurements/measurements.json"))["reader"]
+    assert found["notes"] == "Better than on Monday."
+    assert len(found["marks"]) == 2

@@ -107,6 +107,7 @@ def test_no_half_written_file_stays(whole: RunPaths) -> None:
         "history.csv",
         "last.keras",
         "mean.npz",
+        "results.json",
         "run.json",
         "samples",
     ]

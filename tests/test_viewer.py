@@ -257,7 +257,10 @@ def test_a_header_is_small_plain_json_without_voxels():
     assert header["scans"][0]["shape"] == [48, 40, 8]
     assert header["scans"][0]["spacing"] == pytest.approx([1.5, 1.5, 5.0])
     assert len(header["scans"][0]["labels"]["layers"]) == 4
-    assert header["comparison"]["masks"] == [["truth"], ["truth", "prediction", "corrected"]]
+    assert header["comparison"]["masks"] == [
+        ["truth"],
+        ["truth", "second", "prediction", "corrected"],
+    ]
 
 
 def test_truth_without_a_lung_mask_offers_the_infection_alone():

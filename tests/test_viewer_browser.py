@@ -13,7 +13,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.browser import ROOT, Chromium, Page, Server, find_chromium, serve, wait_for
+from tests.browser import (
+    ROOT,
+    Page,
+    Server,
+    find_chromium,
+    open_viewer,
+    press,
+    serve,
+    wait_for,
+)
 from tests.viewer_page import SHAPE, SPACING_MM
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -24,26 +33,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     yield from serve("tests/viewer_page.py", tmp_path_factory.mktemp("server") / "log.txt")
 
 
-@pytest.fixture(scope="module")
-def tab(
-    server: Server, chromium: Chromium, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Page]:
-    page = chromium.open_tab(server, tmp_path_factory.mktemp("downloads"))
-    yield page
-    chromium.close_tab(page)
-
-
 @pytest.fixture
 def viewer(tab: Page) -> Page:
     return opened(tab, "scan")
 
 
 def opened(tab: Page, mode: str) -> Page:
-    tab.open(f"/?mode={mode}")
-    tab.canvas()
-    if mode != "pictures":
-        wait_for(lambda: tab.view("scan.complete && scan.counts !== null"), what="all slices")
-        wait_for(lambda: tab.view("!view.dirty"), what="the picture")
+    open_viewer(tab, mode, with_scan=mode != "pictures")
     return tab
 
 
@@ -56,10 +52,6 @@ def brightness(page: Page, column: float, row: float) -> int:
     )
     wait_for(lambda: page.view("!view.dirty"), what="the picture")
     return int(page.view(script))
-
-
-def press(page: Page, *keys: str) -> None:
-    page.canvas().send_keys(*keys)
 
 
 def known_to_python(page: Page) -> str:

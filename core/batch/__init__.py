@@ -18,6 +18,7 @@ from core.batch.ledger import BatchSummary
 from core.batch.places import SCAN_ID, BatchPaths, ScanPaths, is_batch_result
 from core.batch.run import run_batch
 from core.batch.tables import Row, biomarker_columns
+from core.batch.work import open_found
 
 __all__ = [
     "Cohort",
@@ -34,6 +35,7 @@ __all__ = [
     "Found",
     "FoundScan",
     "find_scans",
+    "open_found",
     "BatchPaths",
     "SCAN_ID",
     "ScanPaths",

@@ -33,6 +33,7 @@ _COMMANDS = (
     "train-mixture",
     "train-lobes",
     "evaluate",
+    "to-correct",
     "benchmark",
 )
 _ELSEWHERE = {"benchmark": "core.benchmark.command"}

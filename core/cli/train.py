@@ -24,6 +24,7 @@ EXAMPLES = """examples:
   python -m core train --data covid20 --out runs/clean --exclude exclude.json
   python -m core train --data demo --out runs/trial --epochs 8
   python -m core train --data ../shared/data --out runs/again --config runs/first/run.json
+  python -m core train --data own-cases --out runs/tuned --from-weights lite-v1
   python -m core train --data ../shared/data --out runs/further --init runs/again \\
     --split runs/again/run.json"""
 
@@ -67,6 +68,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--init", type=Path, help="folder of an earlier run whose best weights to start from"
     )
     parser.add_argument(
+        "--from-weights",
+        metavar="ID",
+        help="fine-tune these weights: their network and preprocessing, a low rate, few epochs",
+    )
+    parser.add_argument(
+        "--freeze-encoder",
+        action="store_true",
+        help="with --from-weights: the encoder stays as it is",
+    )
+    parser.add_argument(
         "--find-learning-rate",
         action="store_true",
         help="do not train: try increasing learning rates for a few batches, suggest one and write "
@@ -79,7 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     """Trains, reports the last and the best epoch, publishes on request."""
-    config = read_training_config(options.config, TrainConfig)
+    config = _first_config(options)
     changed = {
         name: getattr(options, name)
         for name in ("epochs", "batch_size", "learning_rate", "validation_fraction", "seed")
@@ -95,6 +106,27 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
         result = _train(options, config, progress, report)
         report.figures = {name: value for name, value in result.values.items() if name != "rates"}
     return result
+
+
+def _first_config(options: argparse.Namespace) -> TrainConfig:
+    if options.from_weights is None:
+        if options.freeze_encoder:
+            raise ConfigError(
+                "--freeze-encoder needs weights to start from", next_step="add --from-weights"
+            )
+        return read_training_config(options.config, TrainConfig)
+    if options.config is not None or options.init is not None:
+        raise ConfigError(
+            "--from-weights brings its own settings",
+            got="--config" if options.config is not None else "--init",
+            next_step="leave it out",
+        )
+    from core.segmentation import find_weights
+    from core.training import fine_tuning_config
+
+    return fine_tuning_config(
+        find_weights(options.from_weights), frozen_encoder=options.freeze_encoder
+    )
 
 
 def _train(

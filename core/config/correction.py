@@ -26,6 +26,8 @@ class CorrectionConfig:
     """So many steps can always be undone."""
     history_bytes: int = 64_000_000
     """Beyond `fewest_steps`, the oldest steps go once all of them take more memory than this."""
+    journal_bytes: int = 32_000_000
+    """A file of kept steps is shortened once it is larger than this and twice what it need be."""
     most_runs: int = 500_000
     """Runs that one stroke may have; a stroke through a whole scan of 512 × 512 × 400 has fewer."""
 
@@ -35,4 +37,5 @@ class CorrectionConfig:
         check_range("high_hu", self.high_hu, SettingRange(self.low_hu, HU_LIMITS.high, 1.0))
         check_range("fewest_steps", self.fewest_steps, SettingRange(1, 10_000, 1))
         check_range("history_bytes", self.history_bytes, SettingRange(0, 4e9, 1))
+        check_range("journal_bytes", self.journal_bytes, SettingRange(0, 4e9, 1))
         check_range("most_runs", self.most_runs, SettingRange(1, 5e6, 1))

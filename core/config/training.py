@@ -122,6 +122,11 @@ class TrainConfig:
     pretrained: bool = True
     """Whether an encoder starts with what it learned on ImageNet; a network without one ignores
     it."""
+    initial_weights: str = ""
+    """Id of weights to start from, whose network and preprocessing the config must have; empty
+    starts anew."""
+    frozen_encoder: bool = False
+    """Whether the encoder of these weights stays as it is."""
     seed: int = 7
 
     def __post_init__(self) -> None:
@@ -151,7 +156,13 @@ class TrainConfig:
                 got=f"{self.average_momentum:g}",
                 expected="at least 0 and below 1",
             )
-        if self.model.slice_head:
+        if self.frozen_encoder and (self.model.encoder == "plain" or not self.initial_weights):
+            raise ConfigError(
+                "There is no encoder to keep as it is",
+                got="frozen_encoder on",
+                expected="weights to start from, with a pretrained encoder",
+            )
+        if self.model.slice_head and not self.initial_weights:
             raise ConfigError(
                 "A slice head cannot be trained on cases alone, which lack slices without lung",
                 got="slice_head on",

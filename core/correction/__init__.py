@@ -9,13 +9,14 @@ from core.correction.edits import (
     Paint,
     TogglePart,
 )
-from core.correction.history import Act, Redo, SliceAt, Step, Undo
+from core.correction.history import Act, Base, Redo, SliceAt, Step, Undo
 from core.correction.record import HandCorrection
 from core.correction.runs import Runs, read_runs, runs_of
 
 __all__ = [
     "Act",
     "BackToNetwork",
+    "Base",
     "Change",
     "CopySlice",
     "Correction",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,7 +19,7 @@ from core.correction.edits import (
     Paint,
     TogglePart,
 )
-from core.correction.history import Act, History, Redo, SliceAt, Step, Undo
+from core.correction.history import Act, Base, History, Redo, SliceAt, Step, Undo
 from core.correction.record import HandCorrection
 from core.correction.runs import (
     MOST_VOXELS,
@@ -155,7 +155,9 @@ class Correction:
     def follow(self, network: MaskPair | None) -> None:
         """Takes over other masks of the network. What was corrected stays as it is."""
         with self._changing:
-            if not self.touched and network is not self._begun_with:
+            if _same_masks(network, self._begun_with):
+                self._begun_with = network
+            elif not self.touched:
                 if self.keeper is not None:
                     self.keeper.begin_anew()
                 self._begun_with = network
@@ -236,14 +238,33 @@ class Correction:
             if self._network is None:
                 self._network = begun_with
             self._masks, self._marked, self._frozen = {}, {}, None
+            self._history = History(
+                fewest=self.config.fewest_steps, most_bytes=self.config.history_bytes
+            )
             self._begin()
             for act in acts:
+                if isinstance(act, Base):
+                    self._history.forgotten += act.steps
+                    self._turn_over(act.flips)
+                    continue
                 if isinstance(act, Step):
                     self._history.add(act)
                 step = act if isinstance(act, Step) else self._moved(act)
                 if step is not None:
                     self._turn_over(step.flips)
                 self.revision += 1
+
+    def acts(self) -> list[Act]:
+        """The fewest acts that lead from the masks that it began with to where it is now, with
+        all that can be undone and done again."""
+        with self._changing:
+            if not self._masks:
+                return []
+            done, undone = self._history.done, self._history.undone
+            found: list[Act] = [*done, *undone, *([Undo()] * len(undone))]
+            if self._history.forgotten:
+                found.insert(0, Base(self._forgotten_flips(done), self._history.forgotten))
+            return found
 
     # ------------------------------------------------------------ edits
 
@@ -355,6 +376,21 @@ class Correction:
             found[channel] = (numbers[now], numbers[~now])
         return found
 
+    def _forgotten_flips(self, done: Sequence[Step]) -> dict[Channel, Runs]:
+        """What the steps that can no longer be undone have turned over."""
+        flips: dict[Channel, Runs] = {}
+        for channel in CHANNELS:
+            row = flat(self._masks[channel]).copy()
+            for step in done:
+                if channel in step.flips:
+                    row[step.flips[channel].numbers()] ^= True
+            begun = _mask_of(self._begun_with, channel)
+            if begun is not None:
+                row ^= flat(np.asfortranarray(begun))
+            if row.any():
+                flips[channel] = runs_of(np.flatnonzero(row))
+        return flips
+
     def _changed(self, step: Step, text: str, *, by: int = 1) -> Change:
         self.revision += by
         if by:
@@ -371,6 +407,19 @@ class Correction:
     def _check_inside(self, at: SliceAt) -> None:
         if not 0 <= at.index < self._volume.shape[PLANE_AXIS[at.plane]]:
             raise outside_of_scan()
+
+
+def _same_masks(one: MaskPair | None, other: MaskPair | None) -> bool:
+    """Whether nothing tells two results of the network apart."""
+    if one is other or one is None or other is None:
+        return one is other
+    return all(
+        (one_mask is other_mask)
+        or (
+            one_mask is not None and other_mask is not None and np.array_equal(one_mask, other_mask)
+        )
+        for one_mask, other_mask in ((_mask_of(one, c), _mask_of(other, c)) for c in CHANNELS)
+    )
 
 
 def _mask_of(pair: MaskPair | None, channel: Channel) -> BoolArray | None:

@@ -48,8 +48,21 @@ class Step:
         return sum(runs.nbytes for runs in self.flips.values())
 
 
-Act: TypeAlias = Step | Undo | Redo
-"""What a history is made of, one after the other."""
+@dataclass(frozen=True, eq=False)
+class Base:
+    """Steps that can no longer be undone, as one: where a shortened history begins.
+
+    Attributes:
+        flips: voxels that all of them together have turned over, by mask.
+        steps: how many they were.
+    """
+
+    flips: Mapping[Channel, Runs]
+    steps: int
+
+
+Act: TypeAlias = Base | Step | Undo | Redo
+"""What a history is made of, one after the other; a base comes first if at all."""
 
 
 class History:
@@ -65,6 +78,16 @@ class History:
         self._done: list[Step] = []
         self._undone: list[Step] = []
         self.forgotten = 0
+
+    @property
+    def done(self) -> tuple[Step, ...]:
+        """Steps that can be undone, the oldest first."""
+        return tuple(self._done)
+
+    @property
+    def undone(self) -> tuple[Step, ...]:
+        """Steps that can be done again, the next one first."""
+        return tuple(reversed(self._undone))
 
     @property
     def undoable(self) -> int:

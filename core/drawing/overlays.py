@@ -16,6 +16,8 @@ from core.volume import BoolArray
 
 PREDICTION_COLOURS: dict[Channel, str] = {"lung": "#56B4E9", "infection": "#E69F00"}
 TRUTH_COLOURS: dict[Channel, str] = {"lung": "#CDE9FA", "infection": "#F0E442"}
+SECOND_COLOURS: dict[Channel, str] = {"lung": "#9DB8F2", "infection": "#FF6B4A"}
+"""Of another network: a lighter blue, and vermilion of the same set, lighter."""
 CORRECTED_COLOURS: dict[Channel, str] = {"lung": "#3FC79A", "infection": "#F08CC8"}
 """Bluish green and reddish purple of the same set, lighter, so that they stand out on a scan."""
 AGREEMENT_COLOURS: dict[str, str] = {"hit": "#009E73", "missed": "#F0E442", "wrong": "#CC79A7"}

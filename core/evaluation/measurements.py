@@ -38,10 +38,7 @@ def measure(
         "note": RESEARCH_NOTE,
         "scan": describe(volume),
         "synthetic": study.synthetic,
-        "weights_id": segmentation.weights_id,
-        "device": segmentation.device,
-        "lung_threshold": segmentation.config.postprocess.lung_threshold,
-        "infection_threshold": segmentation.config.postprocess.infection_threshold,
+        **_network(segmentation),
         **asdict(burden),
         "seconds": {stage: round(spent, 4) for stage, spent in segmentation.seconds.items()},
         "warnings": [
@@ -59,6 +56,18 @@ def measure(
         record["metrics"] = compare(study.truth, segmentation.masks)
     result: dict[str, Any] = without_nan(record)
     return result
+
+
+def _network(segmentation: Segmentation) -> dict[str, Any]:
+    """What has marked the scan; null where no network has."""
+    used = segmentation.config.postprocess
+    found = {
+        "weights_id": segmentation.weights_id,
+        "device": segmentation.device,
+        "lung_threshold": used.lung_threshold,
+        "infection_threshold": used.infection_threshold,
+    }
+    return found if segmentation.by_network else dict.fromkeys(found)
 
 
 def compare(truth: MaskPair, predicted: MaskPair) -> dict[str, dict[str, float]]:

@@ -29,6 +29,8 @@ CASE_FOLDERS: dict[str, tuple[str, ...]] = {
 
 _CORONACASES = re.compile(r"coronacases_(?:org_)?(\d+)")
 _RADIOPAEDIA = re.compile(r"radiopaedia_(?:org_covid-19-pneumonia-)?(\d+)_(\d+)_(\d+)(?:-dcm)?")
+_OWN = re.compile(r"(own_[a-z0-9-]+)_\d+")
+"""Cases made of corrected scans: the patient's pseudonym, and a number."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,8 @@ def patient_of(stem: str) -> str:
         return f"coronacases_{match[1]}"
     if match := _RADIOPAEDIA.fullmatch(name):
         return f"radiopaedia_{match[1]}"
+    if match := _OWN.fullmatch(name):
+        return match[1]
     return stem
 
 

@@ -8,8 +8,16 @@ from core.output.saving import (
     save_volume,
     volume_nifti_bytes,
 )
+from core.output.training_case import (
+    add_training_case,
+    list_training_cases,
+    remove_training_case,
+)
 
 __all__ = [
+    "add_training_case",
+    "list_training_cases",
+    "remove_training_case",
     "mask_file_notes",
     "mask_nifti_bytes",
     "save_mask",

@@ -17,10 +17,23 @@ from core.segmentation.postprocess import (
     probability_level,
     restore_masks,
 )
-from core.segmentation.result import Segmentation, apply_thresholds, with_hand_correction
+from core.segmentation.remembered import ResultStore
+from core.segmentation.result import (
+    Segmentation,
+    apply_thresholds,
+    drawn_by_hand,
+    with_hand_correction,
+)
 from core.segmentation.segmenter import load_segmenter
 from core.segmentation.trial import find_outlines, segment_slice
 from core.segmentation.turning import find_quarter_turns
+from core.segmentation.uncertainty import (
+    RankedScan,
+    Uncertainty,
+    measure_uncertainty,
+    rank_correlation,
+    rank_scans,
+)
 from core.segmentation.weights import (
     WeightsInfo,
     find_weights,
@@ -49,9 +62,16 @@ from core.segmentation.weights_store import (
 __all__ = [
     "Graph",
     "describe_graph",
+    "RankedScan",
+    "ResultStore",
+    "Uncertainty",
+    "measure_uncertainty",
+    "rank_correlation",
+    "rank_scans",
     "Segmentation",
     "apply_thresholds",
     "with_hand_correction",
+    "drawn_by_hand",
     "find_quarter_turns",
     "load_segmenter",
     "segment_volume",

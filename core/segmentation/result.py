@@ -6,15 +6,18 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
+import numpy as np
+
 from core.config import CHANNELS, PostprocessConfig, SegmentConfig
 from core.correction import HandCorrection
 from core.measuring.quality import slice_ranges
 from core.preprocessing import SpatialRecord
+from core.preprocessing.roi import whole_slice_box
 from core.segmentation.coverage import find_coverage
 from core.segmentation.noise import LIMIT_HU
 from core.segmentation.postprocess import Probabilities, restore_masks
 from core.system import number_text
-from core.volume import BoolArray, MaskPair
+from core.volume import BoolArray, MaskPair, Volume
 
 _LIKELY = 128
 _MANY = 0.25
@@ -56,6 +59,7 @@ class Segmentation:
         scan: what warnings need to know of the scan; none for pictures.
         fallback_reason: why Keras ran the network in place of OpenVINO; empty where it did not,
             or was asked to.
+        weights_id: of the network; empty where none has run.
         by_hand: how a person has corrected the masks; none where they are the network's.
     """
 
@@ -70,6 +74,11 @@ class Segmentation:
     scan: ScanFacts | None = None
     presence: Probabilities | None = None
     by_hand: HandCorrection | None = None
+
+    @property
+    def by_network(self) -> bool:
+        """Whether a network has run, not only a person drawn."""
+        return bool(self.weights_id)
 
     def slices_with(self, channel: Literal["lung", "infection"]) -> BoolArray | None:
         """(n,) which slices the network's slice head takes to show any lung, or any infection,
@@ -120,6 +129,32 @@ def with_hand_correction(
 ) -> Segmentation:
     """The same run with masks as a person has corrected them."""
     return replace(segmentation, masks=masks, by_hand=by_hand)
+
+
+def drawn_by_hand(volume: Volume, masks: MaskPair, by_hand: HandCorrection) -> Segmentation:
+    """Masks that a person drew on a scan that no network has marked, as a result that can be
+    measured, reported and saved. It holds no probabilities."""
+    columns, rows, slices = volume.shape
+    record = SpatialRecord(
+        slice_shape=(rows, columns),
+        box=whole_slice_box(volume),
+        rows=rows,
+        columns=columns,
+        top=0,
+        left=0,
+        height=rows,
+        width=columns,
+    )
+    return Segmentation(
+        masks=masks,
+        probabilities=np.zeros((len(CHANNELS), slices, 0, 0), dtype=np.uint8),
+        record=record,
+        seconds={},
+        device="",
+        weights_id="",
+        config=SegmentConfig(),
+        by_hand=by_hand,
+    )
 
 
 def apply_thresholds(segmentation: Segmentation, postprocess: PostprocessConfig) -> Segmentation:

@@ -14,8 +14,14 @@ from core.training.run_request import (
 )
 from core.training.run_samples import read_prediction, read_slices, sampled_epochs
 from core.training.run_status import RunStatus, busy_run, read_run
-from core.training.runs import RunPaths, read_history, read_split, score
+from core.training.runs import RunPaths, read_history, read_results, read_split, score
 from core.training.schedule import learning_rates
+from core.training.starting import (
+    FINE_TUNING,
+    can_start_from,
+    fine_tuning_config,
+    met_before,
+)
 
 __all__ = [
     "DEMO_CASES",
@@ -38,6 +44,11 @@ __all__ = [
     "sampled_epochs",
     "RunPaths",
     "read_history",
+    "read_results",
+    "FINE_TUNING",
+    "can_start_from",
+    "fine_tuning_config",
+    "met_before",
     "read_split",
     "score",
     "learning_rates",

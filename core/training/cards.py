@@ -46,7 +46,8 @@ _NORMALIZATIONS = {
 
 def build_card(info: WeightsInfo) -> str:
     """The model card of a single network or of the members of a cross-validation."""
-    manifest = {"excluded": None, "validation": None, **info.manifest}
+    absent = dict.fromkeys(("excluded", "validation", "fine_tuned_from", "met_before"))
+    manifest = {**absent, **info.manifest}
     values: dict[str, Any] = {
         "manifest": manifest,
         "architecture": _ARCHITECTURES[info.model.architecture],

@@ -22,6 +22,7 @@ from core.system import (
 )
 from core.training.callbacks import EpochRecorder, RunningMean, TrainingOverlap
 from core.training.dataset import SliceBatches
+from core.training.fine_tuning import dice_by_case, pixels_only, start_from_weights
 from core.training.imagenet import read_encoder, set_encoder
 from core.training.losses import build_loss
 from core.training.runs import (
@@ -29,6 +30,7 @@ from core.training.runs import (
     check_or_write_record,
     read_history,
     read_record,
+    read_results,
     score,
 )
 from core.training.scans import leave_out, load_training_scans
@@ -82,7 +84,7 @@ def train(
     if done:
         model = load_network(paths.last, for_training=True)
     else:
-        model = _start_model(paths, config, initial, steps_per_epoch=len(batches))
+        model = _start_model(paths, config, initial, split, steps_per_epoch=len(batches))
     last = min(config.epochs, stop_after or config.epochs)
     if done < last:
         mean = RunningMean(paths.mean, config.average_momentum)
@@ -90,11 +92,32 @@ def train(
         fit_epochs(model, batches, [mean, recorder], first=done, last=last)
         if recorder.stopped:
             raise Cancelled("training")
+    if last == config.epochs:
+        _write_results(paths, split, config)
     return paths
 
 
+def _write_results(paths: RunPaths, split: Split, config: TrainConfig) -> None:
+    """Dice of each validation case by the best epoch; of a fine-tuned run, beside that before."""
+    found = read_results(paths.results)
+    if found.get("best"):
+        return
+    best = dice_by_case(
+        load_best_model(paths),
+        split.validation,
+        batch_size=config.batch_size,
+        threshold=config.published.infection_threshold,
+    )
+    write_text(paths.results, json.dumps({**found, "best": best}, indent=1))
+
+
 def _start_model(
-    paths: RunPaths, config: TrainConfig, initial: Path | None, *, steps_per_epoch: int
+    paths: RunPaths,
+    config: TrainConfig,
+    initial: Path | None,
+    split: Split,
+    *,
+    steps_per_epoch: int,
 ) -> keras.Model:
     model = build_compiled(config, _schedule(config, steps_per_epoch=steps_per_epoch))
     # What a run killed in its first epoch may have left behind.
@@ -102,6 +125,14 @@ def _start_model(
     if initial is not None:
         _copy_weights(model, initial)
         averaged(model).save(paths.initial)
+    if config.initial_weights:
+        before = dice_by_case(
+            averaged(model),
+            split.validation,
+            batch_size=config.batch_size,
+            threshold=config.published.infection_threshold,
+        )
+        write_text(paths.results, json.dumps({"before": before}, indent=1))
     return model
 
 
@@ -297,8 +328,11 @@ def build_compiled(config: TrainConfig, learning_rate: Any) -> keras.Model:
         learning_rate: a number or a schedule.
     """
     model = build_in_precision(config)
-    start_encoder(model, config)
-    trained = supervised(model)
+    if config.initial_weights:
+        start_from_weights(model, config)
+    else:
+        start_encoder(model, config)
+    trained = supervised(pixels_only(model))
     optimizer = keras.optimizers.AdamW(
         learning_rate, weight_decay=config.weight_decay, global_clipnorm=1.0
     )

@@ -31,10 +31,12 @@ from core.segmentation.models import join_members
 from core.system import OnProgress, ignore_progress, software_versions, without_nan, write_text
 from core.training.cards import LICENCES, build_card, earlier_stages, network_title, origin_of
 from core.training.crossval_results import CrossValidation
+from core.training.fine_tuning import earlier_weights, with_slice_head
 from core.training.fit import load_published_model
-from core.training.runs import RunPaths, read_history, read_record, score
+from core.training.runs import RunPaths, read_history, read_record, read_results, score
 from core.training.scans import load_training_scans
 from core.training.splits import split_as_recorded
+from core.training.starting import joined_with_earlier, met_before
 from core.training.weights_validation import healthy_share, validate_weights
 
 if TYPE_CHECKING:
@@ -64,8 +66,16 @@ class _Draft:
     def preprocess(self) -> PreprocessConfig:
         return replace(self.config.preprocess, smooth_sigma=self.config.published.smooth_sigma)
 
+    @property
+    def postprocess(self) -> PostprocessConfig:
+        earlier, published = earlier_weights(self.config), self.config.published
+        return replace(
+            PostprocessConfig() if earlier is None else earlier.postprocess,
+            infection_threshold=published.infection_threshold,
+            neighbour_share=published.neighbour_share,
+        )
+
     def save(self, folder: Path, *, is_default: bool) -> WeightsInfo:
-        published = self.config.published
         known: dict[str, Any] = without_nan(self.record)
         return save_weights(
             self.model,
@@ -73,10 +83,7 @@ class _Draft:
             title=self.title,
             model_config=replace(self.config.model, members=self.members),
             preprocess=self.preprocess,
-            postprocess=PostprocessConfig(
-                infection_threshold=published.infection_threshold,
-                neighbour_share=published.neighbour_share,
-            ),
+            postprocess=self.postprocess,
             record=known,
             is_default=is_default,
         )
@@ -149,6 +156,16 @@ def _draft_of_run(
     paths: RunPaths, config: TrainConfig, run: dict[str, Any], split: dict[str, Any]
 ) -> _Draft:
     history = read_history(paths.history)
+    earlier = earlier_weights(config)
+    fine_tuned: dict[str, Any] = {}
+    if earlier is not None:
+        patients = split["validation"]["patients"]
+        split = joined_with_earlier(split, earlier)
+        fine_tuned = {
+            "met_before": met_before(patients, earlier),
+            "fine_tuned_from": {"weights_id": earlier.weights_id, "sha256": earlier.sha256},
+            "fine_tuning": read_results(paths.results),
+        }
     record: dict[str, Any] = {
         "training": {
             **to_json_dict(config),
@@ -156,18 +173,26 @@ def _draft_of_run(
             "epochs_done": len(history),
         },
         "initial": run["initial"],
+        **fine_tuned,
         "split": split,
         **({"excluded": run["excluded"]} if "excluded" in run else {}),
         "versions": software_versions(),
-        "licence": LICENCES[origin_of(split)],
+        "licence": LICENCES[origin_of(split)] if earlier is None else _licence_after(earlier),
     }
     return _Draft(
-        model=load_published_model(paths, initial_share=config.published.initial_share),
-        title=f"{network_title(config.model.architecture)} for lung and infection",
+        model=with_slice_head(
+            load_published_model(paths, initial_share=config.published.initial_share), config
+        ),
+        title=f"{network_title(config.model.architecture)} for lung and infection"
+        + ("" if earlier is None else f", fine-tuned from {earlier.weights_id}"),
         config=config,
         record=record,
         initial=run["initial"],
     )
+
+
+def _licence_after(earlier: WeightsInfo) -> str:
+    return f"{earlier.manifest.get('licence', '')} {LICENCES['own']}".strip()
 
 
 def _draft_of_folds(

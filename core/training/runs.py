@@ -89,6 +89,11 @@ class RunPaths:
         return self.folder / "progress.json"
 
     @property
+    def results(self) -> Path:
+        """Dice of each validation case by the best epoch, and before a fine-tuned run, as JSON."""
+        return self.folder / "results.json"
+
+    @property
     def lock(self) -> Path:
         """Locked by the process for as long as it lives."""
         return self.folder / "lock"
@@ -193,6 +198,20 @@ def check_or_write_record(
             expected="the same, to resume it",
             next_step="choose another --out folder",
         )
+
+
+def read_results(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """Dice by validation case: "best", and "before" of a run that started from weights; empty where
+    a run has none, or they cannot be read."""
+    try:
+        found = read_json(path)
+        return {
+            side: [row for row in found[side] if isinstance(row, dict) and "case" in row]
+            for side in ("before", "best")
+            if isinstance(found.get(side), list)
+        }
+    except (ValueError, AttributeError):
+        return {}
 
 
 def read_split(path: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from core.measuring.biomarkers import compute_burden
 from core.segmentation import segment_volume
 from core.segmentation.engines.inference import Segmenter
 from core.system import OnProgress, ignore_progress
+from core.training.fine_tuning import pixels_only
 from core.training.scans import HEALTHY_CHEST, cases_folder
 from core.training.splits import Split
 from core.training.validation import validate
@@ -37,7 +38,7 @@ def validate_weights(
 
     results = evaluate_cases(cases, predict, info=segmenter.info, on_progress=on_progress)
     on_grid = validate(
-        segmenter.model,
+        pixels_only(segmenter.model),
         split.validation,
         batch_size=config.batch_size,
         infection_threshold=segmenter.info.postprocess.infection_threshold,

@@ -7,20 +7,36 @@ bounded cache.
 
 from __future__ import annotations
 
+import re
 import secrets
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
 import streamlit as st
 
-from core.errors import LoadError, LungLensError
+from core.correction.project import (
+    Keeper,
+    has_scan,
+    pack_project,
+    read_card,
+    read_scan,
+    unpack_project,
+)
+from core.errors import LoadError, LungLensError, ProjectError
 from core.system import OnProgress, ignore_progress
 from core.ui.data_folder import case_study, data_folder, inside_data_folder
 from core.ui.links import FILE_LINK, FileLinks
-from core.ui.projects import keep_corrections
+from core.ui.projects import (
+    bring_back,
+    card_of,
+    keep_corrections,
+    projects_folder,
+    state_of,
+)
+from core.ui.remembering import recall_result
 from core.ui.session import (
     OpenStudy,
     Origin,
@@ -35,6 +51,8 @@ from core.volume import Intensity, Study
 if TYPE_CHECKING:  # loaded where it is first needed
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
+KEPT_LINK = "project-"
+"""Begins the link of a scan that is kept on this machine."""
 _LINK_IS_OLD = (
     "This address led to a file in the server's data folder, and the server has been restarted "
     "since. Open the file again on Home."
@@ -53,16 +71,100 @@ def _file_links() -> FileLinks:
     return FileLinks()
 
 
+def _ready(opened: OpenStudy, *, where: str = "") -> OpenStudy:
+    """A scan that was just opened, with what is kept of it: corrections, notes, the network's
+    masks.
+
+    Args:
+        where: name of the case, or path in the data folder; empty where the scan was uploaded.
+    """
+    keep_corrections(opened, where=where)
+    recall_result(opened)
+    return opened
+
+
 def open_demo() -> OpenStudy:
     """Opens the generated study; the first time it is computed."""
     opened = this_session().open_study(_demo_study(), origin="demo", link="demo")
-    return keep_corrections(opened, where="demo")
+    return _ready(opened, where="demo")
 
 
 def open_case(case_id: str) -> OpenStudy:
     """Opens a case of the public set, with its true masks."""
     opened = this_session().open_study(case_study(case_id), origin="case", link=case_id)
-    return keep_corrections(opened, where=case_id)
+    return _ready(opened, where=case_id)
+
+
+def open_kept(name: str) -> OpenStudy:
+    """Opens a scan that was kept on this machine, with its project.
+
+    Raises:
+        ProjectError: there is none of that name, or it cannot be read.
+    """
+    folder = projects_folder()
+    if folder is None or not re.fullmatch(r"[0-9a-f]{32}", name) or not has_scan(folder / name):
+        raise ProjectError(
+            "This scan is not kept on this machine", next_step="open or upload it again"
+        )
+    card = read_card(folder / name)
+    study = read_scan(folder / name, fingerprint=card.fingerprint)
+    opened = this_session().open_study(study, origin="upload", link=f"{KEPT_LINK}{name}")
+    return _ready(opened, where=card.where)
+
+
+def keep_scan(current: OpenStudy, wanted: bool) -> None:
+    """Keeps an uploaded scan on this machine, or no longer.
+
+    Raises:
+        ProjectError, SaveError: it cannot be kept.
+    """
+    keeper = current.keeper
+    if keeper is None:
+        return
+    if wanted:
+        keeper.keep_scan(current.study)
+        keeper.keep_state(state_of(current))
+        current.link = f"{KEPT_LINK}{keeper.folder.name}"
+    else:
+        keeper.drop_scan()
+        current.link = f"upload-{secrets.token_hex(3)}"
+
+
+def project_zip(current: OpenStudy, *, with_scan: bool, identity: bool) -> bytes:
+    """The project of the open scan as one file; see `core.correction.project.pack_project`."""
+    study = current.study
+    with tempfile.TemporaryDirectory(prefix="lunglens-") as made:
+        card = card_of(current, where=current.link if current.origin == "case" else "")
+        keeper = Keeper(Path(made), card, study.volume, current.correction)
+        keeper.write_all(state_of(current))
+        keeper.close()
+        return pack_project(keeper.folder, scan=study if with_scan else None, identity=identity)
+
+
+def open_project(file: IO[bytes]) -> OpenStudy | None:
+    """Takes in a project that was saved as one file, and opens its scan; none where that is not
+    inside and has to be opened by itself.
+
+    Raises:
+        ProjectError: it is no project, cannot be read, or is here already.
+    """
+    folder = projects_folder()
+    if folder is not None:
+        place = unpack_project(file, folder)
+        return open_kept(place.name) if has_scan(place) else None
+    with tempfile.TemporaryDirectory(prefix="lunglens-") as made:
+        place = unpack_project(file, Path(made))
+        card = read_card(place)
+        if not has_scan(place):
+            raise ProjectError(
+                "This project holds no scan, and this server keeps no corrections",
+                next_step='save it again "with the scan"',
+            )
+        study = read_scan(place, fingerprint=card.fingerprint)
+        link = f"upload-{secrets.token_hex(3)}"
+        opened = this_session().open_study(study, origin="upload", link=link)
+        bring_back(opened, Keeper(Path(made), card, study.volume, opened.correction))
+        return opened
 
 
 def open_file(text: str, *, on_progress: OnProgress = ignore_progress) -> OpenStudy | None:
@@ -161,14 +263,20 @@ def _open_path(
     opened = session.open_study(study, origin=origin, link=link)
     root = data_folder()
     if origin == "file" and root is not None and isinstance(path, Path):
-        return keep_corrections(opened, where=str(path.relative_to(root)))
-    return keep_corrections(opened)
+        return _ready(opened, where=str(path.relative_to(root)))
+    return _ready(opened)
 
 
 def open_link(link: str) -> OpenStudy | None:
     """What a page's address names; none (and a notice) where it is no longer there."""
     if link == "demo":
         return open_demo()
+    if link.startswith(KEPT_LINK):
+        try:
+            return open_kept(link.removeprefix(KEPT_LINK))
+        except LungLensError as error:
+            set_notice("warning", str(error))
+            return None
     if link.startswith("upload"):
         set_notice(
             "warning",
@@ -308,5 +416,7 @@ def set_intensity(intensity: Intensity) -> None:
     kept = tuple(note for note in volume.warnings if not note.startswith("Not in HU"))
     current.study = replace(current.study, volume=replace(volume, warnings=kept))
     session.network_run.drop()
+    session.second_run.drop()
+    current.set_second(None)
     current.correction.use_intensity(intensity)
     current.set_segmentation(None)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ import streamlit as st
 from core.config import PostprocessConfig, SegmentConfig
 from core.errors import LungLensError
 from core.system import OnProgress, ShouldCancel
+from core.ui.job_slot import JobSlot
+from core.ui.remembering import recall_same_run, remember_result, result_store
 from core.ui.session import OpenStudy, clear_notice, set_notice, this_session
 
 if TYPE_CHECKING:  # loaded where they are first needed
@@ -98,23 +101,48 @@ def start(
     current: OpenStudy, weights: WeightsInfo, *, postprocess: PostprocessConfig | None = None
 ) -> None:
     """Starts marking lung and infection in the open scan; the page stays usable meanwhile."""
+    _start(this_session().network_run, current, weights, postprocess, before=current.segmentation)
+
+
+def start_second(current: OpenStudy, weights: WeightsInfo) -> None:
+    """Starts marking the open scan with another network, to compare with."""
+    _start(this_session().second_run, current, weights, None, before=current.second)
+
+
+def _start(
+    slot: JobSlot[Segmentation],
+    current: OpenStudy,
+    weights: WeightsInfo,
+    postprocess: PostprocessConfig | None,
+    *,
+    before: Segmentation | None,
+) -> None:
     volume = current.study.volume
     server = _server()
     config = SegmentConfig(
         weights_id=weights.weights_id, postprocess=postprocess or weights.postprocess
     )
 
+    again = before is not None and before.config == config
+    store = result_store()
+
     def work(on_progress: OnProgress, should_cancel: ShouldCancel) -> Segmentation:
         from core.segmentation import segment_volume
 
+        # Who runs the same again wants to see it run.
+        known = None if again else recall_same_run(store, volume, weights, config)
+        if known is not None:
+            return known
         on_progress("loading the network", 0, 0)
         segmenter = _load(config.weights_id, server)
-        return segment_volume(
+        result = segment_volume(
             volume, segmenter, config=config, on_progress=on_progress, should_cancel=should_cancel
         )
+        remember_result(store, volume, result, weights)
+        return result
 
     clear_notice()
-    this_session().network_run.start(work, owner=current, subject=current.token)
+    slot.start(work, owner=current, subject=current.token)
 
 
 def is_running() -> bool:
@@ -128,8 +156,16 @@ def stop_run_of(study: OpenStudy) -> None:
 
 
 def collect_result() -> None:
-    """Takes what a finished run has left: masks, or a sentence on why there are none."""
-    outcome = this_session().network_run.take()
+    """Takes what finished runs have left: masks, or a sentence on why there are none."""
+    session = this_session()
+    _collect(session.network_run, OpenStudy.set_segmentation)
+    _collect(session.second_run, OpenStudy.set_second)
+
+
+def _collect(
+    slot: JobSlot[Segmentation], give: Callable[[OpenStudy, Segmentation | None], None]
+) -> None:
+    outcome = slot.take()
     if outcome is None:
         return
     owner: OpenStudy | None = outcome.owner
@@ -138,7 +174,14 @@ def collect_result() -> None:
     elif outcome.stopped:
         set_notice("warning", "The run was stopped. Nothing was changed.")
     elif owner is not None:
-        owner.set_segmentation(outcome.result)
+        give(owner, outcome.result)
+
+
+def show_second_progress() -> bool:
+    """The same as `show_progress` for the second network."""
+    return this_session().second_run.show_progress(
+        "Marking with the second network", help="Stops after the current slices."
+    )
 
 
 def show_progress() -> bool:

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import streamlit as st
 
+from core.annotation import Annotation
 from core.config import AugmentConfig
 from core.correction import Correction
+from core.correction.project import Keeper, ProjectState
 from core.ui.job_slot import JobSlot
 from core.ui.jobs import NETWORK_QUEUE
 from core.ui.kept_sessions import KeptSessions, seconds_to_keep, watch
@@ -33,6 +35,8 @@ T = TypeVar("T")
 Origin = Literal["demo", "case", "file", "upload"]
 
 SESSION_KEY = "session"
+SECOND_NETWORK = "Second network"
+"""What the masks of another network are called on pages, and in the memo."""
 _RESULT = "result corrected by hand"
 
 
@@ -54,8 +58,22 @@ class OpenStudy:
     link: str
     token: str = field(default_factory=lambda: secrets.token_hex(4))
     segmentation: Segmentation | None = None
+    second: Segmentation | None = None
+    """The result of another network, to compare with; see `set_second`."""
     memo: dict[object, Any] = field(default_factory=dict)
     place: Place | None = None
+    notes: str = ""
+    """What the person has written on the whole scan."""
+    annotations: tuple[Annotation, ...] = ()
+    """Notes, arrows, distances and regions on its slices."""
+    annotations_command: int = 0
+    """Counts changes of `annotations` that the browser does not know of."""
+    look_first: tuple[int, ...] = ()
+    """Axial slices that the network is least sure of, where that was measured."""
+    keeper: Keeper | None = None
+    """Keeps corrections, notes and marks; none where nothing is kept."""
+    kept_state: ProjectState | None = None
+    """How the scan was looked at on earlier days, and what was written on it."""
     recognised: Intensity = field(init=False)
     """What the values were taken for when the scan was opened."""
     correction: Correction = field(init=False)
@@ -86,6 +104,11 @@ class OpenStudy:
         return self.segmentation.masks if self.segmentation is not None else None
 
     @property
+    def second_prediction(self) -> MaskPair | None:
+        """Masks of another network that is compared with, where it has run."""
+        return self.second.masks if self.second is not None else None
+
+    @property
     def corrected(self) -> MaskPair | None:
         """Masks as they were corrected by hand, where any were."""
         return self.correction.masks()
@@ -101,16 +124,19 @@ class OpenStudy:
 
     @property
     def result(self) -> Segmentation | None:
-        """The network's result, with the masks as they were corrected where any were. The same
-        object until the next stroke."""
+        """The network's result, with the masks as they were corrected where any were, or what was
+        drawn by hand alone. The same object until the next stroke."""
         corrected = self.corrected
-        if self.segmentation is None or corrected is None:
+        if corrected is None:
             return self.segmentation
         if _RESULT not in self.corrected_memo:
-            from core.segmentation import with_hand_correction
+            from core.segmentation import drawn_by_hand, with_hand_correction
 
-            self.corrected_memo[_RESULT] = with_hand_correction(
-                self.segmentation, corrected, self.correction.record
+            by_hand = self.correction.record
+            self.corrected_memo[_RESULT] = (
+                drawn_by_hand(self.study.volume, corrected, by_hand)
+                if self.segmentation is None
+                else with_hand_correction(self.segmentation, corrected, by_hand)
             )
         found: Segmentation = self.corrected_memo[_RESULT]
         return found
@@ -128,10 +154,21 @@ class OpenStudy:
         self._corrected_memo = (self.correction.revision, {})
         self.correction.follow(self.prediction)
 
+    def set_second(self, segmentation: Segmentation | None) -> None:
+        """Takes the result of another network, or lets it go; what was measured on the one before
+        is forgotten, and nothing else."""
+        self.second = segmentation
+        self.memo = {
+            name: found
+            for name, found in self.memo.items()
+            if not (isinstance(name, tuple) and SECOND_NETWORK in name)
+        }
+
     def let_go(self) -> None:
         """Drops all results: whoever still holds the study, such as the page drawn last, holds
         the scan alone."""
         self.correction.close()
+        self.set_second(None)
         self.set_segmentation(None)
         self.correction = Correction(self.study.volume)
 
@@ -199,6 +236,7 @@ class Session:
         pending_labels: the question which labels of a mask are infection.
         window: the grey scale last chosen, which the next scan takes over.
         network_run: marks lung and infection in one of the open scans.
+        second_run: does so with another network, to compare.
         tuned_augmentation: the pipeline last taken over on the Augmentation page.
         settings: values of each page's `Settings`, by its name.
     """
@@ -215,6 +253,9 @@ class Session:
     window: Window = DEFAULT_WINDOW
     network_run: JobSlot[Segmentation] = field(
         default_factory=lambda: JobSlot("run", NETWORK_QUEUE)
+    )
+    second_run: JobSlot[Segmentation] = field(
+        default_factory=lambda: JobSlot("second-run", NETWORK_QUEUE)
     )
     tuned_augmentation: AugmentConfig | None = None
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -233,6 +274,7 @@ class Session:
             self.opened.correction.close()
         self.opened = OpenStudy(study=study, origin=origin, link=link)
         self.network_run.drop()
+        self.second_run.drop()
         self.pending_labels = None
         return self.opened
 
@@ -262,6 +304,7 @@ class Session:
                 withdraw_slices(study)
                 study.let_go()
         self.network_run.drop()
+        self.second_run.drop()
         self.opened = self.second = None
         self.pending_series = self.pending_scale = self.pending_labels = None
         self._parts = {}

@@ -1,9 +1,11 @@
 """A scan and a person's corrections come in; a folder that outlives the server goes out."""
 
+from core.correction.project.archive import pack_project, unpack_project
+from core.correction.project.keeper import LOCKED, Keeper
+from core.correction.project.scan_file import has_scan, read_scan
+from core.correction.project.state import MOST_NOTES, ProjectState
 from core.correction.project.store import (
-    LOCKED,
     Card,
-    Keeper,
     Listed,
     any_projects,
     delete_project,
@@ -19,11 +21,17 @@ __all__ = [
     "Keeper",
     "LOCKED",
     "Listed",
+    "MOST_NOTES",
+    "ProjectState",
     "any_projects",
     "delete_project",
     "folder_of",
     "has_project",
+    "has_scan",
     "list_projects",
+    "pack_project",
     "read_card",
+    "read_scan",
     "rename_project",
+    "unpack_project",
 ]

@@ -3,7 +3,9 @@
 The file begins with `LungLens steps 1` and a line break. Each act follows as uint32 (little-endian)
 length and CRC-32 of what comes then: uint32 length of a JSON header, the header, and for every mask
 in its `flips` the runs that were turned over (see `core.correction.runs`). Acts are steps, "undo"
-and "redo". Whatever a crash has left behind the last whole act is cut off.
+and "redo". Whatever a crash has left behind the last whole act is cut off. Where a file has grown
+long, it is written anew with the fewest acts that lead to the same place; a "base" then stands for
+all steps that can no longer be undone.
 """
 
 from __future__ import annotations
@@ -16,9 +18,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from core.config import CHANNELS, Channel, Plane
-from core.correction.history import Act, Redo, SliceAt, Step, Undo
+from core.correction.history import Act, Base, Redo, SliceAt, Step, Undo
 from core.correction.runs import Runs, read_runs
 from core.errors import CorrectionError, ProjectError
+from core.system import write_bytes
 from core.volume import PLANE_AXIS
 
 _BEGIN = b"LungLens steps 1\n"
@@ -36,11 +39,17 @@ class Journal:
     """
 
     def __init__(self, path: Path, *, length: int = 0) -> None:
+        self._path = path
         self._file: IO[bytes] = path.open("r+b" if path.exists() else "x+b")
         self._file.truncate(length)
         self._file.seek(0, os.SEEK_END)
         if not length:
             self._write(_BEGIN)
+
+    @property
+    def length(self) -> int:
+        """Bytes of the file."""
+        return self._file.tell()
 
     def append(self, act: Act) -> None:
         """Writes an act.
@@ -48,10 +57,18 @@ class Journal:
         Raises:
             OSError: it cannot be written, as on a full disk; the file is as it was before.
         """
-        payload = _packed(act)
-        self._write(
-            len(payload).to_bytes(4, "little") + zlib.crc32(payload).to_bytes(4, "little") + payload
-        )
+        self._write(_framed(act))
+
+    def begin_with(self, acts: Iterable[Act]) -> None:
+        """Writes the file anew with these acts; it is the old one or the new one, whatever happens.
+
+        Raises:
+            OSError, SaveError: it cannot be written; it is as it was before.
+        """
+        write_bytes(self._path, b"".join([_BEGIN, *map(_framed, acts)]))
+        self._file.close()
+        self._file = self._path.open("r+b")
+        self._file.seek(0, os.SEEK_END)
 
     def close(self) -> None:
         """Lets go of the file."""
@@ -68,6 +85,12 @@ class Journal:
             self._file.seek(before)
             self._file.truncate(before)
             raise
+
+
+def _framed(act: Act) -> bytes:
+    payload = _packed(act)
+    check = zlib.crc32(payload)
+    return len(payload).to_bytes(4, "little") + check.to_bytes(4, "little") + payload
 
 
 def read_journal(path: Path, *, voxels: int) -> tuple[list[Act], int]:
@@ -122,6 +145,10 @@ def _packed(act: Act) -> bytes:
         counts = {channel: len(runs.starts) for channel, runs in act.flips.items()}
         header = {"act": "step", "channel": act.channel, "drawn": drawn, "flips": counts}
         parts = act.flips.values()
+    elif isinstance(act, Base):
+        counts = {channel: len(runs.starts) for channel, runs in act.flips.items()}
+        header = {"act": "base", "steps": act.steps, "flips": counts}
+        parts = act.flips.values()
     else:
         header = {"act": "undo" if isinstance(act, Undo) else "redo"}
     text = json.dumps(header).encode()
@@ -131,7 +158,7 @@ def _packed(act: Act) -> bytes:
 def _unpacked(payload: bytes, voxels: int) -> Act:
     length = int.from_bytes(payload[:4], "little")
     header = json.loads(payload[4 : 4 + length])
-    if header["act"] != "step":
+    if header["act"] in _MOVES:
         return _MOVES[header["act"]]
     at = 4 + length
     flips: dict[Channel, Runs] = {}
@@ -139,6 +166,8 @@ def _unpacked(payload: bytes, voxels: int) -> Act:
         size = _BYTES_PER_RUN * int(count)
         flips[_channel(name)] = read_runs(payload[at : at + size], voxels=voxels, most_runs=voxels)
         at += size
+    if header["act"] == "base":
+        return Base(flips, int(header["steps"]))
     return Step(flips, _channel(header["channel"]), _slice(header["drawn"]))
 
 

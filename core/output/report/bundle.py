@@ -114,10 +114,12 @@ def measurements_dict(report: Report, study: Study, segmentation: Segmentation) 
     values = measure(study, segmentation, biomarkers=report.biomarkers)
     del values["seconds"]
     values["scan"]["name"] = scan_name(study, show_file_name=report.config.show_file_name)
-    values["weights_sha256"] = dict(report.settings)["SHA-256"]
+    values["weights_sha256"] = dict(report.settings).get("SHA-256")
     if report.agreement is not None:
         values["metrics"] = {c: dict(found) for c, found in report.agreement.scores.items()}
         values["metrics_note"] = report.agreement.sentence
+    if report.notes or report.marks:
+        values["reader"] = {"notes": report.notes, "marks": [list(one) for one in report.marks]}
     values["quality"] = report.quality.to_json_dict()
     values["slices"] = slice_rows(study, segmentation.masks, note=hand_note(segmentation))
     values["made_on"] = report.config.made_on.isoformat()
@@ -249,7 +251,9 @@ def _no_dicom_seg(study: Study, segmentation: Segmentation) -> str:
 
 def _without_tables(values: dict[str, Any]) -> dict[str, Any]:
     """What has no table of its own."""
-    return {k: v for k, v in values.items() if k not in ("biomarkers", "quality", "slices")}
+    return {
+        k: v for k, v in values.items() if k not in ("biomarkers", "quality", "reader", "slices")
+    }
 
 
 def _drawings(report: Report) -> Iterator[tuple[str, Any]]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from core import __version__
+from core.annotation import Annotation, measured_text
 from core.config import CHANNELS, RESEARCH_NOTE, Channel, EvaluateConfig, QualityConfig
 from core.correction import HandCorrection
 from core.errors import shown_name
@@ -15,14 +16,14 @@ from core.measuring.biomarkers import Biomarkers, Measurement, compute_biomarker
 from core.measuring.lobes import Lobes
 from core.measuring.quality import QualityReport, check_scan, slices_with_lung, summary_lines
 from core.output.report.config import ReportConfig
-from core.output.report.methods import LIMITATIONS, Methods, describe_methods
+from core.output.report.methods import HAND_LIMITATIONS, LIMITATIONS, Methods, describe_methods
 from core.output.report.pictures import KeySlice, draw_key_slices
 from core.output.report.profile import Profile, measure_profile
 from core.output.saving import mask_file_notes
 from core.segmentation import Segmentation, WeightsInfo
 from core.segmentation.lobes import find_lobes
 from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel, raise_if_cancelled
-from core.volume import Study
+from core.volume import Study, Volume
 
 HEADLINE = (
     "infected_share",
@@ -66,6 +67,8 @@ class Report:
         stamp: "SYNTHETIC" for a generated scan.
         warnings: sentences on this scan and this run; `quality`: what the checks found in it.
         by_hand: how a person has corrected the masks; none where they are the network's.
+        notes: what a person has written on the scan.
+        marks: slice, and what was placed on it with its measurements.
     """
 
     config: ReportConfig
@@ -81,6 +84,8 @@ class Report:
     warnings: tuple[str, ...]
     methods: Methods
     by_hand: HandCorrection | None = None
+    notes: str = ""
+    marks: tuple[tuple[str, str], ...] = ()
     limitations: tuple[str, ...] = LIMITATIONS
     note: str = RESEARCH_NOTE
 
@@ -97,6 +102,13 @@ class Report:
         )
 
     @property
+    def drawn_by(self) -> str:
+        """Who drew the masks, in a sentence."""
+        if self.by_hand is None:
+            return "Masks were drawn by a program and not checked by a reader."
+        return f"Masks were {self.by_hand.text}."
+
+    @property
     def quality_lines(self) -> tuple[str, ...]:
         """Findings of the checks; a sentence where there is none."""
         found = tuple(line[:1].upper() + line[1:] for line in summary_lines(self.quality))
@@ -110,6 +122,8 @@ def build_report(
     config: ReportConfig,
     info: WeightsInfo | None = None,
     quality: QualityReport | None = None,
+    notes: str = "",
+    annotations: Sequence[Annotation] = (),
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
 ) -> Report:
@@ -118,6 +132,7 @@ def build_report(
     Args:
         info: the weights that made the segmentation, where they are still there.
         quality: the checks' findings, where they are known already.
+        notes, annotations: what a person has written on the scan and placed on its slices.
         on_progress: called with what is being measured.
 
     Raises:
@@ -169,6 +184,25 @@ def build_report(
             surfaces_compared=agreement is not None and not volume.spacing_nominal,
         ),
         by_hand=segmentation.by_hand,
+        notes=notes.strip(),
+        marks=_marks(annotations, volume),
+        limitations=LIMITATIONS if segmentation.by_network else HAND_LIMITATIONS,
+    )
+
+
+def _marks(annotations: Sequence[Annotation], volume: Volume) -> tuple[tuple[str, str], ...]:
+    """In the order of planes and slices."""
+    ordered = sorted(annotations, key=lambda one: (one.plane, one.index))
+    return tuple(
+        (
+            f"{one.plane.capitalize()} {one.index + 1}",
+            ", ".join(
+                word
+                for word in (one.kind.capitalize(), measured_text(one, volume), one.text)
+                if word
+            ),
+        )
+        for one in ordered
     )
 
 
@@ -217,6 +251,8 @@ def _truth_words(study: Study) -> str:
 
 
 def _settings(segmentation: Segmentation, info: WeightsInfo | None) -> tuple[tuple[str, str], ...]:
+    if not segmentation.by_network:
+        return (("Weights", "none: no network has run"), ("Program", f"LungLens {__version__}"))
     used = segmentation.config.postprocess
     preprocess = segmentation.config.preprocess
     return (

@@ -98,6 +98,7 @@ def html_text(report: Report) -> str:
             _pictures(report),
             _profile(report),
             _section("What to know about this scan", _listed(_notes(report))),
+            _written(report),
             _lungs(report),
             _lobes(report),
             _measurements("Density", density_measurements(report.biomarkers)),
@@ -194,6 +195,15 @@ def _profile(report: Report) -> str:
 
 def _notes(report: Report) -> list[str]:
     return list(dict.fromkeys([*report.warnings, *report.quality_lines]))
+
+
+def _written(report: Report) -> str:
+    """What a person has written on the scan and placed on its slices."""
+    if not (report.notes or report.marks):
+        return ""
+    words = "".join(f"<p>{escape(line)}</p>" for line in report.notes.splitlines() if line.strip())
+    marks = _facts(report.marks) if report.marks else ""
+    return _section("Notes and marks by the reader", words + marks)
 
 
 def _listed(lines: Sequence[str]) -> str:
@@ -296,6 +306,6 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]], *, kind: str) -
 def _footer(report: Report) -> str:
     stamp = f"{report.stamp} · " if report.stamp else ""
     return (
-        f"<footer>{escape(stamp + report.note)} Masks were drawn by a program and not checked by a "
-        f"reader. LungLens {__version__}, {report.config.made_on.isoformat()}.</footer>"
+        f"<footer>{escape(f'{stamp}{report.note} {report.drawn_by}')} "
+        f"LungLens {__version__}, {report.config.made_on.isoformat()}.</footer>"
     )

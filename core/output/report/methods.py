@@ -43,6 +43,14 @@ LIMITATIONS = (
 )
 
 
+HAND_LIMITATIONS = (
+    LIMITATIONS[0],
+    "The masks are one person's reading; two experts agree on infection at a Dice of about 0.77.",
+    LIMITATIONS[3],
+)
+"""Of masks that were drawn without a network."""
+
+
 @dataclass(frozen=True)
 class Methods:
     """The paragraph, its references in order of first mention, and versions used."""
@@ -82,6 +90,33 @@ def describe_methods(
                 cited.append(work)
         return "[" + ", ".join(str(cited.index(work) + 1) for work in works) + "]"
 
+    if segmentation.by_network:
+        sentences = _segmented_words(study, segmentation, info, cite)
+    else:
+        sentences = [
+            f"{_scan_words(study)} lung and infection were drawn by hand in LungLens "
+            f"{__version__} {cite(LUNGLENS)}."
+        ]
+    sentences.append(_biomarker_words(found, study.volume, cite))
+    if study.truth is not None:
+        words = f"Agreement with the reference masks is given as Dice coefficient {cite(DICE)}, "
+        words += "intersection over union, precision and recall over all voxels"
+        if surfaces_compared:
+            words += (
+                f", 95th percentile surface distance and surface Dice at 2 mm {cite(SURFACE_DICE)}"
+            )
+        sentences.append(words + ".")
+    sentences.append(f"Software: {', '.join(_versions(segmentation))}.")
+    return Methods(" ".join(sentence for sentence in sentences if sentence), tuple(cited))
+
+
+def _segmented_words(
+    study: Study,
+    segmentation: Segmentation,
+    info: WeightsInfo | None,
+    cite: Callable[..., str],
+) -> list[str]:
+    """How a network came to the masks, and what a person changed in them."""
     model = info.model if info is not None else ModelConfig()
     weights = segmentation.weights_id
     if info is not None:
@@ -103,17 +138,7 @@ def describe_methods(
             f"The network was trained on scans of the public 20-case set {cite(TRAINING_SET)} "
             "and further slices."
         )
-    sentences.append(_biomarker_words(found, study.volume, cite))
-    if study.truth is not None:
-        words = f"Agreement with the reference masks is given as Dice coefficient {cite(DICE)}, "
-        words += "intersection over union, precision and recall over all voxels"
-        if surfaces_compared:
-            words += (
-                f", 95th percentile surface distance and surface Dice at 2 mm {cite(SURFACE_DICE)}"
-            )
-        sentences.append(words + ".")
-    sentences.append(f"Software: {', '.join(_versions(segmentation.device))}.")
-    return Methods(" ".join(sentence for sentence in sentences if sentence), tuple(cited))
+    return sentences
 
 
 def _network_words(model: ModelConfig, cite: Callable[[Reference], str]) -> str:
@@ -234,9 +259,11 @@ def _learned_from_public_set(info: WeightsInfo | None) -> bool:
     return any(str(p).startswith(("coronacases_", "radiopaedia_")) for p in known)
 
 
-def _versions(device: str) -> Sequence[str]:
+def _versions(segmentation: Segmentation) -> Sequence[str]:
     packages = ["numpy", "scipy"]
-    packages += ["openvino"] if "OpenVINO" in device else ["keras", "tensorflow"]
+    if segmentation.by_network:
+        with_openvino = "OpenVINO" in segmentation.device
+        packages += ["openvino"] if with_openvino else ["keras", "tensorflow"]
     versions = [f"LungLens {__version__}", f"Python {platform.python_version()}"]
     for package in packages:
         try:

@@ -15,6 +15,7 @@ from core.ui import segmenting
 from core.ui.data_folder import find_case_folder, load_cases
 from core.ui.job_slot import JobSlot
 from core.ui.jobs import EVALUATION_QUEUE, NETWORK_QUEUE
+from core.ui.own_cases import own_cases_folder
 from core.ui.page import need_study, show_error, show_errors
 from core.ui.segment import results
 from core.ui.session import OpenStudy, this_session
@@ -103,9 +104,14 @@ def _kept() -> Evaluations:
 
 def ask() -> Question | None:
     """What to evaluate, with which weights; none (and a sentence) where there is nothing."""
-    folder = find_case_folder()
+    folders = {"cases": find_case_folder(), "own": own_cases_folder()}
     with show_errors():
-        found = () if folder is None else tuple(filter(_has_truth, load_cases(str(folder))))
+        found = {
+            name: tuple(filter(_has_truth, load_cases(str(folder))))
+            for name, folder in folders.items()
+            if folder is not None
+        }
+        found = {name: cases for name, cases in found.items() if cases}
         current = this_session().opened if found else need_study()
         which, how = st.columns([5, 7], gap="large")
         with which:
@@ -126,10 +132,11 @@ def _has_truth(case: Case) -> bool:
 
 
 def _choose_cases(
-    found: tuple[Case, ...], current: OpenStudy | None
+    found: dict[str, tuple[Case, ...]], current: OpenStudy | None
 ) -> tuple[tuple[Case, ...], Study | None, str] | None:
     open_truth = current is not None and current.study.truth is not None
-    names = {"cases": f"{len(found)} cases of the data folder"} if found else {}
+    words = {"cases": "cases of the data folder", "own": "own cases"}
+    names = {name: f"{len(cases)} {words[name]}" for name, cases in found.items()}
     if open_truth:
         names["open"] = "The open scan"
     if not names:
@@ -154,7 +161,9 @@ def _choose_cases(
         case = case_of_scan(shown_name(current.name))
         volume = current.study.volume
         return (case,), current.study, f"{current.token} {volume.intensity}"
-    return found, None, str(find_case_folder())
+    chosen = which if which in found else next(iter(found))
+    folder = own_cases_folder() if chosen == "own" else find_case_folder()
+    return found[chosen], None, str(folder)
 
 
 def _choose_networks() -> tuple[WeightsInfo, WeightsInfo | None] | None:

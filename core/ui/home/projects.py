@@ -6,13 +6,15 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from core.correction.project import Card, Listed, delete_project, list_projects, rename_project
+from core.correction.project import Listed, delete_project, list_projects, rename_project
 from core.errors import LungLensError
-from core.ui.open_scan import open_case, open_demo, open_file
+from core.ui.open_scan import open_case, open_demo, open_file, open_kept, open_project
 from core.ui.page import show_errors
 from core.ui.projects import projects_folder
-from core.ui.session import OpenStudy, clear_notice, set_notice
+from core.ui.session import OpenStudy, clear_notice, set_notice, this_session
+from core.ui.streamlit_internals import free_uploads
 from core.ui.text import escape_markdown
+from core.ui.widget_state import fresh_key, renew_key
 
 _ORIGINS = {
     "demo": "demo study",
@@ -21,10 +23,43 @@ _ORIGINS = {
     "upload": "uploaded scan",
 }
 _UPLOADED = "The scan was uploaded and is not kept: upload it again, and its corrections come back."
+_OPEN_ALONE = (
+    "The project is taken over. Its scan is not inside: open that, and corrections and notes are "
+    "there."
+)
+
+
+def show_open_project() -> None:
+    """Opening a project that was saved as one file."""
+    with st.expander("Open a project file", icon=":material/unarchive:"):
+        file = st.file_uploader(
+            "Project (zip)",
+            type="zip",
+            key=fresh_key("project-file"),
+            help='A file that "Save project" has made here or elsewhere. It is checked before '
+            "anything of it is taken over.",
+        )
+    if file is None:
+        return
+    renew_key("project-file")
+    clear_notice()
+    try:
+        with st.spinner("Opening the project…", show_time=True):
+            opened = open_project(file)
+        if opened is None:
+            set_notice("success", _OPEN_ALONE)
+        elif this_session().notice is None:
+            set_notice("success", f"Opened: {opened.name}.")
+    except LungLensError as error:
+        set_notice("error", str(error))
+    finally:
+        free_uploads([file])
+    st.rerun()
 
 
 def show_projects() -> None:
     """All scans that were corrected on this machine; nothing where none is kept."""
+    show_open_project()
     folder = projects_folder()
     found = [] if folder is None else list_projects(folder)
     if not found:
@@ -45,17 +80,19 @@ def _show_project(one: Listed) -> None:
     changed = "" if one.changed is None else f"{one.changed.astimezone():%Y-%m-%d %H:%M}, "
     steps = f"{one.steps} step" + ("" if one.steps == 1 else "s")
     origin = _ORIGINS.get(one.card.origin, "scan")
+    if one.with_scan:
+        origin += " kept here"
     st.caption(f"{origin}, {steps}, changed {changed}{_bytes_text(one.size_bytes)}")
-    uploaded = one.card.origin == "upload"
+    lost = one.card.origin == "upload" and not one.with_scan
     with st.container(horizontal=True):
         if st.button(
             "Open",
             key=f"project-open-{key}",
             icon=":material/folder_open:",
-            disabled=uploaded,
-            help=_UPLOADED if uploaded else "Opens the scan with its corrected masks.",
+            disabled=lost,
+            help=_UPLOADED if lost else "Opens the scan with its corrected masks.",
         ):
-            _open(one.card)
+            _open(one)
         with st.popover("Rename", icon=":material/edit:"):
             name = st.text_input(
                 "Name",
@@ -80,7 +117,9 @@ def _offer_deleting(one: Listed, key: str) -> None:
             _try(lambda: delete_project(one.folder), "The corrections were deleted.")
 
 
-def _open(card: Card) -> None:
+def _open(one: Listed) -> None:
+    card = one.card
+    assert card is not None
     opening: dict[str, Callable[[], OpenStudy | None]] = {
         "demo": open_demo,
         "case": lambda: open_case(card.where),
@@ -88,7 +127,9 @@ def _open(card: Card) -> None:
     }
     clear_notice()
     with show_errors(), st.spinner("Opening the scan…", show_time=True):
-        opened = opening[card.origin]()
+        opened = (
+            open_kept(one.folder.name) if one.with_scan else opening.get(card.origin, open_demo)()
+        )
         if opened is not None and opened.study.volume.digest != card.fingerprint:
             set_notice(
                 "warning",

@@ -104,6 +104,8 @@ def _choose_settings(current: OpenStudy) -> ReportConfig:
 def _measured_report(current: OpenStudy, segmentation: Segmentation) -> Report | None:
     """The content of the report, measured in the background once it is asked for."""
     slot = jobs_of(current).measuring
+    # Other notes or marks are another report.
+    slot.drop_unless(_written_on(current))
     if slot.job is None:
         if st.button(
             "Make the report",
@@ -138,6 +140,7 @@ def _start(slot: JobSlot[Report], current: OpenStudy, segmentation: Segmentation
     from core.output.report import ReportConfig
 
     study, info = current.study, _weights_of(segmentation)
+    notes, annotations = current.notes, current.annotations
 
     def work(on_progress: OnProgress, should_cancel: ShouldCancel) -> Report:
         from core.output.report import build_report
@@ -147,11 +150,18 @@ def _start(slot: JobSlot[Report], current: OpenStudy, segmentation: Segmentation
             segmentation,
             config=ReportConfig(date.today()),
             info=info,
+            notes=notes,
+            annotations=annotations,
             on_progress=on_progress,
             should_cancel=should_cancel,
         )
 
-    slot.start(work, owner=current)
+    slot.start(work, owner=current, subject=_written_on(current))
+
+
+def _written_on(current: OpenStudy) -> str:
+    """Distinguishes what was written on the scan from what was before."""
+    return str(hash((current.notes, current.annotations)))
 
 
 def _weights_of(segmentation: Segmentation) -> WeightsInfo | None:

@@ -8,8 +8,10 @@ from core.config import Plane
 from core.loading import as_hu, grey_ends, windowed_intensity
 from core.ui.open_scan import set_intensity
 from core.ui.page import show_errors
+from core.ui.projects import keep_state, try_again
 from core.ui.scan.lobes import shown_lobes
 from core.ui.scan.measures import guide_counts
+from core.ui.scan.notes import notebook_of
 from core.ui.session import OpenStudy, this_session
 from core.ui.text import escape_markdown
 from core.ui.viewer import (
@@ -37,9 +39,15 @@ def _first_place(current: OpenStudy) -> Place:
     plane = _plane_in_address() or "axial"
     wanted = _slice_in_address(volume.plane_count(plane))
     voxel = [count // 2 for count in volume.shape]
-    voxel[PLANE_AXIS["axial"]] = first_slice(current)
+    kept = current.kept_state
     if wanted is not None:
+        voxel[PLANE_AXIS["axial"]] = first_slice(current)
         voxel[PLANE_AXIS[plane]] = wanted - 1
+    elif kept is not None and kept.voxel is not None:
+        # Where the person was on the day before.
+        voxel, plane = list(kept.voxel), kept.plane or "axial"
+    else:
+        voxel[PLANE_AXIS["axial"]] = first_slice(current)
     # The grey scale stays as it was with the scan before.
     i, j, k = voxel
     return Place(voxel=(i, j, k), plane=plane, window=this_session().window)
@@ -80,10 +88,12 @@ def viewer_scan(current: OpenStudy) -> ViewerScan:
         volume=current.study.volume,
         truth=current.study.truth,
         prediction=current.prediction,
+        second=current.second_prediction,
         correction=current.correction,
         lobes=shown_lobes(current),
         name=current.name,
         stamp=current.stamp,
+        flags=current.look_first,
     )
 
 
@@ -116,6 +126,7 @@ def show_picture(
         heat, marks: see `core.ui.viewer.show_viewer`.
     """
     place = place_of(current)
+    try_again(current)
     show_viewer(
         viewer_scan(current),
         place,
@@ -126,7 +137,9 @@ def show_picture(
         heat=heat,
         marks=marks,
         on_place=_remember_window,
+        notebook=notebook_of(current),
     )
+    keep_state(current)
     return place
 
 

@@ -28,7 +28,7 @@ from core.measuring.biomarkers import (
     compute_slice_burden,
 )
 from core.system import number_text
-from core.ui.session import OpenStudy, remember
+from core.ui.session import SECOND_NETWORK, OpenStudy, remember
 from core.ui.tables import show_number_table
 from core.ui.text import area_text, escape_markdown, percent, volume_text
 from core.volume import PLANE_AXIS, BoolArray, MaskPair
@@ -42,6 +42,7 @@ def known_masks(current: OpenStudy) -> dict[str, MaskPair]:
     pairs = {
         CORRECTED: current.corrected,
         "Prediction": current.prediction,
+        SECOND_NETWORK: current.second_prediction,
         "Truth": current.study.truth,
     }
     return {name: pair for name, pair in pairs.items() if pair is not None}
@@ -127,7 +128,7 @@ def _column(pair: MaskPair, sizes: list[str], share: str) -> list[str]:
 
 
 def show_agreement(current: OpenStudy, plane: Plane, slice_index: int) -> None:
-    """Dice, IoU, precision and recall of the prediction and of masks corrected by hand, where the
+    """Dice, IoU, precision and recall of each network and of masks corrected by hand, where the
     truth is known."""
     for name in known_masks(current):
         if name != "Truth":
@@ -149,8 +150,10 @@ def _show_agreement_of(current: OpenStudy, source: str, plane: Plane, slice_inde
         }
     if not groups:
         return
-    whose = "" if source == "Prediction" else ": corrected by hand"
-    what = "prediction" if source == "Prediction" else "corrected mask"
+    whose, what = {
+        CORRECTED: (": corrected by hand", "corrected mask"),
+        SECOND_NETWORK: (": second network", "second network's mask"),
+    }.get(source, ("", "prediction"))
     st.markdown(
         f"**Agreement with the truth{whose}**",
         help=f"Dice and IoU show how much {what} and truth overlap (1 is the same). Precision: "
@@ -211,12 +214,12 @@ def _overlaps(
     by_hand = source == CORRECTED
     per_slice = remember(
         current,
-        ("overlap", channel, plane),
+        ("overlap", source, channel, plane),
         lambda: compute_overlap_per_slice(*masks, axis=PLANE_AXIS[plane]),
         corrected=by_hand,
     )
     whole = remember(
-        current, ("overlap", channel), lambda: compute_overlap(*masks), corrected=by_hand
+        current, ("overlap", source, channel), lambda: compute_overlap(*masks), corrected=by_hand
     )
     return per_slice, whole
 

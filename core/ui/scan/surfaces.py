@@ -11,6 +11,7 @@ from core.config import CHANNELS, Channel, Plane, SurfaceConfig
 from core.drawing import (
     CORRECTED_COLOURS,
     PREDICTION_COLOURS,
+    SECOND_COLOURS,
     TRUTH_COLOURS,
     Surface,
     build_surface,
@@ -22,7 +23,7 @@ from core.ui.charts.surface import make_surface_figure
 from core.ui.components import BrowserComponent
 from core.ui.scan.lobes import scan_lobes
 from core.ui.scan.measures import CORRECTED, known_masks
-from core.ui.session import OpenStudy, remember
+from core.ui.session import SECOND_NETWORK, OpenStudy, remember
 from core.ui.streamlit_internals import BROWSER_SCRIPT
 
 _HERE = Path(__file__).parent
@@ -31,6 +32,7 @@ _SLICE_MARGIN_MM = 8.0
 _COLOURS = {
     CORRECTED: CORRECTED_COLOURS,
     "Prediction": PREDICTION_COLOURS,
+    SECOND_NETWORK: SECOND_COLOURS,
     "Truth": TRUTH_COLOURS,
 }
 

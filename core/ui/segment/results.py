@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from core.config import CHANNELS
 from core.correction import HandCorrection
-from core.errors import SaveError, shown_name
+from core.errors import shown_name
 from core.evaluation import measure
 from core.output import mask_file_notes, mask_nifti_bytes
-from core.output.exports import check_dicom_seg, dicom_seg_bytes, values_csv
+from core.output.exports import values_csv
 from core.system import json_text
 from core.ui import segmenting
 from core.ui.scan.measures import CORRECTED, scan_burden
@@ -120,7 +119,8 @@ def show_downloads(current: OpenStudy, segmentation: Segmentation) -> None:
     """Masks in the scan's own shape and affine, and the measurements."""
     stem = file_stem(current)
     if segmentation.by_hand is not None:
-        st.caption(segmentation.by_hand.sentence + " Thresholds move the network's masks alone.")
+        more = " Thresholds move the network's masks alone." if segmentation.by_network else ""
+        st.caption(segmentation.by_hand.sentence + more)
     with st.container(horizontal=True, key="downloads"):
         _offer_masks(current, segmentation.masks, segmentation.by_hand)
         st.download_button(
@@ -161,46 +161,6 @@ def _offer_masks(current: OpenStudy, masks: MaskPair, by_hand: HandCorrection | 
             key=f"download-{channel}",
             help="0 and 1, in the shape and position of the scan's own file.",
         )
-
-
-def show_drawn(current: OpenStudy, drawn: MaskPair) -> None:
-    """Volumes and files of masks drawn by hand on a scan that the network has not marked."""
-    by_hand = current.correction.record
-    show_headline(current)
-    st.markdown("**Download**")
-    st.caption(by_hand.sentence + " The report needs the network to have run.")
-    with st.container(horizontal=True, key="downloads"):
-        _offer_masks(current, drawn, by_hand)
-        st.download_button(
-            "Label map (NIfTI)",
-            data=_mask_file(current, drawn.label_map(), by_hand),
-            file_name=f"{file_stem(current)}_label_map_corrected.nii.gz",
-            mime="application/gzip",
-            icon=":material/download:",
-            on_click="ignore",
-            help="0 background, 1 lung, 2 infection, in the shape and position of the scan's own "
-            "file.",
-        )
-        if _fits_dicom(current, drawn):
-            st.download_button(
-                "Segmentation (DICOM)",
-                data=lambda: dicom_seg_bytes(
-                    drawn, current.study.volume, algorithm="", made_on=date.today(), by_hand=by_hand
-                ),
-                file_name=f"{file_stem(current)}_segmentation.dcm",
-                mime="application/dicom",
-                icon=":material/download:",
-                on_click="ignore",
-                help="A DICOM segmentation object that refers to the series, of the type MANUAL.",
-            )
-
-
-def _fits_dicom(current: OpenStudy, masks: MaskPair) -> bool:
-    try:
-        check_dicom_seg(masks, current.study.volume)
-    except SaveError:
-        return False
-    return True
 
 
 def _mask_file(

@@ -21,6 +21,7 @@ from core.config import (
 from core.measuring.quality import Exclusion
 from core.training import DEMO_CASES, DEMO_DATA, RunRequest
 from core.ui.data_folder import load_cases
+from core.ui.own_cases import own_cases_folder
 from core.ui.page import show_errors
 from core.ui.quality.leaving_out import left_out
 from core.ui.session import this_session
@@ -28,7 +29,7 @@ from core.ui.settings import Settings
 from core.ui.train.access import cases_folder
 from core.ui.widget_state import set_first_value
 
-_REAL, _GENERATED = "Data folder", "Generated"
+_REAL, _OWN, _GENERATED = "Data folder", "Own cases", "Generated"
 _SIZES = {"96": "96 × 128", "192": "192 × 256"}
 _ARCHITECTURES = {"unet": "U-Net", "unetpp": "U-Net++"}
 _ENCODERS = {"plain": "Own, from scratch", "lite0": "EfficientNet-Lite0, pretrained"}
@@ -143,7 +144,7 @@ def choose_cases(config: TrainConfig) -> RunRequest | None:
     validation = st.multiselect(
         "Validation patients",
         names,
-        key=f"train-validation-{folder is None}",
+        key=f"train-validation-{_name_of(folder)}",
         persist_state="session",
         default=names[3::4] or names[-1:],
         help="Patients that the network is not trained on; it is evaluated on them after each "
@@ -152,7 +153,7 @@ def choose_cases(config: TrainConfig) -> RunRequest | None:
     unused = st.multiselect(
         "Left out",
         [name for name in names if name not in validation],
-        key=f"train-unused-{folder is None}",
+        key=f"train-unused-{_name_of(folder)}",
         persist_state="session",
         placeholder="Nobody",
         help="Patients used neither for training nor for validation.",
@@ -176,14 +177,22 @@ def choose_cases(config: TrainConfig) -> RunRequest | None:
 
 def _choose_patients() -> tuple[Path | None, dict[str, list[str]]]:
     """The folder of the cases, none for generated ones, and patient → cases."""
-    folder = cases_folder()
-    absent = "" if folder is not None else "There are no cases in this server's data folder. "
-    if folder is not None and st.segmented_control(
-        "Patients", (_REAL, _GENERATED), default=_REAL, required=True, key="train-data",
-        persist_state="session",
-        help="The cases of the server's data folder, or four generated patients to try it out.",
-    ) == _GENERATED:  # fmt: skip
-        folder = None
+    known = {_REAL: cases_folder(), _OWN: own_cases_folder()}
+    folders = {name: folder for name, folder in known.items() if folder is not None}
+    absent = "" if folders else "There are no cases in this server's data folder. "
+    folder = None
+    if folders:
+        chosen = st.segmented_control(
+            "Patients",
+            (*folders, _GENERATED),
+            default=next(iter(folders)),
+            required=True,
+            key="train-data",
+            persist_state="session",
+            help="The cases of the server's data folder, scans corrected here that were made "
+            "training cases, or four generated patients to try it out.",
+        )
+        folder = folders.get(str(chosen))
     patients: dict[str, list[str]] = {}
     if folder is None:
         st.info(
@@ -211,6 +220,11 @@ def _choose_exclusions(known: set[str]) -> tuple[Exclusion, ...]:
     ):
         return ()
     return marked
+
+
+def _name_of(folder: Path | None) -> str:
+    """Keys the widgets that name its patients."""
+    return "demo" if folder is None else folder.name
 
 
 def _people(names: list[str]) -> str:

@@ -36,6 +36,8 @@ from core.ui.scan.slice_stack import show_stack
 from core.ui.tables import show_facts, show_number_table
 from core.ui.text import escape_markdown, seconds_text
 from core.ui.train.access import may_train
+from core.ui.train.comparing import show_by_patient, show_differences
+from core.ui.train.fine_tune import show_before_and_after
 from core.ui.train.publish import show_publishing
 from core.ui.widget_state import set_widget_value, widget_value
 
@@ -93,6 +95,9 @@ def _show_run(folder: Path, was_alive: bool) -> None:
     _show_actions(folder, run)
     if run.state == "finished" and run.history and run.config is not None and may_train():
         show_publishing(folder, run, run.config)
+    if run.config is not None:
+        with show_errors():
+            show_before_and_after(RunPaths(folder), run.config)
     if run.history:
         _show_best(run)
         _show_curves(run)
@@ -387,3 +392,5 @@ def _compare(root: Path, names: tuple[str, ...]) -> None:
         rows=[run.name for run in runs],
         caption="Best epochs of the compared runs",
     )
+    show_differences(runs)
+    show_by_patient(root, runs)

@@ -18,12 +18,23 @@ How to stand on it:
   are drawn in the browser and sent to the correction, whose masks stand beside the others. The
   page runs again after each.
 - `ViewerScan(…, lobes=Lobes)` offers fissures as lines and lobes as colours.
+- `notebook=Notebook(items, command, locked, take)` lets people place notes, arrows, distances and
+  regions; `take` gets them all after each change.
 - `slice_routes()` and `lobe_routes()` must be among the routes of the server (see
   `streamlit_app.py`).
 """
 
 from core.ui.viewer.component import show_pictures, show_viewer
-from core.ui.viewer.header import Box, Comparison, Heat, Line, Marks, Tools, ViewerScan
+from core.ui.viewer.header import (
+    Box,
+    Comparison,
+    Heat,
+    Line,
+    Marks,
+    Notebook,
+    Tools,
+    ViewerScan,
+)
 from core.ui.viewer.lobes import lobe_routes
 from core.ui.viewer.place import DEFAULT_WINDOW, PLANES, Place, Window
 from core.ui.viewer.serving import slice_routes, withdraw_slices
@@ -35,6 +46,7 @@ __all__ = [
     "Heat",
     "Line",
     "Marks",
+    "Notebook",
     "PLANES",
     "Place",
     "Tools",

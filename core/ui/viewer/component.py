@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from core.annotation import read_annotations
+from core.errors import AnnotationError
 from core.ui.components import BrowserComponent
 from core.ui.streamlit_internals import BROWSER_SCRIPT
-from core.ui.viewer.header import Box, Comparison, Heat, Line, Marks, Tools, ViewerScan, make_header
+from core.ui.viewer.header import (
+    Box,
+    Comparison,
+    Heat,
+    Line,
+    Marks,
+    Notebook,
+    Tools,
+    ViewerScan,
+    make_header,
+)
 from core.ui.viewer.place import Place
 from core.ui.widget_state import widget_value
 
@@ -38,6 +51,8 @@ _SCRIPTS = (
     "correct_bar",
     "keys",
     "view",
+    "annotations",
+    "pair",
     "layout",
     "moving",
     "tools",
@@ -73,6 +88,7 @@ def show_viewer(
     tallest: float = 0.61,
     marks: Marks | None = None,
     on_place: Callable[[Place], None] | None = None,
+    notebook: Notebook | None = None,
 ) -> None:
     """The scan in the browser: planes, slices, window, overlays, zoom, without a run of Python.
 
@@ -90,6 +106,8 @@ def show_viewer(
         marks: how masks are drawn when this viewer first shows the scan; none leaves that as the
             person last chose it.
         on_place: called with `place` after the browser has moved it, before the page runs.
+        notebook: notes, arrows, distances and regions that people place, and where they go; none
+            where they last as long as the tab.
     """
     header = make_header(
         scan,
@@ -101,6 +119,7 @@ def show_viewer(
         tools=tools,
         tallest=tallest,
         marks=marks,
+        notebook=notebook,
     )
 
     token = header["scans"][0]["token"]
@@ -117,7 +136,23 @@ def show_viewer(
     def _edited() -> None:
         """The page runs again, with the masks as they are now."""
 
-    _viewer(data=header, key=key, on_place_change=_moved, on_edited_change=_edited)
+    def _annotated() -> None:
+        reported = widget_value(key).get("annotations")
+        if notebook is None or not isinstance(reported, dict) or reported.get("token") != token:
+            return
+        # What was placed before the page changed something would undo that.
+        if reported.get("command") == notebook.command and not notebook.locked:
+            # Anybody can send something else.
+            with suppress(AnnotationError):
+                notebook.take(read_annotations(reported.get("items"), scan.volume.shape))
+
+    _viewer(
+        data=header,
+        key=key,
+        on_place_change=_moved,
+        on_edited_change=_edited,
+        on_annotations_change=_annotated,
+    )
 
 
 def show_pictures(

@@ -2,7 +2,7 @@
 
 // Columns and rows beyond the picture count as outside, so the table has a border of one.
 function insideTable(labels, region, columns, rows) {
-  const has = Uint8Array.from({ length: 64 }, (_, label) => (region.has(label) ? 1 : 0));
+  const has = Uint8Array.from({ length: 256 }, (_, label) => (region.has(label) ? 1 : 0));
   const wide = columns + 2;
   const inside = new Uint8Array(wide * (rows + 2));
   let any = false;

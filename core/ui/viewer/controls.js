@@ -5,6 +5,10 @@ const ICONS = {
   next: "M9 5l7 7-7 7",
   most: "M12 3v4M12 17v4M3 12h4M17 12h4M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8",
   measure: "M4 16L16 4l4 4L8 20zM8 12l2 2M11 9l2 2M14 6l2 2",
+  arrow: "M5 19L19 5M10 5h9v9",
+  region: "M4 12a8 5.5 0 1 0 16 0a8 5.5 0 1 0-16 0",
+  note: "M5 4h14v11h-8l-4 4v-4H5z",
+  worst: "M12 4l9 16H3zM12 10v4M12 17v1",
   play: "M8 5l11 7-11 7z",
   pause: "M8 5v14M16 5v14",
   closer: "M11 5a6 6 0 1 0 0 12 6 6 0 0 0 0-12M15.5 15.5L20 20M11 8v6M8 11h6",
@@ -37,7 +41,10 @@ const KEYS = [
   ["0, double click", "whole picture"],
   ["Click, Shift + arrows", "crosshair, with its value"],
   ["F", "full screen"],
-  ["M, then drag (or Enter twice)", "measure a distance; Esc removes it"],
+  ["W", "the slice where two masks agree least; again: the next one"],
+  ["M, then drag (or Enter twice)", "measure a distance"],
+  ["V R T, then drag or click", "arrow, region with its HU, note (where marks are kept)"],
+  ["Delete", "removes what was placed last on this slice"],
   ["Ctrl + C, Ctrl + S", "copy or save the picture as PNG"],
   ["C", "correct masks by hand"],
 ];
@@ -116,13 +123,15 @@ class Controls {
     this.opacity.addEventListener("input",
       () => view.setLook({ opacity: Number(this.opacity.value) / 100 }));
     this.play = iconButton("play", "Play through slices (Space)", () => view.toggleCine());
-    this.measure = iconButton("measure", "Measure a distance (M)", () => view.toggleMeasuring());
-    this.measure.setAttribute("aria-pressed", "false");
+    this.placing = Object.fromEntries(Object.entries(PLACED).map(([kind, { icon: drawn, label }]) =>
+      [kind, iconButton(drawn, label, () => view.toggleMeasuring(kind))]));
     this.jumps = [
       iconButton("previous", "Previous infected slice (P)", () => view.jump("previous")),
       iconButton("most", "Most infected slice (I)", () => view.jump("most")),
       iconButton("next", "Next infected slice (N)", () => view.jump("next")),
     ];
+    this.worst = iconButton(
+      "worst", "Slice where two masks agree least (W)", () => view.jumpToWorst());
     const question = choiceButton("?", "Keys and mouse (?)", () => this.toggleHelp());
     question.className = "icon";
     this.planeGroup = group("Planes", ...Object.values(this.planes));
@@ -137,7 +146,7 @@ class Controls {
     this.styleGroup = group("Marks", ...Object.values(this.styles), this.opacity, this.pair);
     this.styleGroup.classList.add("marks");
     this.twoGroup = group("Two pictures", this.split, this.aside);
-    this.jumpGroup = group("Infected slices", ...this.jumps);
+    this.jumpGroup = group("Infected slices", ...this.jumps, this.worst);
     this.jumpGroup.classList.add("jumps");
     const zoom = group("Zoom",
       iconButton("wider", "Smaller (−)", () => view.zoomBy(1 / 1.25)),
@@ -146,7 +155,8 @@ class Controls {
       iconButton("screen", "Full screen (F)", () => view.toggleFullscreen()));
     this.correct = choiceButton(
       "Correct", "Correct masks by hand (C)", () => view.toggleCorrecting());
-    this.toolGroup = group("Tools", this.play, this.measure, this.correct);
+    this.toolGroup = group(
+      "Tools", this.play, ...Object.values(this.placing), this.correct);
     const take = group("Export",
       iconButton("copy", "Copy the picture (Ctrl + C)", () => view.copyPicture()),
       iconButton("save", "Save the picture as PNG (Ctrl + S)", () => view.savePicture()),
@@ -224,7 +234,12 @@ class Controls {
     this.correct.hidden = !view.canCorrect;
     this.correctHelp.hidden = !view.correcting;
     press(this.correct, Boolean(view.correcting));
-    this.measure.disabled = Boolean(view.correcting);
+    for (const [kind, button] of Object.entries(this.placing)) {
+      button.disabled = Boolean(view.correcting);
+      button.hidden = kind !== "distance" && !view.keepsMarks;
+      press(button, view.measuring === kind);
+    }
+    this.worst.hidden = !comparedPair(layers, look) || few;
     this.styles.agreement.disabled = view.sources.length > 1;
     for (const [name, button] of Object.entries(this.styles)) press(button, name === view.style);
     this.opacity.value = String(Math.round(look.opacity * 100));
@@ -232,7 +247,6 @@ class Controls {
     const playing = view.cine ? "pause" : "play";
     if (this.playing !== playing) this.play.replaceChildren(icon(playing));
     this.playing = playing;
-    press(this.measure, view.measuring);
     this.updateLegend(drawnLayers(view));
   }
 

@@ -38,7 +38,7 @@ Object.defineProperties(View.prototype, Object.getOwnPropertyDescriptors({
     this.correcting = !this.correcting;
     if (this.correcting) {
       if (this.split) this.toggleSplit();
-      if (this.measuring) this.toggleMeasuring();
+      if (this.measuring) this.toggleMeasuring(this.measuring);
       this.stopCine();
       const hidden = new Set(this.look.hidden);
       for (const channel of Object.keys(CORRECTED)) hidden.delete(`corrected ${channel}`);

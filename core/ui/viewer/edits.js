@@ -50,6 +50,7 @@ class Edits {
     if (this.holds) return;
     this.holds = true;
     deriveCorrected(scan.labels);
+    scan.scores = null;
     for (const counts of new Set([scan.counts, scan.coming])) counts?.takeOver();
   }
 
@@ -96,7 +97,9 @@ class Edits {
 
   turn(channel, number) {
     const { scan } = this;
+    const before = scan.labels[number];
     scan.labels[number] ^= CORRECTED[channel];
+    scan.scores?.turn(number, before, scan.labels[number]);
     scan.counts.turn(channel, number, (scan.labels[number] & CORRECTED[channel]) !== 0 ? 1 : -1);
   }
 
@@ -241,6 +244,6 @@ class Edits {
 function deriveCorrected(labels) {
   for (let at = 0; at < labels.length; at++) {
     const label = labels[at];
-    if (label) labels[at] = (label & 15) | ((label & 12) << 2);
+    if (label) labels[at] = (label & ~48) | ((label & 12) << 2);
   }
 }

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from core.annotation import Annotation, annotations_json
 from core.config import BRUSH_RANGE_MM, CHANNELS, HU_LIMITS, WINDOW_PRESETS, Plane
 from core.correction import Correction
 from core.drawing import (
     AGREEMENT_COLOURS,
     CORRECTED_COLOURS,
     PREDICTION_COLOURS,
+    SECOND_COLOURS,
     TRUTH_COLOURS,
     heat_colours,
 )
@@ -35,6 +37,7 @@ from core.volume import MaskPair, Volume
 
 _COLOURS = {
     "truth": TRUTH_COLOURS,
+    "second": SECOND_COLOURS,
     "prediction": PREDICTION_COLOURS,
     "corrected": CORRECTED_COLOURS,
 }
@@ -49,7 +52,8 @@ class ViewerScan:
     Attributes:
         owner: any object that lives as long as the browser may fetch slices, such as the
             session's open study. One owner has one scan.
-        truth, prediction: masks on the scan's own grid; either may be missing.
+        truth, prediction, second: masks on the scan's own grid, the last of another network; each
+            may be missing.
         correction: what a person changes by hand, with masks of its own; none where that is not
             offered.
         lobes: that may be shown as lines or colours; none, or such as are not told, offers none.
@@ -57,17 +61,20 @@ class ViewerScan:
         stamp: a word drawn into every picture, such as "SYNTHETIC".
         numbers: where this scan was laid on the slices of another: for each axial slice its own
             index, or -1, and how many slices it had.
+        flags: axial slices to look at first, marked at the slider.
     """
 
     owner: object
     volume: Volume
     truth: MaskPair | None = None
     prediction: MaskPair | None = None
+    second: MaskPair | None = None
     correction: Correction | None = None
     lobes: Lobes | None = None
     name: str = ""
     stamp: str = ""
     numbers: tuple[tuple[int, ...], int] | None = None
+    flags: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -122,6 +129,23 @@ class Heat:
 
 
 @dataclass(frozen=True, eq=False)
+class Notebook:
+    """What people place on slices, and where it goes.
+
+    Attributes:
+        items: as they are now.
+        command: counts what Python has changed in them; the browser takes over each new one.
+        locked: why nothing can be placed here, in a sentence; empty where it can.
+        take: called with all of them after the browser has changed them, before the page runs.
+    """
+
+    items: tuple[Annotation, ...]
+    command: int
+    locked: str
+    take: Callable[[tuple[Annotation, ...]], None]
+
+
+@dataclass(frozen=True, eq=False)
 class Comparison:
     """A second picture behind a divider that people drag, with shared slice and zoom.
 
@@ -136,8 +160,8 @@ class Comparison:
     left: str
     right: str
     scan: ViewerScan | None = None
-    left_masks: tuple[str, ...] = ("truth", "prediction", "corrected")
-    right_masks: tuple[str, ...] = ("truth", "prediction", "corrected")
+    left_masks: tuple[str, ...] = ("truth", "second", "prediction", "corrected")
+    right_masks: tuple[str, ...] = ("truth", "second", "prediction", "corrected")
     aside: bool = False
 
 
@@ -152,6 +176,7 @@ def make_header(
     tallest: float,
     heat: Heat | None = None,
     marks: Marks | None = None,
+    notebook: Notebook | None = None,
 ) -> dict[str, Any]:
     """Everything but voxels, and the tokens by which the browser gets those."""
     shown = [scan] if comparison is None or comparison.scan is None else [scan, comparison.scan]
@@ -168,6 +193,15 @@ def make_header(
         "tools": tools,
         "tallest": tallest,
         "marks": marks,
+        "annotations": None if notebook is None else _notebook_header(notebook),
+    }
+
+
+def _notebook_header(notebook: Notebook) -> dict[str, Any]:
+    return {
+        "command": notebook.command,
+        "locked": notebook.locked,
+        "items": annotations_json(notebook.items),
     }
 
 
@@ -178,6 +212,7 @@ def _scan_header(scan: ViewerScan) -> dict[str, Any]:
         volume,
         truth=scan.truth,
         prediction=scan.prediction,
+        second=scan.second,
         correction=scan.correction,
     )
     as_hu = sent_as_hu(volume)
@@ -186,6 +221,7 @@ def _scan_header(scan: ViewerScan) -> dict[str, Any]:
         "name": scan.name,
         "stamp": scan.stamp,
         "numbers": _numbers_header(scan),
+        "flags": list(scan.flags),
         "shape": list(volume.shape),
         "spacing": list(volume.spacing_mm),
         "affine": volume.affine.tolist(),
@@ -215,7 +251,7 @@ def _labels_header(offer: Offer) -> dict[str, Any] | None:
     corrected = None if offer.correction is None else offer.correction.masks()
     if labels.empty and corrected is None:
         return None
-    pairs = {"truth": labels.truth, "prediction": labels.prediction, "corrected": corrected}
+    pairs = {**labels.pairs, "corrected": corrected}
     layers = [
         {"bit": bit, "source": source, "channel": channel, "colour": _COLOURS[source][channel]}
         for (source, channel), bit in BITS.items()

@@ -66,6 +66,9 @@ function sliceKey(view, pane, key) {
 
 function letterKey(view, pane, key) {
   if (view.header.tools !== "all" && "acksl".includes(key)) return undefined;
+  if (view.keepsMarks && view.header.tools === "all" && "rtv".includes(key)) {
+    return () => view.toggleMeasuring({ r: "region", t: "note", v: "arrow" }[key]);
+  }
   const preset = view.header.presets[Number(key) - 1];
   if (preset) return () => view.setWindow(preset.center, preset.width);
   const { center, width } = view.look;
@@ -83,30 +86,25 @@ function letterKey(view, pane, key) {
     p: () => view.jump("previous"),
     n: () => view.jump("next"),
     m: () => view.toggleMeasuring(),
+    w: () => view.jumpToWorst(),
     f: () => view.toggleFullscreen(),
     "[": () => view.setWindow(center, width * 0.9),
     "]": () => view.setWindow(center, width / 0.9),
     ",": () => view.setWindow(center - 0.04 * width, width),
     ".": () => view.setWindow(center + 0.04 * width, width),
     enter: view.measuring ? () => view.measureAtCross(pane) : undefined,
-    delete: () => removeMeasure(view),
-    backspace: () => removeMeasure(view),
+    delete: () => view.removeMeasure(),
+    backspace: () => view.removeMeasure(),
   }[key];
 }
 
 function escape(view) {
   if (!view.controls.help.hidden) view.controls.toggleHelp(false);
   else if (view.cine) view.toggleCine();
-  else if (view.measures.length) removeMeasure(view);
-  else if (view.measuring) view.toggleMeasuring();
+  else if (view.measures.length && !view.keepsMarks) view.removeMeasure();
+  else if (view.measuring) view.toggleMeasuring(view.measuring);
   else if (view.cross) {
     view.cross = false;
     view.changed();
   }
-}
-
-function removeMeasure(view) {
-  view.measures.pop();
-  view.pending = null;
-  view.changed();
 }

@@ -7,6 +7,7 @@ export default function (component) {
   const { header, pictures } = unpack(data);
   const view = root.lunglens ?? (root.lunglens = new View(root));
   view.tellPython = (place) => setStateValue("place", place);
+  view.tellAnnotations = (found) => setStateValue("annotations", found);
   view.tellEdited = (edited) => setStateValue("edited", edited);
   view.show(header, pictures);
   return () => view.leave();

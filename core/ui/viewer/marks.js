@@ -1,7 +1,6 @@
 // What is written and drawn over a picture: letters, scale bar, boxes, distances, crosshair.
 
 const CROSS = "rgba(108, 195, 213, 0.85)";
-const RULER = "#f0e442";
 const LABELS_FROM = 48; // Above stand slice number and position.
 
 function drawMarks(pane) {
@@ -171,36 +170,4 @@ function strokePoints(pane, points, { closed, colour, dashed, label }) {
   context.font = "600 12px sans-serif";
   context.textAlign = "left";
   write(context, label, Math.max(x, 8) + 3, Math.max(y > 56 ? y - 9 : y + 12, LABELS_FROM));
-}
-
-function lengthText(grid, [[fromX, fromY], [toX, toY]]) {
-  const length = Math.hypot(
-    (toX - fromX) * grid.pixelWidth, (toY - fromY) * grid.pixelHeight);
-  return grid.nominal ? `${length.toFixed(1)} pixels` : `${length.toFixed(1)} mm`;
-}
-
-function drawMeasures(pane) {
-  const { view, context, plane } = pane;
-  const grid = pane.leading.grid(plane);
-  for (const measure of view.measures) {
-    if (measure.plane !== plane || measure.index !== pane.index) continue;
-    const ends = measure.ends.map((end) => pane.toCanvas(...end));
-    for (const [colour, wide] of [["rgba(0, 0, 0, 0.7)", 4], [RULER, 1.75]]) {
-      context.strokeStyle = colour;
-      context.lineWidth = wide;
-      context.beginPath();
-      context.moveTo(...ends[0]);
-      context.lineTo(...ends[1]);
-      for (const [x, y] of ends) {
-        context.moveTo(x + 3, y);
-        context.arc(x, y, 3, 0, 7);
-      }
-      context.stroke();
-    }
-    const [x, y] = ends[0][0] > ends[1][0] ? ends[0] : ends[1];
-    context.font = "600 13px sans-serif";
-    const beside = x + 90 < pane.width;
-    context.textAlign = beside ? "left" : "right";
-    write(context, lengthText(grid, measure.ends), x + (beside ? 9 : -9), y - 12);
-  }
 }

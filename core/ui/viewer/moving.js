@@ -71,7 +71,7 @@ Object.assign(View.prototype, {
     const overX = Math.min(x - 24, 0) + Math.max(x - pane.width + 24, 0);
     const overY = Math.min(y - 24, 0) + Math.max(y - pane.height + 24, 0);
     if (overX || overY) pane.pan(-overX, -overY);
-    if (this.pending) this.pending.ends[1] = [c + 0.5, r + 0.5];
+    if (this.pending) this.moveMeasure(this.pending, [c + 0.5, r + 0.5]);
     this.readAt(pane, this.sources[0], c, r);
   },
 

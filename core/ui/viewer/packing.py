@@ -27,6 +27,8 @@ BITS: dict[tuple[str, Channel], int] = {
     ("prediction", "infection"): 8,
     ("corrected", "lung"): 16,
     ("corrected", "infection"): 32,
+    ("second", "lung"): 64,
+    ("second", "infection"): 128,
 }
 """Which bit of a voxel's label byte stands for which mask."""
 

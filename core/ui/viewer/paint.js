@@ -1,9 +1,11 @@
 // From values and labels to colours, in one pass over the voxels of a slice and two tables.
 
-const SOURCES = { truth: "Truth", prediction: "Prediction", corrected: "Corrected" };
+const SOURCES = {
+  truth: "Truth", second: "Second network", prediction: "Prediction", corrected: "Corrected",
+};
 const NAMES = { lung: "Lung", infection: "Infection" };
 const STYLES = { fill: "Area", outline: "Outline", agreement: "Agreement", off: "Off" };
-const DASHES = { truth: [5, 4], prediction: [1.5, 3], corrected: [] };
+const DASHES = { truth: [5, 4], second: [8, 3, 2, 3], prediction: [1.5, 3], corrected: [] };
 const NOT_HERE = 0xff241d17; // slices on their way, in pictures across them
 
 // What is marked in one mask alone, in words.
@@ -11,6 +13,9 @@ const ALONE = {
   "truth prediction": ["only in the truth", "only predicted"],
   "truth corrected": ["only in the truth", "only in the corrected mask"],
   "prediction corrected": ["removed by hand", "added by hand"],
+  "truth second": ["only in the truth", "only by the second network"],
+  "second prediction": ["only by the second network", "only by the first network"],
+  "second corrected": ["only by the second network", "only in the corrected mask"],
 };
 
 function rgb(colour) {
@@ -52,7 +57,7 @@ function layerName(layer) {
 }
 
 function regionName({ channel, source }, sources) {
-  return sources.length > 1 || source !== "prediction" ? `${NAMES[channel]}, ${source}`
+  return sources.length > 1 || source !== "prediction" ? `${NAMES[channel]}, ${SOURCES[source].toLowerCase()}`
     : NAMES[channel];
 }
 
@@ -69,12 +74,17 @@ function comparedPair(layers, look) {
 }
 
 // Of the infection or, where that is hidden or not known on both sides, of the lung.
-function agreementRegions(layers, look) {
-  const pair = comparedPair(layers, look);
+function comparedChannel(layers, look, pair) {
   const compared = layers.filter((layer) => pair.includes(layer.source));
   const visible = (channel) => compared.filter((layer) => layer.channel === channel).length === 2 &&
     compared.some((layer) => layer.channel === channel && !look.hidden.has(layerName(layer)));
-  const channel = ["infection", "lung"].find(visible);
+  return ["infection", "lung"].find(visible);
+}
+
+function agreementRegions(layers, look) {
+  const pair = comparedPair(layers, look);
+  const compared = layers.filter((layer) => pair.includes(layer.source));
+  const channel = comparedChannel(layers, look, pair);
   if (!channel) return [];
   const [first, second] = pair.map((source) =>
     compared.find((layer) => layer.source === source && layer.channel === channel).bit);
@@ -111,15 +121,15 @@ function greyTable(header, { center, width }) {
 
 // Colour of every grey under every label, for each of four kinds of pixels: on one, the other,
 // both or none of two sets of stripes, which tell areas apart without colour.
-function colourTable(regions, opacity) {
-  const table = new Uint32Array(4 * 64 * 256);
+function colourTable(regions, opacity, labels) {
+  const table = new Uint32Array(4 * 256 * 256);
   for (let kind = 0; kind < 4; kind++) {
-    for (let label = 0; label < 64; label++) {
+    for (let label = 0; label < labels; label++) {
       const over = regions.filter((region) => region.filled && region.has(label) &&
         (region.pattern === "solid" || (kind & (region.pattern === "stripes" ? 1 : 2))));
       const [red, green, blue] = [0, 1, 2].map((channel) => mixed(over, channel, opacity));
       for (let grey = 0; grey < 256; grey++) {
-        table[(kind << 14) | (label << 8) | grey] =
+        table[(kind << 16) | (label << 8) | grey] =
           (255 << 24) | (blue(grey) << 16) | (green(grey) << 8) | red(grey);
       }
     }
@@ -159,7 +169,7 @@ function paintSlice(scan, plane, index, { grey, colours, striped, pixels, labels
         labels[at] = label;
         let code = (label << 8) | grey[values[from]];
         if (striped && label) {
-          code |= ((c + r) % 6 < 3 ? 16384 : 0) | ((c - r + 6 * rows) % 6 < 3 ? 32768 : 0);
+          code |= ((c + r) % 6 < 3 ? 65536 : 0) | ((c - r + 6 * rows) % 6 < 3 ? 131072 : 0);
         }
         pixels[at] = colours[code];
       }

@@ -136,8 +136,7 @@ function continueDrag(pane, drag, x, y) {
     const unit = Math.max(drag.window.width, 100) / 300;
     view.setWindow(drag.window.center + dy * unit, drag.window.width + dx * unit);
   } else if (drag.kind === "measure") {
-    drag.measure.ends[1] = pane.toPicture(x, y);
-    view.changed();
+    view.moveMeasure(drag.measure, pane.toPicture(x, y));
   }
 }
 

@@ -13,6 +13,7 @@ import secrets
 import threading
 import weakref
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from starlette.concurrency import run_in_threadpool
@@ -52,18 +53,18 @@ class Labels:
     """Masks as they were at one time; `version` distinguishes them from those before and after."""
 
     version: int
-    truth: MaskPair | None
-    prediction: MaskPair | None
+    pairs: Mapping[str, MaskPair | None]
+    """By source, as in `core.ui.viewer.packing.BITS`."""
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to mark."""
-        pairs = [pair for pair in (self.truth, self.prediction) if pair is not None]
-        return all(pair.lung is None and pair.infection is None for pair in pairs)
+        known = [pair for pair in self.pairs.values() if pair is not None]
+        return all(pair.lung is None and pair.infection is None for pair in known)
 
-    def same(self, truth: MaskPair | None, prediction: MaskPair | None) -> bool:
+    def same(self, pairs: Mapping[str, MaskPair | None]) -> bool:
         """Whether these are the very masks."""
-        return self.truth is truth and self.prediction is prediction
+        return all(self.pairs[source] is pair for source, pair in pairs.items())
 
 
 @dataclass(eq=False)
@@ -98,6 +99,7 @@ class Offers:
         *,
         truth: MaskPair | None = None,
         prediction: MaskPair | None = None,
+        second: MaskPair | None = None,
         correction: Correction | None = None,
     ) -> Offer:
         """The offer of `owner`: the one there is, with new labels where the masks are others.
@@ -107,14 +109,15 @@ class Offers:
             correction: what the browser may change, and whose masks are sent with the others. Its
                 own changes make no new labels: the browser has drawn them.
         """
+        pairs = {"truth": truth, "second": second, "prediction": prediction}
         with self._changing:
             known = self._by_owner.get(owner)
             if known is None or not known.fits(volume):
-                known = Offer(volume, Labels(1, truth, prediction))
+                known = Offer(volume, Labels(1, pairs))
                 self._by_owner[owner] = known
                 self._by_token[known.token] = known
-            elif not known.labels.same(truth, prediction):
-                known.labels = Labels(known.labels.version + 1, truth, prediction)
+            elif not known.labels.same(pairs):
+                known.labels = Labels(known.labels.version + 1, pairs)
             known.volume = volume
             known.correction = correction
             return known
@@ -164,7 +167,7 @@ def _labels(request: Request) -> Response:
     corrected = None if offer.correction is None else offer.correction.masks()
     if labels.empty and offer.correction is None:
         return _gone()
-    pairs = {"truth": labels.truth, "prediction": labels.prediction, "corrected": corrected}
+    pairs = {**labels.pairs, "corrected": corrected}
     answer = _packed(pack_labels(pairs, offer.volume.shape, start=span[0], stop=span[1]))
     answer.headers[CORRECTED_HEADER] = "0" if corrected is None else "1"
     return answer

@@ -59,7 +59,9 @@ class ScanSource {
     if (moved || this.marksChange !== look.marksChange) {
       this.marksChange = look.marksChange;
       this.regions = regionsOf(this.header, look, this.masks);
-      this.colours = colourTable(this.regions, look.opacity);
+      const known = this.header.labels?.layers ?? [];
+      const labels = known.some((layer) => layer.bit > 32) ? 256 : 64;
+      this.colours = colourTable(this.regions, look.opacity, labels);
       this.striped = this.regions.some((region) => region.pattern !== "solid");
     }
   }

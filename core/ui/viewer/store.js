@@ -57,6 +57,7 @@ class Scan {
     this.lost = false;
     this.changes = 0;
     this.headers = 0;
+    this.scores = null; // of two masks that are compared, see pair.js
     this.edited = 0; // counts changes of the corrected masks
     this.correcting = false;
     this.edits = new Edits(this);
@@ -264,6 +265,7 @@ class Scan {
     this.edits.take(bytes, corrected);
     const first = at * this.labelChunks.size;
     this.labels.set(bytes, first * this.area);
+    this.scores = null;
     this.coming.add(bytes, first);
     if (this.labelChunks.left === 1) this.counts = this.coming;
   }
@@ -311,6 +313,7 @@ class InfectionCounts {
       axial: new Float64Array(scan.slices),
     });
     this.truth = empty();
+    this.second = empty();
     this.prediction = empty();
     this.corrected = empty();
     this.correctedLung = 0;
@@ -337,13 +340,13 @@ class InfectionCounts {
   }
 
   add(bytes, firstSlice) {
-    const { truth, prediction, corrected, area, columns } = this;
+    const { truth, second, prediction, corrected, area, columns } = this;
     for (let start = 0, k = firstSlice; start < bytes.length; start += area, k++) {
       for (let p = 0; p < area; p++) {
         const label = bytes[start + p];
         if (label & 4) this.predictedLung += 1;
         if (label & CORRECTED.lung) this.correctedLung += 1;
-        if ((label & 42) === 0) continue;
+        if ((label & 170) === 0) continue;
         const i = p % columns;
         const j = (p - i) / columns;
         if (label & 2) {
@@ -355,6 +358,11 @@ class InfectionCounts {
           prediction.axial[k] += 1;
           prediction.coronal[j] += 1;
           prediction.sagittal[i] += 1;
+        }
+        if (label & 128) {
+          second.axial[k] += 1;
+          second.coronal[j] += 1;
+          second.sagittal[i] += 1;
         }
         if (label & CORRECTED.infection) {
           corrected.axial[k] += 1;

@@ -3,6 +3,7 @@
 
 const TRACK = 6;
 const PROFILE = 40;
+const DICE = 22; // below the slider: how well two masks agree
 const INSET = 8;
 
 class Strip {
@@ -58,7 +59,8 @@ class Strip {
 
   draw(width) {
     const { canvas, view } = this;
-    const height = this.tall ? PROFILE + 22 : 22;
+    const slider = this.tall ? PROFILE + 22 : 22;
+    const height = slider + (this.compares ? DICE : 0);
     const density = window.devicePixelRatio || 1;
     const [wide, high] = [Math.round(width * density), Math.round(height * density)];
     if (canvas.width !== wide || canvas.height !== high) {
@@ -72,9 +74,11 @@ class Strip {
     const { plane } = view.place;
     const { count } = view.grid;
     const x = (index) => INSET + (count > 1 ? index / (count - 1) : 0.5) * (width - 2 * INSET);
-    const middle = height - 11;
+    const middle = slider - 11;
+    if (this.compares) this.drawDice(context, slider, height, x);
     this.drawTrack(context, width, middle, x);
     this.drawCurves(context, middle - TRACK - 4, x);
+    this.drawFlags(context, middle - TRACK / 2, x);
     const here = x(view.sliceOf(plane));
     context.strokeStyle = "rgba(242, 245, 248, 0.8)";
     context.lineWidth = 1;
@@ -89,6 +93,66 @@ class Strip {
     context.arc(here, middle, 7, 0, 7);
     context.fill();
     this.describe();
+  }
+
+  // Slices to look at first, as the page names them.
+  drawFlags(context, floor, x) {
+    const { scan } = this.view.sources[0];
+    if (!scan || this.view.place.plane !== "axial") return;
+    context.fillStyle = "#f0e442";
+    for (const index of scan.given.flags ?? []) {
+      context.beginPath();
+      context.moveTo(x(index), floor);
+      context.lineTo(x(index) - 4, floor - 7);
+      context.lineTo(x(index) + 4, floor - 7);
+      context.fill();
+    }
+  }
+
+  // The room stays while agreement is counted, so that nothing below it jumps.
+  get compares() {
+    const { view } = this;
+    const layers = view.sources[0].header.labels?.layers ?? [];
+    return view.header.tools === "all" && Boolean(comparedPair(layers, view.look));
+  }
+
+  // Dice of every slice from 0 at the bottom to 1; no line where neither mask holds anything.
+  drawDice(context, top, bottom, x) {
+    const { view } = this;
+    const scores = view.pairScores;
+    context.font = "10px sans-serif";
+    context.textAlign = "left";
+    context.textBaseline = "top";
+    context.fillStyle = "#8d99a5";
+    context.fillText("Dice", 0, top);
+    if (!scores) return;
+    const { plane } = view.place;
+    const dice = scores.dice(plane);
+    const y = (value) => bottom - 2 - value * (bottom - top - 4);
+    context.strokeStyle = "#6cc3d5";
+    context.lineWidth = 1.5;
+    context.setLineDash([]);
+    context.beginPath();
+    let drawing = false;
+    dice.forEach((value, index) => {
+      if (Number.isNaN(value)) {
+        drawing = false;
+        return;
+      }
+      if (drawing) context.lineTo(x(index), y(value));
+      else {
+        context.moveTo(x(index) - 0.5, y(value));
+        context.lineTo(x(index) + 0.5, y(value));
+      }
+      drawing = true;
+    });
+    context.stroke();
+    const here = dice[view.sliceOf(plane)];
+    if (Number.isNaN(here)) return;
+    context.fillStyle = "#f2f5f8";
+    context.beginPath();
+    context.arc(x(view.sliceOf(plane)), y(here), 2.5, 0, 7);
+    context.fill();
   }
 
   drawTrack(context, width, middle, x) {
@@ -145,8 +209,16 @@ class Strip {
     const areas = this.curves.map(({ source, values }) => {
       const size = grid.nominal ? `${values[index]} pixels`
         : `${((values[index] * grid.pixelWidth * grid.pixelHeight) / 100).toFixed(1)} cm²`;
-      return `, infected by ${source} ${size}`;
+      return `, infected by ${SOURCES[source].toLowerCase()} ${size}`;
     });
+    if (plane === "axial" && view.sources[0].scan?.given.flags?.includes(index)) {
+      areas.push(", one to look at first");
+    }
+    const scores = view.pairScores;
+    const dice = scores?.dice(plane)[index];
+    if (scores && !Number.isNaN(dice)) {
+      areas.push(`, Dice ${dice.toFixed(2)} of ${pairText(scores.pair)}`);
+    }
     canvas.setAttribute("aria-label", `${plane} slice`);
     canvas.setAttribute("aria-valuemin", "1");
     canvas.setAttribute("aria-valuemax", String(grid.count));

@@ -60,43 +60,6 @@ Object.assign(View.prototype, {
     this.setLook({ hidden });
   },
 
-  toggleMeasuring() {
-    this.measuring = !this.measuring;
-    this.pending = null;
-    if (this.measuring) this.value.textContent = "Drag from one point to another";
-    else this.sayHint();
-    this.changed();
-  },
-
-  beginMeasure(pane, end) {
-    const measure = { plane: pane.plane, index: pane.index, ends: [end, [...end]] };
-    this.measures.push(measure);
-    this.changed();
-    return measure;
-  },
-
-  endMeasure(measure, drawn) {
-    if (!drawn) this.measures.splice(this.measures.indexOf(measure), 1);
-    this.pending = null;
-    if (drawn) {
-      const length = lengthText(this.sources[0].grid(measure.plane), measure.ends);
-      this.value.textContent = `Distance ${length}`;
-    }
-    this.changed();
-  },
-
-  // Enter sets the first end at the crosshair, Enter again the second.
-  measureAtCross(pane) {
-    const { scan } = this.sources[0];
-    if (!scan) return;
-    const { column, row } = pixelOf(scan, pane.plane, this.place.voxel);
-    if (this.pending) this.endMeasure(this.pending, true);
-    else {
-      this.cross = true;
-      this.pending = this.beginMeasure(pane, [column + 0.5, row + 0.5]);
-    }
-  },
-
   zoomBy(factor) {
     const pane = this.activePane();
     const { scan } = this.sources[0];

@@ -21,6 +21,7 @@ class View {
     this.token = token;
     this.address = location.pathname;
     this.remembered(header);
+    this.followAnnotations();
     this.setSources(header, pictures);
     if (!this.stage) this.build();
     this.observer.observe(this.root);
@@ -235,7 +236,7 @@ class View {
 }
 
 for (const [kept, names] of [
-  ["scene", ["zooms", "measures", "cross"]],
+  ["scene", ["zooms", "cross"]],
   ["arrangement", ["layout", "split", "aside", "divider"]],
 ]) {
   for (const name of names) {

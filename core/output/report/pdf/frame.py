@@ -72,7 +72,7 @@ def draw_footer(canvas: Any, report: Report, number: int) -> None:
     canvas.drawString(
         MARGIN,
         18,
-        f"{stamp}{report.note} Masks were drawn by a program and not checked by a reader.",
+        f"{stamp}{report.note} {report.drawn_by}",
     )
     canvas.setFont(REGULAR, 6.5)
     canvas.drawRightString(

@@ -86,7 +86,7 @@ def _biomarker_column(report: Report, width: float) -> list[Any]:
 
 
 def _facts_column(report: Report, width: float) -> list[Any]:
-    flow: list[Any] = []
+    flow: list[Any] = _written(report, width)
     if report.agreement is not None:
         header, rows = agreement_rows(report.agreement)
         flow += [
@@ -120,6 +120,24 @@ def _parts_of_the_lungs(found: Biomarkers, width: float) -> list[Any]:
         zones,
         *(words if lobe_words(found) else ()),
     ]
+
+
+_MOST_LINES = 14
+
+
+def _written(report: Report, width: float) -> list[Any]:
+    """What a person has written and placed, as much as a column has room for."""
+    if not (report.notes or report.marks):
+        return []
+    flow: list[Any] = [heading("Notes and marks by the reader")]
+    if report.notes:
+        shown = report.notes if len(report.notes) <= 600 else report.notes[:599] + "…"
+        flow.append(paragraph(safe(shown), size=6.8))
+    if report.marks:
+        flow.append(fact_table(report.marks[:_MOST_LINES], columns=1, width=width))
+    if len(report.marks) > _MOST_LINES or len(report.notes) > 600:
+        flow.append(paragraph("All of them: in the HTML report.", size=6.2, colour=QUIET))
+    return flow
 
 
 def _methods(report: Report) -> list[Any]:
