@@ -12,6 +12,7 @@ from typing import Any
 from core.cli.terminal import Result, TerminalProgress
 from core.cli.training_options import check_stop_after, read_training_config
 from core.config import RangeTestConfig, TrainConfig
+from core.errors import ConfigError
 from core.measuring.quality import Exclusion, read_exclusions
 from core.segmentation import check_publish_folder
 from core.system import OnProgress, check_place, make_folder, number_text, write_text

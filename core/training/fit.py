@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from core.system import (
     ignore_progress,
     make_folder,
     never_cancel,
+    write_text,
 )
 from core.training.callbacks import EpochRecorder, RunningMean, TrainingOverlap
 from core.training.dataset import SliceBatches
