@@ -5,11 +5,10 @@ import streamlit as st
 from core.ui import segmenting
 from core.ui.access import show_if_open_to_all
 from core.ui.home import opening, projects
-from core.ui.navigation import BROWSE_PAGE
+from core.ui.navigation import BROWSE, go_to
 from core.ui.page import (
     RESEARCH_USE,
     begin_page,
-    go_to,
     show_notice,
     show_scan_warnings,
 )
@@ -39,7 +38,7 @@ with left:
             marked = current.segmentation is not None
             kind = "primary" if marked else "secondary"
             if st.button("Browse slices", type=kind, icon=":material/view_carousel:"):
-                go_to(BROWSE_PAGE)
+                go_to(BROWSE)
         browsing.show_glance(current, key="glance", tallest=0.42)
         segmenting.show_progress()
         opening.show_recognised(current)

@@ -29,7 +29,7 @@ def unfold(page: Page, title: str) -> None:
 
 
 def test_enhance_with_the_demo(page: Page, tmp_path: Path) -> None:
-    page.open("/enhance?case=demo&slice=48")
+    page.open("/preprocess?case=demo&slice=48")
     assert DEMO in page.text
     before = drawn(page)
     page.click("Strong CLAHE")
@@ -69,13 +69,13 @@ def test_both_pages_with_a_real_scan(page: Page, real_data: Path) -> None:
     page.upload(path)
     page.wait_for_text("Opened: coronacases_org_001")
     page.settle()
-    page.go_to("Enhance")
+    page.go_to("Preprocess", "Enhance")
     page.wait_for_text("Entropy, bits")
     page.click("Fine edges")
     wait_for(lambda: "method=unsharp" in page.browser.current_url, what="the address")
     page.settle()
     assert "no truth" in page.text or "No trained network" in page.text
-    page.go_to("Region of interest")
+    page.go_to("Preprocess", "Region of interest")
     page.wait_for_text("What it saves")
     page.click("Lungs")
     wait_for(lambda: "target=lungs" in page.browser.current_url, what="the address")
@@ -93,7 +93,7 @@ def test_both_pages_with_a_real_scan(page: Page, real_data: Path) -> None:
 
 
 def test_region_with_the_demo(page: Page) -> None:
-    page.open("/region?case=demo&slice=48")
+    page.open("/preprocess?part=region&case=demo&slice=48")
     assert DEMO in page.text
     page.wait_for_text("tissue above")
     kept = [page.text.split(" of the voxels are kept")[0].rsplit(maxsplit=2)[-2]]

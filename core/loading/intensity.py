@@ -303,7 +303,7 @@ def _grey(why: str, grey_max: float, sample: Array) -> IntensityFinding:
                 f"With black and white as {number_text(low_hu, digits=0)} and "
                 f"{number_text(high_hu, digits=0)} HU, next to nothing is as dense as soft "
                 "tissue: what is marked means little before the two are corrected (--window, or "
-                "on Browse).",
+                "on View).",
             )
     taken = f"black and white are taken as {low_hu:g} and {high_hu:g} HU{by_histogram}"
     return IntensityFinding(

@@ -191,6 +191,8 @@ class Session:
         began: whether the first scan was opened, or at least tried.
         navigated: whether the entry script has run.
         page: title of the page last drawn.
+        asked_part: name of the part that the next page is to begin with, if any.
+        part_of_page: name of the part of it that was drawn, if not the first.
         notice: the sentence left by the last thing tried.
         opened: the open scan.
         second: the later scan of the Follow-up page.
@@ -206,6 +208,8 @@ class Session:
     began: bool = False
     navigated: bool = False
     page: str = ""
+    asked_part: str = ""
+    part_of_page: str = ""
     notice: Notice | None = None
     opened: OpenStudy | None = None
     second: OpenStudy | None = None

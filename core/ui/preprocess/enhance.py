@@ -174,7 +174,7 @@ def _choose_window_preset(current: OpenStudy, settings: Settings, base: Preproce
     windows = {
         "Network": (base.window_center, base.window_width),
         **{preset.name: (preset.center, preset.width) for preset in WINDOW_PRESETS},
-        "As in Browse": (seen.center, seen.width),
+        "As on View": (seen.center, seen.width),
     }
     now = (settings.values["window_center"], settings.values["window_width"])
     fitting = next((name for name, window in windows.items() if window == now), _FREE)
@@ -220,7 +220,7 @@ def _choose_free_window(settings: Settings) -> None:
 
 
 def choose_slice(current: OpenStudy) -> int:
-    """Index of the axial slice, the same as in Browse."""
+    """Index of the axial slice, the same as on View."""
     place, count = place_of(current), current.study.volume.plane_count("axial")
     if count == 1:
         return 0
