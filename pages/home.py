@@ -10,9 +10,9 @@ from core.ui.page import (
     RESEARCH_USE,
     begin_page,
     show_notice,
-    show_scan_warnings,
 )
 from core.ui.scan import browsing, lying
+from core.ui.scan.headline import show_headline
 from core.ui.scan.mark_button import mark_and_browse
 from core.ui.session import this_session
 
@@ -39,10 +39,10 @@ with left:
             kind = "primary" if marked else "secondary"
             if st.button("Browse slices", type=kind, icon=":material/view_carousel:"):
                 go_to(BROWSE)
+        show_headline(current, key="home")
         browsing.show_glance(current, key="glance", tallest=0.42)
         segmenting.show_progress()
         opening.show_recognised(current)
-        show_scan_warnings(current)
         lying.show_question(current)
     opening.show_demo_button(current)
 

@@ -44,7 +44,7 @@ from core.config.training import (
     TrainConfig,
     TrainPreset,
 )
-from core.config.words import CHANNELS, RESEARCH_NOTE, Channel, EngineName, Plane
+from core.config.words import CHANNELS, DEMO_CASES, RESEARCH_NOTE, Channel, EngineName, Plane
 
 __all__ = [
     "Plane",
@@ -92,6 +92,7 @@ __all__ = [
     "LossConfig",
     "ScheduleConfig",
     "PublishConfig",
+    "DEMO_CASES",
     "TrainConfig",
     "TrainPreset",
     "TRAIN_PRESETS",

@@ -236,12 +236,3 @@ def show_notice() -> None:
     icons = {"success": "check_circle", "error": "error", "warning": "info"}
     draw = {"success": st.success, "error": st.error, "warning": st.warning}[left.kind]
     draw(escape_markdown(left.text), icon=f":material/{icons[left.kind]}:")
-
-
-def show_scan_warnings(current: OpenStudy) -> None:
-    """What the person should know about the open scan, such as missing slices."""
-    notes = list(current.study.volume.warnings)
-    if current.segmentation is not None:
-        notes += list(current.segmentation.warnings)
-    for note in notes:
-        st.warning(escape_markdown(note), icon=":material/info:")

@@ -7,14 +7,16 @@ import streamlit as st
 from core.ui.classify.limits import show_limits, show_slices_and_limits
 from core.ui.classify.running import find_verdict, installed, show_origin
 from core.ui.classify.verdict_card import show_verdict
-from core.ui.page import show_errors, show_scan_warnings
+from core.ui.page import show_errors
 from core.ui.scan.browsing import show_glance
+from core.ui.scan.doubts import show_doubts
 from core.ui.session import OpenStudy
 
 
 def show_classify(current: OpenStudy) -> None:
     """The verdict with its limits; before there is one, the scan and a button."""
     show_origin(current)
+    show_doubts(current, key="classify")
     explained, info = None, None
     with show_errors():
         info = installed()
@@ -29,4 +31,3 @@ def show_classify(current: OpenStudy) -> None:
         with words:
             if info is not None:
                 show_limits(info)
-    show_scan_warnings(current)

@@ -18,6 +18,7 @@ from core.ui.data_folder import (
 from core.ui.navigation import BROWSE, go_to
 from core.ui.open_scan import open_case, open_file, open_series
 from core.ui.scan.browsing import place_of
+from core.ui.scan.headline import show_headline_of
 from core.ui.session import OpenStudy
 from core.ui.tables import show_facts
 from core.ui.text import escape_markdown
@@ -61,6 +62,7 @@ def show_scan(cohort: Cohort, row: Row | None) -> None:
             st.markdown(f"**{escape_markdown(row['name'])}**")
             _show_way_to_view(cohort, row)
             if row["status"] == "done":
+                show_headline_of(row, whose="As marked by the network, not checked by anyone.")
                 show_facts(_facts(row), caption="Measurements of the scan")
             if row["reason"] or row["warnings"]:
                 st.caption(escape_markdown(row["reason"] or row["warnings"]))

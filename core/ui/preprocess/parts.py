@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.ui.page import show_scan_warnings
 from core.ui.preprocess import contrast, enhance, region, settings_files, trial
+from core.ui.scan.doubts import show_doubts
 from core.ui.session import OpenStudy
 from core.ui.settings import write_address
 
@@ -13,7 +13,6 @@ from core.ui.settings import write_address
 def show_enhance(current: OpenStudy) -> None:
     """Contrast: what it does to picture, histogram and network."""
     _tune(current)
-    show_scan_warnings(current)
 
 
 @st.fragment
@@ -36,13 +35,13 @@ def _tune(current: OpenStudy) -> None:
         settings_files.show_files(settings, base)
     with picture:
         trial.show_trial(current, config, pictures)
+        show_doubts(current, key="enhance")
     write_address(current, slice_index, settings)
 
 
 def show_region(current: OpenStudy) -> None:
     """What of a scan is worth keeping, and what that saves."""
     _find(current)
-    show_scan_warnings(current)
 
 
 @st.fragment
@@ -55,6 +54,7 @@ def _find(current: OpenStudy) -> None:
     found = region.compute_region(current, config)
     with picture:
         slice_index = region.show_picture(current, found)
+        show_doubts(current, key="region")
         region.show_findings(current, found)
         region.show_savings(current, found)
         region.show_download(current, found)

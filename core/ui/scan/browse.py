@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from core.ui import segmenting
-from core.ui.page import show_scan_warnings
 from core.ui.scan import browsing, lying, measures
 from core.ui.scan.biomarkers import show_biomarkers
+from core.ui.scan.headline import show_headline
 from core.ui.scan.mark_button import mark_and_browse
 from core.ui.scan.surfaces import show_surfaces
 from core.ui.session import OpenStudy
@@ -17,7 +17,6 @@ def show_browse(current: OpenStudy) -> None:
     """Picture and measurements, and below them what is to be asked about the scan."""
     _look(current)
     browsing.show_grey_scale_choice(current)
-    show_scan_warnings(current)
     lying.show_question(current)
 
 
@@ -30,6 +29,7 @@ def _look(current: OpenStudy) -> None:
     with numbers:
         segmenting.show_progress()
         mark_and_browse(current)
+        show_headline(current, key="browse")
         measures.show_difference(current, place.plane, place.slice_index)
         measures.show_burden(current, place.plane, place.slice_index)
         measures.show_agreement(current, place.plane, place.slice_index)

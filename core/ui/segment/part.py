@@ -5,9 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from core.ui import segmenting
-from core.ui.page import show_errors, show_scan_warnings
+from core.ui.page import show_errors
 from core.ui.scan import browsing
 from core.ui.scan.biomarkers import show_biomarkers
+from core.ui.scan.headline import show_headline
 from core.ui.segment import results
 from core.ui.session import OpenStudy
 
@@ -20,9 +21,9 @@ def show_segment(current: OpenStudy) -> None:
         weights = results.choose_weights()
         if weights is not None and not running:
             results.show_run_button(current, weights)
+        show_headline(current, key="segment")
         if current.segmentation is not None:
-            results.choose_thresholds(current, current.segmentation)
-            results.show_headline(current)
+            results.choose_thresholds(current, current.segmentation, chosen=weights)
             show_biomarkers(current)
             st.markdown("**Download**")
             results.show_downloads(current, current.result or current.segmentation)
@@ -31,7 +32,6 @@ def show_segment(current: OpenStudy) -> None:
             results.show_drawn(current, drawn)
     with picture:
         _look(current)
-        show_scan_warnings(current)
 
 
 @st.fragment

@@ -10,6 +10,7 @@ import streamlit as st
 
 from core.config import (
     AUGMENT_PRESETS,
+    DEMO_CASES,
     TRAIN_PRESETS,
     TRAIN_RANGES,
     AugmentConfig,
@@ -19,7 +20,7 @@ from core.config import (
     TrainConfig,
 )
 from core.measuring.quality import Exclusion
-from core.training import DEMO_CASES, DEMO_DATA, RunRequest
+from core.training import DEMO_DATA, RunRequest
 from core.ui.data_folder import load_cases
 from core.ui.page import show_errors
 from core.ui.quality.leaving_out import left_out
