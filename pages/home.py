@@ -36,8 +36,11 @@ with left:
         with st.container(horizontal=True):
             mark_and_browse(current)
             marked = current.segmentation is not None
-            kind = "primary" if marked else "secondary"
-            if st.button("Browse slices", type=kind, icon=":material/view_carousel:"):
+            if st.button(
+                "Browse slices",
+                type="primary" if marked else "secondary",
+                icon=":material/view_carousel:",
+            ):
                 go_to(BROWSE)
         show_headline(current, key="home")
         browsing.show_glance(current, key="glance", tallest=0.42)

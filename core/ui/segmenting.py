@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from core.config import PostprocessConfig, SegmentConfig
+from core.config import PostprocessConfig, PreprocessConfig, SegmentConfig
 from core.errors import LungLensError
 from core.system import OnProgress, ShouldCancel
 from core.ui.session import OpenStudy, clear_notice, set_notice, this_session
@@ -95,13 +95,23 @@ def default_weights() -> WeightsInfo | None:
 
 
 def start(
-    current: OpenStudy, weights: WeightsInfo, *, postprocess: PostprocessConfig | None = None
+    current: OpenStudy,
+    weights: WeightsInfo,
+    *,
+    postprocess: PostprocessConfig | None = None,
+    preprocess: PreprocessConfig | None = None,
 ) -> None:
-    """Starts marking lung and infection in the open scan; the page stays usable meanwhile."""
+    """Starts marking lung and infection in the open scan; the page stays usable meanwhile.
+
+    Args:
+        preprocess, postprocess: in place of those of the weights.
+    """
     volume = current.study.volume
     server = _server()
     config = SegmentConfig(
-        weights_id=weights.weights_id, postprocess=postprocess or weights.postprocess
+        weights_id=weights.weights_id,
+        preprocess=preprocess,
+        postprocess=postprocess or weights.postprocess,
     )
 
     def work(on_progress: OnProgress, should_cancel: ShouldCancel) -> Segmentation:

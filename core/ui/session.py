@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import streamlit as st
 
-from core.config import AugmentConfig
+from core.config import AugmentConfig, PreprocessConfig
 from core.correction import Correction
 from core.ui.job_slot import JobSlot
 from core.ui.jobs import NETWORK_QUEUE
@@ -201,6 +201,7 @@ class Session:
         pending_labels: the question which labels of a mask are infection.
         window: the grey scale last chosen, which the next scan takes over.
         network_run: marks lung and infection in one of the open scans.
+        tuned_preprocess: the input last taken over from Preprocess.
         tuned_augmentation: the pipeline last taken over on the Augmentation page.
         settings: values of each page's `Settings`, by its name.
     """
@@ -221,6 +222,7 @@ class Session:
         default_factory=lambda: JobSlot("run", NETWORK_QUEUE)
     )
     tuned_augmentation: AugmentConfig | None = None
+    tuned_preprocess: PreprocessConfig | None = None
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     _parts: dict[type, Any] = field(default_factory=dict)
 

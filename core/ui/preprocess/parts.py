@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.ui.preprocess import contrast, enhance, region, settings_files, trial
+from core.ui.preprocess import enhance, region, settings_files, trial
+from core.ui.scan.browsing import place_of
 from core.ui.scan.doubts import show_doubts
 from core.ui.session import OpenStudy
 from core.ui.settings import write_address
@@ -20,23 +21,19 @@ def _tune(current: OpenStudy) -> None:
     """Settings beside pictures: a change runs this part of the page only."""
     base = enhance.base_preprocess()
     settings = enhance.read_settings(base)
-    picture, controls = st.columns([7, 5], gap="large")
-    with controls:
-        enhance.show_presets(settings)
-        enhance.choose_method(settings)
-        enhance.choose_window(current, settings, base)
-    config = enhance.build_config(settings.values, base)
-    with picture:
-        slice_index = enhance.choose_slice(current)
-        pictures = enhance.compute_pictures(current, config, slice_index)
-        enhance.show_before_after(current, pictures)
-    with controls:
-        contrast.show_contrast(current, pictures)
-        settings_files.show_files(settings, base)
-    with picture:
-        trial.show_trial(current, config, pictures)
+    live, more = st.container(), st.container(horizontal=True, key="enhance-more")
+    with more:
+        enhance.show_actions(current, settings, base)
+        with st.popover("Box and slices", icon=":material/crop:"):
+            enhance.choose_rare(settings)
+        with st.popover("Export settings", icon=":material/code:"):
+            settings_files.show_files(settings, base)
         show_doubts(current, key="enhance")
-    write_address(current, slice_index, settings)
+    config = enhance.build_config(settings.values, base)
+    with live:
+        answer = trial.network_answer(current, config, place_of(current).voxel[2])
+        enhance.show_live(current, settings, base, answer)
+    write_address(current, place_of(current).voxel[2], settings)
 
 
 def show_region(current: OpenStudy) -> None:
@@ -61,5 +58,6 @@ def _find(current: OpenStudy) -> None:
     with controls:
         region.show_histogram(current, found, config, slice_index)
         region.show_sizes(current, found, slice_index)
-        settings_files.show_region_files(settings, config)
+        with st.expander("Export settings", icon=":material/code:"):
+            settings_files.show_region_files(settings, config)
     write_address(current, slice_index, settings)

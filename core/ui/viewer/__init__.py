@@ -20,7 +20,7 @@ How to stand on it:
 - `slice_routes()` must be among the routes of the server (see `streamlit_app.py`).
 """
 
-from core.ui.viewer.component import show_pictures, show_viewer
+from core.ui.viewer.component import VIEWER_SCRIPT, VIEWER_STYLE, show_pictures, show_viewer
 from core.ui.viewer.header import Box, Comparison, Heat, Line, Marks, Tools, ViewerScan
 from core.ui.viewer.place import DEFAULT_WINDOW, PLANES, Place, Window
 from core.ui.viewer.serving import slice_routes, withdraw_slices
@@ -35,6 +35,8 @@ __all__ = [
     "PLANES",
     "Place",
     "Tools",
+    "VIEWER_SCRIPT",
+    "VIEWER_STYLE",
     "ViewerScan",
     "Window",
     "show_pictures",
