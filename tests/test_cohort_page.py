@@ -165,7 +165,7 @@ def test_a_picked_scan_shows_its_measurements_and_opens_in_browse(data: Path) ->
     app = picked(ran_well(page("cohort").run()), 0)
     assert "3.00" in texts(app)
     assert "not defined" in texts(app)  # what the tiny record lacks
-    button(app, "Open in Browse").click()
+    button(app, "Open on View").click()
     app.run()
     current = opened(app)
     assert current.study.volume.shape == VOLUME.shape
@@ -181,7 +181,7 @@ def test_a_scan_outside_the_data_folder_is_not_opened(
     app = picked(ran_well(page("cohort").run()), 0)
     assert "is not in the data folder" in texts(app)
     assert str(outside) not in texts(app)
-    assert [b.label for b in app.button if "Browse" in b.label] == []
+    assert [b.label for b in app.button if "View" in b.label] == []
     # Nor by climbing out of it, nor where nobody says where scans lie.
     (data / "results" / "one" / "paths.json").unlink()
     app = picked(ran_well(page("cohort").run()), 0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -11,7 +13,7 @@ from core.segmentation import with_hand_correction
 from core.ui.report.making import jobs_of
 from core.ui.session import OpenStudy
 from tests.studies import small_study, use_stand_in
-from tests.test_pages import button, opened, page, ran_well, texts
+from tests.test_pages import button, html_pieces, opened, page, ran_well, texts
 from tests.test_report import segmented
 
 
@@ -71,10 +73,11 @@ def test_measures_of_the_network_are_kept_and_those_of_the_correction_are_not() 
 
 def test_segment_measures_the_corrected_masks_and_offers_their_files() -> None:
     app = marked(ran_well(page("segment", small_study()).run()))
-    before = app.metric[2].value
+    before = next(piece for piece in html_pieces(app) if "is infected" in piece)
     draw(opened(app), slices=slice(0, 8))
     ran_well(app.run())
-    assert app.metric[2].value != before
+    after = next(piece for piece in html_pieces(app) if "is infected" in piece)
+    assert re.findall("<b>.*</b>", after) != re.findall("<b>.*</b>", before)
     assert "The masks were corrected by hand (1 step)" in texts(app)
     assert "Lung mask (NIfTI)" in downloads(app)
 

@@ -16,9 +16,9 @@ from core.measuring.quality import CHECKS
 from core.measuring.quality.exclusions import parse_exclusions
 from core.output.saving import save_mask, save_volume
 from core.segmentation.pipeline import segment_volume
-from core.ui.quality.checks import ScanCheck
 from core.ui.quality.leaving_out import LeftOut
 from core.ui.quality.survey import Survey
+from core.ui.scan.scan_check import ScanCheck
 from core.volume import MaskPair, Study
 from tests import damage
 from tests.app_session import session_of

@@ -18,7 +18,7 @@ from core.errors import Cancelled
 from core.ui import segmenting
 from core.ui.jobs import BackgroundJob, FairQueue
 from core.ui.session import OpenStudy
-from tests.app_session import session_of
+from tests.app_session import PARTS_AND_PAGES, app_at, session_of
 from tests.studies import StandInInfo, StandInSegmenter, small_study
 
 PAGES = Path(__file__).parent.parent / "pages"
@@ -75,7 +75,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[CountingSegmenter]:
 
 
 def app_with(study: Any, page: str = "segment") -> AppTest:
-    app = AppTest.from_file(str(PAGES / f"{page}.py"), default_timeout=60)
+    app = app_at(page)
     session_of(app).began = True
     session_of(app).opened = (
         study if isinstance(study, OpenStudy) else OpenStudy(study=study, origin="demo", link="x")
@@ -247,7 +247,7 @@ def test_nothing_but_the_button_runs_the_network(network: CountingSegmenter) -> 
     current = session_of(app).opened
     before = np.count_nonzero(current.segmentation.masks.lung)
     assert before > 0
-    for name in sorted(path.stem for path in PAGES.glob("*.py")):
+    for name in PARTS_AND_PAGES:
         already = network.runs
         other = app_with(current, name)
         for _ in range(2):
@@ -260,7 +260,7 @@ def test_nothing_but_the_button_runs_the_network(network: CountingSegmenter) -> 
 
 @pytest.mark.parametrize(
     "name",
-    sorted({path.stem for path in PAGES.glob("*.py")} - {"enhance", "augmentation"}),
+    [name for name in PARTS_AND_PAGES if name not in ("enhance", "augmentation")],
 )
 def test_no_setting_of_a_page_runs_the_network(
     name: str, network: CountingSegmenter, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

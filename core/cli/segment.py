@@ -90,7 +90,7 @@ def add_segment_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--preprocess",
         type=Path,
-        help="JSON of preprocessing to use in place of the weights' own, as the Enhance page "
+        help="JSON of preprocessing to use in place of the weights' own, as the Preprocess page "
         "gives it; also a manifest.json",
     )
     parser.add_argument("--lung-threshold", type=float, help="probability, 0 to 1")

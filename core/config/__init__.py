@@ -47,6 +47,7 @@ from core.config.training import (
 )
 from core.config.words import (
     CHANNELS,
+    DEMO_CASES,
     FIRST_LEFT_LOBE,
     LOBE_COLOURS,
     LOBE_LABELS,
@@ -112,6 +113,7 @@ __all__ = [
     "LossConfig",
     "ScheduleConfig",
     "PublishConfig",
+    "DEMO_CASES",
     "TrainConfig",
     "TrainPreset",
     "TRAIN_PRESETS",

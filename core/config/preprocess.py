@@ -94,7 +94,7 @@ def preprocess_from_json(text: str, base: PreprocessConfig) -> PreprocessConfig:
         ConfigError: it is no such JSON, a setting is unknown or out of range, or the network's
             input would have another size than that of `base`.
     """
-    values = settings_in_text(text, under="preprocess", what="preprocessing", page="Enhance")
+    values = settings_in_text(text, under="preprocess", what="preprocessing", page="Preprocess")
     if isinstance(values, dict):
         values = PreprocessConfig.upgrade_json(values)
         known = to_json_dict(base)

@@ -13,6 +13,9 @@ EngineName = Literal["auto", "openvino", "keras"]
 CHANNELS: tuple[Channel, ...] = ("lung", "infection")
 """Order of the network's output channels."""
 
+DEMO_CASES = ("generated_1", "generated_2", "generated_3", "generated_4")
+"""Case ids of the generated patients that can be trained on, each a patient of its own."""
+
 RESEARCH_NOTE = "Research software, never a diagnosis."
 """Stands wherever a number could be mistaken for a diagnosis."""
 

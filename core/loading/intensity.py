@@ -306,7 +306,7 @@ def _grey(why: str, grey_max: float, sample: Array) -> IntensityFinding:
                 f"With black and white as {number_text(low_hu, digits=0)} and "
                 f"{number_text(high_hu, digits=0)} HU, next to nothing is as dense as soft "
                 "tissue: what is marked means little before the two are corrected (--window, or "
-                "on Browse).",
+                "on View).",
             )
     ends = f"{short_text(low_hu)} and {short_text(high_hu)} HU"
     taken = f"black and white are taken as {ends}{by_histogram}"

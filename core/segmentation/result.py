@@ -13,7 +13,7 @@ from core.correction import HandCorrection
 from core.measuring.quality import slice_ranges
 from core.preprocessing import SpatialRecord
 from core.preprocessing.roi import whole_slice_box
-from core.segmentation.coverage import find_coverage
+from core.segmentation.coverage import Coverage, find_coverage
 from core.segmentation.noise import LIMIT_HU
 from core.segmentation.postprocess import Probabilities, restore_masks
 from core.system import number_text
@@ -117,11 +117,20 @@ class Segmentation:
         return tuple(doubt for doubt in every if doubt)
 
     @property
-    def _coverage_warning(self) -> str:
+    def is_noisy(self) -> bool:
+        """Whether the scan has so much noise that faint opacities may be missed or invented."""
+        return bool(_noise_warning(self.scan))
+
+    @cached_property
+    def coverage(self) -> Coverage | None:
+        """How much of the lungs the scan holds; none where that is not known."""
         if self.scan is None or self.masks.lung is None:
-            return ""
-        coverage = find_coverage(self.masks.lung, self.scan.step_mm)
-        return "" if coverage is None else coverage.warning
+            return None
+        return find_coverage(self.masks.lung, self.scan.step_mm)
+
+    @property
+    def _coverage_warning(self) -> str:
+        return "" if self.coverage is None else self.coverage.warning
 
 
 def with_hand_correction(

@@ -19,6 +19,7 @@ from core.measuring.biomarkers.lobar import LobePart, find_fissures
 from core.measuring.biomarkers.measurement import Measurement, measurement_text
 from core.measuring.biomarkers.result import MISSING_LUNG, Biomarkers, Density, Part
 from core.measuring.biomarkers.sides import LungSides, bounding_box, split_lungs
+from core.measuring.biomarkers.zones import leading_zones
 
 __all__ = [
     "BiomarkerConfig",
@@ -39,6 +40,7 @@ __all__ = [
     "compute_biomarkers",
     "compute_burden",
     "compute_slice_burden",
+    "leading_zones",
     "measurement_text",
     "split_lungs",
 ]

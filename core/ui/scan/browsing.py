@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.config import Plane
 from core.loading import as_hu, grey_ends, windowed_intensity
+from core.ui.navigation import part_in_address
 from core.ui.open_scan import set_intensity
 from core.ui.page import show_errors
 from core.ui.projects import keep_state, try_again
@@ -74,9 +75,14 @@ def _slice_in_address(count: int) -> int | None:
 
 
 def write_address(current: OpenStudy) -> None:
-    """Case, plane and slice go into the page's address, so that it can be kept and shared."""
+    """Case, part, plane and slice go into the page's address, so that it can be kept and shared."""
     place = place_of(current)
-    wanted = {"case": current.link, "plane": place.plane, "slice": str(place.slice_index + 1)}
+    wanted = {
+        "case": current.link,
+        **part_in_address(),
+        "plane": place.plane,
+        "slice": str(place.slice_index + 1),
+    }
     if st.query_params.to_dict() != wanted:
         st.query_params.from_dict(wanted)
 

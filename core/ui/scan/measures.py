@@ -10,16 +10,12 @@ from typing import Any
 import streamlit as st
 
 from core.config import CHANNELS, Channel, Plane
-from core.errors import WeightsError
 from core.evaluation import (
     Overlap,
     compute_differences,
     compute_overlap,
     compute_overlap_per_slice,
-    side_of_case,
-    side_sentence,
 )
-from core.loading import case_of_scan
 from core.measuring.biomarkers import (
     Burden,
     FloatVector,
@@ -30,7 +26,7 @@ from core.measuring.biomarkers import (
 from core.system import number_text
 from core.ui.session import SECOND_NETWORK, OpenStudy, remember
 from core.ui.tables import show_number_table
-from core.ui.text import area_text, escape_markdown, percent, volume_text
+from core.ui.text import area_text, percent, volume_text
 from core.volume import PLANE_AXIS, BoolArray, MaskPair
 
 CORRECTED = "Corrected"
@@ -165,29 +161,6 @@ def _show_agreement_of(current: OpenStudy, source: str, plane: Plane, slice_inde
         rows=list(_OVERLAP_ROWS.values()),
         caption=f"Agreement of {what} and truth",
     )
-    if source == "Prediction":
-        _say_whether_seen(current)
-
-
-def _say_whether_seen(current: OpenStudy) -> None:
-    """A caption where the weights were trained on this patient, or chosen on it."""
-    from core.segmentation import find_weights
-
-    if current.segmentation is None or current.study.synthetic:
-        return
-
-    def find() -> str:
-        assert current.segmentation is not None
-        try:
-            info = find_weights(current.segmentation.weights_id)
-        except WeightsError:  # removed since the run
-            return ""
-        case = case_of_scan(current.study.case_id or current.study.volume.source.name)
-        return "" if side_of_case(case, info) == "unseen" else side_sentence(case, info)
-
-    sentence = remember(current, "whether seen", find)
-    if sentence:
-        st.caption(escape_markdown(sentence))
 
 
 _OVERLAP_ROWS = {"dice": "Dice", "iou": "IoU", "precision": "Precision", "recall": "Recall"}
@@ -222,6 +195,21 @@ def _overlaps(
         current, ("overlap", source, channel), lambda: compute_overlap(*masks), corrected=by_hand
     )
     return per_slice, whole
+
+
+def dice_of(current: OpenStudy, source: str, channel: Channel) -> float | None:
+    """Dice of the whole scan between one pair of masks and the truth; none where either is
+    unknown."""
+    masks = _both_masks(current, source, channel)
+    if masks is None:
+        return None
+    whole: Overlap = remember(
+        current,
+        ("overlap", channel),
+        lambda: compute_overlap(*masks),
+        corrected=source == CORRECTED,
+    )
+    return whole.dice
 
 
 def show_difference(current: OpenStudy, plane: Plane, slice_index: int) -> None:

@@ -24,7 +24,7 @@ How to stand on it:
   `streamlit_app.py`).
 """
 
-from core.ui.viewer.component import show_pictures, show_viewer
+from core.ui.viewer.component import VIEWER_SCRIPT, VIEWER_STYLE, show_pictures, show_viewer
 from core.ui.viewer.header import (
     Box,
     Comparison,
@@ -50,6 +50,8 @@ __all__ = [
     "PLANES",
     "Place",
     "Tools",
+    "VIEWER_SCRIPT",
+    "VIEWER_STYLE",
     "ViewerScan",
     "Window",
     "show_pictures",

@@ -32,7 +32,7 @@ Object.defineProperties(View.prototype, Object.getOwnPropertyDescriptors({
   toggleCorrecting() {
     const { locked } = this.header.scans?.[0].correction ?? {};
     if (!this.correcting && (!this.canCorrect || locked)) {
-      this.say(locked || "Masks can be corrected on Browse, one scan at a time");
+      this.say(locked || "Masks can be corrected on View, one scan at a time");
       return;
     }
     this.correcting = !this.correcting;
