@@ -1,0 +1,71 @@
+"""Settings of the training of a classifier."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from core.classification.config import ClassifierModelConfig
+from core.classification.learning.augment import AugmentConfig
+from core.config import check_ranges
+
+
+@dataclass(frozen=True)
+class LearnConfig:
+    """How one network is trained.
+
+    Attributes:
+        learning_rate: its peak; it rises for the first tenth and falls along half a cosine.
+        average_momentum: of the running mean of the weights, which is what is kept.
+        smoothing: of the labels.
+        epochs, steps: the learning rate changes from epoch to epoch; steps of each.
+    """
+
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    learning_rate: float = 6e-4
+    weight_decay: float = 0.02
+    average_momentum: float = 0.98
+    smoothing: float = 0.05
+    batch_size: int = 48
+    epochs: int = 40
+    steps: int = 10
+    precision: str = "float32"
+
+    def __post_init__(self) -> None:
+        check_ranges(
+            self,
+            {
+                "learning_rate": (1e-7, 1.0),
+                "weight_decay": (0.0, 1.0),
+                "average_momentum": (0.0, 0.9999),
+                "smoothing": (0.0, 0.5),
+                "batch_size": (4, 4096),
+                "epochs": (1, 10_000),
+                "steps": (1, 100_000),
+            },
+        )
+
+
+@dataclass(frozen=True)
+class Job:
+    """One network to train.
+
+    Attributes:
+        name: of its files.
+        sets: that it learns from.
+        all_sides: whether it learns from the pictures held out too; it is then measured on none
+            of its own sets.
+        start: "segmentation", "imagenet" or "random".
+        effort: its steps, as a share of those of the config.
+        rate: its learning rate, as a share of that of the config.
+        optional: whether it is left out where time is short.
+    """
+
+    name: str
+    model: ClassifierModelConfig
+    sets: tuple[str, ...] = ("ucsd", "sars")
+    all_sides: bool = False
+    start: str = "segmentation"
+    effort: float = 1.0
+    rate: float = 1.0
+    seed: int = 1
+    optional: bool = False
