@@ -67,7 +67,6 @@ def _pack(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     from core.classification.config import ClassifierModelConfig
     from core.classification.data import list_labelled
     from core.classification.learning.pack import build_pictures, write_pack
-
     from core.segmentation.engines import default_engine, load_engine
 
     check_place(options.pack, option="--pack")

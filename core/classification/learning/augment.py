@@ -132,7 +132,9 @@ def _erase(
     if generator.random() < config.erase:
         level = generator.choice([0.0, 1.0, generator.random()])
         framed = np.ones(grey.shape, dtype=np.bool_)
-        top, left, bottom, right = (generator.uniform(0, 0.15, 4) * (rows, columns) * 2).astype(int)
+        top, left, bottom, right = (
+            int(n) for n in generator.uniform(0, 0.15, 4) * (rows, columns, rows, columns)
+        )
         framed[top : rows - bottom, left : columns - right] = False
         grey[framed & ~lung] = level
     if generator.random() < config.erase:

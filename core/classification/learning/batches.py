@@ -39,11 +39,12 @@ class PictureBatches(keras.utils.PyDataset):
         self._pictures, self._config = pictures, config
         self._batch_size, self._steps, self._seed = batch_size, steps, seed
         self._targets = (pictures.labels if soft is None else soft).astype(np.float32)
-        self._cells = [
+        of_class = (
             np.flatnonzero((pictures.sources == source) & (pictures.labels == label))
             for source in sorted(set(pictures.sources.tolist()))
             for label in (0, 1)
-        ]
+        )
+        self._cells = [cell for cell in of_class if len(cell)]
         self._epoch = 0
 
     def __len__(self) -> int:

@@ -19,7 +19,6 @@ from core.classification.learning.pack import Pictures
 from core.classification.network import build_network, build_training_network, start_from
 
 Arrays = dict[str, npt.NDArray[Any]]
-_PREDICT_BATCH = 96
 
 
 class Trainer:
@@ -116,12 +115,13 @@ class Trainer:
 
     def logits(self, pictures: Pictures) -> npt.NDArray[np.float64]:
         """(n,): mean over each picture and its mirror image."""
+        size = 2 * self.config.batch_size
         both = []
         for mirrored in (False, True):
             found = []
-            for start in range(0, len(pictures.labels), _PREDICT_BATCH):
-                part = pictures.frames[start : start + _PREDICT_BATCH]
-                shown = np.zeros((_PREDICT_BATCH, *part.shape[1:]), dtype=np.float32)
+            for start in range(0, len(pictures.labels), size):
+                part = pictures.frames[start : start + size]
+                shown = np.zeros((size, *part.shape[1:]), dtype=np.float32)
                 shown[: len(part)] = (part[:, :, ::-1] if mirrored else part) / np.float32(255)
                 logit = self._taught.predict_on_batch(shown)
                 found.append(np.asarray(logit, dtype=np.float64)[: len(part), 0])

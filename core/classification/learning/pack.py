@@ -135,6 +135,7 @@ def read_pack(place: Path) -> Pictures:
         rows, columns = (int(n) for n in held["shape"])
         frames = np.empty((len(held["labels"]), rows, columns, 3), dtype=np.uint8)
         ends = np.cumsum(held["lengths"])
+        held["masks"] |= held["masks"] >> 4  # the highest level is 255 again
         for n, (frame, end) in enumerate(zip(frames, ends, strict=True)):
             code = held["greys"][end - held["lengths"][n] : end]
             frame[..., 0] = cv2.imdecode(code, cv2.IMREAD_GRAYSCALE)

@@ -209,4 +209,4 @@ def _pair_arrays(out: Path) -> None:
 
 def trial_config(config: LearnConfig) -> LearnConfig:
     """Next to no steps, to see that all works."""
-    return replace(config, epochs=3, steps=2, batch_size=8)
+    return replace(config, epochs=2, steps=1, batch_size=4)
