@@ -199,8 +199,7 @@ def _build_network(
         return OpenVinoMaps(
             read_stored_graph(info),
             arrays,
-            shape=(model.rows, model.columns),
-            channels=model.channels,
+            shape=(model.rows, model.columns, model.channels),
             maps=(FEATURES, EVIDENCE),
             shown=info.weights_id,
         )

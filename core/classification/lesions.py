@@ -26,7 +26,6 @@ NAMES = (
     "largest part of all",
     "density",
     "texture",
-    "lung of the frame",
 )
 _LUNG, _MARKED, _SURE = 128, 64, 160
 """Probabilities times 255."""
@@ -69,10 +68,9 @@ def lesion_row(frame: npt.NDArray[np.uint8]) -> list[float]:
     lung = frame[..., 1] >= _LUNG
     marked = lung & (frame[..., 2] >= _MARKED)
     total, infected = int(lung.sum()), int(marked.sum())
-    frame_share = total / lung.size
     if total < _FEWEST_PIXELS or infected < _FEWEST_PIXELS:
         least = float(np.log10(_LEAST_SHARE))
-        return [least, least, least, 0.0, 0.0, 0.0, 0.0, 0.3, 0.15, frame_share]
+        return [least, least, least, 0.0, 0.0, 0.0, 0.0, 0.3, 0.15]
     sure = lung & (frame[..., 2] >= _SURE)
     middle_column = _middle(lung, axis=0)
     middle_row = _middle(lung, axis=1)
@@ -99,7 +97,6 @@ def lesion_row(frame: npt.NDArray[np.uint8]) -> list[float]:
         float(areas.max() / infected),
         float(density.mean()),
         float(density.std()),
-        frame_share,
     ]
 
 

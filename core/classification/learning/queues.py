@@ -193,9 +193,9 @@ def _line(name: str, facts: dict[str, Any]) -> str:
 def _pair_arrays(out: Path) -> None:
     """One file for the network of the training side and that of all pictures; the arrays of
     networks that are only compared with are not kept."""
-    for place in sorted(out.glob("*-*.npz")):
+    for place in sorted(out.glob("*-*-*.npz"), reverse=True):  # "train" before "all"
         variant, part, seed = place.stem.split("-")
-        if part in ("train", "all"):
+        if part == "all" or (out / f"{variant}-all-{seed}.npz").is_file():
             held = {}
             if (out / f"{variant}-{seed}.npz").is_file():
                 with np.load(out / f"{variant}-{seed}.npz", allow_pickle=False) as stored:

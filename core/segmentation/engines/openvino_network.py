@@ -44,7 +44,7 @@ def build_network(
     graph: Graph,
     arrays: dict[str, npt.NDArray[Any]],
     *,
-    shape: tuple[int, int],
+    shape: tuple[int, ...],
     bfloat16: bool,
     shown: str,
     maps: Sequence[str] = (),
@@ -54,13 +54,13 @@ def build_network(
     Args:
         graph: of `core.segmentation.graph`.
         arrays: by "layer/variable", kernels with their channels last, as Keras has them.
-        shape: rows and columns of a slice.
+        shape: rows and columns of a slice, and its channels where it has several.
         bfloat16: whether the model is to be compiled for bfloat16.
         shown: name of the weights, for errors.
         maps: names of layers whose output is returned as it is, in place of probabilities.
 
     Returns:
-        From (1, rows, columns) uint8 to (1, channels, rows, columns) uint8: probability × 255;
+        From (1, rows, columns) or (1, rows, columns, channels) uint8 to (1, channels, rows, columns) uint8: probability × 255;
         from a network with a slice head also to (1, channels, 1, 1) uint8, its presence × 255.
         With `maps` to (1, filters, height, width) float32 each.
 
@@ -112,14 +112,19 @@ class _Builder:
             "Add": lambda layer, x: self._sum(x),
         }
 
-    def build(self, shape: tuple[int, int], maps: Sequence[str]) -> openvino.Model:
+    def build(self, shape: tuple[int, ...], maps: Sequence[str]) -> openvino.Model:
         slices = ops.parameter([1, *shape], np.uint8, name="slices")
         for layer in self._graph:
             if layer.kind == "InputLayer":
                 # Whole numbers up to 256 are exact in bfloat16: the slices stay as they are, and
                 # count as scaled.
-                grey = ops.unsqueeze(ops.convert(slices, "f32"), ops.constant(np.int64(1)))
-                self._done[layer.name] = _Value(grey, np.full(1, _GREY_MAX, dtype=_FLOAT32))
+                grey = ops.convert(slices, "f32")
+                if shape[2:]:
+                    grey = ops.transpose(grey, ops.constant(np.array([0, 3, 1, 2])))
+                else:
+                    grey = ops.unsqueeze(grey, ops.constant(np.int64(1)))
+                channels = shape[2] if shape[2:] else 1
+                self._done[layer.name] = _Value(grey, np.full(channels, _GREY_MAX, dtype=_FLOAT32))
             elif layer.name not in self._done:  # else folded into the convolution before it
                 if layer.kind not in self._kinds:
                     raise self._unknown(layer, layer.kind)
