@@ -17,7 +17,7 @@ from core.cli.terminal import Result, TerminalProgress
 from core.errors import ConfigError
 from core.segmentation import MANIFEST_NAME, WeightsInfo, check_publish_folder, find_weights
 from core.segmentation.weights import read_manifest
-from core.system import check_place
+from core.system import check_place, percent_text
 
 EXAMPLES = """examples:
   python -m core train-classifier --data ../shared/data --pack pictures.npz
@@ -32,6 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     step = parser.add_mutually_exclusive_group(required=True)
     step.add_argument("--pack", type=Path, metavar="FILE", help="write the packed pictures")
     step.add_argument("--learn", type=Path, metavar="FILE", help="train from packed pictures")
+    step.add_argument(
+        "--upright", action="store_true", help="fit the glance that tells upright pictures"
+    )
     step.add_argument("--publish", type=Path, help="write weights/NAME with manifest and card")
     parser.add_argument("--data", type=Path, help="folder with the sets")
     parser.add_argument(
@@ -59,6 +62,8 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
         return _pack(options, progress)
     if options.learn is not None:
         return _learn(options)
+    if options.upright:
+        return _upright(options)
     check_publish_folder(options.publish)
     raise NotImplementedError
 
@@ -98,6 +103,20 @@ def _learn(options: argparse.Namespace) -> Result:
         seconds=options.seconds,
     )
     return Result("\n".join(lines), {"networks": lines})
+
+
+def _upright(options: argparse.Namespace) -> Result:
+    from core.classification.learning.upright import fit_upright
+    from core.segmentation.upright_look import WEIGHTS_PLACE
+
+    held_out = fit_upright(_need(options.data, "--data"), WEIGHTS_PLACE)
+    lines = [
+        f"{source}: {found['pictures']} pictures, of which {percent_text(found['surely upright'])} "
+        f"surely stand upright; {percent_text(found['turned, taken for upright'])} of their turns "
+        "are taken for it"
+        for source, found in held_out.items()
+    ]
+    return Result("\n".join(lines), held_out)
 
 
 def _segmentation(options: argparse.Namespace) -> WeightsInfo:
