@@ -12,9 +12,9 @@ import pytest
 
 from core.classification.classifier import heat, load_from_info, predict_features
 from core.classification.config import BandConfig, ClassifierModelConfig
-from core.classification.data import split_by_blocks
+from core.classification.learning.data import split_by_blocks
 from core.classification.features import bottom_mean_weights, mask_statistics, pool_features
-from core.classification.fitting import (
+from core.classification.learning.fitting import (
     MOST_CERTAIN,
     FitConfig,
     Mixture,
@@ -246,9 +246,9 @@ def test_shares_by_zone_and_side() -> None:
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny classifier, stored: a folder of weights with it."""
-    from core.classification.data import compute_features
+    from core.classification.learning.data import compute_features
     from core.classification.network import build_encoder
-    from core.classification.publish import publish_classifier
+    from core.classification.learning.publish import publish_classifier
     from core.classification.train import ClassifierTrainConfig, TrainedClassifier, build_maps
     from core.segmentation.graph import describe_graph
     from core.segmentation.weights import find_weights

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from core.classification.config import BandConfig, ClassifierModelConfig
-from core.classification.fitting import FitConfig
+from core.classification.learning.fitting import FitConfig
 from core.classification.info import FitnessConfig, ScanConfig
 from core.cli.train import read_training_config
 from core.config import (

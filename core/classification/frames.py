@@ -87,10 +87,10 @@ def frame_box(volume: Volume, segmentation: Segmentation, slices: Sequence[int])
     """The box around the lungs of these slices with a margin, clipped to the slice; without
     lung, the body, or all of a picture."""
     lung = segmentation.masks.lung
-    shown = None if lung is None else lung[:, :, list(slices)].any(axis=2)
+    shown: BoolArray | None = None if lung is None else np.any(lung[:, :, list(slices)], axis=2)
     if shown is None or not shown.any():
         return whole_slice_box(volume) if is_of_pictures(volume) else find_body_box(volume)
-    i, j = (np.flatnonzero(shown.any(axis=axis)) for axis in (1, 0))
+    i, j = (np.flatnonzero(np.any(shown, axis=axis)) for axis in (1, 0))
     i_margin, j_margin = (max(1, round(MARGIN * (held[-1] + 1 - held[0]))) for held in (i, j))
     return BoundingBox(
         i_start=max(0, int(i[0]) - i_margin),

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from core.classification.combination import Combination
 from core.classification.config import BandConfig, ClassifierModelConfig
-from core.classification.lesions import LesionModel
+from core.classification.lesions import LesionModel, read_lesions
 from core.classification.scan import ScanModel
 from core.config import check_ranges, from_json_dict
 from core.errors import WeightsError, shown_name
@@ -132,12 +132,12 @@ def read_classifier_manifest(folder: Path) -> ClassifierInfo:
             is_default=bool(manifest.get("default", False)),
             model=from_json_dict(ClassifierModelConfig, manifest["model"]),
             combination=from_json_dict(Combination, manifest["combination"]),
-            lesions=from_json_dict(LesionModel, manifest["lesions"]),
+            lesions=read_lesions(manifest["lesions"]),
             bands=from_json_dict(BandConfig, manifest["bands"]),
             scan=from_json_dict(ScanModel, manifest["scan"]),
             fitness=from_json_dict(FitnessConfig, manifest["fitness"]),
             segmentation_id=segmentation_id,
-            encoder_id=str(manifest.get("training", {}).get("encoder_of") or segmentation_id),
+            encoder_id=str(manifest["training"]["start"]),
             manifest_text=text,
         )
         return info

@@ -6,7 +6,9 @@ a verdict is made of.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -43,6 +45,20 @@ class LesionModel:
     scale: tuple[float, ...] = (1.0,) * len(NAMES)
     weights: tuple[float, ...] = (0.0,) * len(NAMES)
     bias: float = 0.0
+
+
+def read_lesions(values: Mapping[str, Any]) -> LesionModel:
+    """The line from plain JSON values.
+
+    Raises:
+        ValueError, TypeError, KeyError: they are not a line on these numbers.
+    """
+    columns = {
+        name: tuple(float(value) for value in values[name]) for name in ("mean", "scale", "weights")
+    }
+    if any(len(column) != len(NAMES) for column in columns.values()) or 0.0 in columns["scale"]:
+        raise ValueError("a line on other numbers")
+    return LesionModel(**columns, bias=float(values["bias"]))
 
 
 def lesion_logits(frames: Frames, model: LesionModel) -> Vector:

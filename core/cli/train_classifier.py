@@ -11,6 +11,7 @@ JAX.
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 from core.cli.terminal import Result, TerminalProgress
@@ -36,6 +37,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--upright", action="store_true", help="fit the glance that tells upright pictures"
     )
     step.add_argument("--publish", type=Path, help="write weights/NAME with manifest and card")
+    step.add_argument(
+        "--table", type=Path, metavar="RUNS", help="every set, way of training and baseline"
+    )
+    parser.add_argument("--packed", type=Path, help="packed pictures, of --publish and --table")
+    parser.add_argument("--runs", type=Path, help="folder of --learn, of --publish")
+    parser.add_argument(
+        "--fold",
+        type=Path,
+        action="append",
+        default=[],
+        help="weights folder of a segmentation network that has held out patients, of --publish",
+    )
+    parser.add_argument(
+        "--variant", default="both", help="of the networks to publish (default %(default)s)"
+    )
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="whose mean is published")
     parser.add_argument("--data", type=Path, help="folder with the sets")
     parser.add_argument(
         "--weights",
@@ -64,13 +81,14 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
         return _learn(options)
     if options.upright:
         return _upright(options)
-    check_publish_folder(options.publish)
-    raise NotImplementedError
+    if options.table is not None:
+        return _table(options)
+    return _publish(options, progress)
 
 
 def _pack(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     from core.classification.config import ClassifierModelConfig
-    from core.classification.data import list_labelled
+    from core.classification.learning.data import list_labelled
     from core.classification.learning.pack import build_pictures, write_pack
     from core.segmentation.engines import default_engine, load_engine
 
@@ -117,6 +135,95 @@ def _upright(options: argparse.Namespace) -> Result:
         for source, found in held_out.items()
     ]
     return Result("\n".join(lines), held_out)
+
+
+def _table(options: argparse.Namespace) -> Result:
+    import numpy as np
+
+    from core.classification.learning.evaluation import BOTH, Opinion, results_table
+    from core.classification.learning.pack import read_pack
+    from core.classification.learning.publish import table_lines
+    from core.classification.learning.results import read_networks
+
+    networks = read_networks(options.table)
+    chosen = [
+        one
+        for one in networks
+        if one.variant == options.variant
+        and one.trained == BOTH
+        and not one.all_sides
+        and one.seed in options.seeds
+    ]
+    logits = np.mean([one.logits for one in chosen], axis=0)
+    table = results_table(
+        read_pack(_need(options.packed, "--packed")),
+        networks,
+        Opinion("mean of the seeds' predictions", BOTH, logits),
+    )
+    return Result("\n".join(table_lines(table)), table)
+
+
+def _publish(options: argparse.Namespace, progress: TerminalProgress) -> Result:
+    from core.classification.learning.assemble import assemble
+    from core.classification.learning.out_of_distribution import collect_others
+    from core.classification.learning.pack import read_pack
+    from core.classification.learning.publish import (
+        Recipe,
+        network_of,
+        publish_classifier,
+        table_lines,
+    )
+    from core.classification.learning.results import read_averaged, read_networks
+    from core.classification.learning.scans import collect_scans
+    from core.segmentation.engines import default_engine, load_engine
+
+    check_publish_folder(options.publish)
+    runs, data = _need(options.runs, "--runs"), _need(options.data, "--data")
+    networks = read_networks(runs)
+    chosen = [
+        one
+        for one in networks
+        if one.variant == options.variant and one.all_sides and one.seed in options.seeds
+    ]
+    model = chosen[0].model
+    segmentation = _segmentation(options)
+    arrays = read_averaged(runs, options.variant, "all", options.seeds)
+    trained = assemble(
+        read_pack(_need(options.packed, "--packed")),
+        networks,
+        model=model,
+        measured=network_of(read_averaged(runs, options.variant, "train", options.seeds), model),
+        shipped=network_of(arrays, model),
+        scans=collect_scans(data, options.fold, model, on_progress=progress),
+        others=collect_others(data, load_engine(segmentation, default_engine()), model),
+    )
+    published = publish_classifier(
+        arrays,
+        trained,
+        options.publish,
+        model=model,
+        segmentation=segmentation,
+        recipe=Recipe(
+            variant=options.variant,
+            seeds=tuple(options.seeds),
+            start=str(chosen[0].facts.get("start", segmentation.weights_id)),
+            steps=tuple(int(one.facts["steps"]) for one in chosen),
+            command=_command(options),
+        ),
+    )
+    lines = [*table_lines(trained.record["results"]), f"published as {published.weights_id}"]
+    return Result("\n".join(lines), trained.record)
+
+
+def _command(options: argparse.Namespace) -> str:
+    """The command as it can be given again, without the places of this machine."""
+    words = ["python", "-m", "core", "train-classifier", "--data", "../shared/data"]
+    words += ["--packed", options.packed.name, "--runs", f"runs/{options.runs.name}"]
+    for fold in options.fold:
+        words += ["--fold", f"runs/published/{fold.name}"]
+    words += ["--variant", options.variant, "--seeds", *map(str, options.seeds)]
+    words += ["--publish", f"weights/{options.publish.name}"]
+    return shlex.join(words)
 
 
 def _segmentation(options: argparse.Namespace) -> WeightsInfo:

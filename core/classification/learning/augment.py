@@ -116,7 +116,7 @@ def _blurred(grey: Frame, config: AugmentConfig, generator: np.random.Generator)
         small = cv2.resize(grey, (int(columns * share), int(rows * share)))
         return np.asarray(cv2.resize(small, (columns, rows)), dtype=np.float32)
     sigma = float(generator.uniform(0.3, max(0.31, config.blur)))
-    soft: Frame = cv2.GaussianBlur(grey, (0, 0), sigma)
+    soft: Frame = np.asarray(cv2.GaussianBlur(grey, (0, 0), sigma), dtype=np.float32)
     return soft if kind == 2 else np.clip(grey + 0.7 * (grey - soft), 0, 1)
 
 

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import keras
 import numpy as np
 import numpy.typing as npt
 
 from core.classification.config import ClassifierModelConfig
+from core.classification.learning.arrays import Arrays
 from core.classification.learning.batches import PictureBatches
 from core.classification.learning.config import Job, LearnConfig
 from core.classification.learning.pack import Pictures
 from core.classification.network import build_network, build_training_network, start_from
-
-Arrays = dict[str, npt.NDArray[Any]]
 
 
 class Trainer:
@@ -135,19 +132,3 @@ def training_part(pictures: Pictures, job: Job) -> Pictures:
     if not job.all_sides:
         kept &= pictures.sides == "train"
     return pictures.of(kept)
-
-
-def average_arrays(every: Sequence[Arrays]) -> Arrays:
-    """The mean of networks that started alike (Wortsman et al. 2022, arXiv:2203.05482)."""
-    return {
-        name: np.mean([arrays[name] for arrays in every], axis=0, dtype=np.float64).astype(
-            np.float32
-        )
-        for name in every[0]
-    }
-
-
-def save_arrays(place: Path, arrays: Arrays) -> None:
-    """Writes arrays as float16, small ones as they are."""
-    with place.open("wb") as file:
-        np.savez(file, **{n: a.astype(np.float16) if a.ndim > 1 else a for n, a in arrays.items()})

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from core.classification.config import ClassifierModelConfig
-from core.classification.data import LabelledPicture, picture_frames
 from core.classification.frames import Frames
+from core.classification.learning.data import LabelledPicture, picture_frames
 from core.errors import DatasetError
 from core.segmentation import UNREADABLE_NPZ
 from core.segmentation.engines import Engine
@@ -138,7 +138,7 @@ def read_pack(place: Path) -> Pictures:
         held["masks"] |= held["masks"] >> 4  # the highest level is 255 again
         for n, (frame, end) in enumerate(zip(frames, ends, strict=True)):
             code = held["greys"][end - held["lengths"][n] : end]
-            frame[..., 0] = cv2.imdecode(code, cv2.IMREAD_GRAYSCALE)
+            frame[..., 0] = np.asarray(cv2.imdecode(code, cv2.IMREAD_GRAYSCALE))
             for channel in (0, 1):
                 frame[..., 1 + channel] = cv2.resize(
                     held["masks"][channel, n], (columns, rows), interpolation=cv2.INTER_LINEAR

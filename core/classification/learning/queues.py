@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from core.classification.learning.arrays import Arrays, save_arrays
 from core.classification.learning.config import Job, LearnConfig
 from core.classification.learning.pack import read_pack
 from core.segmentation import read_arrays
@@ -35,7 +36,6 @@ _TO_END = 8.0
 _FEWEST = 0.7
 """An optional job runs only with at least this share of its steps."""
 _TRIAL_EPOCHS = 2
-Arrays = dict[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def _run_queue(queue: tuple[Job, ...], run: QueueRun, number: int, barrier: Any)
 
 
 def _train_queue(queue: tuple[Job, ...], run: QueueRun, barrier: Any) -> None:
-    from core.classification.learning.fit import Trainer, save_arrays, training_part
+    from core.classification.learning.fit import Trainer, training_part
 
     pictures = read_pack(Path(run.pack))
     starts = _starts(run.start)
@@ -139,6 +139,7 @@ def _train_queue(queue: tuple[Job, ...], run: QueueRun, barrier: Any) -> None:
         np.save(place.with_suffix(".npy"), logits.astype(np.float32))
         facts = {
             "job": asdict(job),
+            "start": Path(run.start).name,
             "epochs": epochs,
             "steps": epochs * run.config.steps,
             "seconds": seconds,

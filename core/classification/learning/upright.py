@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from core.classification.data import list_labelled
-from core.classification.fitting import Logistic, fit_logistic
+from core.classification.learning.data import list_labelled
+from core.classification.learning.fitting import Logistic, fit_logistic
 from core.loading import pictures_in
 from core.segmentation.upright_look import SIDE, Thumbnail, thumbnail_of
 from core.system import json_text, write_text
@@ -66,7 +66,7 @@ def _load(data: Path) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.str_]]:
     for path, source in found:
         grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
         if grey is not None:
-            thumbnails.append(thumbnail_of(grey))
+            thumbnails.append(thumbnail_of(np.asarray(grey, dtype=np.uint8)))
             sources.append(source)
     return np.stack(thumbnails), np.array(sources)
 

@@ -62,7 +62,8 @@ def build_network(
     Returns:
         From (1, rows, columns) or (1, rows, columns, channels) uint8 to (1, channels, rows,
         columns) uint8: probability × 255; from a network with a slice head also to
-        (1, channels, 1, 1) uint8, its presence × 255. With `maps` to (1, filters, height, width) float32 each.
+        (1, channels, 1, 1) uint8, its presence × 255.
+        With `maps` to (1, filters, height, width) float32 each.
 
     Raises:
         UnknownLayer: a layer or one of its settings is unknown here.
