@@ -10,7 +10,7 @@ from scipy.special import expit, logit
 
 from core.classification.classifier import Classifier, SlicePrediction, heat
 from core.classification.fitness import FIT, unfit_reasons
-from core.classification.frames import Frames, cut_to_lung, slice_frames, unframed
+from core.classification.frames import Frames, cut_to_lung, heat_share, slice_frames, unframed
 from core.classification.pictures import OpenedPicture
 from core.classification.scan import (
     choose_slices,
@@ -153,16 +153,12 @@ def explain_slices(
     *,
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
-) -> tuple[FloatArray, ...]:
+) -> tuple[ExplainedSlice, ...]:
     """Where in slices the evidence for COVID-19 lies.
 
     What a cell of 16 × 16 input pixels adds to the network's logit, which is the sum of these; so
     it is no estimate, and it is zero outside of the lung but for cells on its border, which are cut
     off at the lung (class activation mapping, Zhou et al. 2016, with the lung as weights).
-
-    Returns:
-        For each slice (rows, columns) float32 in [0, 1] on its grid as it is stored: evidence over
-        its maximum, all 0 where there is none.
 
     Raises:
         Cancelled: the person asked to stop.
@@ -170,9 +166,27 @@ def explain_slices(
     frames = slice_frames(volume, segmentation, slices, classifier.info.model)
     predicted = classifier.predict(frames, on_progress=on_progress, should_cancel=should_cancel)
     heats = unframed([heat(own) for own in predicted.evidence], volume, segmentation, slices)
+    lung = segmentation.masks.lung
     return tuple(
-        cut_to_lung(own, segmentation.masks.lung, k) for own, k in zip(heats, slices, strict=True)
+        ExplainedSlice(
+            cut_to_lung(own, lung, k), heat_share(own, None if lung is None else lung[:, :, k])
+        )
+        for own, k in zip(heats, slices, strict=True)
     )
+
+
+@dataclass(frozen=True, eq=False)
+class ExplainedSlice:
+    """Where the evidence of a slice lies.
+
+    Attributes:
+        heat: (rows, columns) float32 in [0, 1] on the slice's grid as it is stored: evidence over
+            its maximum, 0 outside of the lung, all 0 where there is none.
+        inside: share of the heat inside the lung before it was cut off there; nan without heat.
+    """
+
+    heat: FloatArray
+    inside: float
 
 
 def _is_picture(volume: Volume) -> bool:

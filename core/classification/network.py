@@ -30,13 +30,29 @@ from core.segmentation.models.efficientnet import centre_grey, encode
 
 _DROPOUT = 0.3
 _STEM = "stem_conv/kernel"
+_CUT = "block4_add"
+"""Last layer taken over from segmentation as it is: features at an eighth of the size."""
+_CUT_NUMBER, _CUT_SHRINK = 2, 8
+_MASKS = "masks_pool"
 
 
 def build_network(config: ClassifierModelConfig) -> keras.Model:
     """From (n, rows, columns, channels) in [0, 1] to the evidence of each cell of 16 × 16 pixels:
     (n, rows / 16, columns / 16, 2 or 3), for the lung, for what is marked, and attention."""
     inputs = keras.Input((config.rows, config.columns, config.channels), name="slices")
-    features = encode(centre_grey(inputs), "lite0")
+
+    def add_masks(number: int, features: Any) -> Any:
+        if number != _CUT_NUMBER:
+            return features
+        small = layers.AveragePooling2D(_CUT_SHRINK, name=_MASKS)(inputs)
+        seen = layers.Conv2D(
+            features.shape[-1], 1, use_bias=False, kernel_initializer="zeros", name="masks_conv"
+        )(small)
+        return layers.Add(name="masks_add")([features, seen])
+
+    features = encode(
+        centre_grey(inputs), "lite0", change=add_masks if config.channels == 3 else None
+    )
     deepest = layers.UpSampling2D(2, name="deepest_grow")(features[4])
     x = layers.Concatenate(name="joined")([features[3], deepest])
     x = layers.Conv2D(config.filters, 1, use_bias=False, name="features_conv")(x)
@@ -53,28 +69,38 @@ def build_network(config: ClassifierModelConfig) -> keras.Model:
     return keras.Model(inputs, x, name="classifier")
 
 
+def lower_maps() -> tuple[str, ...]:
+    """Layers whose output `build_training_network` starts from."""
+    return (_CUT,)
+
+
 def build_training_network(network: keras.Model, config: ClassifierModelConfig) -> keras.Model:
-    """From frames (n, rows, columns, 3) in [0, 1] to the logit of each, on the layers of
-    `network`; `core.classification.pooling` computes the same from maps of evidence."""
-    frames = keras.Input((config.rows, config.columns, 3), name="frames")
-    evidence = network(frames if config.channels == 3 else frames[..., :1])
-    if config.pools_masks:
-        lung = _cells(frames[..., 1:2])
-        lesion = _cells(frames[..., 1:2] * frames[..., 2:3])
+    """From what the lower, unchanged stages give to the logit of each slice, on the layers of
+    `network`; `core.classification.pooling` computes the same from maps of evidence.
+
+    Its inputs: features of `lower_maps`; the frame (grey, lung, infection) shrunk to their size;
+    and the weights of the cells, lung and infected lung.
+    """
+    rows, columns = config.rows, config.columns
+    cut = network.get_layer(_CUT).output
+    features = keras.Input(cut.shape[1:], name="lower")
+    small = keras.Input((rows // _CUT_SHRINK, columns // _CUT_SHRINK, 3), name="small")
+    cells = keras.Input((rows // CELL, columns // CELL, 2), name="cells")
+    if config.channels == 3:
+        pooled = network.get_layer(_MASKS).output
+        evidence = keras.Model([cut, pooled], network.output)([features, small])
     else:
-        lung = ops.ones_like(evidence[..., :1])
-        lesion = ops.zeros_like(evidence[..., :1])
+        evidence = keras.Model(cut, network.output)(features)
+    lung, lesion = cells[..., :1], cells[..., 1:]
+    if not config.pools_masks:
+        lung, lesion = ops.ones_like(lung), ops.zeros_like(lesion)
     weights = lung
     if config.attention:
         bound = ATTENTION_BOUND
         weights = lung * ops.exp(bound * ops.tanh(evidence[..., 2:3] / bound))
     logit = _mean(evidence[..., :1], weights, LEAST_LUNG_CELLS)
     logit = logit + _mean(evidence[..., 1:2], lesion, LEAST_LESION_CELLS)
-    return keras.Model(frames, logit, name="classifier_training")
-
-
-def _cells(masks: Any) -> Any:
-    return ops.average_pool(ops.cast(masks, "float32"), CELL, strides=CELL, padding="valid")
+    return keras.Model([features, small, cells], logit, name="classifier_training")
 
 
 def _mean(evidence: Any, weights: Any, least: float) -> Any:

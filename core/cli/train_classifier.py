@@ -1,11 +1,10 @@
 """Train the slice classifier in three steps: pack pictures, train networks, publish one.
 
   --pack     segments the pictures of covid_ct_ucsd/ and sars_cov_2_ct/ into one file
-  --learn    trains all networks of the plan from that file, beside each other, in a given time
+  --learn    trains the networks of the plan from that file; called again, it goes on
   --publish  calibrates what was trained on held-out pictures and scans, and publishes it
 
-The second step needs no data folder and no TensorFlow, so it can run on a machine with a GPU and
-JAX.
+--table prints the results on every set, of every way of training and of the baselines.
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ from core.system import check_place, percent_text
 
 EXAMPLES = """examples:
   python -m core train-classifier --data ../shared/data --pack pictures.npz
-  KERAS_BACKEND=jax python -m core train-classifier --learn pictures.npz --out runs/classifier \\
-    --seconds 150
+  python -m core train-classifier --learn pictures.npz --out runs/classifier
+  python -m core train-classifier --table runs/classifier --packed pictures.npz
   python -m core train-classifier --data ../shared/data --packed pictures.npz \\
-    --runs runs/classifier --publish weights/classifier-v3"""
+    --runs runs/classifier --fold runs/published/lite-v1-fold-1 --publish weights/classifier-v3"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,16 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, help="folder for what is trained")
     parser.add_argument(
-        "--seconds", type=float, default=150.0, help="for all networks (default %(default)s)"
-    )
-    parser.add_argument(
-        "--precision",
-        choices=("float32", "mixed_bfloat16"),
-        default="float32",
-        help="of training (default %(default)s; on GPUs mixed_bfloat16 is faster)",
-    )
-    parser.add_argument(
-        "--trial", action="store_true", help="next to no steps, to see that all works"
+        "--only", nargs="+", metavar="NAME", help="of --learn: networks of the plan (default: all)"
     )
 
 
@@ -78,7 +68,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     if options.pack is not None:
         return _pack(options, progress)
     if options.learn is not None:
-        return _learn(options)
+        return _learn(options, progress)
     if options.upright:
         return _upright(options)
     if options.table is not None:
@@ -100,25 +90,22 @@ def _pack(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     return Result(f"{len(labelled)} pictures in {options.pack}", {"pictures": len(labelled)})
 
 
-def _learn(options: argparse.Namespace) -> Result:
-    from dataclasses import replace
-
+def _learn(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     from core.classification.learning.config import LearnConfig
-    from core.classification.learning.plan import as_trial, plan_queues
-    from core.classification.learning.queues import run_queues, trial_config
+    from core.classification.learning.learn import learn
+    from core.classification.learning.pack import read_pack
+    from core.classification.learning.plan import plan_jobs
 
     out = _need(options.out, "--out")
     check_place(out, option="--out", is_folder=True)
-    config, queues = LearnConfig(), plan_queues()
-    if options.trial:
-        config, queues = trial_config(config), as_trial(queues)
-    lines = run_queues(
-        options.learn,
+    jobs = [one for one in plan_jobs() if options.only is None or one.name in options.only]
+    lines = learn(
+        read_pack(options.learn),
         out,
-        queues,
-        replace(config, precision=options.precision),
-        start=_segmentation(options).folder,
-        seconds=options.seconds,
+        jobs,
+        LearnConfig(),
+        start=_segmentation(options),
+        on_progress=progress,
     )
     return Result("\n".join(lines), {"networks": lines})
 
@@ -165,11 +152,11 @@ def _table(options: argparse.Namespace) -> Result:
 
 def _publish(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     from core.classification.learning.assemble import assemble
+    from core.classification.learning.networks import network_of
     from core.classification.learning.out_of_distribution import collect_others
     from core.classification.learning.pack import read_pack
     from core.classification.learning.publish import (
         Recipe,
-        network_of,
         publish_classifier,
         table_lines,
     )
@@ -208,6 +195,7 @@ def _publish(options: argparse.Namespace, progress: TerminalProgress) -> Result:
             seeds=tuple(options.seeds),
             start=str(chosen[0].facts.get("start", segmentation.weights_id)),
             steps=tuple(int(one.facts["steps"]) for one in chosen),
+            batch_size=int(chosen[0].facts["config"]["batch_size"]),
             command=_command(options),
         ),
     )

@@ -18,6 +18,7 @@ class LearnConfig:
         average_momentum: of the running mean of the weights, which is what is kept.
         smoothing: of the labels.
         epochs, steps: the learning rate changes from epoch to epoch; steps of each.
+        variations: of each picture, of the smallest set; larger sets get fewer.
     """
 
     augment: AugmentConfig = field(default_factory=AugmentConfig)
@@ -25,10 +26,11 @@ class LearnConfig:
     weight_decay: float = 0.02
     average_momentum: float = 0.98
     smoothing: float = 0.05
-    batch_size: int = 48
-    epochs: int = 40
+    batch_size: int = 32
+    epochs: int = 32
     steps: int = 10
-    precision: str = "float32"
+    variations: int = 14
+    seed: int = 7
 
     def __post_init__(self) -> None:
         check_ranges(
@@ -41,6 +43,7 @@ class LearnConfig:
                 "batch_size": (4, 4096),
                 "epochs": (1, 10_000),
                 "steps": (1, 100_000),
+                "variations": (1, 1000),
             },
         )
 
@@ -54,18 +57,14 @@ class Job:
         sets: that it learns from.
         all_sides: whether it learns from the pictures held out too; it is then measured on none
             of its own sets.
-        start: "segmentation", "imagenet" or "random".
         effort: its steps, as a share of those of the config.
         rate: its learning rate, as a share of that of the config.
-        optional: whether it is left out where time is short.
     """
 
     name: str
     model: ClassifierModelConfig
     sets: tuple[str, ...] = ("ucsd", "sars")
     all_sides: bool = False
-    start: str = "segmentation"
     effort: float = 1.0
     rate: float = 1.0
     seed: int = 1
-    optional: bool = False

@@ -1,4 +1,4 @@
-"""Training classifiers one after another; networks of one shape are compiled once."""
+"""Training classifiers one after another."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from core.classification.config import ClassifierModelConfig
 from core.classification.learning.arrays import Arrays
 from core.classification.learning.batches import PictureBatches
 from core.classification.learning.config import Job, LearnConfig
+from core.classification.learning.lower import LowerFeatures
 from core.classification.learning.pack import Pictures
 from core.classification.network import build_network, build_training_network, start_from
 
@@ -21,16 +22,14 @@ from core.classification.network import build_network, build_training_network, s
 class Trainer:
     """A network of one shape with its optimizer, trained anew for each job."""
 
-    def __init__(self, model: ClassifierModelConfig, config: LearnConfig) -> None:
+    def __init__(self, model: ClassifierModelConfig, start: Arrays, config: LearnConfig) -> None:
+        """Args:
+        start: the encoder's arrays; its lower stages stay as they are.
+        """
         self.config = config
-        before = keras.mixed_precision.dtype_policy()
-        keras.mixed_precision.set_dtype_policy(config.precision)
-        try:
-            self.network = build_network(model)
-            self._taught = build_training_network(self.network, model)
-        finally:
-            keras.mixed_precision.set_dtype_policy(before)
-        self._model = model
+        self.network = build_network(model)
+        start_from(self.network, start, shown="the segmentation weights")
+        self._taught = build_training_network(self.network, model)
         self._first = self.network.get_weights()
         self._taught.compile(
             optimizer=keras.optimizers.AdamW(
@@ -43,52 +42,36 @@ class Trainer:
             loss=keras.losses.BinaryCrossentropy(
                 from_logits=True, label_smoothing=config.smoothing
             ),
-            jit_compile="auto",
+            jit_compile=False,
         )
 
-    def train(
-        self,
-        pictures: Pictures,
-        job: Job,
-        start: Arrays | None,
-        *,
-        soft: npt.NDArray[np.float64] | None = None,
-        workers: int = 1,
-        epochs: int | None = None,
-    ) -> float:
-        """Trains from the start again.
+    def train(self, features: LowerFeatures, pictures: Pictures, job: Job) -> float:
+        """Trains from the start again; all seeds start alike, so that weights can be averaged.
 
         Args:
-            pictures: to learn from, all of them.
-            start: the encoder's arrays; none starts from random ones.
-            soft: (n,) probabilities to learn in place of the labels.
-            epochs: fewer than the config says, for a trial.
+            features: of variations of the pictures.
 
         Returns:
             Seconds that it took.
         """
         began = time.perf_counter()
         keras.utils.set_random_seed(job.seed)
-        self.network.set_weights(
-            self._first
-        )  # all seeds start alike, so that weights can be averaged
-        if start is not None:
-            start_from(self.network, start, shown=job.start)
+        self.network.set_weights(self._first)
         for variable in self._taught.optimizer.variables:
             if "learning_rate" not in variable.path:
                 variable.assign(np.zeros(variable.shape))
-        count = epochs or max(1, round(self.config.epochs * job.effort))
+        epochs = max(1, round(self.config.epochs * job.effort))
         batches = PictureBatches(
+            features,
             pictures,
-            self.config.augment,
+            learned_from(pictures, job),
+            mixup=self.config.augment.mixup,
             batch_size=self.config.batch_size,
             steps=self.config.steps,
             seed=job.seed,
-            soft=soft,
-            workers=workers,
         )
-        rate = keras.callbacks.LearningRateScheduler(self._rate_of(count, job.rate))
-        self._taught.fit(batches, epochs=count, shuffle=False, verbose=0, callbacks=[rate])
+        rate = keras.callbacks.LearningRateScheduler(self._rate_of(epochs, job.rate))
+        self._taught.fit(batches, epochs=epochs, shuffle=False, verbose=0, callbacks=[rate])
         return time.perf_counter() - began
 
     def _rate_of(self, epochs: int, factor: float) -> Callable[..., float]:
@@ -106,29 +89,20 @@ class Trainer:
             for variable in self.network.weights
         }
 
-    def set_arrays(self, arrays: Arrays) -> None:
-        """Puts arrays of `arrays` into the network."""
-        self.network.set_weights([arrays[variable.path] for variable in self.network.weights])
-
-    def logits(self, pictures: Pictures) -> npt.NDArray[np.float64]:
-        """(n,): mean over each picture and its mirror image."""
-        size = 2 * self.config.batch_size
-        both = []
-        for mirrored in (False, True):
-            found = []
-            for start in range(0, len(pictures.labels), size):
-                part = pictures.frames[start : start + size]
-                shown = np.zeros((size, *part.shape[1:]), dtype=np.float32)
-                shown[: len(part)] = (part[:, :, ::-1] if mirrored else part) / np.float32(255)
-                logit = self._taught.predict_on_batch(shown)
-                found.append(np.asarray(logit, dtype=np.float64)[: len(part), 0])
-            both.append(np.concatenate(found))
-        return np.mean(both, axis=0)
+    def logits(self, features: LowerFeatures) -> npt.NDArray[np.float64]:
+        """(n,) of each."""
+        size = self.config.batch_size
+        found = [
+            np.asarray(
+                self._taught.predict_on_batch(features.inputs(slice(start, start + size))),
+                dtype=np.float64,
+            )[:, 0]
+            for start in range(0, len(features.picture), size)
+        ]
+        return np.concatenate(found)
 
 
-def training_part(pictures: Pictures, job: Job) -> Pictures:
-    """What a job learns from."""
-    kept = np.isin(pictures.sources, job.sets)
-    if not job.all_sides:
-        kept &= pictures.sides == "train"
-    return pictures.of(kept)
+def learned_from(pictures: Pictures, job: Job) -> npt.NDArray[np.bool_]:
+    """(n,) the pictures that a job learns from."""
+    kept: npt.NDArray[np.bool_] = np.isin(pictures.sources, job.sets)
+    return kept if job.all_sides else kept & (pictures.sides == "train")

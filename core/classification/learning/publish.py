@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from core.classification.classifier import Network
-from core.classification.config import EVIDENCE, FEATURES, BandConfig, ClassifierModelConfig
+from core.classification.config import BandConfig, ClassifierModelConfig
 from core.classification.info import (
     HEAD_PREFIX,
     KIND,
@@ -24,7 +23,6 @@ from core.config import to_json_dict
 from core.segmentation import (
     CARD_NAME,
     WeightsInfo,
-    describe_graph,
     read_stored_graph,
     stage_weights,
     write_manifest,
@@ -43,7 +41,7 @@ class Recipe:
     Attributes:
         variant, seeds: of the networks whose mean is published.
         start: id of the segmentation weights that they started from.
-        steps: of each, in all.
+        steps, batch_size: of each, in all, and pictures of a step.
         command: that publishes it again.
     """
 
@@ -51,22 +49,8 @@ class Recipe:
     seeds: tuple[int, ...]
     start: str
     steps: tuple[int, ...]
+    batch_size: int
     command: str
-
-
-def network_of(arrays: Arrays, model: ClassifierModelConfig) -> Network:
-    """A network ready to give its maps, in float32 on OpenVINO."""
-    from core.classification.network import fill_network
-    from core.segmentation.engines.openvino_maps import OpenVinoMaps
-
-    graph = describe_graph(fill_network(model, arrays, shown="the trained network"))
-    return OpenVinoMaps(
-        graph,
-        dict(arrays),
-        shape=(model.rows, model.columns, model.channels),
-        maps=(FEATURES, EVIDENCE),
-        shown="the trained network",
-    )
 
 
 def publish_classifier(

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import tarfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +12,9 @@ import numpy as np
 
 from core.classification.config import ClassifierModelConfig
 from core.classification.learning.arrays import Arrays, average_arrays
-from core.classification.learning.queues import RESULTS_NAME
 from core.classification.metrics import Vector
 from core.config import from_json_dict
-from core.errors import DatasetError
+from core.errors import DatasetError, shown_name
 from core.segmentation import UNREADABLE_NPZ
 
 MAIN = "both"
@@ -27,7 +24,6 @@ _VARIANTS = {
     "attention": "the same with attention",
     "pooling": "masks as weights alone",
     "none": "without masks",
-    "imagenet": "from ImageNet",
 }
 
 
@@ -39,7 +35,7 @@ class TrainedNetwork:
         variant: "both", "attention" and so on; see `core.classification.learning.plan`.
         trained: "both", or the one set.
         all_sides: whether it learned from held-out pictures too.
-        logits: (n,) of all pictures, mean over each and its mirror image.
+        logits: (n,) of all pictures.
         facts: its job, steps and seconds.
     """
 
@@ -72,50 +68,42 @@ def read_networks(runs: Path) -> list[TrainedNetwork]:
     Raises:
         DatasetError: there is no training there, or it is damaged.
     """
-    try:
-        with tarfile.open(runs / RESULTS_NAME) as tar:
-            held = {one.name: tar.extractfile(one) for one in tar.getmembers() if one.isfile()}
-            files = {name: file.read() for name, file in held.items() if file is not None}
-        found = []
-        for name in sorted(files):
-            if not name.endswith(".json"):
-                continue
-            variant, part, seed = name.removesuffix(".json").split("-")
-            logits = np.load(
-                io.BytesIO(files[name.replace(".json", ".npy")]), allow_pickle=False
-            ).astype(np.float64)
-            trained = "both" if part in ("train", "all") else part
-            found.append(
-                TrainedNetwork(
-                    variant, trained, part == "all", int(seed), logits, json.loads(files[name])
-                )
-            )
-        return found
-    except (tarfile.TarError, *UNREADABLE_NPZ) as error:
+    found = []
+    for place in sorted(runs.glob("*-*-*.json")):
+        variant, part, seed = place.stem.split("-")
+        try:
+            logits = np.load(place.with_suffix(".npy"), allow_pickle=False).astype(np.float64)
+            facts = json.loads(place.read_text(encoding="utf-8"))
+        except UNREADABLE_NPZ as error:
+            raise _unreadable(place, error) from error
+        trained = "both" if part in ("train", "all") else part
+        found.append(TrainedNetwork(variant, trained, part == "all", int(seed), logits, facts))
+    if not found:
         raise DatasetError(
-            "The trained networks cannot be read",
-            got=type(error).__name__,
-            expected=f"a folder of train-classifier --learn with {RESULTS_NAME}",
-        ) from error
+            "The run folder holds no trained network",
+            got=shown_name(runs),
+            expected="a folder of train-classifier --learn",
+        )
+    return found
+
+
+def _unreadable(place: Path, error: Exception) -> DatasetError:
+    return DatasetError(
+        "A trained network cannot be read",
+        got=f"{shown_name(place)}: {type(error).__name__}",
+        expected="a file of train-classifier --learn",
+        next_step="train it again",
+    )
 
 
 def read_averaged(runs: Path, variant: str, part: str, seeds: Sequence[int]) -> Arrays:
     """Mean of the arrays of some seeds; part is "train" or "all"."""
     every = []
     for seed in seeds:
+        place = runs / f"{variant}-{part}-{seed}.npz"
         try:
-            with np.load(runs / f"{variant}-{seed}.npz", allow_pickle=False) as stored:
-                every.append(
-                    {
-                        name.removeprefix(f"{part}/"): stored[name].astype(np.float32)
-                        for name in stored.files
-                        if name.startswith(f"{part}/")
-                    }
-                )
+            with np.load(place, allow_pickle=False) as stored:
+                every.append({name: stored[name].astype(np.float32) for name in stored.files})
         except UNREADABLE_NPZ as error:
-            raise DatasetError(
-                "The arrays of a trained network cannot be read",
-                got=f"{variant}-{seed}.npz: {type(error).__name__}",
-                expected="a file of train-classifier --learn",
-            ) from error
+            raise _unreadable(place, error) from error
     return average_arrays(every)

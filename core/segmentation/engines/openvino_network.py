@@ -100,6 +100,7 @@ class _Builder:
             "GroupNormalization": self._group_norm,
             "Activation": lambda layer, x: self._activate(x[0], layer),
             "MaxPooling2D": self._max_pool,
+            "AveragePooling2D": self._average_pool,
             "Concatenate": self._join,
             "Average": self._average,
             "Dropout": lambda layer, x: x[0],
@@ -304,6 +305,12 @@ class _Builder:
             layer.settings["pool_size"],
             auto_pad=self._padding(layer),
         ).output(0)
+        return _Value(node, inputs[0].scale)
+
+    def _average_pool(self, layer: Layer, inputs: list[_Value]) -> _Value:
+        self._demand(layer, padding="valid")
+        size = layer.settings["pool_size"]
+        node = ops.avg_pool(inputs[0].node, layer.settings["strides"], [0, 0], [0, 0], size, True)
         return _Value(node, inputs[0].scale)
 
     def _join(self, layer: Layer, inputs: list[_Value]) -> _Value:
