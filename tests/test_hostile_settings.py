@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from core.classification.config import BandConfig, ClassifierModelConfig
-from core.classification.learning.fitting import FitConfig
-from core.classification.info import FitnessConfig, ScanConfig
+from core.classification.info import FitnessConfig
+from core.classification.learning.augment import VariationConfig
+from core.classification.learning.config import LearnConfig
+from core.classification.scan import ScanModel
 from core.cli.train import read_training_config
 from core.config import (
     AugmentConfig,
@@ -49,7 +51,8 @@ READ_FROM_FILES = (
     ClassifierModelConfig,
     EnhanceConfig,
     EvaluateConfig,
-    FitConfig,
+    VariationConfig,
+    LearnConfig,
     FitnessConfig,
     LossConfig,
     ModelConfig,
@@ -58,7 +61,7 @@ READ_FROM_FILES = (
     PublishConfig,
     QualityConfig,
     RoiConfig,
-    ScanConfig,
+    ScanModel,
     ScheduleConfig,
     SegmentConfig,
     SurfaceConfig,

@@ -103,10 +103,11 @@ class Classifier:
         logits, evidence, rows = [], [], []
         shown = np.ascontiguousarray(frames[..., : model.channels])
         with closing(self._network.maps(shown)) as every:
-            for n, (features, found) in enumerate(every):
+            for n, maps in enumerate(every):
                 if n % _BATCH == 0:
                     raise_if_cancelled(should_cancel, "classifying slices")
                     on_progress("classifying slices", n, len(frames))
+                features, found = maps
                 pooled = pool_evidence(found, frames[n, ..., 1:], model)
                 logits.append(pooled.logit)
                 evidence.append(pooled.evidence)

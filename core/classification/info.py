@@ -26,7 +26,7 @@ from core.segmentation import (
 from core.system import WEIGHTS_FOLDER
 
 KIND = "classifier"
-DEFAULT_ID = "classifier-v2"
+DEFAULT_ID = "classifier-v3"
 HEAD_PREFIX = "head/"
 """Of arrays that are not the encoder's."""
 

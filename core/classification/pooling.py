@@ -57,7 +57,9 @@ def mask_cells(masks: npt.NDArray[np.uint8], shape: tuple[int, ...]) -> tuple[Ma
     """Share of each cell (height, width) that is lung, and that is infected lung."""
     both = masks.astype(np.float32) * np.float32(1 / 255)
     both[..., 1] *= both[..., 0]
-    cells: Map = cv2.resize(both, (shape[1], shape[0]), interpolation=cv2.INTER_AREA)
+    cells = np.asarray(
+        cv2.resize(both, (shape[1], shape[0]), interpolation=cv2.INTER_AREA), dtype=np.float32
+    )
     return cells[..., 0], cells[..., 1]
 
 

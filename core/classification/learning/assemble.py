@@ -41,7 +41,7 @@ from core.classification.pooling import describe_slice, pool_evidence
 from core.classification.scan import ScanModel
 
 _COMPONENTS = 120
-_REFUSED_BY_KIND, _REFUSED_BY_DISTANCE = 0.02, 0.005
+_REFUSED_BY_KIND, _REFUSED_BY_DISTANCE = 0.03, 0.005
 """Shares of the held-out pictures of each set that may be refused, though they are axial chest
 slices."""
 _SET_PENALTY = 0.03
@@ -99,12 +99,15 @@ def assemble(
         shipped: trained on all pictures by the same recipe.
     """
     held_out = pictures.sides == "validation"
-    by_measured = show(measured, pictures.frames, model)
+    apart = pictures.of(held_out)
+    by_measured = show(measured, apart.frames, model)
+    network = np.zeros(len(pictures.labels))
+    network[held_out] = by_measured.logits  # of no others is any result of this one
     lesions = fit_lesions(pictures)
     marked = lesion_logits(pictures.frames, lesions)
-    combination = fit_together(by_measured.logits, marked, pictures)
-    combined = together(by_measured.logits, marked, pictures, BOTH)
-    table = results_table(pictures, networks, Opinion("network", BOTH, by_measured.logits))
+    combination = fit_together(network, marked, pictures)
+    combined = together(network, marked, pictures, BOTH)
+    table = results_table(pictures, networks, Opinion("network", BOTH, network))
     of_scans = show(shipped, np.concatenate([scan.frames for scan in scans]), model)
     scan, scan_record = fit_scans(scans, combination.network_alone.of(of_scans.logits))
     of_pictures = show(shipped, pictures.frames, model)
@@ -128,15 +131,13 @@ def assemble(
                 for source, own in by_set.items()
             },
             "calibration": {
-                source: calibration_of(pictures.labels[own], by_measured.logits[own], combined[own])
+                source: calibration_of(pictures.labels[own], network[own], combined[own])
                 for source, own in by_set.items()
             },
             "scans": scan_record,
             "abstaining": abstaining,
-            "heat": check_heat(
-                measured, pictures.of(held_out), by_measured.evidence[held_out], model
-            ),
-            "set_recognition": _recognised_sets(pictures, by_measured.rows),
+            "heat": check_heat(measured, apart, by_measured.evidence, model),
+            "set_recognition": _recognised_sets(pictures, of_pictures.rows),
             "pictures": {
                 f"{source} {side}": int(
                     np.sum((pictures.sources == source) & (pictures.sides == side))

@@ -15,7 +15,7 @@ Frame = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class AugmentConfig:
+class VariationConfig:
     """How strongly frames are varied.
 
     Attributes:
@@ -56,7 +56,7 @@ class AugmentConfig:
 
 
 def augment(
-    frame: npt.NDArray[np.uint8], config: AugmentConfig, generator: np.random.Generator
+    frame: npt.NDArray[np.uint8], config: VariationConfig, generator: np.random.Generator
 ) -> Frame:
     """One frame (rows, columns, 3) varied: float32 in [0, 1], masks moved with the grey."""
     moved = cv2.warpAffine(
@@ -79,7 +79,7 @@ def augment(
 
 
 def _movement(
-    shape: tuple[int, ...], config: AugmentConfig, generator: np.random.Generator
+    shape: tuple[int, ...], config: VariationConfig, generator: np.random.Generator
 ) -> npt.NDArray[np.float64]:
     rows, columns = shape
     zoom = np.exp(generator.uniform(-config.zoom, config.zoom))
@@ -93,7 +93,7 @@ def _movement(
     return np.column_stack([matrix, centre + shift - matrix @ centre])
 
 
-def _windowed(grey: Frame, config: AugmentConfig, generator: np.random.Generator) -> Frame:
+def _windowed(grey: Frame, config: VariationConfig, generator: np.random.Generator) -> Frame:
     """Another window: greys from lung to tissue are stretched about their middle and bent."""
     middle = (AIR_GREY + TISSUE_GREY) / 510
     factor = np.exp(generator.uniform(-config.contrast, config.contrast))
@@ -105,7 +105,7 @@ def _windowed(grey: Frame, config: AugmentConfig, generator: np.random.Generator
     return bent
 
 
-def _blurred(grey: Frame, config: AugmentConfig, generator: np.random.Generator) -> Frame:
+def _blurred(grey: Frame, config: VariationConfig, generator: np.random.Generator) -> Frame:
     """Blurred, sharpened, or made of fewer pixels, or none of it."""
     kind = generator.integers(0, 4)
     if kind == 0 or config.blur <= 0:
@@ -123,7 +123,7 @@ def _blurred(grey: Frame, config: AugmentConfig, generator: np.random.Generator)
 def _erase(
     grey: Frame,
     lung: npt.NDArray[np.bool_],
-    config: AugmentConfig,
+    config: VariationConfig,
     generator: np.random.Generator,
 ) -> None:
     """Borders, text and rectangles that a picture may lack or have, in place; borders and text

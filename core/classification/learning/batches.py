@@ -62,7 +62,7 @@ class PictureBatches(keras.utils.PyDataset):
             share[generator.random(len(chosen)) < 0.5] = 1
             partner = generator.permutation(len(chosen))
             part = share[:, None, None, None]
-            inputs = tuple(part * one + (1 - part) * one[partner] for one in inputs)  # type: ignore[assignment]
+            inputs = tuple(part * one + (1 - part) * one[partner] for one in inputs)
             targets = share[:, None] * targets + (1 - share[:, None]) * targets[partner]
         return inputs, targets
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from core.classification.config import ClassifierModelConfig
-from core.classification.learning.augment import AugmentConfig
+from core.classification.learning.augment import VariationConfig
 from core.config import check_ranges
 
 
@@ -21,7 +21,7 @@ class LearnConfig:
         variations: of each picture, of the smallest set; larger sets get fewer.
     """
 
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    augment: VariationConfig = field(default_factory=VariationConfig)
     learning_rate: float = 6e-4
     weight_decay: float = 0.02
     average_momentum: float = 0.98
@@ -44,6 +44,7 @@ class LearnConfig:
                 "epochs": (1, 10_000),
                 "steps": (1, 100_000),
                 "variations": (1, 1000),
+                "seed": (0, 2**31 - 1),
             },
         )
 

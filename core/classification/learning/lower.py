@@ -16,7 +16,7 @@ import numpy.typing as npt
 from core.classification.classifier import Network
 from core.classification.config import CELL
 from core.classification.frames import Frames
-from core.classification.learning.augment import AugmentConfig, augment
+from core.classification.learning.augment import VariationConfig, augment
 from core.classification.learning.pack import Pictures
 from core.classification.pooling import mask_cells
 from core.system import OnProgress, ignore_progress
@@ -55,7 +55,7 @@ def compute_lower(
     *,
     channels: int,
     counts: Sequence[int],
-    config: AugmentConfig,
+    config: VariationConfig,
     seed: int,
     on_progress: OnProgress = ignore_progress,
 ) -> LowerFeatures:
