@@ -129,7 +129,6 @@ def worth_of_scans(info: ClassifierInfo) -> str:
     """In words, what the probability of a scan is worth."""
     kept: Any = info.manifest.get("scans")
     try:
-        low, high = _interval(kept["results"]["both"]["auc_interval"])
         rows = kept["rows"]
         right = sum((row["probability"] >= 0.5) == row["covid"] for row in rows)
         others = len(rows) - int(kept["with_covid"])
@@ -138,9 +137,8 @@ def worth_of_scans(info: ClassifierInfo) -> str:
     least, most = wilson_interval(right, len(rows))
     return (
         f"Experimental: right for {right} of {len(rows)} scans of patients that it had not met "
-        f"(in {100 * least:.0f} to {100 * most:.0f} of 100; AUC {low:.2f} to {high:.2f}). Only "
-        f"{others} of them had no COVID-19, and none had another pneumonia, which it would take "
-        "for COVID-19."
+        f"(95\u2009% interval: {100 * least:.0f} to {100 * most:.0f} of 100). Only {others} of "
+        "them had no COVID-19, and none had another pneumonia, which it may take for COVID-19."
     )
 
 

@@ -289,12 +289,13 @@ def _reason(
         if np.isnan(infected_share)
         else f"{percent_text(infected_share)} of the lung is marked as infected"
     )
-    both = f"picture {opinions.network:.2f}, lesions {opinions.lesions:.2f}"
+    seen = "picture" if len(by_slice) == 1 else "slices"
+    both = f"{seen} {opinions.network:.2f}, lesions {opinions.lesions:.2f}"
     verb = "contradict each other" if contradict else "agree"
     if len(by_slice) == 1:
-        return f"picture and lesions {verb} ({both}); {share}"
+        return f"{seen} and lesions {verb} ({both}); {share}"
     above = sum(p >= 0.5 for p in by_slice)
     return (
-        f"picture and lesions {verb} ({both}); {above} of {len(by_slice)} classified slices have "
+        f"{seen} and lesions {verb} ({both}); {above} of {len(by_slice)} classified slices have "
         f"a probability of 0.5 or more; {share}"
     )

@@ -24,5 +24,9 @@ def average_arrays(every: Sequence[Arrays]) -> Arrays:
 
 def save_arrays(place: Path, arrays: Arrays) -> None:
     """Writes arrays as float16, small ones as they are."""
+    stored: dict[str, Any] = {
+        name: array.astype(np.float16) if array.ndim > 1 else array
+        for name, array in arrays.items()
+    }
     with place.open("wb") as file:
-        np.savez(file, **{n: a.astype(np.float16) if a.ndim > 1 else a for n, a in arrays.items()})
+        np.savez(file, allow_pickle=False, **stored)
