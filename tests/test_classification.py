@@ -1,45 +1,55 @@
-"""Classifier: figures, split, features, transfer, storing, the rule for scans."""
+"""Classifier: figures, frames, lesions, network, combination, storing, the rule for scans."""
 
 from __future__ import annotations
 
 import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pytest
 
-from core.classification.classifier import heat, load_from_info, predict_features
+from core.classification.classifier import heat, likeness, load_from_info
+from core.classification.combination import MOST_CERTAIN, Combination, Line
 from core.classification.config import BandConfig, ClassifierModelConfig
-from core.classification.data import split_by_blocks
-from core.classification.features import bottom_mean_weights, mask_statistics, pool_features
-from core.classification.fitting import (
-    MOST_CERTAIN,
-    FitConfig,
-    Mixture,
-    assemble_head,
+from core.classification.frames import AIR_GREY, TISSUE_GREY, standard_grey
+from core.classification.info import Head, find_classifier
+from core.classification.learning.augment import VariationConfig, augment
+from core.classification.learning.combining import LESION_WEIGHT, cross_fitted, fit_combination
+from core.classification.learning.data import split_by_blocks
+from core.classification.learning.fitting import (
     balanced_weights,
     fit_axial,
     fit_logistic,
     main_axes,
-    mix,
 )
-from core.classification.info import FitnessConfig, ScanConfig, find_classifier
+from core.classification.learning.heat_checks import blanked
+from core.classification.lesions import NAMES, lesion_row
 from core.classification.metrics import (
     area_under_curve,
     bootstrap_interval,
     brier_score,
     expected_calibration_error,
     f1_score,
-    fit_temperature,
     to_probability,
+    wilson_interval,
 )
-from core.classification.scan import choose_slices, highest_scoring_slices, scan_logit, shares
-from core.classification.verdict import band_of
-from core.config import to_json_dict
+from core.classification.pooling import mask_cells, pool_evidence
+from core.classification.scan import (
+    ScanModel,
+    choose_slices,
+    highest_scoring_slices,
+    lesion_logit,
+    most_suspicious_slices,
+    scan_logit,
+    shares,
+    suspicious_mean,
+)
+from core.classification.verdict import band_of, disagree
 from core.errors import WeightsError
 from core.volume import MaskPair
+from tests.tiny_classifier import MODEL, frames_of, publish_tiny
 
 
 def test_auc_counts_pairs_and_ties_half() -> None:
@@ -64,13 +74,11 @@ def test_calibration_error_weighs_bins_by_their_slices() -> None:
     assert expected_calibration_error(labels, probabilities) == pytest.approx(expected)
 
 
-def test_temperature_is_found_and_keeps_order() -> None:
-    generator = np.random.default_rng(0)
-    logits = generator.normal(0, 2, 20_000)
-    labels = (generator.random(20_000) < to_probability(logits)).astype(np.int64)
-    # Logits three times too sure are put right by a temperature of three.
-    assert fit_temperature(labels, 3 * logits) == pytest.approx(3.0, rel=0.06)
-    assert area_under_curve(labels, 3 * logits) == area_under_curve(labels, logits)
+def test_interval_of_a_share() -> None:
+    low, high = wilson_interval(8, 10)
+    assert (low, high) == pytest.approx((0.490, 0.943), abs=0.001)  # Newcombe 1998, by hand
+    assert wilson_interval(0, 0) == (0.0, 1.0)
+    assert wilson_interval(0, 20)[0] == 0.0
 
 
 def test_bootstrap_interval_holds_the_value() -> None:
@@ -93,40 +101,129 @@ def test_no_neighbours_on_both_sides_of_the_split() -> None:
     assert len(np.flatnonzero(np.diff(judged) > 2)) == 1
 
 
-def test_features_are_means_and_deviations() -> None:
-    level = np.zeros((2, 8, 8), dtype=np.float32)
-    level[0, :, :4] = 1.0
-    level[1] = 3.0
-    masks = np.zeros((16, 16, 2), dtype=np.uint8)
-    masks[:, :8, 0] = 255  # lung where filter 0 is one
-    masks[:8, :8, 1] = 255
-    row = pool_features([level], masks)
-    mean, deviation, lung_mean, lung_deviation, infection_mean = row[:10].reshape(5, 2)
-    np.testing.assert_allclose(mean, [0.5, 3.0])
-    np.testing.assert_allclose(deviation, [0.5, 0.0], atol=1e-3)
-    # 32 pixels of lung at one, drawn towards the mean of 0.5 by four.
-    np.testing.assert_allclose(lung_mean, [(32 + 4 * 0.5) / 36, 3.0], rtol=1e-5)
-    np.testing.assert_allclose(infection_mean[0], (16 + 4 * lung_mean[0]) / 20, rtol=1e-5)
-    assert lung_deviation[0] < deviation[0]
-    assert len(pool_features([level], None)) == 4
-    lung_share, mean_share, *_ = mask_statistics(masks)
-    assert lung_share == pytest.approx(0.5)
-    assert mean_share == pytest.approx(np.sqrt(0.5), abs=0.01)
+def test_the_same_slice_in_two_windows_becomes_one() -> None:
+    rows, columns = np.indices((64, 96))
+    lung = np.hypot(rows - 32, columns - 48) < 20
+    truth = np.where(lung, 40, 200) + (rows + columns) % 7 - 3
+    frames = np.zeros((1, 64, 96, 3), np.uint8)
+    frames[0, ..., 1] = np.where(lung, 255, 0)
+    shown = []
+    for contrast, brightness in ((1.0, 0), (0.5, 60)):
+        frames[0, ..., 0] = np.rint(truth * contrast + brightness)
+        shown.append(standard_grey(frames)[0].astype(int))
+    assert np.abs(shown[0] - shown[1]).max() <= 4
+    assert np.median(shown[0][~lung]) == pytest.approx(TISSUE_GREY, abs=2)
+    assert np.percentile(shown[0][lung], 5) == pytest.approx(AIR_GREY, abs=2)
 
 
-def test_heat_weights_are_the_averaged_gradients() -> None:
-    """Grad-CAM's weights, by moving a whole filter of the coarsest level a little."""
+def test_greys_without_lung_stay() -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (1, 64, 96, 3), dtype=np.uint8)
+    frames[..., 1] = 0
+    np.testing.assert_array_equal(standard_grey(frames), frames[..., 0])
+
+
+def test_lesions_in_numbers() -> None:
+    """Two lungs of 40 × 30 pixels, a tenth of the left one marked, at its back."""
+    frame = np.zeros((60, 100, 3), np.uint8)
+    frame[..., 0] = TISSUE_GREY
+    for left in (10, 60):
+        frame[10:50, left : left + 30, 0] = AIR_GREY
+        frame[10:50, left : left + 30, 1] = 255
+    frame[46:50, 60:90, 2] = 255
+    frame[46:50, 60:90, 0] = (AIR_GREY + TISSUE_GREY) // 2
+    found = dict(zip(NAMES, lesion_row(frame), strict=True))
+    assert found["share"] == found["sure share"] == pytest.approx(np.log10(0.05))
+    assert found["smaller side's share"] == pytest.approx(np.log10(0.002))
+    assert found["back's share less the front's"] == pytest.approx(0.1)
+    assert found["rim's share less the core's"] > 0
+    assert found["parts"] == pytest.approx(np.log(2))
+    assert found["largest part of all"] == 1
+    assert found["density"] == pytest.approx(0.5)
+    assert found["texture"] == 0
+    frame[..., 2] = 0
+    assert lesion_row(frame)[0] == pytest.approx(np.log10(0.002))
+
+
+def test_evidence_adds_up_and_lies_in_the_lung() -> None:
     generator = np.random.default_rng(2)
-    maps = [generator.random((3, 8, 8), dtype=np.float32), generator.random((5, 4, 4), np.float32)]
-    masks = generator.integers(0, 256, (16, 16, 2), dtype=np.uint8)
-    head = generator.normal(size=len(pool_features(maps, masks)))
-    found = bottom_mean_weights(head, [3, 5], with_masks=True)
-    step = np.float32(0.25)
-    for k in range(5):
-        moved = [maps[0], maps[1].copy()]
-        moved[1][k] += step
-        change = (pool_features(moved, masks) - pool_features(maps, masks)) @ head / step
-        assert change == pytest.approx(found[k], rel=2e-3, abs=2e-3)
+    config = replace(MODEL, attention=True)
+    evidence = generator.normal(size=(3, 4, 6)).astype(np.float32)
+    masks = np.zeros((64, 96, 2), np.uint8)
+    masks[:32, :48, 0] = 255
+    masks[:16, :16, 1] = 255
+    found = pool_evidence(evidence, masks, config)
+    assert found.evidence.sum() == pytest.approx(found.logit, abs=1e-5)
+    assert not found.evidence[2:].any()
+    assert not found.evidence[:, 3:].any()
+    # One cell of infected lung: half of its evidence, as it is drawn towards none by one cell.
+    alone = pool_evidence(evidence * np.array([0, 1, 0], np.float32)[:, None, None], masks, config)
+    assert alone.logit == pytest.approx(evidence[1, 0, 0] / 2, rel=1e-4)
+
+
+@pytest.mark.parametrize("masks", ["none", "pooling", "both"])
+def test_training_and_prediction_add_up_alike(masks: str) -> None:
+    import keras
+
+    from core.classification.network import build_network, build_training_network, lower_maps
+
+    config = replace(MODEL, masks=masks, attention=masks == "both")  # type: ignore[arg-type]
+    network = build_network(config)
+    training = build_training_network(network, config)
+    frames = frames_of(2)
+    shown = frames[..., : config.channels].astype(np.float32) / 255
+    lower = keras.Model(network.input, network.get_layer(*lower_maps()).output)(shown)
+    small = frames.reshape(2, 8, 8, 12, 8, 3).mean(axis=(2, 4)) / 255
+    cells = np.stack([np.stack(mask_cells(frame[..., 1:], (4, 6)), axis=-1) for frame in frames])
+    logits = np.asarray(training([np.asarray(lower), small.astype(np.float32), cells]))[:, 0]
+    maps = np.moveaxis(np.asarray(network(shown)), -1, 1)
+    ours = [
+        pool_evidence(evidence, frame[..., 1:], config).logit
+        for evidence, frame in zip(maps, frames, strict=True)
+    ]
+    np.testing.assert_allclose(ours, logits, atol=1e-4)
+
+
+def test_a_network_starts_from_the_segmentation_encoder() -> None:
+    from core.classification.network import build_network, start_from
+    from core.segmentation import find_weights, read_arrays
+
+    network = build_network(ClassifierModelConfig(rows=64, columns=64))
+    arrays = read_arrays(find_weights())
+    assert start_from(network, arrays, shown="these") == 240
+    by_path = {variable.path: np.asarray(variable) for variable in network.weights}
+    stem = by_path["stem_conv/kernel"]
+    np.testing.assert_array_equal(stem[:, :, :1], arrays["stem_conv/kernel"].astype(np.float32))
+    assert not stem[:, :, 1:].any()
+    with pytest.raises(WeightsError, match="EfficientNet-Lite0"):
+        start_from(network, {}, shown="nothing")
+
+
+def test_augmentation_keeps_masks_with_the_grey() -> None:
+    frame = frames_of(1)[0]
+    frame[..., 0] = np.where(frame[..., 1] > 0, 20, 220)
+    frame[..., 2] = frame[..., 1]
+    quiet = VariationConfig(
+        contrast=0, brightness=0, gamma=0, blur=0, noise=0, erase=0, drop_marks=0
+    )
+    for seed in range(5):
+        varied = augment(frame, quiet, np.random.default_rng(seed))
+        inside = varied[..., 1] > 0.99
+        assert inside.sum() > 200
+        assert varied[inside, 0].mean() < 0.1
+        assert varied.min() >= 0
+        assert varied.max() <= 1
+    dropped = augment(frame, replace(quiet, drop_marks=1.0), np.random.default_rng(0))
+    assert not dropped[..., 2].any()
+
+
+def test_blanking_takes_away_the_lung_or_all_else() -> None:
+    frames = frames_of(1)
+    lung = frames[0, ..., 1] > 128
+    without, alone = blanked(frames, lung=True)[0, ..., 0], blanked(frames, lung=False)[0, ..., 0]
+    assert (without[lung] == AIR_GREY).all()
+    np.testing.assert_array_equal(without[~lung], frames[0, ..., 0][~lung])
+    np.testing.assert_array_equal(alone[lung], frames[0, ..., 0][lung])
+    assert alone[0, 0] == TISSUE_GREY
 
 
 def test_heat_is_between_nothing_and_one() -> None:
@@ -145,58 +242,84 @@ def test_logistic_regression_finds_what_made_the_labels() -> None:
     assert found.logits(np.array([[5, 5, 5]], dtype=np.float32))[0] == pytest.approx(0, abs=0.15)
 
 
-def test_sets_and_classes_have_their_share() -> None:
+def test_sets_and_classes_have_the_same_share() -> None:
     sources = np.array(["ucsd"] * 3 + ["sars"] * 6)
     labels = np.array([1, 0, 0, 1, 1, 1, 1, 0, 0])
-    weights = balanced_weights(sources, labels, ucsd_share=0.25)
-    assert weights[:3].sum() / weights.sum() == pytest.approx(0.25)
+    weights = balanced_weights(sources, labels)
+    assert weights[:3].sum() / weights.sum() == pytest.approx(0.5)
     assert weights[labels == 1].sum() == pytest.approx(weights[labels == 0].sum())
 
 
-def test_the_origin_weighs_the_two_heads() -> None:
-    one, other = np.array([2.0, 2.0, 100.0]), np.array([-2.0, -2.0, 100.0])
-    found = mix(one, other, np.array([-50.0, 0.0, 50.0]))
-    np.testing.assert_allclose(found, [2, 0, MOST_CERTAIN])
+def test_batches_are_balanced_by_set_and_class() -> None:
+    from core.classification.learning.batches import PictureBatches
+    from core.classification.learning.lower import LowerFeatures
+    from core.classification.learning.pack import Pictures
 
-
-def test_stored_mixture_is_the_fitted_one() -> None:
-    generator = np.random.default_rng(6)
-    rows = generator.normal(2, 3, (200, 5)).astype(np.float32)
-    parts = [
-        fit_logistic(rows[part], (rows[part, n] > 2).astype(np.int64), penalty=0.1)
-        for n, part in enumerate((slice(0, 100), slice(100, 200), slice(0, 200)))
-    ]
-    mixture = Mixture(*parts, doubt=0.7)
-    mean, scale = rows.mean(axis=0), rows.std(axis=0)
-    axes = main_axes(rows, mean, scale, components=3)
-    head = assemble_head(mixture, mean, scale, axes, np.zeros(5, dtype=np.float32))
-    none = np.zeros((1, 2, 1, 1), dtype=np.float32)
-    np.testing.assert_allclose(
-        predict_features(rows, head, none).logits, mixture.logits(rows), atol=1e-4
-    )
+    labels = np.array([1, 0, 0, 0, 1, 1, 1, 1, 0])
+    sources = np.array(["ucsd"] * 4 + ["sars"] * 5)
+    none = np.zeros((9, 1, 1, 3), np.uint8)
+    pictures = Pictures(none, labels, sources, sources, sources, sources)
+    number = np.repeat(np.arange(9), 2)
+    marked = number.astype(np.float16)[:, None, None, None] * np.ones((1, 1, 1, 1), np.float16)
+    features = LowerFeatures(number, marked, marked, marked)
+    kept = np.arange(9) != 1
+    batches = PictureBatches(features, pictures, kept, mixup=0, batch_size=8, steps=20, seed=1)
+    seen = np.concatenate([batches[n][0][0].ravel() for n in range(len(batches))]).astype(int)
+    assert 1 not in seen
+    drawn = [(sources[n], labels[n]) for n in seen]
+    assert {drawn.count(one) for one in set(drawn)} == {40}
+    targets = np.concatenate([batches[n][1].ravel() for n in range(len(batches))])
+    np.testing.assert_array_equal(targets, labels[seen])
+    np.testing.assert_array_equal(batches[3][0][0], batches[3][0][0])
+    mixed = PictureBatches(features, pictures, kept, mixup=0.4, batch_size=8, steps=1, seed=1)
+    assert set(np.unique(mixed[0][1])) - {0.0, 1.0}
 
 
 def test_rows_out_of_distribution_are_reported_from_ordinary_rows() -> None:
     generator = np.random.default_rng(4)
     rows = generator.normal(0, 1, (300, 6)).astype(np.float32)
     strange = generator.normal(0, 5, (60, 6)).astype(np.float32)
-    head = _head(rows, strange)
-    none = np.zeros((1, 2, 1, 1), dtype=np.float32)
-    ordinary, odd = predict_features(rows, head, none), predict_features(strange, head, none)
-    assert ordinary.distance.mean() == pytest.approx(1.0, abs=0.1)
-    assert (
-        area_under_curve(np.repeat([1, 0], [300, 60]), np.concatenate([ordinary.axial, odd.axial]))
-        > 0.95
+    mean, scale = rows.mean(axis=0), rows.std(axis=0)
+    axes = main_axes(rows, mean, scale, components=4)
+    head = Head(mean, scale, axes, fit_axial(rows, strange, axes=axes, mean=mean, scale=scale))
+    distance, ordinary = likeness(rows, head)
+    _, odd = likeness(strange, head)
+    assert distance.mean() == pytest.approx(1.0, abs=0.1)
+    labels = np.repeat([1, 0], [300, 60])
+    assert area_under_curve(labels, np.concatenate([ordinary, odd])) > 0.95
+
+
+def test_two_opinions_are_calibrated_together() -> None:
+    generator = np.random.default_rng(8)
+    truth = generator.normal(0, 1.5, 8000)
+    labels = (generator.random(8000) < to_probability(truth)).astype(np.int64)
+    noise = generator.normal(0, 1, 8000)
+    found = fit_combination(labels, 2 * truth, noise, weights=np.ones(8000))
+    assert found.lesions == pytest.approx(LESION_WEIGHT * found.network)
+    # Logits twice too sure, one of nothing but noise.
+    assert found.network_alone.slope == pytest.approx(0.5, abs=0.1)
+    assert found.lesions_alone.slope == pytest.approx(0.0, abs=0.1)
+    assert found.network < found.network_alone.slope
+    truth = 2 * truth
+    sure = np.array([50.0])
+    assert found.logits(sure, sure * 0)[0] == found.logits(sure * 0 + MOST_CERTAIN, sure * 0)[0]
+    assert Line(2.0, 1.0).of(np.array([1.0]))[0] == 3.0
+    groups = np.repeat(np.arange(800), 10).astype(str)
+    sources = np.full(8000, "a")
+    left_out = cross_fitted(labels, truth, noise, groups=groups, sources=sources)
+    together = found.logits(truth, noise)
+    assert area_under_curve(labels, left_out) == pytest.approx(
+        area_under_curve(labels, together), abs=0.01
     )
+    assert not np.array_equal(left_out, together)
 
 
-def _head(rows: np.ndarray, strange: np.ndarray):  # type: ignore[no-untyped-def]
-    labels = (rows[:, 0] > 0).astype(np.int64)
-    logistic = fit_logistic(rows, labels, penalty=0.1)
-    axes = main_axes(rows, logistic.mean, logistic.scale, components=4)
-    axial = fit_axial(rows, strange, axes=axes, mean=logistic.mean, scale=logistic.scale)
-    mixture = Mixture(logistic, logistic, logistic, doubt=0.0)
-    return assemble_head(mixture, logistic.mean, logistic.scale, axes, axial)
+def test_opinions_that_contradict_each_other() -> None:
+    bands = BandConfig()
+    assert disagree(0.1, 0.9, bands)
+    assert disagree(0.9, 0.1, bands)
+    assert not disagree(0.4, 0.9, bands)
+    assert not disagree(0.8, 0.9, bands)
 
 
 @pytest.mark.parametrize(
@@ -208,19 +331,20 @@ def test_bands(probability: float, band: str) -> None:
 
 
 def test_scan_probability_depends_on_its_most_suspicious_third_and_its_share() -> None:
-    config = replace(ScanConfig(), share_weight=0.5)
+    model = ScanModel(share=2.0, slices=0.5, bias=3.0, lesions_alone=1.0, lesions_bias=1.5)
     logits = np.array([-3.0, -3.0, 2.0, -3.0, 1.0, -3.0])
-    # A third of six slices: 2 and 1; a share of e times the half share adds its steepness.
-    share = config.half_share * math.e
-    expected = 0.5 * 1.5 + 0.5 * config.share_steepness
-    assert scan_logit(logits, share, config) == pytest.approx(expected)
-    assert scan_logit(logits, float("nan"), config) == pytest.approx(1.5)
-    assert scan_logit(logits, 0.5, config) > scan_logit(logits, 0.0, config)
+    assert suspicious_mean(logits, model) == pytest.approx(1.5)
+    assert scan_logit(logits, 0.01, model) == pytest.approx(2 * -2 + 0.75 + 3)
+    assert scan_logit(logits, float("nan"), model) == pytest.approx(1.5)
+    assert scan_logit(logits, 0.0, model) == scan_logit(logits, 1e-6, model)
+    assert lesion_logit(0.1, model) == pytest.approx(0.5)
+    probabilities = to_probability(logits).tolist()
+    assert most_suspicious_slices((10, 11, 12, 13, 14, 15), probabilities, model) == (12, 14)
 
 
 def test_slices_with_little_lung_are_not_looked_at() -> None:
     lung = np.array([0, 10, 50, 100, 90, 45, 5, 0])
-    config = ScanConfig()
+    config = ScanModel()
     assert choose_slices(lung, config) == (2, 3, 4, 5)
     assert choose_slices(np.zeros(9, dtype=np.int64), config) == (4,)
     assert highest_scoring_slices((2, 3, 4), (0.6, 0.2, 0.9)) == (4, 2)
@@ -246,80 +370,31 @@ def test_shares_by_zone_and_side() -> None:
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny classifier, stored: a folder of weights with it."""
-    from core.classification.data import compute_features
-    from core.classification.network import build_encoder
-    from core.classification.publish import publish_classifier
-    from core.classification.train import ClassifierTrainConfig, TrainedClassifier, build_maps
-    from core.segmentation.graph import describe_graph
-    from core.segmentation.weights import find_weights
-
-    model = ClassifierModelConfig(side=32, depth=2, width=4)
-    encoder = build_encoder(model)
-    arrays = {variable.path: np.asarray(variable) for variable in encoder.weights}
-    maps = build_maps(describe_graph(encoder), arrays, model)
-    frames = np.random.default_rng(5).integers(0, 256, (24, 32, 32, 3), dtype=np.uint8)
-    frames[::2, :16, :, 0] = 0
-    rows = compute_features(frames, maps, with_masks=True)
-    logistic = fit_logistic(rows, (np.arange(24) % 2).astype(np.int64), penalty=0.1)
-    axes = main_axes(rows, logistic.mean, logistic.scale, components=4)
-    axial = fit_axial(rows, -rows, axes=axes, mean=logistic.mean, scale=logistic.scale)
-    mixture = Mixture(logistic, logistic, logistic, doubt=0.0)
-    figures = {"auc": 0.5, "accuracy": 0.5, "f1": 0.5, "slices": 2}
-    figures |= {f"{name}_interval": [0.4, 0.6] for name in ("auc", "accuracy", "f1")}
-    one = {"ece": 0.1, "brier": 0.2, "reliability": []}
-    record = {
-        "fit": to_json_dict(FitConfig()),
-        "results": {"classifier, both → ucsd": figures},
-        "validation": {"ucsd": figures, "sars": figures},
-        "calibration": {"ucsd": {"before": one, "after": one}},
-        "abstaining": {
-            "held_out_pictures": 1,
-            "of_these_judged": 1.0,
-            "out_of_distribution": 1,
-            "of_these_refused": 1.0,
-        },
-    }
     folder = tmp_path_factory.mktemp("weights")
-    publish_classifier(
-        encoder,
-        TrainedClassifier(
-            assemble_head(mixture, logistic.mean, logistic.scale, axes, axial),
-            2.0,
-            BandConfig(),
-            ScanConfig(),
-            FitnessConfig(),
-            record,
-        ),
-        folder / "tiny",
-        ClassifierTrainConfig(model=model),
-        segmentation=find_weights(),
-        command="made by a test",
-    )
-    np.savez(folder / "frames.npz", frames=frames, logits=mixture.logits(rows))
+    publish_tiny(folder / "tiny")
     return folder
 
 
-@pytest.mark.parametrize("engine", ["openvino", "keras"])
-def test_stored_classifier_gives_what_was_fitted(tiny: Path, engine: str) -> None:
+def test_stored_classifier_is_read_alike_by_both_engines(tiny: Path) -> None:
     info = find_classifier("tiny", folder=tiny)
-    classifier = load_from_info(info, engine=engine)  # type: ignore[arg-type]
-    with np.load(tiny / "frames.npz") as kept:
-        frames, logits = kept["frames"], kept["logits"]
-    predicted = classifier.predict(frames)
-    # Kernels are stored as float16, which is three digits.
-    np.testing.assert_allclose(predicted.logits, logits, atol=0.05)
-    np.testing.assert_allclose(
-        classifier.probability(predicted.logits), to_probability(logits, temperature=2.0), atol=0.02
-    )
-    assert predicted.evidence.shape == (24, 8, 8)
-    labels = (np.arange(24) % 2).astype(np.int64)
-    assert area_under_curve(labels, predicted.logits) > 0.95
-    assert load_from_info(info, engine=engine) is classifier  # type: ignore[arg-type]
+    assert info.combination == Combination(0.8, 0.4, -0.1, Line(0.9, 0.1), Line(0.7, -0.2))
+    assert info.lesions.weights[2] == pytest.approx(0.2)
+    frames = frames_of(4, seed=9)
+    found = {}
+    for engine in ("openvino", "keras"):
+        classifier = load_from_info(info, engine=engine)  # type: ignore[arg-type]
+        found[engine] = classifier.predict(frames)
+        assert load_from_info(info, engine=engine) is classifier  # type: ignore[arg-type]
+    one, other = found["openvino"], found["keras"]
+    np.testing.assert_allclose(one.logits, other.logits, atol=1e-4)
+    np.testing.assert_allclose(one.axial, other.axial, atol=1e-3)
+    assert one.evidence.shape == (4, 4, 6)
+    np.testing.assert_allclose(one.evidence.sum(axis=(1, 2)), one.logits, atol=1e-4)
+    expected = 0.8 * one.logits + 0.4 * np.clip(one.lesions, -MOST_CERTAIN, MOST_CERTAIN) - 0.1
+    np.testing.assert_allclose(classifier.combined_logits(one), expected, atol=1e-6)
 
 
 def test_damaged_classifier_is_refused(tiny: Path, tmp_path: Path) -> None:
-    import shutil
-
     folder = tmp_path / "tiny"
     shutil.copytree(tiny / "tiny", folder)
     content = bytearray((folder / "weights.npz").read_bytes())
@@ -335,8 +410,6 @@ def test_damaged_classifier_is_refused(tiny: Path, tmp_path: Path) -> None:
 def test_no_other_classifier_takes_the_place_of_a_damaged_default(
     tiny: Path, tmp_path: Path
 ) -> None:
-    import shutil
-
     shutil.copytree(tiny / "tiny", tmp_path / "tiny")
     manifest = (tmp_path / "tiny" / "manifest.json").read_text(encoding="utf-8")
     changed = manifest.replace('"default": true', '"default": false')
@@ -355,28 +428,3 @@ def test_classifiers_are_no_segmentation_weights(tiny: Path) -> None:
     assert list_weights(tiny) == ()
     with pytest.raises(WeightsError, match="No classifier"):
         find_classifier(folder=tiny / "tiny")
-
-
-@pytest.mark.parametrize("architecture", ["unet", "unetpp"])
-def test_transfer_copies_the_very_arrays(architecture: Literal["unet", "unetpp"]) -> None:
-    """Of a U-Net the contracting half, of a U-Net++ its column, which has the same layers."""
-    from core.classification.network import start_encoder, transfer_encoder
-    from core.config import ModelConfig
-    from core.segmentation.models import build_model
-
-    source = ModelConfig(architecture=architecture, depth=2, width=4)
-    arrays = {
-        variable.path: np.asarray(variable)
-        for variable in build_model(source, rows=32, columns=32).weights
-    }
-    config = ClassifierModelConfig(side=32, depth=2, width=4)
-    encoder = start_encoder(config, None, seed=1)
-    assert transfer_encoder(encoder, arrays, source=source, config=config) == len(encoder.weights)
-    by_path = {variable.path: np.asarray(variable) for variable in encoder.weights}
-    first, last = ("down0", "bottom") if architecture == "unet" else ("x0_0", "x2_0")
-    for ours, theirs in (("x0_0", first), ("x2_0", last)):
-        np.testing.assert_array_equal(
-            by_path[f"{ours}_conv1/kernel"], arrays[f"{theirs}_conv1/kernel"]
-        )
-    with pytest.raises(WeightsError, match="depth 2"):
-        transfer_encoder(encoder, arrays, source=source, config=replace(config, depth=1))

@@ -1,26 +1,30 @@
-"""A classifier is made from pictures of known class, judged, published and used, by one command."""
+"""A classifier is trained from pictures of known class, step by step, by one command."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
-from core.classification import evaluation
-from core.classification.info import find_classifier
-from tests.test_weights import make_weights
+from core.classification.learning import config as learn_config
+from core.classification.learning import evaluation
+from core.classification.learning.pack import read_pack
+from core.classification.learning.results import read_averaged, read_networks
+from core.classification.learning.scan_fit import fit_scans
+from core.classification.learning.scans import HeldOutScan
+from core.errors import DatasetError
 from tests.training_data import (
     chest_and_masks,
     chest_without_infection,
     grey_of,
     write_training_folder,
 )
-
-SIDE = 32
 
 
 def _write_classes(folder: Path, *, names: list[str], seed: int) -> None:
@@ -53,105 +57,75 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def small_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Segmentation weights of two filters, which take a small part of the shipped ones' time; the
-    transfer from those is tested in `test_classification`."""
-    monkeypatch.setenv("LUNGLENS_RUNS_FOLDER", str(tmp_path / "runs"))
-    make_weights(tmp_path / "runs" / "published" / "small")
+def short_training(monkeypatch: pytest.MonkeyPatch) -> None:
     few = partial(evaluation.bootstrap_interval, draws=20)
     monkeypatch.setattr(evaluation, "bootstrap_interval", few)
+    short = partial(learn_config.LearnConfig, epochs=1, steps=1, batch_size=4, variations=1)
+    monkeypatch.setattr(learn_config, "LearnConfig", short)
 
 
-def test_the_command_fits_evaluates_and_publishes_a_classifier(
-    data: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+@pytest.mark.slow
+def test_pictures_are_packed_learned_from_and_put_into_a_table(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import core.classification.train as training
-    from core.__main__ import main
+    from core.cli import main
 
-    few = partial(training.ClassifierTrainConfig, out_of_distribution=12)
-    monkeypatch.setattr(training, "ClassifierTrainConfig", few)
-    command = ["train-classifier", "--data", str(data), "--out", str(tmp_path / "run")]
-    command += [
-        "--weights",
-        "small",
-        "--side",
-        str(SIDE),
-        "--publish",
-        str(tmp_path / "weights" / "mine"),
-        "--json",
+    packed, runs = tmp_path / "pictures.npz", tmp_path / "run"
+    command = ["train-classifier", "--data", str(data)]
+    assert main([*command, "--pack", str(packed)]) == 0
+    pictures = read_pack(packed)
+    assert pictures.frames.shape == (16 + 8 + 22, 160, 224, 3)
+    assert int(np.sum(pictures.sides == "validation")) == 8 + 4
+    assert {group for group in pictures.groups if group.startswith("sars-1")} != set()
+    jobs = ["both-train-1", "both-ucsd-1", "both-sars-1"]
+    learn = ["train-classifier", "--learn", str(packed), "--out", str(runs), "--only"]
+    assert main([*learn, *jobs[:1]]) == 0
+    first = (runs / "both-train-1.npz").stat().st_mtime_ns
+    assert main([*learn, *jobs]) == 0  # goes on: what is there stays
+    assert (runs / "both-train-1.npz").stat().st_mtime_ns == first
+    networks = read_networks(runs)
+    assert [(one.trained, one.all_sides) for one in networks] == [
+        ("sars", False),
+        ("both", False),
+        ("ucsd", False),
     ]
-    assert main(command) == 0
-    figures = json.loads(capsys.readouterr().out)
-    # One table tells what masks and transfer bring, on the set learned from and on the other.
-    for model in (
-        "classifier",
-        "without masks",
-        "random encoder",
-        "random encoder, without masks",
-        "grey statistics",
-    ):
-        for taught in ("both", "ucsd", "sars"):
-            for judged in ("ucsd", "sars"):
-                row = figures["results"][f"{model}, {taught} → {judged}"]
-                assert 0.0 <= row["auc"] <= 1.0
-
-    with np.load(tmp_path / "run" / "ucsd-covid-train.npz") as kept:
-        assert kept["rows"].shape == kept["random"].shape
-        assert not np.allclose(kept["rows"], kept["random"])
-    judged_alone = figures["results"]["classifier, ucsd → ucsd"]
-    assert (judged_alone["slices"], judged_alone["positive"]) == (8, 4)
-    assert figures["pictures"]["sars validation"] == 4
-    assert figures["pictures"]["sars train"] == 18
-    assert figures["results"]["classifier, ucsd → sars"]["slices"] == 22
-    info = find_classifier("mine", folder=tmp_path / "weights")
-    assert info.model.side == SIDE
-    card = (info.folder / "README.md").read_text(encoding="utf-8")
-    assert "| random encoder, ucsd → ucsd | 8 |" in card
-
-    # Features lie in the run folder: the same command reads them and finds the same.
-    stored = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").glob("*.npz")}
-    assert stored
-    assert main([*command[:-3], "--json"]) == 0
-    again = json.loads(capsys.readouterr().out)
-    assert again["results"] == figures["results"]
-    assert {path: path.stat().st_mtime_ns for path in stored} == stored
-
-
-def test_features_that_were_computed_differently_are_refused(
-    data: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    import core.classification.train as training
-    from core.__main__ import main
-
-    command = ["train-classifier", "--data", str(data), "--side", str(SIDE)]
-    command += ["--weights", "small", "--out"]
-    # Of an earlier version: features, and nothing that says what made them.
-    early = tmp_path / "early"
-    early.mkdir()
-    np.savez(early / "ucsd-covid-train.npz", names=np.array(["another.webp"]))
-    assert main([*command, str(early)]) == 1
-    assert "were computed differently" in capsys.readouterr().err
-
-    # By another encoder, and stopped before the first pictures were looked at.
-    def stopped(*_: object, **__: object) -> None:
-        raise KeyboardInterrupt
-
-    run = tmp_path / "run"
-    with monkeypatch.context() as patch:
-        patch.setattr(training, "picture_frames", stopped)
-        main([*command, str(run), "--from-chance"])
+    assert "masks_conv/kernel" in read_averaged(runs, "both", "train", [1])
     capsys.readouterr()
-    assert main([*command, str(run)]) == 1
-    assert "were computed differently" in capsys.readouterr().err
+    assert main(["train-classifier", "--table", str(runs), "--packed", str(packed), "--json"]) == 0
+    table = json.loads(capsys.readouterr().out)
+    for method in ("network and lesions", "lesions alone", "grey statistics"):
+        for trained in ("both", "ucsd", "sars"):
+            for tested in ("ucsd", "sars"):
+                row = table[f"{method}, {trained} → {tested}"]
+                assert 0.0 <= row["auc"] <= 1.0
+    # The held-out side of a set that was learned from, all of another.
+    assert table["lesions alone, ucsd → ucsd"]["slices"] == 8
+    assert table["lesions alone, ucsd → sars"]["slices"] == 22
 
-    # Of other pictures.
-    names = {"names": np.array(["another.webp"])}
-    np.savez(run / "ucsd-covid-train.npz", **names)
-    assert main([*command, str(run), "--from-chance"]) == 1
-    assert "features of other pictures" in capsys.readouterr().err
+
+def test_what_is_no_training_is_told_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="holds no trained network"):
+        read_networks(tmp_path)
+    (tmp_path / "both-train-1.json").write_text("{}")
+    (tmp_path / "both-train-1.npy").write_bytes(b"nothing")
+    with pytest.raises(DatasetError, match="both-train-1"):
+        read_networks(tmp_path)
+    with pytest.raises(DatasetError, match="packed pictures cannot be read"):
+        read_pack(tmp_path / "both-train-1.npy")
+
+
+def test_scans_are_judged_without_their_own_patient() -> None:
+    frames: Any = np.zeros((2, 1, 1, 3), np.uint8)
+    one = HeldOutScan("", "", "covid20", 1, "fold-1", 0.2, frames)
+    scans = [
+        replace(one, name=f"{label}{n}", patient=f"{label}{n}", label=label, infected_share=share)
+        for label, shares in ((1, (0.2, 0.1, 0.3, 0.15)), (0, (0.001, 0.0, 0.005, 0.002)))
+        for n, share in enumerate(shares)
+    ]
+    model, record = fit_scans(scans, np.zeros(16))
+    assert model.share > 0
+    assert model.slices == pytest.approx(0, abs=1e-3)
+    assert record["results"]["both"]["auc"] == 1.0
+    assert record["results"]["slices alone"]["auc"] <= 0.5
+    assert (record["patients"], record["with_covid"]) == (8, 4)
+    assert [row["probability"] > 0.5 for row in record["rows"]] == [True] * 4 + [False] * 4

@@ -189,9 +189,12 @@ def test_heat_lies_on_the_slice(classifier: Classifier, chest: Volume) -> None:
     assert isinstance(cut.source, Source)
     segmentation = segment_volume(cut, load_segmenter_for(classifier))
     (shown,) = explain_slices(cut, [1], segmentation, classifier)
-    assert shown.shape == (chest.shape[1], chest.shape[0])
-    assert shown.dtype == np.float32
-    assert 0 <= shown.min() <= shown.max() <= 1 + 1e-6
+    assert shown.heat.shape == (chest.shape[1], chest.shape[0])
+    assert shown.heat.dtype == np.float32
+    assert 0 <= shown.heat.min() <= shown.heat.max() <= 1 + 1e-6
+    lung = segmentation.masks.lung
+    assert lung is not None
+    assert not shown.heat[~lung[:, :, 1].T].any()
     verdict = classify_volume(cut, segmentation, classifier)
     assert verdict.slice_indices == (0, 1, 2)
     assert len(verdict.slice_probabilities) == 3

@@ -14,13 +14,20 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.classification.card import Calibration, card_points
+from core.classification.card import (
+    Calibration,
+    card_points,
+    worth_of_pictures,
+    worth_of_scans,
+)
 from core.classification.classifier import Classifier
+from core.classification.combination import Combination, Line
 from core.classification.config import BandConfig, ClassifierModelConfig
-from core.classification.frames import heat_share, shrink_heat, unsquared
-from core.classification.info import ClassifierInfo, FitnessConfig, Head, ScanConfig
+from core.classification.frames import cut_to_lung, heat_share, shrink_heat, unframed
+from core.classification.info import ClassifierInfo, FitnessConfig, Head
+from core.classification.lesions import LesionModel
 from core.classification.metrics import ReliabilityBin
-from core.classification.scan import most_suspicious_slices, scan_logit, scan_parts
+from core.classification.scan import ScanModel
 from core.classification.scores import COLUMNS, ScoreRow, table_text, verdict_record
 from core.config import PreprocessConfig
 from core.errors import WeightsError
@@ -28,12 +35,13 @@ from core.segmentation.manifests import CARD_NAME
 from core.ui.classify.limits import calibration_sentence
 from core.ui.classify.running import Verdicts
 from core.ui.classify.slices import most_influential
-from core.ui.classify.verdict_card import parts_sentence, probability_text
+from core.ui.classify.verdict_card import opinions_sentence, probability_text
 from core.ui.viewer import Heat
 from core.volume import Study, volume_from_file
 from tests.app_session import session_of
 from tests.studies import StandInSegmenter, small_study, use_stand_in
 from tests.test_pages import button, opened, page, place, ran_well, texts
+from tests.tiny_classifier import figures, record
 
 SIDE = 32
 BINS = [[0.0, 0.1, 40, 0.05, 0.1], [0.8, 0.9, 10, 0.85, 0.7], [0.9, 1.0, 50, 0.97, 0.9]]
@@ -51,25 +59,23 @@ CARD = """# Classifier
 """
 
 
-class StandInEncoder:
-    """Its maps are how bright the frame is; counts the frames it was shown."""
+class StandInNetwork:
+    """Its evidence is how bright the frame is; counts the frames it was shown."""
 
     def __init__(self) -> None:
         self.frames = 0
 
     def maps(self, slices: Any) -> Iterator[Any]:
-        for grey in slices:
+        for frame in slices:
             self.frames += 1
-            half = grey.reshape(16, 2, 16, 2).mean(axis=(1, 3))
-            yield [grey[None].astype(np.float32), np.stack([half, 0 * half]).astype(np.float32)]
+            grey = frame[..., 0].reshape(2, 16, 2, 16).mean(axis=(1, 3)).astype(np.float32)
+            yield grey[None], np.stack([grey / 20 - 4, 0 * grey])
 
 
 def stand_in_info(folder: Path, **changes: Any) -> ClassifierInfo:
-    one = {"ece": 0.123, "brier": 0.2, "reliability": BINS}
-    manifest = {
-        "calibration": {"ucsd": {"before": {**one, "ece": 0.234}, "after": one}},
-        "results": {"classifier, ucsd → sars": {"auc": 0.61}},
-    }
+    manifest = record()
+    manifest["calibration"]["ucsd"]["after"]["reliability"] = BINS
+    manifest["results"]["network and lesions, ucsd → sars"] = figures(auc=0.66)
     (folder / CARD_NAME).write_text(CARD, encoding="utf-8")
     info = ClassifierInfo(
         weights_id="stand-in-classifier",
@@ -77,10 +83,11 @@ def stand_in_info(folder: Path, **changes: Any) -> ClassifierInfo:
         folder=folder,
         sha256="stand-in",
         graph_sha256="",
-        model=ClassifierModelConfig(side=SIDE, depth=1, width=1, with_masks=False),
-        temperature=2.0,
+        model=ClassifierModelConfig(rows=SIDE, columns=SIDE, masks="pooling"),
+        combination=Combination(),
+        lesions=LesionModel(),
         bands=BandConfig(),
-        scan=ScanConfig(lung_of_largest=0.0, share_weight=0.0, most_suspicious_share=0.5),
+        scan=ScanModel(lung_of_largest=0.0, most_suspicious_share=0.5),
         fitness=FitnessConfig(min_lung_share=0.0, min_contrast=0.0),
         segmentation_id="stand-in",
         encoder_id="stand-in",
@@ -90,18 +97,15 @@ def stand_in_info(folder: Path, **changes: Any) -> ClassifierInfo:
 
 
 def stand_in_classifier(info: ClassifierInfo) -> Classifier:
-    """Its logit is the mean grey level over 20, less 4."""
-    weights = np.zeros((3, 6), np.float32)
-    weights[:2, 2] = 0.05  # mean of the coarse level's first map, in both heads
+    """Its logit is the mean grey level of the lung over 20, less 4."""
+    columns = 3 + 4 + 2
     head = Head(
-        mean=np.zeros(6, np.float32),
-        scale=np.ones(6, np.float32),
-        weights=weights,
-        bias=np.array([-4, -4, 0], np.float32),
-        axes=np.zeros((6, 1), np.float32),
+        mean=np.zeros(columns, np.float32),
+        scale=np.ones(columns, np.float32),
+        axes=np.zeros((columns, 1), np.float32),
         axial=np.zeros(3, np.float32),
     )
-    return Classifier(info, StandInEncoder(), head)
+    return Classifier(info, StandInNetwork(), head)
 
 
 @pytest.fixture
@@ -122,8 +126,8 @@ def install(info: ClassifierInfo, monkeypatch: pytest.MonkeyPatch) -> Classifier
 
 def frames(classifier: Classifier) -> int:
     """How many frames the network was shown so far."""
-    encoder: Any = classifier._encoder
-    return int(encoder.frames)
+    network: Any = classifier._network
+    return int(network.frames)
 
 
 def judged(study: Study) -> AppTest:
@@ -168,7 +172,9 @@ def test_before_a_run_limits_are_reported_and_nothing_is_computed(classifier: Cl
     assert "not a diagnosis" in told
     assert "What the model has not seen" in told
     assert "No children, no scanner known" in told.replace("\\", "")
-    assert "0.61 on SARS-COV-2 CT-scan when trained on UCSD COVID-CT" in told.replace("\\", "")
+    assert "0.660 (0.500–0.700) on SARS-COV-2 CT-scan when trained on UCSD" in told.replace(
+        "\\", ""
+    )
     assert frames(classifier) == 0
 
 
@@ -179,9 +185,12 @@ def test_a_verdict_is_computed_once_and_read_from_then_on(classifier: Classifier
     assert shown == 2 * len(verdict.slice_indices) > 0  # once to judge, once for the heat
     told = texts(app)
     assert probability_text(verdict.covid_probability) in told
-    assert f'class="band">{verdict.band}<' in told
+    assert f'class="band">{verdict.band.capitalize()}<' in told
     assert "Not a diagnosis." in told
-    assert "has not been calibrated on scans" in told
+    worth = told.index("right for 2 of 2 scans of patients that it had not met")
+    assert worth < told.index('class="band"') < told.index("Probability of COVID-19: ")
+    assert place(app).voxel[2] == verdict.highest_scoring[0]
+    assert "was calibrated on few scans" in told
     assert opened(app).segmentation is not None
     place(app).follow({"voxel": [5, 5, 6]}, opened(app).study.volume.shape)
     assert "Slice 7 by itself" in texts(ran_well(app.run()))
@@ -231,7 +240,8 @@ def test_one_picture_has_neither_strip_nor_zones(classifier: Classifier) -> None
     told = texts(app)
     assert verdict_of(app).slice_indices == (0,)
     assert "For this picture" in told
-    assert "has not been calibrated on scans" not in told
+    assert "it does not carry over" in told
+    assert "was calibrated on few scans" not in told
     assert "Most influential slices" not in told
     assert "Upper" not in told
     assert "neither a known order nor known sides" in told
@@ -314,13 +324,31 @@ def test_both_files_are_offered(classifier: Classifier) -> None:
 
 
 def test_calibration_is_reported_in_pictures_out_of_a_hundred() -> None:
-    one = Calibration("Set", 0.2, 0.1, tuple(ReliabilityBin(*row) for row in BINS))  # type: ignore[arg-type]
+    bins = tuple(ReliabilityBin(*row) for row in BINS)  # type: ignore[arg-type]
+    one = Calibration("Set", 0.2, 0.1, (0.05, 0.15), bins)
     assert one.pictures == 100
-    assert "**70** showed COVID-19 (7 of 10 held-out ones, too few" in calibration_sentence(
+    assert "**70** (40 to 89) showed COVID-19 (7 of 10 held-out ones)" in calibration_sentence(
         one, 0.85
     )
-    assert "**90** showed COVID-19 (45 of 50 held-out ones)" in calibration_sentence(one, 1.0)
+    assert "**90** (79 to 96) showed COVID-19 (45 of 50" in calibration_sentence(one, 1.0)
     assert "no held-out picture was given" in calibration_sentence(one, 0.5)
+
+
+def test_what_the_number_is_worth_comes_in_words(tmp_path: Path) -> None:
+    info = stand_in_info(tmp_path)
+    told = worth_of_pictures(info)
+    assert told.startswith("Experimental, and it does not carry over")
+    assert "in 58 of 100 (50 to 70) on SARS-COV-2 CT-scan" in told
+    kept = record()
+    kept["results"] = {name: figures(auc=0.75) for name in kept["results"]}
+    told = worth_of_pictures(replace(info, manifest_text=json.dumps(kept)))
+    assert told.startswith("Experimental: on sets that it has not learned from it is right in 58")
+    told = worth_of_scans(info)
+    assert "right for 2 of 2 scans" in told
+    assert "Only 1 of them had no COVID-19" in told
+    unknown = replace(info, manifest_text="{}")
+    assert "not known" in worth_of_pictures(unknown)
+    assert "not known" in worth_of_scans(unknown)
 
 
 def test_no_probability_is_a_certainty() -> None:
@@ -342,33 +370,28 @@ def test_points_of_a_card() -> None:
     assert card_points(CARD, "Nowhere") == ()
 
 
-def test_most_suspicious_slices_are_those_of_the_rule() -> None:
-    config = ScanConfig(most_suspicious_share=1 / 3)
-    logits = np.array([0.5, 3.0, -2.0, 1.0, 2.0, -4.0])
-    probabilities = (1 / (1 + np.exp(-logits))).tolist()
-    assert most_suspicious_slices((10, 11, 12, 13, 14, 15), probabilities, config) == (11, 14)
-    assert scan_logit(logits, float("nan"), config) == pytest.approx(2.5)
-    # A share of half_share speaks neither way, so both by themselves and half of the slices.
-    slices, burden = scan_parts(logits, config.half_share, config)
-    assert (slices, burden) == (pytest.approx(2.5), pytest.approx(0))
-    assert scan_logit(logits, config.half_share, config) == pytest.approx(1.25)
-
-
-def test_slices_and_share_are_reported_apart(classifier: Classifier) -> None:
-    verdict = verdict_of(judged(small_study()))
-    quiet = replace(verdict, slice_probabilities=(0.2, 0.2), slice_indices=(1, 2))
-    told = parts_sentence(classifier.info, replace(quiet, infected_share=0.01))
-    assert told == (
-        "The most suspicious slices alone would give 20\u2009%, the infected share alone 50\u2009%."
-    )
-    assert "infected share is not defined" in parts_sentence(
-        classifier.info, replace(quiet, infected_share=float("nan"))
-    )
+def test_contradiction_is_indeterminate_and_both_opinions_are_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network is sure of it, and next to nothing is marked."""
+    sure = Combination(network_alone=Line(0.0, 3.0), lesions_alone=Line(0.0, -3.0), bias=2.0)
+    install(stand_in_info(tmp_path, combination=sure), monkeypatch)
+    app = judged(picture_study())
+    verdict = verdict_of(app)
+    assert verdict.disagreement
+    assert verdict.band == "indeterminate"
+    assert "The two contradict each other" in texts(app)
+    told = opinions_sentence(verdict)
+    assert "alone gives 95\u2009%" in told
+    assert "alone 5\u2009%" in told
+    assert "contradict" not in opinions_sentence(replace(verdict, disagreement=False))
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3])
 def test_heat_comes_back_to_where_the_pixel_lies(turns: int) -> None:
     """A hot corner of the upright picture, and where `turn_volume` says that it came from."""
+    from types import SimpleNamespace
+
     from core.preprocessing.spatial import plan_spatial, turn_volume
 
     array = np.zeros((40, 24, 1), np.int16)
@@ -380,9 +403,19 @@ def test_heat_comes_back_to_where_the_pixel_lies(turns: int) -> None:
     heat = np.zeros((rows, columns), np.float32)
     heat[upright.array[:, :, 0].T == 7] = 1.0
     record = plan_spatial(volume, PreprocessConfig(), quarter_turns=turns)
-    (found,) = unsquared([heat], volume, record)
+    without_lung: Any = SimpleNamespace(record=record, masks=SimpleNamespace(lung=None))
+    (found,) = unframed([heat], volume, without_lung, [0])
     assert found.shape == (24, 40)
     np.testing.assert_array_equal(np.argwhere(found == 1), [[5, 3]])
+
+
+def test_heat_is_cut_off_at_the_lung() -> None:
+    heat = np.ones((4, 6), np.float32)
+    lung = np.zeros((6, 4, 2), bool)
+    lung[2, 1, 1] = True
+    assert cut_to_lung(heat, lung, 1).sum() == 1
+    assert cut_to_lung(heat, lung, 1)[1, 2] == 1
+    assert cut_to_lung(heat, None, 0) is heat
 
 
 def test_share_of_heat_in_the_lung_is_that_of_its_sum() -> None:

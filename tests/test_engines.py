@@ -397,9 +397,8 @@ def test_cancelling_drains_the_ring_of_either_engine(
     maps = OpenVinoMaps.__new__(OpenVinoMaps)
     maps._ring = ring_of_three
     classifier = Classifier.__new__(Classifier)
-    classifier.info = SimpleNamespace(model=SimpleNamespace(with_masks=False))
-    classifier._encoder = maps
-    classifier._bottom_weights = np.zeros((2, 2), np.float32)
+    classifier.info = SimpleNamespace(model=SimpleNamespace(channels=1))
+    classifier._network = maps
     with pytest.raises(Cancelled) as caught:
         classifier.predict(np.stack([frames] * 3, axis=-1), should_cancel=lambda: True)
     assert caught.value is not None  # its traceback keeps the frames of the run alive

@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 
 from core.classification.config import BandConfig, ClassifierModelConfig
-from core.classification.fitting import FitConfig
-from core.classification.info import FitnessConfig, ScanConfig
+from core.classification.info import FitnessConfig
+from core.classification.learning.augment import VariationConfig
+from core.classification.learning.config import LearnConfig
+from core.classification.scan import ScanModel
 from core.cli import main
 from core.cli.training_options import read_training_config
 from core.config import (
@@ -52,7 +54,8 @@ READ_FROM_FILES = (
     ClassifierModelConfig,
     EnhanceConfig,
     EvaluateConfig,
-    FitConfig,
+    VariationConfig,
+    LearnConfig,
     FitnessConfig,
     LossConfig,
     ModelConfig,
@@ -61,7 +64,7 @@ READ_FROM_FILES = (
     PublishConfig,
     QualityConfig,
     RoiConfig,
-    ScanConfig,
+    ScanModel,
     ScheduleConfig,
     SegmentConfig,
     SurfaceConfig,

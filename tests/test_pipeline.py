@@ -18,6 +18,7 @@ from core.evaluation.metrics import compute_overlap
 from core.loading import load_nifti, load_pictures, open_study
 from core.output.saving import save_mask, save_volume
 from core.preprocessing.spatial import turn_volume
+from core.segmentation import turning
 from core.segmentation.engines import Prediction
 from core.segmentation.engines.inference import Segmenter
 from core.segmentation.pipeline import segment_volume, segment_volumes
@@ -236,8 +237,11 @@ class _CountingSegmenter(StandInSegmenter):
         return super().predict(frames, **how)
 
 
-def test_many_pictures_need_two_calls_of_the_engine(chest: Study, tmp_path: Path) -> None:
+def test_many_pictures_need_two_calls_of_the_engine(
+    chest: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     picture = _as_pictures(chest.volume, tmp_path)
+    monkeypatch.setattr(turning, "surely_upright", lambda slices: False)
     engine = _CountingSegmenter()
     told: list[tuple[str, int, int]] = []
     segment_volumes([picture] * 20, engine, on_progress=lambda *step: told.append(step))
@@ -245,6 +249,10 @@ def test_many_pictures_need_two_calls_of_the_engine(chest: Study, tmp_path: Path
     for stage in ("preparing slices", "restoring masks"):
         done = [count for name, count, total in told if name == stage and total == 20]
         assert done == list(range(1, 21))
+    engine.slices.clear()
+    monkeypatch.setattr(turning, "surely_upright", lambda slices: True)
+    segment_volumes([picture] * 20, engine)
+    assert engine.slices == [20]
     engine.slices.clear()
     segment_volume(picture, engine, config=SegmentConfig(turn_pictures=False))
     assert engine.slices == [1]

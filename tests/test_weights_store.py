@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core.classification.info import find_classifier
-from core.classification.publish import build_classifier_card
+from core.classification.learning.publish import build_classifier_card
 from core.errors import SaveError, WeightsError
 from core.segmentation import weights_store
 from core.segmentation.weights import find_weights, read_manifest

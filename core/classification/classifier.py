@@ -1,4 +1,4 @@
-"""The slice classifier: from frames to features, logits and maps of evidence."""
+"""The slice classifier: from frames to logits, maps of evidence and descriptions."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-from core.classification.config import filter_counts, map_names
-from core.classification.features import bottom_mean_weights, pool_features
-from core.classification.fitting import mix
+from core.classification.config import EVIDENCE, FEATURES
+from core.classification.frames import Frames
 from core.classification.info import (
     ClassifierInfo,
     Head,
     find_classifier,
     read_classifier_arrays,
 )
+from core.classification.lesions import lesion_logits
+from core.classification.pooling import describe_slice, pool_evidence
 from core.config import EngineName
 from core.segmentation import read_stored_graph
 from core.segmentation.engines import choose_engine, default_engine
@@ -31,10 +32,11 @@ _BATCH = 32
 _loading = threading.Lock()
 _classifiers: dict[tuple[str, str, str], Classifier] = {}
 _MAX_CLASSIFIERS = 2
+Vector = npt.NDArray[np.float64]
 
 
-class Encoder(Protocol):
-    """A network that turns slices into maps of features."""
+class Network(Protocol):
+    """What turns slices into maps of features and of evidence."""
 
     def maps(
         self, slices: npt.NDArray[np.uint8]
@@ -46,44 +48,39 @@ class SlicePrediction:
     """The classifier's output for n slices.
 
     Attributes:
-        logits: (n,) before the temperature.
-        distance: (n,) how far the features are from those of the training slices; about 1 for
+        logits: (n,) of the network alone, not calibrated.
+        lesions: (n,) logits of what is marked alone, not calibrated together with the former.
+        distance: (n,) how far the description is from those of the training slices; about 1 for
             these.
         axial: (n,) probability of being an axial chest slice.
-        evidence: (n, height, width) of `heat`, not cut off.
+        evidence: (n, height, width) what each cell adds to the network's logit.
     """
 
-    logits: npt.NDArray[np.float64]
-    distance: npt.NDArray[np.float64]
-    axial: npt.NDArray[np.float64]
+    logits: Vector
+    lesions: Vector
+    distance: Vector
+    axial: Vector
     evidence: FloatArray
 
     def one(self, n: int) -> SlicePrediction:
         """The output for one slice."""
         own = slice(n, n + 1)
         return SlicePrediction(
-            self.logits[own], self.distance[own], self.axial[own], self.evidence[own]
+            self.logits[own],
+            self.lesions[own],
+            self.distance[own],
+            self.axial[own],
+            self.evidence[own],
         )
 
 
 class Classifier:
     """A trained classifier, ready: loaded once, shared by sessions."""
 
-    def __init__(self, info: ClassifierInfo, encoder: Encoder, head: Head) -> None:
+    def __init__(self, info: ClassifierInfo, network: Network, head: Head) -> None:
         self.info = info
-        self._encoder = encoder
+        self._network = network
         self._head = head
-        filters = filter_counts(info.model)
-        self._bottom_weights = np.stack(
-            [
-                bottom_mean_weights(
-                    (weights / head.scale).astype(np.float64),
-                    filters,
-                    with_masks=info.model.with_masks,
-                )
-                for weights in head.weights[:2]
-            ]
-        ).astype(np.float32)
 
     @property
     def weights_id(self) -> str:
@@ -92,57 +89,65 @@ class Classifier:
 
     def predict(
         self,
-        frames: npt.NDArray[np.uint8],
+        frames: Frames,
         *,
         on_progress: OnProgress = ignore_progress,
         should_cancel: ShouldCancel = never_cancel,
     ) -> SlicePrediction:
-        """Classifies frames (n, side, side, 3) uint8 of `slice_frames`.
+        """Classifies frames (n, rows, columns, 3) uint8 of `slice_frames`.
 
         Raises:
             Cancelled: between two batches.
         """
-        rows, evidence = [], []
-        masks = frames[..., 1:] if self.info.model.with_masks else None
-        with closing(self._encoder.maps(frames[..., 0])) as every:
+        model = self.info.model
+        logits, evidence, rows = [], [], []
+        shown = np.ascontiguousarray(frames[..., : model.channels])
+        with closing(self._network.maps(shown)) as every:
             for n, maps in enumerate(every):
                 if n % _BATCH == 0:
                     raise_if_cancelled(should_cancel, "classifying slices")
                     on_progress("classifying slices", n, len(frames))
-                rows.append(pool_features(maps, None if masks is None else masks[n]))
-                evidence.append(np.tensordot(self._bottom_weights, maps[-1], axes=1))
+                features, found = maps
+                pooled = pool_evidence(found, frames[n, ..., 1:], model)
+                logits.append(pooled.logit)
+                evidence.append(pooled.evidence)
+                rows.append(describe_slice(features, frames[n, ..., 1:]))
         on_progress("classifying slices", len(frames), len(frames))
         if not rows:
             none = np.zeros(0)
-            return SlicePrediction(none, none, none, np.zeros((0, 1, 1), dtype=np.float32))
-        return predict_features(np.stack(rows), self._head, np.stack(evidence))
+            return SlicePrediction(none, none, none, none, np.zeros((0, 1, 1), dtype=np.float32))
+        distance, axial = likeness(np.stack(rows), self._head)
+        return SlicePrediction(
+            logits=np.array(logits),
+            lesions=lesion_logits(frames, self.info.lesions),
+            distance=distance,
+            axial=axial,
+            evidence=np.stack(evidence),
+        )
 
-    def probability(self, logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Calibrated probabilities of logits."""
-        probabilities: npt.NDArray[np.float64] = expit(logits / self.info.temperature)
+    def network_probability(self, found: SlicePrediction) -> Vector:
+        """(n,) calibrated probability by what the network sees."""
+        rule = self.info.combination
+        probabilities: Vector = expit(rule.network_alone.of(found.logits))
         return probabilities
 
+    def lesion_probability(self, found: SlicePrediction) -> Vector:
+        """(n,) calibrated probability by what is marked."""
+        probabilities: Vector = expit(self.info.combination.lesions_alone.of(found.lesions))
+        return probabilities
 
-def predict_features(
-    rows: npt.NDArray[np.float32], head: Head, evidence: FloatArray
-) -> SlicePrediction:
-    """The head's output for features (n, features).
+    def combined_logits(self, found: SlicePrediction) -> Vector:
+        """(n,) calibrated logits of both together."""
+        return self.info.combination.logits(found.logits, found.lesions)
 
-    Args:
-        evidence: (n, 2, height, width), of both heads.
-    """
-    standard = (rows - head.mean) / head.scale
-    logits = (standard @ head.weights.T + head.bias).astype(np.float64)
-    along = standard @ head.axes
+
+def likeness(rows: npt.NDArray[np.float32], head: Head) -> tuple[Vector, Vector]:
+    """How far descriptions (n, columns) are from those of the training slices, and the
+    probability of being an axial chest slice."""
+    along = ((rows - head.mean) / head.scale) @ head.axes
     distance = np.sqrt(np.mean(along**2, axis=1))
     axial = along @ head.axial[:-2] + head.axial[-2] * distance + head.axial[-1]
-    share = expit(logits[:, 2]).astype(np.float32)[:, None, None]
-    return SlicePrediction(
-        logits=mix(*logits.T),
-        distance=distance.astype(np.float64),
-        axial=expit(axial.astype(np.float64)),
-        evidence=(1 - share) * evidence[:, 0] + share * evidence[:, 1],
-    )
+    return distance.astype(np.float64), expit(axial.astype(np.float64))
 
 
 def heat(evidence: FloatArray) -> FloatArray:
@@ -176,7 +181,7 @@ def load_from_info(info: ClassifierInfo, *, engine: EngineName | None = None) ->
         if key not in _classifiers:
             arrays, head = read_classifier_arrays(info)
             _evict_oldest()
-            _classifiers[key] = Classifier(info, _build_encoder(info, arrays, chosen), head)
+            _classifiers[key] = Classifier(info, _build_network(info, arrays, chosen), head)
         return _classifiers[key]
 
 
@@ -185,17 +190,18 @@ def _evict_oldest() -> None:
         del _classifiers[next(iter(_classifiers))]
 
 
-def _build_encoder(
+def _build_network(
     info: ClassifierInfo, arrays: dict[str, npt.NDArray[Any]], engine: str
-) -> Encoder:
+) -> Network:
     if engine == "openvino":
         from core.segmentation.engines.openvino_maps import OpenVinoMaps
 
+        model = info.model
         return OpenVinoMaps(
             read_stored_graph(info),
             arrays,
-            shape=(info.model.side, info.model.side),
-            maps=map_names(info.model),
+            shape=(model.rows, model.columns, model.channels),
+            maps=(FEATURES, EVIDENCE),
             shown=info.weights_id,
         )
     from core.classification.network import KerasMaps

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.special import expit, logit
 
 from core.classification.classifier import Classifier, SlicePrediction, heat
 from core.classification.fitness import FIT, unfit_reasons
-from core.classification.frames import Frames, slice_frames, unsquared
+from core.classification.frames import Frames, cut_to_lung, heat_share, slice_frames, unframed
 from core.classification.pictures import OpenedPicture
-from core.classification.scan import choose_slices, highest_scoring_slices, scan_logit, shares
-from core.classification.verdict import Verdict, band_of
+from core.classification.scan import (
+    choose_slices,
+    highest_scoring_slices,
+    lesion_logit,
+    scan_logit,
+    shares,
+    suspicious_mean,
+)
+from core.classification.verdict import Verdict, band_of, disagree
 from core.segmentation import (
     MANIFEST_NAME,
     Segmentation,
@@ -84,15 +92,15 @@ def classify_volume(
         segmentation = segment_for(
             volume, classifier, on_progress=on_progress, should_cancel=should_cancel
         )
-    if _is_picture(volume):
-        frames = slice_frames(volume, segmentation, [0], side=classifier.info.model.side)
-        predicted = classifier.predict(frames, on_progress=on_progress, should_cancel=should_cancel)
-        return _picture_verdict(segmentation, frames, predicted, classifier)
-    lung = segmentation.masks.lung
-    assert lung is not None
-    slices = choose_slices(np.count_nonzero(lung, axis=(0, 1)), classifier.info.scan)
-    frames = slice_frames(volume, segmentation, slices, side=classifier.info.model.side)
+    slices: tuple[int, ...] = (0,)
+    if not _is_picture(volume):
+        lung = segmentation.masks.lung
+        assert lung is not None
+        slices = choose_slices(np.count_nonzero(lung, axis=(0, 1)), classifier.info.scan)
+    frames = slice_frames(volume, segmentation, slices, classifier.info.model)
     predicted = classifier.predict(frames, on_progress=on_progress, should_cancel=should_cancel)
+    if _is_picture(volume):
+        return _picture_verdict(segmentation, frames, predicted, classifier)
     return _scan_verdict(segmentation, slices, frames, predicted, classifier)
 
 
@@ -111,7 +119,7 @@ def classify_pictures(
         WeightsError: the segmentation weights are missing or damaged.
     """
     segmenter = segmenter or load_segmenter_for(classifier)
-    side = classifier.info.model.side
+    model = classifier.info.model
     verdicts: list[Verdict] = []
     for start in range(0, len(pictures), _PICTURES_AT_ONCE):
         on_progress("classifying pictures", start, len(pictures))
@@ -121,7 +129,7 @@ def classify_pictures(
         )
         frames = np.concatenate(
             [
-                slice_frames(picture.volume, segmentation, [0], side=side)
+                slice_frames(picture.volume, segmentation, [0], model)
                 for picture, segmentation in zip(part, found, strict=True)
             ]
         )
@@ -145,25 +153,40 @@ def explain_slices(
     *,
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
-) -> tuple[FloatArray, ...]:
+) -> tuple[ExplainedSlice, ...]:
     """Where in slices the evidence for COVID-19 lies.
 
-    Grad-CAM (Selvaraju et al. 2017) over the encoder's coarsest maps. Behind them come only
-    pooling and a linear head, so the averaged gradients are known in closed form and no engine
-    for gradients is needed; see `core.classification.features.bottom_mean_weights`. The finer
-    levels, which the head uses too, are not shown, and the grid is coarse, so borders mean
-    little.
-
-    Returns:
-        For each slice (rows, columns) float32 in [0, 1] on its grid as it is stored: evidence over
-        its maximum, all 0 where there is none.
+    What a cell of 16 × 16 input pixels adds to the network's logit, which is the sum of these; so
+    it is no estimate, and it is zero outside of the lung but for cells on its border, which are cut
+    off at the lung (class activation mapping, Zhou et al. 2016, with the lung as weights).
 
     Raises:
         Cancelled: the person asked to stop.
     """
-    frames = slice_frames(volume, segmentation, slices, side=classifier.info.model.side)
+    frames = slice_frames(volume, segmentation, slices, classifier.info.model)
     predicted = classifier.predict(frames, on_progress=on_progress, should_cancel=should_cancel)
-    return unsquared([heat(own) for own in predicted.evidence], volume, segmentation.record)
+    heats = unframed([heat(own) for own in predicted.evidence], volume, segmentation, slices)
+    lung = segmentation.masks.lung
+    return tuple(
+        ExplainedSlice(
+            cut_to_lung(own, lung, k), heat_share(own, None if lung is None else lung[:, :, k])
+        )
+        for own, k in zip(heats, slices, strict=True)
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class ExplainedSlice:
+    """Where the evidence of a slice lies.
+
+    Attributes:
+        heat: (rows, columns) float32 in [0, 1] on the slice's grid as it is stored: evidence over
+            its maximum, 0 outside of the lung, all 0 where there is none.
+        inside: share of the heat inside the lung before it was cut off there; nan without heat.
+    """
+
+    heat: FloatArray
+    inside: float
 
 
 def _is_picture(volume: Volume) -> bool:
@@ -173,9 +196,15 @@ def _is_picture(volume: Volume) -> bool:
 def _picture_verdict(
     segmentation: Segmentation, frames: Frames, predicted: SlicePrediction, classifier: Classifier
 ) -> Verdict:
-    (reason,) = unfit_reasons(frames, predicted, classifier.info.fitness)
-    probability = float(classifier.probability(predicted.logits)[0])
-    return _verdict(segmentation, (0,), (probability,), probability, reason, classifier)
+    lung_shares = _lung_shares(segmentation, (0,))
+    (reason,) = unfit_reasons(frames, predicted, lung_shares, classifier.info.fitness)
+    probability = float(expit(classifier.combined_logits(predicted))[0])
+    opinions = _Opinions(
+        probability,
+        network=float(classifier.network_probability(predicted)[0]),
+        lesions=float(classifier.lesion_probability(predicted)[0]),
+    )
+    return _verdict(segmentation, (0,), (probability,), opinions, reason, classifier)
 
 
 def _scan_verdict(
@@ -185,40 +214,63 @@ def _scan_verdict(
     predicted: SlicePrediction,
     classifier: Classifier,
 ) -> Verdict:
-    reasons = unfit_reasons(frames, predicted, classifier.info.fitness)
+    lung_shares = _lung_shares(segmentation, slices)
+    reasons = unfit_reasons(frames, predicted, lung_shares, classifier.info.fitness)
     unfit = [reason for reason in reasons if reason != FIT]
     infected_share, _ = shares(segmentation.masks, has_zones=False)
-    logit = scan_logit(
-        predicted.logits / classifier.info.temperature, infected_share, classifier.info.scan
+    by_slice = classifier.network_probability(predicted)
+    model = classifier.info.scan
+    suspicious = suspicious_mean(logit(by_slice), model)
+    opinions = _Opinions(
+        float(expit(scan_logit(logit(by_slice), infected_share, model))),
+        network=float(expit(suspicious)),
+        lesions=float(expit(lesion_logit(infected_share, model))),
     )
-    probability = float(1.0 / (1.0 + np.exp(-logit)))
     reason = FIT
     if 2 * len(unfit) > len(reasons):
         reason = (
             f"{len(unfit)} of {len(reasons)} slices cannot be classified, the first: {unfit[0]}"
         )
-    by_slice = tuple(float(p) for p in classifier.probability(predicted.logits))
-    return _verdict(segmentation, slices, by_slice, probability, reason, classifier)
+    combined = tuple(float(p) for p in expit(classifier.combined_logits(predicted)))
+    return _verdict(segmentation, slices, combined, opinions, reason, classifier)
+
+
+@dataclass(frozen=True)
+class _Opinions:
+    together: float
+    network: float
+    lesions: float
+
+
+def _lung_shares(segmentation: Segmentation, slices: Sequence[int]) -> list[float]:
+    """Lung of each slice, as a share of the slice."""
+    lung = segmentation.masks.lung
+    assert lung is not None
+    return [float(np.mean(lung[:, :, k])) for k in slices]
 
 
 def _verdict(
     segmentation: Segmentation,
     slices: tuple[int, ...],
     by_slice: tuple[float, ...],
-    probability: float,
+    opinions: _Opinions,
     unfit: str,
     classifier: Classifier,
 ) -> Verdict:
     is_scan = segmentation.probabilities.shape[1] > 1
     infected_share, by_zone = shares(segmentation.masks, has_zones=is_scan)
-    band = band_of(probability, classifier.info.bands)
+    bands = classifier.info.bands
+    contradict = disagree(opinions.network, opinions.lesions, bands)
     if unfit == FIT and is_scan and segmentation.doubts:
         unfit = " ".join(segmentation.doubts).rstrip(".")
     return Verdict(
-        covid_probability=probability,
-        band=band,
+        covid_probability=opinions.together,
+        network_probability=opinions.network,
+        lesion_probability=opinions.lesions,
+        disagreement=contradict,
+        band="indeterminate" if contradict else band_of(opinions.together, bands),
         abstained=unfit != FIT,
-        reason=unfit or _reason(probability, infected_share, len(slices), by_slice),
+        reason=unfit or _reason(opinions, infected_share, contradict, by_slice),
         slice_indices=slices,
         slice_probabilities=by_slice,
         infected_share=infected_share,
@@ -226,19 +278,24 @@ def _verdict(
         highest_scoring=highest_scoring_slices(slices, by_slice),
         weights_id=classifier.weights_id,
         segmentation_id=segmentation.weights_id,
-        temperature=classifier.info.temperature,
     )
 
 
 def _reason(
-    probability: float, infected_share: float, count: int, by_slice: tuple[float, ...]
+    opinions: _Opinions, infected_share: float, contradict: bool, by_slice: tuple[float, ...]
 ) -> str:
     share = (
         "no lung was marked"
         if np.isnan(infected_share)
         else f"{percent_text(infected_share)} of the lung is marked as infected"
     )
-    if count == 1:
-        return f"the picture alone has a probability of {probability:.2f}; {share}"
+    seen = "picture" if len(by_slice) == 1 else "slices"
+    both = f"{seen} {opinions.network:.2f}, lesions {opinions.lesions:.2f}"
+    verb = "contradict each other" if contradict else "agree"
+    if len(by_slice) == 1:
+        return f"{seen} and lesions {verb} ({both}); {share}"
     above = sum(p >= 0.5 for p in by_slice)
-    return f"{above} of {count} classified slices have a probability of 0.5 or more; {share}"
+    return (
+        f"{seen} and lesions {verb} ({both}); {above} of {len(by_slice)} classified slices have "
+        f"a probability of 0.5 or more; {share}"
+    )

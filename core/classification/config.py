@@ -8,47 +8,56 @@ from typing import Literal
 from core.config import check_ranges
 from core.errors import ConfigError
 
+MaskUse = Literal["none", "pooling", "both"]
+CELL = 16
+"""Pixels of the input along each side of a cell of the maps."""
+FEATURES, EVIDENCE = "features_relu", "evidence"
+"""Layers whose maps are used."""
+LEAST_LUNG_CELLS, LEAST_LESION_CELLS = 0.01, 1.0
+"""Added to the weights' sum: a mark smaller than a cell counts by its area."""
+ATTENTION_BOUND = 3.0
+"""A cell of the lung counts at most e to this times what its area says."""
+
 Band = Literal["low", "indeterminate", "high"]
 
 
 @dataclass(frozen=True)
 class ClassifierModelConfig:
-    """The encoder column of a U-Net++ as it comes from the segmentation weights, and a linear
-    head on pooled features of all its levels.
+    """An EfficientNet-Lite0 encoder, and evidence pooled over the lung and over what is marked.
 
-    `depth`, `width` and `max_filters` must be those of the segmentation network that it starts
-    from, or of each of its members.
+    Attributes:
+        rows, columns: of its input, multiples of 32.
+        masks: whether the predicted masks are the weights of the pooling ("pooling"), input
+            channels too ("both"), or neither ("none", which pools over the whole slice).
+        attention: whether the network learns which parts of the lung count more.
+        filters: of the layer before the evidence.
     """
 
-    side: int = 192
-    """Rows and columns of its input; slices are stretched to a square."""
-    depth: int = 4
-    width: int = 16
-    max_filters: int = 0
-    """No level has more filters than this; 0 sets no bound."""
-    with_masks: bool = True
-    """Whether features are pooled over the predicted masks too."""
+    rows: int = 160
+    columns: int = 224
+    masks: MaskUse = "both"
+    attention: bool = False
+    filters: int = 96
 
     def __post_init__(self) -> None:
-        allowed = {"side": (32, 2048), "depth": (1, 6), "width": (1, 256), "max_filters": (0, 4096)}
+        allowed = {"rows": (32, 2048), "columns": (32, 2048), "filters": (1, 4096)}
         check_ranges(self, allowed)
-        if self.side < 32 or self.side % 2**self.depth:
+        if self.rows % 32 or self.columns % 32:
             raise ConfigError(
                 "The classifier's input cannot be halved as often as it must be",
-                got=f"{self.side} pixels, {self.depth} halvings",
-                expected=f"a multiple of {2**self.depth}, at least 32",
+                got=f"{self.rows}×{self.columns} pixels",
+                expected="multiples of 32",
             )
 
+    @property
+    def channels(self) -> int:
+        """Of its input: grey alone, or grey and both masks."""
+        return 3 if self.masks == "both" else 1
 
-def filter_counts(config: ClassifierModelConfig) -> list[int]:
-    """Filters of each level of the encoder, finest first."""
-    most = config.max_filters or config.width * 2**config.depth
-    return [min(config.width * 2**level, most) for level in range(config.depth + 1)]
-
-
-def map_names(config: ClassifierModelConfig) -> tuple[str, ...]:
-    """Layers of the encoder whose maps are pooled, finest first."""
-    return tuple(f"x{level}_0_relu2" for level in range(config.depth + 1))
+    @property
+    def pools_masks(self) -> bool:
+        """Whether evidence is pooled over the masks, or over the whole slice."""
+        return self.masks != "none"
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -10,25 +12,30 @@ from core.classification.info import FitnessConfig
 from core.system import percent_text
 
 FIT = ""
-_SURE = 128
 
 
 def unfit_reasons(
-    frames: npt.NDArray[np.uint8], predicted: SlicePrediction, config: FitnessConfig
+    frames: npt.NDArray[np.uint8],
+    predicted: SlicePrediction,
+    lung_shares: Sequence[float],
+    config: FitnessConfig,
 ) -> tuple[str, ...]:
     """For each slice why it cannot be classified; empty where it can.
 
     Args:
-        frames: (n, side, side, 3) of `core.classification.frames`.
+        frames: (n, rows, columns, 3) of `core.classification.frames`.
+        lung_shares: of each slice, what of it is lung.
     """
     return tuple(
-        _reason(frame, float(distance), float(axial), config)
-        for frame, distance, axial in zip(frames, predicted.distance, predicted.axial, strict=True)
+        _reason(frame, lung, float(distance), float(axial), config)
+        for frame, lung, distance, axial in zip(
+            frames, lung_shares, predicted.distance, predicted.axial, strict=True
+        )
     )
 
 
 def _reason(
-    frame: npt.NDArray[np.uint8], distance: float, axial: float, config: FitnessConfig
+    frame: npt.NDArray[np.uint8], lung: float, distance: float, axial: float, config: FitnessConfig
 ) -> str:
     contrast = float(frame[..., 0].std())
     if contrast < config.min_contrast:
@@ -36,7 +43,6 @@ def _reason(
             f"too little contrast: standard deviation of grey levels {contrast:.1f}, less than "
             f"{config.min_contrast:g}"
         )
-    lung = float(np.mean(frame[..., 1] >= _SURE))
     if lung < config.min_lung_share:
         least = percent_text(config.min_lung_share, digits=0)
         return f"too little lung: {percent_text(lung)} of the picture, less than {least}"

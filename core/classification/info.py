@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from core.classification.combination import Combination
 from core.classification.config import BandConfig, ClassifierModelConfig
+from core.classification.lesions import LesionModel, read_lesions
+from core.classification.scan import ScanModel
 from core.config import check_ranges, from_json_dict
-from core.errors import ConfigError, WeightsError, shown_name
+from core.errors import WeightsError, shown_name
 from core.segmentation import (
     MANIFEST_NAME,
     Manifest,
@@ -23,40 +26,9 @@ from core.segmentation import (
 from core.system import WEIGHTS_FOLDER
 
 KIND = "classifier"
-DEFAULT_ID = "classifier-v2"
+DEFAULT_ID = "classifier-v3"
 HEAD_PREFIX = "head/"
 """Of arrays that are not the encoder's."""
-
-
-@dataclass(frozen=True)
-class ScanConfig:
-    """The rule from slices to a scan; see `core.classification.scan`."""
-
-    most_slices: int = 32
-    """Slices that are classified at most, evenly spread over those with enough lung."""
-    lung_of_largest: float = 0.4
-    """A slice counts if its lung is at least this share of the largest lung of a slice."""
-    most_suspicious_share: float = 1 / 3
-    """Share of the slices, the most suspicious ones, whose mean counts for the scan."""
-    half_share: float = 0.01
-    """Infected share of the lung at which the burden counts neither for nor against."""
-    share_steepness: float = 1.2
-    """Change of the logit when the infected share grows by e."""
-    share_weight: float = 0.5
-    """Of the infected share beside the slices."""
-
-    def __post_init__(self) -> None:
-        check_ranges(
-            self,
-            {
-                "most_slices": (1, 10_000),
-                "lung_of_largest": (0.0, 1.0),
-                "most_suspicious_share": (0.001, 1.0),
-                "half_share": (1e-6, 1.0),
-                "share_steepness": (0.0, 100.0),
-                "share_weight": (0.0, 1.0),
-            },
-        )
 
 
 @dataclass(frozen=True)
@@ -95,9 +67,10 @@ class ClassifierInfo(StoredWeights):
     """
 
     model: ClassifierModelConfig
-    temperature: float
+    combination: Combination
+    lesions: LesionModel
     bands: BandConfig
-    scan: ScanConfig
+    scan: ScanModel
     fitness: FitnessConfig
     segmentation_id: str
     encoder_id: str
@@ -158,56 +131,45 @@ def read_classifier_manifest(folder: Path) -> ClassifierInfo:
             graph_sha256=str(manifest["graph"]["sha256"]),
             is_default=bool(manifest.get("default", False)),
             model=from_json_dict(ClassifierModelConfig, manifest["model"]),
-            temperature=float(manifest["temperature"]),
+            combination=from_json_dict(Combination, manifest["combination"]),
+            lesions=read_lesions(manifest["lesions"]),
             bands=from_json_dict(BandConfig, manifest["bands"]),
-            scan=from_json_dict(ScanConfig, manifest["scan"]),
+            scan=from_json_dict(ScanModel, manifest["scan"]),
             fitness=from_json_dict(FitnessConfig, manifest["fitness"]),
             segmentation_id=segmentation_id,
-            encoder_id=str(manifest.get("training", {}).get("encoder_of") or segmentation_id),
+            encoder_id=str(manifest["training"]["start"]),
             manifest_text=text,
         )
-        if not 0.0 < info.temperature <= 1000.0:
-            raise ConfigError(
-                "Setting temperature is out of range",
-                got=f"{info.temperature:g}",
-                expected="above 0, at most 1000",
-            )
         return info
 
     return read_manifest_as(
         folder,
         build,
         kind=KIND,
-        expected="JSON of a classifier: weights_id, title, file, graph, model, temperature above 0 "
-        "and its rules",
+        expected="JSON of a classifier: weights_id, title, file, graph, model and its rules",
     )
 
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """The regressions on a row of features.
+    """What tells pictures of another kind, on a row of `core.classification.pooling`.
 
     Attributes:
-        mean, scale: (features,) of the training slices.
-        weights: (3, features) of the standardised features, bias: (3,): the head for pictures of
-            papers (UCSD), that for pictures as those of SARS-COV-2, and how much a picture looks
-            like the latter; see `core.classification.fitting.Mixture`.
-        axes: (features, components), along which standardised features of the training slices
-            vary by one, most important first.
+        mean, scale: (columns,) of the training slices.
+        axes: (columns, components), along which standardised rows of the training slices vary by
+            one, most important first.
         axial: (components + 2,) of a logistic regression that separates axial chest slices from
             everything else: components, distance, bias.
     """
 
     mean: npt.NDArray[np.float32]
     scale: npt.NDArray[np.float32]
-    weights: npt.NDArray[np.float32]
-    bias: npt.NDArray[np.float32]
     axes: npt.NDArray[np.float32]
     axial: npt.NDArray[np.float32]
 
 
 def read_classifier_arrays(info: ClassifierInfo) -> tuple[dict[str, npt.NDArray[Any]], Head]:
-    """The encoder's arrays and the head.
+    """The network's arrays and the head.
 
     Raises:
         WeightsError: the file is missing, has another sha256, or holds anything else.
@@ -219,18 +181,12 @@ def read_classifier_arrays(info: ClassifierInfo) -> tuple[dict[str, npt.NDArray[
         if name.startswith(HEAD_PREFIX)
     }
     wanted = {field.name for field in fields(Head)}
-    features = kept["mean"].size if "mean" in kept else 0
-    fits = (
-        set(kept) == wanted
-        and kept["scale"].shape == (features,)
-        and kept["weights"].shape == (3, features)
-        and kept["bias"].shape == (3,)
-    )
-    if not fits or kept["axes"].shape != (features, kept["axial"].size - 2):
+    fits = set(kept) == wanted and kept["scale"].shape == kept["mean"].shape
+    if not fits or kept["axes"].shape != (kept["mean"].size, kept["axial"].size - 2):
         raise WeightsError(
             f"The head of the classifier {info.weights_id} cannot be read",
             got=f"{len(kept)} arrays",
-            expected=", ".join(sorted(wanted)) + " of one number of features",
+            expected=", ".join(sorted(wanted)) + " of one number of columns",
             next_step="restore weights and manifest from the same version",
         )
     return arrays, Head(**kept)

@@ -10,14 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize_scalar
 from scipy.special import expit
 from scipy.stats import rankdata
 
 Vector = npt.NDArray[np.float64]
 Labels = npt.NDArray[np.int64]
 
-_EPSILON = 1e-7
 _BINS = 10
 
 
@@ -62,6 +60,18 @@ class ReliabilityBin:
     share_positive: float
 
 
+def wilson_interval(positive: int, count: int) -> tuple[float, float]:
+    """95 % interval of a share (Wilson 1927); from 0 to 1 where nothing was counted."""
+    if count <= 0:
+        return 0.0, 1.0
+    z = 1.96
+    share = positive / count
+    centre = share + z * z / (2 * count)
+    half = z * np.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
+    whole = 1 + z * z / count
+    return float(max(0.0, (centre - half) / whole)), float(min(1.0, (centre + half) / whole))
+
+
 def reliability(
     labels: Labels, probabilities: Vector, *, bins: int = _BINS
 ) -> tuple[ReliabilityBin, ...]:
@@ -94,27 +104,10 @@ def expected_calibration_error(
     )
 
 
-def log_loss(labels: Labels, probabilities: Vector) -> float:
-    """Mean negative log-likelihood."""
-    p = np.clip(probabilities, _EPSILON, 1 - _EPSILON)
-    return float(-np.mean(labels * np.log(p) + (1 - labels) * np.log(1 - p)))
-
-
-def to_probability(logits: Vector, *, temperature: float = 1.0) -> Vector:
-    """Logits over a temperature, through the logistic function."""
-    probabilities: Vector = expit(np.asarray(logits, dtype=np.float64) / temperature)
+def to_probability(logits: Vector) -> Vector:
+    """Logits through the logistic function."""
+    probabilities: Vector = expit(np.asarray(logits, dtype=np.float64))
     return probabilities
-
-
-def fit_temperature(labels: Labels, logits: Vector) -> float:
-    """The temperature with the least log loss (Guo et al. 2017); it keeps the order of logits, so
-    it changes neither AUC nor accuracy."""
-    found = minimize_scalar(
-        lambda log_t: log_loss(labels, to_probability(logits, temperature=float(np.exp(log_t)))),
-        bounds=(np.log(0.05), np.log(20.0)),
-        method="bounded",
-    )
-    return float(np.exp(found.x))
 
 
 def bootstrap_interval(

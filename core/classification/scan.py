@@ -1,80 +1,113 @@
-"""From slices to a scan: a fixed rule with few parameters, not a trained one.
+"""From slices to a scan: a logistic regression with few parameters, calibrated on scans.
 
-There are too few scans without COVID-19 to train one. The logit of a scan is the weighted mean of
-two: that of its slices (the mean of its most suspicious third, because disease need not be
-everywhere) and that of its burden (the logarithm of the infected share over `half_share`, times
-`share_steepness`). Both are bounded, so that neither alone can give certainty.
+It sees the infected share of the lung, and how suspicious the network finds the most suspicious
+third of the slices, because disease need not be everywhere.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil, isnan, log
+from dataclasses import dataclass
+from math import ceil, isnan, log10
 
 import numpy as np
 import numpy.typing as npt
 
-from core.classification.info import ScanConfig
+from core.config import check_ranges
 from core.volume import MaskPair
 
 ZONES = ("upper", "middle", "lower")
 SIDES = ("right", "left")
-_MOST_CERTAIN = 5.0
-"""Bound of each logit: probabilities of 0.7 and 99.3 percent."""
-_LEAST_SHARE = 1e-4
+LEAST_SHARE = 1e-4
 
 
-def choose_slices(lung_pixels: npt.NDArray[np.int64], config: ScanConfig) -> tuple[int, ...]:
+@dataclass(frozen=True)
+class ScanModel:
+    """Which slices count, and the regression.
+
+    Attributes:
+        most_slices: that are classified at most, evenly spread over those with enough lung.
+        lung_of_largest: a slice counts if its lung is at least this share of the largest.
+        most_suspicious_share: of the slices, whose mean counts.
+        share, slices, bias: of the logit: per power of ten of the infected share, per unit of the
+            slices' mean calibrated logit.
+        lesions_alone, lesions_bias: of the logit by the infected share alone.
+    """
+
+    most_slices: int = 32
+    lung_of_largest: float = 0.4
+    most_suspicious_share: float = 1 / 3
+    share: float = 1.0
+    slices: float = 1.0
+    bias: float = 2.0
+    lesions_alone: float = 2.0
+    lesions_bias: float = 4.0
+
+    def __post_init__(self) -> None:
+        check_ranges(
+            self,
+            {
+                "most_slices": (1, 10_000),
+                "lung_of_largest": (0.0, 1.0),
+                "most_suspicious_share": (0.001, 1.0),
+                **dict.fromkeys(
+                    ("share", "slices", "bias", "lesions_alone", "lesions_bias"), (-1e3, 1e3)
+                ),
+            },
+        )
+
+
+def choose_slices(lung_pixels: npt.NDArray[np.int64], model: ScanModel) -> tuple[int, ...]:
     """Slices with enough lung, evenly spread; at least the one with most lung."""
     enough = np.flatnonzero(
-        lung_pixels >= max(1.0, config.lung_of_largest * float(lung_pixels.max(initial=0)))
+        lung_pixels >= max(1.0, model.lung_of_largest * float(lung_pixels.max(initial=0)))
     )
     if not len(enough):
         return (len(lung_pixels) // 2,)
-    count = min(len(enough), config.most_slices)
+    count = min(len(enough), model.most_slices)
     places = np.unique(np.linspace(0, len(enough) - 1, count).round().astype(int))
     return tuple(int(k) for k in enough[places])
 
 
 def scan_logit(
-    slice_logits: npt.NDArray[np.float64], infected_share: float, config: ScanConfig
+    slice_logits: npt.NDArray[np.float64], infected_share: float, model: ScanModel
 ) -> float:
     """The logit of a scan from the calibrated logits of its slices and its infected share; the
     slices alone where that is not defined."""
-    slices, burden = scan_parts(slice_logits, infected_share, config)
-    if isnan(burden):
-        return slices
-    return (1.0 - config.share_weight) * slices + config.share_weight * burden
-
-
-def scan_parts(
-    slice_logits: npt.NDArray[np.float64], infected_share: float, config: ScanConfig
-) -> tuple[float, float]:
-    """The logit of the slices alone and that of the burden alone; the latter is nan where the
-    infected share is not defined."""
-    highest = np.sort(slice_logits)[-_suspicious_count(len(slice_logits), config) :]
-    slices = _bounded(float(highest.mean()))
+    slices = suspicious_mean(slice_logits, model)
     if isnan(infected_share):
-        return slices, float("nan")
-    return slices, _bounded(
-        config.share_steepness * log(max(infected_share, _LEAST_SHARE) / config.half_share)
-    )
+        return slices
+    return model.share * log_share(infected_share) + model.slices * slices + model.bias
+
+
+def suspicious_mean(slice_logits: npt.NDArray[np.float64], model: ScanModel) -> float:
+    """Mean logit of the most suspicious slices."""
+    count = _suspicious_count(len(slice_logits), model)
+    return float(np.sort(slice_logits)[-count:].mean())
+
+
+def lesion_logit(infected_share: float, model: ScanModel) -> float:
+    """The logit of a scan by its infected share alone; 0 where that is not defined."""
+    if isnan(infected_share):
+        return 0.0
+    return model.lesions_alone * log_share(infected_share) + model.lesions_bias
+
+
+def log_share(infected_share: float) -> float:
+    """Logarithm to the base 10, of at least 0.01 %."""
+    return log10(max(infected_share, LEAST_SHARE))
 
 
 def most_suspicious_slices(
-    slices: Sequence[int], probabilities: Sequence[float], config: ScanConfig
+    slices: Sequence[int], probabilities: Sequence[float], model: ScanModel
 ) -> tuple[int, ...]:
     """The slices whose mean counts in `scan_logit`, most suspicious first."""
     order = sorted(zip(probabilities, slices, strict=True), key=lambda pair: -pair[0])
-    return tuple(k for _, k in order[: _suspicious_count(len(order), config)])
+    return tuple(k for _, k in order[: _suspicious_count(len(order), model)])
 
 
-def _suspicious_count(slices: int, config: ScanConfig) -> int:
-    return max(1, ceil(slices * config.most_suspicious_share))
-
-
-def _bounded(logit: float) -> float:
-    return float(np.clip(logit, -_MOST_CERTAIN, _MOST_CERTAIN))
+def _suspicious_count(slices: int, model: ScanModel) -> int:
+    return max(1, ceil(slices * model.most_suspicious_share))
 
 
 def highest_scoring_slices(

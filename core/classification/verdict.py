@@ -15,9 +15,12 @@ class Verdict:
     """The probability of COVID-19 by a network; never a yes or a no.
 
     Attributes:
-        covid_probability: calibrated by temperature; given for whatever could be read, also where
-            the verdict abstains.
-        band: of that probability.
+        covid_probability: calibrated on held-out pictures or scans; given for whatever could be
+            read, also where the verdict abstains.
+        network_probability, lesion_probability: by what the network sees alone, and by what is
+            marked alone.
+        disagreement: whether these two contradict each other.
+        band: of the probability; indeterminate where the two contradict each other.
         abstained: whether the probability should not be relied on.
         reason: why it abstains; else what the probability rests on, in a sentence.
         slice_indices, slice_probabilities: the slices that were classified, from the feet up.
@@ -31,6 +34,9 @@ class Verdict:
     """
 
     covid_probability: float
+    network_probability: float
+    lesion_probability: float
+    disagreement: bool
     band: Band
     abstained: bool
     reason: str
@@ -41,7 +47,6 @@ class Verdict:
     highest_scoring: tuple[int, ...]
     weights_id: str
     segmentation_id: str
-    temperature: float
 
 
 def band_of(probability: float, bands: BandConfig) -> Band:
@@ -51,3 +56,9 @@ def band_of(probability: float, bands: BandConfig) -> Band:
     if probability < bands.low_below:
         return "low"
     return "high" if probability >= bands.high_from else "indeterminate"
+
+
+def disagree(network: float, lesions: float, bands: BandConfig) -> bool:
+    """Whether one opinion is high and the other low."""
+    pair = sorted((network, lesions))
+    return pair[0] < bands.low_below and pair[1] >= bands.high_from

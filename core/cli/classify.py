@@ -39,7 +39,7 @@ from core.loading import (
     natural_order,
 )
 from core.loading.dicom import is_dicom
-from core.system import check_place, refuse_overwriting, write_text
+from core.system import OnProgress, check_place, refuse_overwriting, write_text
 
 _SCAN_ENDINGS = (*VOLUME_ENDINGS, ".zip", ".tar", ".tar.gz", ".tgz", ".dcm")
 _PICTURES_AT_ONCE = 64
@@ -144,8 +144,12 @@ def _classify_inputs(
     pictures = [one for one in inputs if one.is_picture]
     by_name: dict[str, ScoreRow] = {}
     for start in range(0, len(pictures), _PICTURES_AT_ONCE):
-        progress("classifying pictures", start, len(pictures))
-        for row in _classify_pictures(pictures[start : start + _PICTURES_AT_ONCE], classifier):
+
+        def told(_: str, done: int, __: int, before: int = start) -> None:
+            progress("classifying pictures", before + done, len(pictures))
+
+        part = pictures[start : start + _PICTURES_AT_ONCE]
+        for row in _classify_pictures(part, classifier, told):
             by_name[row.name] = row
     done = 0
     for one in inputs:
@@ -157,7 +161,9 @@ def _classify_inputs(
         yield _classify_scan(one, classifier, options, progress)
 
 
-def _classify_pictures(part: list[_Input], classifier: Classifier) -> list[ScoreRow]:
+def _classify_pictures(
+    part: list[_Input], classifier: Classifier, on_progress: OnProgress
+) -> list[ScoreRow]:
     rows, opened = [], []
     for one in part:
         try:
@@ -169,6 +175,7 @@ def _classify_pictures(part: list[_Input], classifier: Classifier) -> list[Score
             [picture for _, picture in opened],
             classifier,
             segmenter=load_segmenter_for(classifier),
+            on_progress=on_progress,
         )
         rows += [
             ScoreRow(one.name, verdict) for (one, _), verdict in zip(opened, verdicts, strict=True)

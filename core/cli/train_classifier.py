@@ -1,182 +1,227 @@
-"""Train a slice classifier from the segmentation weights and pictures of known class.
+"""Train the slice classifier in three steps: pack pictures, train networks, publish one.
 
-Reads covid_ct_ucsd/ and sars_cov_2_ct/ of the data folder. Features are kept in --out, so that
-the same command resumes where it was stopped.
+  --pack     segments the pictures of covid_ct_ucsd/ and sars_cov_2_ct/ into one file
+  --learn    trains the networks of the plan from that file; called again, it goes on
+  --publish  calibrates what was trained on held-out pictures and scans, and publishes it
+
+--table prints the results on every set, of every way of training and of the baselines.
 """
 
 from __future__ import annotations
 
 import argparse
 import shlex
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from core.classification.config import ClassifierModelConfig
-from core.classification.info import ClassifierInfo, find_classifier
 from core.cli.terminal import Result, TerminalProgress
 from core.errors import ConfigError
-from core.segmentation import WeightsInfo, check_publish_folder, find_weights
-from core.system import check_place, make_folder, number_text
-
-if TYPE_CHECKING:
-    from core.classification.train import ClassifierTrainConfig
-    from core.segmentation.engines.openvino_maps import OpenVinoMaps
+from core.segmentation import MANIFEST_NAME, WeightsInfo, check_publish_folder, find_weights
+from core.segmentation.weights import read_manifest
+from core.system import check_place, percent_text
 
 EXAMPLES = """examples:
-  python -m core train-classifier --data ../shared/data --out runs/classifier
-  python -m core train-classifier --data ../shared/data --out runs/classifier \\
-    --publish weights/my-classifier
-  python -m core train-classifier --data ../shared/data --out runs/no-masks --no-masks"""
+  python -m core train-classifier --data ../shared/data --pack pictures.npz
+  python -m core train-classifier --learn pictures.npz --out runs/classifier
+  python -m core train-classifier --table runs/classifier --packed pictures.npz
+  python -m core train-classifier --data ../shared/data --packed pictures.npz \\
+    --runs runs/classifier --fold runs/published/lite-v1-fold-1 --publish weights/classifier-v3"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `train-classifier`."""
-    parser.add_argument("--data", type=Path, required=True, help="folder with the sets")
-    parser.add_argument("--out", type=Path, required=True, help="run folder; same folder resumes")
-    parser.add_argument("--weights", help="segmentation weights to start from (default: the best)")
+    step = parser.add_mutually_exclusive_group(required=True)
+    step.add_argument("--pack", type=Path, metavar="FILE", help="write the packed pictures")
+    step.add_argument("--learn", type=Path, metavar="FILE", help="train from packed pictures")
+    step.add_argument(
+        "--upright", action="store_true", help="fit the glance that tells upright pictures"
+    )
+    step.add_argument("--publish", type=Path, help="write weights/NAME with manifest and card")
+    step.add_argument(
+        "--table", type=Path, metavar="RUNS", help="every set, way of training and baseline"
+    )
+    parser.add_argument("--packed", type=Path, help="packed pictures, of --publish and --table")
+    parser.add_argument("--runs", type=Path, help="folder of --learn, of --publish")
     parser.add_argument(
-        "--side",
-        type=int,
-        default=ClassifierModelConfig().side,
-        help="rows and columns of the input (default %(default)s)",
+        "--fold",
+        type=Path,
+        action="append",
+        default=[],
+        help="weights folder of a segmentation network that has held out patients, of --publish",
     )
     parser.add_argument(
-        "--no-masks", action="store_true", help="do not pool features over predicted masks"
+        "--variant", default="both", help="of the networks to publish (default %(default)s)"
     )
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1], help="whose mean is published")
+    parser.add_argument("--data", type=Path, help="folder with the sets")
     parser.add_argument(
-        "--random-encoder",
-        "--from-chance",  # its name in 0.1.0
-        action="store_true",
-        help="a random encoder in place of that of the segmentation weights",
+        "--weights",
+        help="segmentation weights to start from, a name or a folder (default: the best)",
     )
+    parser.add_argument("--out", type=Path, help="folder for what is trained")
     parser.add_argument(
-        "--encoder",
-        metavar="CLASSIFIER",
-        help="keep the encoder of a classifier in weights/, and its size; masks still come from "
-        "the segmentation weights",
-    )
-    parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument(
-        "--publish", type=Path, help="then write weights/NAME with manifest and card"
+        "--only", nargs="+", metavar="NAME", help="of --learn: networks of the plan (default: all)"
     )
 
 
 def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
-    """Computes features, fits, validates, publishes on request."""
-    check_place(options.out, option="--out", is_folder=True)
-    if options.publish is not None:
-        check_publish_folder(options.publish)
-    make_folder(options.out, option="--out folder")
-    if options.encoder is not None and options.random_encoder:
-        raise ConfigError(
-            "There is no encoder to keep",
-            got="--encoder with --random-encoder",
-            expected="one of them",
-        )
-    # Imported here: what needs Keras takes seconds.
-    from core.classification.publish import publish_classifier
-    from core.classification.train import fit_classifier, load_features, load_out_of_distribution
-    from core.segmentation import load_segmenter
+    """Runs one of the three steps."""
+    if options.pack is not None:
+        return _pack(options, progress)
+    if options.learn is not None:
+        return _learn(options, progress)
+    if options.upright:
+        return _upright(options)
+    if options.table is not None:
+        return _table(options)
+    return _publish(options, progress)
 
-    info = find_weights(options.weights)
-    kept = None if options.encoder is None else find_classifier(options.encoder)
-    config = _classifier_config(options, info, kept)
-    encoder, maps, random = _encoders(config, info, kept)
-    segmenter = load_segmenter(info.weights_id)
-    features = load_features(
-        options.data,
-        options.out,
-        config,
-        maps,
-        segmenter,
-        random=random if config.transfer else None,
+
+def _pack(options: argparse.Namespace, progress: TerminalProgress) -> Result:
+    from core.classification.config import ClassifierModelConfig
+    from core.classification.learning.data import list_labelled
+    from core.classification.learning.pack import build_pictures, write_pack
+    from core.segmentation.engines import default_engine, load_engine
+
+    check_place(options.pack, option="--pack")
+    labelled = list_labelled(_need(options.data, "--data"))
+    segmenter = load_engine(_segmentation(options), default_engine())
+    pictures = build_pictures(labelled, segmenter, ClassifierModelConfig(), on_progress=progress)
+    write_pack(options.pack, pictures)
+    return Result(f"{len(labelled)} pictures in {options.pack}", {"pictures": len(labelled)})
+
+
+def _learn(options: argparse.Namespace, progress: TerminalProgress) -> Result:
+    from core.classification.learning.config import LearnConfig
+    from core.classification.learning.learn import learn
+    from core.classification.learning.pack import read_pack
+    from core.classification.learning.plan import plan_jobs
+
+    out = _need(options.out, "--out")
+    check_place(out, option="--out", is_folder=True)
+    jobs = [one for one in plan_jobs() if options.only is None or one.name in options.only]
+    lines = learn(
+        read_pack(options.learn),
+        out,
+        jobs,
+        LearnConfig(),
+        start=_segmentation(options),
         on_progress=progress,
     )
-    other = load_out_of_distribution(options.data, options.out, config, maps, segmenter)
-    trained = fit_classifier(features, other, config)
-    record: dict[str, Any] = dict(trained.record)
+    return Result("\n".join(lines), {"networks": lines})
+
+
+def _upright(options: argparse.Namespace) -> Result:
+    from core.classification.learning.upright import fit_upright
+    from core.segmentation.upright_look import WEIGHTS_PLACE
+
+    held_out = fit_upright(_need(options.data, "--data"), WEIGHTS_PLACE)
     lines = [
-        f"{name}: AUC {number_text(found['auc'])}, accuracy {number_text(found['accuracy'])}"
-        for name, found in record["results"].items()
+        f"{source}: {found['pictures']} pictures, of which {percent_text(found['surely upright'])} "
+        f"surely stand upright; {percent_text(found['turned, taken for upright'])} of their turns "
+        "are taken for it"
+        for source, found in held_out.items()
     ]
-    lines.append(f"temperature {trained.temperature:.3f}")
-    if options.publish is not None:
-        published = publish_classifier(
-            encoder, trained, options.publish, config, segmentation=info, command=_command(options)
-        )
-        record["weights_id"] = published.weights_id
-        lines.append(f"published as {published.weights_id} in {published.folder}")
-    return Result("\n".join(lines), record)
+    return Result("\n".join(lines), held_out)
 
 
-def _classifier_config(
-    options: argparse.Namespace, info: WeightsInfo, kept: ClassifierInfo | None
-) -> ClassifierTrainConfig:
-    from core.classification.train import ClassifierTrainConfig
-
-    if kept is None and not options.random_encoder and info.model.encoder != "plain":
-        raise ConfigError(
-            "The classifier cannot take over the encoder of these weights",
-            got=f"{info.weights_id} with an EfficientNet encoder",
-            expected="a U-Net with an encoder of its own",
-            next_step="pass --encoder with the name of a classifier, whose encoder is kept",
-        )
-    shape = info.model if kept is None else kept.model
-    return ClassifierTrainConfig(
-        model=ClassifierModelConfig(
-            side=options.side,
-            depth=shape.depth,
-            width=shape.width,
-            max_filters=shape.max_filters,
-            with_masks=not options.no_masks,
-        ),
-        transfer=not options.random_encoder,
-        encoder_of=info.weights_id if kept is None else kept.encoder_id,
-        seed=options.seed,
-    )
-
-
-def _encoders(
-    config: ClassifierTrainConfig, info: WeightsInfo, kept: ClassifierInfo | None
-) -> tuple[Any, OpenVinoMaps, OpenVinoMaps]:
-    """The encoder's Keras model, the same ready to give its maps, and a random one likewise."""
+def _table(options: argparse.Namespace) -> Result:
     import numpy as np
 
-    from core.classification.network import keep_encoder, start_encoder
-    from core.classification.train import build_maps
-    from core.segmentation import describe_graph
+    from core.classification.learning.evaluation import BOTH, Opinion, results_table
+    from core.classification.learning.pack import read_pack
+    from core.classification.learning.publish import table_lines
+    from core.classification.learning.results import read_networks
 
-    if kept is not None and config.transfer:
-        encoder = keep_encoder(replace(kept, model=config.model))
-    else:
-        encoder = start_encoder(config.model, info if config.transfer else None, seed=config.seed)
-    random = start_encoder(config.model, None, seed=config.seed)
-    maps, random_maps = (
-        build_maps(
-            describe_graph(one),
-            {variable.path: np.asarray(variable) for variable in one.weights},
-            config.model,
-        )
-        for one in (encoder, random)
+    networks = read_networks(options.table)
+    chosen = [
+        one
+        for one in networks
+        if one.variant == options.variant
+        and one.trained == BOTH
+        and not one.all_sides
+        and one.seed in options.seeds
+    ]
+    logits = np.mean([one.logits for one in chosen], axis=0)
+    table = results_table(
+        read_pack(_need(options.packed, "--packed")),
+        networks,
+        Opinion("mean of the seeds' predictions", BOTH, logits),
     )
-    return encoder, maps, random_maps
+    return Result("\n".join(table_lines(table)), table)
+
+
+def _publish(options: argparse.Namespace, progress: TerminalProgress) -> Result:
+    from core.classification.learning.assemble import assemble
+    from core.classification.learning.networks import network_of
+    from core.classification.learning.out_of_distribution import collect_others
+    from core.classification.learning.pack import read_pack
+    from core.classification.learning.publish import (
+        Recipe,
+        publish_classifier,
+        table_lines,
+    )
+    from core.classification.learning.results import read_averaged, read_networks
+    from core.classification.learning.scans import collect_scans
+    from core.segmentation.engines import default_engine, load_engine
+
+    check_publish_folder(options.publish)
+    runs, data = _need(options.runs, "--runs"), _need(options.data, "--data")
+    networks = read_networks(runs)
+    chosen = [
+        one
+        for one in networks
+        if one.variant == options.variant and one.all_sides and one.seed in options.seeds
+    ]
+    model = chosen[0].model
+    segmentation = _segmentation(options)
+    arrays = read_averaged(runs, options.variant, "all", options.seeds)
+    trained = assemble(
+        read_pack(_need(options.packed, "--packed")),
+        networks,
+        model=model,
+        measured=network_of(read_averaged(runs, options.variant, "train", options.seeds), model),
+        shipped=network_of(arrays, model),
+        scans=collect_scans(data, options.fold, model, on_progress=progress),
+        others=collect_others(data, load_engine(segmentation, default_engine()), model),
+    )
+    published = publish_classifier(
+        arrays,
+        trained,
+        options.publish,
+        model=model,
+        segmentation=segmentation,
+        recipe=Recipe(
+            variant=options.variant,
+            seeds=tuple(options.seeds),
+            start=str(chosen[0].facts.get("start", segmentation.weights_id)),
+            steps=tuple(int(one.facts["steps"]) for one in chosen),
+            batch_size=int(chosen[0].facts["config"]["batch_size"]),
+            command=_command(options),
+        ),
+    )
+    lines = [*table_lines(trained.record["results"]), f"published as {published.weights_id}"]
+    return Result("\n".join(lines), trained.record)
 
 
 def _command(options: argparse.Namespace) -> str:
     """The command as it can be given again, without the places of this machine."""
-    words = ["python", "-m", "core", "train-classifier", "--data", "../shared/data", "--out"]
-    words.append(f"runs/{options.out.name}")
-    for option in ("weights", "encoder"):
-        if getattr(options, option):
-            words += [f"--{option}", getattr(options, option)]
-    if options.side != ClassifierModelConfig().side:
-        words += ["--side", str(options.side)]
-    for flag, is_set in (
-        ("--no-masks", options.no_masks),
-        ("--random-encoder", options.random_encoder),
-    ):
-        words += [flag] if is_set else []
-    if options.publish is not None:
-        words += ["--publish", f"weights/{options.publish.name}"]
+    words = ["python", "-m", "core", "train-classifier", "--data", "../shared/data"]
+    words += ["--packed", options.packed.name, "--runs", f"runs/{options.runs.name}"]
+    for fold in options.fold:
+        words += ["--fold", f"runs/published/{fold.name}"]
+    words += ["--variant", options.variant, "--seeds", *map(str, options.seeds)]
+    words += ["--publish", f"weights/{options.publish.name}"]
     return shlex.join(words)
+
+
+def _segmentation(options: argparse.Namespace) -> WeightsInfo:
+    """Weights by the name of a folder in weights/, or by the path of one."""
+    if options.weights is not None and Path(options.weights, MANIFEST_NAME).is_file():
+        return read_manifest(Path(options.weights))
+    return find_weights(options.weights)
+
+
+def _need(value: Path | None, option: str) -> Path:
+    if value is None:
+        raise ConfigError("An option is missing", got=f"no {option}", expected=option)
+    return value

@@ -35,6 +35,7 @@ _SETTINGS: dict[str, tuple[str, ...]] = {
     "GroupNormalization": ("groups", "epsilon"),
     "Activation": ("activation",),
     "MaxPooling2D": ("pool_size", "strides", "padding"),
+    "AveragePooling2D": ("pool_size", "strides", "padding"),
     "UpSampling2D": ("size", "interpolation"),
     "Concatenate": ("axis",),
     "Rescaling": ("scale", "offset"),

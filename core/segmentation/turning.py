@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
-from core.config import SegmentConfig
-from core.preprocessing import build_model_input, plan_spatial, uprightness
+from core.config import PreprocessConfig, SegmentConfig
+from core.preprocessing import (
+    build_model_input,
+    plan_spatial,
+    uprightness,
+    window_to_grey,
+)
 from core.segmentation.engines import Engine
+from core.segmentation.upright_look import surely_upright
 from core.system import ShouldCancel, never_cancel
 from core.volume import Volume
 
@@ -24,15 +31,20 @@ def find_quarter_turns(
 ) -> tuple[int, ...]:
     """How often each volume must be turned clockwise by 90°; 0 for all but pictures.
 
-    Pictures carry no orientation, and some public sets lie on their side. Up to six slices of
-    each are shown to the network in all four positions, many pictures in one call. The position
-    that looks most upright wins, unless the stored one looks nearly so.
+    Pictures carry no orientation, and some public sets lie on their side. A glance tells those that
+    surely stand upright. Up to six slices of each of the others are shown to the network in all
+    four positions, many pictures in one call. The position that looks most upright wins, unless
+    the stored one looks nearly so.
 
     Raises:
         Cancelled: the person asked to stop.
     """
     turns = [0] * len(volumes)
-    pictures = [n for n, volume in enumerate(volumes) if volume.source.format == "pictures"]
+    pictures = [
+        n
+        for n, volume in enumerate(volumes)
+        if volume.source.format == "pictures" and not surely_upright(_greys(volume))
+    ]
     for start in range(0, len(pictures), _AT_ONCE):
         group = pictures[start : start + _AT_ONCE]
         found = _best_turns([volumes[n] for n in group], segmenter, should_cancel)
@@ -63,6 +75,12 @@ def _best_turns(
     scores = np.array(list(map(uprightness, positions, np.split(lung, ends)))).reshape(-1, 4)
     scores[:, 0] += _STORED_BONUS
     return [int(best) for best in scores.argmax(axis=1)]
+
+
+def _greys(volume: Volume) -> Iterator[npt.NDArray[np.uint8]]:
+    """Some slices as pictures (rows, columns)."""
+    for k in _sample(volume.shape[2]):
+        yield window_to_grey(volume, volume.array[:, :, k].T, PreprocessConfig())
 
 
 def _sample(count: int) -> list[int]:

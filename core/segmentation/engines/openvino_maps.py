@@ -23,7 +23,7 @@ class OpenVinoMaps:
         graph: Graph,
         arrays: dict[str, npt.NDArray[Any]],
         *,
-        shape: tuple[int, int],
+        shape: tuple[int, ...],
         maps: Sequence[str],
         shown: str,
     ) -> None:
@@ -36,6 +36,6 @@ class OpenVinoMaps:
         self._ring = RequestRing(model, bfloat16=False)
 
     def maps(self, slices: npt.NDArray[np.uint8]) -> Generator[Maps, None, None]:
-        """For each of (n, rows, columns) uint8 its maps, (filters, height, width) float32 each;
-        see `RequestRing.run`."""
+        """For each of (n, rows, columns) or (n, rows, columns, channels) uint8 its maps, (filters,
+        height, width) float32 each; see `RequestRing.run`."""
         return self._ring.run(slices)

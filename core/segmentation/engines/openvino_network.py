@@ -44,7 +44,7 @@ def build_network(
     graph: Graph,
     arrays: dict[str, npt.NDArray[Any]],
     *,
-    shape: tuple[int, int],
+    shape: tuple[int, ...],
     bfloat16: bool,
     shown: str,
     maps: Sequence[str] = (),
@@ -54,14 +54,15 @@ def build_network(
     Args:
         graph: of `core.segmentation.graph`.
         arrays: by "layer/variable", kernels with their channels last, as Keras has them.
-        shape: rows and columns of a slice.
+        shape: rows and columns of a slice, and its channels where it has several.
         bfloat16: whether the model is to be compiled for bfloat16.
         shown: name of the weights, for errors.
         maps: names of layers whose output is returned as it is, in place of probabilities.
 
     Returns:
-        From (1, rows, columns) uint8 to (1, channels, rows, columns) uint8: probability × 255;
-        from a network with a slice head also to (1, channels, 1, 1) uint8, its presence × 255.
+        From (1, rows, columns) or (1, rows, columns, channels) uint8 to (1, channels, rows,
+        columns) uint8: probability × 255; from a network with a slice head also to
+        (1, channels, 1, 1) uint8, its presence × 255.
         With `maps` to (1, filters, height, width) float32 each.
 
     Raises:
@@ -99,6 +100,7 @@ class _Builder:
             "GroupNormalization": self._group_norm,
             "Activation": lambda layer, x: self._activate(x[0], layer),
             "MaxPooling2D": self._max_pool,
+            "AveragePooling2D": self._average_pool,
             "Concatenate": self._join,
             "Average": self._average,
             "Dropout": lambda layer, x: x[0],
@@ -112,14 +114,19 @@ class _Builder:
             "Add": lambda layer, x: self._sum(x),
         }
 
-    def build(self, shape: tuple[int, int], maps: Sequence[str]) -> openvino.Model:
+    def build(self, shape: tuple[int, ...], maps: Sequence[str]) -> openvino.Model:
         slices = ops.parameter([1, *shape], np.uint8, name="slices")
         for layer in self._graph:
             if layer.kind == "InputLayer":
                 # Whole numbers up to 256 are exact in bfloat16: the slices stay as they are, and
                 # count as scaled.
-                grey = ops.unsqueeze(ops.convert(slices, "f32"), ops.constant(np.int64(1)))
-                self._done[layer.name] = _Value(grey, np.full(1, _GREY_MAX, dtype=_FLOAT32))
+                grey = ops.convert(slices, "f32")
+                if shape[2:]:
+                    grey = ops.transpose(grey, ops.constant(np.array([0, 3, 1, 2])))
+                else:
+                    grey = ops.unsqueeze(grey, ops.constant(np.int64(1)))
+                channels = shape[2] if shape[2:] else 1
+                self._done[layer.name] = _Value(grey, np.full(channels, _GREY_MAX, dtype=_FLOAT32))
             elif layer.name not in self._done:  # else folded into the convolution before it
                 if layer.kind not in self._kinds:
                     raise self._unknown(layer, layer.kind)
@@ -298,6 +305,12 @@ class _Builder:
             layer.settings["pool_size"],
             auto_pad=self._padding(layer),
         ).output(0)
+        return _Value(node, inputs[0].scale)
+
+    def _average_pool(self, layer: Layer, inputs: list[_Value]) -> _Value:
+        self._demand(layer, padding="valid")
+        size = layer.settings["pool_size"]
+        node = ops.avg_pool(inputs[0].node, layer.settings["strides"], [0, 0], [0, 0], size, True)
         return _Value(node, inputs[0].scale)
 
     def _join(self, layer: Layer, inputs: list[_Value]) -> _Value:

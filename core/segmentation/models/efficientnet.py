@@ -8,6 +8,7 @@ pooling and its classes are left out.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
@@ -60,11 +61,15 @@ def centre_grey(x: Any) -> Any:
     )(x)
 
 
-def encode(x: Any, name: EncoderName) -> list[Any]:
+def encode(
+    x: Any, name: EncoderName, *, change: Callable[[int, Any], Any] | None = None
+) -> list[Any]:
     """Features of centred slices, finest first.
 
     Args:
         x: (n, rows, columns, channels), rows and columns multiples of 32.
+        change: what is done with the features of a number before the next ones are computed from
+            them; none leaves them as they are.
 
     Returns:
         Five tensors; number i has 1/2^(i + 1) of the rows and columns.
@@ -82,6 +87,7 @@ def encode(x: Any, name: EncoderName) -> list[Any]:
         for repeat in range(repeats):
             stride = stage.stride if repeat == 0 else 1
             if stride == 2:
+                x = x if change is None else change(len(features), x)
                 features.append(x)
             x = _bottleneck(
                 x,

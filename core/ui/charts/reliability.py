@@ -17,15 +17,17 @@ _STYLES = tuple(
 def make_reliability_figure(
     sets: Mapping[str, Sequence[Sequence[float]]], *, marked: float | None = None
 ) -> go.Figure:
-    """Predicted against observed shares, in percent: on the diagonal both agree.
+    """A calibration curve: predicted against observed frequency in percent, the latter with a 95 %
+    interval; on the diagonal both agree.
 
     Args:
-        sets: name → rows of low, high, count, mean probability and share that had the disease.
+        sets: name → rows of low, high, count, mean probability, share that had the disease, and the
+            two ends of that share's interval.
         marked: a probability to mark.
     """
     chart = new_chart(
-        x_label="Predicted, %",
-        y_label="Observed, %",
+        x_label="Predicted frequency, %",
+        y_label="Observed frequency, %",
         height=290,
         margin={"l": 8, "r": 16, "t": 40, "b": 8},
     )
@@ -34,7 +36,7 @@ def make_reliability_figure(
             x=[0, 100],
             y=[0, 100],
             mode="lines",
-            name="Ideal",
+            name="Perfect calibration",
             line={"color": QUIET_COLOUR, "width": 1.2, "dash": "dot"},
             hoverinfo="skip",
         )
@@ -45,6 +47,15 @@ def make_reliability_figure(
                 x=[100 * row[3] for row in rows],
                 y=[100 * row[4] for row in rows],
                 customdata=[[int(row[2])] for row in rows],
+                error_y={
+                    "type": "data",
+                    "symmetric": False,
+                    "array": [100 * (row[6] - row[4]) for row in rows],
+                    "arrayminus": [100 * (row[4] - row[5]) for row in rows],
+                    "thickness": 1,
+                    "width": 3,
+                    "color": colour,
+                },
                 mode="lines+markers",
                 name=name,
                 line={"color": colour, "width": 1.4},

@@ -40,10 +40,12 @@ def show_slices_and_limits(
 
 def _show_calibration(current: OpenStudy, info: ClassifierInfo, verdict: Verdict) -> None:
     from core.classification.card import read_calibration
+    from core.classification.metrics import wilson_interval
 
     st.markdown(
-        "**How far the probability can be trusted**",
-        help="Held-out pictures were not used to fit the head that was evaluated on them.",
+        "**Calibration on held-out pictures**",
+        help="Held-out pictures were not used to train the network that was evaluated on them. "
+        "Bars and brackets are 95\u2009% intervals.",
     )
     sets = read_calibration(info)
     if not sets:
@@ -51,9 +53,8 @@ def _show_calibration(current: OpenStudy, info: ClassifierInfo, verdict: Verdict
         return
     if not is_picture(current):
         st.caption(
-            "These values are for single pictures. The rule that combines the slices of a "
-            "scan into one probability has not been calibrated on scans: use it to rank "
-            "scans, not as a frequency."
+            "These values are for single pictures. That of a scan was calibrated on few scans; its "
+            "first line says on how many."
         )
     st.markdown(
         "\n".join(f"- {calibration_sentence(one, verdict.covid_probability)}" for one in sets)
@@ -62,7 +63,15 @@ def _show_calibration(current: OpenStudy, info: ClassifierInfo, verdict: Verdict
         make_reliability_figure(
             {
                 one.name: [
-                    (b.low, b.high, b.count, b.mean_probability, b.share_positive) for b in one.bins
+                    (
+                        b.low,
+                        b.high,
+                        b.count,
+                        b.mean_probability,
+                        b.share_positive,
+                        *wilson_interval(round(b.count * b.share_positive), b.count),
+                    )
+                    for b in one.bins
                 ]
                 for one in sets
             },
@@ -72,29 +81,37 @@ def _show_calibration(current: OpenStudy, info: ClassifierInfo, verdict: Verdict
     )
     show_number_table(
         {
-            "Calibration error (ECE)": {
-                "uncalibrated": [number_text(one.ece_before) for one in sets],
-                "with temperature scaling": [number_text(one.ece_after) for one in sets],
+            "Expected calibration error": {
+                "network alone": [number_text(one.ece_before) for one in sets],
+                "calibrated": [_with_interval(one.ece_after, one.ece_interval) for one in sets],
             },
             "": {"pictures": [str(one.pictures) for one in sets]},
         },
         rows=[one.name for one in sets],
-        caption="Expected calibration error before and after temperature scaling",
+        caption="Expected calibration error of the network alone and of the calibrated "
+        "probability, with 95 % interval",
     )
+
+
+def _with_interval(value: float, interval: tuple[float, float]) -> str:
+    return f"{number_text(value)} ({number_text(interval[0])}–{number_text(interval[1])})"
 
 
 def calibration_sentence(one: Calibration, probability: float) -> str:
     """How many held-out pictures with such a probability had COVID-19, as Markdown."""
+    from core.classification.metrics import wilson_interval
+
     name = escape_markdown(one.name)
     held = one.bin_of(probability)
     if held is None:
         return f"{name}: no held-out picture was given such a probability."
     span = f"{100 * held.low:.0f} to {100 * held.high:.0f}{THIN_SPACE}\\%"
     positive = round(held.count * held.share_positive)
-    few = ", too few to rely on" if held.count < 20 else ""
+    low, high = wilson_interval(positive, held.count)
     return (
-        f"{name}: of 100 pictures given {span}, **{100 * held.share_positive:.0f}** showed "
-        f"COVID-19 ({positive} of {held.count} held-out ones{few})."
+        f"{name}: of 100 pictures given {span}, **{100 * held.share_positive:.0f}** "
+        f"({100 * low:.0f} to {100 * high:.0f}) showed COVID-19 ({positive} of {held.count} "
+        "held-out ones)."
     )
 
 
@@ -114,17 +131,18 @@ def _show_infection(current: OpenStudy) -> None:
 
 def show_limits(info: ClassifierInfo) -> None:
     """What the classifier has not seen, and its card."""
-    from core.classification.card import LIMITS, card_points, read_card, read_external_auc
+    from core.classification.card import LIMITS, card_points, read_card, read_elsewhere
 
     points = [
         "Whole scans: it was trained on single slices, most of them cropped from figures in "
         "papers, with masks of another network."
     ]
-    foreign = read_external_auc(info)
+    foreign = read_elsewhere(info)
     if foreign:
         results = ", ".join(
-            f"{auc:.2f} on {escape_markdown(tested)} when trained on {escape_markdown(trained)}"
-            for trained, tested, auc in foreign
+            f"{_with_interval(row.auc, row.auc_interval)} on {escape_markdown(row.tested)} when "
+            f"trained on {escape_markdown(row.trained)}"
+            for row in foreign
         )
         points.append(
             "Your hospital. Trained on one data set and tested on the other, its AUC is "

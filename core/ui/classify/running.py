@@ -19,6 +19,7 @@ from core.system import OnProgress, ShouldCancel
 from core.ui import segmenting
 from core.ui.job_slot import JobSlot
 from core.ui.jobs import NETWORK_QUEUE
+from core.ui.scan.slice_strip import go_to
 from core.ui.session import OpenStudy, clear_notice, set_notice, this_session
 
 if TYPE_CHECKING:  # loaded where they are first needed
@@ -38,7 +39,7 @@ class ExplainedVerdict:
     verdict: Verdict
     heats: Mapping[int, npt.NDArray[np.uint8]]
     in_lung: Mapping[int, float]
-    """Slice → share of its heat that lies in the lung; nan without heat."""
+    """Slice → share of its heat inside the lung before it was cut off; nan without heat."""
     token: str = field(default_factory=lambda: secrets.token_hex(8))
     """Distinguishes it from every other, also from those that are gone."""
 
@@ -126,6 +127,7 @@ def _collect(current: OpenStudy, info: ClassifierInfo, verdicts: Verdicts) -> No
     if current.segmentation is None:
         current.set_segmentation(segmentation)
     verdicts.kept[_name(current, segmentation, info)] = explained
+    go_to(current, explained.verdict.highest_scoring[0])
     while len(verdicts.kept) > _MOST_KEPT:
         del verdicts.kept[next(iter(verdicts.kept))]
     st.rerun()
@@ -165,7 +167,7 @@ def _start(current: OpenStudy, info: ClassifierInfo) -> None:
             load_classifier,
             segment_for,
         )
-        from core.classification.frames import heat_share, shrink_heat
+        from core.classification.frames import shrink_heat
 
         on_progress("loading the classifier", 0, 0)
         classifier: Classifier = load_classifier(info.weights_id)
@@ -176,7 +178,7 @@ def _start(current: OpenStudy, info: ClassifierInfo) -> None:
             volume, masks, classifier, on_progress=on_progress, should_cancel=should_cancel
         )
         slices = verdict.slice_indices
-        heats = explain_slices(
+        explained = explain_slices(
             volume,
             slices,
             masks,
@@ -184,14 +186,10 @@ def _start(current: OpenStudy, info: ClassifierInfo) -> None:
             on_progress=on_progress,
             should_cancel=should_cancel,
         )
+        heats = [one.heat for one in explained]
         small = (shrink_heat(heat, longest=_HEAT_CELLS) for heat in heats)
         coarse = dict(zip(slices, small, strict=True))
-        lung = masks.masks.lung
-        shares = (
-            heat_share(heat, None if lung is None else lung[:, :, k])
-            for k, heat in zip(slices, heats, strict=True)
-        )
-        in_lung = dict(zip(slices, shares, strict=True))
+        in_lung = dict(zip(slices, (one.inside for one in explained), strict=True))
         return masks, ExplainedVerdict(verdict, coarse, in_lung)
 
     slot = this_session().part(Verdicts).slot

@@ -27,14 +27,16 @@ _WIDTH = 110
 @st.fragment
 def show_slices(current: OpenStudy, info: ClassifierInfo, explained: ExplainedVerdict) -> None:
     """The picture with its heat, the strip and thumbnails; a click runs this part only."""
+    from core.classification.config import CELL
+
     with st.container(horizontal=True, vertical_alignment="bottom", key="classify-heat"):
         shown = st.toggle(
             "Heat map",
             value=True,
             key="classify-heat-on",
-            help="Where in a slice the evidence for COVID-19 lies (Grad-CAM): the brightest "
-            "place has the strongest of this slice, however weak that is. Its grid has "
-            f"{info.model.side // 2**info.model.depth} cells per side, so its borders are "
+            help="What each part of the lung adds to the network's logit: the brightest place adds "
+            "the most in this slice, however little that is. A cell covers "
+            f"{CELL} × {CELL} of {info.model.rows} × {info.model.columns} pixels, so borders are "
             "not exact.",
         )
         opacity = st.slider(
@@ -73,8 +75,8 @@ def _show_heat_legend(explained: ExplainedVerdict, k: int) -> None:
         note = "There is no evidence for COVID-19 in this slice."
     else:
         note = (
-            f"Evidence, little to most; {percent(share)} of it in the lung. Evidence elsewhere "
-            "points to window, crop or scanner, not to disease."
+            f"Evidence, little to most; {percent(share)} of it lay inside the lung before it was "
+            "cut off there."
         )
     st.html(
         '<div style="display:flex;gap:0.6rem;align-items:center;font-size:0.86rem;color:#aab6c2">'

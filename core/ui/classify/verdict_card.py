@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
-from scipy.special import expit, logit
 
 from core.system import UNDEFINED_TEXT, percent_text
 from core.ui.classify.running import ExplainedVerdict, is_picture
@@ -24,9 +23,9 @@ _CARD_STYLE = """<style>
   padding: 0.9rem 1.2rem 1rem; background: #131a21; }
 .verdict .row { display: flex; flex-wrap: wrap; align-items: center; gap: 0.5rem 2rem; }
 .verdict .result { flex: 0 1 auto; min-width: 11rem; }
-.verdict .number { font-size: 2.5rem; font-weight: 600; line-height: 1.1;
-  font-variant-numeric: tabular-nums; }
-.verdict .band { font-size: 1.15rem; margin-left: 0.6rem; }
+.verdict .worth { color: #f2f5f8; margin: 0 0 0.5rem; line-height: 1.45; }
+.verdict .number { font-size: 1rem; margin: 0.1rem 0 0; font-variant-numeric: tabular-nums; }
+.verdict .band { font-size: 1.35rem; font-weight: 600; }
 .verdict .note { color: #f2f5f8; font-weight: 600; margin: 0.2rem 0 0; }
 .verdict .small { color: #aab6c2; font-size: 0.9rem; margin: 0.35rem 0 0; line-height: 1.45; }
 .verdict .scale { flex: 1 1 17rem; min-width: 15rem; position: relative;
@@ -37,13 +36,15 @@ _CARD_STYLE = """<style>
 .verdict .names span { text-align: center; }
 .verdict .mark { position: absolute; top: 0.7rem; width: 3px; height: 1.6rem;
   margin-left: -1.5px; background: #f2f5f8; border-radius: 2px; }
+.verdict .mark.opinion { top: 0.95rem; height: 1.1rem; width: 2px; margin-left: -1px;
+  background: #8d99a5; }
 .verdict.abstained .number, .verdict.abstained .band { color: #8d99a5; font-weight: 400; }
 .verdict .stamp { color: #E69F00; font-size: 0.82rem; font-weight: 600; letter-spacing: 0.06em; }
 </style>"""
 
 
 def show_verdict(current: OpenStudy, info: ClassifierInfo, explained: ExplainedVerdict) -> None:
-    """Whether it abstains, the probability with its band, and that it is no diagnosis."""
+    """What the number is worth, whether it abstains, the band, the number, and both opinions."""
     verdict = explained.verdict
     if verdict.abstained:
         st.warning(
@@ -55,6 +56,30 @@ def show_verdict(current: OpenStudy, info: ClassifierInfo, explained: ExplainedV
 
 
 def _card(current: OpenStudy, info: ClassifierInfo, verdict: Verdict) -> str:
+    from core.classification.card import worth_of_pictures, worth_of_scans
+
+    stamp = f'<div class="stamp">{escape(current.stamp)}</div>' if current.stamp else ""
+    worth = worth_of_pictures(info) if is_picture(current) else worth_of_scans(info)
+    shown = probability_text(verdict.covid_probability)
+    of = "this picture" if is_picture(current) else "this scan"
+    reason = "" if verdict.abstained else f"For {of}: {escape(verdict.reason)}. "
+    kind = "verdict abstained" if verdict.abstained else "verdict"
+    return (
+        f'<section class="{kind}" aria-label="Verdict">{stamp}'
+        f'<p class="worth">{escape(worth)}</p>'
+        f'<div class="row"><div class="result"><span class="band">{band_text(verdict)}</span>'
+        f'<p class="number">Probability of COVID-19: {shown}</p>'
+        f'<p class="note">Not a diagnosis.</p></div>{_scale(info, verdict, shown)}</div>'
+        f'<p class="small">{escape(opinions_sentence(verdict))} {reason}Predicted by '
+        f"{escape(info.weights_id)}. "
+        f"Bands: low below {percent_text(info.bands.low_below, digits=0)}, "
+        f"high from {percent_text(info.bands.high_from, digits=0)}; indeterminate where the two "
+        "opinions contradict each other.</p></section>"
+    )
+
+
+def _scale(info: ClassifierInfo, verdict: Verdict, shown: str) -> str:
+    """The bands as a bar, with a mark for the probability and one for each opinion."""
     low, high = 100 * info.bands.low_below, 100 * info.bands.high_from
     parts = (("low", low), ("indeterminate", high - low), ("high", 100 - high))
     bar = "".join(
@@ -62,41 +87,33 @@ def _card(current: OpenStudy, info: ClassifierInfo, verdict: Verdict) -> str:
         for name, width in parts
     )
     names = "".join(f'<span style="width:{width:.2f}%">{name}</span>' for name, width in parts)
-    at = 100 * verdict.covid_probability
-    stamp = f'<div class="stamp">{escape(current.stamp)}</div>' if current.stamp else ""
-    shown = probability_text(verdict.covid_probability)
-    of = "this picture" if is_picture(current) else "this scan"
-    reason = "" if verdict.abstained else f"For {of}: {escape(verdict.reason)}. "
-    if not is_picture(current):
-        reason += f"{escape(parts_sentence(info, verdict))} "
-    kind = "verdict abstained" if verdict.abstained else "verdict"
-    return (
-        f'<section class="{kind}" aria-label="Verdict"><div class="row"><div class="result">{stamp}'
-        f'<span class="number">{shown}</span><span class="band">{verdict.band}</span>'
-        f'<p class="note">Not a diagnosis.</p></div>'
-        f'<div class="scale" role="img" aria-label="Probability {shown}, band {verdict.band}">'
-        f'<div class="bar">{bar}</div><div class="mark" style="left:{at:.2f}%"></div>'
-        f'<div class="names">{names}</div></div></div>'
-        f'<p class="small">{reason}Probability of COVID-19 predicted by {escape(info.weights_id)}. '
-        f"Bands: low below {percent_text(info.bands.low_below, digits=0)}, "
-        f"high from {percent_text(info.bands.high_from, digits=0)}.</p></section>"
-    )
-
-
-def parts_sentence(info: ClassifierInfo, verdict: Verdict) -> str:
-    """The probabilities from the slices of a scan and from its infected share, each by itself."""
-    from core.classification.scan import scan_parts
-
-    slices, burden = (
-        float(expit(part))
-        for part in scan_parts(
-            logit(np.array(verdict.slice_probabilities)), verdict.infected_share, info.scan
+    opinions = "".join(
+        f'<div class="mark opinion" title="{title}" style="left:{100 * value:.2f}%"></div>'
+        for title, value in (
+            ("what the network sees", verdict.network_probability),
+            ("what is marked", verdict.lesion_probability),
         )
     )
-    alone = f"The most suspicious slices alone would give {probability_text(slices)}"
-    if np.isnan(burden):
-        return f"{alone}; the infected share is not defined."
-    return f"{alone}, the infected share alone {probability_text(burden)}."
+    at = 100 * verdict.covid_probability
+    return (
+        f'<div class="scale" role="img" aria-label="Probability {shown}, band {verdict.band}">'
+        f'<div class="bar">{bar}</div>{opinions}<div class="mark" style="left:{at:.2f}%"></div>'
+        f'<div class="names">{names}</div></div>'
+    )
+
+
+def band_text(verdict: Verdict) -> str:
+    """The band as it stands first on the card."""
+    return verdict.band.capitalize()
+
+
+def opinions_sentence(verdict: Verdict) -> str:
+    """Both opinions, and whether they contradict each other."""
+    both = (
+        f"What the network sees alone gives {probability_text(verdict.network_probability)}, what "
+        f"is marked as infected alone {probability_text(verdict.lesion_probability)}."
+    )
+    return f"The two contradict each other. {both}" if verdict.disagreement else both
 
 
 def probability_text(probability: float) -> str:

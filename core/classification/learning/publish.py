@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from core.classification.config import BandConfig, ClassifierModelConfig
 from core.classification.info import (
     HEAD_PREFIX,
     KIND,
@@ -13,7 +17,8 @@ from core.classification.info import (
     read_classifier_arrays,
     read_classifier_manifest,
 )
-from core.classification.train import ClassifierTrainConfig, TrainedClassifier
+from core.classification.learning.arrays import Arrays
+from core.classification.learning.assemble import TrainedClassifier
 from core.config import to_json_dict
 from core.segmentation import (
     CARD_NAME,
@@ -29,44 +34,65 @@ from core.system import THIN_SPACE, software_versions, write_text
 LICENCE = "Non-commercial research use, because of the data it was trained on."
 
 
+@dataclass(frozen=True)
+class Recipe:
+    """What was chosen, for manifest and card.
+
+    Attributes:
+        variant, seeds: of the networks whose mean is published.
+        start: id of the segmentation weights that they started from.
+        steps, batch_size: of each, in all, and pictures of a step.
+        command: that publishes it again.
+    """
+
+    variant: str
+    seeds: tuple[int, ...]
+    start: str
+    steps: tuple[int, ...]
+    batch_size: int
+    command: str
+
+
 def publish_classifier(
-    encoder: Any,
+    arrays: Arrays,
     trained: TrainedClassifier,
     folder: Path,
-    config: ClassifierTrainConfig,
     *,
+    model: ClassifierModelConfig,
     segmentation: WeightsInfo,
-    command: str,
+    recipe: Recipe,
     is_default: bool = True,
 ) -> ClassifierInfo:
     """Publishes a classifier; the folder's name becomes its id.
 
     Args:
-        encoder: the Keras model of `core.classification.network`.
-        command: that reproduces it, for the card.
+        segmentation: whose masks it was calibrated with.
 
     Raises:
         WeightsError, SaveError: see `core.segmentation.weights_store.stage_weights`.
     """
+    from core.classification.network import fill_network
+
     head = {
         f"{HEAD_PREFIX}{part.name}": _stored(getattr(trained.head, part.name))
         for part in fields(trained.head)
     }
     with stage_weights(folder, check=_load) as staged:
+        network = fill_network(model, arrays, shown=folder.name)
         manifest = {
             "kind": KIND,
             "weights_id": folder.name,
             "title": "Slice classifier, COVID-19 against other or none",
             "default": is_default,
-            **write_network(encoder, staged, more_arrays=head),
-            "model": to_json_dict(config.model),
-            "temperature": trained.temperature,
-            "bands": to_json_dict(trained.bands),
+            **write_network(network, staged, more_arrays=head),
+            "model": to_json_dict(model),
+            "combination": to_json_dict(trained.combination),
+            "lesions": to_json_dict(trained.lesions),
+            "bands": to_json_dict(BandConfig()),
             "scan": to_json_dict(trained.scan),
             "fitness": to_json_dict(trained.fitness),
             "segmentation": {"weights_id": segmentation.weights_id, "sha256": segmentation.sha256},
-            "training": to_json_dict(config),
-            "command": command,
+            "training": to_json_dict(recipe),
             "versions": software_versions(),
             "licence": LICENCE,
             **trained.record,
@@ -77,7 +103,7 @@ def publish_classifier(
 
 
 def _stored(array: Any) -> Any:
-    # The axes are many and need few digits; what makes the logit stays as it is.
+    # The axes are many and need few digits.
     return array.astype("float16") if array.ndim > 1 else array
 
 
@@ -89,11 +115,18 @@ def _load(folder: Path) -> None:
 
 def build_classifier_card(info: ClassifierInfo) -> str:
     """The card of a classifier, every number in it from the manifest."""
-    manifest = info.manifest
-    return render_card(
-        "classifier",
-        manifest=manifest,
-        encoder_id=info.encoder_id,
-        has_random_encoder=any("random encoder" in name for name in manifest["results"]),
-        thin=THIN_SPACE,
-    )
+    return render_card("classifier", manifest=info.manifest, thin=THIN_SPACE)
+
+
+def table_lines(results: dict[str, dict[str, Any]]) -> Sequence[str]:
+    """A line for each row of the table of results."""
+    return [
+        f"{name}: {row['slices']} pictures, AUC {_interval(row, 'auc')}, accuracy "
+        f"{_interval(row, 'accuracy')}"
+        for name, row in results.items()
+    ]
+
+
+def _interval(row: dict[str, Any], name: str) -> str:
+    low, high = row[f"{name}_interval"]
+    return f"{np.round(row[name], 3)} ({low:.3f} to {high:.3f})"

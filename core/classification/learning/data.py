@@ -16,10 +16,8 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from core.classification.classifier import Encoder
-from core.classification.features import pool_features
+from core.classification.config import ClassifierModelConfig
 from core.classification.frames import Frames, slice_frames
 from core.classification.pictures import open_picture
 from core.errors import DatasetError
@@ -50,41 +48,6 @@ class LabelledPicture:
     source: str
     label: int
     side: Side
-
-
-@dataclass(frozen=True, eq=False)
-class LabelledFeatures:
-    """Features of pictures.
-
-    Attributes:
-        rows: (n, features); grey: (n, 23) of the grey-statistics baseline.
-        random: as rows, of a random encoder, to measure the effect of the transfer; (n, 0) where
-            it is not wanted.
-        labels: (n,) 0 or 1; sources, sides: (n,) text.
-    """
-
-    rows: npt.NDArray[np.float32]
-    grey: npt.NDArray[np.float32]
-    random: npt.NDArray[np.float32]
-    labels: npt.NDArray[np.int64]
-    sources: npt.NDArray[np.str_]
-    sides: npt.NDArray[np.str_]
-
-    def of(self, source: str | None, side: str | None) -> LabelledFeatures:
-        """The part of one set, of one side, or both."""
-        kept = np.ones(len(self.labels), dtype=np.bool_)
-        if source is not None:
-            kept &= self.sources == source
-        if side is not None:
-            kept &= self.sides == side
-        return LabelledFeatures(
-            self.rows[kept],
-            self.grey[kept],
-            self.random[kept],
-            self.labels[kept],
-            self.sources[kept],
-            self.sides[kept],
-        )
 
 
 def list_labelled(data: Path) -> tuple[LabelledPicture, ...]:
@@ -164,39 +127,23 @@ def _number(path: Path) -> int:
 def picture_frames(
     paths: Sequence[Path],
     segmenter: Engine,
+    config: ClassifierModelConfig,
     *,
-    side: int,
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
 ) -> Frames:
-    """The classifier's input for pictures: (n, side, side, 3) uint8.
+    """The classifier's input for pictures: (n, rows, columns, 3) uint8.
 
     Raises:
         LoadError: a picture cannot be read.
         Cancelled: the person asked to stop.
     """
-    frames = np.empty((len(paths), side, side, 3), dtype=np.uint8)
+    frames = np.empty((len(paths), config.rows, config.columns, 3), dtype=np.uint8)
     for start in range(0, len(paths), _AT_ONCE):
         raise_if_cancelled(should_cancel, "segmenting pictures")
         on_progress("segmenting pictures", start, len(paths))
         volumes = [open_picture(path).volume for path in paths[start : start + _AT_ONCE]]
         found = segment_volumes(volumes, segmenter)
         for n, (volume, segmentation) in enumerate(zip(volumes, found, strict=True)):
-            frames[start + n] = slice_frames(volume, segmentation, [0], side=side)[0]
+            frames[start + n] = slice_frames(volume, segmentation, [0], config)[0]
     return frames
-
-
-def compute_features(
-    frames: Frames,
-    encoder: Encoder,
-    *,
-    with_masks: bool,
-    on_progress: OnProgress = ignore_progress,
-) -> npt.NDArray[np.float32]:
-    """Features (n, features) of frames."""
-    rows = []
-    for n, maps in enumerate(encoder.maps(np.ascontiguousarray(frames[..., 0]))):
-        if n % _AT_ONCE == 0:
-            on_progress("computing features", n, len(frames))
-        rows.append(pool_features(maps, frames[n, ..., 1:] if with_masks else None))
-    return np.stack(rows)

@@ -8,7 +8,7 @@ bootstrap of AUC twenty times slower.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -16,53 +16,11 @@ from scipy.linalg import eigh
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from core.classification.info import Head
-from core.config import check_ranges
-
 Rows = npt.NDArray[np.float32]
 Vector = npt.NDArray[np.float64]
 
 _MOST_STEPS = 200
 _LEAST_SCALE = 1e-4
-MOST_CERTAIN = 4.0
-"""Bound of each head's logit: far from its training data, a head is overconfident."""
-
-
-@dataclass(frozen=True)
-class FitConfig:
-    """Settings of the fit of a head."""
-
-    ucsd_penalty: float = 0.1
-    """Half of it times the squared weights is added to the mean log loss."""
-    sars_penalty: float = 0.01
-    origin_penalty: float = 0.1
-    origin_doubt: float = 3.5
-    """Logit by which a picture must resemble those of SARS-COV-2 before that head has half the
-    weight: the pictures of papers have many origins."""
-    components: int = 160
-    """Axes along which a slice's distance from the training slices is measured."""
-
-    def __post_init__(self) -> None:
-        check_ranges(
-            self,
-            {
-                "ucsd_penalty": (0.0, 1e6),
-                "sars_penalty": (0.0, 1e6),
-                "origin_penalty": (0.0, 1e6),
-                "origin_doubt": (-100.0, 100.0),
-                "components": (1, 100_000),
-            },
-        )
-
-    def penalty(self, source: str) -> float:
-        """Of the head of a set."""
-        return self.ucsd_penalty if source == "ucsd" else self.sars_penalty
-
-    def with_penalty(self, source: str, penalty: float) -> FitConfig:
-        """The same with another penalty for the head of a set."""
-        if source == "ucsd":
-            return replace(self, ucsd_penalty=penalty)
-        return replace(self, sars_penalty=penalty)
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,50 +74,13 @@ def fit_logistic(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class Mixture:
-    """Two heads, one for each set, and their weights.
-
-    The two sets contradict each other: what is evidence for COVID-19 in one is not in the other,
-    and one linear head for both is worse on each. So each has its own, and a third regression
-    estimates how much a picture resembles those of SARS-COV-2.
-    """
-
-    ucsd: Logistic
-    sars: Logistic
-    origin: Logistic
-    doubt: float
-
-    def logits(self, rows: Rows) -> Vector:
-        """(n,) of rows (n, columns)."""
-        return mix(
-            self.ucsd.logits(rows), self.sars.logits(rows), self.origin.logits(rows) - self.doubt
-        )
-
-
-def mix(ucsd: Vector, sars: Vector, origin: Vector) -> Vector:
-    """Bounded logits of two heads, weighted by the logit of the origin."""
-    share = expit(origin)
-    bound = MOST_CERTAIN
-    mixed: Vector = (1.0 - share) * np.clip(ucsd, -bound, bound) + share * np.clip(
-        sars, -bound, bound
-    )
-    return mixed
-
-
-def balanced_weights(
-    sources: npt.NDArray[np.str_], labels: npt.NDArray[np.int64], *, ucsd_share: float
-) -> Vector:
-    """(n,) so that each set has its share of the loss and, within a set, each class half."""
+def balanced_weights(sources: npt.NDArray[np.str_], labels: npt.NDArray[np.int64]) -> Vector:
+    """(n,) so that every set has the same share of the loss and, within a set, every class."""
     weights = np.zeros(len(labels))
-    present = set(sources.tolist())
-    for source in present:
-        share = 1.0
-        if len(present) > 1:
-            share = ucsd_share if source == "ucsd" else 1.0 - ucsd_share
+    for source in set(sources.tolist()):
         for label in (0, 1):
             own = (sources == source) & (labels == label)
-            weights[own] = share / max(1, int(own.sum()))
+            weights[own] = 1.0 / max(1, int(own.sum()))
     return weights
 
 
@@ -188,25 +109,3 @@ def fit_axial(rows: Rows, other: Rows, *, axes: Rows, mean: Rows, scale: Rows) -
     found = fit_logistic(columns, labels, penalty=1e-2, weights=weights)
     slopes = found.weights / found.scale
     return np.append(slopes, found.bias - float(slopes @ found.mean)).astype(np.float32)
-
-
-def assemble_head(mixture: Mixture, mean: Rows, scale: Rows, axes: Rows, axial: Rows) -> Head:
-    """The head as it is stored: all regressions on one standardisation."""
-    parts = [_on(one, mean, scale) for one in (mixture.ucsd, mixture.sars, mixture.origin)]
-    bias = np.array([bias for _, bias in parts])
-    bias[2] -= mixture.doubt
-    return Head(
-        mean=mean,
-        scale=scale,
-        weights=np.stack([weights for weights, _ in parts]).astype(np.float32),
-        bias=bias.astype(np.float32),
-        axes=axes,
-        axial=axial,
-    )
-
-
-def _on(logistic: Logistic, mean: Rows, scale: Rows) -> tuple[Vector, float]:
-    """Weights and bias of the same regression on another standardisation."""
-    slopes = logistic.weights / logistic.scale
-    bias = logistic.bias + float(slopes @ (mean - logistic.mean).astype(np.float64))
-    return slopes * scale, bias

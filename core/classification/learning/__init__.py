@@ -1,0 +1,1 @@
+"""From pictures of known class to trained networks: packing, augmentation, fitting, results."""
