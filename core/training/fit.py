@@ -25,10 +25,10 @@ from core.system import (
 )
 from core.training.callbacks import EpochRecorder, RunningMean, TrainingOverlap
 from core.training.dataset import SliceBatches
-from core.training.fine_tuning import dice_by_case, pixels_only, start_from_weights
+from core.training.fine_tuning import pixels_only, start_from_weights, write_results
 from core.training.imagenet import read_encoder, set_encoder
 from core.training.losses import build_loss
-from core.training.runs import RunPaths, read_history, read_record, read_results, score
+from core.training.runs import RunPaths, read_history, read_record, score
 from core.training.scans import leave_out, load_training_scans
 from core.training.schedule import learning_rate_at
 from core.training.splits import Split, split_as_recorded, split_by_patient
@@ -90,22 +90,8 @@ def train(
         if recorder.stopped:
             raise Cancelled("training")
     if last == config.epochs:
-        _write_results(paths, split, config)
+        write_results(paths, "best", load_best_model(paths), split.validation, config)
     return paths
-
-
-def _write_results(paths: RunPaths, split: Split, config: TrainConfig) -> None:
-    """Dice of each validation case by the best epoch; of a fine-tuned run, beside that before."""
-    found = read_results(paths.results)
-    if found.get("best"):
-        return
-    best = dice_by_case(
-        load_best_model(paths),
-        split.validation,
-        batch_size=config.batch_size,
-        threshold=config.published.infection_threshold,
-    )
-    write_text(paths.results, json.dumps({**found, "best": best}, indent=1))
 
 
 def _start_model(
@@ -123,13 +109,7 @@ def _start_model(
         _copy_weights(model, initial)
         averaged(model).save(paths.initial)
     if config.initial_weights:
-        before = dice_by_case(
-            averaged(model),
-            split.validation,
-            batch_size=config.batch_size,
-            threshold=config.published.infection_threshold,
-        )
-        write_text(paths.results, json.dumps({"before": before}, indent=1))
+        write_results(paths, "before", averaged(model), split.validation, config)
     return model
 
 
