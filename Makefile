@@ -27,6 +27,7 @@ DEV_STAMP := $(VENV)/.installed-dev-$(DEV_SUM)
 NETWORK = lite-v1
 MIXTURE = $(BIN)/python -m core train-mixture --data "$(DATA)" \
 	--config weights/$(NETWORK)/manifest.json
+LOBES = $(BIN)/python -m core train-lobes --data "$(DATA)"
 
 .PHONY: help app test lint format weights check-data setup setup-dev clean
 
@@ -52,7 +53,7 @@ format: $(DEV_STAMP) ## Bring the code into its format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-weights: check-data $(APP_STAMP) ## Train the shipped network again from the sets in DATA (hours)
+weights: check-data $(APP_STAMP) ## Train the shipped networks again from the sets in DATA (hours)
 	for fold in 1 2 3; do \
 		$(MIXTURE) --epochs 15 --out runs/$(NETWORK)-fold-$$fold --hold-out $$fold \
 			--publish runs/published/$(NETWORK)-fold-$$fold || exit 1; \
@@ -60,6 +61,12 @@ weights: check-data $(APP_STAMP) ## Train the shipped network again from the set
 	$(MIXTURE) --out runs/$(NETWORK) --publish weights/$(NETWORK) --default \
 		--folds runs/published/$(NETWORK)-fold-1 runs/published/$(NETWORK)-fold-2 \
 			runs/published/$(NETWORK)-fold-3
+
+	for fold in 1 2 3 4 5; do \
+		$(LOBES) --out runs/lobes-fold-$$fold --hold-out $$fold || exit 1; \
+	done
+	$(LOBES) --out runs/lobes --publish weights/lobes-v1 --folds runs/lobes-fold-1 \
+		runs/lobes-fold-2 runs/lobes-fold-3 runs/lobes-fold-4 runs/lobes-fold-5
 
 # Before the set-up, so that a wrong folder is told at once.
 check-data:

@@ -6,7 +6,7 @@ script for every page.
 
 import streamlit as st
 
-from core.ui.viewer import slice_routes
+from core.ui.viewer import lobe_routes, slice_routes
 
 if __name__ == "__main__":
     from core.ui.navigation import run_chosen_page
@@ -18,4 +18,5 @@ else:
     from core.ui.libraries import load_libraries
 
     load_libraries()
-    app = st.App(__file__, routes=slice_routes(st.get_option("server.baseUrlPath")))
+    base = st.get_option("server.baseUrlPath")
+    app = st.App(__file__, routes=[*slice_routes(base), *lobe_routes(base)])

@@ -129,13 +129,13 @@ class Source:
     forms: NiftiForms | None = None
     """Only of a NIfTI file whose forms another file can repeat."""
     stored_affine: npt.NDArray[np.float64] | None = None
-    """What the file itself says in place of `file_affine`, where a person has corrected it."""
+    """The file's own value of `file_affine`, where a person has corrected it."""
     pictures: tuple[str, ...] = ()
     """Of a stack of pictures, by which masks belong to it; not to be shown as they are."""
     other_orientation: str = ""
     """Codes that the axes of the file may lead to instead, to ask a person about."""
     seems_turned: bool = False
-    """Whether the chest contradicts how the file says that it lies."""
+    """Whether the chest contradicts the orientation in the file."""
 
 
 @dataclass(frozen=True, eq=False)

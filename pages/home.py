@@ -5,15 +5,14 @@ import streamlit as st
 from core.ui import segmenting
 from core.ui.access import show_if_open_to_all
 from core.ui.home import opening, projects
-from core.ui.navigation import BROWSE_PAGE
+from core.ui.navigation import BROWSE, go_to
 from core.ui.page import (
     RESEARCH_USE,
     begin_page,
-    go_to,
     show_notice,
-    show_scan_warnings,
 )
 from core.ui.scan import browsing, keeping, lying
+from core.ui.scan.headline import show_headline
 from core.ui.scan.mark_button import mark_and_browse
 from core.ui.session import this_session
 
@@ -37,14 +36,17 @@ with left:
         with st.container(horizontal=True):
             mark_and_browse(current)
             marked = current.segmentation is not None
-            kind = "primary" if marked else "secondary"
-            if st.button("Browse slices", type=kind, icon=":material/view_carousel:"):
-                go_to(BROWSE_PAGE)
+            if st.button(
+                "Browse slices",
+                type="primary" if marked else "secondary",
+                icon=":material/view_carousel:",
+            ):
+                go_to(BROWSE)
+        show_headline(current, key="home")
         browsing.show_glance(current, key="glance", tallest=0.42)
         keeping.show_keeping(current)
         segmenting.show_progress()
         opening.show_recognised(current)
-        show_scan_warnings(current)
         lying.show_question(current)
     opening.show_demo_button(current)
 

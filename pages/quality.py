@@ -2,8 +2,10 @@
 
 import streamlit as st
 
-from core.ui.page import begin_page, need_study, show_scan_warnings
+from core.ui.page import begin_page, need_study
 from core.ui.quality import checks, leaving_out, survey
+from core.ui.scan import scan_check
+from core.ui.scan.doubts import show_doubts
 from core.ui.session import OpenStudy
 from core.ui.settings import write_address
 
@@ -12,13 +14,14 @@ from core.ui.settings import write_address
 def look(current: OpenStudy) -> None:
     """The scan, its strip and its findings: a click runs this part of the page only."""
     settings = checks.read_settings()
-    measures = checks.measures_of(current)
+    measures = scan_check.measures_of(current)
     if measures is None:
         return
     picture, findings = st.columns([7, 5], gap="large")
     with findings:
+        show_doubts(current, key="quality")
         config = checks.choose_thresholds(settings)
-    report = checks.report_of(current, measures, config)
+    report = scan_check.report_of(current, measures, config)
     with picture:
         slice_index = checks.show_scan_and_strip(current, report)
         leaving_out.show_marks(current, slice_index, report.flagged_slices)
@@ -38,4 +41,3 @@ begin_page(
 )
 current = need_study()
 look(current)
-show_scan_warnings(current)

@@ -2,9 +2,10 @@
 
 import streamlit as st
 
-from core.ui.page import begin_page, need_study, show_errors, show_scan_warnings
+from core.ui.page import begin_page, need_study, show_errors
 from core.ui.report import files, making
 from core.ui.scan.browsing import show_glance
+from core.ui.scan.headline import show_headline
 
 begin_page(
     "Report",
@@ -17,6 +18,7 @@ report = None
 with st.container(key="report"):
     picture, controls = st.columns([7, 5], gap="large")
 with controls, show_errors():
+    show_headline(current, key="report")
     segmentation = making.prediction_of(current)
     if segmentation is not None:
         report = making.make_report(current, segmentation)
@@ -28,6 +30,5 @@ with controls, show_errors():
 with picture:
     if report is None:
         show_glance(current, key="report-picture", tallest=0.56)
-        show_scan_warnings(current)
     else:
         making.show_pages(report)

@@ -422,7 +422,7 @@ BAD_INPUTS: tuple[BadInput, ...] = (
         "many NaN",
         _nii(lambda: _with_share(np.nan, 0.3)),
         "too many voxels that are not numbers",
-        ("NaN or infinite", "at most 0.1\u2009%", "-1024 (air)"),
+        ("NaN or infinite", "at most 0.1\u2009%", "−1024 (air)"),
     ),
     BadInput(
         "many infinite",
@@ -443,7 +443,7 @@ BAD_INPUTS: tuple[BadInput, ...] = (
         "standardised values",
         _nii(lambda: chest_hu().astype(np.float32) / 500),
         "does not look like CT",
-        ("values -2",),
+        ("values −2",),
     ),
     BadInput(
         "labels as a scan",

@@ -224,10 +224,14 @@ class Page:
             return False
         return True
 
-    def go_to(self, name: str) -> None:
+    def go_to(self, name: str, part: str = "") -> None:
+        """Another page by the sidebar, and one of its parts."""
         links = self.browser.find_elements("css selector", "[data-testid=stSidebarNavLink]")
         next(link for link in links if link.text == name).click()
         self.settle()
+        if part:
+            self.click(part)
+            self.settle()
 
     def upload(self, path: Path) -> None:
         self.browser.find_element("css selector", "input[type=file]").send_keys(str(path))

@@ -79,7 +79,7 @@ def eager() -> Iterator[None]:
 def small_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     """EfficientNet-Lite0 with a quarter of its filters and 7 instead of 16 blocks, all stages kept:
     for tests that need its structure and not its size, since building and tracing take seconds.
-    What ImageNet taught does not fit it."""
+    The arrays from ImageNet do not fit it."""
     from core.segmentation.models import efficientnet
 
     monkeypatch.setitem(efficientnet._SCALES, "lite0", (0.25, 0.25))

@@ -75,6 +75,6 @@ HOSTILE_SETTINGS: tuple[HostileSettings, ...] = (
     HostileSettings("wide network", '{"model": {"width": 1000000}}', ("width", "1 to 256")),
     HostileSettings("turned twice", '{"augment": {"rotation_degrees": 720}}', ("0 to 180",)),
     HostileSettings("noise only", '{"augment": {"noise": 1e9}}', ("noise", "0 to 1")),
-    HostileSettings("window", '{"preprocess": {"window_width": -5}}', ("Window width",)),
+    HostileSettings("window", '{"preprocess": {"window_width": -5}}', ("The window's width",)),
     HostileSettings("input", '{"preprocess": {"rows": 17}}', ("17 × 256", "multiples of 16")),
 )

@@ -37,7 +37,7 @@ def small_volume(
     if grey:
         array = np.clip((array + 1250.0) / 1500 * 255, 0, 255).astype(np.uint8)
         intensity = grey_intensity(reason="an 8-bit grey scale")
-        warnings = ("Not in HU: black and white are taken as -1250 and 250 HU.",)
+        warnings = ("Not in HU: black and white are taken as −1250 and 250 HU.",)
     return volume_from_file(
         array,
         small_affine(),

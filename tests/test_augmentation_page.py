@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from core.cli.train import read_training_config
-from core.config import AUGMENT_PRESETS, AUGMENT_RANGES, AugmentConfig
+from core.cli.training_options import read_training_config
+from core.config import AUGMENT_PRESETS, AUGMENT_RANGES, AugmentConfig, TrainConfig
 from core.training.augmentation_preview import preview_augmentation
 from tests.app_session import session_of
 from tests.studies import small_study
@@ -91,7 +91,7 @@ def test_a_pipeline_is_taken_for_training_and_read_by_the_command_line(tmp_path)
     assert taken == AugmentConfig(elastic=0.07)
     path = tmp_path / "augmentation.json"
     path.write_text(json.dumps({"augment": {"elastic": 0.07}}))
-    assert read_training_config(path).augment == taken
+    assert read_training_config(path, TrainConfig).augment == taken
 
 
 def test_without_a_scan_the_page_says_what_to_do() -> None:

@@ -25,8 +25,9 @@ from PIL import Image
 
 from core.batch import BatchPaths, BatchSummary, find_scans, run_batch
 from core.batch.job import MOST_CRASHES, BatchJob, ScanTask, fingerprint
+from core.batch.records import note_attempt
 from core.batch.tables import BASE_COLUMNS, biomarker_columns, columns
-from core.batch.work import WorkerUnavailable, note_attempt, prepare_worker, work_on_scan
+from core.batch.work import WorkerUnavailable, prepare_worker, work_on_scan
 from core.cli import main
 from core.config import BatchConfig, SegmentConfig
 from core.errors import Cancelled, ConfigError, LungLensError, SaveError
@@ -113,7 +114,7 @@ class Killer(threading.Thread):
             time.sleep(0.005)
 
 
-def test_every_kind_of_scan_gets_masks_figures_and_a_row(
+def test_every_kind_of_scan_gets_masks_measurements_and_a_row(
     chest: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder, output = tmp_path / "scans", tmp_path / "out"
@@ -290,7 +291,17 @@ DAMAGED_RECORDS: dict[str, Callable[[Path], Any]] = {
     "numbers without end": lambda path: path.write_text('{"format": 1e999}'),
     "a folder": _as_folder,
     "its folder is a file": lambda path: (shutil.rmtree(path.parent), path.parent.write_text("x")),
+    "no mask": lambda path: (path.parent / "lung_mask.nii.gz").unlink(),
+    "an empty mask": lambda path: (path.parent / "lung_mask.nii.gz").write_bytes(b""),
+    "a mask that is text": lambda path: (path.parent / "lung_mask.nii.gz").write_text("x" * 500),
+    "a cut mask": lambda path: _cut(path.parent / "infection_mask.nii.gz"),
+    "a folder as mask": lambda path: _as_folder(path.parent / "infection_mask.nii.gz"),
+    "a cut picture": lambda path: _cut(path.parent / "thumbnail.png"),
 }
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
 
 
 @pytest.mark.usefixtures("in_this_process")
@@ -316,8 +327,21 @@ def test_records_that_cannot_be_used_are_named_and_made_anew(
         assert json.loads(path.read_text())["status"] == "done"
     assert {row["status"] for row in rows(output)} == {"done"}
     # Nothing of anybody was deleted.
-    assert len(list(output.rglob("*.set-aside-*/kept.txt"))) == 2
+    assert len(list(output.rglob("*.set-aside-*/kept.txt"))) == 3
     assert run_batch(folder, output).renewed == ()
+
+
+@pytest.mark.usefixtures("in_this_process")
+@pytest.mark.parametrize("text", ["", "[]", "{}", "[" * 99_999])
+def test_a_batch_whose_own_record_is_damaged_goes_on(
+    text: str, chest: Study, tmp_path: Path
+) -> None:
+    folder, output = copies(chest, tmp_path / "scans", 1), tmp_path / "out"
+    run_batch(folder, output)
+    (output / "batch.json").write_text(text)
+    summary = run_batch(folder, output)
+    assert (summary.kept, summary.renewed) == (1, ("batch.json",))
+    assert json.loads((output / "batch.json").read_text())["format"] == "lunglens-batch-1"
 
 
 def complete(output: Path, summary: BatchSummary, names: list[str]) -> None:
@@ -363,8 +387,46 @@ def test_killed_workers_are_replaced_and_a_scan_that_ends_them_all_is_given_up(
     assert any("left" in stage for stage, _, _ in told)
 
 
+_SLOW_WORKER = """#!{python}
+import time
+import core.batch.work as work
+from core.batch.worker import main
+open_found = work.open_found
+def slow(scan, *given, **named):
+    time.sleep(600 if "scan1" in scan.files[0] else 0)
+    return open_found(scan, *given, **named)
+work.open_found = slow
+main()
+"""
+
+
+def test_a_scan_over_the_time_limit_is_given_up_and_the_others_are_done(
+    chest: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, output = tmp_path / "scans", tmp_path / "out"
+    folder.mkdir()
+    copies(chest, folder, 3)
+    program = tmp_path / "worker"
+    program.write_text(_SLOW_WORKER.format(python=sys.executable))
+    program.chmod(0o755)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setattr("core.batch.local.sys.executable", str(program))
+    summary = run_batch(folder, output, config=BatchConfig(timeout_s=6.0))
+    assert (summary.found, summary.done, summary.lost_workers) == (3, 2, 0)
+    (failure,) = summary.failures
+    assert failure[1].startswith("scan1")
+    assert "got more than 6 s, expected less; set a longer --timeout" in failure[2]
+    assert [row["status"] for row in rows(output)].count("done") == 2
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_time_limit_that_is_none_is_refused(seconds: float) -> None:
+    with pytest.raises(ConfigError, match="time limit of a scan is out of range"):
+        BatchConfig(timeout_s=seconds)
+
+
 @pytest.mark.slow
-def test_a_killed_batch_leaves_no_worker_behind_and_goes_on(chest: Study, tmp_path: Path) -> None:
+def test_a_killed_batch_leaves_no_worker_behind_and_resumes(chest: Study, tmp_path: Path) -> None:
     folder, output = copies(chest, tmp_path / "scans", 5), tmp_path / "out"
     command = [sys.executable, "-m", "core", "batch", str(folder), "-o", str(output)]
     parent = subprocess.Popen([*command, "--workers", "2"], cwd=ROOT, stdout=subprocess.DEVNULL)
@@ -390,7 +452,7 @@ def test_a_killed_batch_leaves_no_worker_behind_and_goes_on(chest: Study, tmp_pa
 @pytest.mark.parametrize(
     "ending", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
 )
-def test_ctrl_c_says_how_to_go_on(chest: Study, tmp_path: Path, ending: signal.Signals) -> None:
+def test_ctrl_c_says_how_to_resume(chest: Study, tmp_path: Path, ending: signal.Signals) -> None:
     folder, output = copies(chest, tmp_path / "scans", 4), tmp_path / "out"
     command = [sys.executable, "-m", "core", "batch", str(folder), "-o", str(output)]
     parent = subprocess.Popen(
@@ -580,7 +642,7 @@ def test_dask_workers_do_the_same_and_a_killed_one_costs_nothing(
         ("tcp://127.0.0.1:9", "No Dask scheduler answers"),
     ],
 )
-def test_a_scheduler_that_is_none_is_told(
+def test_a_scheduler_that_is_none_is_reported(
     chest: Study,
     tmp_path: Path,
     scheduler: str,

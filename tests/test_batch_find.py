@@ -261,7 +261,9 @@ def test_the_folder_of_results_is_left_out_and_broken_files_are_scans_that_will_
         (lambda folder: None, "got nothing of that name"),
     ],
 )
-def test_nothing_to_do_is_told(tmp_path: Path, make: Callable[[Path], object], told: str) -> None:
+def test_nothing_to_do_is_reported(
+    tmp_path: Path, make: Callable[[Path], object], told: str
+) -> None:
     make(tmp_path / "scans")
     with pytest.raises(LoadError, match=told):
         find_scans(tmp_path / "scans")

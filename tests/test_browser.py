@@ -31,26 +31,44 @@ def test_a_first_visit_by_a_link_to_a_slice_shows_that_slice(page: Page) -> None
     assert page.server.is_fresh, "this test must be the first to visit its server"
     page.open("/browse?case=demo&plane=coronal&slice=200")
     assert page.picture_slice() == 200
+    assert "/view" in page.browser.current_url
     assert "coronal slice 200 of 512" in page.picture_name()
     links = page.browser.find_elements("css selector", "[data-testid=stSidebarNavLink]")
     assert [link.text for link in links] == [
         "Home",
-        "Browse",
+        "View",
+        "Preprocess",
         "Quality",
-        "Enhance",
-        "Region of interest",
-        "Segment",
-        "Classify",
-        "Follow-up",
         "Report",
-        "Evaluate",
+        "Follow-up",
         "Cohort",
-        "Augmentation",
+        "Evaluate",
         "Train",
     ]
     page.browser.refresh()
     page.settle()
     assert page.picture_slice() == 200
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("segment", "/view?part=segment", "Weights"),
+        ("classify", "/view?part=classify", "Experimental"),
+        ("enhance", "/preprocess?", "Clip limit"),
+        ("region", "/preprocess?part=region", "Margin"),
+        ("augmentation", "/train?part=augmentation", "Rotation"),
+    ],
+)
+def test_addresses_of_pages_that_are_parts_now_lead_there(
+    page: Page, old: str, new: str, words: str
+) -> None:
+    page.open(f"/{old}?case=demo&method=clahe")
+    page.wait_for_text(words, seconds=60)
+    there, asked = new.split("?")
+    address = page.browser.current_url
+    assert f"{there}?" in address
+    assert asked in address
 
 
 def test_home_shows_the_demo_study_and_asks_no_other_server(page: Page) -> None:
@@ -67,7 +85,7 @@ def test_home_shows_the_demo_study_and_asks_no_other_server(page: Page) -> None:
 def test_moving_through_slices_changes_picture_and_address(page: Page) -> None:
     from selenium.webdriver.common.keys import Keys
 
-    page.open("/browse?case=demo&plane=axial&slice=40")
+    page.open("/view?case=demo&plane=axial&slice=40")
     before = page.picture()
     page.strip().send_keys(Keys.ARROW_RIGHT)
     wait_for(lambda: page.picture_slice() == 41, what="slice 41")
@@ -81,7 +99,7 @@ def test_moving_through_slices_changes_picture_and_address(page: Page) -> None:
 
 
 def test_pages_share_one_scan_one_place_and_one_zoom(page: Page) -> None:
-    page.open("/browse?case=demo&plane=axial&slice=40")
+    page.open("/view?case=demo&plane=axial&slice=40")
     wait_for(lambda: page.view("scan.complete && scan.counts !== null"), what="all slices")
     fetched = page.fetched()
     page.canvas().send_keys("+++")
@@ -89,7 +107,7 @@ def test_pages_share_one_scan_one_place_and_one_zoom(page: Page) -> None:
     assert enlarged > 1.5
     page.go_to("Home")
     assert page.picture_slice() == 40
-    page.go_to("Browse")
+    page.go_to("View", "Browse")
     assert page.picture_slice() == 40
     assert page.view("view.zoomOf('axial').factor") == enlarged
     assert page.fetched() == fetched
@@ -98,7 +116,7 @@ def test_pages_share_one_scan_one_place_and_one_zoom(page: Page) -> None:
 def test_browsing_leaves_no_slices_on_the_way_back(page: Page) -> None:
     from selenium.webdriver.common.keys import Keys
 
-    page.open("/browse?case=demo&plane=axial&slice=40")
+    page.open("/view?case=demo&plane=axial&slice=40")
     steps = page.js("return history.length")
     for number in (41, 42):
         page.canvas().send_keys(Keys.ARROW_UP)
@@ -111,12 +129,12 @@ def test_browsing_leaves_no_slices_on_the_way_back(page: Page) -> None:
 
 
 def test_linked_planes_and_distances_are_there_after_another_page(page: Page) -> None:
-    page.open("/browse?case=demo&plane=axial&slice=40")
+    page.open("/view?case=demo&plane=axial&slice=40")
     page.canvas().send_keys("l")
     page.view("view.endMeasure(view.beginMeasure(pane, [10, 10]), true)")
-    page.go_to("Segment")
+    page.go_to("Home")
     assert page.view("[view.layout, view.measures.length]") == ["single", 0]
-    page.go_to("Browse")
+    page.go_to("View", "Browse")
     assert page.view("[view.layout, view.panes.length]") == ["linked", 3]
     assert page.view("view.measures.length") == 1
 
@@ -124,7 +142,7 @@ def test_linked_planes_and_distances_are_there_after_another_page(page: Page) ->
 def test_the_value_under_the_pointer_is_that_of_the_scan(page: Page, demo: Study) -> None:
     from selenium.webdriver.common.action_chains import ActionChains
 
-    page.open("/browse?case=demo&plane=axial&slice=50")
+    page.open("/view?case=demo&plane=axial&slice=50")
     ActionChains(page.browser).move_to_element_with_offset(page.canvas(), 40, -25).perform()
     match = wait_for(
         lambda: re.search(r"(−?\d+) HU at column (\d+), row (\d+)", page.value()),
@@ -142,9 +160,9 @@ def test_two_clicks_from_the_demo_to_its_predicted_masks_and_their_files(
     page.click("Mark lung and infection")
     wait_for(lambda: "Infection, prediction" in page.legend(), what="the prediction", seconds=300)
     page.settle()
-    assert "/browse" in page.browser.current_url
+    assert "/view" in page.browser.current_url
     assert "Agreement with the truth" in page.text
-    page.go_to("Segment")
+    page.go_to("View", "Segment")
     page.click("Lung mask (NIfTI)")
     mask = nib.load(page.downloaded("Synthetic_demo_study_lung_mask.nii.gz"))
     assert mask.shape == demo.volume.source.file_shape
@@ -164,7 +182,7 @@ def test_two_clicks_from_the_demo_to_its_predicted_masks_and_their_files(
 
 def test_a_run_can_be_stopped(page: Page) -> None:
     need_weights()
-    page.open("/segment?case=demo")
+    page.open("/view?part=segment&case=demo")
     page.click("Mark lung and infection")
     page.click("Stop")
     page.wait_for_text("The run was stopped", seconds=120)
@@ -188,7 +206,7 @@ def test_an_uploaded_scan_opens_and_a_broken_one_leaves_it_open(page: Page, tmp_
     page.upload(broken)
     page.wait_for_text("Still open: my_scan")
     page.settle()
-    page.go_to("Browse")
+    page.go_to("View", "Browse")
     assert "my_scan" in page.picture_name()
     page.browser.refresh()  # soon after: the work is still there
     page.settle()
@@ -225,7 +243,7 @@ def test_browsing_the_open_scan_does_not_end_the_opening_of_another(
     page.wait_for_text("Opened: next_scan", seconds=1)
 
 
-@pytest.mark.parametrize("path", ["/", "/browse", "/segment"])
+@pytest.mark.parametrize("path", ["/", "/view", "/view?part=segment"])
 def test_nothing_is_wider_than_a_phone(page: Page, path: str) -> None:
     page.resize(400, 850)
     page.open(path)

@@ -73,7 +73,7 @@ def test_temperature_is_found_and_keeps_order() -> None:
     assert area_under_curve(labels, 3 * logits) == area_under_curve(labels, logits)
 
 
-def test_bootstrap_interval_holds_the_figure() -> None:
+def test_bootstrap_interval_holds_the_value() -> None:
     generator = np.random.default_rng(1)
     labels = np.repeat([0, 1], 50)
     scores = labels + generator.normal(0, 1, 100)
@@ -176,7 +176,7 @@ def test_stored_mixture_is_the_fitted_one() -> None:
     )
 
 
-def test_rows_out_of_distribution_are_told_from_ordinary_rows() -> None:
+def test_rows_out_of_distribution_are_reported_from_ordinary_rows() -> None:
     generator = np.random.default_rng(4)
     rows = generator.normal(0, 1, (300, 6)).astype(np.float32)
     strange = generator.normal(0, 5, (60, 6)).astype(np.float32)
@@ -207,7 +207,7 @@ def test_bands(probability: float, band: str) -> None:
     assert band_of(probability, BandConfig()) == band
 
 
-def test_scan_is_judged_by_its_most_suspicious_third_and_its_share() -> None:
+def test_scan_probability_depends_on_its_most_suspicious_third_and_its_share() -> None:
     config = replace(ScanConfig(), share_weight=0.5)
     logits = np.array([-3.0, -3.0, 2.0, -3.0, 1.0, -3.0])
     # A third of six slices: 2 and 1; a share of e times the half share adds its steepness.

@@ -62,7 +62,7 @@ def small_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(evaluation, "bootstrap_interval", few)
 
 
-def test_the_command_makes_judges_and_publishes_a_classifier(
+def test_the_command_fits_evaluates_and_publishes_a_classifier(
     data: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

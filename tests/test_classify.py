@@ -129,7 +129,7 @@ def test_scans_of_a_folder(chest: Volume, tmp_path: Path) -> None:
     assert 0 < float(rows["chest.nii.gz"]["covid_probability"]) < 1
 
 
-def test_what_cannot_be_judged_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_classified(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     place = tmp_path / "scores.csv"
     empty = tmp_path / "empty"
     empty.mkdir()

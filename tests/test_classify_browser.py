@@ -22,9 +22,9 @@ def need_classifier() -> None:
         pytest.skip("no classifier is installed")
 
 
-def test_a_scan_is_judged_its_heat_shown_and_its_files_taken_away(page: Page) -> None:
+def test_a_scan_is_classified_its_heat_map_shown_and_its_files_downloaded(page: Page) -> None:
     need_classifier()
-    page.open("/classify?case=demo&slice=50")
+    page.open("/view?part=classify&case=demo&slice=50")
     page.wait_for_text("means nothing")
     page.click("Classify this scan")
     page.wait_for_text("Not a diagnosis.", seconds=300)

@@ -162,7 +162,7 @@ def test_without_a_study_it_says_what_to_do(classifier: Classifier) -> None:
     assert "No scan is open" in texts(ran_well(page("classify").run()))
 
 
-def test_before_a_run_limits_are_told_and_nothing_is_computed(classifier: Classifier) -> None:
+def test_before_a_run_limits_are_reported_and_nothing_is_computed(classifier: Classifier) -> None:
     app = ran_well(page("classify", small_study()).run())
     told = texts(app)
     assert "not a diagnosis" in told
@@ -238,7 +238,7 @@ def test_one_picture_has_neither_strip_nor_zones(classifier: Classifier) -> None
     assert not app.get("exception")
 
 
-def test_a_stack_of_pictures_is_judged_as_one_scan(classifier: Classifier) -> None:
+def test_a_stack_of_pictures_is_classified_as_one_scan(classifier: Classifier) -> None:
     app = judged(picture_study(3))
     assert "treated as the slices of one scan" in texts(app)
     assert "Most influential slices" in texts(app)
@@ -262,7 +262,7 @@ def test_abstaining_comes_first_and_says_why(
     assert 'class="verdict abstained"' in texts(app)
 
 
-def test_missing_and_damaged_weights_are_told_in_a_sentence(
+def test_missing_and_damaged_weights_are_reported_in_a_sentence(
     classifier: Classifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def damaged(*args: Any, **more: Any) -> Any:
@@ -313,7 +313,7 @@ def test_both_files_are_offered(classifier: Classifier) -> None:
 # ---------------------------------------------------------------- what is said, by hand
 
 
-def test_calibration_is_told_in_pictures_out_of_a_hundred() -> None:
+def test_calibration_is_reported_in_pictures_out_of_a_hundred() -> None:
     one = Calibration("Set", 0.2, 0.1, tuple(ReliabilityBin(*row) for row in BINS))  # type: ignore[arg-type]
     assert one.pictures == 100
     assert "**70** showed COVID-19 (7 of 10 held-out ones, too few" in calibration_sentence(
@@ -342,7 +342,7 @@ def test_points_of_a_card() -> None:
     assert card_points(CARD, "Nowhere") == ()
 
 
-def test_the_loudest_slices_are_those_that_the_rule_hears() -> None:
+def test_most_suspicious_slices_are_those_of_the_rule() -> None:
     config = ScanConfig(most_suspicious_share=1 / 3)
     logits = np.array([0.5, 3.0, -2.0, 1.0, 2.0, -4.0])
     probabilities = (1 / (1 + np.exp(-logits))).tolist()
@@ -354,7 +354,7 @@ def test_the_loudest_slices_are_those_that_the_rule_hears() -> None:
     assert scan_logit(logits, config.half_share, config) == pytest.approx(1.25)
 
 
-def test_slices_and_share_are_told_apart(classifier: Classifier) -> None:
+def test_slices_and_share_are_reported_apart(classifier: Classifier) -> None:
     verdict = verdict_of(judged(small_study()))
     quiet = replace(verdict, slice_probabilities=(0.2, 0.2), slice_indices=(1, 2))
     told = parts_sentence(classifier.info, replace(quiet, infected_share=0.01))

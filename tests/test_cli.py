@@ -449,7 +449,7 @@ def test_pictures_in_a_subfolder_are_found_and_compared(
         (["benchmark", "--size", "32x32x32", "--weights", "absent"], "Unknown weights"),
     ],
 )
-def test_what_cannot_work_is_told_first(
+def test_what_cannot_work_is_reported_first(
     case_folder: Path,
     tmp_path: Path,
     arguments: list[str],
@@ -465,7 +465,7 @@ def test_what_cannot_work_is_told_first(
 
 
 def test_training_config_of_a_manifest_and_of_a_run(tmp_path: Path) -> None:
-    from core.cli.train import read_training_config
+    from core.cli.training_options import read_training_config
     from core.config import TrainConfig, to_json_dict
 
     wanted = TrainConfig(epochs=3, seed=11)
@@ -477,7 +477,7 @@ def test_training_config_of_a_manifest_and_of_a_run(tmp_path: Path) -> None:
     ):
         path = tmp_path / "some.json"
         path.write_text(json.dumps(content), encoding="utf-8")
-        assert read_training_config(path) == wanted
+        assert read_training_config(path, TrainConfig) == wanted
 
 
 # ------------------------------------------------------------------ output
@@ -487,7 +487,7 @@ def test_training_config_of_a_manifest_and_of_a_run(tmp_path: Path) -> None:
     ("error", "sentence"),
     [(KeyboardInterrupt(), "stopped with Ctrl-C"), (MemoryError(), "not enough memory")],
 )
-def test_whatever_stops_a_command_is_told(
+def test_whatever_stops_a_command_is_reported(
     error: BaseException,
     sentence: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -500,7 +500,7 @@ def test_whatever_stops_a_command_is_told(
     assert sentence in _refused(["info", "any"], capsys)
 
 
-def test_undefined_figures_are_null(
+def test_undefined_measurements_are_null(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from core.cli.terminal import Result

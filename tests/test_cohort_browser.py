@@ -46,11 +46,11 @@ def test_a_batch_is_looked_through_and_a_scan_opened(page: Page) -> None:
     page.js("arguments[0].scrollIntoView({block: 'center'})", rows)
     below_middle = 70 - rows.size["height"] // 2
     ActionChains(page.browser).move_to_element_with_offset(rows, 0, below_middle).click().perform()
-    page.wait_for_text("Open in Browse")
+    page.wait_for_text("Open on View")
     page.settle()
     assert page.browser.find_elements("css selector", ".st-key-cohort-scan img")
-    page.click("Open in Browse")
-    wait_for(lambda: "/browse" in page.browser.current_url, what="Browse")
+    page.click("Open on View")
+    wait_for(lambda: "/view" in page.browser.current_url, what="View")
     page.settle()
     assert page.picture_slice() == 5
     assert f"{1:012x}" in page.text

@@ -161,11 +161,11 @@ def test_filters_sorting_and_download(data: Path) -> None:
     assert "No scan matches" in texts(app)
 
 
-def test_a_picked_scan_shows_its_figures_and_opens_in_browse(data: Path) -> None:
+def test_a_picked_scan_shows_its_measurements_and_opens_in_browse(data: Path) -> None:
     app = picked(ran_well(page("cohort").run()), 0)
     assert "3.00" in texts(app)
     assert "not defined" in texts(app)  # what the tiny record lacks
-    button(app, "Open in Browse").click()
+    button(app, "Open on View").click()
     app.run()
     current = opened(app)
     assert current.study.volume.shape == VOLUME.shape
@@ -181,7 +181,7 @@ def test_a_scan_outside_the_data_folder_is_not_opened(
     app = picked(ran_well(page("cohort").run()), 0)
     assert "is not in the data folder" in texts(app)
     assert str(outside) not in texts(app)
-    assert [b.label for b in app.button if "Browse" in b.label] == []
+    assert [b.label for b in app.button if "View" in b.label] == []
     # Nor by climbing out of it, nor where nobody says where scans lie.
     (data / "results" / "one" / "paths.json").unlink()
     app = picked(ran_well(page("cohort").run()), 0)
@@ -201,7 +201,7 @@ def test_results_are_looked_for_in_the_operators_folders_only(
     assert shown(app) == [f"{7:012x}"]
 
 
-def test_a_damaged_batch_is_told_in_one_sentence(data: Path) -> None:
+def test_a_damaged_batch_is_reported_in_one_sentence(data: Path) -> None:
     table = data / "results" / "one" / "cohort.csv"
     table.write_text("a,b\n1,2\n")
     app = ran_well(page("cohort").run())

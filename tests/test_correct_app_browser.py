@@ -38,7 +38,7 @@ def ready(page: Page) -> None:
 
 
 def test_figures_follow_a_stroke_and_a_reload_keeps_it(page: Page) -> None:
-    page.open(f"/browse?case={CASES[0]}&plane=axial&slice=2")
+    page.open(f"/view?case={CASES[0]}&plane=axial&slice=2")
     ready(page)
     assert "Corrected" not in page.text
     press(page, "c")
@@ -52,7 +52,7 @@ def test_figures_follow_a_stroke_and_a_reload_keeps_it(page: Page) -> None:
     assert page.view("view.correcting"), "the page was drawn anew, and the mode stays"
     drawn = page.view("scan.counts.correctedLung")
     assert drawn > 0
-    page.open(f"/browse?case={CASES[0]}&plane=axial&slice=2")
+    page.open(f"/view?case={CASES[0]}&plane=axial&slice=2")
     ready(page)
     wait_for(lambda: page.view("scan.edits.holds"), what="the corrected masks", seconds=30)
     assert page.view("scan.counts.correctedLung") == drawn
@@ -65,7 +65,7 @@ def test_figures_follow_a_stroke_and_a_reload_keeps_it(page: Page) -> None:
 
 
 def test_other_pages_show_what_was_drawn_and_hand_it_out(page: Page) -> None:
-    page.open(f"/browse?case={CASES[1]}&plane=axial&slice=2")
+    page.open(f"/view?case={CASES[1]}&plane=axial&slice=2")
     ready(page)
     press(page, "c")
     page.view("view.setPen({ channel: 'infection', free: true })")
@@ -73,13 +73,15 @@ def test_other_pages_show_what_was_drawn_and_hand_it_out(page: Page) -> None:
     saved(page, 1)
     page.view("view.setPen({ free: false })")
     keep_screenshot(page, "correct_small")
-    page.go_to("Segment")
-    page.wait_for_text("The masks were drawn by hand (1 step)", seconds=30)
+    page.go_to("Home")
     ready(page)
-    assert "Infection, corrected" in page.legend()
     press(page, "c")
     time.sleep(0.3)
     assert not page.view("Boolean(view.correcting)"), "a small picture is to look at"
+    page.go_to("View", "Segment")
+    page.wait_for_text("The masks were drawn by hand (1 step)", seconds=30)
+    ready(page)
+    assert "Infection, corrected" in page.legend()
     page.click("Infection mask (NIfTI)")
     path = page.downloaded(f"{CASES[1]}_infection_mask_corrected.nii.gz")
     import nibabel as nib
@@ -89,7 +91,7 @@ def test_other_pages_show_what_was_drawn_and_hand_it_out(page: Page) -> None:
     assert image.get_fdata().sum() == page.view(
         "scan.counts.corrected.axial.reduce((sum, one) => sum + one, 0)"
     )
-    page.go_to("Browse")
+    page.go_to("View", "Browse")
     ready(page)
     press(page, "c")
     chord(page, "z")
@@ -105,7 +107,7 @@ def test_a_server_killed_while_somebody_draws_loses_the_stroke_in_hand_alone(
         "LUNGLENS_DATA_FOLDER": str(data),
         "LUNGLENS_PROJECTS_FOLDER": str(tmp_path / "projects"),
     }
-    address = f"/browse?case={CASES[0]}&plane=axial&slice=2"
+    address = f"/view?case={CASES[0]}&plane=axial&slice=2"
     first = serve("streamlit_app.py", tmp_path / "first.txt", settings)
     server = next(first)
     page = chromium.open_tab(server, tmp_path / "downloads")

@@ -234,7 +234,7 @@ def test_infection_stays_inside_the_lung_unless_the_person_says_otherwise(viewer
     check(viewer, infection=network().infection | (stroke & network().lung))
     press(viewer, "u")
     wait_for(
-        lambda: spoken(viewer) == "Infection may be marked outside of the lung", what="the message"
+        lambda: spoken(viewer) == "Infection may be marked outside the lung", what="the message"
     )
     again = mouse(viewer, [(44.0, 70.0), (58.0, 84.0)])
     press(viewer, "u")
@@ -382,7 +382,7 @@ def test_many_strokes_in_all_planes_are_undone_to_the_networks_mask_bit_by_bit(
         revision += 1
         saved(viewer, revision)
     check(viewer, lung=states[-1][0], infection=states[-1][1])
-    assert spoken(viewer).startswith("Done again. ")
+    assert spoken(viewer).startswith("Redone. ")
 
 
 def test_undo_before_the_server_has_answered_leaves_browser_and_server_alike(viewer: Page) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -11,7 +13,7 @@ from core.segmentation import with_hand_correction
 from core.ui.report.making import jobs_of
 from core.ui.session import OpenStudy
 from tests.studies import small_study, use_stand_in
-from tests.test_pages import button, opened, page, ran_well, texts
+from tests.test_pages import button, html_pieces, opened, page, ran_well, texts
 from tests.test_report import segmented
 
 
@@ -43,16 +45,16 @@ def downloads(app: AppTest) -> list[str]:
 
 def test_browse_compares_with_the_network_after_each_stroke() -> None:
     app = marked(ran_well(page("browse", small_study(truth=True)).run()))
-    assert "Yours against the network" not in texts(app)
+    assert "Your masks against the network's" not in texts(app)
     added = draw(opened(app))
     text = texts(ran_well(app.run()))
-    assert "Yours against the network" in text
+    assert "Your masks against the network's" in text
     assert "Corrected" in text
     assert f"{added * 1.5 * 1.5 * 5 / 1000:.1f}\u00a0ml" in text
     assert "Agreement with the truth: corrected by hand" in text
     current = opened(app)
     current.correction.apply(Undo(), revision=1)
-    assert "Yours against the network" not in texts(ran_well(app.run()))
+    assert "Your masks against the network's" not in texts(ran_well(app.run()))
 
 
 def test_measures_of_the_network_are_kept_and_those_of_the_correction_are_not() -> None:
@@ -69,12 +71,13 @@ def test_measures_of_the_network_are_kept_and_those_of_the_correction_are_not() 
     assert after.infection_volume_ml > before.infection_volume_ml
 
 
-def test_segment_measures_and_hands_out_the_corrected_masks() -> None:
+def test_segment_measures_the_corrected_masks_and_offers_their_files() -> None:
     app = marked(ran_well(page("segment", small_study()).run()))
-    before = app.metric[2].value
+    before = next(piece for piece in html_pieces(app) if "is infected" in piece)
     draw(opened(app), slices=slice(0, 8))
     ran_well(app.run())
-    assert app.metric[2].value != before
+    after = next(piece for piece in html_pieces(app) if "is infected" in piece)
+    assert re.findall("<b>.*</b>", after) != re.findall("<b>.*</b>", before)
     assert "The masks were corrected by hand (1 step)" in texts(app)
     assert "Lung mask (NIfTI)" in downloads(app)
 
@@ -90,7 +93,7 @@ def test_thresholds_move_the_networks_masks_and_leave_the_correction() -> None:
     np.testing.assert_array_equal(current.corrected.infection, drawn)
 
 
-def test_a_scan_that_the_network_has_not_marked_is_drawn_on_and_handed_out() -> None:
+def test_a_scan_without_network_masks_is_drawn_on_and_its_files_offered() -> None:
     app = ran_well(page("segment", small_study(truth=False)).run())
     assert downloads(app) == []
     draw(opened(app))

@@ -111,7 +111,7 @@ def test_a_body_in_many_parts_is_one_stroke(scan: Opened) -> None:
     assert unpacked(answer)[0]["voxels"]["infection"] == 200
 
 
-def test_masks_that_have_changed_since_are_told_with_their_revision(scan: Opened) -> None:
+def test_masks_that_have_changed_since_are_reported_with_their_revision(scan: Opened) -> None:
     unpacked(scan.paint([0]))
     answer = scan.paint([1])
     assert answer.status == 409
@@ -160,7 +160,7 @@ def test_what_is_no_edit_is_refused(scan: Opened, asked: dict[str, object]) -> N
 def test_places_outside_of_the_scan_are_refused(scan: Opened, asked: dict[str, object]) -> None:
     answer = scan.post(**asked, revision=0)
     assert answer.status == 422
-    assert b"outside of the scan" in answer.body
+    assert b"outside the scan" in answer.body
 
 
 def test_runs_beyond_the_scan_or_in_no_order_are_refused(scan: Opened) -> None:

@@ -38,7 +38,7 @@ def corrected(study: Study) -> Segmentation:
     return with_hand_correction(found, MaskPair(found.masks.lung, infection), BY_HAND)
 
 
-def test_every_file_of_a_bundle_says_so(tmp_path: Path) -> None:
+def test_every_file_of_a_bundle_is_marked_as_corrected(tmp_path: Path) -> None:
     study = small_study()
     result = corrected(study)
     report, _ = report_of(study, result)
@@ -75,12 +75,12 @@ def test_every_file_of_a_bundle_says_so(tmp_path: Path) -> None:
     assert "corrected by hand (3 steps)" in archive.read("README.txt").decode()
 
 
-def test_a_report_says_so_and_claims_nothing_of_the_network() -> None:
+def test_a_report_is_marked_as_corrected_and_claims_nothing_of_the_network() -> None:
     study = small_study()
     report, _ = report_of(study, corrected(study))
     for text in (words(pdf_text(pdf_bytes(report))), words(html_text(report))):
         assert "corrected by hand" in text
-        assert "nothing of the network" in text
+        assert "nothing about the network" in text
     assert "The masks were then corrected by hand" in report.methods.paragraph
     plain, result = report_of(study)
     assert "by hand" not in words(pdf_text(pdf_bytes(plain)))

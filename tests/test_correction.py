@@ -226,7 +226,7 @@ def test_voxels_are_counted_where_the_spacing_is_nominal():
     assert change.text == "Infection: 1 voxel added."
 
 
-def test_what_was_handed_out_does_not_change_later():
+def test_returned_masks_do_not_change_later():
     correction, before = Correction(volume(), network()), network()
     make(correction, paint(box((4, 6), (1, 3), (6, 8))))
     handed = correction.masks()
@@ -407,7 +407,7 @@ def test_150_edits_of_every_kind_are_undone_to_the_networks_mask_bit_by_bit_and_
     for lung, infection in states:
         make(correction, Redo())
         same(correction, lung, infection)
-    with pytest.raises(CorrectionError, match="nothing to do again"):
+    with pytest.raises(CorrectionError, match="nothing to redo"):
         make(correction, Redo())
 
 
@@ -502,5 +502,5 @@ def test_limits_hold_for_values_that_are_not_hu():
 def test_from_a_voxel_outside_the_limits_nothing_grows():
     correction = Correction(layered())
     edit = TogglePart("lung", (0, 0, 4), SliceAt("axial", 4), True, limits_hu=(-750.0, -650.0))
-    with pytest.raises(CorrectionError, match="Nothing grows"):
+    with pytest.raises(CorrectionError, match="No region can be grown"):
         make(correction, edit)

@@ -1,4 +1,4 @@
-"""Cross-validation: every patient is judged once, by a network that never met it."""
+"""Cross-validation: every patient is validated once, by a network not trained on it."""
 
 from __future__ import annotations
 
@@ -52,14 +52,14 @@ def found(data: Path, folder: Path) -> CrossValidation:
     return cross_validate(data, folder, CONFIG, folds=2)
 
 
-def test_folds_judge_every_patient_once_and_learn_from_all_others(data: Path) -> None:
+def test_every_patient_is_validated_once_and_trained_on_in_all_other_folds(data: Path) -> None:
     scans = load_training_scans(data, TINY.preprocess)
     splits = split_folds(scans, folds=2, seed=3)
     for split in splits:
         assert not {s.patient_id for s in split.train} & {s.patient_id for s in split.validation}
         assert len(split.train) + len(split.validation) == len(scans)
-    judged = [s.scan_id for split in splits for s in split.validation if s.role != "healthy"]
-    assert sorted(judged) == sorted(s.scan_id for s in scans if s.role != "healthy")
+    validated = [s.scan_id for split in splits for s in split.validation if s.role != "healthy"]
+    assert sorted(validated) == sorted(s.scan_id for s in scans if s.role != "healthy")
     sizes = [len({s.patient_id for s in split.validation}) for split in splits]
     assert max(sizes) - min(sizes) <= 1
     assert split_folds(scans, folds=2, seed=3)[0].to_json_dict() == splits[0].to_json_dict()
@@ -77,9 +77,9 @@ def test_every_case_has_a_result_of_the_fold_that_kept_it_out(
     assert sorted(result.case_id for result in found.results) == sorted(CASES)
     for number in (1, 2):
         record = json.loads(RunPaths(folder / f"fold-{number}").config.read_text(encoding="utf-8"))
-        judged = set(record["split"]["validation"]["case"])
+        validated = set(record["split"]["validation"]["case"])
         manifest = json.loads((folder / f"weights-{number}" / "manifest.json").read_text("utf-8"))
-        assert {row["case_id"] for row in manifest["validation"]["cases"]} == judged
+        assert {row["case_id"] for row in manifest["validation"]["cases"]} == validated
     assert all(0 <= result.lung.dice <= 1 for result in found.results)
     assert 0 <= found.picture_infection_dice <= 1
     assert len(found.negative_shares) == len(found.healthy_shares) == 2

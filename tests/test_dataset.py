@@ -153,7 +153,7 @@ def test_no_patient_is_on_both_sides(scans: tuple[TrainingScan, ...], seed: int)
     for role in ("case", "picture", "negative"):
         assert any(scan.role == role for scan in split.train)
         assert any(scan.role == role for scan in split.validation)
-    # Both origins of cases stand on both sides, the healthy chest only judges.
+    # Both origins of cases stand on both sides, the healthy chest is for validation only.
     for side in (train, validation):
         assert any(name.startswith("coronacases") for name in side)
         assert any(name.startswith("radiopaedia") for name in side)
@@ -222,7 +222,7 @@ def test_scans_a_record_does_not_name_are_left_out(scans: tuple[TrainingScan, ..
     assert sides(split) == ({"coronacases_001"}, {"coronacases_002"})
 
 
-def test_the_healthy_chest_never_teaches(scans: tuple[TrainingScan, ...]) -> None:
+def test_the_healthy_chest_is_never_trained_on(scans: tuple[TrainingScan, ...]) -> None:
     record = {
         "train": {"case": [CASES[0]], "healthy": ["normal001"]},
         "validation": {"case": [CASES[1]]},
@@ -236,7 +236,7 @@ def test_the_healthy_chest_never_teaches(scans: tuple[TrainingScan, ...]) -> Non
         pytest.param(
             {"train": {"case": [CASES[3]]}, "validation": {"case": [CASES[4]]}}, id="siblings"
         ),
-        pytest.param({"train": {"case": [CASES[3]]}, "validation": {}}, id="none to judge"),
+        pytest.param({"train": {"case": [CASES[3]]}, "validation": {}}, id="none to validate"),
         pytest.param({"train": {}, "validation": {"case": [CASES[3]]}}, id="none to learn"),
         pytest.param({}, id="empty"),
         pytest.param({"train": {"case": ["x"]}, "validation": {"case": ["y"]}}, id="other data"),
@@ -392,7 +392,7 @@ def test_what_does_not_fit_into_memory_waits_in_files(
         np.testing.assert_array_equal(one.images, other.images)
         np.testing.assert_array_equal(one.infection, other.infection)
         assert (one.lung is None) == (other.lung is None)
-    taught = ([scan for scan in some if scan.role != "healthy"] for some in (within, beyond))
-    batches = [SliceBatches(some, TINY, epoch=0)[0] for some in taught]
+    trained = ([scan for scan in some if scan.role != "healthy"] for some in (within, beyond))
+    batches = [SliceBatches(some, TINY, epoch=0)[0] for some in trained]
     for first, second in zip(*batches, strict=True):
         np.testing.assert_allclose(first, second, atol=1e-6)

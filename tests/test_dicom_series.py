@@ -12,11 +12,23 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from core.batch.find import find_scans
 from core.errors import LoadError
-from core.loading import SeveralSeriesError, load_dicom, open_study
+from core.loading import JOINED, SeveralSeriesError, load_dicom, open_study
 from core.loading.dicom.series import ScatteredSeriesError
-from tests.scans import chest_hu, dicom_series, write_dicom
+from tests.scans import chest_hu, dicom_series, nifti_bytes, small_affine, write_dicom
 
 UID = "1.2.826.0.1.99"
+
+
+_VALUES: dict[str, tuple[object, object]] = {
+    "TriggerTime": (0.0, 400.0),
+    "NominalPercentageOfCardiacPhase": (30.0, 70.0),
+    "ConvolutionKernel": ("B30f", "B70f"),
+    "SeriesDescription": ("a inspiration", "b expiration"),
+    "ImageType": (["ORIGINAL", "PRIMARY", "AXIAL"], ["ORIGINAL", "PRIMARY", "AXIAL", "B"]),
+    "SliceThickness": (1.0, 5.0),
+    "IrradiationEventUID": ("1.2.3", "1.2.4"),
+}
+"""Of the first and of the second acquisition."""
 
 
 def _phases(tags: str, *, step: float = 5.0, shift: float = 2.5) -> list[Dataset]:
@@ -41,6 +53,10 @@ def _phases(tags: str, *, step: float = 5.0, shift: float = 2.5) -> list[Dataset
                 dataset.TemporalPositionIdentifier = phase + 1
             elif tags == "instance number":
                 dataset.InstanceNumber = 8 * phase + k + 1
+            elif tags == "date and time":
+                dataset.AcquisitionDateTime = f"202003051015{10 + 20 * phase:02d}.5+0100"
+            elif tags in _VALUES:
+                setattr(dataset, tags, _VALUES[tags][phase])
         found += datasets
     random.Random(5).shuffle(found)
     return found
@@ -48,7 +64,11 @@ def _phases(tags: str, *, step: float = 5.0, shift: float = 2.5) -> list[Dataset
 
 @pytest.mark.parametrize("shift", [0.0, 2.5, 20.0], ids=["same place", "half a step", "passes"])
 @pytest.mark.parametrize(
-    "tags", ["number", "acquisition time", "content time", "temporal position", "instance number"]
+    "tags",
+    [
+        *("number", "acquisition time", "content time", "temporal position", "instance number"),
+        *("date and time", *_VALUES),
+    ],
 )
 def test_two_acquisitions_of_one_series(tags: str, shift: float, tmp_path: Path) -> None:
     folder = write_dicom(_phases(tags, shift=shift), tmp_path / "series")
@@ -56,8 +76,13 @@ def test_two_acquisitions_of_one_series(tags: str, shift: float, tmp_path: Path)
         load_dicom(folder)
     assert [info.uid for info in caught.value.series] == [f"{UID}#1", f"{UID}#2"]
     assert [info.n_slices for info in caught.value.series] == [8, 8]
-    for phase in (0, 1):
-        volume = load_dicom(folder, series_uid=f"{UID}#{phase + 1}")
+    # Words have no order: of these either phase may be the first.
+    order = (0, 1)
+    if not np.array_equal(load_dicom(folder, series_uid=f"{UID}#1").array, chest_hu()):
+        assert tags in _VALUES
+        order = (1, 0)
+    for part, phase in enumerate(order, start=1):
+        volume = load_dicom(folder, series_uid=f"{UID}#{part}")
         np.testing.assert_array_equal(volume.array, chest_hu(seed=phase))
         assert volume.spacing_mm[2] == pytest.approx(5.0)
         assert volume.affine[2, 3] == pytest.approx(-120 + shift * phase)
@@ -65,6 +90,79 @@ def test_two_acquisitions_of_one_series(tags: str, shift: float, tmp_path: Path)
         load_dicom(folder, series_uid=UID)
     with pytest.raises(LoadError, match="There is no such series"):
         load_dicom(folder, series_uid=f"{UID}#3")
+
+
+def test_slices_taken_in_turns_at_each_place_are_two_acquisitions(tmp_path: Path) -> None:
+    datasets = _phases("none", shift=0.0)
+    for dataset in datasets:
+        phase = int(np.array_equal(dataset.pixel_array, _stored(chest_hu(seed=1), dataset)))
+        height = round((dataset.ImagePositionPatient[2] + 120) / 5)
+        dataset.InstanceNumber = 2 * height + phase + 1
+    folder = write_dicom(datasets, tmp_path / "series")
+    with pytest.raises(SeveralSeriesError):
+        load_dicom(folder)
+    for phase in (0, 1):
+        volume = load_dicom(folder, series_uid=f"{UID}#{phase + 1}")
+        np.testing.assert_array_equal(volume.array, chest_hu(seed=phase))
+
+
+def _stored(hu: np.ndarray, dataset: Dataset) -> np.ndarray:
+    k = round((dataset.ImagePositionPatient[2] + 120) / 5)
+    return hu[:, :, k].T + 1024
+
+
+def test_acquisitions_may_be_joined_to_the_one_scan_that_they_are(tmp_path: Path) -> None:
+    whole = chest_hu((48, 40, 12))
+    datasets = dicom_series(whole)
+    for k, dataset in enumerate(datasets):  # the odd slices are numbered behind the even ones
+        dataset.InstanceNumber = 1 + k // 2 + 6 * (k % 2)
+    folder = write_dicom(datasets, tmp_path / "series")
+    with pytest.raises(SeveralSeriesError):
+        load_dicom(folder)
+    np.testing.assert_array_equal(load_dicom(folder, series_uid=JOINED).array, whole)
+
+
+@pytest.mark.parametrize("kind", ["dicom", "nifti"])
+def test_two_phases_mixed_without_a_word_are_doubted(kind: str, tmp_path: Path) -> None:
+    whole = chest_hu((48, 40, 24))
+    mixed = whole.copy()
+    mixed[:, :, 1::2] = np.roll(whole[:, :, 1::2], 3, axis=0)
+
+    def told(hu: np.ndarray, name: str) -> bool:
+        if kind == "dicom":
+            datasets = dicom_series(hu, InstanceNumber=1)
+            volume = load_dicom(write_dicom(datasets, tmp_path / name))
+        else:
+            path = tmp_path / f"{name}.nii"
+            path.write_bytes(nifti_bytes(hu))
+            volume = open_study(path).volume
+        return any("two acquisitions" in warning for warning in volume.warnings)
+
+    assert told(mixed, "mixed")
+    assert not told(whole, "whole")
+
+
+def test_positions_without_directions_keep_their_millimetres(tmp_path: Path) -> None:
+    datasets = dicom_series(chest_hu(), InstanceNumber=1)
+    for dataset in datasets:
+        del dataset.ImageOrientationPatient
+    datasets = datasets[::2] + datasets[1::2]
+    volume = load_dicom(write_dicom(datasets, tmp_path / "series"))
+    np.testing.assert_array_equal(volume.array, chest_hu())
+    np.testing.assert_allclose(volume.affine, small_affine(), atol=1e-6)
+    assert not volume.spacing_nominal
+    assert any("taken for axial" in warning for warning in volume.warnings)
+
+
+def test_one_position_for_all_slices_is_none(tmp_path: Path) -> None:
+    datasets = dicom_series(chest_hu(), InstanceNumber=1)
+    for k, dataset in enumerate(datasets):
+        dataset.ImagePositionPatient = [0, 0, 0]
+        dataset.SliceLocation = 5.0 * k
+    datasets = datasets[::2] + datasets[1::2]
+    volume = load_dicom(write_dicom(datasets, tmp_path / "series"))
+    np.testing.assert_array_equal(volume.array, chest_hu())
+    assert any("their order by location" in warning for warning in volume.warnings)
 
 
 def test_a_batch_takes_each_acquisition(tmp_path: Path) -> None:
@@ -204,6 +302,13 @@ def test_captures_alone_are_opened(tmp_path: Path) -> None:
 def test_an_object_of_frames_alone_says_why_it_is_refused(tmp_path: Path) -> None:
     folder = write_dicom([_picture("1.2.840.10008.5.1.4.1.1.7.4", "CT", frames=4)], tmp_path / "s")
     with pytest.raises(LoadError, match="several frames does not give their positions"):
+        load_dicom(folder)
+
+
+def test_a_dose_map_alone_is_no_ct(tmp_path: Path) -> None:
+    dose = _picture("1.2.840.10008.5.1.4.1.1.481.2", "RTDOSE", frames=4)
+    folder = write_dicom([dose], tmp_path / "s")
+    with pytest.raises(LoadError, match="The series is not CT: got RT Dose, expected CT"):
         load_dicom(folder)
 
 

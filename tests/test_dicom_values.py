@@ -74,7 +74,10 @@ def test_padding_of_a_negative_is_air(tmp_path: Path) -> None:
     np.testing.assert_array_equal(volume.array[6:], hu[6:])
 
 
-def test_a_capture_of_8_bits_is_the_same_either_way(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rescale", [None, (1, 0)], ids=["no rescale", "an empty one"])
+def test_a_capture_of_8_bits_is_the_same_either_way(
+    rescale: tuple[int, int] | None, tmp_path: Path
+) -> None:
     grey = ((chest_hu().clip(-1350, 150) + 1350) / 1500 * 255).astype(np.uint8)
     arrays = []
     for photometric in ("MONOCHROME2", "MONOCHROME1"):
@@ -85,16 +88,66 @@ def test_a_capture_of_8_bits_is_the_same_either_way(tmp_path: Path) -> None:
             dataset.PixelData = np.ascontiguousarray(stored).tobytes()
             dataset.BitsAllocated = dataset.BitsStored = 8
             dataset.HighBit, dataset.PixelRepresentation = 7, 0
-            del dataset.RescaleSlope, dataset.RescaleIntercept
+            if rescale is None:
+                del dataset.RescaleSlope, dataset.RescaleIntercept
+            else:
+                dataset.RescaleSlope, dataset.RescaleIntercept = rescale
         arrays.append(load_dicom(write_dicom(datasets, tmp_path / photometric)).array)
     np.testing.assert_array_equal(*arrays)
     assert (arrays[0] == grey).all()
 
 
+def _in_colour(photometric: str, *, planar: bool, mark: bool = False) -> tuple[Any, list[Dataset]]:
+    """The grey (i, j, k) of a chest, and the same as slices of three values per pixel."""
+    grey = ((chest_hu().clip(-1350, 150) + 1350) / 1500 * 255).astype(np.uint8)
+    datasets = dicom_series(chest_hu(), PhotometricInterpretation=photometric, SamplesPerPixel=3)
+    for k, dataset in enumerate(datasets):
+        other = np.full_like(grey[:, :, k].T, 128)
+        others = [grey[:, :, k].T] * 2 if photometric == "RGB" else [other] * 2
+        pixels = np.stack([grey[:, :, k].T, *others], axis=-1)
+        if mark:
+            pixels[2:5, 2:9] = (255, 0, 0)
+        stored = pixels.transpose(2, 0, 1) if planar else pixels
+        dataset.PixelData = np.ascontiguousarray(stored).tobytes()
+        dataset.PlanarConfiguration = int(planar)
+        dataset.BitsAllocated = dataset.BitsStored = 8
+        dataset.HighBit, dataset.PixelRepresentation = 7, 0
+        del dataset.RescaleSlope, dataset.RescaleIntercept
+    return grey, datasets
+
+
+@pytest.mark.parametrize("planar", [False, True], ids=["pixels", "planes"])
+@pytest.mark.parametrize("photometric", ["RGB", "YBR_FULL"])
+def test_grey_in_three_values_per_pixel_is_read(
+    photometric: str, planar: bool, tmp_path: Path
+) -> None:
+    grey, datasets = _in_colour(photometric, planar=planar)
+    volume = load_dicom(write_dicom(datasets, tmp_path / "series"))
+    np.testing.assert_array_equal(volume.array, grey)
+
+
+def test_colours_are_refused(tmp_path: Path) -> None:
+    _, datasets = _in_colour("RGB", planar=False, mark=True)
+    with pytest.raises(LoadError, match=r"in colour: got 3 values per pixel \(RGB\)"):
+        load_dicom(write_dicom(datasets, tmp_path / "series"))
+
+
+@pytest.mark.parametrize("tag", ["PhotometricInterpretation", "SamplesPerPixel", "BitsStored"])
+def test_a_tag_that_has_one_likely_value_may_be_missing(tag: str, tmp_path: Path) -> None:
+    datasets = dicom_series(chest_hu())
+    for dataset in datasets:
+        delattr(dataset, tag)
+    volume = load_dicom(write_dicom(datasets, tmp_path / "series"))
+    np.testing.assert_array_equal(volume.array, chest_hu())
+
+
 @pytest.mark.parametrize(
     ("tags", "sentence"),
     [
-        ({"PhotometricInterpretation": "PALETTE COLOR"}, "The pictures are in colour"),
+        (
+            {"PhotometricInterpretation": "PALETTE COLOR"},
+            "The pictures are in colour: got 1 value per pixel .PALETTE COLOR.",
+        ),
         ({"PixelSpacing": [-0.7, 0.7]}, "pixel spacing of a slice cannot be right"),
         ({"PixelSpacing": [0, 0.7]}, "pixel spacing of a slice cannot be right"),
         ({"PixelSpacing": ["1e30", "1e30"]}, "pixel spacing of a slice cannot be right"),
@@ -165,7 +218,7 @@ def test_a_slice_cut_inside_its_header_is_not_dropped(kept: int, tmp_path: Path)
         load_dicom(folder)
 
 
-def test_a_slice_cut_inside_its_pixels_is_told(tmp_path: Path) -> None:
+def test_a_slice_cut_inside_its_pixels_is_reported(tmp_path: Path) -> None:
     folder = write_dicom(dicom_series(chest_hu()), tmp_path / "series")
     cut = folder / "IM0003.dcm"
     cut.write_bytes(cut.read_bytes()[:-1000])

@@ -253,7 +253,7 @@ def test_no_more_workers_run_than_may(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert workers._POOL._running == len(workers._POOL._idle) <= 2
 
 
-def test_a_series_that_gets_no_worker_in_time_is_told(
+def test_a_series_that_gets_no_worker_in_time_is_reported(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(workers, "_MOST", 1)

@@ -87,13 +87,13 @@ def test_a_tiny_network_learns_is_saved_and_loaded(config: ModelConfig, tmp_path
     model = build_model(config, rows=ROWS, columns=COLUMNS)
     x = np.random.default_rng(0).random((2, ROWS, COLUMNS, 1)).astype(np.float32)
     masks = np.repeat((x > 0.5).astype(np.float32), 2, axis=-1)
-    taught = training_network(model)
+    trained = training_network(model)
     truth = {PIXELS: np.tile(masks, 5 if config.deep_supervision else 1)}
     if config.slice_head:
         truth[PRESENCE] = np.ones((2, 2), dtype=np.float32)
-    taught.compile(optimizer="adam", loss=dict.fromkeys(truth, "binary_crossentropy"))
+    trained.compile(optimizer="adam", loss=dict.fromkeys(truth, "binary_crossentropy"))
     before = [np.array(weight) for weight in model.get_weights()]
-    assert np.isfinite(taught.train_on_batch(x, truth)).all()
+    assert np.isfinite(trained.train_on_batch(x, truth)).all()
     moved = [not np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True)]
     assert all(moved)
     info = saved(model, config, tmp_path / "tiny")

@@ -20,14 +20,14 @@ import numpy.typing as npt
 import pytest
 
 from core.classification.classifier import Classifier
-from core.config import ModelConfig, PostprocessConfig, PreprocessConfig
+from core.config import ModelConfig, PostprocessConfig, Precision, PreprocessConfig
 from core.errors import Cancelled, ConfigError, WeightsError
 from core.loading import load_nifti
 from core.preprocessing.model_input import build_model_input
 from core.preprocessing.spatial import plan_spatial
 from core.segmentation.engines import ENGINE_VARIABLE, choose_engine, default_engine, load_engine
 from core.segmentation.engines.inference import Segmenter
-from core.segmentation.engines.openvino_engine import OpenVinoSegmenter, Precision
+from core.segmentation.engines.openvino_engine import OpenVinoSegmenter
 from core.segmentation.engines.openvino_maps import OpenVinoMaps
 from core.segmentation.engines.openvino_network import build_network
 from core.segmentation.engines.openvino_ring import RequestRing
@@ -449,3 +449,24 @@ def test_the_environment_chooses_unless_the_caller_does(monkeypatch: pytest.Monk
     monkeypatch.setenv(ENGINE_VARIABLE, "abacus")
     with pytest.raises(ConfigError, match=r"got abacus, expected auto, openvino, keras"):
         default_engine()
+
+
+def test_the_environment_chooses_the_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    info = find_weights()
+    monkeypatch.setenv("LUNGLENS_PRECISION", "float32")
+    assert load_engine(info, "openvino").device.endswith("OpenVINO float32")
+    monkeypatch.setenv("LUNGLENS_PRECISION", "half")
+    with pytest.raises(ConfigError, match=r"names no precision: got half, expected auto, float32"):
+        load_engine(info, "openvino")
+
+
+def test_keras_computes_in_bfloat16_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    info = find_weights()
+    frames = np.random.default_rng(0).integers(0, 256, (1, 192, 256), dtype=np.uint8)
+    found = {}
+    for name in ("float32", "bfloat16"):
+        monkeypatch.setenv("LUNGLENS_PRECISION", name)
+        engine = load_engine(info, "keras")
+        found[name] = engine.predict(frames, batch_size=1).pixels.astype(np.int16)
+    difference = np.abs(found["float32"] - found["bfloat16"])
+    assert 0 < difference.mean() < 8.0

@@ -1,9 +1,11 @@
-"""Enhance: settings move pictures, figures, address and file, and the network answers."""
+"""Enhance: settings reach the tuner, address and file, and the network answers.
+
+What the browser computes is in test_tuner_browser.py; here the tuner is a stand-in that keeps what
+it was given.
+"""
 
 from __future__ import annotations
 
-import re
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,97 +15,147 @@ from streamlit.testing.v1 import AppTest
 from core.config import (
     ENHANCE_PRESETS,
     ENHANCE_RANGES,
-    ROI_RANGES,
     WINDOW_RANGES,
     EnhanceConfig,
     PreprocessConfig,
 )
-from core.preprocessing.enhancement import compute_contrast, compute_histogram, enhance
-from core.preprocessing.model_input import window_slice
+from core.preprocessing.model_input import window_slice, window_to_grey
 from core.preprocessing.spatial import plan_spatial
 from core.ui.jobs import NETWORK_QUEUE
-from core.ui.preprocess.enhance import build_config, flat_settings
+from core.ui.preprocess.enhance import LIVE, build_config, flat_settings, tuned_slice
 from core.ui.preprocess.settings_files import preprocess_code
+from core.ui.preprocess.tuner import Reported
+from core.ui.session import OpenStudy
+from core.ui.viewer import Place
+from tests.app_session import session_of
 from tests.studies import small_study, small_volume, use_stand_in
-from tests.test_pages import button, html_pieces, in_address, page, ran_well, texts
+from tests.test_pages import button, in_address, opened, page, ran_well
+
+
+class StandInTuner:
+    """Keeps what it was given last."""
+
+    def __call__(self, tuned: Any, **given: Any) -> None:
+        self.tuned = tuned
+        self.given = given
+
+    @property
+    def answer(self) -> str:
+        return str(self.given["answer"].text)
+
+    def say(self, app: AppTest, *, slice_index: int | None = None, **values: Any) -> AppTest:
+        """The hand lets go of a slider, and the page is drawn again."""
+        index = self.tuned.index if slice_index is None else slice_index
+        settings = {**self.given["settings"], **values}
+        self.given["on_report"](Reported(self.given["seq"] + 1, index, settings))
+        return ran_well(app.run())
 
 
 @pytest.fixture(autouse=True)
-def _stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+def tuner(monkeypatch: pytest.MonkeyPatch) -> StandInTuner:
     use_stand_in(monkeypatch)
+    tuner = StandInTuner()
+    monkeypatch.setattr("core.ui.preprocess.enhance.show_tuner", tuner)
+    return tuner
 
 
 def enhance_page(study: Any = None, **params: str) -> AppTest:
     return ran_well(page("enhance", study or small_study(), **params).run())
 
 
-def slider(app: AppTest, label: str) -> Any:
-    return next(found for found in app.slider if found.label == label)
+def test_the_slice_is_that_of_the_networks_own_input() -> None:
+    volume, config = small_volume(), PreprocessConfig()
+    current = OpenStudy(study=small_study(), origin="case", link="x")
+    current.place = Place(voxel=(0, 0, 3))
+    tuned = tuned_slice(current, config)
+    expected = window_slice(volume, plan_spatial(volume, config), config, 3)
+    np.testing.assert_array_equal(window_to_grey(volume, tuned.values, config), expected)
+    assert tuned.lung.shape == expected.shape
+    assert (tuned.index, tuned.count, tuned.lung_source) == (3, 8, "truth")
 
 
-def method(app: AppTest, chosen: str) -> AppTest:
-    return ran_well(app.segmented_control(key="enhance-method").set_value(chosen).run())
+def test_lung_is_found_by_its_air_where_nothing_is_marked(tuner: StandInTuner) -> None:
+    enhance_page(small_study(truth=False))
+    assert tuner.tuned.lung_source == "air inside the body"
 
 
-def figures(app: AppTest, caption: str) -> dict[str, list[str]]:
-    """Row name → cells of the table with that caption."""
-    table = next(piece for piece in html_pieces(app) if f'aria-label="{caption}"' in piece)
-    rows = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', table)
-    return {name: re.findall(r"<td.*?>(.*?)</td>", cells) for name, cells in rows}
+def test_what_the_hand_has_set_goes_into_the_address(tuner: StandInTuner) -> None:
+    app = enhance_page()
+    app = tuner.say(app, method="clahe", clip_limit=3.5, window_width=900)
+    assert in_address(app, "method") == "clahe"
+    assert in_address(app, "clip_limit") == "3.5"
+    assert in_address(app, "window_width") == "900"
+    assert tuner.given["seq"] == 1
+    app = tuner.say(app, slice_index=5)
+    assert in_address(app, "slice") == "6"
+    assert opened(app).place.voxel[2] == 5
+    defaults = tuner.given["options"]["defaults"]
+    app = tuner.say(app, **defaults)
+    assert not set(LIVE) & set(app.query_params)
 
 
-def test_figures_are_those_of_the_networks_own_input() -> None:
-    app = method(enhance_page(slice="4"), "clahe")
-    volume, config = small_volume(), PreprocessConfig(enhance=EnhanceConfig("clahe"))
-    before = window_slice(volume, plan_spatial(volume, config), config, 3)
-    shown = figures(app, "Contrast before and after")
-    for at, grey in enumerate((before, enhance(before, config.enhance))):
-        contrast = compute_contrast(compute_histogram(grey))
-        assert shown["Mean"][at] == f"{contrast.mean:.1f}"
-        assert shown["Entropy, bits"][at] == f"{contrast.entropy_bits:.2f}"
-        assert shown["RMS contrast"][at] == f"{contrast.rms_contrast:.3f}"
-    assert shown["Mean"][0] != shown["Mean"][1]
-
-
-@pytest.mark.parametrize("where", ["Whole picture", "Lung only"])
-@pytest.mark.parametrize("scale", ["Linear", "Logarithmic"])
-def test_histograms_can_be_counted_in_every_way(where: str, scale: str) -> None:
-    app = enhance_page(small_study(truth=False))
-    app.segmented_control(key="enhance-where").set_value(where)
-    app.segmented_control(key="enhance-scale").set_value(scale)
-    app = ran_well(app.toggle(key="enhance-cumulative").set_value(True).run())
-    assert ("Lung: air inside the body" in texts(app)) == (where == "Lung only")
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        {"method": "retinex"},
+        {"clip_limit": 1e9},
+        {"tile_grid": "<b>"},
+        {"gamma": None},
+        {"window_width": -5},
+    ],
+    ids=str,
+)
+def test_nonsense_from_the_browser_changes_nothing(
+    nonsense: dict[str, Any], tuner: StandInTuner
+) -> None:
+    app = enhance_page(method="gamma", gamma="0.5")
+    before = dict(tuner.given["settings"])
+    tuner.say(app, **nonsense)
+    assert tuner.given["settings"] == before
 
 
 @pytest.mark.parametrize("preset", ENHANCE_PRESETS, ids=lambda preset: preset.name)
-def test_presets_and_reset(preset: Any) -> None:
-    app = enhance_page(window_width="500")
-    app = ran_well(button(app, preset.name).click().run())
-    assert preset.config.method == app.segmented_control(key="enhance-method").value
-    assert in_address(app, "window_width") == "500"
-    app = ran_well(button(app, "Reset").click().run())
-    assert app.segmented_control(key="enhance-method").value == "window"
-    assert "window_width" not in app.query_params
+def test_presets_hold_the_settings_that_they_use(preset: Any, tuner: StandInTuner) -> None:
+    app = enhance_page()
+    offered = {one["name"]: one for one in tuner.given["options"]["presets"]}
+    tuner.say(app, **offered[preset.name]["settings"])
+    assert tuner.given["settings"]["method"] == preset.config.method
+    kept = tuner.given["settings"]
+    used = {"clahe": ("clip_limit", "tile_grid"), "gamma": ("gamma",)}.get(preset.config.method, ())
+    assert all(kept[name] == getattr(preset.config, name) for name in used)
+
+
+def test_own_presets_are_kept_by_name(tuner: StandInTuner) -> None:
+    app = tuner.say(enhance_page(), method="gamma", gamma=0.45, window_width=700)
+    app.text_input[0].set_value("  Mine ")
+    ran_well(button(app, "Save").click().run())
+    mine = tuner.given["options"]["presets"][-1]
+    assert mine["name"] == "Mine"
+    assert mine["settings"] == {
+        "method": "gamma",
+        "gamma": 0.45,
+        "window_center": PreprocessConfig().window_center,
+        "window_width": 700,
+    }
 
 
 SETTINGS_OF = {
     "clahe": ("clip_limit", "tile_grid"),
     "gamma": ("gamma",),
     "unsharp": ("unsharp_radius", "unsharp_amount"),
-    "equalize": ("margin_mm",),
     "window": ("window_center", "window_width"),
 }
-RANGES = {**ENHANCE_RANGES, **WINDOW_RANGES, "margin_mm": ROI_RANGES["margin_mm"]}
+RANGES = {**ENHANCE_RANGES, **WINDOW_RANGES}
 
 
 @pytest.mark.parametrize("method", SETTINGS_OF)
 @pytest.mark.parametrize("end", ["low", "high"])
-def test_extreme_settings_from_an_address(method: str, end: str) -> None:
+def test_extreme_settings_from_an_address(method: str, end: str, tuner: StandInTuner) -> None:
     extremes = {name: getattr(RANGES[name], end) for name in SETTINGS_OF[method]}
     app = enhance_page(method=method, **{name: f"{value:g}" for name, value in extremes.items()})
     assert not app.error
     assert {name: float(in_address(app, name)) for name in extremes} == extremes
-    assert "The network took" in texts(app)
+    assert "area" in tuner.answer
 
 
 @pytest.mark.parametrize(
@@ -111,49 +163,58 @@ def test_extreme_settings_from_an_address(method: str, end: str) -> None:
     [{"method": "retinex"}, {"clip_limit": "1e9"}, {"gamma": "nan"}, {"tile_grid": "<b>"}],
     ids=str,
 )
-def test_nonsense_in_an_address_gives_the_defaults(params: dict[str, str]) -> None:
+def test_nonsense_in_an_address_gives_the_defaults(
+    params: dict[str, str], tuner: StandInTuner
+) -> None:
     app = enhance_page(**params)
-    assert app.segmented_control(key="enhance-method").value == "window"
+    assert tuner.given["settings"]["method"] == "window"
     assert not set(params) & set(app.query_params)
 
 
-@pytest.mark.parametrize("params", [{"window_width": "20000"}, {"window_center": "-9000"}], ids=str)
-def test_windows_beyond_the_sliders_are_drawn(params: dict[str, str]) -> None:
-    app = enhance_page(**params)
-    assert app.selectbox[0].value == "Custom"
-
-
-def test_the_network_answers_with_dice_where_truth_is_known() -> None:
-    caption = "What the network marks with default and with tuned settings"
-    shown = figures(enhance_page(), caption)
-    assert shown["Dice, default"] == shown["Dice, tuned"]
-    assert all(float(cell) > 0 for cell in shown["Dice, default"])
-    assert shown["Changed"] == ["0.0\u00a0cm²", "0.0\u00a0cm²"]
+def test_the_network_answers_with_dice_where_truth_is_known(tuner: StandInTuner) -> None:
+    enhance_page()
+    assert tuner.answer.startswith("Infection: Dice 0.")
+    assert "→" not in tuner.answer
     # Under a window of bone, tissue is as dark as lung is to the stand-in.
-    app = enhance_page(small_study(truth=False), window_center="1200", window_width="400")
-    shown = figures(app, caption)
-    assert shown["Dice, tuned"] == ["no truth", "no truth"]
-    assert shown["Changed"][0] != "0.0\u00a0cm²"
+    enhance_page(small_study(truth=False), window_center="1200", window_width="400")
+    assert "Dice" not in tuner.answer
+    assert "→" in tuner.answer
+    assert {line.dashed for line in tuner.given["answer"].lines} == {True, False}
 
 
-def test_areas_of_nominal_pixels_are_counted() -> None:
-    app = enhance_page(small_study(nominal=True))
-    shown = figures(app, "What the network marks with default and with tuned settings")
-    assert all(cell.endswith(" pixels") for cell in shown["Area, default"])
+def test_areas_of_nominal_pixels_are_counted(tuner: StandInTuner) -> None:
+    enhance_page(small_study(nominal=True))
+    assert " pixels" in tuner.answer
 
 
-def test_a_busy_network_is_told(monkeypatch: Any) -> None:
+def test_a_busy_network_is_told(monkeypatch: Any, tuner: StandInTuner) -> None:
     monkeypatch.setattr("core.ui.preprocess.trial._PATIENCE_SECONDS", 0.01)
     with NETWORK_QUEUE.turn():
-        assert "busy with another run" in texts(enhance_page())
-    assert "The network took" in texts(enhance_page())
+        enhance_page()
+        assert "busy with another run" in tuner.answer
+    enhance_page()
+    assert "area" in tuner.answer
 
 
-def test_without_weights_everything_else_works(monkeypatch: Any) -> None:
+def test_without_weights_everything_else_works(monkeypatch: Any, tuner: StandInTuner) -> None:
     monkeypatch.setattr("core.segmentation.list_weights", lambda *a: ())
     app = enhance_page()
-    assert "No trained network is installed" in texts(app)
-    assert figures(app, "Contrast before and after")["Mean"]
+    assert "No trained network is installed" in tuner.answer
+    assert button(app, "Mark the whole scan with these settings").disabled
+
+
+def test_the_whole_scan_is_marked_with_the_settings(tuner: StandInTuner) -> None:
+    app = tuner.say(enhance_page(), method="gamma", gamma=0.45)
+    button(app, "Mark the whole scan with these settings").click().run()
+    session_of(app).network_run.job.join(30)
+    run = session_of(app).network_run.take().result
+    assert run.config.preprocess.enhance == EnhanceConfig("gamma", gamma=0.45)
+
+
+def test_training_can_take_the_settings_over(tuner: StandInTuner) -> None:
+    app = tuner.say(enhance_page(), method="gamma", gamma=0.45)
+    button(app, "Use for training").click().run()
+    assert session_of(app).tuned_preprocess.enhance == EnhanceConfig("gamma", gamma=0.45)
 
 
 def test_settings_go_into_a_file_and_back() -> None:
@@ -168,15 +229,7 @@ def test_settings_go_into_a_file_and_back() -> None:
     assert built["preprocess"] == config
 
 
-def test_the_settings_of_another_page_do_not_disturb() -> None:
-    app = enhance_page(plane="coronal", case="small", method="gamma", gamma="0.4")
-    assert app.segmented_control(key="enhance-method").value == "gamma"
-    assert slider(app, "Gamma").value == 0.4
-
-
-def test_one_slice_needs_no_slider() -> None:
-    study = small_study(truth=False)
-    one = study.volume.array[:, :, 3:4]
-    volume = replace(study.volume, array=np.asfortranarray(one))
-    app = enhance_page(replace(study, volume=volume))
-    assert all(found.label != "Axial slice" for found in app.slider)
+def test_the_settings_of_another_page_do_not_disturb(tuner: StandInTuner) -> None:
+    enhance_page(plane="coronal", case="small", method="gamma", gamma="0.4")
+    assert tuner.given["settings"]["method"] == "gamma"
+    assert tuner.given["settings"]["gamma"] == 0.4

@@ -22,8 +22,8 @@ from core.config import (
     preprocess_from_json,
     to_json_dict,
 )
-from core.errors import ConfigError, GeometryError
-from core.preprocessing.enhancement import compute_contrast, compute_histogram, enhance
+from core.errors import ConfigError
+from core.preprocessing.enhancement import enhance
 from core.segmentation.weights import list_weights
 from core.system.folders import WEIGHTS_FOLDER
 
@@ -145,60 +145,6 @@ def test_extreme_settings_work(name: str, end: str, shape: tuple[int, int]) -> N
         assert result.dtype == np.uint8
 
 
-# ------------------------------------------------------------------ histogram and figures
-
-
-def test_a_histogram_counts_all_or_what_the_mask_holds() -> None:
-    grey = np.array([[0, 0, 7], [7, 7, 255]], dtype=np.uint8)
-    mask = np.array([[True, False, True], [False, False, True]])
-    whole, inside = compute_histogram(grey), compute_histogram(grey, mask)
-    assert whole.shape == inside.shape == (256,)
-    assert {level: n for level, n in enumerate(whole) if n} == {0: 2, 7: 3, 255: 1}
-    assert {level: n for level, n in enumerate(inside) if n} == {0: 1, 7: 1, 255: 1}
-    with pytest.raises(GeometryError, match="does not fit"):
-        compute_histogram(grey, mask.T)
-
-
-@pytest.mark.parametrize(
-    ("grey", "mean", "deviation", "entropy", "black", "white"),
-    [
-        pytest.param([[90, 90], [90, 90]], 90, 0, 0, 0, 0, id="flat"),
-        pytest.param([[0, 255], [255, 0]], 127.5, 127.5, 1, 0.5, 0.5, id="black and white"),
-        pytest.param([[10, 20], [30, 40]], 25, math.sqrt(125), 2, 0, 0, id="four levels"),
-        # Entropy of ½, ¼, ⅛, ⅛ is 1¾ bits.
-        pytest.param(
-            [[0, 0, 0, 0], [8, 8, 16, 255]],
-            287 / 8,
-            math.sqrt((64 + 64 + 256 + 255**2) / 8 - (287 / 8) ** 2),
-            1.75,
-            0.5,
-            0.125,
-            id="halves",
-        ),
-        pytest.param(RAMP, 127.5, math.sqrt((256**2 - 1) / 12), 8, 1 / 256, 1 / 256, id="ramp"),
-    ],
-)
-def test_figures_by_hand(
-    grey: Any, mean: float, deviation: float, entropy: float, black: float, white: float
-) -> None:
-    figures = compute_contrast(compute_histogram(np.asarray(grey, dtype=np.uint8)))
-    assert figures.mean == pytest.approx(mean)
-    assert figures.standard_deviation == pytest.approx(deviation)
-    assert figures.entropy_bits == pytest.approx(entropy)
-    assert figures.rms_contrast == pytest.approx(deviation / 255)
-    assert (figures.black_share, figures.white_share) == (black, white)
-    assert figures.saturated_share == black + white
-
-
-def test_figures_of_nothing_are_undefined() -> None:
-    counts = compute_histogram(RAMP, np.zeros(RAMP.shape, dtype=bool))
-    figures = compute_contrast(counts)
-    assert all(map(math.isnan, (*vars(figures).values(), figures.saturated_share)))
-
-
-# ------------------------------------------------------------------ settings
-
-
 @pytest.mark.parametrize("name", ENHANCE_RANGES)
 def test_settings_out_of_range_are_refused(name: str) -> None:
     allowed = ENHANCE_RANGES[name]
@@ -287,6 +233,6 @@ def test_a_file_of_settings_changes_what_it_names(
         ('{"rows": 256}', "size of the network"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_told(text: str, words: str) -> None:
+def test_a_file_that_cannot_be_used_is_reported(text: str, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         preprocess_from_json(text, BASE)

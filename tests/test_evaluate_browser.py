@@ -12,7 +12,7 @@ from tests.browser import DEMO, Page, need_weights, wait_for
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 
-def test_the_demo_is_judged_looked_at_and_taken_away(page: Page) -> None:
+def test_the_demo_is_evaluated_viewed_and_downloaded(page: Page) -> None:
     need_weights()
     page.open("/evaluate?case=demo")
     assert DEMO in page.text

@@ -22,8 +22,8 @@ from tests.test_pages import button, opened, page, ran_well, texts
 
 
 @dataclass(frozen=True)
-class JudgedInfo(StandInInfo):
-    """The stand-in as judging asks for it: it learned from case_2."""
+class EvaluatedInfo(StandInInfo):
+    """The stand-in with a split: it was trained on case_2."""
 
     sha256: str = "first"
     manifest: dict[str, Any] = field(
@@ -31,20 +31,22 @@ class JudgedInfo(StandInInfo):
     )
 
 
-FIRST = JudgedInfo()
-SECOND = JudgedInfo(weights_id="second", title="Second network", is_default=False, sha256="second")
+FIRST = EvaluatedInfo()
+SECOND = EvaluatedInfo(
+    weights_id="second", title="Second network", is_default=False, sha256="second"
+)
 
 
 class Marksman(StandInSegmenter):
     """Marks as the stand-in does, and can be told which network it is."""
 
-    def __init__(self, info: JudgedInfo) -> None:
+    def __init__(self, info: EvaluatedInfo) -> None:
         super().__init__()
         self.info, self.weights_id = info, info.weights_id  # type: ignore[misc]
 
 
 @pytest.fixture(autouse=True)
-def networks(monkeypatch: pytest.MonkeyPatch) -> list[JudgedInfo]:
+def networks(monkeypatch: pytest.MonkeyPatch) -> list[EvaluatedInfo]:
     """What is installed; a test may add to it."""
     installed = [FIRST]
     monkeypatch.delenv("LUNGLENS_DATA_FOLDER", raising=False)
@@ -71,12 +73,12 @@ def cases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def finished(app: AppTest) -> AppTest:
-    """Waits for judging under way, and draws the page again."""
+    """Waits for an evaluation under way, and draws the page again."""
     session_of(app).part(Evaluations).slot.job.join(60)
     return ran_well(app.run())
 
 
-def judged(app: AppTest) -> AppTest:
+def evaluated(app: AppTest) -> AppTest:
     next(b for b in app.button if b.key == "evaluation-start").click()
     return finished(ran_well(app.run()))
 
@@ -106,15 +108,15 @@ def test_without_truth_there_is_nothing_to_compare() -> None:
     assert not [b for b in app.button if b.key == "evaluation-start"]
 
 
-def test_without_a_network_the_page_says_so(networks: list[JudgedInfo]) -> None:
+def test_without_a_network_the_page_says_so(networks: list[EvaluatedInfo]) -> None:
     networks.clear()
     assert "No trained network" in texts(ran_well(page("evaluate", small_study()).run()))
 
 
-def test_the_open_scan_is_judged_slice_by_slice() -> None:
+def test_the_open_scan_is_evaluated_slice_by_slice() -> None:
     app = ran_well(page("evaluate", small_study()).run())
     assert not app.dataframe
-    app = judged(app)
+    app = evaluated(app)
     assert table(app)["Case"] == ["small"]
     assert table(app)["Side"] == ["unseen"]
     review = reviews(app)["small"]
@@ -142,7 +144,7 @@ def test_the_open_scan_is_judged_slice_by_slice() -> None:
 
 
 def test_training_cases_are_marked_and_kept_out_of_the_means(cases: Path) -> None:
-    app = judged(ran_well(page("evaluate", small_study(truth=False)).run()))
+    app = evaluated(ran_well(page("evaluate", small_study(truth=False)).run()))
     assert dict(zip(table(app)["Case"], table(app)["Side"], strict=True)) == {
         "case_1": "unseen",
         "case_2": "training",
@@ -156,8 +158,8 @@ def test_training_cases_are_marked_and_kept_out_of_the_means(cases: Path) -> Non
         assert "1 case not used in training; 1 training case left out" in texts(app)
 
 
-def test_moving_the_threshold_tells_its_figures_without_another_run() -> None:
-    app = judged(ran_well(page("evaluate", small_study()).run()))
+def test_moving_the_threshold_shows_its_values_without_another_run() -> None:
+    app = evaluated(ran_well(page("evaluate", small_study()).run()))
     review = reviews(app)["small"]
     app = choose(app, "evaluation-view", "Threshold")
     assert app.metric[0].value == f"{review.result.infection.dice:.3f}"
@@ -167,13 +169,13 @@ def test_moving_the_threshold_tells_its_figures_without_another_run() -> None:
     assert app.metric[1].value == "not defined"
 
 
-def test_two_networks_are_compared_case_by_case(cases: Path, networks: list[JudgedInfo]) -> None:
+def test_two_networks_are_compared_case_by_case(cases: Path, networks: list[EvaluatedInfo]) -> None:
     app = ran_well(page("evaluate", small_study(truth=False)).run())
     assert "One network is installed" in texts(app)
     networks.append(SECOND)
     app = ran_well(app.run())
     next(s for s in app.selectbox if s.label == "Compare with").set_value(SECOND)
-    app = judged(ran_well(app.run()))
+    app = evaluated(ran_well(app.run()))
     assert set(reviews(app, "second")) == {"case_1", "case_2"}
     app = choose(app, "evaluation-view", "Two networks")
     told = texts(app)
@@ -182,7 +184,7 @@ def test_two_networks_are_compared_case_by_case(cases: Path, networks: list[Judg
     assert "0.000" in told  # they mark alike
 
 
-def test_stopping_keeps_what_was_finished_and_goes_on_from_there(cases: Path) -> None:
+def test_stopping_keeps_finished_cases_and_the_next_run_resumes(cases: Path) -> None:
     app = ran_well(page("evaluate", small_study(truth=False)).run())
     with NETWORK_QUEUE.turn():  # somebody else's network runs
         next(b for b in app.button if b.key == "evaluation-start").click()
@@ -193,19 +195,19 @@ def test_stopping_keeps_what_was_finished_and_goes_on_from_there(cases: Path) ->
     app = ran_well(app.run())
     assert "Stopped. Cases that were finished are kept." in texts(app)
     assert not app.dataframe
-    assert len(table(judged(app))["Case"]) == 2
+    assert len(table(evaluated(app))["Case"]) == 2
 
 
-def test_a_case_that_cannot_be_read_costs_no_other(cases: Path) -> None:
+def test_a_case_that_cannot_be_read_does_not_stop_the_others(cases: Path) -> None:
     (cases / "ct_scans" / "case_1.nii.gz").write_bytes(b"no scan")
-    app = judged(ran_well(page("evaluate", small_study(truth=False)).run()))
+    app = evaluated(ran_well(page("evaluate", small_study(truth=False)).run()))
     assert "case\\_1" in app.warning[0].value
     assert table(app)["Case"] == ["case_2"]
     assert "training cases only" in texts(choose(app, "evaluation-view", "Threshold"))
 
 
-def test_tables_can_be_taken_away() -> None:
-    app = judged(ran_well(page("evaluate", small_study()).run()))
+def test_tables_can_be_downloaded() -> None:
+    app = evaluated(ran_well(page("evaluate", small_study()).run()))
     from core.evaluation.cases import results_csv
 
     (row,) = csv.DictReader(

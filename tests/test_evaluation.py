@@ -95,7 +95,7 @@ def result(
 # ------------------------------------------------------------------ sides
 
 
-def test_side_is_told_by_patient(cases: tuple[Case, ...], tmp_path: Path) -> None:
+def test_side_is_reported_by_patient(cases: tuple[Case, ...], tmp_path: Path) -> None:
     """A sibling scan that the split does not name stands where its patient stands."""
     info = info_with(
         {
@@ -131,7 +131,7 @@ def test_a_split_made_by_hand_breaks_nothing(
     assert side_of_case(cases[0], info) == "unseen"
 
 
-def test_training_cases_come_with_the_dice_of_a_network_that_had_not_met_them(
+def test_training_cases_come_with_the_dice_of_a_network_not_trained_on_them(
     cases: tuple[Case, ...], tmp_path: Path
 ) -> None:
     split = {"train": {"patients": [cases[0].patient_id]}}
@@ -225,7 +225,7 @@ def test_two_scans_of_one_patient_weigh_as_one() -> None:
     assert math.isnan(means["infection_iou"])
 
 
-def test_undefined_figures_are_left_out_of_the_mean() -> None:
+def test_undefined_values_are_left_out_of_the_mean() -> None:
     means = mean_values([result("a1", "a", NAN), result("a2", "a", 0.4), result("b", "b", NAN)])
     assert means["infection_dice"] == pytest.approx(0.4)
     assert all(math.isnan(value) for value in mean_values([]).values())
@@ -286,7 +286,7 @@ def test_saved_predictions_are_found(cases: tuple[Case, ...], tmp_path: Path) ->
     assert np.array_equal(both.infection, study.truth.infection)
 
 
-def test_missing_prediction_is_told(cases: tuple[Case, ...], tmp_path: Path) -> None:
+def test_missing_prediction_is_reported(cases: tuple[Case, ...], tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=f"No prediction for case {CASES[0]}"):
         load_prediction(tmp_path, cases[0], load_case(cases[0]))
 
@@ -342,8 +342,8 @@ def test_manifest_says_what_the_weights_learned_from(
     )
     assert manifest["split"] == drawn.to_json_dict()
     validation = manifest["validation"]
-    judged = {row["case_id"] for row in validation["cases"]}
-    assert judged == set(manifest["split"]["validation"]["case"])
+    validated = {row["case_id"] for row in validation["cases"]}
+    assert validated == set(manifest["split"]["validation"]["case"])
     assert {row["side"] for row in validation["cases"]} == {"validation"}
     assert validation["patients"] == len(manifest["split"]["validation"]["patients"])
     assert manifest["training"]["best_epoch"] == max(read_history(run.history), key=score)["epoch"]
@@ -364,10 +364,12 @@ def test_a_publication_that_is_stopped_leaves_nothing(
 
 
 def test_a_card_says_where_its_cases_come_from(published: WeightsInfo) -> None:
-    def card_of(taught: str, judged: str) -> str:
+    def card_of(trained: str, validated: str) -> str:
         manifest = json.loads(published.manifest_text)
-        manifest["split"]["train"].update(case=[taught], picture=[], negative=[])
-        manifest["split"]["validation"].update(case=[judged], picture=[], negative=[], healthy=[])
+        manifest["split"]["train"].update(case=[trained], picture=[], negative=[])
+        manifest["split"]["validation"].update(
+            case=[validated], picture=[], negative=[], healthy=[]
+        )
         return build_card(replace(published, manifest_text=json.dumps(manifest)))
 
     generated = card_of("generated_1", "generated_2")

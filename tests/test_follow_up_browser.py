@@ -55,7 +55,7 @@ def test_two_scans_step_together_and_their_changes_come_out(page: Page) -> None:
 
 
 def test_biomarkers_open_in_browse(page: Page) -> None:
-    page.open("/browse?case=demo&plane=axial&slice=40")
+    page.open("/view?case=demo&plane=axial&slice=40")
     assert "Zonal severity score" not in page.text
     page.js(
         "[...document.querySelectorAll('summary')]"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -14,7 +15,8 @@ import pytest
 from core.classification.config import BandConfig, ClassifierModelConfig
 from core.classification.fitting import FitConfig
 from core.classification.info import FitnessConfig, ScanConfig
-from core.cli.train import read_training_config
+from core.cli import main
+from core.cli.training_options import read_training_config
 from core.config import (
     AugmentConfig,
     BatchConfig,
@@ -35,6 +37,7 @@ from core.config import (
     preprocess_from_json,
     roi_from_json,
 )
+from core.config.json_text import parse_json
 from core.errors import ConfigError, LungLensError, WeightsError
 from core.segmentation.weights import read_manifest
 from core.segmentation.weights_files import ARRAYS_NAME, file_sha256, read_arrays
@@ -82,7 +85,7 @@ def test_hostile_settings_are_refused_in_one_sentence(
     path = tmp_path / "settings.json"
     path.write_text(hostile.text, encoding="utf-8")
     with pytest.raises(ConfigError) as caught:
-        read_training_config(path)
+        read_training_config(path, TrainConfig)
     check_sentence(caught.value)
     for word in hostile.words:
         assert word in str(caught.value)
@@ -162,7 +165,7 @@ def test_a_manifest_that_is_none_says_what_it_is(text: str, tmp_path: Path) -> N
     check_sentence(caught.value)
 
 
-def test_a_folder_in_place_of_a_manifest_is_told(tmp_path: Path) -> None:
+def test_a_folder_in_place_of_a_manifest_is_reported(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").mkdir()
     with pytest.raises(WeightsError, match="got a folder"):
         read_manifest(tmp_path)
@@ -229,3 +232,46 @@ def test_sentences_stay_on_one_line_and_short(what: str, length: int | None) -> 
         assert str(error).isprintable()
         assert len(str(error)) <= 300
         assert length is None or "…" in str(error)
+
+
+def test_settings_from_an_editor_that_marks_its_encoding_are_read() -> None:
+    text = "\ufeff" + json.dumps({"window_width": 1200.0})
+    assert parse_json(text) == {"window_width": 1200.0}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"window_width": 1e308}, "The window's width cannot be used: got 1e+308 HU"),
+        ({"window_width": -5}, "The window's width cannot be used: got -5 HU"),
+        ({"window_center": 1e300}, "The window's center cannot be used: got 1e+300 HU"),
+    ],
+)
+def test_a_window_that_cannot_be_says_its_range(values: dict[str, float], message: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        from_json_dict(PreprocessConfig, values)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[",
+        "[" * 100_000,
+        "[]",
+        '{"config": []}',
+        '{"training": 3}',
+        '{"a\\nb": 1}',
+        '{"epochs": NaN}',
+    ],
+)
+def test_a_hostile_config_of_a_mixture_is_refused_in_one_sentence(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "c.json").write_text(text, encoding="utf-8")
+    given = ["--data", str(tmp_path), "--out", str(tmp_path / "o")]
+    assert main(["train-mixture", *given, "--config", str(tmp_path / "c.json")]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("error: ")
+    assert told.count("\n") == 1
+    assert "Error" not in told

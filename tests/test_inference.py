@@ -49,7 +49,7 @@ def frames() -> npt.NDArray[np.uint8]:
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 7, 16])
-def test_what_the_network_says_of_grey_in_0_to_1(
+def test_output_is_that_of_the_network_for_grey_in_0_to_1(
     segmenter: Segmenter, frames: npt.NDArray[np.uint8], batch_size: int
 ) -> None:
     before = frames.copy()

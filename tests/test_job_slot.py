@@ -74,7 +74,7 @@ def test_a_job_is_dropped_with_its_subject_and_by_the_next_one() -> None:
     assert first.finished
 
 
-def test_progress_is_told_in_counts_or_in_percent() -> None:
+def test_progress_is_reported_in_counts_or_in_percent() -> None:
     owner = Owner()
     slot = slot_with(lambda on_progress, _: on_progress("reading slices", 3, 12), owner)
     assert slot.job is not None

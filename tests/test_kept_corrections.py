@@ -85,7 +85,7 @@ def test_masks_and_steps_come_back_and_are_undone_to_the_networks_mask(tmp_path:
         np.testing.assert_array_equal(after._masks[channel], getattr(network(), channel))
 
 
-def test_steps_go_on_from_day_to_day(tmp_path: Path) -> None:
+def test_steps_continue_in_a_later_session(tmp_path: Path) -> None:
     for day in range(3):
         correction, keeper = opened(tmp_path)
         assert correction.steps == day
@@ -181,7 +181,7 @@ def test_a_server_that_is_killed_loses_no_step_that_was_told_to_be_made(tmp_path
         assert correction._marked["infection"] == marked
 
 
-def test_the_second_who_opens_a_scan_may_only_look(tmp_path: Path) -> None:
+def test_a_scan_corrected_elsewhere_is_read_only(tmp_path: Path) -> None:
     first, keeper = opened(tmp_path)
     make(first, paint(box((0, 1), (0, 1), (0, 1))))
     second, other = opened(tmp_path)
@@ -197,7 +197,7 @@ def test_the_second_who_opens_a_scan_may_only_look(tmp_path: Path) -> None:
     assert third.steps == 2
 
 
-def test_who_opened_before_anybody_drew_is_told_too(tmp_path: Path) -> None:
+def test_who_opened_before_anybody_drew_is_reported_too(tmp_path: Path) -> None:
     (first, keeper), (second, _) = opened(tmp_path), opened(tmp_path)
     make(first, paint(box((0, 1), (0, 1), (0, 1))))
     with pytest.raises(CorrectionError, match="another tab"):
@@ -239,7 +239,7 @@ def full_disk(file: int) -> None:
     raise OSError(28, "No space left")
 
 
-def test_what_cannot_be_saved_is_told_and_saved_with_the_next_step(
+def test_what_cannot_be_saved_is_reported_and_saved_with_the_next_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     correction, keeper = opened(tmp_path)
@@ -293,7 +293,7 @@ def test_projects_are_listed_renamed_and_deleted(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_damaged_and_newer_projects_are_told_and_leave_the_others_alone(tmp_path: Path) -> None:
+def test_damaged_and_newer_projects_are_reported_and_leave_the_others_alone(tmp_path: Path) -> None:
     correction, keeper = opened(tmp_path)
     make(correction, paint(box((0, 1), (0, 1), (0, 1))))
     keeper.close()

@@ -112,7 +112,7 @@ def test_a_table_cannot_reach_outside(tmp_path: Path) -> None:
     assert case.lung_path is None
 
 
-def test_a_table_without_scans_or_columns_is_told(tmp_path: Path) -> None:
+def test_a_table_without_scans_or_columns_is_reported(tmp_path: Path) -> None:
     (tmp_path / "metadata.csv").write_text("ct_scan\n../x/ct_scans/gone.nii\n")
     with pytest.raises(LoadError, match="holds no case"):
         load_case_table(tmp_path)
@@ -183,7 +183,7 @@ def test_a_folder_that_may_not_be_read_is_no_set(
     assert len(load_case_table(folder)) == 3
 
 
-def test_a_table_that_may_not_be_read_is_told(
+def test_a_table_that_may_not_be_read_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = kaggle_folder(tmp_path / "set")
@@ -225,7 +225,7 @@ def _many_rows() -> str:
     ],
     ids=["long cell", "open quote", "long head", "million rows", "empty", "zeros", "other table"],
 )
-def test_a_table_that_is_none_is_told_in_one_sentence(
+def test_a_table_that_is_none_is_reported_in_one_sentence(
     text: str, message: str, tmp_path: Path
 ) -> None:
     folder = kaggle_folder(tmp_path / "set", gz=False)

@@ -196,7 +196,7 @@ def test_localizers_and_scouts_are_left_out(tmp_path: Path) -> None:
     assert volume.warnings == ("Ignored beside the series: 2 × localizer.",)
 
 
-def test_an_empty_file_is_told(tmp_path: Path) -> None:
+def test_an_empty_file_is_reported(tmp_path: Path) -> None:
     folder = write_dicom(dicom_series(chest_hu()), tmp_path / "series")
     (folder / "IM0099.dcm").touch()
     volume = load_dicom(folder)
@@ -204,7 +204,7 @@ def test_an_empty_file_is_told(tmp_path: Path) -> None:
     assert volume.warnings == ("Ignored beside the series: 1 × empty file.",)
 
 
-def test_the_odd_slice_of_another_orientation_is_told(tmp_path: Path) -> None:
+def test_the_odd_slice_of_another_orientation_is_reported(tmp_path: Path) -> None:
     datasets = dicom_series(chest_hu())
     uid = datasets[0].SeriesInstanceUID
     side = dicom_series(chest_hu()[:, :, :1], series_uid=uid, columns_along=(0.0, 0.0, -1.0))

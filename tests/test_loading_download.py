@@ -121,7 +121,7 @@ def test_the_whole_set(server: Server, tmp_path: Path) -> None:
     assert len(server.asked) == asked
 
 
-def test_a_broken_download_goes_on(server: Server, tmp_path: Path) -> None:
+def test_an_interrupted_download_resumes(server: Server, tmp_path: Path) -> None:
     noise = np.random.default_rng(0).bytes(1_000_000)
     name = "COVID-19-CT-Seg_20cases.zip"
     server.files[name] = zip_bytes([("coronacases_001.nii", noise)])
@@ -171,14 +171,14 @@ def test_stopping_keeps_what_is_there(server: Server, tmp_path: Path) -> None:
     assert (tmp_path / archives[0].folder_name).is_dir()
 
 
-def test_a_missing_file_is_told(server: Server, tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(server: Server, tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match=r"does not give Gone\.zip: got status 404"):
         download_covid20(
             tmp_path, base_url=server.url, archives=[RemoteArchive("Gone.zip", "0" * 64)]
         )
 
 
-def test_no_server_is_told(tmp_path: Path) -> None:
+def test_no_server_is_reported(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -186,7 +186,7 @@ def test_no_server_is_told(tmp_path: Path) -> None:
         download_covid20(tmp_path, base_url=f"http://127.0.0.1:{port}/")
 
 
-def test_a_full_disk_is_told(
+def test_a_full_disk_is_reported(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = type("Usage", (), {"free": 100})

@@ -98,6 +98,19 @@ def test_pairs_of_header_and_voxels(kind: type, half: str, tmp_path: Path) -> No
     np.testing.assert_array_equal(open_study(tmp_path).volume.array, volume.array)
 
 
+@pytest.mark.parametrize("where", [(0,), (3,), (0, 1)], ids=["first", "last", "batch and channel"])
+@pytest.mark.parametrize("ending", [".npy", ".npz"])
+def test_axes_of_one_are_left_out(ending: str, where: tuple[int, ...], tmp_path: Path) -> None:
+    array = np.pad(chest_hu(), ((0, 0), (4, 4), (0, 0)))
+    path = tmp_path / f"x{ending}"
+    stored = np.expand_dims(array.transpose(2, 1, 0), where)
+    if ending == ".npy":
+        np.save(path, stored)
+    else:
+        np.savez(path, scan=stored)
+    np.testing.assert_array_equal(open_study(path).volume.array, array)
+
+
 @pytest.mark.parametrize(
     "array",
     [

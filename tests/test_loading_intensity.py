@@ -153,7 +153,7 @@ def test_stored_values_of_a_cropped_chest_are_not_inverted() -> None:
     assert finding.shift == -1024
 
 
-def test_exchanged_black_and_white_are_told() -> None:
+def test_exchanged_black_and_white_are_reported() -> None:
     grey = np.clip((chest_hu() + 1250) / 1500 * 255, 0, 255).astype(np.uint8)
     assert not any("exchanged" in w for w in detect_intensity(grey, hint="pictures").warnings)
     assert any("exchanged" in w for w in detect_intensity(255 - grey, hint="pictures").warnings)
@@ -183,20 +183,20 @@ def test_single_voxels_darker_than_air_are_no_padding() -> None:
 @pytest.mark.parametrize(
     ("top", "kind"), [(255, np.uint8), (1, np.float32)], ids=["8-bit", "fractions"]
 )
-def test_a_grey_scale_of_all_that_12_bits_hold_is_told_by_its_histogram(
+def test_a_grey_scale_of_all_that_12_bits_hold_is_reported_by_its_histogram(
     top: int, kind: type
 ) -> None:
     hu = np.clip(chest_hu(), -1024, 3071)
     grey = ((hu + 1024.0) / 4095 * top).astype(kind)
     finding = detect_intensity(grey, hint="nifti")
     assert finding.intensity.unit == "unknown"
-    assert "-1024 and 3071 HU by their histogram" in finding.warnings[0]
+    assert "−1024 and 3071 HU by their histogram" in finding.warnings[0]
     # A step of 8 bits is 16 HU.
     found = grey * finding.intensity.slope + finding.intensity.intercept
     np.testing.assert_allclose(found, hu, atol=17)
 
 
-def test_a_grey_scale_without_soft_tissue_is_told() -> None:
+def test_a_grey_scale_without_soft_tissue_is_reported() -> None:
     dark = np.clip((chest_hu() + 1250) / 1500 * 120, 0, 255).astype(np.uint8)
     finding = detect_intensity(dark, hint="pictures")
     assert finding.intensity.intercept == -1250

@@ -12,7 +12,14 @@ from PIL import Image
 
 from core.errors import LungLensError
 from core.loading import load_labels, load_mask, load_nifti, load_pictures, open_study
-from tests.scans import chest_hu, chest_picture, png_bytes, small_affine
+from tests.scans import (
+    chest_hu,
+    chest_picture,
+    nifti_bytes,
+    png_bytes,
+    small_affine,
+    zip_bytes,
+)
 from tests.test_volume import ORIENTATIONS
 
 
@@ -200,6 +207,76 @@ def test_probabilities_are_true_from_one_half(small_chest: Path, tmp_path: Path)
     assert any("read as probability" in note for note in study.volume.warnings)
 
 
+def test_a_sure_probability_needs_no_many_levels(small_chest: Path, tmp_path: Path) -> None:
+    share = lung_of_chest().astype(np.float32) * 0.93 + 0.02
+    study = open_study(small_chest, lung_mask_path=write(tmp_path / "p.nii.gz", share))
+    assert study.truth is not None
+    np.testing.assert_array_equal(study.truth.lung, lung_of_chest() == 1)
+
+
+def test_voxels_of_a_mask_that_are_no_numbers_are_not_marked(
+    small_chest: Path, tmp_path: Path
+) -> None:
+    lung = np.where(lung_of_chest() == 1, np.float32(1), np.float32(np.nan))
+    study = open_study(small_chest, lung_mask_path=write(tmp_path / "p.nii.gz", lung))
+    assert study.truth is not None
+    np.testing.assert_array_equal(study.truth.lung, lung_of_chest() == 1)
+
+
+@pytest.mark.parametrize("role", ["lung", "infection"])
+@pytest.mark.parametrize("values", [(1, 1), (1, 0), (1, 2)], ids=["all", "inverted", "from 1"])
+def test_a_mask_of_nearly_everything_is_refused(
+    role: str, values: tuple[int, int], small_chest: Path, tmp_path: Path
+) -> None:
+    labels = np.full(chest_hu().shape, values[0], np.uint8)
+    labels[18:24, 10:20] = values[1]
+    path = write(tmp_path / "m.nii.gz", labels)
+    with pytest.raises(LungLensError, match="marks nearly the whole scan"):
+        open_study(small_chest, **{f"{role}_mask_path": path})
+
+
+def test_the_lung_mask_as_infection_mask_is_doubted(small_chest: Path, tmp_path: Path) -> None:
+    lung = write(tmp_path / "lung.nii.gz", (chest_hu() < -500).astype(np.uint8))
+    study = open_study(small_chest, infection_mask_path=lung)
+    assert any("check that it is not the lung mask" in note for note in study.volume.warnings)
+    tissue = write(tmp_path / "t.nii.gz", (np.abs(chest_hu() - 40) < 60).astype(np.uint8))
+    study = open_study(small_chest, infection_mask_path=tissue)
+    assert not any("lung mask" in note for note in study.volume.warnings)
+
+
+def test_an_archive_is_no_mask(small_chest: Path, tmp_path: Path) -> None:
+    (tmp_path / "m.zip").write_bytes(zip_bytes([("m.nii", nifti_bytes(lung_of_chest()))]))
+    with pytest.raises(LungLensError, match=r"m\.zip is an archive.*unpack it"):
+        open_study(small_chest, lung_mask_path=tmp_path / "m.zip")
+
+
+@pytest.mark.parametrize("turn", [ORIENTATIONS[0], ORIENTATIONS[21]], ids=["LPS", "turned"])
+@pytest.mark.parametrize("way", ["cropped", "padded"])
+def test_a_mask_saved_cropped_or_padded_lies_on_its_scan(
+    way: str, turn: np.ndarray, small_chest: Path, tmp_path: Path
+) -> None:
+    lung = np.zeros(chest_hu().shape, np.uint8)
+    lung[12:20, 10:30, 2:6] = 1
+    affine = small_affine()
+    held = np.argwhere(lung)
+    if way == "cropped":
+        first, last = held.min(axis=0), held.max(axis=0) + 1
+        part = lung[first[0] : last[0], first[1] : last[1], first[2] : last[2]]
+        affine[:3, 3] += affine[:3, :3] @ first
+    else:
+        part = np.pad(lung, ((3, 1), (2, 2), (1, 0)))
+        affine[:3, 3] -= affine[:3, :3] @ (3, 2, 1)
+    path = write(
+        tmp_path / "m.nii.gz",
+        apply_orientation(part, turn),
+        affine @ inv_ornt_aff(turn, part.shape),
+    )
+    study = open_study(small_chest, lung_mask_path=path)
+    assert study.truth is not None
+    np.testing.assert_array_equal(study.truth.lung, lung == 1)
+    assert any("voxels on the scan's grid" in note for note in study.volume.warnings)
+
+
 def moved(**change: float) -> np.ndarray:
     affine = small_affine()
     affine[0, 3] += change.get("origin", 0.0)
@@ -276,7 +353,7 @@ def test_a_folder_of_masks_belongs_to_a_stack_by_its_names(tmp_path: Path) -> No
     assert note in study.volume.warnings
 
 
-def test_a_picture_without_a_mask_is_told(tmp_path: Path) -> None:
+def test_a_picture_without_a_mask_is_reported(tmp_path: Path) -> None:
     stack = _stack(tmp_path / "slices", ["a.png", "b.png"])
     _masks(tmp_path / "masks", ["a.png"])
     with pytest.raises(LungLensError, match="got 1 masks, none for b, expected 2 masks"):

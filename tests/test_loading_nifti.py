@@ -175,11 +175,29 @@ def test_nan_inside_the_slices_are_refused(tmp_path: Path) -> None:
         load_nifti(write(tmp_path, nifti_bytes(hu)))
 
 
-def test_no_orientation_means_nominal_spacing(tmp_path: Path) -> None:
+def test_a_spacing_counts_where_a_header_gives_no_orientation(tmp_path: Path) -> None:
     header = {"sform_code": 0, "qform_code": 0}
+    volume = load_nifti(write(tmp_path, nifti_bytes(chest_hu(), header=header)))
+    assert not volume.spacing_nominal
+    assert dict(volume.source.facts)["Spacing"] == "1.5 × 1.5 × 5 mm"
+    assert "The file does not give its orientation" in volume.warnings[0]
+    assert "spacing" not in volume.warnings[0]
+
+
+def test_neither_orientation_nor_spacing_means_nominal_spacing(tmp_path: Path) -> None:
+    header = {"sform_code": 0, "qform_code": 0, "pixdim": [1, 1, 1, 1, 0, 0, 0, 0]}
     volume = load_nifti(write(tmp_path, nifti_bytes(chest_hu(), header=header)))
     assert volume.spacing_nominal
     assert dict(volume.source.facts)["Spacing"] == "not known"
+
+
+def test_a_qfac_of_zero_is_one(tmp_path: Path) -> None:
+    image = nib.Nifti1Image(chest_hu(), None)
+    image.set_qform(small_affine(), code=1)
+    raw = bytearray(image.to_bytes())
+    raw[76:80] = bytes(4)
+    volume = load_nifti(write(tmp_path, bytes(raw)))
+    np.testing.assert_allclose(volume.affine, small_affine(), atol=1e-5)
 
 
 def test_a_header_left_at_one_millimetre_is_nominal(tmp_path: Path) -> None:
@@ -259,7 +277,7 @@ def test_names_for_people(name: str, shown: str) -> None:
 
 
 @pytest.mark.real_data
-def test_real_scans_are_told_apart(real_data: Path) -> None:
+def test_real_scans_are_reported_apart(real_data: Path) -> None:
     scans = real_data / "covid20" / "ct_scans"
     corona = load_nifti(scans / "coronacases_org_001.nii.gz")
     assert corona.unit == "HU"

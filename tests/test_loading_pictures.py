@@ -220,6 +220,16 @@ def test_hu_stored_in_16_bits(offset: int, note: str, ending: str, tmp_path: Pat
     assert any(note in warning for warning in volume.warnings)
 
 
+def test_hu_whose_sign_was_lost_in_16_bits(tmp_path: Path) -> None:
+    for k in range(8):
+        hu = np.ascontiguousarray(chest_hu()[:, :, k].T)
+        Image.fromarray(hu.view(np.uint16)).save(tmp_path / f"{k}.png")
+    volume = load_pictures(list(tmp_path.iterdir()))
+    assert volume.unit == "HU"
+    np.testing.assert_array_equal(volume.array, chest_hu())
+    assert any("were read as negative" in warning for warning in volume.warnings)
+
+
 EPS = b"""%!PS-Adobe-3.0 EPSF-3.0
 %%BoundingBox: 0 0 64 64
 %%EndComments

@@ -129,7 +129,7 @@ def test_unknown_slices_count_neither_in_sum_nor_in_mean() -> None:
 
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="gradients are TensorFlow's")
 @pytest.mark.parametrize("kind", KINDS)
-def test_unknown_lung_teaches_the_lung_channel_nothing(kind: str) -> None:
+def test_unknown_lung_gives_the_lung_channel_no_gradient(kind: str) -> None:
     import tensorflow as tf
 
     generator = np.random.default_rng(4)

@@ -42,7 +42,7 @@ def test_nothing_is_suggested_where_the_loss_never_falls(losses: np.ndarray) -> 
     assert math.isnan(suggest_rate(RATES, losses).suggestion)
 
 
-def test_losses_that_are_no_number_are_left_out() -> None:
+def test_losses_that_are_not_finite_are_left_out() -> None:
     losses = curve(1e-3)
     losses[-5:] = np.nan
     found = suggest_rate(RATES, losses)

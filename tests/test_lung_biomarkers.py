@@ -179,7 +179,7 @@ def test_lungs_that_touch_are_cut_where_they_touch() -> None:
     assert found.right.volume_ml == pytest.approx(18.144, abs=0.06)
 
 
-def test_lungs_that_hang_together_widely_are_cut_by_a_plane_and_it_is_said() -> None:
+def test_lungs_joined_widely_are_cut_by_a_plane_with_a_note() -> None:
     found = measured(block(np.s_[4:56, 10:40, :]) ^ block(np.s_[29:31, 10:13, :]), None)
     assert found.split == "plane"
     assert found.right.volume_ml == pytest.approx(found.left.volume_ml, rel=0.05)
@@ -282,7 +282,7 @@ def test_nothing_in_ml_where_the_spacing_is_nominal() -> None:
     assert found.right.infected_share == pytest.approx(31 / 18000)
 
 
-def test_pictures_tell_no_sides_and_no_order() -> None:
+def test_pictures_have_no_sides_and_no_order() -> None:
     volume = volume_from_file(
         np.zeros(SHAPE, dtype=np.uint8),
         np.diag([-1.0, -1.0, 1.0, 1.0]),
@@ -396,14 +396,14 @@ def test_every_measurement_says_what_it_is_and_json_holds_no_nan() -> None:
     assert kept["values"]["left_lung_volume_ml"] == 18.0
     assert kept["values"]["infected_share_right"] is None
     assert kept["cut_offs"]["consolidation_from_hu"] == -300.0
-    assert "not a lobar score" in found.measurement("zonal_score").definition
+    assert "not the lobar score" in found.measurement("zonal_score").definition
     with pytest.raises(KeyError):
         found.measurement("infected_share_of_the_heart")
 
 
 def test_definitions_follow_the_cut_offs() -> None:
     found = measured(block(LEFT), None, consolidation_from_hu=-250.0, peripheral_mm=12.0)
-    assert "-250 HU" in found.measurement("ground_glass_share").definition
+    assert "−250 HU" in found.measurement("ground_glass_share").definition
     assert "12 mm" in found.measurement("infected_share_central").definition
 
 
@@ -443,5 +443,5 @@ def test_measuring_can_be_stopped_and_says_how_far_it_is() -> None:
         (math.nan, "ml", "not defined"),
     ],
 )
-def test_figures_as_people_read_them(number: float | str, unit: str, text: str) -> None:
+def test_measurements_as_people_read_them(number: float | str, unit: str, text: str) -> None:
     assert measurement_text(number, unit) == text

@@ -58,7 +58,9 @@ def test_a_zip_of_a_scan_and_a_combined_mask(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("role", ["lung", "infection"])
-def test_a_mask_whose_name_says_nothing_is_told_by_what_it_marks(role: str, tmp_path: Path) -> None:
+def test_a_mask_whose_name_says_nothing_is_reported_by_what_it_marks(
+    role: str, tmp_path: Path
+) -> None:
     write(tmp_path / "case", "scan.nii.gz", scan_of_infected_lung())
     marked = LUNG if role == "lung" else INFECTION
     write(tmp_path / "case", "seg.nii.gz", marked.astype(np.uint8))

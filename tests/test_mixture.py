@@ -19,7 +19,7 @@ from core.config import (
     from_json_dict,
     to_json_dict,
 )
-from core.errors import ConfigError, DatasetError
+from core.errors import ConfigError, DatasetError, LoadError
 from core.segmentation import read_manifest
 from core.segmentation.models import PIXELS, PRESENCE
 from core.system import json_text
@@ -185,7 +185,7 @@ def test_what_is_unknown_stays_unknown() -> None:
     assert presence.tolist() == [UNKNOWN, 0.0]
 
 
-def test_doubts_are_settled_by_what_the_network_is_sure_of() -> None:
+def test_unverified_pixels_are_ignored_where_the_network_is_confident() -> None:
     true = np.array([UNVERIFIED, UNVERIFIED, UNKNOWN, 1.0, 0.0], dtype=np.float32)
     predicted = np.array([0.9, 0.3, 0.9, 0.9, 0.9], dtype=np.float32)
     settled = np.asarray(keras.ops.convert_to_numpy(resolve_unverified(true, predicted)))
@@ -241,11 +241,11 @@ def test_without_scans_nothing_is_learned() -> None:
 
 
 @pytest.mark.usefixtures("eager", "small_encoder")
-def test_a_tiny_run_goes_on_where_it_stopped(tmp_path: Path) -> None:
+def test_a_tiny_run_resumes_where_it_stopped(tmp_path: Path) -> None:
     config = replace(TINY, pretrained=False)
     scans = [scan(f"coronacases_{n}") for n in range(3)] + [scan("lctsc_0", "whole_chest")]
-    taught, kept = split_scans(scans, config, hold_out=1)
-    assert {s.scan_id for s in taught} | {s.scan_id for s in kept} == {s.scan_id for s in scans}
+    training, kept = split_scans(scans, config, hold_out=1)
+    assert {s.scan_id for s in training} | {s.scan_id for s in kept} == {s.scan_id for s in scans}
     assert kept
     train_mixture(scans, tmp_path / "run", config, hold_out=1, stop_after=1)
     paths = train_mixture(scans, tmp_path / "run", config, hold_out=1)
@@ -293,7 +293,7 @@ def test_large_slices_are_shrunk_with_their_boxes() -> None:
     assert small.lung[1].mean() == pytest.approx(scan("a").lung[1].mean(), abs=0.02)  # type: ignore[index]
 
 
-def test_figures_by_hand() -> None:
+def test_values_by_hand() -> None:
     """Two slices: one with a lung of 8 voxels, 2 of them infected; one with none of either."""
     lung, infection = np.zeros((2, 4, 4, 2), dtype=np.bool_)
     lung[:2, :, 0] = True
@@ -332,6 +332,19 @@ def test_a_tiny_run_is_published_and_evaluated(
             scans, paths, tmp_path / "weights" / "all", postprocess=chosen, folds=[info.folder]
         )
     held_out = info.manifest["sets"]["held_out"]["covid20"]
+
+    def fails(data: Path) -> None:
+        raise LoadError("A scan cannot be read")
+
+    monkeypatch.setattr("core.training.mixture.evaluating.read_studies", fails)
+    with pytest.raises(LoadError):
+        publish_mixture(
+            scans, paths, tmp_path / "weights" / "never", postprocess=chosen, data=tmp_path
+        )
+    with pytest.raises(LoadError):
+        evaluate_weights(tmp_path, info.folder)
+    assert [path.name for path in (tmp_path / "weights").iterdir()] == ["fold"]
+    assert "Not evaluated yet." in info.card_path.read_text()
     volume = small_volume()
     nothing = np.zeros(volume.shape, dtype=np.bool_)
     studies = [
@@ -348,8 +361,10 @@ def test_a_tiny_run_is_published_and_evaluated(
     )
     joined = every.manifest["cross_validation"]
     assert joined["scans"] == found * 2
-    assert joined["steps_of_folds"] == [config.steps_per_epoch] * 2
-    assert "2 networks with the same settings" in every.card_path.read_text()
+    assert (
+        joined["folds"] == [{"steps": config.steps_per_epoch, "batch_size": config.batch_size}] * 2
+    )
+    assert "2 networks of the same kind" in every.card_path.read_text()
 
 
 @pytest.mark.usefixtures("eager", "small_encoder")
@@ -367,9 +382,11 @@ def test_the_command_packs_trains_and_publishes(
     assert read_manifest(tmp_path / "weights" / "tiny").model == TINY.model
     assert main(command) == 1
     assert "one of --out, --pack and --evaluate" in capsys.readouterr().err
+    assert main([*command, *run, "--stop-after", "0"]) == 1
+    assert "--stop-after must be at least 1" in capsys.readouterr().err
 
 
-def test_the_encoder_starts_with_what_imagenet_taught() -> None:
+def test_the_encoder_starts_from_imagenet_arrays() -> None:
     arrays = read_encoder("lite0")
     assert arrays["stem_conv/kernel"].shape == (3, 3, 3, 32)
     assert sum(array.size for path, array in arrays.items() if "moving" not in path) == 2_958_848

@@ -127,9 +127,9 @@ def test_tiny_network_learns_is_saved_and_loaded(config: ModelConfig, tmp_path: 
     x = generator.random((4, TINY.rows, TINY.columns, 1)).astype(np.float32)
     y = np.repeat((x > 0.5).astype(np.float32), 2, axis=-1)
     before = [keras.ops.convert_to_numpy(v).copy() for v in model.trainable_variables]
-    taught = supervised(model)
-    taught.compile(optimizer="adam", loss=SegmentationLoss())
-    loss = taught.train_on_batch(x, y)
+    trained = supervised(model)
+    trained.compile(optimizer="adam", loss=SegmentationLoss())
+    loss = trained.train_on_batch(x, y)
     assert np.isfinite(loss)
     assert all(
         (keras.ops.convert_to_numpy(v) != old).any()

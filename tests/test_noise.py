@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from core.config import PreprocessConfig
 from core.preprocessing import build_model_input, plan_spatial
+from core.preprocessing.roi import find_body_box
 from core.segmentation import segment_volume
 from core.segmentation.engines import Prediction
 from core.segmentation.noise import LIMIT_HU, measure_noise
@@ -29,7 +30,9 @@ def chest(noise_hu: float, *, grey: bool = False) -> Volume:
     small = small_volume(grey=grey)
     if grey:
         array = np.clip((array + 1250.0) / 1500 * 255, 0, 255)
-    return replace(small, array=np.asfortranarray(array.astype(small.array.dtype)))
+    adult = small.affine.copy()
+    adult[:3, :2] *= 2.1 / small.spacing_mm[0]
+    return replace(small, array=np.asfortranarray(array.astype(small.array.dtype)), affine=adult)
 
 
 def frames_of(volume: Volume) -> Probabilities:
@@ -48,7 +51,7 @@ def test_more_noise_measures_more() -> None:
     ("alike", "within"), [(0.0, 0.1), (0.8, 0.1), (1.2, 0.15)], ids=["white", "alike", "more alike"]
 )
 @pytest.mark.parametrize("sigma_hu", [30.0, 80.0])
-def test_noise_is_measured_rightly_whether_neighbours_are_alike_or_not(
+def test_noise_is_measured_correctly_whether_neighbours_are_alike_or_not(
     sigma_hu: float, alike: float, within: float
 ) -> None:
     noise = np.random.default_rng(8).normal(0, 1, (6, 160, 160))
@@ -86,12 +89,30 @@ def test_measurements_of_a_noisy_scan_are_doubtful(noise_hu: float, is_noisy: bo
     assert all("HU on the network's grid" in warning for warning in told)
 
 
-def test_a_scan_that_seems_to_lie_wrongly_is_doubtful() -> None:
+def test_a_scan_of_doubtful_orientation_is_doubtful() -> None:
     volume = chest(0)
     doubted = replace(volume, source=replace(volume.source, seems_turned=True))
     (doubt,) = segment_volume(doubted, _Seeing()).doubts
     assert "its slices may not be axial" in doubt
     assert segment_volume(volume, _Seeing()).doubts == ()
+
+
+@pytest.mark.parametrize(
+    ("width_mm", "is_told"), [(60.0, False), (170.0, True), (235.0, True), (330.0, False)]
+)
+def test_the_network_is_doubted_on_bodies_as_small_as_children(
+    width_mm: float, is_told: bool
+) -> None:
+    volume = chest(0)
+    body = find_body_box(volume, margin_mm=0.0)
+    affine = volume.affine.copy()
+    affine[:3, :2] *= width_mm / ((body.i_stop - body.i_start) * volume.spacing_mm[0])
+    result = segment_volume(replace(volume, affine=affine), _Seeing())
+    told = [doubt for doubt in result.doubts if "child" in doubt]
+    assert len(told) == is_told
+    assert all(f"{width_mm:.0f} mm wide" in doubt for doubt in told)
+    unknown = replace(volume, affine=affine, spacing_nominal=True)
+    assert segment_volume(unknown, _Seeing()).doubts == ()
 
 
 @pytest.mark.parametrize("noise_hu", [0.0, 150.0])

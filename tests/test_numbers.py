@@ -13,6 +13,7 @@ from core.system.numbers import (
     percent_text,
     plain_text,
     short_percent_text,
+    short_text,
     signed_text,
     size_text,
 )
@@ -39,6 +40,7 @@ def test_terminals_without_these_signs_get_plain_ones() -> None:
 def test_cut_offs_take_as_few_digits_as_they_need() -> None:
     assert short_percent_text(0.01) == "1\u2009%"
     assert short_percent_text(0.025) == "2.5\u2009%"
+    assert [short_text(hu) for hu in (-500.0, -1024, 0.25)] == ["−500", "−1024", "0.25"]
 
 
 @pytest.mark.parametrize(

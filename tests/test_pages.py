@@ -33,7 +33,7 @@ from core.ui.session import OpenStudy
 from core.ui.text import area_text, escape_markdown, percent, volume_text
 from core.ui.viewer import Place
 from core.volume import Study
-from tests.app_session import session_of
+from tests.app_session import app_at, script_of, session_of
 from tests.bad_inputs import REPRESENTATIVES
 from tests.scans import (
     chest_hu,
@@ -54,7 +54,7 @@ NO_NETWORK_PAGES = ("quality",)
 
 def page(name: str, study=None, *, origin="case", link="small", **params: str) -> AppTest:
     """A page in a session where `study`, or nothing, is open."""
-    app = AppTest.from_file(str(PAGES / f"{name}.py"), default_timeout=60)
+    app = app_at(name)
     session_of(app).began = True
     if study is not None:
         session_of(app).opened = OpenStudy(study=study, origin=origin, link=link)
@@ -164,13 +164,14 @@ def test_markup_in_a_name_is_shown_as_it_is_and_every_widget_has_label_and_help(
 
 
 def test_pages_do_not_import_tensorflow():
+    scripts = [script_of(name) for name in PAGE_NAMES]
     code = (
         "import sys\n"
         "from streamlit.testing.v1 import AppTest\n"
         "from core.ui.session import SESSION_KEY, Session\n"
-        f"for path in {[str(PAGES / f'{name}.py') for name in PAGE_NAMES]!r}:\n"
+        f"for path, part in {[(str(path), part) for path, part in scripts]!r}:\n"
         "    app = AppTest.from_file(path, default_timeout=60)\n"
-        "    app.session_state[SESSION_KEY] = Session(began=True)\n"
+        "    app.session_state[SESSION_KEY] = Session(began=True, asked_part=part)\n"
         "    app.run()\n"
         "    assert not app.exception, path\n"
         "    assert not {'tensorflow', 'keras'} & set(sys.modules), path\n"
@@ -192,7 +193,7 @@ def packed_chest() -> bytes:
     return gzip.compress(nifti_bytes(chest_hu()))
 
 
-def test_an_upload_is_opened_and_what_was_recognised_is_told():
+def test_an_upload_is_opened_and_what_was_recognised_is_reported():
     app = ran_well(upload(page("home").run(), ("chest.nii.gz", packed_chest())))
     assert "Opened" in app.success[0].value
     study = opened(app).study
@@ -246,7 +247,7 @@ CAN_BE_UPLOADED = [bad for bad in REPRESENTATIVES if bad.name not in NEVER_UPLOA
 
 
 @pytest.mark.parametrize("bad", CAN_BE_UPLOADED, ids=lambda bad: bad.name)
-def test_a_bad_upload_is_told_in_the_words_of_loading(bad, tmp_path, monkeypatch):
+def test_a_bad_upload_is_reported_in_the_words_of_loading(bad, tmp_path, monkeypatch):
     path = bad.build(tmp_path)
     with pytest.raises(LungLensError) as refused:
         open_study(files_of(path) if path.is_dir() else path)
@@ -362,7 +363,7 @@ def lying_wrongly() -> Study:
 
 
 @pytest.mark.parametrize("name", ["home", "browse"])
-def test_a_scan_that_lies_wrongly_is_turned_and_turned_back(name):
+def test_a_scan_of_wrong_orientation_is_turned_and_turned_back(name):
     study = lying_wrongly()
     app = ran_well(page(name, study).run())
     ran_well(button(app, "Turn the scan to LAS").click().run())
@@ -376,7 +377,7 @@ def test_a_scan_that_lies_wrongly_is_turned_and_turned_back(name):
     assert button(app, "Turn the scan to LAS")
 
 
-def test_a_scan_that_lies_as_its_file_says_is_not_asked_about():
+def test_a_scan_in_the_orientation_of_its_file_is_not_asked_about():
     app = ran_well(page("home", small_study()).run())
     assert not any("Turn" in b.label for b in app.button)
 
@@ -424,7 +425,7 @@ def test_an_address_leads_to_a_file_without_naming_it(allowed_folder):
 
 
 @pytest.mark.parametrize("link", ["file-000000000000", "file-", "file-../secret.nii.gz"])
-def test_an_address_of_a_file_that_was_never_opened_is_told_so(allowed_folder, link):
+def test_an_address_of_a_file_that_was_never_opened_is_reported(allowed_folder, link):
     app = page("browse", case=link)
     session_of(app).began = False
     ran_well(app.run())
@@ -619,7 +620,7 @@ def test_browse_begins_at_the_most_infected_slice_and_writes_the_address():
     assert in_address(app, "slice") == "5"
 
 
-def test_figures_and_address_follow_the_viewer():
+def test_measurements_and_address_follow_the_viewer():
     app = page("browse", small_study()).run()
     before = texts(app)
     told(app, plane="axial", voxel=[24, 20, 0], center=-600, width=1500)
@@ -642,12 +643,12 @@ def test_the_viewer_is_commanded_once_and_not_by_what_it_has_told():
 @pytest.mark.parametrize(
     ("slice_text", "shown"), [("999", 8), ("0", 1), ("-3", 5), ("x", 5), ("²", 5), ("9" * 50, 8)]
 )
-def test_any_slice_in_the_address_is_taken_with_good_grace(slice_text, shown):
+def test_any_slice_in_the_address_is_accepted(slice_text, shown):
     app = ran_well(page("browse", small_study(), plane="axial", slice=slice_text).run())
     assert place(app).slice_index == shown - 1
 
 
-def test_an_upload_that_is_gone_is_told_so():
+def test_an_upload_that_is_gone_is_reported():
     app = page("browse", case="upload-abc123", slice="4")
     session_of(app).began = False
     ran_well(app.run())
@@ -655,7 +656,7 @@ def test_an_upload_that_is_gone_is_told_so():
     assert "No scan is open" in texts(app)
 
 
-def test_a_case_that_does_not_exist_is_told_so():
+def test_a_case_that_does_not_exist_is_reported():
     app = page("browse", case="<b>nobody</b>")
     session_of(app).began = False
     ran_well(app.run())
@@ -762,12 +763,13 @@ def run_segmentation() -> AppTest:
     return finish_run(app)
 
 
-def test_a_run_gives_masks_figures_and_files(stand_in):
+def test_a_run_gives_masks_measurements_and_files(stand_in):
     app = run_segmentation()
     result = opened(app).segmentation
     assert result.masks.lung.shape == (48, 40, 8)
     assert result.masks.lung.any()
-    assert {m.label for m in app.metric} == {"Infected share", "Lung", "Infection"}
+    assert "of the lung is infected" in texts(app)
+    assert "Masks by stand-in" in texts(app)
     labels = {d.label for d in app.download_button}
     assert labels == {
         "Lung mask (NIfTI)",
@@ -788,7 +790,7 @@ def test_masks_of_a_tilted_gantry_are_explained_beside_their_files(stand_in, tmp
 
 def test_a_result_is_in_browse_at_once_with_its_agreement(stand_in):
     done = run_segmentation()
-    app = AppTest.from_file(str(PAGES / "browse.py"), default_timeout=60)
+    app = app_at("browse")
     session_of(app).began = True
     session_of(app).opened = opened(done)
     ran_well(app.run())
@@ -872,7 +874,7 @@ class Owner:
     """Stands for a session's study."""
 
 
-def test_jobs_of_one_line_wait_for_each_other():
+def test_jobs_of_one_queue_wait_for_each_other():
     queue, first_may_end, owner = FairQueue(), threading.Event(), Owner()
     running: list[str] = []
 
@@ -908,7 +910,7 @@ def test_a_waiting_job_can_be_stopped():
     assert job.result is None
 
 
-def test_a_job_whose_session_is_gone_is_told_to_stop():
+def test_a_job_whose_session_is_gone_is_reported_to_stop():
     queue, owner = FairQueue(), Owner()
     seen = threading.Event()
 
@@ -965,7 +967,7 @@ def test_file_names_of_downloads_hold_nothing_odd():
     assert stem.isascii()
 
 
-def test_figures_as_csv_have_one_line_each():
+def test_measurements_as_csv_have_one_line_each():
     table = list(csv.reader(io.StringIO(values_csv({"a": 1, "b": {"c": None, "d": [2, 3]}}))))
     assert table == [["name", "value"], ["a", "1"], ["b.c", ""], ["b.d.0", "2"], ["b.d.1", "3"]]
 

@@ -64,7 +64,7 @@ def test_another_seed_gives_another_disease(small: Study) -> None:
     assert np.array_equal(_lung(other), _lung(small))
 
 
-def test_it_says_what_it_is(small: Study) -> None:
+def test_it_is_labelled_synthetic(small: Study) -> None:
     assert small.synthetic
     assert small.case_id == "demo"
     assert small.volume.unit == "HU"

@@ -43,7 +43,7 @@ def test_weights_are_loaded_once(segmenter: Segmenter) -> None:
     assert load_segmenter() is segmenter
 
 
-def test_finds_lungs_and_infection_of_a_study_it_never_saw(
+def test_finds_lungs_and_infection_of_a_study_it_was_not_trained_on(
     segmenter: Segmenter, chest: Study
 ) -> None:
     result = segment_volume(chest.volume, segmenter)
@@ -139,7 +139,9 @@ def test_progress_reaches_its_total_in_every_stage(segmenter: Segmenter, chest: 
     assert all(done == total == 24 for done, total in last.values())
 
 
-def test_figures_are_complete_and_undefined_ones_null(segmenter: Segmenter, chest: Study) -> None:
+def test_measurements_are_complete_and_undefined_ones_null(
+    segmenter: Segmenter, chest: Study
+) -> None:
     result = segment_volume(chest.volume, segmenter)
     figures = measure(chest, result)
     assert figures["synthetic"] is True

@@ -211,7 +211,7 @@ def test_progress_ends_at_the_last_slice(last_slice_empty: bool) -> None:
     assert told[-1] == ("restoring masks", COUNT, COUNT)
 
 
-def test_neighbours_have_a_say() -> None:
+def test_neighbouring_slices_are_weighted_in() -> None:
     """A column of probabilities through five slices, worked out by hand."""
     column = np.array([0, 0, 200, 100, 40], dtype=np.uint8)
     probabilities = np.broadcast_to(column[None, :, None, None], (2, 5, 3, 4)).copy()
@@ -222,7 +222,7 @@ def test_neighbours_have_a_say() -> None:
     np.testing.assert_array_equal(probabilities[1, :, 2, 3], column)
 
 
-def test_a_sure_spot_in_one_slice_alone_outlives_its_neighbours() -> None:
+def test_a_certain_spot_in_one_slice_alone_is_kept() -> None:
     probabilities = np.zeros((1, 3, 4, 4), dtype=np.uint8)
     probabilities[0, 1, 1, 1] = 128
     config = PostprocessConfig(neighbour_share=0.5, infection_threshold=0.25)
@@ -296,7 +296,7 @@ def test_air_beside_the_neck_is_no_lung() -> None:
     np.testing.assert_array_equal(cleared[:, :3], probabilities[:, :3])
 
 
-def test_lung_cut_off_by_the_picture_stays_where_it_hangs_together_with_lung() -> None:
+def test_lung_cut_off_by_the_picture_stays_where_it_is_connected_with_lung() -> None:
     """The lower slices of a small field of view: the lungs reach its edge."""
     probabilities = empty()
     frames = np.full((COUNT, ROWS, COLUMNS), 200, dtype=np.uint8)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from core.cli import main
-from core.cli.train import read_training_config
+from core.cli.training_options import read_training_config
 from core.config import (
     EnhanceConfig,
     PreprocessConfig,
@@ -96,7 +96,7 @@ def test_settings_that_cannot_be_used_are_refused_first(
 def test_training_takes_the_same_file(tmp_path: Path) -> None:
     config = PreprocessConfig(window_width=900.0, enhance=EnhanceConfig("clahe", clip_limit=3.0))
     path = written(tmp_path / "preprocess.json", config)
-    assert read_training_config(path) == replace(TrainConfig(), preprocess=config)
+    assert read_training_config(path, TrainConfig) == replace(TrainConfig(), preprocess=config)
 
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity", "1e999", "1" + "0" * 400])

@@ -64,7 +64,7 @@ def test_a_stroke_is_there_again_in_another_session(
     assert second.notice.text == "Brought back 1 step of earlier corrections of this scan."
 
 
-def test_a_second_session_may_only_look_while_the_first_is_open(
+def test_a_second_session_is_read_only_while_the_first_is_open(
     projects: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     in_session(monkeypatch)

@@ -252,7 +252,7 @@ def test_slices_without_lung_are_those_of_the_truth(demo):
     assert (missed, false) == (set(), [])
 
 
-# ---------------------------------------------------------------- judging
+# ---------------------------------------------------------------- thresholds
 
 
 def test_every_check_has_a_measure_a_threshold_and_a_range():

@@ -248,7 +248,7 @@ def test_quality_of_a_folder_has_a_row_for_each_case_and_totals(cases, capsys):
         (["--min-body-pixels", "0"], "Setting min_body_pixels is out of range"),
     ],
 )
-def test_thresholds_out_of_range_are_told(arguments, sentence, cases, capsys):
+def test_thresholds_out_of_range_are_reported(arguments, sentence, cases, capsys):
     scan = cases / "ct_scans" / "case_1.nii.gz"
     assert main(["quality", str(scan), *arguments]) == 1
     assert sentence in capsys.readouterr().err

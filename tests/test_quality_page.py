@@ -16,9 +16,9 @@ from core.measuring.quality import CHECKS
 from core.measuring.quality.exclusions import parse_exclusions
 from core.output.saving import save_mask, save_volume
 from core.segmentation.pipeline import segment_volume
-from core.ui.quality.checks import ScanCheck
 from core.ui.quality.leaving_out import LeftOut
 from core.ui.quality.survey import Survey
+from core.ui.scan.scan_check import ScanCheck
 from core.volume import MaskPair, Study
 from tests import damage
 from tests.app_session import session_of
@@ -59,7 +59,7 @@ def text(app: AppTest) -> str:
     return texts(app)
 
 
-def test_findings_are_told_for_the_slice_that_is_shown_and_listed_for_all(demo: Study) -> None:
+def test_findings_are_reported_for_the_slice_that_is_shown_and_listed_for_all(demo: Study) -> None:
     noisy = replace(demo, volume=damage.noisy(demo.volume, (4, 5)))
     limits = {"min_body_pixels": "60", "max_pixel_mm": "4", "max_slice_distance_mm": "9"}
     app = quality_page(noisy, slice="6", min_sharpness="0", max_stripes="1", **limits)
@@ -96,7 +96,7 @@ def test_no_lung_is_not_found_where_lung_is_outlined(side: str) -> None:
     assert without == [1, 2, 6, 7, 8]
 
 
-def test_moving_a_threshold_judges_anew_and_goes_into_the_address(demo: Study) -> None:
+def test_moving_a_threshold_updates_findings_and_address(demo: Study) -> None:
     app = quality_page(demo)
     slider = next(s for s in app.slider if s.label.startswith("No lung"))
     slider.set_value(1.0)

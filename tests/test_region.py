@@ -111,7 +111,7 @@ def test_of_several_thresholds_that_nearest_minus_500_hu_parts_tissue_from_air()
     assert tissue_threshold((30, 160)) == 160
 
 
-def test_levels_are_told_in_the_values_of_the_scan() -> None:
+def test_levels_are_reported_in_the_values_of_the_scan() -> None:
     hu = make_volume(np.zeros((16, 16, 1), dtype=np.int16))
     assert level_values(hu, [0, 100]).tolist() == [-1024.0, -524.0]
     grey = make_volume(np.zeros((16, 16, 1), dtype=np.uint8), intensity=GREY)
@@ -234,7 +234,7 @@ def test_a_threshold_of_each_slice_follows_the_slice() -> None:
 
 
 @pytest.mark.parametrize("target", ["body", "lungs"])
-def test_arms_beside_the_body_are_told_and_everything_is_kept(target: Any) -> None:
+def test_arms_beside_the_body_are_reported_and_everything_is_kept(target: Any) -> None:
     hu, _, _ = chest()
     hu = np.pad(hu, ((40, 40), (0, 0), (0, 0)), constant_values=-1000)
     x = (np.arange(240) + 0.5) * 2.0 - 240
@@ -246,7 +246,7 @@ def test_arms_beside_the_body_are_told_and_everything_is_kept(target: Any) -> No
 
 
 @pytest.mark.parametrize("target", ["body", "lungs"])
-def test_a_patient_cut_off_is_told_and_everything_is_kept(target: Any) -> None:
+def test_a_patient_cut_off_is_reported_and_everything_is_kept(target: Any) -> None:
     hu, _, _ = chest()
     volume = scan(hu[:, 30:98])
     region = find_region(volume, RoiConfig(target))
@@ -262,7 +262,7 @@ def test_a_patient_cut_off_is_told_and_everything_is_kept(target: Any) -> None:
     [((True, True), "The lungs hold hardly any air"), ((True, False), "One lung holds hardly any")],
     ids=["both", "one"],
 )
-def test_white_lungs_are_told_and_nothing_is_left_out_on_their_account(
+def test_white_lungs_are_reported_and_nothing_is_left_out_on_their_account(
     white: tuple[bool, bool], words: str
 ) -> None:
     hu, _, lungs = chest()
@@ -277,13 +277,13 @@ def test_white_lungs_are_told_and_nothing_is_left_out_on_their_account(
     assert body.box == VolumeBox(find_body_box(volume), 0, SHAPE[2])
 
 
-def test_no_body_is_told() -> None:
+def test_no_body_is_reported() -> None:
     hu = np.full((128, 128, 3), -1000, dtype=np.int16)
     hu[40:75, 50:60] = 100
     assert "No body was found" in found(hu)
 
 
-def test_nominal_millimetres_are_told() -> None:
+def test_nominal_millimetres_are_reported() -> None:
     region = find_region(scan(chest()[0], spacing_nominal=True), LUNGS)
     assert "nominal" in region.findings[0].text
     assert not fell_back(region)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -16,14 +17,20 @@ from core.ui.preprocess.settings_files import region_code
 from core.volume import Study
 from tests.spheres import GREY
 from tests.studies import small_study, use_stand_in
-from tests.test_enhance_page import figures
-from tests.test_pages import in_address, page, ran_well, texts
+from tests.test_pages import html_pieces, in_address, page, ran_well, texts
 from tests.test_region import FIRST_LUNG, LAST_LUNG, chest, scan
 
 
 @pytest.fixture(autouse=True)
 def _stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
     use_stand_in(monkeypatch)
+
+
+def figures(app: AppTest, caption: str) -> dict[str, list[str]]:
+    """Row name → cells of the table with that caption."""
+    table = next(piece for piece in html_pieces(app) if f'aria-label="{caption}"' in piece)
+    rows = re.findall(r'<tr><th scope="row">(.*?)</th>(.*?)</tr>', table)
+    return {name: re.findall(r"<td.*?>(.*?)</td>", cells) for name, cells in rows}
 
 
 def chest_study(hu: Any = None, **more: Any) -> Study:
@@ -63,7 +70,7 @@ def test_the_default_is_said_to_be_the_networks_box() -> None:
     assert same not in texts(region_page(chest_study(), target="lungs"))
 
 
-def test_what_stands_in_the_way_is_told() -> None:
+def test_what_stands_in_the_way_is_reported() -> None:
     hu, _, lungs = chest()
     hu[:80][lungs[:80]] = 30
     app = region_page(chest_study(hu), target="lungs")

@@ -15,7 +15,7 @@ from tests.browser import Page, keep_screenshot, need_weights, wait_for
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 
-def test_a_report_is_made_shown_and_taken_away(page: Page) -> None:
+def test_a_report_is_made_shown_and_downloaded(page: Page) -> None:
     need_weights()
     page.open("/report?case=demo")
     page.wait_for_text("nothing to report yet")

@@ -83,7 +83,7 @@ def test_curve_counts_what_is_at_or_above_each_threshold() -> None:
 
 
 @pytest.mark.parametrize("threshold", [0.25, 0.5, 0.6])
-def test_curve_passes_through_the_figures_of_the_masks(threshold: float) -> None:
+def test_curve_passes_through_the_values_of_the_masks(threshold: float) -> None:
     truth = small_truth().infection
     assert truth is not None
     made = segmentation()
@@ -122,7 +122,7 @@ def test_mask_of_another_scan_has_no_curve() -> None:
 # ------------------------------------------------------------------ slices
 
 
-def test_every_slice_has_its_own_figures() -> None:
+def test_every_slice_has_its_own_values() -> None:
     true = np.zeros((10, 10, 4), dtype=bool)
     pred = np.zeros_like(true)
     true[2:6, 2:6, 0], pred[2:6, 4:8, 0] = True, True

@@ -204,7 +204,7 @@ def stop_and_go_on(root: Path, folder: Path, request: RunRequest) -> None:
 
 
 @pytest.mark.slow
-def test_what_the_trainer_refuses_is_told(root: Path, tmp_path: Path) -> None:
+def test_what_the_trainer_refuses_is_reported(root: Path, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     start_run(root, "one", RunRequest(data=str(empty), config=TINY))

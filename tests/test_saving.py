@@ -140,7 +140,7 @@ def test_png_is_black_and_white(tmp_path: Path) -> None:
     assert path.read_bytes() == mask_png_bytes(mask)
 
 
-def test_what_cannot_be_written_is_told(small_chest: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_written_is_reported(small_chest: Path, tmp_path: Path) -> None:
     volume = load_nifti(small_chest)
     (tmp_path / "taken").write_text("a file where a folder is wanted")
     with pytest.raises(SaveError, match=r"mask\.nii\.gz cannot be written"):

@@ -18,7 +18,7 @@ from core.errors import Cancelled
 from core.ui import segmenting
 from core.ui.jobs import BackgroundJob, FairQueue
 from core.ui.session import OpenStudy
-from tests.app_session import session_of
+from tests.app_session import PARTS_AND_PAGES, app_at, session_of
 from tests.studies import StandInInfo, StandInSegmenter, small_study
 
 PAGES = Path(__file__).parent.parent / "pages"
@@ -37,7 +37,7 @@ def wait_for(true: Any, seconds: float = 10.0) -> None:
         time.sleep(0.01)
 
 
-def test_a_thread_that_cannot_start_leaves_the_line_to_others(
+def test_a_thread_that_cannot_start_leaves_the_queue_to_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fail(thread: threading.Thread) -> None:
@@ -75,7 +75,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[CountingSegmenter]:
 
 
 def app_with(study: Any, page: str = "segment") -> AppTest:
-    app = AppTest.from_file(str(PAGES / f"{page}.py"), default_timeout=60)
+    app = app_at(page)
     session_of(app).began = True
     session_of(app).opened = (
         study if isinstance(study, OpenStudy) else OpenStudy(study=study, origin="demo", link="x")
@@ -177,7 +177,7 @@ def test_a_turn_that_does_not_come_is_given_up() -> None:
         assert is_ours
 
 
-def test_the_page_shows_the_place_in_the_line(network: CountingSegmenter) -> None:
+def test_the_page_shows_the_place_in_the_queue(network: CountingSegmenter) -> None:
     network.may_go_on.clear()
     apps = [app_with(small_study()) for _ in range(3)]
     for app in apps:
@@ -213,7 +213,7 @@ def test_scans_of_ended_sessions_are_given_back(network: CountingSegmenter) -> N
     assert [mask() for mask in masks] == [None] * PEOPLE
 
 
-def test_a_session_that_ends_while_it_waits_leaves_the_line(network: CountingSegmenter) -> None:
+def test_a_session_that_ends_while_it_waits_leaves_the_queue(network: CountingSegmenter) -> None:
     network.may_go_on.clear()
     first, second = app_with(small_study()), app_with(small_study())
     for app in (first, second):
@@ -247,7 +247,7 @@ def test_nothing_but_the_button_runs_the_network(network: CountingSegmenter) -> 
     current = session_of(app).opened
     before = np.count_nonzero(current.segmentation.masks.lung)
     assert before > 0
-    for name in sorted(path.stem for path in PAGES.glob("*.py")):
+    for name in PARTS_AND_PAGES:
         already = network.runs
         other = app_with(current, name)
         for _ in range(2):
@@ -260,7 +260,7 @@ def test_nothing_but_the_button_runs_the_network(network: CountingSegmenter) -> 
 
 @pytest.mark.parametrize(
     "name",
-    sorted({path.stem for path in PAGES.glob("*.py")} - {"enhance", "augmentation"}),
+    [name for name in PARTS_AND_PAGES if name not in ("enhance", "augmentation")],
 )
 def test_no_setting_of_a_page_runs_the_network(
     name: str, network: CountingSegmenter, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

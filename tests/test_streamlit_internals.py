@@ -71,7 +71,7 @@ def test_the_app_takes_routes_beside_its_own() -> None:
     assert "routes" in inspect.signature(streamlit.App).parameters
 
 
-def test_an_unknown_component_is_told_by_these_words() -> None:
+def test_an_unknown_component_is_reported_by_these_words() -> None:
     package = Path(streamlit.__file__).parent / "components" / "v2"
     assert any(NOT_REGISTERED in file.read_text("utf-8") for file in package.rglob("*.py"))
 

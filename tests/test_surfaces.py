@@ -352,7 +352,7 @@ def test_without_masks_it_says_how_to_get_them():
         ({"lung": None}, {"Infection"}, "There is no mask of the lung"),
     ],
 )
-def test_what_is_missing_is_told(masks, drawn, said):
+def test_what_is_missing_is_reported(masks, drawn, said):
     app = browse_in_3d(with_truth(**masks))
     assert names(specs(app)[0]) & {"Lung", "Infection"} == drawn
     assert said in texts(app)
@@ -365,7 +365,7 @@ def test_empty_masks_draw_nothing_and_say_so():
     assert "triangles" not in texts(app)
 
 
-def test_nominal_spacing_is_told():
+def test_nominal_spacing_is_reported():
     assert "Proportions along the body are nominal" in texts(
         browse_in_3d(small_study(nominal=True))
     )

@@ -26,7 +26,7 @@ def scene(
 ) -> Iterator[Page]:
     """The demo study on Browse, with the 3D view open."""
     page = chromium.open_tab(server, tmp_path_factory.mktemp("downloads"))
-    page.open("/browse?case=demo")
+    page.open("/view?case=demo")
     page.js("document.querySelector('input[aria-label=\"3D view\"]').click()")
     wait_for(lambda: page.js(f"return {BUTTONS}?.hidden === false"), what="the buttons")
     page.js(f"{CHART}.scrollIntoView({{ block: 'center' }}); {CHART}.dataset.mark = 'first'")

@@ -69,7 +69,7 @@ def test_a_run_outlives_its_tab_and_shows_curves_and_samples(
 
 
 def test_augmentation_draws_new_slices(page: Page) -> None:
-    page.go("/augmentation")
+    page.go("/train?part=augmentation")
     page.wait_for_text("Seed 1.", seconds=180)
     page.settle()
     page.click("New sample")

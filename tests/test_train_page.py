@@ -125,7 +125,7 @@ def test_patients_of_the_data_folder_keep_their_cases_together(
     assert "3 patients for training, 1 patient for validation." in texts(app)
 
 
-def test_a_finished_run_shows_figures_and_no_way_to_go_on(root: Path) -> None:
+def test_a_finished_run_shows_measurements_and_cannot_be_resumed(root: Path) -> None:
     make_run(root, "whole", epochs_done=2)
     app = train_page()
     assert "2 of 2 epochs done" in texts(app)
@@ -147,7 +147,7 @@ def test_only_a_finished_run_with_a_name_of_its_own_is_published(root: Path) -> 
     assert "Weights that ship with the app have this name" in texts(app)
 
 
-def test_a_publication_that_fails_is_told_and_can_be_tried_again(root: Path) -> None:
+def test_a_publication_that_fails_is_reported_and_can_be_tried_again(root: Path) -> None:
     folder = make_run(root, "whole", epochs_done=2)
     with RunReport(folder, publishes=True) as report:
         report("reading cases", 1, 3)
@@ -177,7 +177,7 @@ def test_a_run_under_way_can_be_stopped(root: Path) -> None:
     assert "Resume" in labels(app)
 
 
-def test_a_damaged_history_is_told_in_a_sentence(root: Path) -> None:
+def test_a_damaged_history_is_reported_in_a_sentence(root: Path) -> None:
     folder = make_run(root, "bad", epochs_done=2)
     (folder / "history.csv").write_text("epoch,loss\n<script>,1", encoding="utf-8")
     app = train_page()
@@ -245,6 +245,6 @@ def test_a_run_begun_from_the_page_goes_on_without_it(
         wait_until(lambda: not read_run(folder).is_alive)
     split = read_request(folder).split
     assert split is not None
-    taught, judged = (set(split[side]["case"]) for side in ("train", "validation"))
-    assert not taught & judged
-    assert len(taught | judged) == 6
+    training, validation = (set(split[side]["case"]) for side in ("train", "validation"))
+    assert not training & validation
+    assert len(training | validation) == 6

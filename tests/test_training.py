@@ -15,13 +15,13 @@ import pytest
 
 from core.config import LossConfig, ModelConfig, TrainConfig, from_json_dict, to_json_dict
 from core.errors import Cancelled, ConfigError, DatasetError, SaveError
+from core.system import software_versions
 from core.training.callbacks import TrainingOverlap
 from core.training.fit import (
     load_best_model,
     load_published_model,
     load_split,
     share_batches,
-    software_versions,
     train,
 )
 from core.training.losses import UNKNOWN
@@ -118,7 +118,7 @@ def test_no_half_written_file_stays(whole: RunPaths) -> None:
     ]
 
 
-def test_interrupted_run_goes_on(whole: RunPaths, interrupted: RunPaths) -> None:
+def test_interrupted_run_resumes(whole: RunPaths, interrupted: RunPaths) -> None:
     one, other = read_history(whole.history), read_history(interrupted.history)
     assert [row["epoch"] for row in other] == [1, 2]
     # The optimizer's steps are counted on, so the rate goes on where it stood.
@@ -149,8 +149,8 @@ def test_best_model_is_that_of_the_best_epoch(data: Path, whole: RunPaths) -> No
     model = load_best_model(whole)
     assert model.output_shape == (None, 32, 48, 2)
     scans = load_training_scans(data, TINY.preprocess)
-    judges = split_as_recorded(scans, read_split(whole.config)).validation
-    for name, figure in validate(model, judges, batch_size=TINY.batch_size).items():
+    validation = split_as_recorded(scans, read_split(whole.config)).validation
+    for name, figure in validate(model, validation, batch_size=TINY.batch_size).items():
         assert figure == pytest.approx(best[name], abs=1e-5, nan_ok=True)
 
 
@@ -171,7 +171,7 @@ def test_folder_of_another_split_is_refused(data: Path, whole: RunPaths) -> None
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"config": 1}'])
-def test_damaged_record_is_told(data: Path, tmp_path: Path, text: str) -> None:
+def test_damaged_record_is_reported(data: Path, tmp_path: Path, text: str) -> None:
     (tmp_path / "run.json").write_text(text, encoding="utf-8")
     with pytest.raises(DatasetError, match=r"record of the run cannot be read.*run\.json"):
         train(data, tmp_path, TINY)
@@ -256,7 +256,7 @@ def test_config_survives_json() -> None:
     assert from_json_dict(TrainConfig, json.loads(json.dumps(to_json_dict(TINY)))) == TINY
 
 
-# ------------------------------------------------------------------ judging
+# ------------------------------------------------------------------ validation
 
 
 class Says:
@@ -280,7 +280,7 @@ def scan(role: str, grey: list[int], infected: list[int], name: str = "a") -> Tr
     return TrainingScan(name, name, role, images, lung, infection)  # type: ignore[arg-type]
 
 
-def test_figures_by_hand() -> None:
+def test_values_by_hand() -> None:
     """A network that calls bright slices infected."""
     model: Any = Says(lambda batch: batch > 0.6)
     found = validate(
@@ -321,7 +321,7 @@ def test_infection_outside_the_lung_is_no_false_share() -> None:
     assert math.isnan(found["lung_dice"])
 
 
-def test_score_weighs_false_alarms_and_bears_undefined_figures() -> None:
+def test_score_weighs_false_alarms_and_accepts_undefined_values() -> None:
     nan = math.nan
     row = {"lung_dice": 0.9, "infection_dice": 0.7, "healthy_share": nan, "negative_share": nan}
     assert score(row) == pytest.approx(0.8)
@@ -340,7 +340,7 @@ def test_a_run_starts_from_another_and_says_so(whole: RunPaths) -> None:
     assert read_history(paths.history)[0]["loss"] < read_history(whole.history)[0]["loss"]
 
 
-def test_a_start_that_saw_the_judged_patients_is_refused(
+def test_a_start_trained_on_validation_patients_is_refused(
     data: Path, whole: RunPaths, tmp_path: Path
 ) -> None:
     split = read_split(whole.config)
@@ -388,7 +388,7 @@ def test_a_damaged_run_names_the_file(
         train(data, folder, TINY)
 
 
-def test_missing_best_network_is_told(tmp_path: Path) -> None:
+def test_missing_best_network_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"got a missing best\.keras"):
         load_best_model(RunPaths(tmp_path))
 
@@ -421,7 +421,7 @@ def test_published_network_lies_between_start_and_best(whole: RunPaths) -> None:
 
 
 @pytest.mark.usefixtures("eager")
-def test_network_with_several_heads_is_taught_judged_and_kept_as_one(
+def test_network_with_several_heads_is_trained_validated_and_kept_as_one(
     data: Path, tmp_path: Path
 ) -> None:
     nested = ModelConfig("unetpp", depth=2, width=4, deep_supervision=True)

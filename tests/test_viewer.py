@@ -222,7 +222,7 @@ def test_chunks_are_served_gzipped_and_kept_nowhere():
         "{token}/labels/" + "9" * 5000 + "/0",
     ],
 )
-def test_what_is_not_there_is_told_in_one_sentence(rest):
+def test_what_is_not_there_is_reported_in_one_sentence(rest):
     owner = Owner()
     token = scan_header(owner, truth=small_truth())["token"]
     answer = get(rest.format(token=token))

@@ -429,7 +429,7 @@ def test_fingers_step_slices_and_enlarge(viewer: Page) -> None:
     press(viewer, "0")
 
 
-def test_a_scan_the_server_has_let_go_is_told_in_one_sentence(tab: Page) -> None:
+def test_a_scan_that_the_server_no_longer_holds_is_one_sentence(tab: Page) -> None:
     page = opened(tab, "scan")
     page.view(
         "(() => { scan.header = {...scan.header, token: 'gone'};"

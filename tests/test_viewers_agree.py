@@ -108,7 +108,7 @@ def test_flipped_axes(turn: np.ndarray, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("sform_code", "qform_code"), [(2, 1), (1, 1), (1, 3), (4, 2)])
-def test_forms_that_disagree_are_told_and_repeated(
+def test_forms_that_disagree_are_reported_and_repeated(
     sform_code: int, qform_code: int, tmp_path: Path
 ) -> None:
     scan = write(tmp_path / "s.nii.gz", front_to_back(), sform_code, small_affine(), qform_code)

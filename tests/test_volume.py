@@ -86,7 +86,7 @@ def test_a_voxel_keeps_its_place_in_the_patient(turn: np.ndarray) -> None:
         )
 
 
-def test_file_orientation_is_told() -> None:
+def test_file_orientation_is_reported() -> None:
     turn = ORIENTATIONS[6]
     affine = canonical_affine() @ inv_ornt_aff(turn, marked().shape)
     volume = load(apply_orientation(marked(), turn), affine)

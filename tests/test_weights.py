@@ -369,7 +369,7 @@ def test_published_weights_do_not_stand_in_for_broken_shipped_ones(
     assert [one.weights_id for one in list_unusable_weights()] == ["first"]
 
 
-def test_weights_below_a_file_are_told(tmp_path: Path) -> None:
+def test_weights_below_a_file_are_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("text", encoding="utf-8")
     with pytest.raises(SaveError, match="tiny cannot be written"):
         make_weights(tmp_path / "file" / "tiny")

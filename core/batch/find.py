@@ -1,4 +1,4 @@
-"""Every scan below a folder, each once, with an id that says nothing of the patient."""
+"""Every scan below a folder, each once, with an id that does not identify the patient."""
 
 from __future__ import annotations
 

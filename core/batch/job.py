@@ -25,6 +25,7 @@ class BatchJob:
         weights_sha256: what the workers' own weights must be.
         colours: #RRGGBB of each channel's outline in thumbnails.
         window: HU of black and white, for scans that are not in HU.
+        timeout_s: seconds that the work on one scan may take; none sets no limit.
     """
 
     folder: str
@@ -35,6 +36,7 @@ class BatchJob:
     weights_sha256: str
     colours: dict[str, str]
     window: tuple[float, float] | None = None
+    timeout_s: float | None = None
 
     @property
     def paths(self) -> BatchPaths:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import IO, Any
 
+from core.batch.deadline import TIMED_OUT
 from core.batch.job import BatchJob, ScanTask
 from core.errors import LungLensError
 from core.system import (
@@ -100,6 +101,11 @@ class _Worker:
             self._process.stdin.write(f"{line}\n".encode())
             self._process.stdin.flush()
 
+    @property
+    def timed_out(self) -> bool:
+        """Whether the process has ended because its scan took too long."""
+        return self._process.poll() == TIMED_OUT
+
     def end(self) -> None:
         """Ends the process, whatever it is at."""
         with suppress(OSError):
@@ -163,9 +169,9 @@ class _WorkerPool:
 
     def _replace(self, worker: _Worker) -> None:
         """The process of a worker has ended by itself or was killed."""
+        self.lost += not worker.timed_out
         worker.end()
         self._workers.discard(worker)
-        self.lost += 1
         if worker.task is not None:
             # Last, so that a scan no process survives does not keep the others waiting. Whether
             # it is done in truth, or has to be given up, the next worker reads from its folder.

@@ -18,7 +18,8 @@ from typing import Any
 
 from core.batch.job import MOST_CRASHES, BatchJob, ScanTask
 from core.batch.local import OnEnded
-from core.batch.work import count_open_attempts, is_settled, work_on_scan, write_failure
+from core.batch.records import count_open_attempts, is_settled, write_failure
+from core.batch.work import work_on_scan
 from core.errors import ConfigError, LungLensError, SaveError, shown_name
 from core.system import ShouldCancel, raise_if_cancelled
 

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import gzip
+import math
+import os
 import re
 import secrets
+import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
-from typing import Any
+from typing import Any, BinaryIO
 
-from core.config import NotJson, read_json
+from core.config import CHANNELS, NotJson, read_json
 
 SCAN_ID = re.compile(r"[0-9a-f]{12}")
-"""Folder names of scans: a hash of where a scan lies, which says nothing of whose it is."""
+"""Folder names of scans: a hash of where a scan is, which does not identify the patient."""
 FORMAT = "lunglens-batch-1"
 """What `batch.json` and `result.json` begin with; another number for another layout."""
 RECORD_NAME = "batch.json"
+_PNG_START = b"\x89PNG\r\n\x1a\n"
+_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
 @dataclass(frozen=True)
@@ -112,9 +119,45 @@ def read_record(path: Path) -> dict[str, Any]:
 
 
 def read_result(path: Path) -> dict[str, Any]:
-    """The record of a scan; empty where there is none whose every part can be used."""
+    """The record of a scan; empty where there is none whose every part can be used, and where the
+    files beside it are gone or cut."""
     record = read_record(path)
-    return record if record and is_whole(record) else {}
+    if not record or not is_whole(record):
+        return {}
+    if record["status"] == "done" and not _are_files_whole(ScanPaths(path.parent)):
+        return {}
+    return record
+
+
+def _are_files_whole(paths: ScanPaths) -> bool:
+    """Whether masks and picture of a scan are there from beginning to end; their content is not
+    looked at."""
+    try:
+        if not all(_is_mask_whole(paths.mask(channel)) for channel in CHANNELS):
+            return False
+        with _regular(paths.thumbnail) as file:
+            if file.read(8) != _PNG_START:
+                return False
+            file.seek(-len(_PNG_END), os.SEEK_END)
+            return bool(file.read() == _PNG_END)
+    except (OSError, EOFError, zlib.error, ValueError):
+        return False
+
+
+def _is_mask_whole(path: Path) -> bool:
+    """Whether a gzipped NIfTI file ends with the number of bytes that its header declares."""
+    with _regular(path) as file:
+        header = gzip.GzipFile(fileobj=file).read(352)
+        file.seek(-4, os.SEEK_END)
+        unpacked = int.from_bytes(file.read(4), "little")
+    sides = struct.unpack("<8h", header[40:56])[1:8]
+    return bool(unpacked == (352 + math.prod(max(1, side) for side in sides)) % 2**32)
+
+
+def _regular(path: Path) -> BinaryIO:
+    if not path.is_file():  # opening a pipe would wait for who writes into it
+        raise FileNotFoundError(path)
+    return path.open("rb")
 
 
 def is_whole(record: dict[str, Any]) -> bool:
@@ -162,7 +205,7 @@ def _all_plain(values: Any, also: type = str) -> bool:
 def set_aside(path: Path, *, is_folder: bool = False) -> bool:
     """Moves away what stands where a file of the batch belongs and is none, such as a folder.
 
-    It keeps its content under a name of its own beside the place. Says whether there was any.
+    It keeps its content under a name of its own beside the place. Returns whether there was any.
 
     Args:
         is_folder: a folder belongs there, and a file is moved away.
@@ -174,6 +217,13 @@ def set_aside(path: Path, *, is_folder: bool = False) -> bool:
         return False
     path.rename(path.with_name(f"{path.name}.set-aside-{secrets.token_hex(4)}"))
     return True
+
+
+def has_damaged_record(folder: Path) -> bool:
+    """Whether a folder holds the results of a batch whose own record cannot be read."""
+    paths = BatchPaths(folder)
+    is_known = paths.record.exists() and paths.lock.exists() and paths.key.exists()
+    return is_known and not is_batch_result(folder)
 
 
 def is_batch_result(folder: Path) -> bool:

@@ -20,7 +20,9 @@ from core.batch.local import run_on_processes
 from core.batch.on_dask import run_on_dask
 from core.batch.places import (
     FORMAT,
+    RECORD_NAME,
     BatchPaths,
+    has_damaged_record,
     is_batch_result,
     read_record,
     set_aside,
@@ -73,6 +75,7 @@ def run_batch(
         Cancelled: the person asked to stop; what is done stays done.
     """
     config, info = _with_weights(config)
+    damaged = has_damaged_record(output)
     paths = _claim_place(folder, output)
     with _alone(paths):
         started = time.monotonic()
@@ -93,6 +96,7 @@ def run_batch(
             weights_sha256=info.sha256,
             colours=_outline_colours(),
             window=config.window,
+            timeout_s=config.timeout_s,
         )
         _write_record(job, config, info, found)
         ledger = Ledger(job, found, retry_failed=config.retry_failed, on_progress=on_progress)
@@ -103,6 +107,8 @@ def run_batch(
             ledger.close()
         seconds = round(time.monotonic() - started, 2)
         summary = ledger.summary(lost_workers=lost, seconds=seconds)
+        if damaged:
+            summary = replace(summary, renewed=(RECORD_NAME, *summary.renewed))
         _write_record(job, config, info, found, summary)
         return summary
 
@@ -163,7 +169,7 @@ def _claim_place(folder: Path, output: Path) -> BatchPaths:
         )
     make_folder(output, option="-o")
     foreign = [path for path in (paths.table, paths.failures) if path.exists()]
-    if foreign and not is_batch_result(output):
+    if foreign and not is_batch_result(output) and not has_damaged_record(output):
         raise SaveError(
             f"{foreign[0].name} would be overwritten",
             got="a folder that no batch has written",

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
+from core.batch.deadline import Deadline
 from core.batch.find import FoundScan
 from core.batch.job import MOST_CRASHES, BatchJob, ScanTask
-from core.batch.places import FORMAT, ScanPaths, read_record, read_result, set_aside
+from core.batch.places import ScanPaths, read_record, set_aside
+from core.batch.records import (
+    count_open_attempts,
+    crash_sentence,
+    is_settled,
+    note_attempt,
+    record_head,
+    write_failure,
+)
 from core.config import CHANNELS
 from core.drawing import draw_key_slice
 from core.errors import Cancelled, LungLensError, SaveError
@@ -29,6 +36,7 @@ from core.measuring.quality import first_undamaged
 from core.output import mask_file_notes, save_mask
 from core.segmentation import load_segmenter, segment_volume
 from core.segmentation.engines import Engine
+from core.segmentation.lobes import find_lobes
 from core.system import (
     OnProgress,
     ignore_progress,
@@ -44,7 +52,6 @@ Outcome = Literal["done", "failed", "kept"]
 
 _SECONDS_BETWEEN_LOOKS = 0.2
 _THUMBNAIL_WIDTH = 224
-_MAX_ATTEMPTS_BYTES = 4 * 1024**2
 
 
 class WorkerUnavailable(LungLensError):
@@ -85,7 +92,7 @@ def work_on_scan(
 
     May be called again for the same scan, by any process, at any time: whoever holds the scan's
     lock works, whoever comes later finds the result. A scan that took several processes along
-    with it is given up.
+    with it is given up; where one takes longer than the time limit of the batch, this process ends.
 
     Raises:
         WorkerUnavailable: see `prepare_worker`.
@@ -104,63 +111,19 @@ def work_on_scan(
         _clear(paths)
         started = time.perf_counter()
         try:
-            measured = _open_mark_and_write(job, task.scan, paths, segmenter, on_progress)
+            with Deadline(job, task):
+                measured = _open_mark_and_write(job, task.scan, paths, segmenter, on_progress)
         except SaveError:
             raise  # a full disk is no fault of the scan
         except Exception as error:
             return _fail(job, task, error)
         measured["seconds"]["all"] = round(time.perf_counter() - started, 4)
         name = measured["scan"]["name"] if task.scan.kind != "case" else task.scan.name
-        record = {**_head(job, task, "done"), "name": name, **measured}
+        record = {**record_head(job, task, "done"), "name": name, **measured}
         # The one moment from which the scan counts as done.
         write_text(paths.result, json_text(record) + "\n")
         note_attempt(paths, job.run_id, "done")
         return "done"
-
-
-def write_failure(job: BatchJob, task: ScanTask, reason: str) -> None:
-    """The record of a scan that has no measurements, and why."""
-    paths = job.paths.scan(task.scan.scan_id)
-    write_text(paths.result, json_text({**_head(job, task, "failed"), "reason": reason}) + "\n")
-    note_attempt(paths, job.run_id, "failed")
-
-
-def crash_sentence(crashes: int) -> str:
-    """What a scan that ends its worker process each time failed of."""
-    return (
-        f"The worker process ended abruptly each time it worked on this scan: got {crashes} "
-        "attempts, expected enough memory for the scan; try fewer workers, then --retry-failed."
-    )
-
-
-def count_open_attempts(paths: ScanPaths, run_id: str) -> int:
-    """How often work began in this run without coming to any end."""
-    begun = 0
-    try:
-        with paths.attempts.open("rb") as file:
-            lines = file.read(_MAX_ATTEMPTS_BYTES).decode("utf-8", "replace").splitlines()
-    except (OSError, ValueError):
-        return 0
-    for line in lines:
-        try:
-            entry = json.loads(line)
-        except (ValueError, RecursionError):  # of a process that ended while it wrote
-            continue
-        if isinstance(entry, dict) and entry.get("run_id") == run_id:
-            begun = begun + 1 if entry.get("event") == "begun" else 0
-    return begun
-
-
-def note_attempt(paths: ScanPaths, run_id: str, event: str) -> None:
-    """Appends a line that is there whole or, should the process end just then, not at all."""
-    entry = {"event": event, "run_id": run_id, "pid": os.getpid(), "at": _now()}
-    try:
-        with paths.attempts.open("ab") as file:
-            file.write((json.dumps(entry) + "\n").encode())
-    except OSError as error:
-        raise SaveError(
-            "The log of attempts cannot be written", got=error.strerror or "a write error"
-        ) from error
 
 
 @contextmanager
@@ -186,14 +149,6 @@ def _claimed(paths: ScanPaths) -> Iterator[None]:
         while not take_lock(file):
             time.sleep(_SECONDS_BETWEEN_LOOKS)
         yield
-
-
-def is_settled(paths: ScanPaths, job: BatchJob, task: ScanTask) -> bool:
-    """Whether there is a result of these very files and settings, or a failure of this run."""
-    known = read_result(paths.result)
-    if known.get("fingerprint") != task.fingerprint:
-        return False
-    return known.get("status") == "done" or known.get("run_id") == job.run_id
 
 
 def _clear(paths: ScanPaths) -> None:
@@ -223,7 +178,8 @@ def _open_mark_and_write(
     key_slice = choose_key_slice(masks, volume)
     write_bytes(paths.thumbnail, _thumbnail(volume, masks, key_slice, job.colours))
     saved = time.perf_counter()
-    biomarkers = compute_biomarkers(volume, masks, on_progress=on_progress)
+    lobes = find_lobes(masks.lung, volume)
+    biomarkers = compute_biomarkers(volume, masks, lobes=lobes, on_progress=on_progress)
     seconds = {
         "load": loaded - started,
         **segmentation.seconds,
@@ -231,7 +187,7 @@ def _open_mark_and_write(
         "measure": time.perf_counter() - saved,
     }
     found = biomarkers.to_json_dict()
-    values = measure(study, replace(segmentation, seconds=seconds))
+    values = measure(study, replace(segmentation, seconds=seconds), biomarkers=biomarkers)
     values["warnings"] = [*values["warnings"], *mask_file_notes(volume)]
     return {
         **values,
@@ -323,21 +279,3 @@ def _fail(job: BatchJob, task: ScanTask, error: Exception) -> Outcome:
         )
     write_failure(job, task, reason)
     return "failed"
-
-
-def _head(job: BatchJob, task: ScanTask, status: str) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "scan_id": task.scan.scan_id,
-        "name": task.scan.name,
-        "kind": task.scan.kind,
-        "status": status,
-        "reason": "",
-        "fingerprint": task.fingerprint,
-        "run_id": job.run_id,
-        "finished": _now(),
-    }
-
-
-def _now() -> str:
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")

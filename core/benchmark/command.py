@@ -7,9 +7,11 @@ import re
 from pathlib import Path
 from typing import Any
 
+from core import __version__
 from core.benchmark.browser import EVENTS, WIDGETS, run_browser_benchmark
+from core.benchmark.everything import Row, run_everything, to_json_rows
 from core.benchmark.lungmask import time_lungmask
-from core.benchmark.stages import run_benchmark, scan_to_measure
+from core.benchmark.stages import describe_machine, run_benchmark, scan_to_measure
 from core.cli.segment import add_engine_argument
 from core.cli.terminal import Result, TerminalProgress, table
 from core.errors import ConfigError
@@ -21,7 +23,8 @@ EXAMPLES = """examples:
   python -m core benchmark --size 512x512x300 --json
   python -m core benchmark --input scan.nii.gz --engine keras
   python -m core benchmark --against-lungmask lungmask_env/bin/python --save benchmark.json
-  python -m core benchmark --browser"""
+  python -m core benchmark --browser
+  python -m core benchmark --all --save benchmark.json"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,6 +33,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--size", default="512x512x300", help="of the generated scan, columns×rows×slices"
     )
     parser.add_argument("--input", type=Path, help="measure this scan instead")
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="measure engine, classifier, report, batch and GPU, and print one table",
+    )
+    parser.add_argument(
+        "--batch-scans",
+        type=int,
+        default=12,
+        help="with --all: generated scans of the batch (default %(default)s)",
+    )
     parser.add_argument(
         "--browser", action="store_true", help="measure the viewer in headless Chromium instead"
     )
@@ -55,11 +69,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     """Measures in fresh processes and prints a row a stage."""
+    if options.save is not None:
+        check_place(options.save, option="--save")
+    if options.all:
+        return _run_all(options, progress)
     if options.browser:
         values = run_browser_benchmark(_parse_size(options.size), progress, events=options.events)
         return Result(_browser_text(values), values)
-    if options.save is not None:
-        check_place(options.save, option="--save")
     with scan_to_measure(options.input, _parse_size(options.size), on_progress=progress) as scan:
         values = run_benchmark(
             scan, weights_id=options.weights, engine=options.engine, on_progress=progress
@@ -76,6 +92,42 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     if options.save is not None:
         write_text(options.save, json_text(values) + "\n")
     return Result(_text(values), values)
+
+
+def _run_all(options: argparse.Namespace, progress: TerminalProgress) -> Result:
+    if not 2 <= options.batch_scans <= 10_000:
+        raise ConfigError(
+            "The batch cannot be measured on so many scans",
+            got=str(options.batch_scans),
+            expected="2 to 10000",
+        )
+    rows = run_everything(
+        lungmask=options.against_lungmask, batch_scans=options.batch_scans, on_progress=progress
+    )
+    values: dict[str, Any] = {
+        "machine": describe_machine(),
+        "version": __version__,
+        "rows": to_json_rows(rows),
+    }
+    if options.save is not None:
+        write_text(options.save, json_text(values) + "\n")
+    return Result("\n".join([_machine_line(values["machine"]), _all_table(rows)]), values)
+
+
+def _all_table(rows: list[Row]) -> str:
+    shown = []
+    for row in rows:
+        bar = "" if row.bar is None else f"{'≤' if row.at_most else '≥'} {row.bar:g} {row.unit}"
+        met = {None: "", True: "yes", False: "no"}[row.met]
+        shown.append((row.group, row.what, f"{row.value:.2f} {row.unit}", bar, met))
+    return table(("part", "measured", "value", "goal", "met"), shown)
+
+
+def _machine_line(machine: dict[str, Any]) -> str:
+    return (
+        f"{machine['processor']}, {machine['cores']} cores, {machine['system']}, "
+        f"Python {machine['python']}"
+    )
 
 
 def _times_as_fast(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, float]:
@@ -106,8 +158,7 @@ def _text(values: dict[str, Any]) -> str:
     machine = values["machine"]
     lines = [
         f"{size_text(values['shape'])} voxels, weights {values['weights_id']}",
-        f"{machine['processor']}, {machine['cores']} cores, {machine['system']}, "
-        f"Python {machine['python']}",
+        _machine_line(machine),
         f"engine: {values['device']}",
         table(("stage", "seconds", "ms per slice"), rows),
         f"{values['slices_per_second']:.1f} slices per second from start to saved masks, "

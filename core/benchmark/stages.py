@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -63,9 +63,13 @@ def run_benchmark(
     *,
     weights_id: str | None = None,
     engine: EngineName | None = None,
+    environment: Mapping[str, str] | None = None,
     on_progress: OnProgress = ignore_progress,
 ) -> dict[str, Any]:
     """Measures `python -m core segment` on one scan.
+
+    Args:
+        environment: variables that the measured process has besides this one's.
 
     Returns:
         JSON-ready: machine, shape, device, seconds by stage and from start to saved masks,
@@ -83,7 +87,7 @@ def run_benchmark(
             if value is not None:
                 command += [option, value]
         started = time.perf_counter()
-        measured = run_measured(command, cwd=PROGRAM_FOLDER)
+        measured = run_measured(command, cwd=PROGRAM_FOLDER, environment=environment)
         whole = time.perf_counter() - started
     stages = measured["seconds"]
     total = whole - stages[AFTER_MASKS]
@@ -112,7 +116,9 @@ def describe_machine() -> dict[str, Any]:
     }
 
 
-def run_measured(command: list[str], *, cwd: Path) -> dict[str, Any]:
+def run_measured(
+    command: list[str], *, cwd: Path, environment: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """The JSON object that a process prints last, after whatever else.
 
     Raises:
@@ -125,7 +131,7 @@ def run_measured(command: list[str], *, cwd: Path) -> dict[str, Any]:
         errors="replace",
         check=False,
         cwd=cwd,
-        env={**os.environ, "PYTHONIOENCODING": "utf-8"},
+        env={**os.environ, **(environment or {}), "PYTHONIOENCODING": "utf-8"},
     )
     start = finished.stdout.find("{")
     if finished.returncode in (0, 1) and start >= 0:

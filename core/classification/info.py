@@ -1,4 +1,4 @@
-"""What the manifest of a classifier says; reading it needs neither Keras nor the arrays."""
+"""The manifest of a classifier; reading it needs neither Keras nor the arrays."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class FitnessConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierInfo(StoredWeights):
-    """What the manifest of a classifier says.
+    """The manifest of a classifier.
 
     Attributes:
         segmentation_id: segmentation weights whose masks it was trained with.

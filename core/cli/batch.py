@@ -57,6 +57,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "the same paths; only in a network that you trust",
     )
     parser.add_argument("--retry-failed", action="store_true", help="try failed scans again")
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        metavar="SECONDS",
+        help="give a scan up that takes longer (default: no limit)",
+    )
     add_join_argument(parser)
     parser.add_argument(
         "--follow-links",
@@ -84,6 +90,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
         join_series=options.join_series,
         follow_links=options.follow_links,
         window=given_window(options),
+        timeout_s=options.timeout,
     )
     try:
         with _ending_like_ctrl_c():

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from core.cli.scan_options import add_window_argument, given_window
 from core.cli.segment import add_segment_arguments, segment_config
 from core.cli.terminal import Result, TerminalProgress, table
-from core.cli.train import read_training_config
-from core.config import CHANNELS, EvaluateConfig
+from core.cli.training_options import check_stop_after, read_training_config
+from core.config import CHANNELS, EvaluateConfig, TrainConfig
 from core.errors import ConfigError, DatasetError, shown_name
 from core.evaluation import (
     FEW_SLICES,
@@ -164,7 +164,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
 
 def _run_folds(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     _check_fold_options(options)
-    config = read_training_config(options.config)
+    config = read_training_config(options.config, TrainConfig)
     excluded = () if options.exclude is None else read_exclusions(options.exclude)
     # Imported here: they bring Keras along, which the other ways do not need.
     from core.training.crossval import cross_validate
@@ -208,12 +208,7 @@ def _check_fold_options(options: argparse.Namespace) -> None:
             got=f"--folds {options.folds}{'' if options.out else ' and no --out'}",
             expected="2 to 20 folds and a folder for the runs",
         )
-    if options.stop_after is not None and options.stop_after < 1:
-        raise ConfigError(
-            "--stop-after must be at least 1",
-            got=f"--stop-after {options.stop_after}",
-            next_step="leave it out to train all epochs",
-        )
+    check_stop_after(options)
     ignored = [
         option
         for option in ("cases", "predictions", "window", *_OF_TRAINED_WEIGHTS)

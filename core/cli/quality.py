@@ -28,11 +28,11 @@ from core.measuring.quality import (
     SurveyedCase,
     check_named,
     check_scan,
+    empty_totals,
     find_empty_slices,
     slices_with_lung,
     summary_lines,
     survey_cases,
-    total_empty,
 )
 from core.volume import MaskPair, Study
 
@@ -112,21 +112,12 @@ def _run_on_cases(
     rows = [_row(case, config) for case in surveyed]
     lines = [table(("case", "slices", "flagged", "no infection", "predicted", "found"), rows)]
     totals: dict[str, Any] = {}
-    for side, found in (
-        ("truth", [case.truth for case in surveyed]),
-        ("prediction", [case.prediction for case in surveyed]),
-    ):
-        total = total_empty(found)
-        if total.cases:
-            lines.append(
-                f"{total.empty} of {total.slices} slices of {total.cases} "
-                f"case{'s' if total.cases > 1 else ''} hold no infection by {side}"
-            )
-            totals[side] = {
-                "cases": total.cases,
-                "slices": total.slices,
-                "empty": total.empty,
-            }
+    for side, total in empty_totals(surveyed).items():
+        lines.append(
+            f"{total.empty} of {total.slices} slices of {total.cases} "
+            f"case{'s' if total.cases > 1 else ''} hold no infection by {side}"
+        )
+        totals[side] = {"cases": total.cases, "slices": total.slices, "empty": total.empty}
     values = {"cases": [case.to_json_dict(config) for case in surveyed], "empty": totals}
     return Result("\n".join(lines), values)
 

@@ -29,7 +29,7 @@ def add_scan_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--orientation",
         metavar="CODES",
-        help="where the axes of the file lead, such as LPS, where its header is wrong",
+        help="directions of the axes of the file, such as LPS, where its header is wrong",
     )
 
 
@@ -50,7 +50,7 @@ def add_window_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def given_window(options: argparse.Namespace) -> tuple[float, float] | None:
-    """What `--window` says; none where it was not given.
+    """The window given by `--window`; none where it was not given.
 
     Raises:
         ConfigError: black is not below white.

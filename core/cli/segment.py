@@ -41,6 +41,7 @@ from core.segmentation import (
     segment_volume,
 )
 from core.segmentation.engines import ENGINE_VARIABLE, Engine
+from core.segmentation.lobes import find_lobes
 from core.system import (
     check_place,
     json_text,
@@ -89,7 +90,7 @@ def add_segment_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--preprocess",
         type=Path,
-        help="JSON of preprocessing to use in place of the weights' own, as the Enhance page "
+        help="JSON of preprocessing to use in place of the weights' own, as the Preprocess page "
         "gives it; also a manifest.json",
     )
     parser.add_argument("--lung-threshold", type=float, help="probability, 0 to 1")
@@ -166,7 +167,10 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
         "save": time.perf_counter() - written,
     }
     saved = time.perf_counter()
-    biomarkers = compute_biomarkers(study.volume, segmentation.masks, on_progress=progress)
+    lobes = find_lobes(segmentation.masks.lung, study.volume)
+    biomarkers = compute_biomarkers(
+        study.volume, segmentation.masks, lobes=lobes, on_progress=progress
+    )
     seconds[AFTER_MASKS] = time.perf_counter() - saved
     values = measure(study, replace(segmentation, seconds=seconds), biomarkers=biomarkers)
     values["warnings"] = [*values["warnings"], *mask_file_notes(study.volume)]

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from core.cli.terminal import Result, TerminalProgress
-from core.config import NotJson, RangeTestConfig, TrainConfig, from_json_dict, read_json
-from core.errors import ConfigError, shown_name
+from core.cli.training_options import check_stop_after, read_training_config
+from core.config import RangeTestConfig, TrainConfig
+from core.errors import ConfigError
 from core.measuring.quality import Exclusion, read_exclusions
 from core.segmentation import check_publish_folder
 from core.system import OnProgress, check_place, make_folder, number_text, write_text
@@ -23,7 +24,7 @@ EXAMPLES = """examples:
   python -m core train --data ../shared/data --out runs/first --publish weights/my-unet
   python -m core train --data covid20 --out runs/clean --exclude exclude.json
   python -m core train --data demo --out runs/trial --epochs 8
-  python -m core train --data ../shared/data --out runs/again --config weights/unet-v2/manifest.json
+  python -m core train --data ../shared/data --out runs/again --config runs/first/run.json
   python -m core train --data own-cases --out runs/tuned --from-weights lite-v1
   python -m core train --data ../shared/data --out runs/further --init runs/again \\
     --split runs/again/run.json"""
@@ -97,12 +98,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
         if getattr(options, name) is not None
     }
     config = replace(config, **changed)
-    if options.stop_after is not None and options.stop_after < 1:
-        raise ConfigError(
-            "--stop-after must be at least 1",
-            got=f"--stop-after {options.stop_after}",
-            next_step="leave it out to train all epochs",
-        )
+    check_stop_after(options)
     check_place(options.out, option="--out", is_folder=True)
     if options.publish is not None:
         check_publish_folder(options.publish)
@@ -119,7 +115,7 @@ def _first_config(options: argparse.Namespace) -> TrainConfig:
             raise ConfigError(
                 "--freeze-encoder needs weights to start from", next_step="add --from-weights"
             )
-        return read_training_config(options.config)
+        return read_training_config(options.config, TrainConfig)
     if options.config is not None or options.init is not None:
         raise ConfigError(
             "--from-weights brings its own settings",
@@ -240,32 +236,3 @@ def _find_learning_rate(
         f"{advice}\n{len(found.rates)} batches in {place}",
         {"suggestion": found.suggestion, "rates": found.rates.tolist()},
     )
-
-
-def read_training_config(path: Path | None) -> TrainConfig:
-    """The config in a JSON file, a run's `run.json` or a manifest; defaults without a file.
-
-    Raises:
-        ConfigError: the file cannot be read or holds something that is not a setting.
-    """
-    if path is None:
-        return TrainConfig()
-    try:
-        values = read_json(path, finite_only=False)
-    except NotJson as error:
-        raise ConfigError(
-            f"The training config {shown_name(path)} cannot be read",
-            got=str(error),
-            expected="a JSON file",
-            next_step="check the path given to --config",
-        ) from error
-    if isinstance(values, dict) and "training" in values:
-        # A manifest records more of the run than can be set, such as its best epoch.
-        recorded = values["training"]
-        known = {setting.name for setting in fields(TrainConfig)}
-        if isinstance(recorded, dict):
-            recorded = {name: value for name, value in recorded.items() if name in known}
-        values = recorded
-    elif isinstance(values, dict) and "config" in values:
-        values = values["config"]
-    return from_json_dict(TrainConfig, values)

@@ -8,15 +8,15 @@ the data folder.
 from __future__ import annotations
 
 import argparse
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from core.cli.terminal import Result, TerminalProgress
-from core.config import MixtureConfig, from_json_dict
-from core.errors import ConfigError, shown_name
-from core.segmentation import check_publish_folder
+from core.cli.training_options import check_stop_after, read_training_config
+from core.config import MixtureConfig
+from core.errors import ConfigError
+from core.segmentation import WeightsInfo, check_publish_folder
 from core.system import check_place, number_text
 
 EXAMPLES = """examples:
@@ -108,6 +108,7 @@ def _add_publishing_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     """Packs, evaluates, or trains and publishes on request."""
     config = _config(options)
+    check_stop_after(options)
     wanted = [name for name in ("out", "pack", "evaluate") if getattr(options, name) is not None]
     if len(wanted) != 1:
         raise ConfigError(
@@ -143,17 +144,19 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
         return result
     from core.training.mixture.publishing import publish_mixture
 
+    can_evaluate = options.hold_out is not None and options.data.is_dir()
     info = publish_mixture(
         scans,
         paths,
         options.publish,
         postprocess=config.postprocess,
+        data=options.data if can_evaluate else None,
         folds=options.folds,
         is_default=options.default,
+        on_progress=progress,
     )
-    if options.hold_out is not None and options.data.is_dir():
-        options.evaluate = options.publish
-        return _evaluate(options, progress)
+    if can_evaluate:
+        return _evaluated(info)
     return Result(f"weights in {options.publish}", {**result.values, "weights_id": info.weights_id})
 
 
@@ -172,7 +175,10 @@ def _epochs(options: argparse.Namespace, config: MixtureConfig, scans: Any) -> i
 def _evaluate(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     from core.training.mixture.publishing import evaluate_weights
 
-    info = evaluate_weights(options.data, options.evaluate, on_progress=progress)
+    return _evaluated(evaluate_weights(options.data, options.evaluate, on_progress=progress))
+
+
+def _evaluated(info: WeightsInfo) -> Result:
     by_set = info.manifest["validation"]["by_set"]
     lines = [
         f"{source}: lung {number_text(found['lung_dice'])}, "
@@ -183,20 +189,7 @@ def _evaluate(options: argparse.Namespace, progress: TerminalProgress) -> Result
 
 
 def _config(options: argparse.Namespace) -> MixtureConfig:
-    config = MixtureConfig()
-    if options.config is not None:
-        try:
-            values = json.loads(options.config.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise ConfigError(
-                f"The config {shown_name(options.config)} cannot be read",
-                got=type(error).__name__,
-                expected="JSON of a mixture config",
-            ) from error
-        for key in ("config", "training"):
-            if isinstance(values, dict) and key in values:
-                values = {name: value for name, value in values[key].items() if name != "kind"}
-        config = from_json_dict(MixtureConfig, values)
+    config = read_training_config(options.config, MixtureConfig)
     changed = {
         "epochs": options.epochs,
         "steps_per_epoch": options.steps,

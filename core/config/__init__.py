@@ -27,8 +27,9 @@ from core.config.loading import (
     WindowPreset,
     check_window,
 )
+from core.config.lobes import LobeNetworkConfig, LobeTrainingConfig
 from core.config.mixture import MixtureConfig, MixtureShares
-from core.config.model import EncoderName, ModelConfig
+from core.config.model import EncoderName, ModelConfig, Precision
 from core.config.preprocess import PreprocessConfig, preprocess_from_json
 from core.config.quality import QUALITY_RANGES, QualityConfig
 from core.config.ranges import SettingRange, check_range, check_ranges
@@ -44,12 +45,29 @@ from core.config.training import (
     TrainConfig,
     TrainPreset,
 )
-from core.config.words import CHANNELS, RESEARCH_NOTE, Channel, EngineName, Plane
+from core.config.words import (
+    CHANNELS,
+    DEMO_CASES,
+    FIRST_LEFT_LOBE,
+    LOBE_COLOURS,
+    LOBE_LABELS,
+    LOBES,
+    RESEARCH_NOTE,
+    Channel,
+    EngineName,
+    LobeName,
+    Plane,
+)
 
 __all__ = [
     "Plane",
     "Channel",
     "EngineName",
+    "LobeName",
+    "LOBES",
+    "LOBE_LABELS",
+    "LOBE_COLOURS",
+    "FIRST_LEFT_LOBE",
     "CHANNELS",
     "RESEARCH_NOTE",
     "SettingRange",
@@ -82,6 +100,9 @@ __all__ = [
     "BatchConfig",
     "SurfaceConfig",
     "EncoderName",
+    "Precision",
+    "LobeNetworkConfig",
+    "LobeTrainingConfig",
     "MixtureConfig",
     "MixtureShares",
     "ModelConfig",
@@ -92,6 +113,7 @@ __all__ = [
     "LossConfig",
     "ScheduleConfig",
     "PublishConfig",
+    "DEMO_CASES",
     "TrainConfig",
     "TrainPreset",
     "TRAIN_PRESETS",

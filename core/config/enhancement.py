@@ -15,7 +15,7 @@ WINDOW_RANGES: dict[str, SettingRange] = {
 }
 
 ENHANCE_RANGES: dict[str, SettingRange] = {
-    "clip_limit": SettingRange(0.5, 40.0, 0.5),
+    "clip_limit": SettingRange(0.5, 40.0, 0.1),
     "tile_grid": SettingRange(1, 32, 1),
     "gamma": SettingRange(0.2, 5.0, 0.05),
     "unsharp_radius": SettingRange(0.5, 20.0, 0.5),

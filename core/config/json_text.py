@@ -1,4 +1,4 @@
-"""JSON that others wrote: bounded, and what is wrong with it said in words."""
+"""JSON that others wrote: bounded, with faults described in words."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def parse_json(
         raise NotJson(f"more than {most_characters:,} characters".replace(",", " "))
     try:
         value = json.loads(
-            text,
+            text.removeprefix("\ufeff"),  # editors of Windows begin files with it
             object_pairs_hook=_object,
             parse_float=_finite if finite_only else None,
             parse_constant=_refuse_constant if finite_only else None,

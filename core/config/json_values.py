@@ -58,7 +58,7 @@ def from_json_dict(kind: type[C], values: dict[str, Any]) -> C:
 
 
 def settings_in_text(text: str, *, under: str, what: str, page: str) -> Any:
-    """What a JSON file that a person chose says, or what it holds under `under`.
+    """The settings in a JSON file that a person chose, or those under `under`.
 
     Args:
         what, page: for the sentence where it is no JSON: what was looked for, and where to get it.
@@ -98,6 +98,8 @@ def _coerce(hint: Any, value: Any, name: str) -> Any:
     if get_origin(hint) is Literal:
         check_choice(name, value, get_args(hint))
         return value
+    if get_origin(hint) is tuple:
+        return _coerce_tuple(get_args(hint), value, name)
     options = get_args(hint) or (hint,)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         _check_size(value, name)
@@ -115,6 +117,17 @@ def _coerce(hint: Any, value: Any, name: str) -> Any:
         got=shown_value(value),
         expected=" or ".join(_words_of(option) for option in options),
     )
+
+
+def _coerce_tuple(hints: tuple[Any, ...], value: Any, name: str) -> tuple[Any, ...]:
+    """A list of one value for each hint, as JSON has it."""
+    if not isinstance(value, (list, tuple)) or len(value) != len(hints):
+        raise ConfigError(
+            f"Setting {name} is not understood",
+            got=shown_value(value),
+            expected=f"a list of {len(hints)} values",
+        )
+    return tuple(_coerce(hint, one, name) for hint, one in zip(hints, value, strict=True))
 
 
 def _check_size(value: float, name: str) -> None:

@@ -39,8 +39,7 @@ class MixtureShares:
 
 @dataclass(frozen=True)
 class MixtureConfig:
-    """One training run on all sets; together with the data folder it says all that is needed to
-    repeat it."""
+    """One training run on all sets; with the data folder, all that is needed to repeat it."""
 
     model: ModelConfig = field(
         default_factory=lambda: ModelConfig(

@@ -8,6 +8,8 @@ from typing import Literal
 from core.config.ranges import check_choice, check_ranges
 
 EncoderName = Literal["plain", "lite0", "lite1", "lite2"]
+Precision = Literal["auto", "float32", "bfloat16"]
+"""What the layers of a network compute in; auto leaves it to the engine."""
 
 
 @dataclass(frozen=True)

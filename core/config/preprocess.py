@@ -38,13 +38,15 @@ class PreprocessConfig:
         check_range("smooth_sigma", self.smooth_sigma, SettingRange(0.0, 5.0, 0.1), unit="pixels")
         if not 0.0 < self.window_width < 1e6:
             raise ConfigError(
-                "Window width must be positive", got=f"{self.window_width}", expected="> 0 HU"
+                "The window's width cannot be used",
+                got=f"{self.window_width:g} HU",
+                expected="more than 0 and less than 1 000 000 HU",
             )
         if not -1e6 < self.window_center < 1e6:
             raise ConfigError(
-                "Window center is not a number",
-                got=f"{self.window_center}",
-                expected="such as -500",
+                "The window's center cannot be used",
+                got=f"{self.window_center:g} HU",
+                expected="-1 000 000 to 1 000 000 HU, such as -500",
             )
         if (
             self.rows % 16
@@ -92,7 +94,7 @@ def preprocess_from_json(text: str, base: PreprocessConfig) -> PreprocessConfig:
         ConfigError: it is no such JSON, a setting is unknown or out of range, or the network's
             input would have another size than that of `base`.
     """
-    values = settings_in_text(text, under="preprocess", what="preprocessing", page="Enhance")
+    values = settings_in_text(text, under="preprocess", what="preprocessing", page="Preprocess")
     if isinstance(values, dict):
         values = PreprocessConfig.upgrade_json(values)
         known = to_json_dict(base)

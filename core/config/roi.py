@@ -56,5 +56,5 @@ def roi_from_json(text: str) -> RoiConfig:
     """
     return from_json_dict(
         RoiConfig,
-        settings_in_text(text, under="region", what="region", page="Region of interest"),
+        settings_in_text(text, under="region", what="region", page="Preprocess"),
     )

@@ -87,9 +87,18 @@ class BatchConfig:
     window: tuple[float, float] | None = None
     """HU of black and white, for scans that are not in HU; none goes by what is recognised."""
 
+    timeout_s: float | None = None
+    """Seconds that the work on one scan may take; none sets no limit."""
+
     def __post_init__(self) -> None:
         if self.window is not None:
             check_window(*self.window)
+        if self.timeout_s is not None and not 1.0 <= self.timeout_s <= 1e6:
+            raise ConfigError(
+                "The time limit of a scan is out of range",
+                got=f"{self.timeout_s:g} s",
+                expected="1 to 1000000 s",
+            )
         if not 1 <= self.workers <= 256:
             raise ConfigError(
                 "Number of workers is out of range", got=f"{self.workers}", expected="1 to 256"

@@ -95,7 +95,7 @@ class PublishConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One training run; together with the data folder it says all that is needed to repeat it."""
+    """One training run; with the data folder, all that is needed to repeat it."""
 
     model: ModelConfig = field(default_factory=ModelConfig)
     preprocess: PreprocessConfig = field(default_factory=PreprocessConfig)

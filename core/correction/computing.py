@@ -22,7 +22,7 @@ def toggled_part(
         inside: where it may grow; none for everywhere.
 
     Raises:
-        CorrectionError: the place lies outside of the scan or in no hole.
+        CorrectionError: the place lies outside the scan or in no hole.
     """
     if not all(0 <= at < count for at, count in zip(edit.voxel, mask.shape, strict=True)):
         raise outside_of_scan()
@@ -57,10 +57,10 @@ def _grown(mask: BoolArray, edit: TogglePart, volume: Volume, inside: BoolArray 
     place = tuple(0 if at == axis and not edit.whole else edit.voxel[at] for at in range(3))
     if not open_to[place]:
         raise CorrectionError(
-            "Nothing grows from here",
-            got="a voxel outside of the limits or of the lung",
+            "No region can be grown from here",
+            got="a voxel outside the limits or the lung",
             expected="one between the two HU values",
-            next_step="click on another, or move the limits",
+            next_step="click on another voxel, or change the limits",
         )
     i, j, k = np.nonzero(part_at(open_to, place))
     offsets = [0 if part.start is None else int(part.start) for part in region]
@@ -170,5 +170,5 @@ def copied(mask: BoolArray, edit: CopySlice) -> tuple[Numbers, Numbers, str]:
 
 
 def outside_of_scan() -> CorrectionError:
-    """What is told of a place that the scan does not have."""
-    return CorrectionError("This place lies outside of the scan")
+    """The error for a place that the scan does not have."""
+    return CorrectionError("This place is outside the scan")

@@ -64,7 +64,7 @@ class StepKeeper(Protocol):
         """Why no step can be made here, in a sentence; empty where it can."""
 
     def keep(self, act: Act) -> str:
-        """Keeps a step that was made; says in a sentence if it could not."""
+        """Keeps a step that was made; returns a sentence if it could not."""
 
     def begin_anew(self) -> None:
         """Forgets all steps: the correction begins with other masks."""
@@ -140,7 +140,7 @@ class Correction:
 
     @property
     def record(self) -> HandCorrection:
-        """What is told of the masks wherever they go."""
+        """How the masks were corrected, for pages and files."""
         return HandCorrection(self.from_network, self.steps)
 
     @property
@@ -354,10 +354,10 @@ class Correction:
         undoing = isinstance(edit, Undo)
         step = self._moved(edit)
         if step is None:
-            raise CorrectionError(f"There is nothing to {'undo' if undoing else 'do again'}")
+            raise CorrectionError(f"There is nothing to {'undo' if undoing else 'redo'}")
         self._turn_over(step.flips)
         text = change_text(self._volume, self._signed(step.flips), "")
-        text = f"{'Undone' if undoing else 'Done again'}. {text} {self._kept(edit)}"
+        text = f"{'Undone' if undoing else 'Redone'}. {text} {self._kept(edit)}"
         return self._changed(step, text.strip())
 
     def _moved(self, act: Undo | Redo) -> Step | None:

@@ -1,4 +1,4 @@
-"""That masks were corrected by hand, as it is told wherever they go."""
+"""How masks were corrected by hand, for pages and files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class HandCorrection:
 
     @property
     def algorithm_type(self) -> AlgorithmType:
-        """The same as DICOM says it."""
+        """The same in the terms of DICOM."""
         return "SEMIAUTOMATIC" if self.from_network else "MANUAL"
 
     @property

@@ -10,6 +10,7 @@ from core.drawing.overlays import (
     draw_outlines,
     heat_colours,
 )
+from core.drawing.regions import region_of_faces
 from core.drawing.surfaces import Surface, build_surface, slice_corners_mm
 from core.drawing.thumbnails import crop_around, draw_agreement, draw_key_slice, shrink_picture
 
@@ -24,6 +25,7 @@ __all__ = [
     "heat_colours",
     "Surface",
     "build_surface",
+    "region_of_faces",
     "slice_corners_mm",
     "crop_around",
     "draw_agreement",

@@ -37,7 +37,13 @@ from core.evaluation.threshold_curve import (
     curve_of,
     mean_curves,
 )
-from core.evaluation.training_side import Side, side_of_case, side_sentence
+from core.evaluation.training_side import (
+    Side,
+    cross_validated_dice,
+    side_of_case,
+    side_sentence,
+    trained_on_generated,
+)
 
 __all__ = [
     "BlandAltman",
@@ -55,7 +61,9 @@ __all__ = [
     "paired_differences",
     "results_csv",
     "side_of_case",
+    "cross_validated_dice",
     "side_sentence",
+    "trained_on_generated",
     "AFTER_MASKS",
     "describe",
     "measure",

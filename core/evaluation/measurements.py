@@ -9,6 +9,7 @@ from core.config import RESEARCH_NOTE, to_json_dict
 from core.evaluation.metrics import compute_overlap
 from core.measuring.biomarkers import MISSING_LUNG, Biomarkers, compute_biomarkers, compute_burden
 from core.segmentation import Segmentation
+from core.segmentation.lobes import find_lobes
 from core.system import without_nan
 from core.volume import MaskPair, Study, Volume
 
@@ -29,7 +30,9 @@ def measure(
         biomarkers: of this result, where they are measured already.
     """
     volume = study.volume
-    biomarkers = biomarkers or compute_biomarkers(volume, segmentation.masks)
+    if biomarkers is None:
+        masks = segmentation.masks
+        biomarkers = compute_biomarkers(volume, masks, lobes=find_lobes(masks.lung, volume))
     burden = compute_burden(segmentation.masks, volume)
     record: dict[str, Any] = {
         "note": RESEARCH_NOTE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from core.config import CHANNELS
+from core.config import CHANNELS, DEMO_CASES
 from core.loading import Case
 from core.segmentation import WeightsInfo
 from core.system import number_text
@@ -35,15 +35,24 @@ def side_sentence(case: Case, info: WeightsInfo | None) -> str:
     trained on also the Dice of the cross-validation, where the manifest has it."""
     side = side_of_case(case, info)
     sentence = _SENTENCES[side]
-    found = _cross_validated_dice(case, info) if side == "training" and info is not None else {}
+    found = cross_validated_dice(case, info) if side == "training" and info is not None else {}
     values = " and ".join(f"{number_text(dice)} for {name}" for name, dice in found.items())
     if values:
         sentence += f" A network trained without this patient reached a Dice of {values}."
     return sentence
 
 
-def _cross_validated_dice(case: Case, info: WeightsInfo) -> dict[str, float]:
-    """Dice by channel of the network of the cross-validation that had not met the patient."""
+def trained_on_generated(info: WeightsInfo) -> bool:
+    """Whether weights learned from generated chests alone."""
+    split = info.manifest.get("split")
+    learned = split.get("train") if isinstance(split, dict) else None
+    cases = learned.get("case") if isinstance(learned, dict) else None
+    return isinstance(cases, list) and bool(cases) and all(case in DEMO_CASES for case in cases)
+
+
+def cross_validated_dice(case: Case, info: WeightsInfo) -> dict[str, float]:
+    """Dice by channel that a network which had not met the patient reached in cross-validation;
+    empty where the manifest has none."""
     joined = info.manifest.get("cross_validation")
     rows = joined.get("scans", joined.get("cases")) if isinstance(joined, dict) else None
     for row in rows if isinstance(rows, list) else []:

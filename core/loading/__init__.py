@@ -20,7 +20,8 @@ from core.loading.intensity import (
     grey_intensity,
     windowed_intensity,
 )
-from core.loading.label_codings import UnknownLabelsError
+from core.loading.label_codings import NotLabelsError, UnknownLabelsError
+from core.loading.label_map import load_label_map
 from core.loading.masks import load_labels, load_mask, load_role_mask
 from core.loading.masks_beside import SeveralScansError
 from core.loading.names import stage_uploads
@@ -62,9 +63,11 @@ __all__ = [
     "grey_ends",
     "grey_intensity",
     "windowed_intensity",
+    "load_label_map",
     "load_labels",
     "load_mask",
     "load_role_mask",
+    "NotLabelsError",
     "UnknownLabelsError",
     "UnknownScaleError",
     "reoriented_study",

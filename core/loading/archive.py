@@ -1,4 +1,4 @@
-"""Archives (zip, tar), unpacked only where that is safe, into a folder that goes away."""
+"""Archives (zip, tar), unpacked only where that is safe, into a temporary folder."""
 
 from __future__ import annotations
 
@@ -139,8 +139,16 @@ def unpack(
                 raise
             # The scan may well be what lies beside it.
         archive.unlink()
-    for file in [file for file in sorted(folder.rglob("*")) if inner and _is_inner(file)]:
+    too_deep = [file for file in sorted(folder.rglob("*")) if inner and _is_inner(file)]
+    for file in too_deep:
         file.unlink()
+    if too_deep and not any(file.is_file() for file in folder.rglob("*")):
+        raise LoadError(
+            f"{shown_name(path.name)} is packed too often",
+            got="an archive in an archive in an archive",
+            expected="at most one archive inside another",
+            next_step="unpack it once",
+        )
 
 
 def _is_inner(path: Path) -> bool:

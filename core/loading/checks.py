@@ -15,7 +15,7 @@ from nibabel.orientations import aff2axcodes
 from core.config import LoadLimits
 from core.errors import LoadError, shown_name
 from core.loading.intensity import Hint, settle_intensity
-from core.system import free_memory_bytes, size_text
+from core.system import free_memory_bytes, short_text, size_text
 from core.volume import (
     Array,
     Intensity,
@@ -28,6 +28,14 @@ from core.volume import (
 
 DEFAULT_LIMITS = LoadLimits()
 
+_FEWEST_ALTERNATING = 12
+_LOOKED_AT = 48
+"""Slices in the middle of the scan."""
+_COARSE_SIDE = 48
+_CHEST_HU = (-1000.0, 400.0)
+_MORE_ALIKE = 1.1
+_MOST_ALTERNATE = 0.7
+"""Share of the slices; of 27 scans looked at none has more than 0.06."""
 _PLAUSIBLE_PIXEL_MM = (0.1, 6.0)
 _PLAUSIBLE_STEP_MM = (0.1, 30.0)
 
@@ -189,7 +197,31 @@ def assemble_volume(
         more += ("The scan is a single slice: measurements of the whole lung mean nothing.",)
     if not spacing_nominal:
         more += _spacing_warnings(volume.spacing_mm)
+    if format != "pictures" and _alternates(volume):
+        more += (
+            "Each slice is more like the one after next than like the next: two acquisitions, such "
+            "as two breathing phases, seem to be mixed, and what is marked then means little.",
+        )
     return replace(volume, warnings=volume.warnings + more) if more else volume
+
+
+def _alternates(volume: Volume) -> bool:
+    """Whether slices look as if taken in turns from two scans."""
+    count = min(volume.shape[2], _LOOKED_AT)
+    if count < _FEWEST_ALTERNATING:
+        return False
+    first = (volume.shape[2] - count) // 2
+    step = max(1, min(volume.shape[:2]) // _COARSE_SIDE)
+    columns, rows = (side // step for side in volume.shape[:2])
+    coarse = np.empty((count, columns, rows), dtype=np.float32)
+    for k in range(count):
+        blocks = volume.array[: columns * step, : rows * step, first + k]
+        means = blocks.reshape(columns, step, rows, step).mean(axis=(1, 3))
+        coarse[k] = np.clip(volume.hu(means), *_CHEST_HU)
+    step_1 = np.abs(np.diff(coarse, axis=0)).mean(axis=(1, 2))
+    step_2 = np.abs(coarse[2:] - coarse[:-2]).mean(axis=(1, 2))
+    nearer = np.minimum(step_1[:-1], step_1[1:]) > _MORE_ALIKE * step_2
+    return bool(np.mean(nearer) >= _MOST_ALTERNATE)
 
 
 def _spacing_warnings(spacing: tuple[float, float, float]) -> tuple[str, ...]:
@@ -221,6 +253,6 @@ def _facts(
         ("Size", size_text(array.shape)),
         ("Spacing", "not known" if spacing_nominal else spacing),
         ("Orientation", "".join(str(code) for code in aff2axcodes(affine))),
-        ("Values", f"{array.min():.6g} to {array.max():.6g}"),
+        ("Values", f"{short_text(array.min())} to {short_text(array.max())}"),
         ("Scale", f"{scale}: {intensity.reason}"),
     )

@@ -14,7 +14,7 @@ import numpy as np
 from core.config import GREY_WINDOW_HU
 from core.errors import LoadError
 from core.loading.padding import fill_padding
-from core.system import number_text, percent_text
+from core.system import number_text, percent_text, short_text
 from core.volume import Array, Intensity
 
 Hint = Literal["nifti", "dicom", "pictures"]
@@ -67,7 +67,7 @@ def grey_intensity(
             expected="black below white and a positive largest grey",
         )
     if reason is None:
-        reason = f"black and white are taken as {low_hu:g} and {high_hu:g} HU"
+        reason = f"black and white are taken as {short_text(low_hu)} and {short_text(high_hu)} HU"
     return Intensity(
         unit="unknown", reason=reason, slope=(high_hu - low_hu) / grey_max, intercept=low_hu
     )
@@ -122,7 +122,10 @@ def windowed_intensity(array: Array, low_hu: float, high_hu: float) -> Intensity
     """
     low, high = grey_ends(array)
     grey = grey_intensity(low_hu, high_hu, high - low)
-    reason = f"{low:g} and {high:g} stand for {low_hu:g} and {high_hu:g} HU, as given"
+    values, hu = (
+        f"{short_text(a)} and {short_text(b)}" for a, b in ((low, high), (low_hu, high_hu))
+    )
+    reason = f"{values} stand for {hu} HU, as given"
     return replace(grey, reason=reason, intercept=low_hu - low * grey.slope)
 
 
@@ -150,13 +153,13 @@ def detect_intensity(array: Array, *, hint: Hint) -> IntensityFinding:
     if low == high:
         raise LoadError(
             "The scan holds one value only",
-            got=f"{low:g} in every voxel",
+            got=f"{short_text(low)} in every voxel",
             expected="a picture of a chest",
             next_step="check that the right file was exported",
         )
     sample = _sample(array)
     fractional = array.dtype.kind == "f" and bool((np.rint(sample) != sample).any())
-    shown = f"values {low:g} to {high:g}"
+    shown = f"values {short_text(low)} to {short_text(high)}"
     if low >= 0 and hint != "pictures":
         _refuse_labels(sample, shown)
     if high > 500 and _looks_offset(sample):
@@ -231,7 +234,7 @@ def _refuse_inverted(sample: Array, shown: str) -> None:
         raise LoadError(
             "The values look inverted",
             got=f"{shown}, {percent_text(high)} of them as dense as bone",
-            expected="HU, where air is near -1000 and soft tissue near 40",
+            expected="HU, where air is near −1000 and soft tissue near 40",
             next_step="negate the values, or export the scan again",
         )
 
@@ -303,9 +306,10 @@ def _grey(why: str, grey_max: float, sample: Array) -> IntensityFinding:
                 f"With black and white as {number_text(low_hu, digits=0)} and "
                 f"{number_text(high_hu, digits=0)} HU, next to nothing is as dense as soft "
                 "tissue: what is marked means little before the two are corrected (--window, or "
-                "on Browse).",
+                "on View).",
             )
-    taken = f"black and white are taken as {low_hu:g} and {high_hu:g} HU{by_histogram}"
+    ends = f"{short_text(low_hu)} and {short_text(high_hu)} HU"
+    taken = f"black and white are taken as {ends}{by_histogram}"
     return IntensityFinding(
         grey_intensity(low_hu, high_hu, grey_max, reason=f"{why}; {taken}"),
         warnings=(*warnings, f"Not in HU: {taken}, which can be corrected."),

@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from core.errors import LoadError
 from core.system import percent_text
@@ -42,8 +43,16 @@ class UnknownLabelsError(LoadError):
         super().__init__(what, got=got, expected=expected, next_step=next_step)
 
 
+class NotLabelsError(LoadError):
+    """The values of a file are no labels; it may be a scan."""
+
+
 _NEAR_WHOLE = 1e-3
 _FEWEST_PROBABILITIES = 5
+_SURE = 0.8
+"""Where there are few different fractions they may be scaled labels; not if they come near 1."""
+_MOST_MARKED = 0.85
+_FEWEST_VOXELS = 1000
 _AERATED_HU = -650.0
 """The median of aerated lung is about -850 HU, that of ground glass -600 or more."""
 _SAMPLE = 200_000
@@ -64,17 +73,19 @@ def check_labels(name: str, array: Array) -> tuple[Array, tuple[str, ...]]:
         if bool((np.abs(array - whole) <= _NEAR_WHOLE).all()):
             array = whole
         elif float(array.min()) >= -_NEAR_WHOLE and float(array.max()) <= 1 + _NEAR_WHOLE:
-            if np.unique(array).size < _FEWEST_PROBABILITIES or not bool((array >= 0.5).any()):
+            few = np.unique(array).size < _FEWEST_PROBABILITIES
+            if float(array.max()) < (_SURE if few else 0.5):
                 raise LoadError(
                     f"{name} is not a mask",
                     got=f"fractions up to {float(array.max()):.3g}",
-                    expected="whole numbers as labels, or probabilities that reach 0.5",
+                    expected="whole numbers as labels, or probabilities that reach "
+                    + (f"{_SURE:g}" if few else "0.5"),
                     next_step="threshold it first",
                 )
             array = (array >= 0.5).astype(np.uint8)
             notes = (f"{name} holds fractions from 0 to 1: read as probability, true from 0.5.",)
         else:
-            raise LoadError(
+            raise NotLabelsError(
                 f"{name} is not a mask",
                 got=f"fractions from {float(array.min()):.4g} to {float(array.max()):.4g}",
                 expected="whole numbers as labels, or probabilities from 0 to 1",
@@ -86,11 +97,13 @@ def check_labels(name: str, array: Array) -> tuple[Array, tuple[str, ...]]:
         array = array.astype(np.uint8, copy=False)
         levels = np.flatnonzero(np.bincount(array.ravel(order="K"), minlength=1)).tolist()
     if low < 0 or high > 255 or len(levels) > _MAX_LABELS:
-        raise LoadError(
+        raise NotLabelsError(
             f"{name} is not a mask",
             got=f"values {low} to {high}",
             expected=f"at most {_MAX_LABELS} labels from 0 to 255",
-            next_step="open it as a scan instead",
+            next_step="threshold it first"
+            if low >= 0 and high <= 255
+            else "open it as a scan instead",
         )
     return array, notes
 
@@ -112,7 +125,9 @@ def read_labels(
         UnknownLabelsError: those of an infection mask are of no known coding.
         LoadError: those of a lung mask are not.
     """
-    present = np.flatnonzero(np.bincount(labels.ravel(order="K"), minlength=1)[1:]) + 1
+    counts = np.bincount(labels.ravel(order="K"), minlength=1)
+    _refuse_everything(counts, role, name)
+    present = np.flatnonzero(counts[1:]) + 1
     found = tuple(int(label) for label in present)
     if role == "infection" and infection_labels:
         missing = [label for label in infection_labels if label not in found]
@@ -125,10 +140,33 @@ def read_labels(
             )
         return np.isin(labels, infection_labels), ()
     if len(found) <= 1:
-        return labels != 0, ()
+        mask = labels != 0
+        return mask, () if role == "lung" else _lung_as_infection(mask, volume, name)
     if role == "lung":
         return _lung(labels, found, name)
     return _infection(labels, found, volume, name)
+
+
+def _refuse_everything(counts: npt.NDArray[np.int64], role: Role, name: str) -> None:
+    """A chest is more than lungs: what marks nearly all is turned, or marks something else."""
+    share = 1 - int(counts[0]) / int(counts.sum())
+    if share > _MOST_MARKED:
+        raise LoadError(
+            f"{role.capitalize()} mask {name} marks nearly the whole scan",
+            got=f"{percent_text(share)} of the voxels with a label other than 0",
+            expected=f"the {role}, and 0 elsewhere",
+            next_step="exchange 0 and the label if they are the wrong way round, or open another "
+            "mask",
+        )
+
+
+def _lung_as_infection(mask: BoolArray, volume: Volume, name: str) -> tuple[str, ...]:
+    if np.count_nonzero(mask) < _FEWEST_VOXELS or not is_aerated(mask, volume):
+        return ()
+    return (
+        f"Infection mask {name} marks mostly voxels as dark as healthy lung: check that it is not "
+        "the lung mask.",
+    )
 
 
 def _lung(labels: Array, found: tuple[int, ...], name: str) -> tuple[BoolArray, tuple[str, ...]]:

@@ -11,13 +11,14 @@ from nibabel.orientations import axcodes2ornt, inv_ornt_aff, io_orientation, orn
 
 from core.config import LoadLimits
 from core.errors import GeometryError, LoadError, shown_name
+from core.loading.archive import is_archive
 from core.loading.checks import DEFAULT_LIMITS, check_file
 from core.loading.label_codings import INFECTION_LABEL, Role, check_labels, read_labels
 from core.loading.nifti import read_voxels
 from core.loading.picture_masks import is_picture_folder, load_picture_masks
 from core.loading.pictures import is_picture
 from core.loading.straight_grid import StraightGrid, straight_grid
-from core.loading.volume_files import read_volume_header
+from core.loading.volume_files import read_volume_header, volume_format
 from core.loading.volume_header import VolumeHeader
 from core.system import size_text
 from core.volume import CANONICAL_AXES, Array, BoolArray, MaskPair, Volume, to_canonical
@@ -142,6 +143,7 @@ def _load(path: Path, volume: Volume, *, trust_shape: bool, limits: LoadLimits) 
     is_folder = is_picture_folder(path)
     if not is_folder:
         check_file(path, expected="a mask")
+        _refuse_archive(path)
     if is_folder or is_picture(path):
         array, notes = load_picture_masks(path, volume, limits=limits)
         return _Labels(array, assumed_grid=False, notes=notes)
@@ -149,7 +151,7 @@ def _load(path: Path, volume: Volume, *, trust_shape: bool, limits: LoadLimits) 
     header = read_volume_header(path, limits=limits)
     straight = _straightened(header, volume)
     if straight is not None:
-        array, notes = check_labels(name, read_voxels(path, header)[0])
+        array, notes = check_labels(name, read_voxels(path, header, of_labels=True)[0])
         array = straight.take_back(array, volume.source.file_shape)
         return _Labels(to_canonical(array, volume.source.file_affine), False, notes)
     corrected = _own_of_corrected(header, volume)
@@ -159,10 +161,65 @@ def _load(path: Path, volume: Volume, *, trust_shape: bool, limits: LoadLimits) 
         assumed = not _same_grid(shape, affine, volume)
         if assumed:
             file_affine = volume.source.file_affine
-    if not assumed:
+    start = None if assumed else _start_on_lattice(shape, affine, volume)
+    if not assumed and start is None:
         _check_grid(name, shape, affine, volume)
-    array, notes = check_labels(name, read_voxels(path, header)[0])
-    return _Labels(to_canonical(array, file_affine), assumed, notes)
+    array, notes = check_labels(name, read_voxels(path, header, of_labels=True)[0])
+    array = to_canonical(array, file_affine)
+    if start is None:
+        return _Labels(array, assumed, notes)
+    notes += (
+        f"Mask {name} covers {size_text(shape)} voxels on the scan's grid: what lies outside "
+        "counts as not marked.",
+    )
+    return _Labels(_laid_on(array, start, volume.shape), False, notes)
+
+
+def _start_on_lattice(
+    shape: tuple[int, ...], affine: npt.NDArray[np.float64], volume: Volume
+) -> tuple[int, int, int] | None:
+    """Where a mask of another size begins on the scan's grid, in whole voxels, if its voxels are
+    voxels of that grid, as those of programs that save a mask cropped or padded."""
+    if shape == volume.shape or volume.spacing_nominal:
+        return None
+    between = np.linalg.inv(volume.affine) @ affine
+    start = np.rint(between[:3, 3])
+    if not start.any():  # a program that crops moves the origin; who forgot it has other voxels
+        return None
+    if not (np.abs(start) < max(volume.shape)).all():
+        return None
+    moved = between.copy()
+    moved[:3, 3] -= start
+    ends = np.array([*(np.array(shape) - 1.0), 1.0])
+    off = np.abs(moved[:3] @ ends - ends[:3])
+    askew = np.abs(moved[:3, :3] - np.eye(3)).max()
+    if askew > _MAX_STRETCH or max(off.max(), np.abs(moved[:3, 3]).max()) > _MAX_SHIFT_VOXELS:
+        return None
+    if not all(-n < first < m for first, n, m in zip(start, shape, volume.shape, strict=True)):
+        return None
+    return int(start[0]), int(start[1]), int(start[2])
+
+
+def _laid_on(array: Array, start: tuple[int, int, int], shape: tuple[int, ...]) -> Array:
+    """(i, j, k) of a mask on the whole grid; 0 where it does not reach, Fortran order."""
+    out = np.zeros(shape, dtype=array.dtype, order="F")
+    here, there = [], []
+    for first, own, whole in zip(start, array.shape, shape, strict=True):
+        low, high = max(first, 0), min(first + own, whole)
+        here.append(slice(low, high))
+        there.append(slice(low - first, high - first))
+    out[tuple(here)] = array[tuple(there)]
+    return out
+
+
+def _refuse_archive(path: Path) -> None:
+    if is_archive(path) and volume_format(path) is None:
+        raise LoadError(
+            f"Mask {shown_name(path.name)} is an archive",
+            got="a zip or tar",
+            expected="the mask file itself",
+            next_step="unpack it, or open scan and mask together in one archive",
+        )
 
 
 def _own_of_corrected(header: VolumeHeader, volume: Volume) -> npt.NDArray[np.float64]:

@@ -97,7 +97,7 @@ def _tell_masks_apart(files: Sequence[Path], *, limits: LoadLimits) -> _ScanFile
 
 
 def _holds_labels(file: Path, limits: LoadLimits) -> bool:
-    voxels, _ = read_voxels(file, read_volume_header(file, limits=limits))
+    voxels, _ = read_voxels(file, read_volume_header(file, limits=limits), of_labels=True)
     try:
         _, notes = check_labels(shown_name(file.name), voxels)
     except LoadError:
@@ -132,7 +132,7 @@ def _with_masks(study: Study, masks: Sequence[Path], *, limits: LoadLimits) -> S
 
 
 def _has_several_labels(file: Path, limits: LoadLimits) -> bool:
-    voxels, _ = read_voxels(file, read_volume_header(file, limits=limits))
+    voxels, _ = read_voxels(file, read_volume_header(file, limits=limits), of_labels=True)
     labels, _ = check_labels(shown_name(file.name), voxels)
     return int(np.count_nonzero(np.bincount(labels.ravel(order="K"))[1:])) > 1
 

@@ -1,4 +1,4 @@
-"""NumPy arrays as volumes: voxels, and nothing that says where they lie."""
+"""NumPy arrays as volumes: voxels without spacing and position."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from core.system import size_text
 
 MAGIC = b"\x93NUMPY"
 _NOT_KNOWN = (
-    "A NumPy array says nothing but its values: spacing, volumes in ml, left and right are not "
+    "A NumPy array holds values only: spacing, volumes in ml, left and right are not "
     "known. {order}, the first slice at the feet, the front of the body on top and the patient's "
     "right on the left are assumed."
 )
@@ -47,6 +47,8 @@ def read_numpy_header(path: Path, *, limits: LoadLimits = DEFAULT_LIMITS) -> Vol
             expected="an array of integers or floating point numbers",
             next_step="save the array itself",
         )
+    if len(shape) > 3:  # networks keep a batch and a channel of one
+        shape = tuple(side for side in shape if side != 1)
     if len(shape) not in (2, 3):
         raise LoadError(
             f"{name} is not a volume",
@@ -80,7 +82,7 @@ def _member(path: Path, name: str) -> str:
         return ""
     with zipfile.ZipFile(path) as archive:
         names = [info.filename for info in archive.infolist() if info.filename.endswith(".npy")]
-    volumes = [found for found in names[:200] if len(_array_header(path, found)[0]) == 3]
+    volumes = [found for found in names[:200] if _is_volume(_array_header(path, found)[0])]
     if len(volumes) != 1:
         listed = ", ".join(shown_name(found[:-4]) for found in (volumes or names)[:4])
         raise LoadError(
@@ -90,6 +92,10 @@ def _member(path: Path, name: str) -> str:
             next_step="save the scan alone",
         )
     return volumes[0]
+
+
+def _is_volume(shape: tuple[int, ...]) -> bool:
+    return len(shape) >= 3 and sum(side != 1 for side in shape) == 3
 
 
 def _array_header(path: Path, member: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -58,7 +59,7 @@ def open_study(
         LoadError, GeometryError: the scan or a mask cannot be opened.
         Cancelled: the person asked to stop.
     """
-    study = _open_packed_or_plain(
+    study = _open_in_its_own_axes(
         path if isinstance(path, (str, Path)) else _only(path),
         series_uid=series_uid,
         window=window,
@@ -117,7 +118,7 @@ def _only(paths: Sequence[Path | str]) -> Path | tuple[Path, ...]:
     return found[0] if len(found) == 1 else found
 
 
-def _open_packed_or_plain(
+def _open_in_its_own_axes(
     path: Path | str | tuple[Path, ...],
     *,
     series_uid: str | None,
@@ -126,74 +127,39 @@ def _open_packed_or_plain(
     on_progress: OnProgress,
     should_cancel: ShouldCancel,
 ) -> Study:
-    """A study from anything, with the axes that its file gives."""
-    open_plain = partial(
-        _open_plain,
-        series_uid=series_uid,
-        window=window,
-        limits=limits,
-        on_progress=on_progress,
-        should_cancel=should_cancel,
-    )
-    if isinstance(path, tuple) or recognise(path) != "archive":
-        return open_plain(path)
-    with unpacked(
-        Path(path), limits=limits, on_progress=on_progress, should_cancel=should_cancel
-    ) as folder:
-        return open_plain(folder)
+    """A study from anything, with the axes that its file gives; archives are unpacked first."""
+    with ExitStack() as stack:
+        if not isinstance(path, tuple) and recognise(path) == "archive":
+            path = stack.enter_context(
+                unpacked(
+                    Path(path), limits=limits, on_progress=on_progress, should_cancel=should_cancel
+                )
+            )
+        opened = _opener(path, series_uid)(
+            window=window, limits=limits, on_progress=on_progress, should_cancel=should_cancel
+        )
+    if isinstance(opened, Study):
+        return opened
+    return Study(volume=opened, case_id=opened.source.name)
 
 
-def _open_plain(
-    path: Path | str | tuple[Path, ...],
-    *,
-    series_uid: str | None,
-    window: tuple[float, float] | None,
-    limits: LoadLimits,
-    on_progress: OnProgress,
-    should_cancel: ShouldCancel,
-) -> Study:
-    """A study from anything but an archive."""
+def _opener(
+    path: Path | str | tuple[Path, ...], series_uid: str | None
+) -> Callable[..., Volume | Study]:
+    """What opens a path that is no archive, for the arguments that all kinds share."""
     kind: Kind = kind_of_list(path) if isinstance(path, tuple) else recognise(path)
-    volume: Volume
     if kind == "cases":
         assert not isinstance(path, tuple)
         cases = load_case_table(path)
         if len(cases) > 1:
             raise SeveralScansError(tuple(shown_name(case.case_id) for case in cases))
-        return load_case(
-            cases[0],
-            window=window,
-            limits=limits,
-            on_progress=on_progress,
-            should_cancel=should_cancel,
-        )
+        return partial(load_case, cases[0])
     if kind == "dicom":
-        volume = load_dicom(
-            path,
-            series_uid=series_uid,
-            window=window,
-            limits=limits,
-            on_progress=on_progress,
-            should_cancel=should_cancel,
-        )
-    elif kind == "pictures":
-        volume = load_pictures(
-            _gather(path, PICTURE_ENDINGS),
-            name=_picture_stack_name(path),
-            window=window,
-            limits=limits,
-            on_progress=on_progress,
-            should_cancel=should_cancel,
-        )
-    else:
-        return open_volumes(
-            _gather(path, VOLUME_ENDINGS),
-            window=window,
-            limits=limits,
-            on_progress=on_progress,
-            should_cancel=should_cancel,
-        )
-    return Study(volume=volume, case_id=volume.source.name)
+        return partial(load_dicom, path, series_uid=series_uid)
+    if kind == "pictures":
+        pictures = _gather(path, PICTURE_ENDINGS)
+        return partial(load_pictures, pictures, name=_picture_stack_name(path))
+    return partial(open_volumes, _gather(path, VOLUME_ENDINGS))
 
 
 def _gather(path: Path | str | tuple[Path, ...], endings: tuple[str, ...]) -> list[Path]:

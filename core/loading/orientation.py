@@ -1,9 +1,8 @@
 """Whether a scan lies as its file says, and the same scan laid otherwise on request.
 
 Files whose voxels were turned without their header, or whose axes were exchanged, open without an
-error and are marked wrongly. Four things of a chest tell how it lies: it is alike on its left and
-right, its spine runs from foot to head, and behind the lungs, and the lungs narrow towards the
-head. Sides are not told by this: left and right of a mirrored chest look much the same.
+error and are marked wrongly. How the chest lies is found by `upright_chest`. Left and right are
+not: those of a mirrored chest look much the same.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ import numpy.typing as npt
 from nibabel.orientations import aff2axcodes, axcodes2ornt, io_orientation, ornt_transform
 
 from core.errors import ConfigError
-from core.loading.head_end import head_is_last
+from core.loading.upright_chest import find_turn, head_is_last
 from core.volume import (
     AIR_HU,
     CANONICAL_AXES,
@@ -34,9 +33,6 @@ _RAS_AXIS = {"R": (0, 1), "L": (0, -1), "A": (1, 1), "P": (1, -1), "S": (2, 1), 
 _SIDE = 72
 """Voxels a side that the check looks at, at most."""
 _FEWEST_SLICES = 8
-_FEWEST_SLICES_FOR_A_FLIP = 16
-_MARGIN = 0.05
-_FEWEST_LUNG = 0.02
 _ASKED = "--orientation"
 """Stands in each warning that a person answers by saying how the scan lies."""
 
@@ -58,7 +54,7 @@ def reoriented(volume: Volume, codes: str) -> Volume:
             "The orientation cannot be used",
             got=codes[:20] or "nothing",
             expected="three letters, one of L and R, one of A and P, one of S and I, such as LPS",
-            next_step="say where each axis of the file leads",
+            next_step="give the direction of each axis of the file",
         )
     if volume.source.format == "pictures":
         raise ConfigError(
@@ -77,7 +73,7 @@ def reoriented(volume: Volume, codes: str) -> Volume:
     affine[:3, 3] = (source.file_affine @ [*middle, 1.0])[:3] - affine[:3, :3] @ middle
     turned = _laid(volume, affine)
     facts = tuple(
-        (label, f"{codes}, as you said" if label == "Orientation" else value)
+        (label, f"{codes}, set by hand" if label == "Orientation" else value)
         for label, value in source.facts
     )
     stored = source.file_affine if source.stored_affine is None else source.stored_affine
@@ -143,7 +139,7 @@ def with_head_up(volume: Volume) -> Volume:
     volume, was_up = _head_up(volume)
     last = "the first" if was_up is False else "the last"
     other = volume.file_orientation.translate(str.maketrans("SI", "IS"))
-    why = "which the lungs do not tell" if was_up is None else "by the shape of the lungs"
+    why = "which the lungs do not show" if was_up is None else "by the shape of the lungs"
     warning = (
         f"Of the slices, {last} one is taken to lie nearest to the head, {why}. If that is wrong, "
         f"open the scan with the other orientation (--orientation {other})."
@@ -154,7 +150,7 @@ def with_head_up(volume: Volume) -> Volume:
 
 def _head_up(volume: Volume) -> tuple[Volume, bool | None]:
     """The scan with the head's end last in the canonical array; and whether it was last before,
-    none where the chest does not tell, and all stays."""
+    none where the chest does not show it; then nothing changes."""
     was_up = None if min(volume.shape) < _FEWEST_SLICES else head_is_last(_small(volume))
     if was_up is not False:
         return volume, was_up
@@ -187,13 +183,11 @@ def _laid(volume: Volume, affine: npt.NDArray[np.float64]) -> Volume:
 
 def propose_orientation(volume: Volume) -> str | None:
     """Codes for the axes of the file that fit the chest in it; none where those in use do, or
-    where the chest does not tell."""
+    where the chest does not show it."""
     if volume.source.format == "pictures" or min(volume.shape) < _FEWEST_SLICES:
         return None
     found = _true_codes(_small(volume))
     if found is None or found == CANONICAL_AXES:
-        return None
-    if found[2] in "SI" and found[0] == "L" and volume.shape[2] < _FEWEST_SLICES_FOR_A_FLIP:
         return None
     turn = ornt_transform(io_orientation(volume.source.file_affine), axcodes2ornt(CANONICAL_AXES))
     codes = [found[int(target)] for target, _ in turn]
@@ -203,14 +197,15 @@ def propose_orientation(volume: Volume) -> str | None:
 
 
 def with_checked_orientation(volume: Volume) -> Volume:
-    """The scan with a warning where it seems to lie otherwise than its file says."""
+    """The scan, with a warning where its orientation seems to differ from that in its file."""
     proposed = propose_orientation(volume)
     if proposed is None:
         return volume
     warning = (
-        f"The chest seems to lie otherwise than the file says ({volume.file_orientation}): if its "
-        f"axes lead to {proposed}, open it with that orientation (--orientation {proposed}). What "
-        "is marked before may be wrong; left and right cannot be told from the picture."
+        "The orientation of the chest seems to differ from that in the file "
+        f"({volume.file_orientation}): if its axes point to {proposed}, open it with that "
+        f"orientation (--orientation {proposed}). What is marked before may be wrong; left and "
+        "right cannot be recognised in the picture."
     )
     source = replace(volume.source, other_orientation=proposed, seems_turned=True)
     return replace(volume, source=source, warnings=(*volume.warnings, warning))
@@ -224,83 +219,13 @@ def _small(volume: Volume) -> FloatArray:
 
 def _true_codes(hu: FloatArray) -> tuple[str, str, str] | None:
     """Where the three axes of the array lead by what they show; none where that is not clear."""
-    body = hu > -300
-    inside = _between(body, 0) & _between(body, 1) & _between(body, 2)
-    lung = inside & (hu < -500)
-    if np.count_nonzero(lung) < _FEWEST_LUNG * lung.size:
-        return None
-    # Of all planes through a chest, that between front and back divides it most unevenly.
-    alike = [_mirror_likeness(hu, body, axis) for axis in range(3)]
-    depth = int(np.argmin(alike))
-    if min(value for axis, value in enumerate(alike) if axis != depth) < alike[depth] + _MARGIN:
-        return None
-    bone = (hu > 180) & inside
-    side, up = {0: (1, 2), 1: (0, 2), 2: (0, 1)}[depth]
-    upright, lying = _spine(bone, lung, side, up), _spine(bone, lung, up, side)
-    if lying[0] >= 0.85 and upright[0] < 0.65:
-        side, up, upright = up, side, lying
-    share, place = upright
-    if share < 0.65 or not 0.1 < abs(place) < 0.49:
-        return None
-    if (place > 0) != _is_thicker_behind(body, lung, side, depth):
+    turn = find_turn(hu)
+    if turn is None:
         return None
     codes = ["", "", ""]
-    upside_down = head_is_last(hu.transpose(side, depth, up)) is False
-    codes[up], codes[depth] = "I" if upside_down else "S", "P" if place > 0 else "A"
+    for axis, sign, code in zip(*turn, CANONICAL_AXES, strict=True):
+        codes[axis] = code if sign > 0 else _OPPOSITE[code]
     # A quarter turn keeps the sides that it started from; elsewhere they are as the file says.
-    turned = depth == 0 and side == 1
-    codes[side] = "R" if turned and codes[depth] == "P" else "L"
+    if codes[0] == "P" and codes[1] == "L":
+        codes[1] = "R"
     return (codes[0], codes[1], codes[2])
-
-
-def _between(body: BoolArray, axis: int) -> BoolArray:
-    """Voxels with body before and behind them along an axis."""
-    before = np.maximum.accumulate(body, axis=axis)
-    behind = np.flip(np.maximum.accumulate(np.flip(body, axis), axis=axis), axis)
-    return before & behind
-
-
-def _mirror_likeness(hu: FloatArray, body: BoolArray, axis: int) -> float:
-    """Correlation of the scan with its mirror image about the middle of the body along an axis."""
-    profile = body.sum(axis=tuple(a for a in range(3) if a != axis))
-    places = np.flatnonzero(profile > 0.1 * profile.max())
-    cut = np.take(hu, range(places[0], places[-1] + 1), axis=axis)
-    mirrored = np.flip(cut, axis)
-    moved = [np.roll(mirrored, shift, axis).ravel() for shift in range(-5, 6)]
-    return max(float(np.corrcoef(cut.ravel(), one)[0, 1]) for one in moved)
-
-
-def _is_thicker_behind(body: BoolArray, lung: BoolArray, side: int, depth: int) -> bool:
-    """Whether, in the middle, more lies between lungs and skin at the far end of `depth`, as the
-    spine and its muscles do, than at its near end, as the breastbone does."""
-    across = np.flatnonzero(lung.any(axis=tuple(a for a in range(3) if a != side)))
-    middle, width = (across[0] + across[-1]) / 2, max(across[-1] - across[0], 1)
-    strip = range(int(middle - 0.1 * width), int(middle + 0.1 * width) + 1)
-    others = tuple(a for a in range(3) if a != depth)
-    skin = np.take(body, strip, axis=side).mean(axis=others)
-    found = np.flatnonzero(skin > 0.3)
-    lungs = np.flatnonzero(lung.any(axis=others))
-    if found.size == 0:
-        return False
-    return bool(found[-1] - lungs[-1] > lungs[0] - found[0])
-
-
-def _spine(bone: BoolArray, lung: BoolArray, side: int, axis: int) -> tuple[float, float]:
-    """How much of the densest straight column along `axis`, between the lungs, is bone; and where
-    it lies along the third axis, from -0.5 to 0.5 of the lungs' extent about their middle."""
-    depth = next(a for a in range(3) if a not in (side, axis))
-    found = np.flatnonzero(lung.any(axis=tuple(a for a in range(3) if a != side)))
-    middle, width = (found[0] + found[-1]) / 2, max(found[-1] - found[0], 1)
-    strip = slice(int(middle - 0.15 * width), int(middle + 0.15 * width) + 1)
-    where = [slice(None)] * 3
-    where[side] = strip
-    reach = np.flatnonzero(lung.any(axis=tuple(a for a in range(3) if a != axis)))
-    where[axis] = slice(int(reach[0]), int(reach[-1]) + 1)
-    # Of each line across the strip, whether any of it is bone: vertebrae are wide.
-    ratio: BoolArray = np.any(bone[tuple(where)], axis=side)
-    order = (0, 1) if depth < axis else (1, 0)
-    lines: npt.NDArray[np.float64] = ratio.transpose(order).mean(axis=1)
-    span = np.flatnonzero(lung.any(axis=tuple(a for a in range(3) if a != depth)))
-    place = int(np.argmax(lines))
-    centre, extent = (span[0] + span[-1]) / 2, max(span[-1] - span[0], 1)
-    return float(lines[place]), float((place - centre) / extent)

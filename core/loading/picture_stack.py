@@ -126,7 +126,13 @@ def _signed(stack: Array) -> tuple[Array, tuple[str, ...]]:
         return stack, ()
     if int(stack.max()) <= np.iinfo(np.int16).max:
         return stack.view(np.int16), ()
-    if _is_hu_moved(stack):
+    sample = stack[:: max(1, stack.shape[0] // 128), :: max(1, stack.shape[1] // 128)]
+    if _is_hu(sample.astype(np.int16)):
+        return stack.view(np.int16), (
+            "The values are HU whose negative numbers were stored as large positive ones, by their "
+            "histogram; they were read as negative.",
+        )
+    if _is_hu(sample[sample > 0].astype(np.int32) - _HU_OFFSET):
         stack[stack == 0] = _HU_OFFSET - 1024  # padding, shown as air
         # In two's complement, turning the highest bit is the same as subtracting 32768.
         stack ^= np.uint16(_HU_OFFSET)
@@ -136,13 +142,11 @@ def _signed(stack: Array) -> tuple[Array, tuple[str, ...]]:
     return stack.astype(np.float32), ()
 
 
-def _is_hu_moved(stack: Array) -> bool:
-    """Whether air and soft tissue lie where they do in HU, 32768 higher, and padding at 0."""
-    sample = stack[:: max(1, stack.shape[0] // 128), :: max(1, stack.shape[1] // 128)]
-    hu = sample[sample > 0].astype(np.int32) - _HU_OFFSET
-    if hu.size == 0 or hu.min() < -4096 or hu.max() > 8192:
+def _is_hu(values: Array) -> bool:
+    """Whether air and soft tissue lie where they do in HU."""
+    if values.size == 0 or values.min() < -4096 or values.max() > 8192:
         return False
-    air, tissue = np.mean(hu < -500), np.mean((hu > -200) & (hu < 300))
+    air, tissue = np.mean(values < -500), np.mean((values > -200) & (values < 300))
     return bool(air > 0.02 and tissue > 0.05)
 
 

@@ -38,7 +38,7 @@ def recognise(path: Path | str) -> Kind:
     ending = path.name.lower()
     if is_dicom(path):
         return "dicom"
-    if volume_format(path) is not None:
+    if volume_format(path) is not None or _has_nifti_magic(path):
         return "nifti"
     if is_archive(path):
         return "archive"
@@ -174,6 +174,10 @@ def _is_nifti(path: Path) -> bool:
     """NIfTI by its magic, or gzip, whose content the reader checks."""
     if _bytes_at(path, 0, 2) == b"\x1f\x8b":
         return True
+    return _has_nifti_magic(path)
+
+
+def _has_nifti_magic(path: Path) -> bool:
     return _bytes_at(path, 344, 4) == b"n+1\0" or _bytes_at(path, 4, 4) == b"n+2\0"
 
 

@@ -1,4 +1,4 @@
-"""What a file that holds a whole volume says before its voxels are read."""
+"""The header of a file that holds a whole volume, read before its voxels."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
 """A scan comes in; the region of interest, enhanced slices and the input of the network go out."""
 
-from core.preprocessing.enhancement import Contrast, compute_contrast, compute_histogram, enhance
+from core.preprocessing.enhancement import enhance
 from core.preprocessing.model_input import (
     Grey,
     build_model_input,
     build_model_mask,
+    slice_in_box,
     window_slice,
     window_to_grey,
 )
@@ -20,13 +21,11 @@ from core.preprocessing.spatial import (
 from core.preprocessing.upright import uprightness
 
 __all__ = [
-    "Contrast",
-    "compute_contrast",
-    "compute_histogram",
     "enhance",
     "Grey",
     "build_model_input",
     "build_model_mask",
+    "slice_in_box",
     "window_slice",
     "window_to_grey",
     "SpatialRecord",

@@ -43,10 +43,14 @@ def window_slice(
 ) -> Grey:
     """What an axial slice holds of the box, upright, through the window and not yet enhanced:
     (rows, columns) uint8."""
+    return window_to_grey(volume, slice_in_box(volume, record, slice_index), config)
+
+
+def slice_in_box(volume: Volume, record: SpatialRecord, slice_index: int) -> Array:
+    """What an axial slice holds of the box, upright and made even with the rest of the scan where
+    the record says so: (rows, columns) of the scan's own values."""
     cut = cut_slice(volume.array[:, :, slice_index], record)
-    if record.stretch is not None:
-        cut = record.stretch.undo(cut, slice_index)
-    return window_to_grey(volume, cut, config)
+    return cut if record.stretch is None else record.stretch.undo(cut, slice_index)
 
 
 def build_model_input(

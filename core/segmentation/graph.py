@@ -21,6 +21,8 @@ PRESENCE = "presence"
 _SETTINGS: dict[str, tuple[str, ...]] = {
     "Conv2D": ("strides", "padding", "dilation_rate", "groups", "activation"),
     "Conv2DTranspose": ("strides", "padding", "dilation_rate", "activation"),
+    "Conv3D": ("strides", "padding", "activation"),
+    "Conv3DTranspose": ("strides", "padding", "activation"),
     "DepthwiseConv2D": (
         "strides",
         "padding",

@@ -11,6 +11,7 @@ import numpy as np
 
 from core.config import PreprocessConfig, SegmentConfig
 from core.preprocessing import SpatialRecord, build_model_input, plan_spatial
+from core.preprocessing.roi import find_body_box
 from core.segmentation.air import clear_gas, clear_outside_body
 from core.segmentation.engines import Engine, Prediction
 from core.segmentation.noise import measure_noise
@@ -245,10 +246,15 @@ def _scan_facts(
         return None
     is_known = volume.unit == "HU" and _shows_air(preprocess)
     noise_hu = measure_noise(frames, preprocess) if is_known else float("nan")
+    width_mm = float("nan")
+    if not volume.spacing_nominal:
+        body = find_body_box(volume, margin_mm=0.0)
+        width_mm = (body.i_stop - body.i_start) * volume.spacing_mm[0]
     return ScanFacts(
         step_mm=None if volume.spacing_nominal else volume.spacing_mm[2],
         noise_hu=noise_hu,
         seems_turned=volume.source.seems_turned,
+        width_mm=width_mm,
     )
 
 

@@ -160,7 +160,7 @@ def clear_open_air(
     """Probabilities without lung in the open air above and below the lungs.
 
     On scans from neck to abdomen the air beside the neck looks like lung to a network that has
-    only seen chests. Unlike lung it reaches the edge of the box, hangs together with no lung, and
+    only seen chests. Unlike lung it reaches the edge of the box, is connected with no lung, and
     lies beyond the slices of the lungs, which the chest shuts in. Where no lung is shut in, as in
     pictures cropped to it, nothing changes.
 

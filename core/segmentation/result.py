@@ -13,7 +13,7 @@ from core.correction import HandCorrection
 from core.measuring.quality import slice_ranges
 from core.preprocessing import SpatialRecord
 from core.preprocessing.roi import whole_slice_box
-from core.segmentation.coverage import find_coverage
+from core.segmentation.coverage import Coverage, find_coverage
 from core.segmentation.noise import LIMIT_HU
 from core.segmentation.postprocess import Probabilities, restore_masks
 from core.system import number_text
@@ -23,6 +23,9 @@ _LIKELY = 128
 _MANY = 0.25
 """Share of the slices that are too dark or bright from which on the whole scan is doubtful."""
 
+_CHILD_MM = (80.0, 240.0)
+"""Widths of the chest of children up to about ten years; less is no spacing of a person."""
+
 
 @dataclass(frozen=True)
 class ScanFacts:
@@ -31,13 +34,15 @@ class ScanFacts:
     Attributes:
         step_mm: from slice to slice; none where the file does not say.
         noise_hu: on the network's grid; nan where it is not known.
-        seems_turned: whether the chest seems to lie otherwise than the file says, so that slices
+        seems_turned: whether the orientation seems to differ from that in the file, so that slices
             may not be axial.
+        width_mm: of the body in the picture, from side to side; nan where it is not known.
     """
 
     step_mm: float | None
     noise_hu: float = float("nan")
     seems_turned: bool = False
+    width_mm: float = float("nan")
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +96,7 @@ class Segmentation:
             _turn_warning(self.record),
             _stretch_warning(self.record),
             _noise_warning(self.scan),
+            _small_warning(self.scan),
             _lung_warning(self.masks),
             self._coverage_warning,
             self.fallback_reason,
@@ -104,17 +110,27 @@ class Segmentation:
         every = (
             _turned_doubt(self.scan),
             _noise_warning(self.scan),
+            _small_warning(self.scan),
             _stretch_warning(self.record) if off > _MANY * self.probabilities.shape[1] else "",
             _lung_warning(self.masks),
         )
         return tuple(doubt for doubt in every if doubt)
 
     @property
-    def _coverage_warning(self) -> str:
+    def is_noisy(self) -> bool:
+        """Whether the scan has so much noise that faint opacities may be missed or invented."""
+        return bool(_noise_warning(self.scan))
+
+    @cached_property
+    def coverage(self) -> Coverage | None:
+        """How much of the lungs the scan holds; none where that is not known."""
         if self.scan is None or self.masks.lung is None:
-            return ""
-        coverage = find_coverage(self.masks.lung, self.scan.step_mm)
-        return "" if coverage is None else coverage.warning
+            return None
+        return find_coverage(self.masks.lung, self.scan.step_mm)
+
+    @property
+    def _coverage_warning(self) -> str:
+        return "" if self.coverage is None else self.coverage.warning
 
 
 def with_hand_correction(
@@ -187,8 +203,8 @@ def _turned_doubt(scan: ScanFacts | None) -> str:
     if scan is None or not scan.seems_turned:
         return ""
     return (
-        "The chest seems to lie otherwise than the file says, so its slices may not be axial: turn "
-        "the scan first."
+        "The orientation of the chest seems to differ from that in the file, so its slices may not "
+        "be axial: turn the scan first."
     )
 
 
@@ -199,6 +215,17 @@ def _noise_warning(scan: ScanFacts | None) -> str:
         f"The scan is noisy ({number_text(scan.noise_hu, digits=0)} HU on the network's grid, "
         f"more than {number_text(LIMIT_HU, digits=0)} HU): faint opacities may be missed or "
         "invented, and density is that of the noisy scan."
+    )
+
+
+def _small_warning(scan: ScanFacts | None) -> str:
+    low, high = _CHILD_MM
+    if scan is None or not low <= scan.width_mm < high:
+        return ""
+    return (
+        f"The body is {number_text(scan.width_mm, digits=0)} mm wide in the picture, as that of a "
+        "child or in a cut-out of a chest. The network knows whole chests of adults only: faint "
+        "opacities may be missed or invented."
     )
 
 

@@ -12,7 +12,7 @@ from core.segmentation.engines import Engine
 from core.system import ShouldCancel, never_cancel
 from core.volume import Volume
 
-_STORED_BONUS = 0.02
+_STORED_BONUS = 0.5
 """By so much another position must look more upright: more pictures are stored upright than not."""
 _MAX_SLICES = 6
 _AT_ONCE = 32

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from core.config import ModelConfig, PostprocessConfig, PreprocessConfig, from_json_dict
+from core.config import (
+    ModelConfig,
+    PostprocessConfig,
+    Precision,
+    PreprocessConfig,
+    from_json_dict,
+)
 from core.errors import WeightsError, shown_name
 from core.segmentation.graph import Graph, describe_graph
 from core.segmentation.manifests import (
@@ -173,8 +179,11 @@ def read_manifest(folder: Path) -> WeightsInfo:
     )
 
 
-def load_weights(info: WeightsInfo) -> keras.Model:
+def load_weights(info: WeightsInfo, *, precision: Precision = "float32") -> keras.Model:
     """The network of a manifest with its trained arrays.
+
+    Args:
+        precision: what its layers compute in; arrays and outputs are float32 in any case.
 
     Raises:
         WeightsError: the file is missing, has another sha256, or does not fit the architecture.
@@ -182,7 +191,10 @@ def load_weights(info: WeightsInfo) -> keras.Model:
     from core.segmentation.models import build_model
 
     arrays = read_arrays(info)
-    model = build_model(info.model, rows=info.preprocess.rows, columns=info.preprocess.columns)
+    preprocess = info.preprocess
+    model = build_model(
+        info.model, rows=preprocess.rows, columns=preprocess.columns, precision=precision
+    )
     wanted = {variable.path: tuple(variable.shape) for variable in model.weights}
     found = {name: array.shape for name, array in arrays.items()}
     if wanted != found:

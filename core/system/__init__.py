@@ -20,6 +20,7 @@ from core.system.numbers import (
     percent_text,
     plain_text,
     short_percent_text,
+    short_text,
     signed_text,
     size_text,
 )
@@ -68,6 +69,7 @@ __all__ = [
     "percent_text",
     "plain_text",
     "short_percent_text",
+    "short_text",
     "signed_text",
     "size_text",
     "OnProgress",

@@ -29,7 +29,7 @@ def cpu_count() -> int:
 
 @cache
 def cpu_facts() -> str:
-    """What Linux tells of its first processor; empty on other systems."""
+    """What Linux reports of its first processor; empty on other systems."""
     if not _CPU_FACTS.is_file():
         return ""
     return _CPU_FACTS.read_text(encoding="utf-8", errors="replace").split("\n\n")[0]
@@ -53,7 +53,7 @@ def may_have_gpu() -> bool:
 
 
 def peak_memory_mb() -> int | None:
-    """Largest resident memory of this process so far; none where the system does not tell."""
+    """Largest resident memory of this process so far; none where the system does not report it."""
     if _STATUS.is_file():
         # Not `ru_maxrss`: on Linux it starts with the memory of the process that started this one.
         lines = _STATUS.read_text(encoding="utf-8").splitlines()
@@ -69,7 +69,7 @@ def peak_memory_mb() -> int | None:
 
 
 def free_memory_bytes() -> int | None:
-    """Memory that can be had without swapping; none where the system does not tell."""
+    """Memory that can be had without swapping; none where the system does not report it."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     except (OSError, ValueError):

@@ -26,6 +26,11 @@ def number_text(value: float | None, *, digits: int = 3, undefined: str = UNDEFI
     return f"{value:.{digits}f}".replace("-", MINUS)
 
 
+def short_text(value: float, *, digits: int = 6) -> str:
+    """A number with at most that many digits and no zeros at its end, such as −500 or 0.25."""
+    return f"{value:.{digits}g}".replace("-", MINUS)
+
+
 def signed_text(value: float | None, *, digits: int = 3, undefined: str = UNDEFINED_TEXT) -> str:
     """A difference: with its sign, whichever it is."""
     if value is None or math.isnan(value):
@@ -42,7 +47,7 @@ def percent_text(share: float | None, *, digits: int = 1, undefined: str = UNDEF
 
 def short_percent_text(share: float) -> str:
     """A share between 0 and 1 as percent with at most three digits, such as 1 % or 2.5 %."""
-    return f"{100 * share:.3g}".replace("-", MINUS) + f"{THIN_SPACE}%"
+    return f"{short_text(100 * share, digits=3)}{THIN_SPACE}%"
 
 
 def size_text(counts: Iterable[int | str]) -> str:

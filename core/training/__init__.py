@@ -1,6 +1,6 @@
 """Labelled scans come in; a trained network, its record and its published weights go out."""
 
-from core.training.demo_patients import DEMO_CASES, write_demo_patients
+from core.training.demo_patients import write_demo_patients
 from core.training.run_process import start_run, stop_run
 from core.training.run_report import RunReport
 from core.training.run_request import (
@@ -24,7 +24,6 @@ from core.training.starting import (
 )
 
 __all__ = [
-    "DEMO_CASES",
     "write_demo_patients",
     "DEMO_DATA",
     "RANGE_TEST_NAME",

@@ -14,75 +14,69 @@ from core.config import AugmentConfig, EnhanceConfig
 from core.preprocessing import enhance
 
 
-@keras.saving.register_keras_serializable(package="lunglens")
-class RandomGamma(layers.Layer):
-    """Raises grey in [0, 1] to a power drawn from exp(U(-factor, factor)), one per slice."""
+class RandomChange(layers.Layer):
+    """A change of slices in training, drawn anew for each of them; a layer derives from it.
 
-    def __init__(self, factor: float, *, seed: int | None = None, **keywords: Any) -> None:
+    Args:
+        strength: bound of what is drawn.
+    """
+
+    def __init__(self, strength: float, *, seed: int | None = None, **keywords: Any) -> None:
         super().__init__(**keywords)
-        self.factor = factor
+        self.strength = strength
         self.seed = seed
         self.generator = keras.random.SeedGenerator(seed)
 
     def call(self, inputs: Any, training: bool = True) -> Any:
-        if not training:
-            return inputs
+        return self.change(inputs) if training else inputs
+
+    def change(self, inputs: Any) -> Any:
+        """The changed slices, in the form of `build_augmentation`."""
+        raise NotImplementedError
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "strength": self.strength, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable(package="lunglens")
+class RandomGamma(RandomChange):
+    """Raises grey in [0, 1] to a power drawn from exp(U(-strength, strength)), one per slice."""
+
+    def change(self, inputs: Any) -> Any:
         power = ops.exp(
             keras.random.uniform(
                 (ops.shape(inputs["images"])[0], 1, 1, 1),
-                -self.factor,
-                self.factor,
+                -self.strength,
+                self.strength,
                 seed=self.generator,
             )
         )
         return {**inputs, "images": ops.power(ops.clip(inputs["images"], 0.0, 1.0), power)}
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "factor": self.factor, "seed": self.seed}
-
 
 @keras.saving.register_keras_serializable(package="lunglens")
-class RandomNoise(layers.Layer):
-    """Adds white noise of a strength drawn from U(0, stddev), one per slice."""
+class RandomNoise(RandomChange):
+    """Adds white noise of a strength drawn from U(0, strength), one per slice."""
 
-    def __init__(self, stddev: float, *, seed: int | None = None, **keywords: Any) -> None:
-        super().__init__(**keywords)
-        self.stddev = stddev
-        self.seed = seed
-        self.generator = keras.random.SeedGenerator(seed)
-
-    def call(self, inputs: Any, training: bool = True) -> Any:
-        if not training:
-            return inputs
+    def change(self, inputs: Any) -> Any:
         images = inputs["images"]
         strength = keras.random.uniform(
-            (ops.shape(images)[0], 1, 1, 1), 0.0, self.stddev, seed=self.generator
+            (ops.shape(images)[0], 1, 1, 1), 0.0, self.strength, seed=self.generator
         )
         noise = keras.random.normal(ops.shape(images), seed=self.generator)
         return {**inputs, "images": ops.clip(images + strength * noise, 0.0, 1.0)}
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "stddev": self.stddev, "seed": self.seed}
-
 
 @keras.saving.register_keras_serializable(package="lunglens")
-class RandomWindow(layers.Layer):
-    """Moves the levels drawn as black and as white by U(-factor, factor) of the window each, as
+class RandomWindow(RandomChange):
+    """Moves the levels drawn as black and as white by U(-strength, strength) of the window each, as
     if the slice had been exported with another window; one draw per slice."""
 
-    def __init__(self, factor: float, *, seed: int | None = None, **keywords: Any) -> None:
-        super().__init__(**keywords)
-        self.factor = factor
-        self.seed = seed
-        self.generator = keras.random.SeedGenerator(seed)
-
-    def call(self, inputs: Any, training: bool = True) -> Any:
-        if not training:
-            return inputs
+    def change(self, inputs: Any) -> Any:
         images = inputs["images"]
         black, white = (
             keras.random.uniform(
-                (ops.shape(images)[0], 1, 1, 1), -self.factor, self.factor, seed=self.generator
+                (ops.shape(images)[0], 1, 1, 1), -self.strength, self.strength, seed=self.generator
             )
             for _ in range(2)
         )
@@ -91,14 +85,11 @@ class RandomWindow(layers.Layer):
             "images": ops.clip((images - black) / (1.0 + white - black), 0.0, 1.0),
         }
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "factor": self.factor, "seed": self.seed}
-
 
 @keras.saving.register_keras_serializable(package="lunglens")
-class RandomBend(layers.Layer):
+class RandomBend(RandomChange):
     """Bends slices smoothly (Simard et al. 2003): a coarse grid of points moves by draws from
-    U(-factor, factor) of the smaller side, and all between follows by cubic interpolation.
+    U(-strength, strength) of the smaller side, and all between follows by cubic interpolation.
 
     Keras has such a layer, but up to 3.15 it bends masks by another draw than their image. Runs
     in NumPy, outside of compiled graphs.
@@ -106,19 +97,11 @@ class RandomBend(layers.Layer):
 
     _POINTS = (4, 5)
 
-    def __init__(self, factor: float, *, seed: int | None = None, **keywords: Any) -> None:
-        super().__init__(**keywords)
-        self.factor = factor
-        self.seed = seed
-        self.generator = keras.random.SeedGenerator(seed)
-
-    def call(self, inputs: Any, training: bool = True) -> Any:
-        if not training:
-            return inputs
+    def change(self, inputs: Any) -> Any:
         images = ops.convert_to_numpy(inputs["images"])
         masks = ops.convert_to_numpy(inputs["segmentation_masks"])
         count, rows, columns = images.shape[:3]
-        reach = self.factor * min(rows, columns)
+        reach = self.strength * min(rows, columns)
         draws = keras.random.uniform((count, 2, *self._POINTS), -reach, reach, seed=self.generator)
         still_y, still_x = np.indices((rows, columns), dtype=np.float32)
         bent_images, bent_masks = np.empty_like(images), np.empty_like(masks)
@@ -138,26 +121,15 @@ class RandomBend(layers.Layer):
             "segmentation_masks": ops.convert_to_tensor(bent_masks),
         }
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "factor": self.factor, "seed": self.seed}
-
 
 @keras.saving.register_keras_serializable(package="lunglens")
-class RandomClahe(layers.Layer):
-    """CLAHE with a clip limit drawn from U(0, clip_limit), one per slice; a draw below 1 leaves the
+class RandomClahe(RandomChange):
+    """CLAHE with a clip limit drawn from U(0, strength), one per slice; a draw below 1 leaves the
     slice as it is. Runs in NumPy, outside of compiled graphs."""
 
-    def __init__(self, clip_limit: float, *, seed: int | None = None, **keywords: Any) -> None:
-        super().__init__(**keywords)
-        self.clip_limit = clip_limit
-        self.seed = seed
-        self.generator = keras.random.SeedGenerator(seed)
-
-    def call(self, inputs: Any, training: bool = True) -> Any:
-        if not training:
-            return inputs
+    def change(self, inputs: Any) -> Any:
         images = np.array(ops.convert_to_numpy(inputs["images"]))
-        limits = keras.random.uniform((len(images),), 0.0, self.clip_limit, seed=self.generator)
+        limits = keras.random.uniform((len(images),), 0.0, self.strength, seed=self.generator)
         for image, limit in zip(images, ops.convert_to_numpy(limits), strict=True):
             if limit < 1.0:
                 continue
@@ -165,9 +137,6 @@ class RandomClahe(layers.Layer):
             config = EnhanceConfig(method="clahe", clip_limit=float(limit))
             image[..., 0] = enhance(grey, config) / np.float32(255.0)
         return {**inputs, "images": ops.convert_to_tensor(images)}
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "clip_limit": self.clip_limit, "seed": self.seed}
 
 
 def build_augmentation(

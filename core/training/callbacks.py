@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,13 @@ from core.segmentation import UNREADABLE_NPZ
 from core.segmentation.models import averaged
 from core.system import OnProgress, ShouldCancel, put_in_place
 from core.training.run_samples import MOST_SLICES, SampleSlices, save_prediction, save_slices
-from core.training.runs import HISTORY_COLUMNS, TRAINING_COLUMNS, RunPaths, read_history, score
+from core.training.runs import (
+    HISTORY_COLUMNS,
+    RunPaths,
+    append_history,
+    read_history,
+    score,
+)
 from core.training.scans import TrainingScan
 from core.training.validation import predict_masks, validate
 
@@ -124,8 +129,58 @@ def save_network(model: keras.Model, path: Path) -> None:
     put_in_place(part, path)
 
 
-class EpochRecorder(keras.callbacks.Callback):
-    """After every epoch: validates, writes the checkpoint, then the history row."""
+class Checkpoint(keras.callbacks.Callback):
+    """After every epoch: the state to resume from, then the history row that counts the epoch.
+
+    Attributes:
+        stopped: whether the person asked to stop; the epoch under way is then not recorded.
+    """
+
+    def __init__(
+        self,
+        paths: RunPaths,
+        columns: Sequence[str],
+        mean: RunningMean,
+        *,
+        epochs: int,
+        on_progress: OnProgress,
+        should_cancel: ShouldCancel,
+    ) -> None:
+        super().__init__()
+        self.stopped = False
+        self._paths = paths
+        self._columns = columns
+        self._mean = mean
+        self._epochs = epochs
+        self._on_progress = on_progress
+        self._should_cancel = should_cancel
+
+    def measure(self, logs: dict[str, Any]) -> dict[str, float]:
+        """The columns of an epoch's row that are not in `logs`."""
+        return {}
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if self._should_cancel():
+            self.stopped = self.model.stop_training = True
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if self.stopped:
+            return
+        rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
+        row = {
+            **{name: float(value) for name, value in (logs or {}).items()},
+            "epoch": epoch + 1,
+            "learning_rate": float(rate),
+        }
+        row.update(self.measure(row))
+        self._mean.save()
+        save_network(self.model, self._paths.last)
+        append_history(self._paths.history, row, self._columns)
+        self._on_progress("training", epoch + 1, self._epochs)
+
+
+class EpochRecorder(Checkpoint):
+    """A checkpoint after the running mean was validated and, where it is the best, kept."""
 
     def __init__(
         self,
@@ -136,59 +191,42 @@ class EpochRecorder(keras.callbacks.Callback):
         on_progress: OnProgress,
         should_cancel: ShouldCancel,
     ) -> None:
-        super().__init__()
-        self._mean = mean
-        self._paths = paths
+        super().__init__(
+            paths,
+            HISTORY_COLUMNS,
+            mean,
+            epochs=config.epochs,
+            on_progress=on_progress,
+            should_cancel=should_cancel,
+        )
         self._validation = validation
         self._config = config
-        self._on_progress = on_progress
-        self._should_cancel = should_cancel
         self._best = max((score(row) for row in read_history(paths.history)), default=-np.inf)
         self._samples = choose_samples(validation)
-        self.stopped = False
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         # The trained model may have several heads; validated and kept is the one that predicts.
         self._network = averaged(self.model)
         save_slices(self._paths.folder, self._samples)
 
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        if self._should_cancel():
-            self.stopped = self.model.stop_training = True
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if self.stopped:
-            return
-        row: dict[str, float] = {"epoch": epoch + 1, "loss": float((logs or {})["loss"])}
-        row.update({name: float((logs or {})[name]) for name in TRAINING_COLUMNS})
+    def measure(self, logs: dict[str, Any]) -> dict[str, float]:
         self._mean.swap()
-        row.update(validate(self._network, self._validation, batch_size=self._config.batch_size))
+        found = validate(self._network, self._validation, batch_size=self._config.batch_size)
         predicted = predict_masks(
             self._network,
             self._samples.images,
             batch_size=self._config.batch_size,
             infection_threshold=0.5,
         )
-        save_prediction(self._paths.folder, epoch + 1, np.stack(predicted, axis=-1))
-        row["learning_rate"] = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
+        epoch = int(logs["epoch"])
+        save_prediction(self._paths.folder, epoch, np.stack(predicted, axis=-1))
         # As written, so that whoever reads the history finds the same best epoch.
-        row = {name: float(f"{row[name]:.6g}") for name in HISTORY_COLUMNS}
-        if score(row) > self._best:
-            self._best = score(row)
+        reached = score({name: float(f"{value:.6g}") for name, value in found.items()})
+        if reached > self._best:
+            self._best = reached
             save_network(self._network, self._paths.best)
         self._mean.swap()
-        self._mean.save()
-        save_network(self.model, self._paths.last)
-        self._append(row)
-        self._on_progress("training", epoch + 1, self._config.epochs)
-
-    def _append(self, row: dict[str, float]) -> None:
-        is_new = not self._paths.history.is_file()
-        with self._paths.history.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, HISTORY_COLUMNS)
-            if is_new:
-                writer.writeheader()
-            writer.writerow({name: f"{row[name]:.6g}" for name in HISTORY_COLUMNS})
+        return found
 
 
 def choose_samples(scans: Sequence[TrainingScan]) -> SampleSlices:

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from core.config import DEMO_CASES
 from core.evaluation import FEW_SLICES
 from core.segmentation import STAGE_NAME, WeightsInfo
 from core.segmentation.cards import render_card
 from core.system import THIN_SPACE
-from core.training.demo_patients import DEMO_CASES
 
 _SET_ORIGINS = ("coronacases", "radiopaedia")
 """How case ids of the 20-case set begin."""

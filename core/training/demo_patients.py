@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from core.config import DEMO_CASES
 from core.output import save_mask, save_volume
 from core.phantom import build_demo_study
 from core.system import OnProgress, ignore_progress, write_text
 
-DEMO_CASES = ("generated_1", "generated_2", "generated_3", "generated_4")
-"""Case ids, each a patient of its own."""
 _SHAPE = (192, 192, 48)
 _FIRST_SEED = 101
 

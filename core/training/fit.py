@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,15 +19,19 @@ from core.system import (
     ignore_progress,
     make_folder,
     never_cancel,
-    software_versions,
-    write_text,
 )
 from core.training.callbacks import EpochRecorder, RunningMean, TrainingOverlap
 from core.training.dataset import SliceBatches
 from core.training.fine_tuning import pixels_only, start_from_weights, write_results
 from core.training.imagenet import read_encoder, set_encoder
 from core.training.losses import build_loss
-from core.training.runs import RunPaths, read_history, read_record, score
+from core.training.runs import (
+    RunPaths,
+    check_or_write_record,
+    read_history,
+    read_record,
+    score,
+)
 from core.training.scans import leave_out, load_training_scans
 from core.training.schedule import learning_rate_at
 from core.training.splits import Split, split_as_recorded, split_by_patient
@@ -72,14 +75,13 @@ def train(
     split = load_split(
         data, config, recorded_split=recorded_split, excluded=excluded, on_progress=on_progress
     )
-    _check_or_write_record(
-        paths, config, split, initial=_initial_record(initial, split), excluded=excluded
-    )
+    wanted = _record(config, split, initial=_initial_record(initial, split), excluded=excluded)
+    check_or_write_record(paths, wanted, lambda record: _comparable(record, wanted))
     done = len(read_history(paths.history))
     devices = share_batches(config.batch_size)
     batches = SliceBatches(split.train, config, epoch=done, only_full=devices > 1)
     if done:
-        model = _load_model(paths.last, for_training=True)
+        model = load_network(paths.last, for_training=True)
     else:
         model = _start_model(paths, config, initial, split, steps_per_epoch=len(batches))
     last = min(config.epochs, stop_after or config.epochs)
@@ -200,7 +202,7 @@ def load_best_model(paths: RunPaths) -> keras.Model:
     Raises:
         DatasetError: it is missing or cannot be read.
     """
-    return _load_model(paths.best, for_training=False)
+    return load_network(paths.best, for_training=False)
 
 
 def load_published_model(paths: RunPaths, *, initial_share: float) -> keras.Model:
@@ -215,7 +217,7 @@ def load_published_model(paths: RunPaths, *, initial_share: float) -> keras.Mode
     model = load_best_model(paths)
     if initial_share == 0.0:
         return model
-    start = _load_model(paths.initial, for_training=False).get_weights()
+    start = load_network(paths.initial, for_training=False).get_weights()
     model.set_weights(
         [
             (1.0 - initial_share) * best + initial_share * first
@@ -225,7 +227,12 @@ def load_published_model(paths: RunPaths, *, initial_share: float) -> keras.Mode
     return model
 
 
-def _load_model(path: Path, *, for_training: bool) -> keras.Model:
+def load_network(path: Path, *, for_training: bool) -> keras.Model:
+    """A network that a run has written; with optimizer and losses where it is to be trained.
+
+    Raises:
+        DatasetError: it is missing or cannot be read.
+    """
     try:
         return keras.models.load_model(path, compile=for_training, safe_mode=True)
     except MemoryError:
@@ -261,6 +268,13 @@ class LearningRateSchedule(keras.optimizers.schedules.LearningRateSchedule):
         return {"config": to_json_dict(self._config), **self._numbers}
 
 
+def on_gpu() -> bool:
+    """Whether the backend of Keras computes on a GPU."""
+    if keras.backend.backend() == "jax":
+        return any(name.startswith("gpu") for name in keras.distribution.list_devices())
+    return prepare_device().startswith("GPU")
+
+
 def build_in_precision(config: TrainConfig | MixtureConfig) -> keras.Model:
     """A new network in the config's precision; the policy of Keras stays as it was."""
     is_plain = config.model.encoder == "plain"
@@ -268,14 +282,12 @@ def build_in_precision(config: TrainConfig | MixtureConfig) -> keras.Model:
     wants_bfloat16 = config.precision == "mixed_bfloat16" or (
         config.precision == "auto" and is_faster
     )
-    previous = keras.mixed_precision.dtype_policy()
-    keras.mixed_precision.set_dtype_policy("mixed_bfloat16" if wants_bfloat16 else "float32")
-    try:
-        return build_model(
-            config.model, rows=config.preprocess.rows, columns=config.preprocess.columns
-        )
-    finally:
-        keras.mixed_precision.set_dtype_policy(previous)
+    return build_model(
+        config.model,
+        rows=config.preprocess.rows,
+        columns=config.preprocess.columns,
+        precision="bfloat16" if wants_bfloat16 else "float32",
+    )
 
 
 def start_encoder(model: keras.Model, config: TrainConfig | MixtureConfig) -> None:
@@ -361,35 +373,27 @@ def _copy_weights(model: keras.Model, initial: Path) -> None:
     model.set_weights(weights)
 
 
-def _check_or_write_record(
-    paths: RunPaths,
+def _record(
     config: TrainConfig,
     split: Split,
     *,
     initial: dict[str, Any] | None,
     excluded: Sequence[Exclusion],
-) -> None:
-    wanted: dict[str, Any] = {
+) -> dict[str, Any]:
+    record: dict[str, Any] = {
         "config": to_json_dict(config),
         "split": split.to_json_dict(),
         "initial": initial,
     }
     if excluded:
-        wanted["excluded"] = exclusions_record(excluded)
-    if paths.config.is_file():
-        record = read_record(paths.config)
-        # Settings that are newer than the run have the defaults that it was trained with.
-        found = {key: record[key] for key in (*wanted, "excluded") if key in record}
-        found["config"] = to_json_dict(from_json_dict(TrainConfig, record["config"]))
-        # How weights are published does not affect training.
-        found["config"]["published"] = wanted["config"]["published"]
-        if found != wanted:
-            raise DatasetError(
-                "The run folder holds another run",
-                got="a different config, split or start, or other exclusions, in run.json",
-                expected="the same, to resume it",
-                next_step="choose another --out folder",
-            )
-        return
-    record = {**wanted, "versions": software_versions()}
-    write_text(paths.config, json.dumps(record, indent=1))
+        record["excluded"] = exclusions_record(excluded)
+    return record
+
+
+def _comparable(record: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+    # Settings that are newer than the run have the defaults that it was trained with.
+    found = {key: record[key] for key in (*wanted, "excluded") if key in record}
+    found["config"] = to_json_dict(from_json_dict(TrainConfig, record["config"]))
+    # How weights are published does not affect training.
+    found["config"]["published"] = wanted["config"]["published"]
+    return found

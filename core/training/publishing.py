@@ -106,7 +106,7 @@ def publish(
         WeightsError, SaveError: see `core.segmentation.weights_store.stage_weights`.
         DatasetError, LoadError: see `core.training.dataset`.
     """
-    with stage_weights(folder, check=_load) as staged:
+    with stage_weights(folder, check=load_staged) as staged:
         run = read_record(paths.config)
         preprocess = replace(config.preprocess, smooth_sigma=config.published.smooth_sigma)
         scans = load_training_scans(data, preprocess, on_progress=on_progress)
@@ -143,7 +143,7 @@ def publish_ensemble(
         WeightsError, SaveError: see `core.segmentation.weights_store.stage_weights`.
         DatasetError: a network of a fold is missing or damaged.
     """
-    with stage_weights(folder, check=_load) as staged:
+    with stage_weights(folder, check=load_staged) as staged:
         draft = _draft_of_folds(folds_folder, config, found, folds=folds, excluded=excluded)
         info = draft.save(staged, is_default=_becomes_default(folder))
         share = healthy_share(data, Segmenter(info))
@@ -276,5 +276,6 @@ def _finish(staged: Path, facts: dict[str, Any], initial: dict[str, Any] | None)
         write_text(staged / STAGE_NAME.format(number=number), written + "\n")
 
 
-def _load(folder: Path) -> keras.Model:
+def load_staged(folder: Path) -> keras.Model:
+    """The network in a folder of weights: the check before it is put in place."""
     return load_weights(read_manifest(folder))

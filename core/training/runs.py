@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import numpy as np
 
 from core.config import CHANNELS, NotJson, read_json, shown_value
 from core.errors import DatasetError, shown_name
+from core.system import software_versions, write_text
 
 TRAINING_COLUMNS = tuple(
     f"train_{channel}_{name}"
@@ -111,8 +114,21 @@ class RunPaths:
         return self.folder / "best.keras"
 
 
-def read_history(path: Path) -> list[dict[str, float]]:
+def append_history(path: Path, row: Mapping[str, float], columns: Sequence[str]) -> None:
+    """Adds the row of a finished epoch; what it lacks is nan."""
+    is_new = not path.is_file()
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns)
+        if is_new:
+            writer.writeheader()
+        writer.writerow({name: f"{row.get(name, np.nan):.6g}" for name in columns})
+
+
+def read_history(path: Path, *, required: Sequence[str] = _SCORE_COLUMNS) -> list[dict[str, float]]:
     """The finished epochs of a run, in order; empty where none is.
+
+    Args:
+        required: columns that must be there, beside the number of the epoch.
 
     Raises:
         DatasetError: the file is no such table, or a row of it is cut off or out of order.
@@ -122,7 +138,7 @@ def read_history(path: Path) -> list[dict[str, float]]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             reader = csv.DictReader(file)
-            missing = {"epoch", *_SCORE_COLUMNS} - set(reader.fieldnames or ())
+            missing = {"epoch", *required} - set(reader.fieldnames or ())
             if missing:
                 raise ValueError(f"no column {min(missing)}")
             rows = [{name: float(cell) for name, cell in row.items()} for row in reader]
@@ -156,6 +172,32 @@ def read_record(path: Path) -> dict[str, Any]:
             expected="JSON with config and split",
             next_step="choose another run folder",
         ) from error
+
+
+def check_or_write_record(
+    paths: RunPaths,
+    wanted: dict[str, Any],
+    comparable: Callable[[dict[str, Any]], dict[str, Any]],
+) -> None:
+    """Writes `run.json` of a new run; of a run that is there checks that it is the same one.
+
+    Args:
+        wanted: what makes a run what it is: config, split and so on.
+        comparable: from the record of a run that is there, what must equal `wanted`.
+
+    Raises:
+        DatasetError: the folder holds another run, or a record that cannot be read.
+        SaveError: it cannot be written.
+    """
+    if not paths.config.is_file():
+        write_text(paths.config, json.dumps({**wanted, "versions": software_versions()}, indent=1))
+    elif comparable(read_record(paths.config)) != wanted:
+        raise DatasetError(
+            "The run folder holds another run",
+            got="a different config, split or start, or other exclusions, in run.json",
+            expected="the same, to resume it",
+            next_step="choose another --out folder",
+        )
 
 
 def read_results(path: Path) -> dict[str, list[dict[str, Any]]]:

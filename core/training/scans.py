@@ -25,7 +25,7 @@ from core.loading import load_case, load_case_table, load_mask, load_nifti, load
 from core.measuring.quality import Exclusion
 from core.preprocessing import build_model_input, build_model_mask, plan_spatial
 from core.system import OnProgress, ignore_progress
-from core.volume import MaskPair, Volume
+from core.volume import BoolArray, MaskPair, Volume
 
 Role = Literal["case", "picture", "negative", "healthy"]
 ROLES: tuple[Role, ...] = ("case", "picture", "negative", "healthy")
@@ -37,7 +37,7 @@ MOST_BYTES_IN_MEMORY = 6 * 1024**3
 HEALTHY_CHEST = Path("covid_ct_md", "normal001.nii.gz")
 """Below the data folder."""
 
-_MEDSEG_QUARTER_TURNS = 1
+MEDSEG_QUARTER_TURNS = 1
 """The MedSeg slices lie with the spine to the right; one turn clockwise puts them upright."""
 
 
@@ -95,10 +95,8 @@ def load_training_scans(
     healthy = data / HEALTHY_CHEST
     if healthy.is_file():
         volume = load_nifti(healthy)
-        none = np.zeros(volume.shape, dtype=np.bool_)
-        cache.add(
-            _to_scan("normal001", "normal001", "healthy", volume, MaskPair(None, none), preprocess)
-        )
+        truth = infection_free(volume)
+        cache.add(_to_scan("normal001", "normal001", "healthy", volume, truth, preprocess))
     return tuple(cache.scans)
 
 
@@ -138,6 +136,29 @@ def _in_a_file(array: Slices) -> Slices:
         ) from error
 
 
+def medseg_slices(folder: Path) -> list[Path]:
+    """The pictures of the MedSeg set in order."""
+    return sorted((folder / "images").glob("*.jpg"), key=lambda path: path.stem.zfill(8))
+
+
+def read_medseg_slice(path: Path) -> tuple[str, Volume, BoolArray]:
+    """Id, picture and infection of a MedSeg slice as it is stored. The set names no patients, so
+    each slice counts as one."""
+    volume = load_pictures([path])
+    mask_path = path.parent.parent / "infection_mask" / f"{path.stem}.png"
+    return f"medseg_{path.stem}", volume, load_mask(mask_path, volume)
+
+
+def luna_patient(path: Path) -> str:
+    """The patient of a LUNA slice, by its file name."""
+    return path.stem.split(".mhd")[0]
+
+
+def infection_free(volume: Volume) -> MaskPair:
+    """The truth of a scan that shows no infection; its lung is unknown."""
+    return MaskPair(None, np.zeros(volume.shape, dtype=np.bool_))
+
+
 def _to_scan(
     scan_id: str,
     patient_id: str,
@@ -165,15 +186,12 @@ def _to_scan(
 def _load_pictures(
     folder: Path, preprocess: PreprocessConfig, on_progress: OnProgress
 ) -> list[TrainingScan]:
-    paths = sorted((folder / "images").glob("*.jpg"), key=lambda path: path.stem.zfill(8))
+    paths = medseg_slices(folder)
     scans = []
     for done, path in enumerate(paths):
         on_progress("reading pictures", done, len(paths))
-        volume = load_pictures([path])
-        infection = load_mask(folder / "infection_mask" / f"{path.stem}.png", volume)
+        name, volume, infection = read_medseg_slice(path)
         truth = MaskPair(None, infection)
-        # No patient is named in this set; each picture counts as one.
-        name = f"medseg_{path.stem}"
         scans.append(
             _to_scan(
                 name,
@@ -182,7 +200,7 @@ def _load_pictures(
                 volume,
                 truth,
                 preprocess,
-                quarter_turns=_MEDSEG_QUARTER_TURNS,
+                quarter_turns=MEDSEG_QUARTER_TURNS,
             )
         )
     return scans
@@ -196,9 +214,8 @@ def _load_negatives(
     for done, path in enumerate(paths):
         on_progress("reading infection-free slices", done, len(paths))
         volume = load_pictures([path])
-        truth = MaskPair(None, np.zeros(volume.shape, dtype=np.bool_))
-        patient = path.stem.split(".mhd")[0]
-        scans.append(_to_scan(path.stem, patient, "negative", volume, truth, preprocess))
+        truth = infection_free(volume)
+        scans.append(_to_scan(path.stem, luna_patient(path), "negative", volume, truth, preprocess))
     return scans
 
 

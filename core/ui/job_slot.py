@@ -46,6 +46,11 @@ class JobSlot(Generic[T]):
         self._subject: object = None
 
     @property
+    def subject(self) -> object:
+        """What the job is about, as it was started."""
+        return self._subject
+
+    @property
     def running(self) -> bool:
         """Whether a job is waiting or under way."""
         return self.job is not None and not self.job.finished

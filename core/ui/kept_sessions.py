@@ -116,7 +116,7 @@ class KeptSessions(Generic[S]):
         return session
 
     def end_overdue(self) -> bool:
-        """Ends sessions whose time has passed; says whether there were any."""
+        """Ends sessions whose time has passed; returns whether there were any."""
         with self._changing:
             self._look()
             # A script that was under way when its page was closed may have opened a scan since.
@@ -164,7 +164,7 @@ def keep_session_config() -> AppConfig:
 
 
 def seconds_to_keep() -> float:
-    """What the operator wants, else the default: a slip in a variable must close no server."""
+    """What the operator wants, else the default: a wrong variable must not stop the server."""
     try:
         return keep_session_config().keep_session_seconds
     except ConfigError as error:

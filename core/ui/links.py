@@ -1,4 +1,4 @@
-"""What a page's address says of a file, without its name."""
+"""Links to files in a page's address, without the names of the files."""
 
 from __future__ import annotations
 

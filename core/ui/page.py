@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import streamlit as st
@@ -12,7 +12,14 @@ from core.errors import LungLensError
 from core.system import size_text
 from core.ui import segmenting
 from core.ui.access import login_is_set_up, may_enter, show_login
-from core.ui.navigation import HOME_PAGE, take_over_navigation
+from core.ui.navigation import (
+    HOME_PAGE,
+    Part,
+    choose_part,
+    go_to,
+    part_in_address,
+    take_over_navigation,
+)
 from core.ui.open_scan import open_demo, open_link
 from core.ui.session import OpenStudy, clear_notice, this_session
 from core.ui.streamlit_internals import PAGE_STYLE
@@ -42,11 +49,37 @@ _WORDMARK = (
 
 
 def begin_page(title: str, *, lead: str = "") -> None:
-    """Draws what every page shares. Call it first.
+    """Draws what every page shares. Call it, or `begin_parts`, first.
 
     The title stands before anything slow happens; then the study named in the page's address,
     or else the demo study, is opened, and the sidebar says what is open.
     """
+    _begin(title)
+    this_session().part_of_page = ""
+    st.title(title, anchor=False)
+    if lead:
+        st.markdown(lead)
+    _open_and_summarise(title)
+
+
+def begin_parts(title: str, page: str, *, leads: Mapping[Part, str]) -> Part:
+    """The same for a page with parts, which it shows beside its title; says which is chosen.
+
+    Args:
+        page: script of the page, as in `core.ui.navigation`.
+        leads: a sentence or two on parts that need one.
+    """
+    _begin(title)
+    with st.container(horizontal=True, vertical_alignment="center", gap="medium", key="parts"):
+        st.title(title, anchor=False, width="content")
+        part = choose_part(page)
+    if part in leads:
+        st.markdown(leads[part])
+    _open_and_summarise(f"{title}, {part.label}")
+    return part
+
+
+def _begin(title: str) -> None:
     if not may_enter():
         show_login()
         st.stop()
@@ -59,14 +92,14 @@ def begin_page(title: str, *, lead: str = "") -> None:
     )
     st.html(PAGE_STYLE)
     st.logo(_WORDMARK, size="large", icon_image=_MARK)
-    st.title(title, anchor=False)
-    if lead:
-        st.markdown(lead)
+
+
+def _open_and_summarise(drawn: str) -> None:
     session = this_session()
-    if session.page != title:
+    if session.page != drawn:
         # What was tried on another page is over.
         clear_notice()
-        session.page = title
+        session.page = drawn
     _open_first_study()
     _name_scan_in_address()
     segmenting.collect_result()
@@ -100,7 +133,12 @@ def _open_first_study() -> None:
 
 
 def _name_scan_in_address() -> None:
-    """So that a reload of any page finds the scan, an uploaded one too."""
+    """So that a reload of any page finds the scan, an uploaded one too, and the part."""
+    part = part_in_address().get("part")
+    if part is None:
+        st.query_params.pop("part", None)
+    elif st.query_params.get("part") != part:
+        st.query_params["part"] = part
     current = this_session().opened
     if current is not None and st.query_params.get("case") != current.link:
         st.query_params["case"] = current.link
@@ -176,11 +214,6 @@ def need_study() -> OpenStudy:
     st.stop()
 
 
-def go_to(page: str) -> None:
-    """Leaves for another page."""
-    st.switch_page(page)
-
-
 @contextmanager
 def show_errors() -> Iterator[None]:
     """Shows an expected failure as one calm sentence; what was open stays open."""
@@ -203,12 +236,3 @@ def show_notice() -> None:
     icons = {"success": "check_circle", "error": "error", "warning": "info"}
     draw = {"success": st.success, "error": st.error, "warning": st.warning}[left.kind]
     draw(escape_markdown(left.text), icon=f":material/{icons[left.kind]}:")
-
-
-def show_scan_warnings(current: OpenStudy) -> None:
-    """What the person should know about the open scan, such as missing slices."""
-    notes = list(current.study.volume.warnings)
-    if current.segmentation is not None:
-        notes += list(current.segmentation.warnings)
-    for note in notes:
-        st.warning(escape_markdown(note), icon=":material/info:")

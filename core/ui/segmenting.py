@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from core.config import PostprocessConfig, SegmentConfig
+from core.config import PostprocessConfig, PreprocessConfig, SegmentConfig
 from core.errors import LungLensError
 from core.system import OnProgress, ShouldCancel
 from core.ui.job_slot import JobSlot
@@ -98,31 +98,42 @@ def default_weights() -> WeightsInfo | None:
 
 
 def start(
-    current: OpenStudy, weights: WeightsInfo, *, postprocess: PostprocessConfig | None = None
+    current: OpenStudy,
+    weights: WeightsInfo,
+    *,
+    postprocess: PostprocessConfig | None = None,
+    preprocess: PreprocessConfig | None = None,
 ) -> None:
-    """Starts marking lung and infection in the open scan; the page stays usable meanwhile."""
-    _start(this_session().network_run, current, weights, postprocess, before=current.segmentation)
+    """Starts marking lung and infection in the open scan; the page stays usable meanwhile.
+
+    Args:
+        preprocess, postprocess: in place of those of the weights.
+    """
+    config = SegmentConfig(
+        weights_id=weights.weights_id,
+        preprocess=preprocess,
+        postprocess=postprocess or weights.postprocess,
+    )
+    slot = this_session().network_run
+    _start(slot, current, weights, config, before=current.segmentation)
 
 
 def start_second(current: OpenStudy, weights: WeightsInfo) -> None:
     """Starts marking the open scan with another network, to compare with."""
-    _start(this_session().second_run, current, weights, None, before=current.second)
+    config = SegmentConfig(weights_id=weights.weights_id, postprocess=weights.postprocess)
+    _start(this_session().second_run, current, weights, config, before=current.second)
 
 
 def _start(
     slot: JobSlot[Segmentation],
     current: OpenStudy,
     weights: WeightsInfo,
-    postprocess: PostprocessConfig | None,
+    config: SegmentConfig,
     *,
     before: Segmentation | None,
 ) -> None:
     volume = current.study.volume
     server = _server()
-    config = SegmentConfig(
-        weights_id=weights.weights_id, postprocess=postprocess or weights.postprocess
-    )
-
     again = before is not None and before.config == config
     store = result_store()
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import streamlit as st
 
 from core.annotation import Annotation
-from core.config import AugmentConfig
+from core.config import AugmentConfig, PreprocessConfig
 from core.correction import Correction
 from core.correction.project import Keeper, ProjectState
 from core.ui.job_slot import JobSlot
@@ -228,6 +228,8 @@ class Session:
         began: whether the first scan was opened, or at least tried.
         navigated: whether the entry script has run.
         page: title of the page last drawn.
+        asked_part: name of the part that the next page is to begin with, if any.
+        part_of_page: name of the part of it that was drawn, if not the first.
         notice: the sentence left by the last thing tried.
         opened: the open scan.
         second: the later scan of the Follow-up page.
@@ -237,6 +239,7 @@ class Session:
         window: the grey scale last chosen, which the next scan takes over.
         network_run: marks lung and infection in one of the open scans.
         second_run: does so with another network, to compare.
+        tuned_preprocess: the input last taken over from Preprocess.
         tuned_augmentation: the pipeline last taken over on the Augmentation page.
         settings: values of each page's `Settings`, by its name.
     """
@@ -244,6 +247,8 @@ class Session:
     began: bool = False
     navigated: bool = False
     page: str = ""
+    asked_part: str = ""
+    part_of_page: str = ""
     notice: Notice | None = None
     opened: OpenStudy | None = None
     second: OpenStudy | None = None
@@ -258,6 +263,7 @@ class Session:
         default_factory=lambda: JobSlot("second-run", NETWORK_QUEUE)
     )
     tuned_augmentation: AugmentConfig | None = None
+    tuned_preprocess: PreprocessConfig | None = None
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     _parts: dict[type, Any] = field(default_factory=dict)
 

@@ -10,6 +10,7 @@ import streamlit as st
 
 from core.config import SettingRange
 from core.errors import ConfigError
+from core.ui.navigation import part_in_address
 from core.ui.session import OpenStudy, this_session
 from core.ui.widget_state import forget_widget, set_first_value
 
@@ -145,6 +146,11 @@ def _text(value: Value) -> str:
 
 def write_address(current: OpenStudy, slice_index: int, settings: Settings) -> None:
     """Case, slice and all settings that are not the defaults go into the page's address."""
-    wanted = {"case": current.link, "slice": str(slice_index + 1), **settings.changed()}
+    wanted = {
+        "case": current.link,
+        **part_in_address(),
+        "slice": str(slice_index + 1),
+        **settings.changed(),
+    }
     if st.query_params.to_dict() != wanted:
         st.query_params.from_dict(wanted)

@@ -24,9 +24,17 @@ _BY_VALUE = (
     "AcquisitionNumber",
     "FrameAcquisitionNumber",
     "AcquisitionTime",
+    "AcquisitionDateTime",
     "ContentTime",
+    "TriggerTime",
+    "NominalPercentageOfCardiacPhase",
+    "IrradiationEventUID",
+    "ConvolutionKernel",
+    "SeriesDescription",
+    "ImageType",
+    "SliceThickness",
 )
-_BY_ORDER = ("AcquisitionTime", "ContentTime")
+_BY_ORDER = ("AcquisitionTime", "AcquisitionDateTime", "ContentTime")
 
 
 def split(slices: list[Slice]) -> list[list[Slice]]:
@@ -67,14 +75,19 @@ def _heights(pictures: list[Slice]) -> npt.NDArray[np.float64] | None:
 def _proposals(
     pictures: list[Slice], heights: npt.NDArray[np.float64]
 ) -> Iterator[list[list[int]]]:
-    """Ways in which the slices may belong together: by equal values, then by order in time."""
+    """Ways in which the slices may belong together: by equal values, then by order in time and
+    number."""
     for name in _BY_VALUE:
         yield _by_value([dict(item.times).get(name) for item in pictures])
     for name in _BY_ORDER:
         values = [dict(item.times).get(name) for item in pictures]
         if None not in values:
-            yield _passes(np.array(values, dtype=np.float64), heights)
-    yield _passes(np.array([item.number for item in pictures], dtype=np.float64), heights)
+            order = np.array(values, dtype=np.float64)
+            yield _passes(order, heights)
+            yield _in_turns(order, heights)
+    numbers = np.array([item.number for item in pictures], dtype=np.float64)
+    yield _passes(numbers, heights)
+    yield _in_turns(numbers, heights)
 
 
 def _by_value(values: Iterable[float | None]) -> list[list[int]]:
@@ -101,6 +114,24 @@ def _passes(order: npt.NDArray[np.float64], heights: npt.NDArray[np.float64]) ->
         return []
     runs = [run.tolist() for run in np.split(ordered, turns)]
     return runs if min(map(len, runs)) >= _FEWEST_SLICES else []
+
+
+def _in_turns(order: npt.NDArray[np.float64], heights: npt.NDArray[np.float64]) -> list[list[int]]:
+    """Equally many slices at each place, taken in turns: the first of each, the second of each.
+
+    Only where the order tells those at one place apart, and runs up or down along each stack.
+    """
+    places = [np.flatnonzero(heights.round(2) == place) for place in np.unique(heights.round(2))]
+    count = places[0].size
+    if not 2 <= count <= _AT_MOST or any(place.size != count for place in places):
+        return []
+    stacks = np.array([place[np.argsort(order[place], kind="stable")] for place in places]).T
+    ways = np.diff(order[stacks], axis=1)
+    if not all((way >= 0).all() or (way <= 0).all() for way in ways):
+        return []
+    if (np.diff(order[stacks], axis=0) == 0).any():
+        return []
+    return [stack.tolist() for stack in stacks] if len(places) >= _FEWEST_SLICES else []
 
 
 def _stacks(groups: list[list[int]], heights: npt.NDArray[np.float64]) -> list[list[int]]:

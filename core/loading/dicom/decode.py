@@ -68,6 +68,7 @@ def decode(path: Path) -> npt.NDArray[Any]:
             dataset.file_meta = meta or pydicom.dataset.FileMetaDataset()
             dataset.file_meta.TransferSyntaxUID = pydicom.uid.ImplicitVRLittleEndian
         syntax = dataset.file_meta.TransferSyntaxUID.name
+        _complete(dataset)
         if dataset.file_meta.TransferSyntaxUID.is_encapsulated:
             pixels = _decompressed(dataset)
         else:
@@ -78,6 +79,19 @@ def decode(path: Path) -> npt.NDArray[Any]:
     except Exception as error:  # decoders raise whatever a broken stream makes them
         raise DecodeError(syntax) from error
     return pixels
+
+
+def _complete(dataset: Dataset) -> None:
+    """Adds what decoders ask for and exporters leave out, where only one value is likely."""
+    usual = {"SamplesPerPixel": 1, "PhotometricInterpretation": "MONOCHROME2", "BitsAllocated": 16}
+    usual |= {"PixelRepresentation": 0}
+    for tag, value in usual.items():
+        if dataset.get(tag) in (None, ""):
+            setattr(dataset, tag, value)
+    if int(dataset.SamplesPerPixel) > 1 and dataset.get("PlanarConfiguration") in (None, ""):
+        dataset.PlanarConfiguration = 0
+    if dataset.get("BitsStored") in (None, ""):
+        dataset.BitsStored = dataset.BitsAllocated
 
 
 def _decompressed(dataset: Dataset) -> npt.NDArray[Any]:

@@ -54,9 +54,10 @@ def arrange(slices: list[Slice]) -> Grid:
     Raises:
         LoadError: the slices do not form one volume.
     """
-    slices, unplaced = _placed(slices)
+    slices, unplaced = _placed(_without_one_place_for_all(slices))
+    slices, assumed = _axial_where_untold(slices)
     slices, warnings = one_orientation(slices)
-    warnings = unplaced + warnings
+    warnings = unplaced + assumed + warnings
     _check_alike(slices)
     positioned = all(s.position is not None and s.orientation is not None for s in slices)
     grid = _positioned(slices) if positioned else _unpositioned(slices)
@@ -144,9 +145,39 @@ def unit_normal(orientation: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]
     return normal / length
 
 
+def _without_one_place_for_all(slices: list[Slice]) -> list[Slice]:
+    """Without positions that say nothing: one for all slices, whose locations differ."""
+    locations = {item.location for item in slices}
+    if len(slices) < 2 or None in locations or len(locations) < len(slices):
+        return slices
+    places = {None if s.position is None else tuple(map(float, s.position)) for s in slices}
+    if None in places or len(places) > 1:
+        return slices
+    return [replace(item, position=None) for item in slices]
+
+
+def _axial_where_untold(slices: list[Slice]) -> tuple[list[Slice], tuple[str, ...]]:
+    """Slices with positions and no directions, which are assumed to be axial, and a warning."""
+    if any(s.position is None or s.orientation is not None for s in slices):
+        return slices, ()
+    positions = np.array([item.position for item in slices])
+    extent = np.ptp(positions, axis=0)
+    if len(slices) < 2 or not np.isfinite(extent).all() or extent[2] <= max(extent[:2]):
+        return slices, ()
+    warning = (
+        "The slices do not say in which direction they lie: they are taken for axial, with the "
+        "patient on the back."
+    )
+    axial = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    return [replace(item, orientation=axial) for item in slices], (warning,)
+
+
 def _placed(slices: list[Slice]) -> tuple[list[Slice], tuple[str, ...]]:
     """Without the few slices without a position, where most do, and a warning."""
-    placed = [s for s in slices if s.position is not None and s.orientation is not None]
+    directed = any(s.orientation is not None for s in slices)
+    placed = [
+        s for s in slices if s.position is not None and (s.orientation is not None or not directed)
+    ]
     left_out = len(slices) - len(placed)
     if not left_out or left_out > _FEW * len(slices):
         return slices, ()

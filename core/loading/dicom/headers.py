@@ -28,6 +28,9 @@ _CT = (
     "1.2.840.10008.5.1.4.1.1.2.2",
 )
 """Classes of CT pictures: single, enhanced, and enhanced from older ones."""
+_EMPTY = "empty file"
+_FILMS = tuple(kind_of_object(f"1.2.840.10008.5.1.4.1.1.7.{number}") for number in range(1, 5))
+"""Captures of several frames, which may show a CT."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ class _Tally:
             start = b""
         dataset = _header(path, start)
         if not start and path.suffix.lower() in _DICOM_ENDINGS:
-            self.ignored["empty file"] += 1
+            self.ignored[_EMPTY] += 1
         if dataset is None:
             self.damaged += _is_marked(start)
             return
@@ -128,7 +131,15 @@ class _Tally:
                 next_step="copy or export the series again",
             )
         if not self.slices and self.refusal is not None:
-            raise self.refusal
+            others = sorted(kind for kind in self.ignored if kind not in (_EMPTY, *_FILMS))
+            if not others:
+                raise self.refusal
+            raise LoadError(
+                "The series is not CT",
+                got=", ".join(others[:3]),
+                expected="CT",
+                next_step="open the CT series of the study",
+            )
         if not self.slices:
             got = f"{self.files} file{'s' if self.files != 1 else ''} without one"
             if self.ignored:

@@ -14,6 +14,7 @@ from core.errors import LoadError, shown_name
 from core.loading.dicom.decode import NO_PIXELS, TOO_LONG, TOO_SHORT, DecodeError, decode
 from core.loading.dicom.geometry import Grid, same_place
 from core.loading.dicom.slices import Slice
+from core.loading.dicom.values import in_colour
 from core.loading.dicom.workers import CRASHED, NOT_STARTED, TIMED_OUT, Request, decode_in_worker
 from core.system import OnProgress, ShouldCancel, raise_if_cancelled, size_text
 from core.volume import AIR_HU, Array
@@ -21,6 +22,8 @@ from core.volume import AIR_HU, Array
 _PADDING_ABOVE_HU = 3071.0
 _AIR_AND_LUNG_HU = (-1200.0, -600.0)
 _TURNED = "The slices are stored as a negative (MONOCHROME1): their values were inverted."
+_CHANNEL_NOISE = 3
+"""Levels by which the colours of a grey picture differ once it was JPEG."""
 _INT16 = np.iinfo(np.int16)
 
 
@@ -127,8 +130,10 @@ def _explained(problem: str) -> LoadError:
 
 
 def _picture(pixels: Array, item: Slice) -> Array:
-    if item.frame is not None and pixels.ndim == 3:
+    if item.frame is not None and pixels.ndim == (3 if item.samples == 1 else 4):
         pixels = pixels[item.frame]
+    if item.samples == 3 and pixels.ndim == 3:
+        pixels = _grey(pixels, item)
     if pixels.shape != (item.rows, item.columns):
         raise LoadError(
             "A slice's pixels do not fit its header",
@@ -137,6 +142,24 @@ def _picture(pixels: Array, item: Slice) -> Array:
             next_step="export the series again",
         )
     return pixels
+
+
+def _grey(pixels: Array, item: Slice) -> Array:
+    """(rows, columns) of a picture in three values per pixel that shows nothing but grey.
+
+    Raises:
+        LoadError: it shows colours.
+    """
+    first, *others = (pixels[..., channel].astype(np.int32) for channel in range(3))
+    # The decoders of JPEG give RGB whatever the header says.
+    is_grey = all(int(np.abs(other - first).max()) <= _CHANNEL_NOISE for other in others)
+    no_colour = 1 << (item.bits - 1)
+    is_luminance = item.photometric.startswith("YBR") and all(
+        int(np.abs(other - no_colour).max()) <= _CHANNEL_NOISE for other in others
+    )
+    if not is_grey and not is_luminance:
+        raise in_colour(item)
+    return pixels[..., 0]
 
 
 class _Greys:

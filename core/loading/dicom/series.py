@@ -111,7 +111,7 @@ def series_id(item: Slice) -> str:
 
 
 def series_info(group: list[Slice]) -> SeriesInfo:
-    """What to tell a person of one series."""
+    """The description of one series, without patient data."""
     pictures = [s for s in group if not s.localizer] or group
     first = pictures[0]
     part = f"acquisition {first.part}" if first.part else ""
@@ -160,8 +160,9 @@ def choose(slices: list[Slice], series_uid: str | None) -> Chosen:
 def _joined(groups: dict[str, list[Slice]]) -> Chosen:
     found = ct_series(groups.values())
     if not are_scattered(found.series):
-        if len(found.series) == 1:
-            return Chosen(found.series[0], found.ignored)
+        if len({group[0].uid for group in found.series}) == 1:  # one, or its acquisitions
+            together = [replace(item, part=0) for group in found.series for item in group]
+            return Chosen(together, found.ignored)
         raise LoadError(
             "The series cannot be joined to one scan",
             got=_listed(tuple(series_info(group) for group in found.series)),

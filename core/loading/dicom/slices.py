@@ -1,9 +1,10 @@
-"""What a DICOM header says of each picture in its file."""
+"""The header of each picture in a DICOM file."""
 
 from __future__ import annotations
 
 import contextlib
 import math
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -39,7 +40,11 @@ TAGS = [
     "InstanceNumber",
     "AcquisitionNumber",
     "AcquisitionTime",
+    "AcquisitionDateTime",
     "ContentTime",
+    "TriggerTime",
+    "NominalPercentageOfCardiacPhase",
+    "IrradiationEventUID",
     "TemporalPositionIdentifier",
     "ImagePositionPatient",
     "ImageOrientationPatient",
@@ -68,8 +73,17 @@ _TELL_APART = (
     "AcquisitionNumber",
     "FrameAcquisitionNumber",
     "AcquisitionTime",
+    "AcquisitionDateTime",
     "ContentTime",
+    "TriggerTime",
+    "NominalPercentageOfCardiacPhase",
+    "IrradiationEventUID",
+    "SeriesDescription",
+    "ImageType",
+    "ConvolutionKernel",
+    "SliceThickness",
 )
+_WORDS = ("IrradiationEventUID", "SeriesDescription", "ImageType", "ConvolutionKernel")
 _PLAIN = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
 _SLICE_MM = (0.01, 200.0)
 _SINGLE_SLICES = ("", "1.2.840.10008.5.1.4.1.1.2")
@@ -78,7 +92,7 @@ _SINGLE_SLICES = ("", "1.2.840.10008.5.1.4.1.1.2")
 
 @dataclass(frozen=True, eq=False)
 class Slice:
-    """What one picture's header says; `frame` counts inside multi-frame files."""
+    """The header of one picture; `frame` counts inside multi-frame files."""
 
     path: Path
     frame: int | None
@@ -100,7 +114,7 @@ class Slice:
     """Whether the pixels need a decoder, or the file has to be inflated."""
     number: int
     times: tuple[tuple[str, float], ...]
-    """What tells acquisitions apart: tag → number or time of day in seconds."""
+    """What tells acquisitions apart: tag → number, seconds, or a number that stands for a text."""
     position: npt.NDArray[np.float64] | None
     """(3,) LPS mm, centre of the first pixel."""
     orientation: npt.NDArray[np.float64] | None
@@ -113,7 +127,7 @@ class Slice:
     slope: float
     intercept: float
     rescaled: bool
-    """Whether the header gives slope or intercept."""
+    """Whether slope or intercept change the stored values."""
     padding: tuple[float, float] | None
     """Stored values from first to second mean "outside the reconstruction"."""
     kernel: str
@@ -224,7 +238,7 @@ def _slice(path: Path, dataset: Dataset, frame: int | None, sources: list[Datase
         thickness_mm=_length(find("SliceThickness")),
         step_mm=_length(find("SpacingBetweenSlices")),
         slope=1.0 if slope is None else slope,
-        rescaled=slope is not None or intercept is not None,
+        rescaled=(slope or 1.0, intercept or 0.0) != (1.0, 0.0),
         intercept=0.0 if intercept is None else intercept,
         padding=_padding(dataset),
         kernel=_text(find("ConvolutionKernel")),
@@ -271,10 +285,21 @@ def _times(find: Callable[[str], Any]) -> tuple[tuple[str, float], ...]:
     for name in _TELL_APART:
         value = find(name)
         with contextlib.suppress(ValueError, TypeError):
-            number = _seconds(str(value)) if name.endswith("Time") else float(value)
+            number = _as_number(name, value)
             if math.isfinite(number):
                 found.append((name, number))
     return tuple(found)
+
+
+def _as_number(name: str, value: Any) -> float:
+    """Of a tag that tells acquisitions apart: equal where its values are."""
+    if name == "AcquisitionDateTime":
+        return int(str(value)[:8]) * 86400.0 + _seconds(str(value)[8:].split("+")[0].split("-")[0])
+    if name in ("AcquisitionTime", "ContentTime"):
+        return _seconds(str(value))
+    if name in _WORDS:
+        return float(zlib.crc32(str(value).encode())) if value else math.nan
+    return round(float(value), 1 if name == "SliceThickness" else 6)
 
 
 def _seconds(text: str) -> float:

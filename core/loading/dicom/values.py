@@ -15,6 +15,8 @@ _POSITION_MM = 10_000.0
 _SLOPE = 1000.0
 _INTERCEPT = 100_000.0
 _GREY = ("", "MONOCHROME1", "MONOCHROME2")
+COLOURS = ("RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT")
+"""Of three values per pixel, alike in RGB where the picture is grey."""
 
 
 def check_values(slices: list[Slice]) -> None:
@@ -30,14 +32,22 @@ def check_values(slices: list[Slice]) -> None:
 
 
 def _check_grey(item: Slice) -> None:
+    if item.samples == 3 and item.photometric in COLOURS:
+        return  # grey pictures are kept so too: the pixels tell
     if item.samples != 1 or item.photometric not in _GREY:
-        kind = f" ({item.photometric})" if item.photometric.replace("_", "").isalnum() else ""
-        raise LoadError(
-            "The pictures are in colour",
-            got=f"{item.samples} value{'s' if item.samples != 1 else ''} per pixel{kind}",
-            expected="one grey value per pixel",
-            next_step="open the CT slices, not a rendering of them",
-        )
+        raise in_colour(item)
+
+
+def in_colour(item: Slice) -> LoadError:
+    """The error for pictures that are not grey."""
+    plain = item.photometric.replace("_", "").replace(" ", "").isalnum()
+    return LoadError(
+        "The pictures are in colour",
+        got=f"{item.samples} value{'s' if item.samples != 1 else ''} per pixel"
+        + (f" ({item.photometric})" if plain else ""),
+        expected="one grey value per pixel",
+        next_step="open the CT slices, not a rendering of them",
+    )
 
 
 def _check_place(item: Slice) -> None:

@@ -1,4 +1,4 @@
-"""What a NIfTI header says, checked before memory is taken for voxels."""
+"""The header of a NIfTI file, checked before memory is taken for voxels."""
 
 from __future__ import annotations
 
@@ -168,17 +168,20 @@ def _parse_header(stream: BinaryIO, name: str, *, pair: bool) -> Any:
         if in_two or magic == (b"n+1\0" if size == 348 else b"n+2\0"):
             kind: Any = nib.Nifti1Header if size == 348 else nib.Nifti2Header
             return kind(block, endianness=endianness, check=False)
-    start += stream.read(60)
-    looks = "text" if _is_text(start) else "other content"
+    start += stream.read(128)
+    looks = "text" if _is_text(start[:64]) else "other content"
+    step = "convert the original DICOM, or open another file"
     if start[:2] == _GZIP_MAGIC:
-        looks = "a second layer of gzip"
+        looks, step = "a second layer of gzip", "unpack it once"
+    elif start[128:132] == b"DICM":
+        looks, step = "a packed DICOM file", "unpack it and open what is inside"
+    elif name.lower().endswith(".gz") and not name.lower().endswith(".nii.gz"):
+        step = "unpack it and open what is inside"
     raise LoadError(
         f"{name} is not a NIfTI image",
         got=f"{looks} where the NIfTI header should be",
         expected="a .nii or .nii.gz file",
-        next_step="unpack it once"
-        if start[:2] == _GZIP_MAGIC
-        else "convert the original DICOM, or open another file",
+        next_step=step,
     )
 
 
@@ -266,6 +269,8 @@ def _geometry(
     # nibabel reads a spacing of zero as one, so the header itself is looked at.
     if int(raw["dim"][0]) == 2 and not raw["pixdim"][3]:
         raw["pixdim"][3] = 1.0
+    if not raw["pixdim"][0]:  # by the standard read as 1
+        raw["pixdim"][0] = 1.0
     pixdim = np.asarray(raw["pixdim"][1:4], dtype=np.float64)
     if not np.isfinite(pixdim).all() or (pixdim == 0).any():
         raise GeometryError(
@@ -283,11 +288,14 @@ def _geometry(
     _refuse_impossible(affine, name)
     forms = NiftiForms(affine, form_fields(raw)) if found.repeatable else None
     if int(raw["sform_code"]) <= 0 and int(raw["qform_code"]) <= 0:
+        spacing = np.array(spacing_mm(affine))
+        is_given = not np.allclose(spacing, 1.0)
+        also = "" if is_given else ", and the spacing,"
         warning = (
-            "The file does not give its orientation in the patient: left and right, and the "
-            "spacing, are assumed."
+            f"The file does not give its orientation in the patient: left and right{also} are "
+            "assumed."
         )
-        return affine, forms, unit, True, (*warnings, warning)
+        return affine, forms, unit, not is_given, (*warnings, warning)
     spacing = np.array(spacing_mm(affine))
     if np.allclose(spacing, 1.0) and not affine[:3, 3].any():
         warning = "The header was left at 1 × 1 × 1 mm: volumes in ml are not known."

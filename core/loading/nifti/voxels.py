@@ -40,6 +40,7 @@ def read_voxels(
     path: Path,
     header: VolumeHeader,
     *,
+    of_labels: bool = False,
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
 ) -> tuple[Array, tuple[str, ...]]:
@@ -47,7 +48,7 @@ def read_voxels(
 
     uint8 stays uint8 where no scaling applies; else int16 where that is exact; else float32.
     Voxels that are not finite take the lowest value: those that reach the edge of their slice,
-    as resampling leaves them, and up to 0.1 % of others.
+    as resampling leaves them, and up to 0.1 % of others. Those of labels are 0, wherever they are.
 
     Raises:
         LoadError: the data end early or are damaged, or too many voxels are not finite.
@@ -59,7 +60,12 @@ def read_voxels(
     for wanted in types:
         try:
             result = _read_as(
-                path, header, np.dtype(wanted), on_progress=on_progress, should_cancel=should_cancel
+                path,
+                header,
+                np.dtype(wanted),
+                of_labels=of_labels,
+                on_progress=on_progress,
+                should_cancel=should_cancel,
             )
         except (*DAMAGED_GZIP, zlib.error) as error:
             raise damaged_volume(
@@ -82,6 +88,7 @@ def _read_as(
     header: VolumeHeader,
     wanted: np.dtype[Any],
     *,
+    of_labels: bool,
     on_progress: OnProgress,
     should_cancel: ShouldCancel,
 ) -> tuple[Array, tuple[str, ...]] | None:
@@ -107,7 +114,8 @@ def _read_as(
                     return None
                 where = _not_numbers(values)
                 if where is not None:
-                    holes.add(k, where)
+                    if not of_labels:
+                        holes.add(k, where)
                     values[where] = 0.0
                 out[:, :, k] = values
             on_progress("reading slices", k + 1, slices)
@@ -195,7 +203,7 @@ class _Holes:
                 f"{self.name} has too many voxels that are not numbers",
                 got=f"at least {self.inside} NaN or infinite of {self.size}, inside the slices",
                 expected=f"at most {percent_text(_MAX_NONFINITE_SHARE)}",
-                next_step="set them to -1024 (air) and save the scan again",
+                next_step="set them to −1024 (air) and save the scan again",
             )
         if self.outside > _MAX_OUTSIDE_SHARE * self.size:
             raise LoadError(

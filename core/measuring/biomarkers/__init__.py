@@ -15,9 +15,11 @@ from core.measuring.biomarkers.compute import compute_biomarkers
 from core.measuring.biomarkers.config import BiomarkerConfig
 from core.measuring.biomarkers.lesions import Lesions
 from core.measuring.biomarkers.listing import GROUPS
+from core.measuring.biomarkers.lobar import LobePart, find_fissures
 from core.measuring.biomarkers.measurement import Measurement, measurement_text
 from core.measuring.biomarkers.result import MISSING_LUNG, Biomarkers, Density, Part
-from core.measuring.biomarkers.sides import LungSides, split_lungs
+from core.measuring.biomarkers.sides import LungSides, bounding_box, split_lungs
+from core.measuring.biomarkers.zones import leading_zones
 
 __all__ = [
     "BiomarkerConfig",
@@ -27,14 +29,18 @@ __all__ = [
     "FloatVector",
     "GROUPS",
     "Lesions",
+    "LobePart",
     "LungSides",
+    "find_fissures",
     "MISSING_LUNG",
     "Measurement",
     "Part",
     "SliceBurden",
+    "bounding_box",
     "compute_biomarkers",
     "compute_burden",
     "compute_slice_burden",
+    "leading_zones",
     "measurement_text",
     "split_lungs",
 ]

@@ -10,6 +10,7 @@ from core.errors import GeometryError
 from core.measuring.biomarkers.config import BiomarkerConfig
 from core.measuring.biomarkers.lesions import Lesions, measure_lesions
 from core.measuring.biomarkers.listing import list_measurements
+from core.measuring.biomarkers.lobar import measure_lobes, sides_of_lobes
 from core.measuring.biomarkers.regions import (
     DEPTHS,
     HALVES,
@@ -31,6 +32,7 @@ from core.measuring.biomarkers.result import (
     Part,
 )
 from core.measuring.biomarkers.sides import SIDES, LungSides, split_lungs
+from core.measuring.lobes import Lobes
 from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel
 from core.volume import MaskPair, Volume
 
@@ -39,6 +41,7 @@ def compute_biomarkers(
     volume: Volume,
     masks: MaskPair,
     *,
+    lobes: Lobes | None = None,
     config: BiomarkerConfig | None = None,
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
@@ -49,6 +52,8 @@ def compute_biomarkers(
         volume: the scan.
         masks: on its canonical grid; either may be unknown. Infection outside the lung counts as
             a lesion, and in no share.
+        lobes: of the lung mask; none says nothing by lobe. Where the lungs touch, they also tell
+            right and left.
         config: cut-offs; none takes the defaults.
         on_progress: called with "separating the lungs", "measuring the lungs" and
             "counting lesions".
@@ -69,6 +74,8 @@ def compute_biomarkers(
     sides = (
         None if masks.lung is None else split_lungs(masks.lung, volume, should_cancel=should_cancel)
     )
+    if sides is not None and lobes is not None and sides.way in ("junction", "plane"):
+        sides = sides if lobes.labels is None else sides_of_lobes(lobes.labels, sides)
     counts = None
     if sides is not None:
         counts = count_regions(
@@ -84,7 +91,16 @@ def compute_biomarkers(
     if masks.infection is not None:
         lesions = measure_lesions(masks.infection, volume, config, should_cancel=should_cancel)
     on_progress("counting lesions", 1, 1)
-    return _put_together(volume, masks, config, sides, counts, lesions)
+    found = _put_together(volume, masks, config, sides, counts, lesions)
+    if lobes is not None:
+        found = replace(
+            found,
+            lobes=measure_lobes(volume, masks, lobes, config),
+            lobes_reason=lobes.reason,
+            lobes_note=lobes.note,
+            notes=(*found.notes, *filter(None, (lobes.note or lobes.reason,))),
+        )
+    return replace(found, measurements=list_measurements(found, volume, masks))
 
 
 def _put_together(
@@ -114,7 +130,7 @@ def _put_together(
         densities[0] = _density(counts.hu.sum(axis=0), config, known)
         if placed:
             densities[1:] = [_density(hu, config, known) for hu in counts.hu]
-    found = Biomarkers(
+    return Biomarkers(
         both=both,
         right=right,
         left=left,
@@ -131,7 +147,6 @@ def _put_together(
         config=config,
         notes=_notes(volume, sides, placed=placed),
     )
-    return replace(found, measurements=list_measurements(found, volume, masks))
 
 
 class _PartMaker:

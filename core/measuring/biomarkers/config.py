@@ -33,6 +33,10 @@ class BiomarkerConfig:
     """Lung, a lung or a zone with a smaller infected share counts as free of infection."""
     score_shares: tuple[float, float, float] = (0.25, 0.5, 0.75)
     """Infected shares from which a zone scores 2, 3 and 4, and MosMed-like categories change."""
+    lobe_score_shares: tuple[float, float, float, float] = (0.05, 0.25, 0.5, 0.75)
+    """Infected shares at which the score of a lobe rises from 1 to 2, 3, 4 and 5."""
+    fissure_mm: float = 10.0
+    """Infection nearer than this to an estimated fissure may belong to the lobe beside."""
 
     def __post_init__(self) -> None:
         rising = {
@@ -44,6 +48,7 @@ class BiomarkerConfig:
             "infection bands": (self.ground_glass_from_hu, self.consolidation_from_hu),
             "lesion sizes": (self.min_lesion_ml, *self.lesion_sizes_ml),
             "shares of the scores": (0.0, self.affected_share, *self.score_shares, 1.0),
+            "shares of the lobar score": (self.affected_share, *self.lobe_score_shares, 1.0),
         }
         for name, ends in rising.items():
             if any(one >= other for one, other in pairwise(ends)):

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from core.config import LOBES, LobeName
 from core.measuring.biomarkers.config import BiomarkerConfig
 from core.measuring.biomarkers.lesions import Lesions
+from core.measuring.biomarkers.lobar import LobePart
 from core.measuring.biomarkers.measurement import Measurement
 from core.measuring.biomarkers.sides import SIDES, Side
 from core.system import without_nan
@@ -23,7 +25,8 @@ ZONES: tuple[tuple[Side, str], ...] = tuple(
 
 
 MISSING_LUNG: Mapping[str, str] = {
-    side: f"No {side} lung is marked: its measurements and the zonal score are not defined."
+    side: f"No {side} lung, or next to none, is marked: its measurements and the zonal score are "
+    "not defined."
     for side in SIDES
 }
 """The note of a scan that shows one lung, by the side of the other."""
@@ -71,6 +74,8 @@ class Biomarkers:
         laterality, category, zone_score: none where undefined.
         zone_scores: 0 to 4, by names such as "left_upper"; zones that are undefined are missing.
         split: how left and right were distinguished; none where they were not.
+        lobes: by name; empty where they are not told, for `lobes_reason`.
+        lobes_note: stands wherever lobes are shown.
         notes: sentences on what could not be measured, and on what to be careful about.
     """
 
@@ -86,10 +91,19 @@ class Biomarkers:
     zone_scores: Mapping[str, int]
     zone_score: int | None
     category: Category | None
-    split: Literal["apart", "junction", "plane", "one lung"] | None
+    split: Literal["apart", "junction", "plane", "one lung", "lobes"] | None
     config: BiomarkerConfig
+    lobes: Mapping[LobeName, LobePart] = field(default_factory=dict)
+    lobes_reason: str = ""
+    lobes_note: str = ""
     notes: tuple[str, ...] = ()
     measurements: tuple[Measurement, ...] = field(default=(), repr=False)
+
+    @property
+    def lobar_score(self) -> int | None:
+        """CT severity score, 0 to 25; none where a lobe has none."""
+        scores = [part.score for part in self.lobes.values() if part.score is not None]
+        return sum(scores) if len(scores) == len(LOBES) else None
 
     def measurement(self, key: str) -> Measurement:
         """The measurement of a key; `KeyError` where there is none."""

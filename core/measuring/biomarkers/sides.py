@@ -44,8 +44,8 @@ _NECK_SHARE = 0.35
 """Of the lesser of both largest sagittal areas: what a cutting plane may hold at most."""
 _STRADDLE_SHARE = 0.25
 """Of a piece: what lies on either side of the body's middle where it is sure to be two lungs."""
-_MISSING_SHARE = 0.01
-"""Of all lung: a side that holds less is no lung."""
+_MISSING_SHARE = 0.03
+"""Of all lung: a side that holds less is no lung but what is left of one."""
 _COARSE_SIDE = 96
 _FEW_PAIRS = 1 << 18
 """Pairs of pieces up to which counting each is quicker than sorting."""
@@ -68,12 +68,12 @@ class LungSides:
     box: Box
     labels: Labels
     voxels: tuple[int, int]
-    way: Literal["apart", "junction", "plane", "one lung"]
+    way: Literal["apart", "junction", "plane", "one lung", "lobes"]
     midline: float
 
     @property
     def missing(self) -> tuple[Side, ...]:
-        """Lungs that are not there."""
+        """Lungs that are not there, or next to not."""
         least = _MISSING_SHARE * sum(self.voxels)
         return tuple(s for s, held in zip(SIDES, self.voxels, strict=True) if held <= least)
 

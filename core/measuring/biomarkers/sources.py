@@ -19,8 +19,16 @@ ZONE_SCORE = (
     "Grades 0 to 4 by extent: Chung et al. 2020, Radiology 295:202, "
     "doi:10.1148/radiol.2020200230, there for five lobes; six zones here."
 )
+LOBE_SCORE = (
+    "CT severity score, 0 to 5 a lobe: Pan et al. 2020, Radiology 295:715, "
+    "doi:10.1148/radiol.2020200370; read by eye there"
+)
+LOBE_SHAPE = (
+    "Lobes are estimated from the shape of the lungs alone: see weights/lobes-v1/README.md."
+)
 MOSMED = "Categories of Morozov et al. 2020, MosMedData, arXiv:2005.06465"
 
+NO_LOBES = "Lobes were not estimated."
 NOT_HU = "The scan's values are not in HU."
 NOMINAL = "The file does not give the voxel size."
 NO_LUNG_MASK = "The lung is not marked."

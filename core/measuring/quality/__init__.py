@@ -22,7 +22,7 @@ from core.measuring.quality.findings import (
 )
 from core.measuring.quality.measures import ScanMeasures, measure_scan
 from core.measuring.quality.summary import summary_lines
-from core.measuring.quality.survey import SurveyedCase, survey_cases, total_empty
+from core.measuring.quality.survey import SurveyedCase, empty_totals, survey_cases
 from core.measuring.quality.undamaged import first_undamaged
 
 __all__ = [
@@ -48,6 +48,6 @@ __all__ = [
     "summary_lines",
     "SurveyedCase",
     "survey_cases",
-    "total_empty",
+    "empty_totals",
     "first_undamaged",
 ]

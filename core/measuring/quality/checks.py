@@ -1,4 +1,4 @@
-"""The checks: what each is called, what it compares with which threshold, and what it says."""
+"""The checks: name, measure, threshold and the sentence of a finding."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ CHECKS: tuple[Check, ...] = (
         family="sampling",
         setting="min_body_pixels",
         sentence="the body is {value} wide, fewer than {threshold}",
-        help="Pixels across the body, whatever the file says of millimetres. Slices above the "
+        help="Pixels across the body, whatever the size in mm. Slices above the "
         "shoulders show a neck, which is narrow.",
         unit="pixels",
     ),
@@ -164,7 +164,7 @@ CHECKS: tuple[Check, ...] = (
         sentence="the step from the slice below is {value} off the usual one, more than "
         "{threshold}: slices are missing or unevenly spaced",
         help="From the position that DICOM gives for each slice. Other files give one distance "
-        "for all, which says nothing of gaps; see Sudden change for those.",
+        "for all, which does not show gaps; see Sudden change for those.",
         undefined=_steps_known,
     ),
     Check(
@@ -271,7 +271,7 @@ CHECKS: tuple[Check, ...] = (
         family="content",
         setting="min_lung",
         sentence="{value} of the body may be lung, less than {threshold}",
-        help="Air enclosed by the body that hangs together from slice to slice. The slices below "
+        help="Air enclosed by the body that is connected from slice to slice. The slices below "
         "and above the lungs of any full scan are found, and lungs filled by disease. Not defined "
         "where a picture is cropped so far that lungs may lie open to its edges.",
     ),

@@ -70,14 +70,14 @@ class Finding:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What one check says of a scan.
+    """The result of one check on a scan.
 
     Attributes:
         check: its name.
         threshold: used.
         values: (slices,) or, of a check for the whole scan, (1,); nan where not defined.
         flagged: the same shape; true where the value is beyond the threshold.
-        undefined: why the check cannot tell anything of this scan; empty where it can.
+        undefined: why the check does not apply to this scan; empty where it does.
         findings: in the order of slices.
     """
 

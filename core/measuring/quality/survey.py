@@ -105,6 +105,15 @@ class EmptyTotal:
     empty: int
 
 
+def empty_totals(cases: Sequence[SurveyedCase]) -> dict[str, EmptyTotal]:
+    """Slices without infection by truth and by prediction; without a side that no case knows."""
+    totals = {
+        "truth": total_empty([case.truth for case in cases]),
+        "prediction": total_empty([case.prediction for case in cases]),
+    }
+    return {side: total for side, total in totals.items() if total.cases}
+
+
 def total_empty(found: Sequence[EmptySlices | None]) -> EmptyTotal:
     """Sums over cases; those that are none are left out."""
     known = [one for one in found if one is not None]

@@ -20,15 +20,37 @@ from typing import Any
 import numpy as np
 
 from core import __version__
+from core.config import LOBE_COLOURS, LOBES
 from core.correction import HandCorrection
 from core.errors import GeometryError, SaveError
 from core.loading.dicom.identity import PatientIdentity
+from core.measuring.lobes import Lobes
 from core.volume import DicomOrigin, MaskPair, Volume, to_file_order
 
 _MULTI_FRAME_CT = "1.2.840.10008.5.1.4.1.1.2.1"
 _SERIES_NUMBER = 900
-_COLOURS = {"lung": (86, 180, 233), "infection": (230, 159, 0)}
+
+
+def _rgb(colour: str) -> tuple[int, int, int]:
+    """Of a colour such as "#56B4E9"."""
+    red, green, blue = bytes.fromhex(colour.removeprefix("#"))
+    return red, green, blue
+
+
+_COLOURS: dict[str, tuple[int, int, int]] = {
+    "lung": (86, 180, 233),
+    "infection": (230, 159, 0),
+    **{name: _rgb(colour) for name, colour in LOBE_COLOURS.items()},
+}
 """#56B4E9 and #E69F00, as everywhere."""
+_LOBE_CODES: dict[str, tuple[str, str]] = {
+    "right_upper": ("45653009", "Upper lobe of right lung"),
+    "right_middle": ("72481006", "Middle lobe of right lung"),
+    "right_lower": ("266005", "Lower lobe of right lung"),
+    "left_upper": ("44714003", "Upper lobe of left lung"),
+    "left_lower": ("41224006", "Lower lobe of left lung"),
+}
+"""Codes and meanings of SNOMED CT."""
 
 
 _DEVICE: dict[str, Any] = {
@@ -45,6 +67,7 @@ def dicom_seg_bytes(
     *,
     algorithm: str,
     made_on: date,
+    lobes: Lobes | None = None,
     identity: PatientIdentity | None = None,
     by_hand: HandCorrection | None = None,
 ) -> bytes:
@@ -55,6 +78,7 @@ def dicom_seg_bytes(
         volume: loaded from a DICOM series.
         algorithm: what drew the masks, such as the id of the weights.
         made_on: date of the object's creation.
+        lobes: of the lung, a segment each; none, or lobes that are not told, add none.
         identity: patient tags to copy; none leaves them empty.
         by_hand: how a person has corrected them: the segments are then semiautomatic or manual,
             not automatic, and manual ones name no algorithm.
@@ -68,13 +92,18 @@ def dicom_seg_bytes(
     from pydicom.uid import generate_uid
 
     origin, marked = check_dicom_seg(masks, volume)
+    marked += _marked_lobes(lobes)
     sources = _source_headers(origin, volume, identity or PatientIdentity())
     frames = np.stack([_frames(mask, volume) for _, mask in marked], axis=-1)
     if origin.instances[0].frame is not None:
         frames = frames[_as_stored(origin)]
     seed = [origin.series_uid, algorithm, __version__, made_on.isoformat(), _digest(frames)]
     seed += [] if by_hand is None else [by_hand.algorithm_type]
-    segments = [_description(n, name, algorithm, by_hand) for n, (name, _) in enumerate(marked, 1)]
+    lobar = "" if lobes is None else lobes.weights_id
+    segments = [
+        _description(n, name, lobar if name in LOBES else algorithm, by_hand)
+        for n, (name, _) in enumerate(marked, 1)
+    ]
     content_text, series_text = _texts(by_hand)
     with warnings.catch_warnings():
         # highdicom warns of empty names and of slices that are not evenly spaced: both are meant.
@@ -166,6 +195,13 @@ def _marked(masks: MaskPair, volume: Volume) -> list[tuple[str, Any]]:
     return marked
 
 
+def _marked_lobes(lobes: Lobes | None) -> list[tuple[str, Any]]:
+    if lobes is None or lobes.labels is None:
+        return []
+    found = [(name, lobes.labels == number) for number, name in enumerate(LOBES, start=1)]
+    return [(name, mask) for name, mask in found if mask.any()]
+
+
 def _frames(mask: Any, volume: Volume) -> Any:
     """(slices, rows, columns) bool, in the order of the source pictures."""
     return np.transpose(to_file_order(mask, volume.source), (2, 1, 0))
@@ -180,19 +216,27 @@ def _digest(frames: Any) -> str:
 
 def _description(number: int, name: str, algorithm: str, by_hand: HandCorrection | None) -> Any:
     import highdicom
+    from highdicom.sr import CodedConcept
     from pydicom.sr.codedict import codes
 
-    kind = "AUTOMATIC" if by_hand is None else by_hand.algorithm_type
+    # Lobes are estimated on whatever mask there is, never drawn.
+    is_lobe = name in _LOBE_CODES
+    kind = "AUTOMATIC" if by_hand is None or is_lobe else by_hand.algorithm_type
     lung = codes.SCT.Lung
     is_lung = name == "lung"
+    label, of_type = ("Lung", lung) if is_lung else ("Infection", codes.SCT.Lesion)
+    if is_lobe:
+        code, label = _LOBE_CODES[name]
+        of_type = CodedConcept(code, "SCT", label)
+        label = f"{label} (estimated from shape)"
     return highdicom.seg.SegmentDescription(
         segment_number=number,
-        segment_label="Lung" if is_lung else "Infection",
+        segment_label=label,
         segmented_property_category=codes.SCT.AnatomicalStructure
-        if is_lung
+        if is_lung or is_lobe
         else codes.SCT.MorphologicallyAbnormalStructure,
-        segmented_property_type=lung if is_lung else codes.SCT.Lesion,
-        anatomic_regions=None if is_lung else [lung],
+        segmented_property_type=of_type,
+        anatomic_regions=None if is_lung or is_lobe else [lung],
         algorithm_type=kind,
         algorithm_identification=None
         if kind == "MANUAL"

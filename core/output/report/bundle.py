@@ -30,6 +30,7 @@ from core.output.exports import (
 )
 from core.output.report.content import Report, scan_name
 from core.output.report.html import html_text
+from core.output.report.lobes import draw_lobes
 from core.output.report.pdf import pdf_bytes
 from core.output.report.profile import draw_profile, svg_text
 from core.output.report.raster import drawing_png_bytes
@@ -47,6 +48,7 @@ from core.system import (
 from core.volume import Study
 
 LABEL_MAP = "masks/label_map.nii.gz"
+LOBE_MAP = "masks/lobes.nii.gz"
 DICOM_SEG = "masks/segmentation.dcm"
 README = "README.txt"
 _WHAT = {
@@ -55,6 +57,7 @@ _WHAT = {
     "masks/lung_mask.nii.gz": "lung, 0 and 1, in the scan's own shape, affine and orientation",
     "masks/infection_mask.nii.gz": "infection, 0 and 1, likewise",
     LABEL_MAP: "0 background, 1 lung, 2 infection, likewise",
+    LOBE_MAP: "lobes, estimated: 1 to 3 right upper, middle, lower, 4 and 5 left upper, lower",
     DICOM_SEG: "DICOM segmentation with a segment each, referring to the series",
     "surfaces/lung.stl": "surface of the lung, smoothed: for viewing, not for measuring",
     "surfaces/lung.ply": "the same as PLY",
@@ -66,6 +69,8 @@ _WHAT = {
     "measurements/slices.csv": "every axial slice, counted from 1 at the feet",
     "pictures/profile.png": "areas along the scan",
     "pictures/profile.svg": "the same as vectors",
+    "pictures/lobes.png": "infected share of the five lobes, estimated",
+    "pictures/lobes.svg": "the same as vectors",
     "pictures/zones.png": "infected share of the six zones",
     "pictures/zones.svg": "the same as vectors",
     "methods.txt": "a Methods paragraph with its references, ready to paste",
@@ -191,6 +196,7 @@ def dicom_seg_of(
     return dicom_seg_bytes(
         segmentation.masks,
         study.volume,
+        lobes=report.lobes,
         algorithm=segmentation.weights_id,
         made_on=report.config.made_on,
         identity=identity,
@@ -213,6 +219,9 @@ def _makers(
         if mask is not None:
             yield f"masks/{channel}_mask.nii.gz", partial(mask_nifti_bytes, mask, volume, note=note)
     yield LABEL_MAP, lambda: mask_nifti_bytes(masks.label_map(), volume, note=note)
+    if report.lobes.labels is not None:
+        described = "; ".join(filter(None, ("lobes estimated from shape", note)))
+        yield LOBE_MAP, partial(mask_nifti_bytes, report.lobes.labels, volume, note=described)
     if not _no_dicom_seg(study, segmentation):
         yield DICOM_SEG, lambda: dicom_seg_of(report, study, segmentation, identity=identity)
     for name, mesh in mesh_bytes(study, segmentation).items():
@@ -251,6 +260,9 @@ def _drawings(report: Report) -> Iterator[tuple[str, Any]]:
     if report.profile is not None:
         marks = [picture.index for picture in report.pictures if picture.plane == "axial"]
         yield "profile", draw_profile(report.profile, width=520, height=190, marks=marks)
+    lobes = draw_lobes(report.biomarkers, width=320, height=150)
+    if lobes is not None:
+        yield "lobes", lobes
     zones = draw_zones(report.biomarkers, width=320, height=140)
     if zones is not None:
         yield "zones", zones

@@ -13,6 +13,7 @@ from core.errors import shown_name
 from core.evaluation import compute_overlap, compute_surface_agreement, side_sentence
 from core.loading import case_of_scan
 from core.measuring.biomarkers import Biomarkers, Measurement, compute_biomarkers
+from core.measuring.lobes import Lobes
 from core.measuring.quality import QualityReport, check_scan, slices_with_lung, summary_lines
 from core.output.report.config import ReportConfig
 from core.output.report.methods import HAND_LIMITATIONS, LIMITATIONS, Methods, describe_methods
@@ -20,6 +21,7 @@ from core.output.report.pictures import KeySlice, draw_key_slices
 from core.output.report.profile import Profile, measure_profile
 from core.output.saving import mask_file_notes
 from core.segmentation import Segmentation, WeightsInfo
+from core.segmentation.lobes import find_lobes
 from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel, raise_if_cancelled
 from core.volume import Study, Volume
 
@@ -28,7 +30,7 @@ HEADLINE = (
     "lung_volume_ml",
     "infected_volume_ml",
     "mosmed_category",
-    "zonal_score",
+    "lobar_score",
     "laterality",
 )
 """Keys of the biomarkers that stand on the first page, in order."""
@@ -74,6 +76,7 @@ class Report:
     settings: tuple[tuple[str, str], ...]
     stamp: str
     biomarkers: Biomarkers
+    lobes: Lobes
     pictures: tuple[KeySlice, ...]
     profile: Profile | None
     agreement: Agreement | None
@@ -90,8 +93,13 @@ class Report:
 
     @property
     def headline(self) -> tuple[Measurement, ...]:
-        """The biomarkers of the first page."""
-        return tuple(self.biomarkers.measurement(key) for key in HEADLINE)
+        """The biomarkers of the first page; the zonal score where lobes are not told."""
+        return tuple(
+            self.biomarkers.measurement(
+                "zonal_score" if key == "lobar_score" and not self.biomarkers.lobes else key
+            )
+            for key in HEADLINE
+        )
 
     @property
     def drawn_by(self) -> str:
@@ -131,7 +139,14 @@ def build_report(
         Cancelled: the person asked to stop.
     """
     volume, masks = study.volume, segmentation.masks
-    found = compute_biomarkers(volume, masks, on_progress=on_progress, should_cancel=should_cancel)
+    lobes = find_lobes(masks.lung, volume)
+    found = compute_biomarkers(
+        volume,
+        masks,
+        lobes=lobes,
+        on_progress=on_progress,
+        should_cancel=should_cancel,
+    )
     if quality is None:
         quality = check_scan(
             volume, QualityConfig(), on_progress=on_progress, should_cancel=should_cancel
@@ -150,6 +165,7 @@ def build_report(
         settings=_settings(segmentation, info),
         stamp=stamp,
         biomarkers=found,
+        lobes=lobes,
         pictures=pictures,
         profile=measure_profile(study, masks),
         agreement=agreement,
@@ -286,8 +302,8 @@ def _agreement(
 
 def _hand_sentence(by_hand: HandCorrection) -> str:
     return (
-        f"The masks were {by_hand.text}: these values say how well the person agrees with the "
-        "truth, and nothing of the network."
+        f"The masks were {by_hand.text}: these values show how well the person agrees with the "
+        "truth; they say nothing about the network."
     )
 
 

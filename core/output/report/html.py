@@ -13,6 +13,7 @@ from html import escape
 from core import __version__
 from core.measuring.biomarkers import GROUPS, Measurement
 from core.output.report.content import NOBODY, Report
+from core.output.report.lobes import LOBE_HEADER, draw_lobes, lobe_rows, lobe_words
 from core.output.report.profile import draw_profile, svg_text
 from core.output.report.references import Reference
 from core.output.report.sections import (
@@ -99,6 +100,7 @@ def html_text(report: Report) -> str:
             _section("What to know about this scan", _listed(_notes(report))),
             _written(report),
             _lungs(report),
+            _lobes(report),
             _measurements("Density", density_measurements(report.biomarkers)),
             _measurements("Lesions", lesion_measurements(report.biomarkers)),
             _agreement(report),
@@ -221,6 +223,24 @@ def _lungs(report: Report) -> str:
         f"<div>{_side_table(zone_rows(found))}</div></div>"
         '<p class="quiet">Right and left are the patient\'s. Zones show their infected share; '
         "in brackets the grades 0 to 4 of the thirds, which add up to the zonal score.</p>",
+    )
+
+
+def _lobes(report: Report) -> str:
+    found = report.biomarkers
+    rows, words = lobe_rows(found), lobe_words(found)
+    if not rows and not words:
+        return ""
+    drawing = draw_lobes(found, width=320, height=150)
+    drawn = ""
+    if drawing is not None:
+        svg = svg_text(drawing, title="Infected share of the five lobes")
+        drawn = f'<div class="chart">{svg}</div>'
+    table = _table(LOBE_HEADER, rows, kind="numbers") if rows else ""
+    return _section(
+        "Lobes",
+        f'<div class="two"><div>{table}</div><div>{drawn}</div></div>'
+        f'<p class="quiet">{escape(words)}</p>',
     )
 
 

@@ -17,6 +17,8 @@ from core.output.report.references import (
     DICE,
     EFFICIENTNET,
     ENSEMBLE,
+    LOBE_MAPS,
+    LOBE_SCORE,
     LUNGLENS,
     SURFACE_DICE,
     TRAINING_SET,
@@ -26,7 +28,7 @@ from core.output.report.references import (
     Reference,
 )
 from core.segmentation import Segmentation, WeightsInfo
-from core.system import THIN_SPACE, short_percent_text, size_text
+from core.system import THIN_SPACE, short_percent_text, short_text, size_text
 from core.volume import Study, Volume
 
 LIMITATIONS = (
@@ -195,7 +197,7 @@ def _preprocess_words(segmentation: Segmentation, info: WeightsInfo | None) -> s
         f" and smoothed (Gaussian, sigma {used.smooth_sigma:g} pixels)" if used.smooth_sigma else ""
     )
     return (
-        f"{stretched}Slices were {crop}windowed (centre {used.window_center:g} HU, width "
+        f"{stretched}Slices were {crop}windowed (centre {short_text(used.window_center)} HU, width "
         f"{used.window_width:g} HU){enhance}, resized to {used.rows} × {used.columns} "
         f"pixels{smooth}."
     )
@@ -230,14 +232,20 @@ def _biomarker_words(found: Biomarkers, volume: Volume, cite: Callable[[Referenc
             f"{three}{THIN_SPACE}%) "
             f"after {cite(ZONE_GRADES)}"
         )
+    if found.lobes:
+        words += (
+            "; the five lobes were estimated from the shape of the lungs by a network that had "
+            f"learned from label maps of {cite(LOBE_MAPS)}, and the CT severity score of 0 to 25 "
+            f"follows {cite(LOBE_SCORE)}"
+        )
     words += f"; the category by the same cut-offs follows {cite(CATEGORIES)}"
     if volume.unit == "HU":
         words += (
-            f"; lung counts as well aerated from {config.well_aerated_from_hu:g} to "
-            f"{config.poorly_aerated_from_hu:g} HU, poorly to {config.non_aerated_from_hu:g} HU, "
-            f"non-aerated above {cite(AERATION)}, infected lung as ground glass from "
-            f"{config.ground_glass_from_hu:g} to {config.consolidation_from_hu:g} HU and as "
-            "consolidation above"
+            f"; lung counts as well aerated from {short_text(config.well_aerated_from_hu)} to "
+            f"{short_text(config.poorly_aerated_from_hu)} HU, poorly to "
+            f"{short_text(config.non_aerated_from_hu)} HU, non-aerated above {cite(AERATION)}, "
+            f"infected lung as ground glass from {short_text(config.ground_glass_from_hu)} to "
+            f"{short_text(config.consolidation_from_hu)} HU and as consolidation above"
         )
     return words + "."
 

@@ -179,6 +179,29 @@ AERATION = _article(
     doi="10.1164/ajrccm.164.9.2103121",
     short="Gattinoni et al., Am J Respir Crit Care Med 2001;164:1701.",
 )
+LOBE_SCORE = _article(
+    "pan2020",
+    "Pan, Feng and Ye, Tianhe and Sun, Peng and others",
+    "Time Course of Lung Changes at Chest CT during Recovery from Coronavirus Disease 2019 "
+    "(COVID-19)",
+    "Radiology",
+    2020,
+    volume="295",
+    pages="715--721",
+    doi="10.1148/radiol.2020200370",
+    short="Pan et al., Radiology 2020;295:715.",
+)
+LOBE_MAPS = Reference(
+    "tang2019lobes",
+    "inproceedings",
+    (
+        ("author", "Tang, Hao and Zhang, Chupeng and Xie, Xiaohui"),
+        ("title", "Automatic Pulmonary Lobe Segmentation Using Deep Learning"),
+        ("booktitle", "IEEE International Symposium on Biomedical Imaging"),
+        ("year", "2019"),
+    ),
+    "Tang et al., Automatic Pulmonary Lobe Segmentation Using Deep Learning, ISBI 2019.",
+)
 ZONE_GRADES = _article(
     "chung2020",
     "Chung, Michael and Bernheim, Adam and Mei, Xueyan and others",

@@ -8,7 +8,7 @@ from typing import Any
 from core.measuring.biomarkers import Biomarkers
 from core.output.report.fonts import BOLD, REGULAR, printable, register_fonts
 
-_INK, _QUIET, _EMPTY = "#27343F", "#56646F", "#EEF3F6"
+INK, _QUIET, _EMPTY = "#27343F", "#56646F", "#EEF3F6"
 _AMBER = (230, 159, 0)
 _THIRDS = ("upper", "middle", "lower")
 
@@ -36,7 +36,7 @@ def draw_zones(found: Biomarkers, *, width: float, height: float) -> Any | None:
     cell_height = (height - top - 2 * gap) / 3
 
     def text(x: float, y: float, words: str, **style: Any) -> None:
-        style = {"fontName": REGULAR, "fontSize": 7, "fillColor": HexColor(_INK), **style}
+        style = {"fontName": REGULAR, "fontSize": 7, "fillColor": HexColor(INK), **style}
         drawing.add(String(x, y, printable(words), **style))
 
     for column, side in enumerate(("right", "left")):
@@ -48,7 +48,7 @@ def draw_zones(found: Biomarkers, *, width: float, height: float) -> Any | None:
             grade = found.measurement(f"zone_score_{side}_{third}")
             share = float(infected.value) if infected.defined else math.nan
             cell = Rect(x, y, cell_width, cell_height, rx=5, ry=5, strokeColor=None)
-            cell.fillColor = HexColor(_shade(share))
+            cell.fillColor = HexColor(infection_shade(share))
             drawing.add(cell)
             middle = y + cell_height / 2
             text(
@@ -67,7 +67,7 @@ def draw_zones(found: Biomarkers, *, width: float, height: float) -> Any | None:
     return drawing
 
 
-def _shade(share: float) -> str:
+def infection_shade(share: float) -> str:
     """White to amber, full from one half on: more is rare, and dark text must show on it."""
     if not math.isfinite(share):
         return _EMPTY

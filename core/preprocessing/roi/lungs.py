@@ -62,8 +62,8 @@ def part_slice(tissue: BoolArray, *, lungs: BoolArray | None = None) -> SliceTis
 
 
 def find_lungs(tissues: BoolArray) -> BoolArray:
-    """Lung candidates of a scan: (n, rows, columns), pieces of enclosed air that hang together
-    through the slices and are not small beside the largest.
+    """Lung candidates of a scan: (n, rows, columns), pieces of enclosed air that are
+    connected through the slices and are not small beside the largest.
 
     Args:
         tissues: (n, rows, columns), above the threshold, coarse.

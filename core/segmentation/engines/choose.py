@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from importlib.util import find_spec
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
-from core.config import EngineName
+from core.config import EngineName, Precision
 from core.errors import ConfigError, shown_name
 from core.segmentation.engines.protocol import Engine, EngineUnavailable
 from core.segmentation.weights import WeightsInfo
@@ -14,6 +14,8 @@ from core.system import may_have_gpu
 
 ENGINE_VARIABLE = "LUNGLENS_ENGINE"
 """Environment variable by which the operator of a server chooses."""
+PRECISION_VARIABLE = "LUNGLENS_PRECISION"
+"""Environment variable by which the operator chooses what the network computes in."""
 _NOT_INSTALLED = "The package openvino is not installed."
 
 
@@ -23,16 +25,25 @@ def default_engine() -> EngineName:
     Raises:
         ConfigError: it names an engine that does not exist.
     """
-    asked = os.environ.get(ENGINE_VARIABLE) or "auto"
-    known: tuple[EngineName, ...] = get_args(EngineName)
-    for name in known:
-        if asked == name:
-            return name
-    raise ConfigError(
-        f"{ENGINE_VARIABLE} names no engine",
-        got=shown_name(asked),
-        expected=", ".join(known),
-    )
+    return _asked(ENGINE_VARIABLE, get_args(EngineName), what="engine")
+
+
+def default_precision() -> Precision:
+    """The precision that the environment names, else auto.
+
+    Raises:
+        ConfigError: it names another than there are.
+    """
+    return _asked(PRECISION_VARIABLE, get_args(Precision), what="precision")
+
+
+def _asked(variable: str, known: tuple[Any, ...], *, what: str) -> Any:
+    asked = os.environ.get(variable) or "auto"
+    if asked not in known:
+        raise ConfigError(
+            f"{variable} names no {what}", got=shown_name(asked), expected=", ".join(known)
+        )
+    return asked
 
 
 def choose_engine(wanted: EngineName = "auto") -> Literal["openvino", "keras"]:
@@ -69,13 +80,14 @@ def load_engine(info: WeightsInfo, wanted: EngineName = "auto") -> Engine:
 
     Raises:
         WeightsError: files are missing, damaged or do not fit each other.
-        ConfigError: the engine asked for is not installed.
+        ConfigError: the engine asked for is not installed, or the environment names no precision.
         EngineUnavailable: the engine asked for does not start here, or cannot run this network.
     """
+    precision = default_precision()
     reason = "" if wanted != "auto" or _openvino_installed() else _NOT_INSTALLED
     if choose_engine(wanted) == "openvino":
         try:
-            return _load_openvino(info)
+            return _load_openvino(info, precision)
         except EngineUnavailable as error:
             if wanted == "openvino":
                 raise
@@ -83,9 +95,11 @@ def load_engine(info: WeightsInfo, wanted: EngineName = "auto") -> Engine:
     from core.segmentation.engines.inference import Segmenter, prepare_device
 
     if not reason or prepare_device().startswith("GPU"):  # where Keras is the usual engine
-        return Segmenter(info)
+        return Segmenter(info, precision=precision)
     return Segmenter(
-        info, fallback_reason=f"Keras ran the network, which may take longer. {reason}"
+        info,
+        precision=precision,
+        fallback_reason=f"Keras ran the network, which may take longer. {reason}",
     )
 
 
@@ -93,11 +107,11 @@ def _openvino_installed() -> bool:
     return find_spec("openvino") is not None
 
 
-def _load_openvino(info: WeightsInfo) -> Engine:
+def _load_openvino(info: WeightsInfo, precision: Precision) -> Engine:
     try:
         from core.segmentation.engines.openvino_engine import OpenVinoSegmenter
 
-        return OpenVinoSegmenter(info)
+        return OpenVinoSegmenter(info, precision=precision)
     # Installed for another system, or on a processor that its plugin for CPUs does not take.
     except (ImportError, OSError, RuntimeError) as error:
         raise EngineUnavailable(

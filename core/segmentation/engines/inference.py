@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -14,7 +15,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from core.config import PreprocessConfig
+from core.config import Precision, PreprocessConfig
 from core.segmentation.engines.protocol import Prediction
 from core.segmentation.weights import WeightsInfo, load_weights
 from core.system import (
@@ -30,24 +31,50 @@ from core.system import (
 
 @cache
 def prepare_device() -> str:
-    """Lets TensorFlow take GPU memory as needed instead of all of it, and names what will compute.
+    """Lets the backend of Keras take GPU memory as needed instead of all of it, and names what
+    will compute.
 
     Returns:
         Such as "GPU (NVIDIA A100)" or "CPU (8 cores)".
     """
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
+    gpu = _GPU_NAMES[keras.backend.backend()]()
+    return f"CPU ({cpu_count()} cores)" if gpu is None else f"GPU ({gpu})"
 
-        gpus = tf.config.list_physical_devices("GPU")
-        for gpu in gpus:
-            try:
-                tf.config.experimental.set_memory_growth(gpu, True)
-            except RuntimeError:  # already in use by this process: then growth is settled
-                continue
-        if gpus:
-            details = tf.config.experimental.get_device_details(gpus[0])
-            return f"GPU ({details.get('device_name', 'unnamed')})"
-    return f"CPU ({cpu_count()} cores)"
+
+def _gpu_of_tensorflow() -> str | None:
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    for gpu in gpus:
+        try:
+            tf.config.experimental.set_memory_growth(gpu, True)
+        except RuntimeError:  # already in use by this process: then growth is settled
+            continue
+    if not gpus:
+        return None
+    return str(tf.config.experimental.get_device_details(gpus[0]).get("device_name", "unnamed"))
+
+
+def _gpu_of_jax() -> str | None:
+    # Read when the backend starts, which the next line makes it do.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    import jax
+
+    gpus = [device for device in jax.local_devices() if device.platform == "gpu"]
+    return str(gpus[0].device_kind) if gpus else None
+
+
+def _gpu_of_torch() -> str | None:
+    import torch
+
+    return str(torch.cuda.get_device_name(0)) if torch.cuda.is_available() else None
+
+
+_GPU_NAMES: dict[str, Callable[[], str | None]] = {
+    "tensorflow": _gpu_of_tensorflow,
+    "jax": _gpu_of_jax,
+    "torch": _gpu_of_torch,
+}
 
 
 def has_fast_bfloat16() -> bool:
@@ -61,17 +88,20 @@ def has_fast_bfloat16() -> bool:
 class Segmenter:
     """A trained network, ready: loaded once, shared by sessions, one prediction at a time."""
 
-    def __init__(self, info: WeightsInfo, *, fallback_reason: str = "") -> None:
+    def __init__(
+        self, info: WeightsInfo, *, precision: Precision = "auto", fallback_reason: str = ""
+    ) -> None:
         """Loads the network.
 
         Args:
+            precision: what it computes in; auto is float32.
             fallback_reason: why this engine was taken though another is the usual one.
         """
         self.fallback_reason = fallback_reason
         self.device = prepare_device()
         self.info = info
         self.preprocess: PreprocessConfig = info.preprocess
-        self.model = load_weights(info)
+        self.model = load_weights(info, precision=precision)
         self._lock = threading.Lock()
 
     @property

@@ -8,12 +8,11 @@ core. Where the CPU computes bfloat16 natively, that is what it does.
 from __future__ import annotations
 
 from contextlib import closing
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from core.config import CHANNELS
+from core.config import CHANNELS, Precision
 from core.segmentation.engines.openvino_network import build_network
 from core.segmentation.engines.openvino_ring import RequestRing
 from core.segmentation.engines.openvino_runtime import openvino
@@ -29,8 +28,6 @@ from core.system import (
     raise_if_cancelled,
 )
 
-Precision = Literal["auto", "float32"]
-
 
 class OpenVinoSegmenter:
     """A trained network, ready: loaded once, shared by sessions, one scan at a time."""
@@ -41,7 +38,8 @@ class OpenVinoSegmenter:
         """Builds and compiles the network.
 
         Args:
-            precision: "float32" forgoes bfloat16 where the CPU has it.
+            precision: bfloat16 is taken where the CPU computes it natively, unless this is
+                "float32".
 
         Raises:
             WeightsError: the files are damaged, do not fit each other, or need a layer that is
@@ -50,7 +48,7 @@ class OpenVinoSegmenter:
         self.info = info
         self.preprocess = info.preprocess
         capabilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-        bfloat16 = precision == "auto" and "BF16" in capabilities
+        bfloat16 = precision != "float32" and "BF16" in capabilities
         model = build_network(
             read_graph(info),
             read_arrays(info),

@@ -129,7 +129,7 @@ def training_network(model: keras.Model) -> keras.Model:
         pixels = layers.Concatenate(name="side_by_side", dtype="float32")(outputs)
     else:
         pixels = model.get_layer(_PROBABILITIES).output
-    taught = {PIXELS: pixels}
+    compared = {PIXELS: pixels}
     if PRESENCE in names:
-        taught[PRESENCE] = model.get_layer(PRESENCE).output
-    return keras.Model(model.input, taught, name=model.name)
+        compared[PRESENCE] = model.get_layer(PRESENCE).output
+    return keras.Model(model.input, compared, name=model.name)

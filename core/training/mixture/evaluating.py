@@ -67,7 +67,7 @@ def evaluate_scans(
     Args:
         predict: gives masks on the volume's canonical grid.
         scan_ids: those held out; others are left out.
-        on_progress: told "evaluating scans".
+        on_progress: called with "evaluating scans".
     """
     found = []
     for study in read_studies(data):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,27 +13,20 @@ import keras
 from core.config import MixtureConfig, ScheduleConfig, from_json_dict, to_json_dict
 from core.errors import Cancelled, DatasetError
 from core.segmentation.models import PIXELS, PRESENCE, build_model, training_network
-from core.system import (
-    OnProgress,
-    ShouldCancel,
-    ignore_progress,
-    make_folder,
-    never_cancel,
-    software_versions,
-    write_text,
-)
-from core.training.callbacks import RunningMean, save_network
+from core.system import OnProgress, ShouldCancel, ignore_progress, make_folder, never_cancel
+from core.training.callbacks import Checkpoint, RunningMean
 from core.training.fit import (
     LearningRateSchedule,
     build_in_precision,
     fit_epochs,
+    load_network,
     start_encoder,
 )
 from core.training.mixture.batches import MixtureBatches
 from core.training.mixture.folds import assign_folds
 from core.training.mixture.losses import MixtureLoss, PresenceLoss
 from core.training.mixture.sources import LabelledScan
-from core.training.runs import RunPaths, read_record
+from core.training.runs import RunPaths, check_or_write_record, read_history, read_record
 
 _TRIAL_STEPS = 40
 _COLUMNS = ("epoch", "loss", "pixels_loss", "presence_loss", "learning_rate")
@@ -74,9 +65,9 @@ def train_mixture(
         scans: of `load_labelled_scans`.
         folder: of the run; made if absent.
         hold_out: fold whose patients are not trained on; none trains on every scan.
-        stop_after: epochs to have behind it at the end of this call; the same call with more goes
-            on, on the same schedule.
-        on_progress: told "training" with finished and total epochs.
+        stop_after: epoch to stop after, at least 1; the schedule stays that of the whole run, and
+            a later call with more resumes. None runs to the end.
+        on_progress: called with "training" with finished and total epochs.
         should_cancel: asked after every batch; only the current epoch is then lost.
 
     Raises:
@@ -88,10 +79,14 @@ def train_mixture(
     make_folder(folder, option="--out folder")
     keras.utils.set_random_seed(config.seed)
     training_scans, held_out = split_scans(scans, config, hold_out=hold_out)
-    _check_or_write_record(paths, config, training_scans, held_out)
+    wanted = {
+        "config": to_json_dict(config),
+        "split": {"train": _ids(training_scans), "held_out": _ids(held_out)},
+    }
+    check_or_write_record(paths, wanted, lambda record: _comparable(record, wanted))
     done = _epochs_done(paths)
     if done:
-        network = keras.models.load_model(paths.last, safe_mode=True)
+        network = load_network(paths.last, for_training=True)
     else:
         network = build_training_network(config)
         paths.mean.unlink(missing_ok=True)
@@ -99,7 +94,14 @@ def train_mixture(
     if done >= last:
         return paths
     mean = RunningMean(paths.mean, config.average_momentum)
-    recorder = _Recorder(paths, config, mean, on_progress, should_cancel)
+    recorder = _Recorder(
+        paths,
+        _COLUMNS,
+        mean,
+        epochs=config.epochs,
+        on_progress=on_progress,
+        should_cancel=should_cancel,
+    )
     batches = MixtureBatches(training_scans, config, epoch=done)
     fit_epochs(network, batches, [mean, recorder], first=done, last=last)
     if recorder.stopped:
@@ -160,7 +162,7 @@ def load_mixture_network(paths: RunPaths) -> tuple[keras.Model, MixtureConfig]:
         raise DatasetError(
             "The run has not finished an epoch", got="no history", expected="one epoch at least"
         )
-    learned = keras.models.load_model(paths.last, compile=False, safe_mode=True)
+    learned = load_network(paths.last, for_training=False)
     mean = RunningMean(paths.mean, config.average_momentum)
     mean.set_model(learned)
     mean.on_train_begin()
@@ -174,79 +176,21 @@ def load_mixture_network(paths: RunPaths) -> tuple[keras.Model, MixtureConfig]:
     return model, config
 
 
-class _Recorder(keras.callbacks.Callback):
-    """After every epoch: the checkpoint, then the history row that counts it."""
-
-    def __init__(
-        self,
-        paths: RunPaths,
-        config: MixtureConfig,
-        mean: RunningMean,
-        on_progress: OnProgress,
-        should_cancel: ShouldCancel,
-    ) -> None:
-        super().__init__()
-        self._paths = paths
-        self._config = config
-        self._mean = mean
-        self._on_progress = on_progress
-        self._should_cancel = should_cancel
-        self.stopped = False
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        if self._should_cancel():
-            self.stopped = self.model.stop_training = True
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if self.stopped:
-            return
-        self._mean.save()
-        save_network(self.model, self._paths.last)
-        found = {**(logs or {}), "epoch": epoch + 1}
-        found.setdefault("pixels_loss", found["loss"])
-        found["learning_rate"] = float(
-            keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
-        )
-        is_new = not self._paths.history.is_file()
-        with self._paths.history.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, _COLUMNS)
-            if is_new:
-                writer.writeheader()
-            writer.writerow({name: f"{found.get(name, float('nan')):.6g}" for name in _COLUMNS})
-        self._on_progress("training", epoch + 1, self._config.epochs)
+class _Recorder(Checkpoint):
+    def measure(self, logs: dict[str, Any]) -> dict[str, float]:
+        # Keras names no loss by output where there is but one.
+        return {"pixels_loss": logs.get("pixels_loss", logs["loss"])}
 
 
 def _epochs_done(paths: RunPaths) -> int:
-    if not paths.history.is_file():
-        return 0
-    with paths.history.open(newline="", encoding="utf-8") as file:
-        return sum(1 for _ in csv.DictReader(file))
+    return len(read_history(paths.history, required=("loss",)))
 
 
-def _check_or_write_record(
-    paths: RunPaths,
-    config: MixtureConfig,
-    training: Sequence[LabelledScan],
-    held_out: Sequence[LabelledScan],
-) -> None:
-    wanted: dict[str, Any] = {
-        "config": to_json_dict(config),
-        "split": {"train": _ids(training), "held_out": _ids(held_out)},
-    }
-    if paths.config.is_file():
-        record = read_record(paths.config)
-        found = {name: record.get(name) for name in wanted}
-        # What weights are published with does not affect training.
-        found["config"] = {**record["config"], "postprocess": wanted["config"]["postprocess"]}
-        if found != wanted:
-            raise DatasetError(
-                "The run folder holds another run",
-                got="another config or split in run.json",
-                expected="the same, to resume it",
-                next_step="choose another --out folder",
-            )
-        return
-    write_text(paths.config, json.dumps({**wanted, "versions": software_versions()}, indent=1))
+def _comparable(record: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:
+    found = {name: record.get(name) for name in wanted}
+    # What weights are published with does not affect training.
+    found["config"] = {**record["config"], "postprocess": wanted["config"]["postprocess"]}
+    return found
 
 
 def _ids(scans: Sequence[LabelledScan]) -> dict[str, list[str]]:

@@ -15,7 +15,7 @@ What the folder may hold, each part optional, and what is known there:
 | `covid_ct_md/normal001.nii.gz` | `healthy` | unknown | none |
 
 Lung means both lungs with their infected parts, without trachea and main bronchi. The sets depart
-from it: large vessels at the hilum are inside in some and outside in others. Four of the
+from it: large vessels at the hilum are inside in some and outside in others. Five of the
 `lung_slices` are left out: in two of them one whole lung is not drawn, in the others the air around
 the body is.
 """
@@ -39,6 +39,14 @@ from core.preprocessing import plan_spatial, window_slice
 from core.preprocessing.roi import BoundingBox
 from core.preprocessing.spatial import turn_volume
 from core.system import WEIGHTS_FOLDER, OnProgress, ignore_progress
+from core.training.scans import (
+    HEALTHY_CHEST,
+    MEDSEG_QUARTER_TURNS,
+    infection_free,
+    luna_patient,
+    medseg_slices,
+    read_medseg_slice,
+)
 from core.volume import BoolArray, MaskPair, Volume
 
 SourceName = Literal[
@@ -71,11 +79,15 @@ _SLICE_FOLDERS: dict[str, SourceName] = {
     "luna_slices_more": "unreviewed",
 }
 DISEASE_LIST = WEIGHTS_FOLDER / "luna-visible-disease.json"
-_WRONG_LUNG = ("ID_0079_Z_0072", "ID_0116_Z_0116", "ID_0134_Z_0137", "ID_0254_Z_0075")
+_WRONG_LUNG = (
+    "ID_0052_Z_0108",
+    "ID_0079_Z_0072",
+    "ID_0116_Z_0116",
+    "ID_0134_Z_0137",
+    "ID_0254_Z_0075",
+)
 _MOST_PIXELS_A_SIDE = 352
 """Larger slices are shrunk: the network sees fewer pixels than that anyway."""
-_PICTURES_QUARTER_TURNS = 1
-"""The MedSeg slices lie with the spine to the right; one turn clockwise puts them upright."""
 _MISPLACED_SLICE = "radiopaedia_org_covid-19-pneumonia-29_86490_1-dcm"
 """This one slice of the 20-case set belongs to another patient."""
 _ITS_PATIENT = "radiopaedia_27"
@@ -153,19 +165,18 @@ def read_studies(data: Path) -> Iterator[LabelledStudy]:
     for folder, source in _CASE_FOLDERS.items():
         if (data / folder).is_dir():
             yield from _cases(data / folder, source)
-    healthy = data / "covid_ct_md" / "normal001.nii.gz"
+    healthy = data / HEALTHY_CHEST
     if healthy.is_file():
         volume = load_nifti(healthy)
-        yield LabelledStudy("normal001", "normal001", "healthy", volume, _infection_free(volume))
+        yield LabelledStudy("normal001", "normal001", "healthy", volume, infection_free(volume))
     yield from _marked_pictures(data / "medseg100_train")
     diseased = _diseased()
     for folder, source in _SLICE_FOLDERS.items():
         for path in sorted((data / folder).glob("*.webp")):
             if path.stem not in diseased:
                 volume = load_pictures([path])
-                patient = path.stem.split(".mhd")[0]
-                truth = _infection_free(volume)
-                yield LabelledStudy(path.stem, patient, source, volume, truth)
+                truth = infection_free(volume)
+                yield LabelledStudy(path.stem, luna_patient(path), source, volume, truth)
     for path in sorted((data / "lung_slices" / "images").glob("*.png")):
         if path.stem not in _WRONG_LUNG:
             volume = load_pictures([path])
@@ -181,30 +192,24 @@ def _cases(folder: Path, source: SourceName) -> Iterator[LabelledStudy]:
         name = source
         if source == "whole_chest":
             name = "whole_chest" if truth.lung is not None else "whole_unmarked"
-            truth = MaskPair(truth.lung, _infection_free(study.volume).infection)
+            truth = MaskPair(truth.lung, infection_free(study.volume).infection)
         patient = _ITS_PATIENT if case.case_id == _MISPLACED_SLICE else case.patient_id
         scan_id = f"second_team_{case.case_id}" if source == "second_team" else case.case_id
         yield LabelledStudy(scan_id, patient, name, study.volume, truth)
 
 
 def _marked_pictures(folder: Path) -> Iterator[LabelledStudy]:
-    for path in sorted((folder / "images").glob("*.jpg"), key=lambda path: path.stem.zfill(8)):
-        volume = load_pictures([path])
-        infection = load_mask(folder / "infection_mask" / f"{path.stem}.png", volume)
-        upright = turn_volume(volume, _PICTURES_QUARTER_TURNS)
-        turned = np.rot90(infection, _PICTURES_QUARTER_TURNS, axes=(0, 1))
+    for path in medseg_slices(folder):
+        name, volume, infection = read_medseg_slice(path)
+        upright = turn_volume(volume, MEDSEG_QUARTER_TURNS)
+        turned = np.rot90(infection, MEDSEG_QUARTER_TURNS, axes=(0, 1))
         truth = MaskPair(None, np.asfortranarray(turned))
-        name = f"medseg_{path.stem}"
         yield LabelledStudy(name, name, "pictures", upright, truth)
 
 
 def _diseased() -> frozenset[str]:
     listed = json.loads(DISEASE_LIST.read_text(encoding="utf-8"))["exclude"]
     return frozenset(str(entry["case_id"]) for entry in listed)
-
-
-def _infection_free(volume: Volume) -> MaskPair:
-    return MaskPair(None, np.zeros(volume.shape, dtype=np.bool_))
 
 
 def _labelled(study: LabelledStudy, preprocess: PreprocessConfig) -> LabelledScan:

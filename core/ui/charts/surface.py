@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import plotly.graph_objects as go
 
-from core.config import CHANNELS, Channel
+from core.config import CHANNELS, LOBE_COLOURS, LOBES, Channel
 from core.drawing import PREDICTION_COLOURS, Surface
 from core.ui.charts.style import CURRENT_COLOUR, TEXT_COLOUR, new_chart
 from core.volume import FloatArray
@@ -17,6 +18,12 @@ _LIGHTING = {
     "lung": {"ambient": 0.5, "diffuse": 0.7, "specular": 0.25, "roughness": 0.5, "fresnel": 0.8},
     "infection": {"ambient": 0.55, "diffuse": 0.65, "specular": 0.2, "roughness": 0.6},
 }
+_LOBE_SCALE = [
+    (place / len(LOBES), LOBE_COLOURS[name])
+    for number, name in enumerate(LOBES)
+    for place in (number, number + 1)
+]
+"""Steps of one colour each."""
 _LETTER_GAP_MM = 14.0
 _VIEW_FROM = np.array([0.29, 0.92, 0.25])
 """Where the eye is at first: in front, a little to the patient's right and above."""
@@ -29,6 +36,7 @@ def make_surface_figure(
     revision: str,
     slice_corners_mm: FloatArray | None = None,
     stamp: str = "",
+    lobes: npt.NDArray[np.uint8] | None = None,
 ) -> go.Figure:
     """Lung and infection in space, seen from the front, with a slice through them.
 
@@ -40,6 +48,7 @@ def make_surface_figure(
             two traces (`meta` is "slice") are there, hidden, for the browser to place: so moving
             a slice sends nothing else again.
         stamp: a word in the corner, such as "SYNTHETIC".
+        lobes: (faces of the lung,) 1 to 5, by which the lung is coloured; none gives one colour.
     """
     points = np.concatenate([surface.vertices_mm for surface in surfaces.values()])
     low, high = points.min(axis=0) - _LETTER_GAP_MM, points.max(axis=0) + _LETTER_GAP_MM
@@ -53,7 +62,12 @@ def make_surface_figure(
     chart.add_traces(
         [
             *(
-                _mesh(surfaces[channel], channel=channel, colour=colours[channel])
+                _mesh(
+                    surfaces[channel],
+                    channel=channel,
+                    colour=colours[channel],
+                    lobes=lobes if channel == "lung" else None,
+                )
                 for channel in reversed(CHANNELS)
                 if channel in surfaces
             ),
@@ -94,12 +108,24 @@ def _scene(low: FloatArray, high: FloatArray) -> dict[str, Any]:
     }
 
 
-def _mesh(surface: Surface, *, channel: Channel, colour: str) -> go.Mesh3d:
+def _mesh(
+    surface: Surface, *, channel: Channel, colour: str, lobes: npt.NDArray[np.uint8] | None
+) -> go.Mesh3d:
     # Plotly sends arrays as bytes: small indices take half of what large ones do.
     small = len(surface.vertices_mm) <= np.iinfo(np.uint16).max
     faces = surface.faces.astype(np.uint16 if small else np.int32)
     x, y, z = surface.vertices_mm.T
     i, j, k = faces.T
+    coloured: dict[str, Any] = {"color": colour}
+    if lobes is not None:
+        coloured = {
+            "intensity": lobes,
+            "intensitymode": "cell",
+            "cmin": 0.5,
+            "cmax": len(LOBES) + 0.5,
+            "colorscale": _LOBE_SCALE,
+            "showscale": False,
+        }
     return go.Mesh3d(
         name=channel.capitalize(),
         x=x,
@@ -108,7 +134,7 @@ def _mesh(surface: Surface, *, channel: Channel, colour: str) -> go.Mesh3d:
         i=i,
         j=j,
         k=k,
-        color=colour,
+        **coloured,
         opacity=0.22 if channel == "lung" else 1.0,
         flatshading=False,
         lighting=_LIGHTING[channel],

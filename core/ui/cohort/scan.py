@@ -1,4 +1,4 @@
-"""The picked scan of Cohort: its picture, its measurements, and the way to Browse."""
+"""The picked scan of Cohort: its picture, its measurements, and the way to View."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from core.ui.data_folder import (
     inside_data_folder,
     load_cases,
 )
-from core.ui.navigation import BROWSE_PAGE
+from core.ui.navigation import BROWSE, go_to
 from core.ui.open_scan import open_case, open_file, open_series
-from core.ui.page import go_to
 from core.ui.scan.browsing import place_of
+from core.ui.scan.headline import show_headline_of
 from core.ui.session import OpenStudy
 from core.ui.tables import show_facts
 from core.ui.text import escape_markdown
@@ -29,6 +29,7 @@ TABLE_BIOMARKERS = (
     "lung_volume_ml",
     "infected_volume_ml",
     "mosmed_category",
+    "lobar_score",
     "zonal_score",
     "laterality",
     "lesion_count",
@@ -52,16 +53,17 @@ def scan_picture(folder: str, scan_id: str, finished: str, width: int) -> bytes 
 
 
 def show_scan(cohort: Cohort, row: Row | None) -> None:
-    """The picked scan: picture, measurements, and the way to Browse."""
+    """The picked scan: picture, measurements, and the way to View."""
     if row is None:
-        st.caption("Pick a row to see its scan larger, and to open it in Browse.")
+        st.caption("Pick a row to see its scan larger, and to open it on View.")
         return
     with st.container(border=True, key="cohort-scan"):
         picture, facts = st.columns([2, 5], gap="large")
         with facts:
             st.markdown(f"**{escape_markdown(row['name'])}**")
-            _show_way_to_browse(cohort, row)
+            _show_way_to_view(cohort, row)
             if row["status"] == "done":
+                show_headline_of(row, whose="As marked by the network, not checked by anyone.")
                 show_facts(_facts(row), caption="Measurements of the scan")
             if row["reason"] or row["warnings"]:
                 st.caption(escape_markdown(row["reason"] or row["warnings"]))
@@ -82,7 +84,7 @@ def _facts(row: Row) -> dict[str, str]:
     return facts
 
 
-def _show_way_to_browse(cohort: Cohort, row: Row) -> None:
+def _show_way_to_view(cohort: Cohort, row: Row) -> None:
     place = scan_place(cohort, row["scan_id"])
     if place is None:
         st.caption("The location of this scan is not known here, so it cannot be opened.")
@@ -96,7 +98,7 @@ def _show_way_to_browse(cohort: Cohort, row: Row) -> None:
         )
         return
     if st.button(
-        "Open in Browse",
+        "Open on View",
         type="primary",
         icon=":material/folder_open:",
         help="Opens the scan itself at this slice; the masks of the batch stay in its folder.",
@@ -108,7 +110,7 @@ def _show_way_to_browse(cohort: Cohort, row: Row) -> None:
             st.error(escape_markdown(str(error)), icon=":material/error:")
             return
         if opened:
-            go_to(BROWSE_PAGE)
+            go_to(BROWSE)
 
 
 def _open(path: Path, series_uid: str | None, key_slice: float | None) -> bool:

@@ -24,6 +24,7 @@ _SHORT = {
     "lung_volume_ml": "Lung, ml",
     "infected_volume_ml": "Infected, ml",
     "mosmed_category": "MosMed-like",
+    "lobar_score": "CT score of 25",
     "zonal_score": "Zonal score",
     "laterality": "Side",
     "lesion_count": "Lesions",

@@ -17,9 +17,9 @@ from core.ui.data_folder import case_study
 from core.ui.evaluate.cases import MEASUREMENTS
 from core.ui.evaluate.curves import choose_channel
 from core.ui.evaluate.question import Question
-from core.ui.navigation import BROWSE_PAGE
+from core.ui.navigation import BROWSE, go_to
 from core.ui.open_scan import open_case
-from core.ui.page import go_to, show_errors
+from core.ui.page import show_errors
 from core.ui.scan import browsing
 from core.ui.session import this_session
 from core.ui.text import escape_markdown
@@ -158,21 +158,21 @@ def _show_case(
             f"{number_text(result.lung.dice)} for lung."
         )
         if st.button(
-            "Open in Browse",
+            "Open on View",
             icon=":material/view_carousel:",
             help="Opens this case with this prediction for all pages.",
         ):
-            _open_in_browse(question, shown)
+            _open_on_view(question, shown)
     return shown
 
 
-def _open_in_browse(question: Question, shown: ShownCase) -> None:
+def _open_on_view(question: Question, shown: ShownCase) -> None:
     current = this_session().opened
     if question.study is None or current is None:
         current = open_case(shown.case_id)
     current.set_segmentation(shown.segmentation)
     browsing.place_of(current).go_to(plane="axial", voxel=shown.place.voxel)
-    go_to(BROWSE_PAGE)
+    go_to(BROWSE)
 
 
 def _show_gallery(

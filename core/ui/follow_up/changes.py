@@ -17,7 +17,8 @@ from core.measuring import (
 from core.measuring.biomarkers import GROUPS
 from core.system import UNDEFINED_TEXT, json_text
 from core.ui.follow_up.scans import masks_used
-from core.ui.scan.biomarkers import STYLE, explained_header, scan_biomarkers
+from core.ui.scan.biomarkers import STYLE, scan_biomarkers
+from core.ui.scan.explained import explained_header
 from core.ui.segment.results import file_stem
 from core.ui.session import OpenStudy
 
@@ -33,6 +34,7 @@ _HEADLINES = (
     "consolidation_share",
     "lesion_count",
     "lesion_largest_ml",
+    "lobar_score",
     "zonal_score",
     "mosmed_category",
     "laterality",

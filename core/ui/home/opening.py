@@ -159,8 +159,8 @@ def show_scale_question() -> None:
     with st.container(border=True, key="scale-question"):
         st.markdown("**If this is a chest CT: which HU do its values stand for?**")
         st.caption(
-            "Exports are often stretched between two values of HU. Common ones are -1000 and 400, "
-            "-1350 and 150, and -1024 and 3071."
+            "Exports are often stretched between two values of HU. Common ones are −1000 and 400, "
+            "−1350 and 150, and −1024 and 3071."
         )
         left, right = st.columns(2)
         low_hu = left.number_input(

@@ -1,10 +1,9 @@
-"""The widgets of Enhance: settings, before and after, histograms, files."""
+"""The widgets of Enhance: settings, the slice that is tuned, and what can be done with them."""
 
 from __future__ import annotations
 
-import time
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -16,23 +15,25 @@ from core.config import (
     WINDOW_RANGES,
     EnhanceConfig,
     PreprocessConfig,
+    RoiConfig,
+    SettingRange,
 )
-from core.errors import WeightsError
-from core.preprocessing import (
-    SpatialRecord,
-    enhance,
-    plan_spatial,
-    window_slice,
-)
-from core.preprocessing.enhancement import Grey
+from core.errors import ConfigError, WeightsError
+from core.preprocessing import SpatialRecord, plan_spatial, slice_in_box
+from core.preprocessing.roi import find_region, part_slice_of
 from core.ui import segmenting
+from core.ui.navigation import BROWSE, TRAIN, go_to
 from core.ui.page import show_error
+from core.ui.preprocess.tuner import Answer, Reported, TunedSlice, show_tuner
 from core.ui.scan.browsing import place_of
-from core.ui.session import OpenStudy, remember
+from core.ui.scan.measures import known_masks
+from core.ui.session import OpenStudy, remember, this_session
 from core.ui.settings import Settings
-from core.ui.viewer import show_pictures
-from core.ui.widget_state import set_widget_value, widget_value
-from core.volume import PLANE_LABELS, pixel_size_mm
+from core.ui.widget_state import widget_value
+from core.volume import BoolArray, pixel_size_mm
+
+if TYPE_CHECKING:  # loaded where it is first needed
+    from core.segmentation import WeightsInfo
 
 METHODS = {
     "window": "Window",
@@ -41,42 +42,71 @@ METHODS = {
     "gamma": "Gamma",
     "unsharp": "Unsharp",
 }
-_METHOD_HELP = (
-    "**Window**: nothing but the window. **CLAHE**: each tile of the picture gets its own "
-    "histogram equalisation, limited by the clip limit. **Equalise**: one histogram "
-    "equalisation for the whole picture; too strong for CT as a rule, because air and fat "
-    "take most of the grey levels. **Gamma**: brightens or darkens the middle greys. "
-    "**Unsharp**: edges are enhanced."
-)
-_LABELS = {
-    "clip_limit": "Clip limit",
-    "tile_grid": "Tile grid",
-    "gamma": "Gamma",
-    "unsharp_radius": "Radius, pixels",
-    "unsharp_amount": "Amount",
-}
-_HELP = {
-    "clip_limit": "How steep contrast may become: times the mean count that a grey level may "
-    "have in a tile. Too much: noise in even areas looks like texture, and healthy lung like "
-    "ground-glass.",
-    "tile_grid": "Tiles along each side. More tiles adapt to smaller neighbourhoods. Too "
-    "many: halos around vessels, and the same tissue looks different from place to place. "
-    "Too few: hardly different from one equalisation of the whole picture.",
-    "gamma": "Below 1 brightens dark lung, above 1 darkens it; 1 changes nothing. Too low: "
-    "lung and chest wall look alike and noise shows. Too high: faint opacities disappear "
-    "in black.",
-    "unsharp_radius": "How wide an edge is: sigma of the blur that is taken away. Too much: broad "
-    "bright and dark seams along the chest wall.",
-    "unsharp_amount": "How much of the difference from the blur is added; 0 changes nothing. Too "
-    "much: white and black rims, grainy lung.",
+_SLIDERS: dict[str, tuple[str, str]] = {
+    "clip_limit": (
+        "Clip limit",
+        "How steep contrast may become: times the mean count that a grey level may have in a tile. "
+        "Too much: noise in even areas looks like texture, and healthy lung like ground-glass.",
+    ),
+    "tile_grid": (
+        "Tile grid",
+        "Tiles along each side. More tiles adapt to smaller neighbourhoods. Too many: halos around "
+        "vessels, and the same tissue looks different from place to place. Too few: hardly "
+        "different from one equalisation of the whole picture.",
+    ),
+    "gamma": (
+        "Gamma",
+        "Below 1 brightens dark lung, above 1 darkens it; 1 changes nothing. Too low: lung and "
+        "chest wall look alike and noise shows. Too high: faint opacities disappear in black.",
+    ),
+    "unsharp_radius": (
+        "Radius, pixels",
+        "How wide an edge is: sigma of the blur that is taken away. Too much: broad bright and "
+        "dark seams along the chest wall.",
+    ),
+    "unsharp_amount": (
+        "Amount",
+        "How much of the difference from the blur is added; 0 changes nothing. Too much: white and "
+        "black rims, grainy lung.",
+    ),
+    "window_center": (
+        "Centre, HU",
+        "The value drawn as middle grey. Too high: lung turns black; too low: the chest wall turns "
+        "white.",
+    ),
+    "window_width": (
+        "Width, HU",
+        "How many HU lie between black and white. Too narrow: plain black and white; too wide: "
+        "everything is grey.",
+    ),
 }
 _SETTINGS_OF = {
     "clahe": ("clip_limit", "tile_grid"),
     "gamma": ("gamma",),
     "unsharp": ("unsharp_radius", "unsharp_amount"),
 }
-_FREE = "Custom"
+_PRESET_NAME = "enhance-preset-name"
 _ENHANCE_FIELDS = tuple(field.name for field in fields(EnhanceConfig))
+LIVE = ("method", *_SLIDERS)
+"""Settings that the browser changes; the others need the scan, and so Python."""
+
+
+@dataclass(eq=False)
+class Tuning:
+    """What Enhance keeps for the session.
+
+    Attributes:
+        seq: of the last report of the browser.
+        presets: the person's own, by name.
+    """
+
+    seq: int = 0
+    presets: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def tuning() -> Tuning:
+    """That of this session."""
+    return this_session().part(Tuning)
 
 
 def base_preprocess() -> PreprocessConfig:
@@ -88,6 +118,14 @@ def base_preprocess() -> PreprocessConfig:
         show_error(error)
         weights = None
     return PreprocessConfig() if weights is None else weights.preprocess
+
+
+def _default_weights() -> WeightsInfo | None:
+    """None also where they are broken, which `base_preprocess` says."""
+    try:
+        return segmenting.default_weights()
+    except WeightsError:
+        return None
 
 
 def read_settings(base: PreprocessConfig) -> Settings:
@@ -115,35 +153,157 @@ def build_config(values: dict[str, Any], base: PreprocessConfig) -> PreprocessCo
     return replace(base, enhance=EnhanceConfig(**own), **rest)
 
 
-def show_presets(settings: Settings) -> None:
-    """Settings to start from, and the way back."""
-    with st.container(horizontal=True, gap="small", key="enhance-presets"):
-        for preset in ENHANCE_PRESETS:
-            st.button(
-                preset.name,
-                help=preset.note,
-                on_click=settings.set,
-                args=(asdict(preset.config),),
-            )
-        st.button(
-            "Reset",
-            icon=":material/restart_alt:",
-            help="All settings back to the network's own, window and crop included.",
-            on_click=settings.forget,
-        )
+# ---------------------------------------------------------------- the live part
 
 
-def choose_method(settings: Settings) -> None:
-    """The method, and a slider for each of its settings."""
-    settings.choose("Method", "method", METHODS, help=_METHOD_HELP)
-    for name in _SETTINGS_OF.get(str(settings.values["method"]), ()):
-        settings.slide(_LABELS[name], name, ENHANCE_RANGES[name], help=_HELP[name])
+def show_live(
+    current: OpenStudy, settings: Settings, base: PreprocessConfig, answer: Answer
+) -> None:
+    """The slice, before and after, with its sliders; the browser reports on release."""
+    config, kept = build_config(settings.values, base), tuning()
+
+    def take(reported: Reported) -> None:
+        kept.seq = reported.seq
+        take_report(current, settings, base, reported)
+
+    show_tuner(
+        tuned_slice(current, config),
+        settings={name: settings.values[name] for name in LIVE},
+        options=_options(current, base),
+        answer=answer,
+        seq=kept.seq,
+        key="tuner",
+        on_report=take,
+        tallest=0.56,
+    )
 
 
-def choose_window(current: OpenStudy, settings: Settings, base: PreprocessConfig) -> None:
-    """What is black and white before anything else, and what of the slice is taken."""
-    if _choose_window_preset(current, settings, base) == _FREE:
-        _choose_free_window(settings)
+def take_report(
+    current: OpenStudy, settings: Settings, base: PreprocessConfig, reported: Reported
+) -> None:
+    """Takes settings and slice from the browser; values that make no sense change nothing."""
+    place = place_of(current)
+    i, j, k = place.voxel
+    if reported.slice_index != k:
+        place.go_to(plane="axial", voxel=(i, j, reported.slice_index))
+    wanted = {**settings.values}
+    for name in LIVE:
+        value, default = reported.values.get(name), settings.defaults[name]
+        if isinstance(default, str) and isinstance(value, str):
+            wanted[name] = value
+        elif isinstance(default, (int, float)) and isinstance(value, (int, float)):
+            wanted[name] = type(default)(value)
+    try:
+        build_config(wanted, base)
+    except ConfigError:
+        return
+    settings.set({name: wanted[name] for name in LIVE})
+
+
+def _options(current: OpenStudy, base: PreprocessConfig) -> dict[str, Any]:
+    seen = place_of(current).window
+    defaults = flat_settings(base)
+    windows = [
+        {"name": "Network", "center": base.window_center, "width": base.window_width},
+        *({"name": p.name, "center": p.center, "width": p.width} for p in WINDOW_PRESETS),
+        {"name": "As on View", "center": seen.center, "width": seen.width},
+    ]
+    presets = [
+        *(
+            {"name": preset.name, "note": preset.note, "settings": _used(asdict(preset.config))}
+            for preset in ENHANCE_PRESETS
+        ),
+        *(
+            {"name": name, "note": "Your own preset", "settings": values}
+            for name, values in tuning().presets.items()
+        ),
+    ]
+    ranges = {**ENHANCE_RANGES, **WINDOW_RANGES}
+    return {
+        "defaults": {name: defaults[name] for name in LIVE},
+        "windows": windows,
+        "presets": presets,
+        "methods": METHODS,
+        "sliders": {
+            name: _slider(name, label, words, ranges[name])
+            for name, (label, words) in _SLIDERS.items()
+        },
+        "used": _SETTINGS_OF,
+    }
+
+
+def _slider(name: str, label: str, words: str, allowed: SettingRange) -> dict[str, Any]:
+    return {
+        "label": label,
+        "help": words,
+        "low": allowed.low,
+        "high": allowed.high,
+        "step": allowed.step,
+        "logarithmic": name == "clip_limit",
+    }
+
+
+def _used(values: dict[str, Any]) -> dict[str, Any]:
+    """The method and the settings that it uses."""
+    names = ("method", *_SETTINGS_OF.get(str(values["method"]), ()))
+    return {name: values[name] for name in names}
+
+
+# ---------------------------------------------------------------- the slice
+
+
+def tuned_slice(current: OpenStudy, config: PreprocessConfig) -> TunedSlice:
+    """The slice as the network's input is made of it, before any window."""
+    volume, index = current.study.volume, place_of(current).voxel[2]
+    record = spatial_record(current, config)
+    lung, source = _lung_of_slice(current, index)
+    box = record.box
+    return TunedSlice(
+        values=slice_in_box(volume, record, index),
+        intensity=volume.intensity,
+        lung=lung[box.j_start : box.j_stop, box.i_start : box.i_stop],
+        lung_source=source,
+        index=index,
+        count=volume.plane_count("axial"),
+        pixel_mm=pixel_size_mm(volume, "axial"),
+        name=f"{current.name}, axial slice {index + 1}",
+        stamp=current.stamp,
+        token=current.token,
+    )
+
+
+def _lung_of_slice(current: OpenStudy, slice_index: int) -> tuple[BoolArray, str]:
+    for name, pair in known_masks(current).items():
+        if pair.lung is not None:
+            return pair.lung[:, :, slice_index].T, name.lower()
+    volume = current.study.volume
+    region = remember(current, ("region", RoiConfig()), lambda: find_region(volume, RoiConfig()))
+    return part_slice_of(volume, region, slice_index).lung, "air inside the body"
+
+
+def spatial_record(current: OpenStudy, config: PreprocessConfig) -> SpatialRecord:
+    """Where the box is and which slices are normalized; found once per scan and crop."""
+    key = ("spatial", *spatial_settings(config))
+    volume = current.study.volume
+    return remember(current, key, lambda: plan_spatial(volume, config))
+
+
+def spatial_settings(config: PreprocessConfig) -> tuple[Any, ...]:
+    """All of a config that `plan_spatial` asks for."""
+    return (
+        config.crop,
+        config.margin_mm,
+        config.rows,
+        config.columns,
+        config.level_slices,
+    )
+
+
+# ---------------------------------------------------------------- what else there is
+
+
+def choose_rare(settings: Settings) -> None:
+    """What is seldom changed: the box, and slices that are darker or brighter than the rest."""
     settings.choose(
         "Crop to",
         "crop",
@@ -168,121 +328,48 @@ def choose_window(current: OpenStudy, settings: Settings, base: PreprocessConfig
     )
 
 
-def _choose_window_preset(current: OpenStudy, settings: Settings, base: PreprocessConfig) -> str:
-    """The named window that is chosen, or `_FREE`."""
-    seen = place_of(current).window
-    windows = {
-        "Network": (base.window_center, base.window_width),
-        **{preset.name: (preset.center, preset.width) for preset in WINDOW_PRESETS},
-        "As in Browse": (seen.center, seen.width),
-    }
-    now = (settings.values["window_center"], settings.values["window_width"])
-    fitting = next((name for name, window in windows.items() if window == now), _FREE)
-    key = settings.key("window")
-    if widget_value(key) != _FREE:
-        set_widget_value(key, fitting)
-
-    def take() -> None:
-        window = windows.get(widget_value(key))
-        if window is not None:
-            settings.set({"window_center": window[0], "window_width": window[1]})
-
-    st.selectbox(
-        "Window",
-        (*windows, _FREE),
-        key=key,
-        on_change=take,
-        help="Which HU are drawn from black to white, before contrast is enhanced. Too narrow: "
-        "much is plain black or white, and no method brings it back. Too wide: everything is "
-        "grey.",
-    )
-    return str(widget_value(key))
-
-
-def _choose_free_window(settings: Settings) -> None:
-    left, right = st.columns(2)
-    with left:
-        settings.slide(
-            "Center, HU",
-            "window_center",
-            WINDOW_RANGES["window_center"],
-            help="The value drawn as middle grey. Too high: lung turns black; too low: the "
-            "chest wall turns white.",
+def show_actions(current: OpenStudy, settings: Settings, base: PreprocessConfig) -> None:
+    """What can be done with the settings: mark the scan, train with them, keep them by name."""
+    config = build_config(settings.values, base)
+    weights = _default_weights()
+    if (
+        st.button(
+            "Mark the whole scan with these settings",
+            type="primary",
+            icon=":material/ink_highlighter:",
+            disabled=weights is None or segmenting.is_running(),
+            help="Runs the network on every slice with this preprocessing in place of its own, and "
+            "shows the result on View. It was not trained with other settings.",
         )
-    with right:
-        settings.slide(
-            "Width, HU",
-            "window_width",
-            WINDOW_RANGES["window_width"],
-            help="How many HU lie between black and white. Too narrow: plain black and "
-            "white; too wide: everything is grey.",
+        and weights is not None
+    ):
+        segmenting.start(current, weights, preprocess=config)
+        go_to(BROWSE)
+    if st.button(
+        "Use for training",
+        icon=":material/model_training:",
+        help="The Train page then offers this input as **Tuned**.",
+    ):
+        this_session().tuned_preprocess = config
+        go_to(TRAIN)
+    with st.popover("Save as preset", icon=":material/bookmark_add:"):
+        _name_preset(settings)
+
+
+def _name_preset(settings: Settings) -> None:
+    kept = tuning()
+
+    def keep() -> None:
+        name = str(widget_value(_PRESET_NAME, "")).strip()
+        if name:
+            window = {side: settings.values[side] for side in ("window_center", "window_width")}
+            kept.presets[name] = {**_used(settings.values), **window}
+
+    with st.form("enhance-preset", border=False, clear_on_submit=True):
+        st.text_input(
+            "Name",
+            max_chars=24,
+            key=_PRESET_NAME,
+            help="It stands beside the other presets for this session.",
         )
-
-
-def choose_slice(current: OpenStudy) -> int:
-    """Index of the axial slice, the same as in Browse."""
-    place, count = place_of(current), current.study.volume.plane_count("axial")
-    if count == 1:
-        return 0
-    key = f"enhance-slice-{current.token}"
-    set_widget_value(key, place.voxel[2] + 1)
-
-    def move() -> None:
-        i, j, _ = place.voxel
-        place.go_to(plane="axial", voxel=(i, j, widget_value(key) - 1))
-
-    st.slider("Axial slice", 1, count, key=key, on_change=move, help="Slice 1 is nearest the feet.")
-    return place.voxel[2]
-
-
-@dataclass(frozen=True, eq=False)
-class BeforeAfter:
-    """One slice in the box of the network, through the window, and enhanced; (rows, columns)."""
-
-    slice_index: int
-    record: SpatialRecord
-    before: Grey
-    after: Grey
-    seconds: float
-
-
-def compute_pictures(current: OpenStudy, config: PreprocessConfig, slice_index: int) -> BeforeAfter:
-    """The slice as the network's input is made of it, just before it is resized."""
-    record = spatial_record(current, config)
-    started = time.perf_counter()
-    before = window_slice(current.study.volume, record, config, slice_index)
-    after = enhance(before, config.enhance)
-    return BeforeAfter(slice_index, record, before, after, time.perf_counter() - started)
-
-
-def spatial_record(current: OpenStudy, config: PreprocessConfig) -> SpatialRecord:
-    """Where the box is and which slices are normalized; found once per scan and crop."""
-    key = ("spatial", *spatial_settings(config))
-    volume = current.study.volume
-    return remember(current, key, lambda: plan_spatial(volume, config))
-
-
-def spatial_settings(config: PreprocessConfig) -> tuple[Any, ...]:
-    """All of a config that `plan_spatial` asks for."""
-    return (
-        config.crop,
-        config.margin_mm,
-        config.rows,
-        config.columns,
-        config.level_slices,
-    )
-
-
-def show_before_after(current: OpenStudy, pictures: BeforeAfter) -> None:
-    """Both pictures behind a divider, with the same zoom and pan."""
-    show_pictures(
-        pictures.before,
-        pictures.after,
-        names=("Before", "After"),
-        key="enhance-pictures",
-        pixel_mm=pixel_size_mm(current.study.volume, "axial"),
-        letters=PLANE_LABELS["axial"],
-        title=f"{current.name}, axial slice {pictures.slice_index + 1}",
-        stamp=current.stamp,
-        tallest=0.52,
-    )
+        st.form_submit_button("Save", icon=":material/bookmark_add:", on_click=keep)

@@ -71,35 +71,34 @@ def _show(
     read: Callable[[str], Mapping[str, Any]],
 ) -> None:
     refused = this_session().part(_Refused).errors
-    with st.expander("Export settings", icon=":material/code:"):
-        st.code(code, language="python")
-        st.download_button(
-            "Settings (JSON)",
-            json.dumps(content, indent=1) + "\n",
-            file_name=file_name,
-            mime="application/json",
-            on_click="ignore",
-            icon=":material/download:",
-            help=save_help,
-        )
-        upload = f"{settings.name}-file"
-        key = fresh_key(upload)
+    st.code(code, language="python")
+    st.download_button(
+        "Settings (JSON)",
+        json.dumps(content, indent=1) + "\n",
+        file_name=file_name,
+        mime="application/json",
+        on_click="ignore",
+        icon=":material/download:",
+        help=save_help,
+    )
+    upload = f"{settings.name}-file"
+    key = fresh_key(upload)
 
-        def load() -> None:
-            # An empty widget, so that the same file can be chosen again.
-            renew_key(upload)
-            file = widget_value(key)
-            if file is None:
-                return
-            try:
-                settings.set(read(file.getvalue().decode("utf-8", "replace")))
-            except LungLensError as error:
-                refused[settings.name] = error
+    def load() -> None:
+        # An empty widget, so that the same file can be chosen again.
+        renew_key(upload)
+        file = widget_value(key)
+        if file is None:
+            return
+        try:
+            settings.set(read(file.getvalue().decode("utf-8", "replace")))
+        except LungLensError as error:
+            refused[settings.name] = error
 
-        st.file_uploader("Load settings", type="json", key=key, on_change=load, help=load_help)
-        error = refused.pop(settings.name, None)
-        if error is not None:
-            show_error(error)
+    st.file_uploader("Load settings", type="json", key=key, on_change=load, help=load_help)
+    error = refused.pop(settings.name, None)
+    if error is not None:
+        show_error(error)
 
 
 def preprocess_code(config: PreprocessConfig) -> str:

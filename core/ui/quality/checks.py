@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from functools import partial
 
 import numpy as np
@@ -16,22 +16,14 @@ from core.measuring.quality import (
     EmptySlices,
     Finding,
     QualityReport,
-    ScanMeasures,
-    apply_thresholds,
     check_named,
     find_empty_slices,
-    measure_scan,
-    slices_with_lung,
 )
-from core.system import OnProgress, ShouldCancel
-from core.ui.job_slot import JobSlot
-from core.ui.jobs import MEASURING_QUEUE
-from core.ui.page import show_error
 from core.ui.quality.leaving_out import case_id_of, left_out
 from core.ui.scan.browsing import show_picture
 from core.ui.scan.measures import CORRECTED, known_masks
 from core.ui.scan.slice_strip import StripRow, go_to, show_strip
-from core.ui.session import OpenStudy, remember, this_session
+from core.ui.session import OpenStudy, remember
 from core.ui.settings import Settings
 from core.ui.text import escape_markdown
 from core.ui.widget_state import fresh_key, renew_key
@@ -41,8 +33,6 @@ FAMILY_COLOURS = {"sampling": "#56B4E9", "values": "#E69F00", "content": "#CC79A
 _EMPTY = "Empty"
 _SLICE_HEAD_COLOUR = "#009E73"
 _LEFT_OUT_COLOUR = "#8d99a5"
-_AT_ONCE_SECONDS = 1.5
-"""Small scans are done by then; until then no progress is worth drawing."""
 
 
 def read_settings() -> Settings:
@@ -73,46 +63,6 @@ def choose_thresholds(settings: Settings) -> QualityConfig:
                     format="percent" if check.unit == "share" else None,
                 )
     return QualityConfig(**settings.values)
-
-
-@dataclass(eq=False)
-class ScanCheck:
-    """What was measured of the open scan, or the job that measures it."""
-
-    slot: JobSlot[ScanMeasures] = field(default_factory=lambda: JobSlot("quality", MEASURING_QUEUE))
-
-
-def measures_of(current: OpenStudy) -> ScanMeasures | None:
-    """What was measured of the open scan; none, and progress or a button, until it is there."""
-    slot, volume = this_session().part(ScanCheck).slot, current.study.volume
-    # Grey values that were given another meaning lie elsewhere between air and tissue.
-    subject = (current.token, volume.intensity)
-    slot.drop_unless(subject)
-    if slot.job is None:
-
-        def work(on_progress: OnProgress, should_cancel: ShouldCancel) -> ScanMeasures:
-            return measure_scan(volume, on_progress=on_progress, should_cancel=should_cancel)
-
-        slot.start(work, owner=current, subject=subject).join(_AT_ONCE_SECONDS)
-    if slot.show_progress():
-        return None
-    outcome = slot.outcome()
-    if outcome is None:
-        return None
-    if outcome.error is not None:
-        show_error(outcome.error)
-    if outcome.result is None and st.button("Check the scan", type="primary", key="check-scan"):
-        slot.drop()
-        st.rerun()
-    return outcome.result
-
-
-def report_of(current: OpenStudy, measures: ScanMeasures, config: QualityConfig) -> QualityReport:
-    """What the thresholds find; where lung is outlined, "no lung" is not."""
-    held = remember(
-        current, "slices with lung", lambda: slices_with_lung(*known_masks(current).values())
-    )
-    return apply_thresholds(measures, config).trusting_lung(held)
 
 
 def show_scan_and_strip(current: OpenStudy, report: QualityReport) -> int:

@@ -12,7 +12,13 @@ import streamlit as st
 from core.config import QualityConfig
 from core.errors import DatasetError
 from core.loading import Case
-from core.measuring.quality import EmptySlices, SurveyedCase, check_named, survey_cases, total_empty
+from core.measuring.quality import (
+    EmptySlices,
+    SurveyedCase,
+    check_named,
+    empty_totals,
+    survey_cases,
+)
 from core.system import OnProgress, ShouldCancel
 from core.ui.data_folder import find_case_folder, inside_data_folder, load_cases
 from core.ui.job_slot import JobSlot, Outcome
@@ -117,16 +123,11 @@ def _show_rows(surveyed: Surveyed, config: QualityConfig) -> None:
         key=fresh_key("survey-rows"),
         height=min(35 * (len(surveyed) + 1) + 3, 738),
     )
-    for side, found in (
-        ("truth", [case.truth for case in surveyed]),
-        ("prediction", [case.prediction for case in surveyed]),
-    ):
-        total = total_empty(found)
-        if total.cases:
-            st.markdown(
-                f"By {side}, **{total.empty} of {total.slices}** slices of {total.cases} "
-                f"case{'s' if total.cases > 1 else ''} hold no infection."
-            )
+    for side, total in empty_totals(surveyed).items():
+        st.markdown(
+            f"By {side}, **{total.empty} of {total.slices}** slices of {total.cases} "
+            f"case{'s' if total.cases > 1 else ''} hold no infection."
+        )
     chosen = [surveyed[row].case_id for row in picked["selection"]["rows"]]
     _show_actions(chosen)
 

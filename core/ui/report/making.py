@@ -102,7 +102,7 @@ def _choose_settings(current: OpenStudy) -> ReportConfig:
 
 
 def _measured_report(current: OpenStudy, segmentation: Segmentation) -> Report | None:
-    """Everything the report says, measured beside the page once it is asked for."""
+    """The content of the report, measured in the background once it is asked for."""
     slot = jobs_of(current).measuring
     # Other notes or marks are another report.
     slot.drop_unless(_written_on(current))

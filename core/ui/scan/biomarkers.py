@@ -8,6 +8,9 @@ from html import escape
 import streamlit as st
 
 from core.measuring.biomarkers import Biomarkers, Measurement, compute_biomarkers
+from core.ui.scan.explained import measurement_cell
+from core.ui.scan.lobe_table import lobe_keys, lobe_table
+from core.ui.scan.lobes import scan_lobes
 from core.ui.scan.measures import CORRECTED, known_masks
 from core.ui.session import OpenStudy, remember
 
@@ -20,6 +23,7 @@ STYLE = """<style>
 .biomarkers th:first-child { padding-left: 0; text-align: left; color: #aab6c2; }
 .biomarkers thead th { color: #aab6c2; font-size: 0.84rem; }
 .biomarkers thead th:first-child { color: #dbe3ea; }
+.biomarkers + .note { margin: -0.4rem 0 0.9rem; color: #aab6c2; font-size: 0.84rem; }
 .biomarkers .undefined { color: #8d99a5; font-size: 0.84rem; }
 .biomarkers tbody tr { position: relative; }
 .biomarkers .explained { cursor: help; outline-offset: 2px; }
@@ -66,7 +70,7 @@ def scan_biomarkers(current: OpenStudy, name: str) -> Biomarkers:
     return remember(
         current,
         ("biomarkers", name),
-        lambda: compute_biomarkers(volume, pair),
+        lambda: compute_biomarkers(volume, pair, lobes=scan_lobes(current, name)),
         doing="Measuring both lungs…",
         corrected=name == CORRECTED,
     )
@@ -87,7 +91,8 @@ def show_biomarkers(current: OpenStudy) -> None:
         found = scan_biomarkers(current, _choose_masks(names))
         st.caption(
             "Point at a value, or tap it, for its definition and source. Left and right are "
-            "the patient's; zones are thirds and halves of each lung, not lobes."
+            "the patient's; zones are thirds and halves of each lung, not lobes. Lobes are "
+            "estimated from the shape of the lungs."
         )
         show_biomarker_tables(found)
         for note in found.notes:
@@ -114,11 +119,12 @@ def _choose_masks(names: tuple[str, ...]) -> str:
 def show_biomarker_tables(found: Biomarkers) -> None:
     """Both lungs side by side, then what describes the whole scan."""
     pieces = [STYLE]
-    sided_keys: set[str] = set()
+    sided_keys: set[str] = {"lobar_score", *lobe_keys()}
     for heading, rows in _SIDED.items():
         for keys in rows.values():
             sided_keys.update(keys)
         pieces.append(_sided_table(found, heading, rows))
+    pieces.insert(2, lobe_table(found))
     rest = [figure for figure in found.measurements if figure.key not in sided_keys]
     for heading in dict.fromkeys(figure.group for figure in rest):
         pieces.append(_plain_table(heading, [f for f in rest if f.group == heading]))
@@ -149,7 +155,7 @@ def _sided_table(found: Biomarkers, heading: str, rows: dict[str, tuple[str, ...
     names = "".join(f'<th scope="col">{name}</th>' for name in columns)
     lines = "".join(
         f'<tr><th scope="row">{escape(row)}</th>'
-        + "".join(_cell(found.measurement(key)) for key in keys)
+        + "".join(measurement_cell(found.measurement(key)) for key in keys)
         + "</tr>"
         for row, keys in rows.items()
     )
@@ -161,34 +167,11 @@ def _sided_table(found: Biomarkers, heading: str, rows: dict[str, tuple[str, ...
 
 def _plain_table(heading: str, figures: Sequence[Measurement]) -> str:
     lines = "".join(
-        f'<tr><th scope="row">{escape(figure.label)}</th>{_cell(figure)}</tr>' for figure in figures
+        f'<tr><th scope="row">{escape(figure.label)}</th>{measurement_cell(figure)}</tr>'
+        for figure in figures
     )
     return (
         f'<table class="biomarkers" aria-label="{escape(heading, quote=True)}"><thead><tr>'
         f'<th scope="col">{escape(heading)}</th><th></th></tr></thead><tbody>{lines}</tbody>'
         "</table>"
-    )
-
-
-def _cell(figure: Measurement) -> str:
-    return explained_cell(figure.text, figure, undefined=not figure.defined)
-
-
-def explained_cell(text: str, figure: Measurement, *, undefined: bool = False) -> str:
-    """A cell that shows, on hover and on focus, the definition and source of its value."""
-    kind = "explained undefined" if undefined else "explained"
-    return f'<td class="{kind}" tabindex="0">{escape(text)}{_tooltip(figure)}</td>'
-
-
-def explained_header(figure: Measurement) -> str:
-    """The name of a row, which shows them in place of its cells."""
-    label = escape(figure.label)
-    return f'<th class="explained" scope="row" tabindex="0">{label}{_tooltip(figure)}</th>'
-
-
-def _tooltip(figure: Measurement) -> str:
-    reason = f"<i>Not defined: {escape(figure.reason)}</i>" if figure.reason else ""
-    return (
-        f'<span role="tooltip">{escape(figure.label)}. {escape(figure.definition)}{reason}'
-        f"<i>Source: {escape(figure.source)}</i></span>"
     )

@@ -6,9 +6,11 @@ import streamlit as st
 
 from core.config import Plane
 from core.loading import as_hu, grey_ends, windowed_intensity
+from core.ui.navigation import part_in_address
 from core.ui.open_scan import set_intensity
 from core.ui.page import show_errors
 from core.ui.projects import keep_state, try_again
+from core.ui.scan.lobes import shown_lobes
 from core.ui.scan.measures import guide_counts
 from core.ui.scan.notes import notebook_of
 from core.ui.session import OpenStudy, this_session
@@ -73,9 +75,14 @@ def _slice_in_address(count: int) -> int | None:
 
 
 def write_address(current: OpenStudy) -> None:
-    """Case, plane and slice go into the page's address, so that it can be kept and shared."""
+    """Case, part, plane and slice go into the page's address, so that it can be kept and shared."""
     place = place_of(current)
-    wanted = {"case": current.link, "plane": place.plane, "slice": str(place.slice_index + 1)}
+    wanted = {
+        "case": current.link,
+        **part_in_address(),
+        "plane": place.plane,
+        "slice": str(place.slice_index + 1),
+    }
     if st.query_params.to_dict() != wanted:
         st.query_params.from_dict(wanted)
 
@@ -89,6 +96,7 @@ def viewer_scan(current: OpenStudy) -> ViewerScan:
         prediction=current.prediction,
         second=current.second_prediction,
         correction=current.correction,
+        lobes=shown_lobes(current),
         name=current.name,
         stamp=current.stamp,
         flags=current.look_first,
@@ -115,7 +123,7 @@ def show_picture(
     heat: Heat | None = None,
     marks: Marks | None = None,
 ) -> Place:
-    """The open scan with all that is marked in it; says where in it the person is.
+    """The open scan with all that is marked in it; returns where in it the person is.
 
     Args:
         comparison: what stands beside it, such as a second scan.

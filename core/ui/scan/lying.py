@@ -1,4 +1,4 @@
-"""Whether the open scan lies as it should, and turning it."""
+"""The orientation of the open scan: the question whether it is right, and turning it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from core.ui.page import show_errors
 from core.ui.session import OpenStudy
 
 _CODES = (
-    "The letters say where columns, rows and slices of the file lead: L left or R right, "
+    "The letters give the direction of columns, rows and slices of the file: L left or R right, "
     "P posterior or A anterior, S superior or I inferior."
 )
 
 
 def show_question(current: OpenStudy) -> None:
-    """Where a scan may lie otherwise than its file says: a button that turns it. Where a person
+    """Where the orientation in the file may be wrong: a button that turns the scan. Where a person
     has turned it: one that turns it back."""
     source = current.study.volume.source
     if source.stored_affine is not None:
@@ -24,10 +24,10 @@ def show_question(current: OpenStudy) -> None:
     if not source.other_orientation:
         return
     with st.container(border=True, key="orientation-question"):
-        st.markdown("**Does the scan lie as it should?**")
+        st.markdown("**Is the scan oriented correctly?**")
         st.caption(
             "Axial slices show the front of the body on top, coronal ones the head. Where they do "
-            "not, turn the scan. Left and right cannot be told from the pictures."
+            "not, turn the scan. Left and right cannot be recognised in the pictures."
         )
         if st.button(
             f"Turn the scan to {source.other_orientation}",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from core.ui import segmenting
-from core.ui.navigation import BROWSE_PAGE
-from core.ui.page import go_to, show_errors
+from core.ui.navigation import BROWSE, go_to
+from core.ui.page import show_errors
 from core.ui.session import OpenStudy
 
 
@@ -23,8 +23,8 @@ def mark_and_browse(current: OpenStudy) -> None:
             "Mark lung and infection",
             type="primary",
             icon=":material/ink_highlighter:",
-            help="Runs the network on the open scan and shows the result in Browse.",
+            help="Runs the network on the open scan and shows the result on View.",
         )
         if clicked:
             segmenting.start(current, weights)
-            go_to(BROWSE_PAGE)
+            go_to(BROWSE)

@@ -10,16 +10,12 @@ from typing import Any
 import streamlit as st
 
 from core.config import CHANNELS, Channel, Plane
-from core.errors import WeightsError
 from core.evaluation import (
     Overlap,
     compute_differences,
     compute_overlap,
     compute_overlap_per_slice,
-    side_of_case,
-    side_sentence,
 )
-from core.loading import case_of_scan
 from core.measuring.biomarkers import (
     Burden,
     FloatVector,
@@ -30,7 +26,7 @@ from core.measuring.biomarkers import (
 from core.system import number_text
 from core.ui.session import SECOND_NETWORK, OpenStudy, remember
 from core.ui.tables import show_number_table
-from core.ui.text import area_text, escape_markdown, percent, volume_text
+from core.ui.text import area_text, percent, volume_text
 from core.volume import PLANE_AXIS, BoolArray, MaskPair
 
 CORRECTED = "Corrected"
@@ -156,7 +152,7 @@ def _show_agreement_of(current: OpenStudy, source: str, plane: Plane, slice_inde
     }.get(source, ("", "prediction"))
     st.markdown(
         f"**Agreement with the truth{whose}**",
-        help=f"Dice and IoU say how much {what} and truth overlap (1 is the same). Precision: "
+        help=f"Dice and IoU show how much {what} and truth overlap (1 is the same). Precision: "
         f"how much of the {what} is true. Recall: how much of the truth was found. "
         "Not defined where there is nothing to compare.",
     )
@@ -165,29 +161,6 @@ def _show_agreement_of(current: OpenStudy, source: str, plane: Plane, slice_inde
         rows=list(_OVERLAP_ROWS.values()),
         caption=f"Agreement of {what} and truth",
     )
-    if source == "Prediction":
-        _say_whether_seen(current)
-
-
-def _say_whether_seen(current: OpenStudy) -> None:
-    """A caption where the weights were trained on this patient, or chosen on it."""
-    from core.segmentation import find_weights
-
-    if current.segmentation is None or current.study.synthetic:
-        return
-
-    def find() -> str:
-        assert current.segmentation is not None
-        try:
-            info = find_weights(current.segmentation.weights_id)
-        except WeightsError:  # removed since the run
-            return ""
-        case = case_of_scan(current.study.case_id or current.study.volume.source.name)
-        return "" if side_of_case(case, info) == "unseen" else side_sentence(case, info)
-
-    sentence = remember(current, "whether seen", find)
-    if sentence:
-        st.caption(escape_markdown(sentence))
 
 
 _OVERLAP_ROWS = {"dice": "Dice", "iou": "IoU", "precision": "Precision", "recall": "Recall"}
@@ -224,6 +197,21 @@ def _overlaps(
     return per_slice, whole
 
 
+def dice_of(current: OpenStudy, source: str, channel: Channel) -> float | None:
+    """Dice of the whole scan between one pair of masks and the truth; none where either is
+    unknown."""
+    masks = _both_masks(current, source, channel)
+    if masks is None:
+        return None
+    whole: Overlap = remember(
+        current,
+        ("overlap", channel),
+        lambda: compute_overlap(*masks),
+        corrected=source == CORRECTED,
+    )
+    return whole.dice
+
+
 def show_difference(current: OpenStudy, plane: Plane, slice_index: int) -> None:
     """What a person has changed in the network's masks, where both are known."""
     volume, network, yours = current.study.volume, current.correction.network, current.corrected
@@ -251,7 +239,7 @@ def show_difference(current: OpenStudy, plane: Plane, slice_index: int) -> None:
         for channel, one in found.items()
     }
     st.markdown(
-        "**Yours against the network**",
+        "**Your masks against the network's**",
         help="How much the masks that you corrected by hand and the network's overlap (Dice, 1 is "
         "the same), and how much you added and removed.",
     )

@@ -15,11 +15,13 @@ from core.drawing import (
     TRUTH_COLOURS,
     Surface,
     build_surface,
+    region_of_faces,
     slice_corners_mm,
 )
 from core.ui.chart_view import show_chart
 from core.ui.charts.surface import make_surface_figure
 from core.ui.components import BrowserComponent
+from core.ui.scan.lobes import scan_lobes
 from core.ui.scan.measures import CORRECTED, known_masks
 from core.ui.session import SECOND_NETWORK, OpenStudy, remember
 from core.ui.streamlit_internals import BROWSER_SCRIPT
@@ -76,8 +78,18 @@ def show_surfaces(current: OpenStudy, plane: Plane, slice_index: int) -> None:
         doing="Building surfaces…",
         corrected=source == CORRECTED,
     )
+    by_lobe = "lung" in surfaces and _wants_lobes(current, source)
     if surfaces:
-        _show_chart(current, surfaces, source=source, plane=plane, slice_index=slice_index)
+        _show_chart(
+            current,
+            surfaces,
+            source=source,
+            plane=plane,
+            slice_index=slice_index,
+            by_lobe=by_lobe,
+        )
+    if by_lobe:
+        st.caption(scan_lobes(current, source).note)
     _show_remarks(current, surfaces, source)
 
 
@@ -95,6 +107,22 @@ def _choose_source(names: tuple[str, ...]) -> str:
         "known by construction in the demo study.",
     )
     return chosen or names[0]
+
+
+def _wants_lobes(current: OpenStudy, source: str) -> bool:
+    """Whether the lung is to be coloured by lobe, where lobes are told."""
+    wanted = st.toggle(
+        "Colour the lung by lobe",
+        key="surfaces-lobes",
+        persist_state="session",
+        help="Lobes are estimated from the shape of the lungs.",
+    )
+    if not wanted:
+        return False
+    lobes = scan_lobes(current, source)
+    if lobes.labels is None:
+        st.caption(lobes.reason)
+    return lobes.labels is not None
 
 
 def _build(current: OpenStudy, source: str) -> dict[Channel, Surface]:
@@ -118,15 +146,19 @@ def _show_chart(
     source: str,
     plane: Plane,
     slice_index: int,
+    by_lobe: bool,
 ) -> None:
+    labels = scan_lobes(current, source).labels if by_lobe else None
+    affine = current.study.volume.affine
     chart = remember(
         current,
-        ("surface chart", source),
+        ("surface chart", source, by_lobe),
         lambda: make_surface_figure(
             surfaces,
             colours=_COLOURS[source],
             revision=current.token,
             stamp=current.stamp,
+            lobes=None if labels is None else region_of_faces(surfaces["lung"], labels, affine),
         ),
         corrected=source == CORRECTED,
     )

@@ -13,12 +13,12 @@ from core.errors import shown_name
 from core.evaluation import measure
 from core.output import mask_file_notes, mask_nifti_bytes
 from core.output.exports import values_csv
-from core.system import json_text
+from core.system import json_text, number_text
 from core.ui import segmenting
-from core.ui.scan.measures import CORRECTED, scan_burden
 from core.ui.session import OpenStudy
 from core.ui.tables import show_facts
-from core.ui.text import escape_markdown, percent, seconds_text, volume_text
+from core.ui.text import escape_markdown, seconds_text
+from core.ui.widget_state import set_widget_value, widget_value
 from core.volume import Array, MaskPair
 
 if TYPE_CHECKING:  # loaded where it is first needed
@@ -69,7 +69,7 @@ def show_run_button(current: OpenStudy, weights: WeightsInfo) -> None:
     """Starts a run with the chosen weights."""
     again = current.segmentation is not None
     if st.button(
-        "Run again" if again else "Mark lung and infection",
+        f"Run with {weights.weights_id}" if again else "Mark lung and infection",
         type="secondary" if again else "primary",
         icon=":material/play_arrow:",
         help="Takes a few seconds; you can keep browsing meanwhile, and stop it at any time.",
@@ -78,41 +78,45 @@ def show_run_button(current: OpenStudy, weights: WeightsInfo) -> None:
         st.rerun()
 
 
-def choose_thresholds(current: OpenStudy, segmentation: Segmentation) -> None:
-    """Probability from which a voxel counts as lung and as infection; takes effect at once."""
+def choose_thresholds(
+    current: OpenStudy, segmentation: Segmentation, *, chosen: WeightsInfo | None
+) -> None:
+    """Probability from which a voxel counts as lung and as infection; takes effect at once.
+
+    Thresholds belong to the weights that made the masks; others bring their own with a run.
+    """
     used = segmentation.config.postprocess
-    lung, infection = (
+    keys = {channel: f"{channel}-threshold-{current.token}" for channel in CHANNELS}
+
+    def move() -> None:
+        segmenting.change_thresholds(
+            current,
+            segmentation,
+            lung=widget_value(keys["lung"]),
+            infection=widget_value(keys["infection"]),
+        )
+
+    for place, channel, being in zip(st.columns(2), CHANNELS, ("lung", "infected"), strict=True):
+        # What the masks were made with, also after a run with other weights.
+        set_widget_value(keys[channel], float(getattr(used, f"{channel}_threshold")))
         place.slider(
             f"{channel.capitalize()} threshold",
             0.05,
             0.95,
-            value=float(getattr(used, f"{channel}_threshold")),
             step=0.05,
-            key=f"{channel}-threshold-{current.token}",
-            persist_state="session",
+            key=keys[channel],
+            on_change=move,
             help=f"Voxels whose probability of being {being} is at least this are marked. Lower "
             "marks more. The network does not run again.",
         )
-        for place, channel, being in zip(st.columns(2), CHANNELS, ("lung", "infected"), strict=True)
-    )
-    with st.spinner("Applying the thresholds…"):
-        segmenting.change_thresholds(current, segmentation, lung=lung, infection=infection)
-
-
-def show_headline(current: OpenStudy) -> None:
-    """Infected share and volumes: of the corrected masks where there are any, else of the
-    prediction."""
-    by_hand = current.corrected is not None
-    burden = scan_burden(current, CORRECTED if by_hand else "Prediction")
-    marker = "you" if by_hand else "the network"
-    columns = st.columns([4, 3, 3])
-    columns[0].metric(
-        "Infected share",
-        percent(burden.infection_fraction),
-        help=f"Infected lung divided by lung, both as marked by {marker}.",
-    )
-    columns[1].metric("Lung", volume_text(burden.lung_volume_ml))
-    columns[2].metric("Infection", volume_text(burden.infection_volume_ml))
+    if chosen is not None and chosen.weights_id != segmentation.weights_id:
+        own = chosen.postprocess
+        st.caption(
+            f"These thresholds are those of {escape_markdown(segmentation.weights_id)}. A run with "
+            f"{escape_markdown(chosen.weights_id)} takes its own: "
+            f"{number_text(own.lung_threshold, digits=2)} for lung, "
+            f"{number_text(own.infection_threshold, digits=2)} for infection."
+        )
 
 
 def show_downloads(current: OpenStudy, segmentation: Segmentation) -> None:

@@ -112,7 +112,7 @@ def show_saving(config: AugmentConfig) -> None:
             help="The Train page then offers it as **Tuned**.",
         ):
             this_session().tuned_augmentation = config
-            st.toast("Saved: choose Tuned under Augmentation on the Train page.")
+            st.toast("Saved: choose Tuned under Augmentation in the part Train.")
         st.download_button(
             "Pipeline (JSON)",
             json_text({"augment": asdict(config)}),

@@ -17,9 +17,9 @@ from core.ui import segmenting
 from core.ui.data_folder import find_case_folder, load_cases
 from core.ui.job_slot import JobSlot
 from core.ui.jobs import NETWORK_QUEUE
-from core.ui.navigation import BROWSE_PAGE
+from core.ui.navigation import BROWSE, go_to
 from core.ui.open_scan import open_case
-from core.ui.page import go_to, show_error, show_errors
+from core.ui.page import show_error, show_errors
 from core.ui.session import this_session
 from core.ui.text import escape_markdown
 from core.ui.widget_state import fresh_key, renew_key
@@ -149,4 +149,4 @@ def _open(one: RankedScan) -> None:
         place = place_of(opened)
         i, j, _ = place.voxel
         place.go_to(plane="axial", voxel=(i, j, one.slices[0]))
-    go_to(BROWSE_PAGE)
+    go_to(BROWSE)

@@ -10,16 +10,18 @@ import streamlit as st
 
 from core.config import (
     AUGMENT_PRESETS,
+    DEMO_CASES,
     TRAIN_PRESETS,
     TRAIN_RANGES,
     AugmentConfig,
     LossConfig,
     ModelConfig,
+    PreprocessConfig,
     ScheduleConfig,
     TrainConfig,
 )
 from core.measuring.quality import Exclusion
-from core.training import DEMO_CASES, DEMO_DATA, RunRequest
+from core.training import DEMO_DATA, RunRequest
 from core.ui.data_folder import load_cases
 from core.ui.own_cases import own_cases_folder
 from core.ui.page import show_errors
@@ -62,6 +64,7 @@ def _flat(config: TrainConfig) -> dict[str, Any]:
         "width": config.model.width,
         "deep_supervision": config.model.deep_supervision,
         "size": str(config.preprocess.rows),
+        "input": "usual",
         "loss": config.loss.kind,
         "loss_alpha": config.loss.alpha,
         "loss_gamma": config.loss.gamma,
@@ -102,7 +105,7 @@ def build_config(values: dict[str, Any]) -> TrainConfig:
             max_filters=96 if has_encoder else 0,
             deep_supervision=is_nested and values["deep_supervision"],
         ),
-        preprocess=replace(base.preprocess, rows=rows, columns=rows * 4 // 3),
+        preprocess=replace(_input(values, base), rows=rows, columns=rows * 4 // 3),
         augment=changes.get(values["changes"], usual),
         loss=LossConfig(values["loss"], alpha=values["loss_alpha"], gamma=values["loss_gamma"]),
         schedule=ScheduleConfig(
@@ -121,12 +124,19 @@ def build_config(values: dict[str, Any]) -> TrainConfig:
     )  # fmt: skip
 
 
+def _input(values: dict[str, Any], base: TrainConfig) -> PreprocessConfig:
+    """The usual preprocessing, or that taken over from Preprocess."""
+    tuned = this_session().tuned_preprocess
+    return tuned if values["input"] == "tuned" and tuned is not None else base.preprocess
+
+
 def choose_preset(settings: Settings) -> None:
     """Buttons that set everything at once."""
     with st.container(horizontal=True, gap="small"):
         for preset in TRAIN_PRESETS:
             flat = _flat(preset.config)
-            is_set = all(settings.values[name] == flat[name] for name in flat if name != "changes")
+            fixed = flat.keys() - {"changes", "input"}
+            is_set = all(settings.values[name] == flat[name] for name in fixed)
             st.button(
                 preset.name,
                 key=f"train-preset-{preset.name}",
@@ -261,6 +271,14 @@ def choose_network(settings: Settings) -> None:
     settings.choose(
         "Input, pixels", "size", _SIZES, help="A larger input shows finer disease and takes longer."
     )
+    settings.choose(
+        "Contrast of the input",
+        "input",
+        {"usual": "Usual window", "tuned": "Tuned"},
+        help="**Tuned** is what was last taken over from Preprocess: window, contrast and box.",
+    )
+    if settings.values["input"] == "tuned" and this_session().tuned_preprocess is None:
+        st.caption("Nothing was taken over from Preprocess yet: the usual window applies.")
     settings.choose(
         "Loss", "loss", _LOSSES,
         help="**BCE** counts pixels, **Dice** overlaps; **Tversky** weighs missed against "

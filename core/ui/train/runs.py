@@ -8,13 +8,12 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from core.config import CHANNELS, TrainConfig
+from core.config import CHANNELS, DEMO_CASES, TrainConfig
 from core.drawing import PREDICTION_COLOURS, TRUTH_COLOURS, draw_outlines
 from core.errors import LungLensError
 from core.evaluation import compute_overlap
 from core.system import number_text, runs_folder
 from core.training import (
-    DEMO_CASES,
     RunPaths,
     RunStatus,
     busy_run,

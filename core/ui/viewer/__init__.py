@@ -17,12 +17,14 @@ How to stand on it:
 - `ViewerScan(…, correction=Correction(volume, network))` lets people change masks in it: strokes
   are drawn in the browser and sent to the correction, whose masks stand beside the others. The
   page runs again after each.
+- `ViewerScan(…, lobes=Lobes)` offers fissures as lines and lobes as colours.
 - `notebook=Notebook(items, command, locked, take)` lets people place notes, arrows, distances and
   regions; `take` gets them all after each change.
-- `slice_routes()` must be among the routes of the server (see `streamlit_app.py`).
+- `slice_routes()` and `lobe_routes()` must be among the routes of the server (see
+  `streamlit_app.py`).
 """
 
-from core.ui.viewer.component import show_pictures, show_viewer
+from core.ui.viewer.component import VIEWER_SCRIPT, VIEWER_STYLE, show_pictures, show_viewer
 from core.ui.viewer.header import (
     Box,
     Comparison,
@@ -33,6 +35,7 @@ from core.ui.viewer.header import (
     Tools,
     ViewerScan,
 )
+from core.ui.viewer.lobes import lobe_routes
 from core.ui.viewer.place import DEFAULT_WINDOW, PLANES, Place, Window
 from core.ui.viewer.serving import slice_routes, withdraw_slices
 
@@ -47,10 +50,13 @@ __all__ = [
     "PLANES",
     "Place",
     "Tools",
+    "VIEWER_SCRIPT",
+    "VIEWER_STYLE",
     "ViewerScan",
     "Window",
     "show_pictures",
     "show_viewer",
+    "lobe_routes",
     "slice_routes",
     "withdraw_slices",
 ]

@@ -41,6 +41,7 @@ _SCRIPTS = (
     "contours",
     "brush",
     "heat",
+    "lobes",
     "sources",
     "pane",
     "marks",
@@ -57,21 +58,21 @@ _SCRIPTS = (
     "tools",
     "correcting",
     "picture",
-    "main",
 )
 """One module in the browser: plain JavaScript files, one concept each, joined in this order."""
 
 
+VIEWER_SCRIPT = "\n".join(
+    [BROWSER_SCRIPT, *((_HERE / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS)]
+)
+"""The viewer without what Streamlit calls, for components that hold one."""
+VIEWER_STYLE = (_HERE / "viewer.css").read_text(encoding="utf-8")
+
 _viewer = BrowserComponent(
     "lunglens_viewer",
     html='<div class="lunglens"></div>',
-    css=(_HERE / "viewer.css").read_text(encoding="utf-8"),
-    js="\n".join(
-        [
-            BROWSER_SCRIPT,
-            *((_HERE / f"{name}.js").read_text(encoding="utf-8") for name in _SCRIPTS),
-        ]
-    ),
+    css=VIEWER_STYLE,
+    js=VIEWER_SCRIPT + (_HERE / "main.js").read_text(encoding="utf-8"),
 )
 
 

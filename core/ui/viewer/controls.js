@@ -32,6 +32,7 @@ const KEYS = [
   ["1 2 3 4", "grey scale presets"],
   ["Right drag, [ ] and , .", "grey scale: width and middle"],
   ["O", "marks: area, outline, agreement, off"],
+  ["G", "lobes: off, fissures, colours"],
   ["D", "two masks on two sides of a divider"],
   ["B", "two pictures side by side instead of a divider"],
   ["I, P, N", "most, previous and next infected slice"],
@@ -140,7 +141,7 @@ class Controls {
       "split", "Two masks on two sides of a divider (D)", () => view.toggleSplit());
     this.aside = iconButton(
       "aside", "Side by side instead of a divider (B)", () => view.toggleAside());
-    this.pair = element("select", { label: "Which two masks are compared" });
+    this.pair = element("select", { label: "Masks to compare" });
     this.pair.addEventListener("change", () => view.choosePair(this.pair.value));
     this.styleGroup = group("Marks", ...Object.values(this.styles), this.opacity, this.pair);
     this.styleGroup.classList.add("marks");
@@ -160,9 +161,10 @@ class Controls {
       iconButton("copy", "Copy the picture (Ctrl + C)", () => view.copyPicture()),
       iconButton("save", "Save the picture as PNG (Ctrl + S)", () => view.savePicture()),
       question);
+    this.lobes = new LobeControls(view);
     // Groups that come and go with masks stand last, so that the others stay where they are.
     this.bar.append(this.planeGroup, this.windowGroup, this.toolGroup, take, zoom,
-      this.styleGroup, this.jumpGroup, this.twoGroup);
+      this.styleGroup, this.lobes.group, this.jumpGroup, this.twoGroup);
   }
 
   buildHelp() {
@@ -197,6 +199,7 @@ class Controls {
     const { view } = this;
     const { header, look, layout, place } = view;
     this.updateJumps();
+    this.lobes.update();
     const now = [
       layout, place.plane, look.windowChange, look.marksChange, Boolean(view.cine),
       view.measuring, view.correcting, view.split, view.aside, ...view.sources.map((source) => source.scan?.headers ?? ""),

@@ -4,7 +4,7 @@ const TOOLS = {
   brush: { text: "Brush", key: "B", does: "marks what it passes" },
   eraser: { text: "Eraser", key: "E", does: "clears what it passes" },
   outline: { text: "Outline", key: "L", does: "marks what a line drawn by hand encloses" },
-  part: { text: "Part", key: "G", does: "a click removes a marked part, fills a hole or, with Only, grows" },
+  part: { text: "Part", key: "G", does: "a click removes a marked part, fills a hole or, with Only, grows a region" },
 };
 const SIZE_STEP = 1.15;
 
@@ -32,7 +32,7 @@ Object.defineProperties(View.prototype, Object.getOwnPropertyDescriptors({
   toggleCorrecting() {
     const { locked } = this.header.scans?.[0].correction ?? {};
     if (!this.correcting && (!this.canCorrect || locked)) {
-      this.say(locked || "Masks can be corrected on Browse, one scan at a time");
+      this.say(locked || "Masks can be corrected on View, one scan at a time");
       return;
     }
     this.correcting = !this.correcting;
@@ -87,7 +87,7 @@ Object.defineProperties(View.prototype, Object.getOwnPropertyDescriptors({
     else if ("only" in change || "low" in change || "high" in change) {
       this.say(only ? `Marks only ${shown(low)} to ${shown(high)} HU` : "Marks all values");
     } else if ("free" in change) {
-      this.say(free ? "Infection may be marked outside of the lung"
+      this.say(free ? "Infection may be marked outside the lung"
         : "Infection is marked inside the lung only");
     } else this.say(this.toolText()[0].toUpperCase() + this.toolText().slice(1));
     this.changed();

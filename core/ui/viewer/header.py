@@ -21,6 +21,8 @@ from core.drawing import (
     TRUTH_COLOURS,
     heat_colours,
 )
+from core.measuring.lobes import Lobes
+from core.ui.viewer.lobes import lobes_header
 from core.ui.viewer.packing import (
     BITS,
     LABEL_CHUNK_VOXELS,
@@ -54,6 +56,7 @@ class ViewerScan:
             may be missing.
         correction: what a person changes by hand, with masks of its own; none where that is not
             offered.
+        lobes: that may be shown as lines or colours; none, or such as are not told, offers none.
         name: what the scan is called for people who cannot see it, and in comparisons.
         stamp: a word drawn into every picture, such as "SYNTHETIC".
         numbers: where this scan was laid on the slices of another: for each axial slice its own
@@ -67,6 +70,7 @@ class ViewerScan:
     prediction: MaskPair | None = None
     second: MaskPair | None = None
     correction: Correction | None = None
+    lobes: Lobes | None = None
     name: str = ""
     stamp: str = ""
     numbers: tuple[tuple[int, ...], int] | None = None
@@ -231,6 +235,7 @@ def _scan_header(scan: ViewerScan) -> dict[str, Any]:
         "chunk": slices_per_chunk(volume.shape, VALUE_CHUNK_VOXELS),
         "labels": _labels_header(offer),
         "correction": _correction_header(offer),
+        "lobes": lobes_header(offer, scan.lobes),
     }
 
 

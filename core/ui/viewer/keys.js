@@ -81,6 +81,7 @@ function letterKey(view, pane, key) {
     l: () => !view.header.comparison && view.choosePlane("linked"),
     d: view.canSplit ? () => view.toggleSplit() : undefined,
     o: () => view.cycleStyle(),
+    g: () => view.controls.lobes.next(),
     i: () => view.jump("most"),
     p: () => view.jump("previous"),
     n: () => view.jump("next"),

@@ -239,9 +239,14 @@ def _gone() -> Response:
     return PlainTextResponse(_GONE, status_code=404, headers=_HEADERS)
 
 
+def address_below(base: str) -> str:
+    """Where slices are, on a server whose `server.baseUrlPath` is `base`."""
+    return f"/{base.strip('/')}{ADDRESS}" if base.strip("/") else ADDRESS
+
+
 def slice_routes(base: str = "") -> list[Route]:
     """The routes to mount beside Streamlit's own; `base` is its `server.baseUrlPath`."""
-    before = f"/{base.strip('/')}{ADDRESS}" if base.strip("/") else ADDRESS
+    before = address_below(base)
     # Plain functions: Starlette runs them in threads, and zlib lets go of the interpreter.
     return [
         Route(before + "/{token}/values/{chunk}", _values),

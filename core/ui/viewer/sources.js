@@ -132,12 +132,19 @@ class StillSource {
     canvas.height = rows;
     const data = new ImageData(columns, rows);
     const pixels = new Uint32Array(data.data.buffer);
+    this.kept = { canvas, data, pixels, regions: [], contours: () => [] };
+    this.refresh();
+    return this.kept;
+  }
+
+  // Its values were changed.
+  refresh() {
+    if (!this.kept) return;
+    const { canvas, data, pixels } = this.kept;
     for (let at = 0; at < pixels.length; at++) {
       pixels[at] = (255 << 24) | (this.values[at] * 0x010101);
     }
     canvas.getContext("2d").putImageData(data, 0, 0);
-    this.kept = { canvas, regions: [], contours: () => [] };
-    return this.kept;
   }
 
   valueText(plane, index, column, row) {

@@ -7,7 +7,7 @@ const IN_FLIGHT = 3;
 const TRIES = 5;
 const AFTER_TRIES_MS = 10000;
 const PAUSE_AFTER_MS = 1500;
-const LOST = "The server has let this scan go; reload the page.";
+const LOST = "The server no longer holds this scan; reload the page.";
 const TOO_LARGE = "This scan is too large for this browser's memory.";
 const SILENT = "Slices cannot be loaded: the server does not answer. Trying again.";
 

@@ -94,7 +94,7 @@ Object.assign(View.prototype, {
     const index = source.indexOf(pane.plane, pane.index, this.sources[0]);
     const read = source.valueText(pane.plane, index, column, row);
     if (!read) {
-      this.value.textContent = "This slice is still on its way";
+      this.value.textContent = "This slice is still loading";
       return;
     }
     const where = `${read.note} at column ${column + 1}, row ${row + 1}`;

@@ -127,7 +127,8 @@ class View {
     listenToPointer(this.panes[0]);
     this.correctBar = new CorrectBar(this);
     this.root.append(this.controls.bar, this.correctBar.bar, this.stage, this.strip.canvas,
-      element("div", { class: "bar" }, this.value, this.controls.legend), this.spoken);
+      element("div", { class: "bar" }, this.value, this.controls.legend),
+      element("div", { class: "bar" }, this.controls.lobes.legend), this.spoken);
     this.root.addEventListener("keydown", (event) => pressKey(this, event));
     this.root.addEventListener("fullscreenchange", () => this.changed({ layout: true }));
     this.sayHint();

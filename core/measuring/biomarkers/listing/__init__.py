@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.measuring.biomarkers.listing.density import list_density
 from core.measuring.biomarkers.listing.lesions import list_lesions
+from core.measuring.biomarkers.listing.lobes import list_lobar_score, list_lobes
 from core.measuring.biomarkers.listing.lungs import list_lungs, list_scores
 from core.measuring.biomarkers.listing.maker import GROUPS, MeasurementMaker
 from core.measuring.biomarkers.listing.places import list_places
@@ -19,5 +20,13 @@ def list_measurements(
 ) -> tuple[Measurement, ...]:
     """Every measurement, under the headings of `GROUPS`."""
     maker = MeasurementMaker(found, volume, masks)
-    parts = (list_lungs, list_scores, list_places, list_density, list_lesions)
+    parts = (
+        list_lungs,
+        list_lobar_score,
+        list_scores,
+        list_lobes,
+        list_places,
+        list_density,
+        list_lesions,
+    )
     return tuple(measurement for list_part in parts for measurement in list_part(maker))

@@ -8,6 +8,7 @@ from core.measuring.biomarkers import sources
 from core.measuring.biomarkers.listing.maker import MeasurementMaker
 from core.measuring.biomarkers.measurement import SHARE, Measurement
 from core.measuring.biomarkers.result import Density
+from core.system import short_text
 
 
 def list_density(maker: MeasurementMaker) -> Iterator[Measurement]:
@@ -40,7 +41,7 @@ def list_density(maker: MeasurementMaker) -> Iterator[Measurement]:
 
 def _list_bands(maker: MeasurementMaker, density: Density) -> Iterator[Measurement]:
     well, poorly, non = (
-        f"{end:g}"
+        short_text(end)
         for end in (
             maker.config.well_aerated_from_hu,
             maker.config.poorly_aerated_from_hu,
@@ -66,8 +67,8 @@ def _list_bands(maker: MeasurementMaker, density: Density) -> Iterator[Measureme
             f"Share of all lung voxels {band}.",
             sources.AERATION,
         )
-    glass = f"{maker.config.ground_glass_from_hu:g}"
-    solid = f"{maker.config.consolidation_from_hu:g}"
+    glass = short_text(maker.config.ground_glass_from_hu)
+    solid = short_text(maker.config.consolidation_from_hu)
     for name, label, band, share in (
         (
             "ground_glass",

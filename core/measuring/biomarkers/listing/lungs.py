@@ -103,7 +103,7 @@ def list_scores(maker: MeasurementMaker) -> Iterator[Measurement]:
         NAN if found.zone_score is None else found.zone_score,
         "",
         f"Sum over six zones, the thirds of each lung, each graded by its infected share: "
-        f"{rule}; zones are not lobes, so this is not a lobar score.",
+        f"{rule}; zones are not lobes, so this is not the lobar score.",
         sources.ZONE_SCORE,
         SCORES,
         sided=True,

@@ -9,14 +9,15 @@ from core.measuring.biomarkers.measurement import Measurement
 from core.measuring.biomarkers.result import Biomarkers
 from core.volume import MaskPair, Volume
 
-VOLUMES, PLACES, DENSITY, LESIONS, SCORES = (
+VOLUMES, LOBAR, PLACES, DENSITY, LESIONS, SCORES = (
     "Lungs",
+    "Lobes",
     "Where the infection lies",
     "Density",
     "Lesions",
     "Scores",
 )
-GROUPS = (VOLUMES, SCORES, PLACES, DENSITY, LESIONS)
+GROUPS = (VOLUMES, SCORES, LOBAR, PLACES, DENSITY, LESIONS)
 """Headings in reading order."""
 
 
@@ -61,6 +62,7 @@ class MeasurementMaker:
         by_hu: bool = False,
         lung_needed: bool = True,
         sized: bool = False,
+        by_lobe: bool = False,
     ) -> Measurement:
         """One measurement; where its value is nan, with the reason.
 
@@ -69,17 +71,30 @@ class MeasurementMaker:
             by_hu: needs a scan in HU.
             lung_needed: needs a lung mask.
             sized: needs the size of a voxel.
+            by_lobe: needs the lobes.
         """
         undefined = isinstance(value, float) and not math.isfinite(value)
         reason = ""
         if undefined:
             reason = self._reason(
-                unit, sided=sided, by_hu=by_hu, lung_needed=lung_needed, sized=sized
+                unit,
+                sided=sided,
+                by_hu=by_hu,
+                lung_needed=lung_needed,
+                sized=sized,
+                by_lobe=by_lobe,
             )
         return Measurement(key, label, value, unit, definition, source, group, reason)
 
     def _reason(
-        self, unit: str, *, sided: bool, by_hu: bool, lung_needed: bool, sized: bool
+        self,
+        unit: str,
+        *,
+        sided: bool,
+        by_hu: bool,
+        lung_needed: bool,
+        sized: bool,
+        by_lobe: bool,
     ) -> str:
         if by_hu and not self.hu_known:
             return sources.NOT_HU
@@ -91,6 +106,8 @@ class MeasurementMaker:
             return sources.NO_LUNG
         if sided and self.pictures:
             return sources.PICTURES
+        if by_lobe and not self.found.lobes:
+            return self.found.lobes_reason or sources.NO_LOBES
         if not self.infection_known:
             return sources.NO_INFECTION_MASK
         if sided:

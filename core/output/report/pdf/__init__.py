@@ -1,6 +1,6 @@
 """The report as two pages of A4, with ReportLab: vector charts, one embedded font, no fetching.
 
-ReportLab writes the same bytes each time in its invariant mode, in which nothing tells the time.
+ReportLab writes the same bytes each time in its invariant mode, which writes no time.
 """
 
 from __future__ import annotations

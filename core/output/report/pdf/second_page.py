@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from core.measuring.biomarkers import Biomarkers
 from core.output.report.content import Report
+from core.output.report.lobes import draw_lobes, lobe_words
 from core.output.report.pdf.frame import draw_banner, draw_footer
 from core.output.report.pdf.pieces import (
     FOOT,
@@ -101,10 +103,23 @@ def _facts_column(report: Report, width: float) -> list[Any]:
         heading("Limitations"),
         *bullets(report.limitations),
     ]
-    zones = draw_zones(report.biomarkers, width=width, height=128)
-    if zones is not None:
-        flow += [heading("Infected share of the six zones"), zones]
-    return flow
+    return flow + _parts_of_the_lungs(report.biomarkers, width)
+
+
+def _parts_of_the_lungs(found: Biomarkers, width: float) -> list[Any]:
+    """The lobes as a drawing; where they are not told the six zones, and why."""
+    lobes = draw_lobes(found, width=width, height=136)
+    words = space(3), paragraph(safe(lobe_words(found)), size=6.2, colour=QUIET)
+    if lobes is not None:
+        return [heading("Infected share of the five lobes"), lobes, *words]
+    zones = draw_zones(found, width=width, height=128)
+    if zones is None:
+        return []
+    return [
+        heading("Infected share of the six zones"),
+        zones,
+        *(words if lobe_words(found) else ()),
+    ]
 
 
 _MOST_LINES = 14

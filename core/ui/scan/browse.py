@@ -1,19 +1,28 @@
-"""Browse: the scan slice by slice, with what is marked in it."""
+"""The part Browse of View: the scan slice by slice, with what is marked in it."""
+
+from __future__ import annotations
 
 import streamlit as st
 
 from core.ui import segmenting
 from core.ui.own_cases import show_training_case
-from core.ui.page import begin_page, need_study, show_scan_warnings
 from core.ui.scan import browsing, lying, measures, notes, second_network
 from core.ui.scan.biomarkers import show_biomarkers
+from core.ui.scan.headline import show_headline
 from core.ui.scan.mark_button import mark_and_browse
 from core.ui.scan.surfaces import show_surfaces
 from core.ui.session import OpenStudy
 
 
+def show_browse(current: OpenStudy) -> None:
+    """Picture and measurements, and below them what is to be asked about the scan."""
+    _look(current)
+    browsing.show_grey_scale_choice(current)
+    lying.show_question(current)
+
+
 @st.fragment
-def look(current: OpenStudy) -> None:
+def _look(current: OpenStudy) -> None:
     """Picture and measurements: the part of the page that follows the slice."""
     picture, numbers = st.columns([7, 5], gap="large")
     with picture:
@@ -22,6 +31,7 @@ def look(current: OpenStudy) -> None:
     with numbers:
         segmenting.show_progress()
         mark_and_browse(current)
+        show_headline(current, key="browse")
         measures.show_difference(current, place.plane, place.slice_index)
         show_training_case(current)
         measures.show_burden(current, place.plane, place.slice_index)
@@ -30,11 +40,3 @@ def look(current: OpenStudy) -> None:
         show_biomarkers(current)
         show_surfaces(current, place.plane, place.slice_index)
     browsing.write_address(current)
-
-
-begin_page("Browse")
-current = need_study()
-look(current)
-browsing.show_grey_scale_choice(current)
-show_scan_warnings(current)
-lying.show_question(current)
