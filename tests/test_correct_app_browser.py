@@ -158,7 +158,7 @@ def test_a_second_tab_may_only_look_until_the_first_has_gone(
         "LUNGLENS_PROJECTS_FOLDER": str(tmp_path / "projects"),
         "LUNGLENS_KEEP_SESSION_SECONDS": "2",
     }
-    address = f"/browse?case={CASES[0]}&plane=axial&slice=2"
+    address = f"/view?case={CASES[0]}&plane=axial&slice=2"
     serving = serve("streamlit_app.py", tmp_path / "log.txt", settings)
     server = next(serving)
     first = chromium.open_tab(server, tmp_path / "downloads")
@@ -228,7 +228,7 @@ def test_an_uploaded_scan_that_is_kept_is_there_after_a_restart(
 
     serving = serve("streamlit_app.py", tmp_path / "second.txt", settings)
     page = chromium.open_tab(next(serving), tmp_path / "downloads")
-    page.open(f"/browse?{address}")
+    page.open(f"/view?{address}")
     ready_scan(page)
     assert "small_chest.nii.gz" in page.text
     assert page.view("[scan.columns, scan.rows, scan.slices]") == [48, 40, 8]

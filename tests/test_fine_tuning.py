@@ -242,7 +242,7 @@ def test_corrected_scans_teach_a_network_which_is_better_on_them_then(
         record={"split": read_record(run.config)["split"]},
     )
     config = replace(
-        fine_tuning_config(info, epochs=6, learning_rate=3e-3),
+        fine_tuning_config(info, epochs=4, learning_rate=3e-3),
         **{"batch_size": 2, "precision": "float32", "slices_per_patient": 0},
     )
     paths = train(tmp_path / "own", tmp_path / "tuned", config, recorded_split=split)

@@ -14,14 +14,8 @@ from core.correction.project import delete_project, list_projects
 from core.errors import ProjectError
 from core.segmentation import apply_thresholds
 from core.ui import segmenting
-from core.ui.open_scan import (
-    keep_scan,
-    open_demo,
-    open_file,
-    open_link,
-    open_project,
-    project_zip,
-)
+from core.ui.open_scan import open_demo, open_file, open_link
+from core.ui.project_files import keep_scan, open_project, project_zip
 from core.ui.projects import keep_state, projects_folder
 from core.ui.remembering import remember_result, result_store
 from core.ui.session import OpenStudy, Session
@@ -50,6 +44,7 @@ def in_session(monkeypatch: pytest.MonkeyPatch) -> Session:
     monkeypatch.setattr("core.ui.open_scan.this_session", lambda: session)
     monkeypatch.setattr("core.ui.session.this_session", lambda: session)
     monkeypatch.setattr("core.ui.projects.this_session", lambda: session)
+    monkeypatch.setattr("core.ui.project_files.this_session", lambda: session)
     return session
 
 

@@ -248,3 +248,14 @@ def test_a_run_begun_from_the_page_goes_on_without_it(
     training, validation = (set(split[side]["case"]) for side in ("train", "validation"))
     assert not training & validation
     assert len(training | validation) == 6
+
+
+def test_fine_tuning_starts_from_installed_weights_with_few_settings() -> None:
+    app = train_page()
+    app.button_group(key="train-way").set_value("Fine-tune weights")
+    ran_well(app.run())
+    start = next(box for box in app.selectbox if box.label == "Start from")
+    assert "lite-v1" in str(start.value.weights_id)
+    assert "Start training" in labels(app)
+    assert next(one for one in app.slider if one.label == "Epochs").value == 8
+    assert not any(one.label == "Network" for one in app.selectbox), "the network is that of them"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 
 from core.config import CHANNELS, Channel, CorrectionConfig
+from core.correction.comparing import mask_of, same_masks, turned_before
 from core.correction.computing import copied, interpolated, outside_of_scan, toggled_part
 from core.correction.edits import (
     BackToNetwork,
@@ -155,7 +156,7 @@ class Correction:
     def follow(self, network: MaskPair | None) -> None:
         """Takes over other masks of the network. What was corrected stays as it is."""
         with self._changing:
-            if _same_masks(network, self._begun_with):
+            if same_masks(network, self._begun_with):
                 self._begun_with = network
             elif not self.touched:
                 if self.keeper is not None:
@@ -263,7 +264,12 @@ class Correction:
             done, undone = self._history.done, self._history.undone
             found: list[Act] = [*done, *undone, *([Undo()] * len(undone))]
             if self._history.forgotten:
-                found.insert(0, Base(self._forgotten_flips(done), self._history.forgotten))
+                found.insert(
+                    0,
+                    Base(
+                        turned_before(self._masks, self._begun_with, done), self._history.forgotten
+                    ),
+                )
             return found
 
     # ------------------------------------------------------------ edits
@@ -300,7 +306,7 @@ class Correction:
         return Step(flips, edit.channel, drawn), where
 
     def _back(self, edit: BackToNetwork) -> tuple[Numbers, Numbers]:
-        mask, network = self._masks[edit.channel], _mask_of(self._network, edit.channel)
+        mask, network = self._masks[edit.channel], mask_of(self._network, edit.channel)
         if edit.at is None:
             now = flat(mask)
             was = np.zeros_like(now) if network is None else flat(np.asfortranarray(network))
@@ -339,7 +345,7 @@ class Correction:
         if int(np.prod(shape, dtype=np.int64)) > MOST_VOXELS:
             raise CorrectionError("This scan is too large to be corrected by hand")
         for channel in CHANNELS:
-            known = _mask_of(self._begun_with, channel)
+            known = mask_of(self._begun_with, channel)
             mask = np.zeros(shape, bool, order="F") if known is None else known.copy(order="F")
             self._masks[channel] = mask
             self._marked[channel] = int(np.count_nonzero(mask))
@@ -376,21 +382,6 @@ class Correction:
             found[channel] = (numbers[now], numbers[~now])
         return found
 
-    def _forgotten_flips(self, done: Sequence[Step]) -> dict[Channel, Runs]:
-        """What the steps that can no longer be undone have turned over."""
-        flips: dict[Channel, Runs] = {}
-        for channel in CHANNELS:
-            row = flat(self._masks[channel]).copy()
-            for step in done:
-                if channel in step.flips:
-                    row[step.flips[channel].numbers()] ^= True
-            begun = _mask_of(self._begun_with, channel)
-            if begun is not None:
-                row ^= flat(np.asfortranarray(begun))
-            if row.any():
-                flips[channel] = runs_of(np.flatnonzero(row))
-        return flips
-
     def _changed(self, step: Step, text: str, *, by: int = 1) -> Change:
         self.revision += by
         if by:
@@ -398,7 +389,7 @@ class Correction:
         return Change(self.revision, step.flips, self.undoable, self.redoable, self.touched, text)
 
     def _snapshot(self, channel: Channel) -> BoolArray | None:
-        if not self._marked[channel] and _mask_of(self._begun_with, channel) is None:
+        if not self._marked[channel] and mask_of(self._begun_with, channel) is None:
             return None
         kept = self._masks[channel].copy(order="F")
         kept.flags.writeable = False
@@ -407,22 +398,3 @@ class Correction:
     def _check_inside(self, at: SliceAt) -> None:
         if not 0 <= at.index < self._volume.shape[PLANE_AXIS[at.plane]]:
             raise outside_of_scan()
-
-
-def _same_masks(one: MaskPair | None, other: MaskPair | None) -> bool:
-    """Whether nothing tells two results of the network apart."""
-    if one is other or one is None or other is None:
-        return one is other
-    return all(
-        (one_mask is other_mask)
-        or (
-            one_mask is not None and other_mask is not None and np.array_equal(one_mask, other_mask)
-        )
-        for one_mask, other_mask in ((_mask_of(one, c), _mask_of(other, c)) for c in CHANNELS)
-    )
-
-
-def _mask_of(pair: MaskPair | None, channel: Channel) -> BoolArray | None:
-    if pair is None:
-        return None
-    return pair.lung if channel == "lung" else pair.infection

@@ -3,8 +3,9 @@ for publishing."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
@@ -15,6 +16,8 @@ from core.evaluation import compute_overlap
 from core.segmentation import WeightsInfo, find_weights, load_weights
 from core.segmentation.graph import PRESENCE
 from core.segmentation.models import build_model
+from core.system import write_text
+from core.training.runs import RunPaths, read_results
 from core.training.scans import TrainingScan
 from core.training.validation import predict_masks
 
@@ -100,6 +103,26 @@ def dice_by_case(
         known = {name: None if np.isnan(dice) else float(dice) for name, dice in found.items()}
         rows.append({"case": scan.scan_id, "patient": scan.patient_id, **known})
     return rows
+
+
+def write_results(
+    paths: RunPaths,
+    side: Literal["before", "best"],
+    model: keras.Model,
+    scans: Sequence[TrainingScan],
+    config: TrainConfig,
+) -> None:
+    """Writes the Dice of each validation case into the run folder, once for each side."""
+    found = read_results(paths.results)
+    if found.get(side):
+        return
+    found[side] = dice_by_case(
+        model,
+        scans,
+        batch_size=config.batch_size,
+        threshold=config.published.infection_threshold,
+    )
+    write_text(paths.results, json.dumps(found, indent=1))
 
 
 def earlier_weights(config: TrainConfig) -> WeightsInfo | None:

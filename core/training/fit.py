@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,10 @@ from core.system import (
     ignore_progress,
     make_folder,
     never_cancel,
-    write_text,
 )
 from core.training.callbacks import EpochRecorder, RunningMean, TrainingOverlap
 from core.training.dataset import SliceBatches
-from core.training.fine_tuning import dice_by_case, pixels_only, start_from_weights
+from core.training.fine_tuning import pixels_only, start_from_weights, write_results
 from core.training.imagenet import read_encoder, set_encoder
 from core.training.losses import build_loss
 from core.training.runs import (
@@ -32,7 +30,6 @@ from core.training.runs import (
     check_or_write_record,
     read_history,
     read_record,
-    read_results,
     score,
 )
 from core.training.scans import leave_out, load_training_scans
@@ -95,22 +92,8 @@ def train(
         if recorder.stopped:
             raise Cancelled("training")
     if last == config.epochs:
-        _write_results(paths, split, config)
+        write_results(paths, "best", load_best_model(paths), split.validation, config)
     return paths
-
-
-def _write_results(paths: RunPaths, split: Split, config: TrainConfig) -> None:
-    """Dice of each validation case by the best epoch; of a fine-tuned run, beside that before."""
-    found = read_results(paths.results)
-    if found.get("best"):
-        return
-    best = dice_by_case(
-        load_best_model(paths),
-        split.validation,
-        batch_size=config.batch_size,
-        threshold=config.published.infection_threshold,
-    )
-    write_text(paths.results, json.dumps({**found, "best": best}, indent=1))
 
 
 def _start_model(
@@ -128,13 +111,7 @@ def _start_model(
         _copy_weights(model, initial)
         averaged(model).save(paths.initial)
     if config.initial_weights:
-        before = dice_by_case(
-            averaged(model),
-            split.validation,
-            batch_size=config.batch_size,
-            threshold=config.published.infection_threshold,
-        )
-        write_text(paths.results, json.dumps({"before": before}, indent=1))
+        write_results(paths, "before", averaged(model), split.validation, config)
     return model
 
 

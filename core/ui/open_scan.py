@@ -13,29 +13,16 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
 
-from core.correction.project import (
-    Keeper,
-    has_scan,
-    pack_project,
-    read_card,
-    read_scan,
-    unpack_project,
-)
+from core.correction.project import has_scan, read_card, read_scan
 from core.errors import LoadError, LungLensError, ProjectError
 from core.system import OnProgress, ignore_progress
 from core.ui.data_folder import case_study, data_folder, inside_data_folder
 from core.ui.links import FILE_LINK, FileLinks
-from core.ui.projects import (
-    bring_back,
-    card_of,
-    keep_corrections,
-    projects_folder,
-    state_of,
-)
+from core.ui.projects import keep_corrections, projects_folder
 from core.ui.remembering import recall_result
 from core.ui.session import (
     OpenStudy,
@@ -110,61 +97,6 @@ def open_kept(name: str) -> OpenStudy:
     study = read_scan(folder / name, fingerprint=card.fingerprint)
     opened = this_session().open_study(study, origin="upload", link=f"{KEPT_LINK}{name}")
     return _ready(opened, where=card.where)
-
-
-def keep_scan(current: OpenStudy, wanted: bool) -> None:
-    """Keeps an uploaded scan on this machine, or no longer.
-
-    Raises:
-        ProjectError, SaveError: it cannot be kept.
-    """
-    keeper = current.keeper
-    if keeper is None:
-        return
-    if wanted:
-        keeper.keep_scan(current.study)
-        keeper.keep_state(state_of(current))
-        current.link = f"{KEPT_LINK}{keeper.folder.name}"
-    else:
-        keeper.drop_scan()
-        current.link = f"upload-{secrets.token_hex(3)}"
-
-
-def project_zip(current: OpenStudy, *, with_scan: bool, identity: bool) -> bytes:
-    """The project of the open scan as one file; see `core.correction.project.pack_project`."""
-    study = current.study
-    with tempfile.TemporaryDirectory(prefix="lunglens-") as made:
-        card = card_of(current, where=current.link if current.origin == "case" else "")
-        keeper = Keeper(Path(made), card, study.volume, current.correction)
-        keeper.write_all(state_of(current))
-        keeper.close()
-        return pack_project(keeper.folder, scan=study if with_scan else None, identity=identity)
-
-
-def open_project(file: IO[bytes]) -> OpenStudy | None:
-    """Takes in a project that was saved as one file, and opens its scan; none where that is not
-    inside and has to be opened by itself.
-
-    Raises:
-        ProjectError: it is no project, cannot be read, or is here already.
-    """
-    folder = projects_folder()
-    if folder is not None:
-        place = unpack_project(file, folder)
-        return open_kept(place.name) if has_scan(place) else None
-    with tempfile.TemporaryDirectory(prefix="lunglens-") as made:
-        place = unpack_project(file, Path(made))
-        card = read_card(place)
-        if not has_scan(place):
-            raise ProjectError(
-                "This project holds no scan, and this server keeps no corrections",
-                next_step='save it again "with the scan"',
-            )
-        study = read_scan(place, fingerprint=card.fingerprint)
-        link = f"upload-{secrets.token_hex(3)}"
-        opened = this_session().open_study(study, origin="upload", link=link)
-        bring_back(opened, Keeper(Path(made), card, study.volume, opened.correction))
-        return opened
 
 
 def open_file(text: str, *, on_progress: OnProgress = ignore_progress) -> OpenStudy | None:

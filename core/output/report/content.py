@@ -170,12 +170,7 @@ def build_report(
         profile=measure_profile(study, masks),
         agreement=agreement,
         quality=quality,
-        warnings=(
-            *volume.warnings,
-            *segmentation.warnings,
-            *found.notes,
-            *mask_file_notes(volume),
-        ),
+        warnings=_warnings(volume, segmentation, found),
         methods=describe_methods(
             study,
             segmentation,
@@ -188,6 +183,10 @@ def build_report(
         marks=_marks(annotations, volume),
         limitations=LIMITATIONS if segmentation.by_network else HAND_LIMITATIONS,
     )
+
+
+def _warnings(volume: Volume, segmentation: Segmentation, found: Biomarkers) -> tuple[str, ...]:
+    return (*volume.warnings, *segmentation.warnings, *found.notes, *mask_file_notes(volume))
 
 
 def _marks(annotations: Sequence[Annotation], volume: Volume) -> tuple[tuple[str, str], ...]:

@@ -8,8 +8,9 @@ import streamlit as st
 
 from core.correction.project import Listed, delete_project, list_projects, rename_project
 from core.errors import LungLensError
-from core.ui.open_scan import open_case, open_demo, open_file, open_kept, open_project
+from core.ui.open_scan import open_case, open_demo, open_file, open_kept
 from core.ui.page import show_errors
+from core.ui.project_files import open_project
 from core.ui.projects import projects_folder
 from core.ui.session import OpenStudy, clear_notice, set_notice, this_session
 from core.ui.streamlit_internals import free_uploads

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.errors import LungLensError
-from core.ui.open_scan import keep_scan, project_zip
+from core.ui.project_files import keep_scan, project_zip
 from core.ui.projects import projects_folder
 from core.ui.session import OpenStudy, set_notice
 

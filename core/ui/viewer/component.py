@@ -138,13 +138,8 @@ def show_viewer(
 
     def _annotated() -> None:
         reported = widget_value(key).get("annotations")
-        if notebook is None or not isinstance(reported, dict) or reported.get("token") != token:
-            return
-        # What was placed before the page changed something would undo that.
-        if reported.get("command") == notebook.command and not notebook.locked:
-            # Anybody can send something else.
-            with suppress(AnnotationError):
-                notebook.take(read_annotations(reported.get("items"), scan.volume.shape))
+        if notebook is not None and isinstance(reported, dict) and reported.get("token") == token:
+            _take_over(notebook, reported, scan)
 
     _viewer(
         data=header,
@@ -153,6 +148,14 @@ def show_viewer(
         on_edited_change=_edited,
         on_annotations_change=_annotated,
     )
+
+
+def _take_over(notebook: Notebook, reported: dict[str, Any], scan: ViewerScan) -> None:
+    """What was placed in the browser, unless that was before the page changed something."""
+    if reported.get("command") == notebook.command and not notebook.locked:
+        # Anybody can send something else.
+        with suppress(AnnotationError):
+            notebook.take(read_annotations(reported.get("items"), scan.volume.shape))
 
 
 def show_pictures(
