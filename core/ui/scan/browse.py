@@ -5,11 +5,11 @@ from __future__ import annotations
 import streamlit as st
 
 from core.ui import segmenting
-from core.ui.scan import browsing, lying, measures
+from core.ui.scan import browsing, lying, measures, surfaces
 from core.ui.scan.biomarkers import show_biomarkers
-from core.ui.scan.headline import show_headline
+from core.ui.scan.headline import headline_words, show_headline
 from core.ui.scan.mark_button import mark_and_browse
-from core.ui.scan.surfaces import show_surfaces
+from core.ui.scan.slides import show_slides
 from core.ui.session import OpenStudy
 
 
@@ -25,7 +25,17 @@ def _look(current: OpenStudy) -> None:
     """Picture and measurements: the part of the page that follows the slice."""
     picture, numbers = st.columns([7, 5], gap="large")
     with picture:
-        place = browsing.show_picture(current, key="picture", tallest=0.62)
+        place = browsing.place_of(current)
+        if surfaces.in_space() and current.study.volume.shape[2] > 1:
+            surfaces.show_surfaces(current, place.plane, place.slice_index)
+        else:
+            browsing.show_picture(
+                current,
+                key="picture",
+                tallest=0.62,
+                headline=headline_words(current),
+                on_solid=surfaces.look_in_space if current.study.volume.shape[2] > 1 else None,
+            )
     with numbers:
         segmenting.show_progress()
         mark_and_browse(current)
@@ -34,5 +44,5 @@ def _look(current: OpenStudy) -> None:
         measures.show_burden(current, place.plane, place.slice_index)
         measures.show_agreement(current, place.plane, place.slice_index)
         show_biomarkers(current)
-        show_surfaces(current, place.plane, place.slice_index)
+        show_slides(current)
     browsing.write_address(current)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from core.config import Plane
@@ -110,6 +112,8 @@ def show_picture(
     comparison: Comparison | None = None,
     heat: Heat | None = None,
     marks: Marks | None = None,
+    headline: tuple[str, str] | None = None,
+    on_solid: Callable[[], None] | None = None,
 ) -> Place:
     """The open scan with all that is marked in it; says where in it the person is.
 
@@ -117,7 +121,7 @@ def show_picture(
         comparison: what stands beside it, such as a second scan.
         tools: "few" for a picture beside other things, without the toolbar.
         tallest: largest height, as a share of the browser window's.
-        heat, marks: see `core.ui.viewer.show_viewer`.
+        heat, marks, headline, on_solid: see `core.ui.viewer.show_viewer`.
     """
     place = place_of(current)
     show_viewer(
@@ -130,6 +134,8 @@ def show_picture(
         heat=heat,
         marks=marks,
         on_place=_remember_window,
+        headline=headline,
+        on_solid=on_solid,
     )
     return place
 

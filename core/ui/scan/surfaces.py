@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,11 @@ from core.drawing import (
 from core.ui.chart_view import show_chart
 from core.ui.charts.surface import make_surface_figure
 from core.ui.components import BrowserComponent
+from core.ui.scan.browsing import place_of
 from core.ui.scan.measures import CORRECTED, known_masks
-from core.ui.session import OpenStudy, remember
+from core.ui.session import OpenStudy, remember, this_session
 from core.ui.streamlit_internals import BROWSER_SCRIPT
+from core.ui.viewer import PLANES
 
 _HERE = Path(__file__).parent
 _CHART = "surfaces-chart"
@@ -47,18 +50,27 @@ _turntable = BrowserComponent(
 )
 
 
+@dataclass(eq=False)
+class _Shown:
+    """Whether this session looks at the scan in space."""
+
+    in_space: bool = False
+
+
+def in_space() -> bool:
+    """Whether lung and infection are shown in space, in place of the slices."""
+    return this_session().part(_Shown).in_space
+
+
+def look_in_space(wanted: bool = True) -> None:
+    """Goes to the view in space, or back to the slices."""
+    this_session().part(_Shown).in_space = wanted
+
+
 @st.fragment
 def show_surfaces(current: OpenStudy, plane: Plane, slice_index: int) -> None:
-    """The 3D view with the current slice through it, once a person asks for it."""
-    wanted = st.toggle(
-        "3D view",
-        key="surfaces-wanted",
-        persist_state="session",
-        help="Lung and infection as surfaces, with the current slice. Drag to rotate, scroll "
-        "to zoom.",
-    )
-    if not wanted:
-        return
+    """Lung and infection as surfaces with the current slice through them, and the way back."""
+    _show_way_back(current)
     names = tuple(known_masks(current))
     if not names:
         st.caption(
@@ -77,6 +89,26 @@ def show_surfaces(current: OpenStudy, plane: Plane, slice_index: int) -> None:
     if surfaces:
         _show_chart(current, surfaces, source=source, plane=plane, slice_index=slice_index)
     _show_remarks(current, surfaces, source)
+
+
+def _show_way_back(current: OpenStudy) -> None:
+    """The planes in the place where the viewer has them."""
+
+    def leave(plane: Plane | None) -> None:
+        look_in_space(False)
+        if plane is not None:
+            place_of(current).go_to(plane=plane, voxel=place_of(current).voxel)
+
+    with st.container(horizontal=True, gap="small", key="surfaces-planes"):
+        for plane in PLANES:
+            st.button(
+                plane.capitalize(),
+                key=f"surfaces-to-{plane}",
+                on_click=leave,
+                args=(plane,),
+                help=f"Back to the {plane} slices.",
+            )
+        st.button("3D", type="primary", key="surfaces-here", help="Drag to rotate, scroll to zoom.")
 
 
 def _choose_source(names: tuple[str, ...]) -> str:

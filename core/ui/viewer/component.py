@@ -42,6 +42,8 @@ _SCRIPTS = (
     "tools",
     "correcting",
     "picture",
+    "figure",
+    "present",
 )
 """One module in the browser: plain JavaScript files, one concept each, joined in this order."""
 
@@ -72,6 +74,8 @@ def show_viewer(
     tallest: float = 0.61,
     marks: Marks | None = None,
     on_place: Callable[[Place], None] | None = None,
+    headline: tuple[str, str] | None = None,
+    on_solid: Callable[[], None] | None = None,
 ) -> None:
     """The scan in the browser: planes, slices, window, overlays, zoom, without a run of Python.
 
@@ -88,6 +92,8 @@ def show_viewer(
         tallest: largest height, as a share of the browser window's.
         marks: how masks are drawn when this viewer first shows the scan; none leaves that as the
             person last chose it.
+        headline: two lines to show in large type when the picture is presented to a room.
+        on_solid: called when the person asks for the view in space; without it, none is offered.
         on_place: called with `place` after the browser has moved it, before the page runs.
     """
     header = make_header(
@@ -102,6 +108,9 @@ def show_viewer(
         marks=marks,
     )
 
+    if headline is not None:
+        header["headline"] = {"first": headline[0], "second": headline[1]}
+    header["solid"] = on_solid is not None
     token = header["scans"][0]["token"]
 
     def _moved() -> None:
@@ -116,7 +125,17 @@ def show_viewer(
     def _edited() -> None:
         """The page runs again, with the masks as they are now."""
 
-    _viewer(data=header, key=key, on_place_change=_moved, on_edited_change=_edited)
+    def _asked_for_solid() -> None:
+        if on_solid is not None:
+            on_solid()
+
+    _viewer(
+        data=header,
+        key=key,
+        on_place_change=_moved,
+        on_edited_change=_edited,
+        on_solid_change=_asked_for_solid,
+    )
 
 
 def show_pictures(

@@ -36,6 +36,8 @@ const KEYS = [
   ["0, double click", "whole picture"],
   ["Click, Shift + arrows", "crosshair, with its value"],
   ["F", "full screen"],
+  ["T", "present to a room: headline, picture and profile; Esc ends it"],
+  ["G", "save a figure page with legend and scale bar"],
   ["M, then drag (or Enter twice)", "measure a distance; Esc removes it"],
   ["Ctrl + C, Ctrl + S", "copy or save the picture as PNG"],
   ["C", "correct masks by hand"],
@@ -124,7 +126,8 @@ class Controls {
     ];
     const question = choiceButton("?", "Keys and mouse (?)", () => this.toggleHelp());
     question.className = "icon";
-    this.planeGroup = group("Planes", ...Object.values(this.planes));
+    this.solid = choiceButton("3D", "Lung and infection in space", () => view.tellSolid());
+    this.planeGroup = group("Planes", ...Object.values(this.planes), this.solid);
     this.planeGroup.classList.add("planes");
     this.windowGroup = group("Grey scale", ...this.presets);
     this.split = iconButton(
@@ -145,14 +148,24 @@ class Controls {
       iconButton("screen", "Full screen (F)", () => view.toggleFullscreen()));
     this.correct = choiceButton(
       "Correct", "Correct masks by hand (C)", () => view.toggleCorrecting());
+    this.present = choiceButton(
+      "Present", "Headline, picture and profile alone, on the whole screen (T)",
+      () => view.togglePresent());
     this.toolGroup = group("Tools", this.play, this.measure, this.correct);
+    this.figure = choiceButton("Figure",
+      "Save a figure page as PNG at twice the size, with legend and scale bar (G)",
+      () => view.saveFigure());
+    this.light = choiceButton("Light", "Figure pages on a light background",
+      () => view.toggleLightFigure());
+    this.light.setAttribute("aria-pressed", String(Boolean(shared.lightFigure)));
+    this.showGroup = group("For a room", this.present, this.figure, this.light);
     const take = group("Export",
       iconButton("copy", "Copy the picture (Ctrl + C)", () => view.copyPicture()),
       iconButton("save", "Save the picture as PNG (Ctrl + S)", () => view.savePicture()),
       question);
     // Groups that come and go with masks stand last, so that the others stay where they are.
     this.bar.append(this.planeGroup, this.windowGroup, this.toolGroup, take, zoom,
-      this.styleGroup, this.jumpGroup, this.twoGroup);
+      this.styleGroup, this.jumpGroup, this.twoGroup, this.showGroup);
   }
 
   buildHelp() {
@@ -203,6 +216,8 @@ class Controls {
     this.styleGroup.hidden = layers.length === 0 || few;
     this.jumpGroup.hidden = !layers.some((layer) => layer.channel === "infection");
     this.toolGroup.hidden = few;
+    this.showGroup.hidden = !scan || few;
+    this.solid.hidden = !header.solid;
     this.planes.linked.hidden = Boolean(header.comparison);
     this.split.hidden = !view.canSplit;
     press(this.split, view.split && view.canSplit);

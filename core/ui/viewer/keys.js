@@ -65,7 +65,7 @@ function sliceKey(view, pane, key) {
 }
 
 function letterKey(view, pane, key) {
-  if (view.header.tools !== "all" && "acksl".includes(key)) return undefined;
+  if (view.header.tools !== "all" && "acksltg".includes(key)) return undefined;
   const preset = view.header.presets[Number(key) - 1];
   if (preset) return () => view.setWindow(preset.center, preset.width);
   const { center, width } = view.look;
@@ -83,6 +83,8 @@ function letterKey(view, pane, key) {
     n: () => view.jump("next"),
     m: () => view.toggleMeasuring(),
     f: () => view.toggleFullscreen(),
+    g: () => view.saveFigure(),
+    t: () => view.togglePresent(),
     "[": () => view.setWindow(center, width * 0.9),
     "]": () => view.setWindow(center, width / 0.9),
     ",": () => view.setWindow(center - 0.04 * width, width),
@@ -94,7 +96,8 @@ function letterKey(view, pane, key) {
 }
 
 function escape(view) {
-  if (!view.controls.help.hidden) view.controls.toggleHelp(false);
+  if (view.presenting) view.endPresent();
+  else if (!view.controls.help.hidden) view.controls.toggleHelp(false);
   else if (view.cine) view.toggleCine();
   else if (view.measures.length) removeMeasure(view);
   else if (view.measuring) view.toggleMeasuring();

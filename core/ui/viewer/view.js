@@ -128,7 +128,10 @@ class View {
     this.root.append(this.controls.bar, this.correctBar.bar, this.stage, this.strip.canvas,
       element("div", { class: "bar" }, this.value, this.controls.legend), this.spoken);
     this.root.addEventListener("keydown", (event) => pressKey(this, event));
-    this.root.addEventListener("fullscreenchange", () => this.changed({ layout: true }));
+    this.root.addEventListener("fullscreenchange", () => {
+      if (this.presenting && !this.fullscreen) this.endPresent();
+      this.changed({ layout: true });
+    });
     this.sayHint();
   }
 
