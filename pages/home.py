@@ -49,6 +49,7 @@ with left:
         opening.show_recognised(current)
         lying.show_question(current)
     opening.show_demo_button(current)
+    opening.show_tour_button(current)
 
 with right:
     st.subheader("Open a scan", anchor=False)

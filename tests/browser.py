@@ -292,6 +292,13 @@ class Page:
         return path
 
 
+def click_in_viewer(page: Page, text: str) -> None:
+    """A button of the viewer, which lies in a shadow tree."""
+    found = "[...part.querySelectorAll('button')].find((b) => b.innerText === arguments[0])"
+    script = page._part(".lunglens") + f"const button = part && {found}; button?.click();"
+    wait_for(lambda: page.js(script + "return Boolean(button)", text), what=f"{text!r}")
+
+
 def keep_screenshot(page: Page, name: str) -> None:
     """For a person to look at, where a folder is named for it."""
     folder = os.environ.get("LUNGLENS_SCREENSHOTS")

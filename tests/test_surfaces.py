@@ -14,6 +14,7 @@ from core.drawing.surfaces import Surface, build_surface, slice_corners_mm
 from core.errors import ConfigError, GeometryError
 from core.ui.charts.surface import make_surface_figure
 from core.volume import MaskPair, Study, spacing_mm
+from tests.app_session import session_of
 from tests.spheres import AFFINES, affine_of, ball, turned
 from tests.studies import small_study, small_truth
 from tests.test_pages import opened, page, ran_well, texts
@@ -297,9 +298,16 @@ def test_the_figure_of_two_surfaces_of_full_size_stays_small():
 # ---------------------------------------------------------------- on Browse
 
 
+def look_in_space_in(app) -> None:
+    """As the button of the viewer does."""
+    from core.ui.scan import surfaces
+
+    session_of(app).part(surfaces._Shown).in_space = True
+
+
 def browse_in_3d(study: Study, **choices: str):
     app = page("browse", study)
-    app.session_state["surfaces-wanted"] = True
+    look_in_space_in(app)
     for name, value in choices.items():
         app.session_state[name] = value
     return ran_well(app.run())
@@ -322,7 +330,6 @@ NOTHING = np.zeros((48, 40, 8), dtype=bool, order="F")
 
 def test_nothing_is_built_before_a_person_asks_for_it():
     app = ran_well(page("browse", small_study()).run())
-    assert "3D view" in [toggle.label for toggle in app.toggle]
     assert not specs(app)
     assert not [name for name in opened(app).memo if "surfaces" in name]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser import Chromium, Page, Server, wait_for
+from tests.browser import Chromium, Page, Server, click_in_viewer, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -27,7 +27,7 @@ def scene(
     """The demo study on Browse, with the 3D view open."""
     page = chromium.open_tab(server, tmp_path_factory.mktemp("downloads"))
     page.open("/view?case=demo")
-    page.js("document.querySelector('input[aria-label=\"3D view\"]').click()")
+    click_in_viewer(page, "3D")
     wait_for(lambda: page.js(f"return {BUTTONS}?.hidden === false"), what="the buttons")
     page.js(f"{CHART}.scrollIntoView({{ block: 'center' }}); {CHART}.dataset.mark = 'first'")
     yield page

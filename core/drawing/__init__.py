@@ -1,5 +1,6 @@
 """Slices and masks come in; small pictures, outlines and triangle meshes go out."""
 
+from core.drawing.clips import cine_frames, turning_frames
 from core.drawing.overlays import (
     AGREEMENT_COLOURS,
     CORRECTED_COLOURS,
@@ -15,6 +16,8 @@ from core.drawing.surfaces import Surface, build_surface, slice_corners_mm
 from core.drawing.thumbnails import crop_around, draw_agreement, draw_key_slice, shrink_picture
 
 __all__ = [
+    "cine_frames",
+    "turning_frames",
     "AGREEMENT_COLOURS",
     "CORRECTED_COLOURS",
     "PREDICTION_COLOURS",

@@ -24,6 +24,7 @@ from core.ui.open_scan import open_demo, open_link
 from core.ui.session import OpenStudy, clear_notice, this_session
 from core.ui.streamlit_internals import PAGE_STYLE
 from core.ui.text import escape_markdown
+from core.ui.tour import show_tour_step
 
 RESEARCH_USE = (
     "**Research use only.** Not a medical device and never a diagnosis: masks and "
@@ -105,6 +106,7 @@ def _open_and_summarise(drawn: str) -> None:
     segmenting.collect_result()
     with st.sidebar:
         _sidebar()
+    show_tour_step()
 
 
 def _favicon() -> Image.Image:

@@ -39,6 +39,7 @@ from core.ui.session import OpenStudy, clear_notice, set_notice, this_session
 from core.ui.streamlit_internals import free_uploads
 from core.ui.tables import show_facts
 from core.ui.text import escape_markdown
+from core.ui.tour import start_tour
 from core.ui.widget_state import fresh_key, renew_key
 
 if TYPE_CHECKING:  # loaded where it is first needed
@@ -81,6 +82,22 @@ def show_demo_button(current: OpenStudy | None) -> None:
         with show_errors(), st.spinner("Generating the demo study…", show_time=True):
             open_demo()
         st.rerun()
+
+
+def show_tour_button(current: OpenStudy | None) -> None:
+    """The tour begins with the demo study, which it opens where another scan is open."""
+    if not st.button(
+        "Take the tour",
+        icon=":material/explore:",
+        help="Five steps on the demo study: open, mark, compare, tune, report. Leave it whenever "
+        "you like.",
+    ):
+        return
+    if current is None or current.origin != "demo":
+        with show_errors(), st.spinner("Generating the demo study…", show_time=True):
+            open_demo()
+    start_tour()
+    st.rerun()
 
 
 def show_upload() -> None:

@@ -6,11 +6,11 @@ import streamlit as st
 
 from core.ui import segmenting
 from core.ui.own_cases import show_training_case
-from core.ui.scan import browsing, lying, measures, notes, second_network
+from core.ui.scan import browsing, lying, measures, notes, second_network, surfaces
 from core.ui.scan.biomarkers import show_biomarkers
-from core.ui.scan.headline import show_headline
+from core.ui.scan.headline import headline_words, show_headline
 from core.ui.scan.mark_button import mark_and_browse
-from core.ui.scan.surfaces import show_surfaces
+from core.ui.scan.slides import show_slides
 from core.ui.session import OpenStudy
 
 
@@ -26,7 +26,17 @@ def _look(current: OpenStudy) -> None:
     """Picture and measurements: the part of the page that follows the slice."""
     picture, numbers = st.columns([7, 5], gap="large")
     with picture:
-        place = browsing.show_picture(current, key="picture", tallest=0.62)
+        place = browsing.place_of(current)
+        if surfaces.in_space() and current.study.volume.shape[2] > 1:
+            surfaces.show_surfaces(current, place.plane, place.slice_index)
+        else:
+            browsing.show_picture(
+                current,
+                key="picture",
+                tallest=0.62,
+                headline=headline_words(current),
+                on_solid=surfaces.look_in_space if current.study.volume.shape[2] > 1 else None,
+            )
         notes.show_notes(current)
     with numbers:
         segmenting.show_progress()
@@ -38,5 +48,5 @@ def _look(current: OpenStudy) -> None:
         measures.show_agreement(current, place.plane, place.slice_index)
         second_network.show_second_network(current, place.plane, place.slice_index)
         show_biomarkers(current)
-        show_surfaces(current, place.plane, place.slice_index)
+        show_slides(current)
     browsing.write_address(current)

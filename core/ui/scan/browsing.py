@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from core.config import Plane
@@ -122,6 +124,8 @@ def show_picture(
     comparison: Comparison | None = None,
     heat: Heat | None = None,
     marks: Marks | None = None,
+    headline: tuple[str, str] | None = None,
+    on_solid: Callable[[], None] | None = None,
 ) -> Place:
     """The open scan with all that is marked in it; returns where in it the person is.
 
@@ -129,7 +133,7 @@ def show_picture(
         comparison: what stands beside it, such as a second scan.
         tools: "few" for a picture beside other things, without the toolbar.
         tallest: largest height, as a share of the browser window's.
-        heat, marks: see `core.ui.viewer.show_viewer`.
+        heat, marks, headline, on_solid: see `core.ui.viewer.show_viewer`.
     """
     place = place_of(current)
     try_again(current)
@@ -144,6 +148,8 @@ def show_picture(
         marks=marks,
         on_place=_remember_window,
         notebook=notebook_of(current),
+        headline=headline,
+        on_solid=on_solid,
     )
     keep_state(current)
     return place

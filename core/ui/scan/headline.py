@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from html import escape
@@ -46,22 +47,43 @@ def show_headline(current: OpenStudy, *, key: str) -> None:
     Args:
         key: of the chip with doubts, of which a page may have several.
     """
-    name = next((name for name in known_masks(current) if name != "Truth"), None)
+    name = _shown_masks(current)
     if name is None:
         show_doubts(current, key=key)
         return
+    found = _where_it_lies(current, name)
+    waiting = "" if found is not None else "Where it lies is being measured…"
+    values = _values(current, name, found)
+    show_headline_of(values, whose=whose_sentence(current, name), waiting=waiting)
+    show_doubts(current, key=key, found=found)
+
+
+def headline_words(current: OpenStudy) -> tuple[str, str] | None:
+    """The same in two lines of plain text; none before anything is marked."""
+    name = _shown_masks(current)
+    if name is None:
+        return None
+    memo = current.corrected_memo if name == CORRECTED else current.memo
+    values = _values(current, name, memo.get(("biomarkers", name)))
+    share, volumes = first_line(values)
+    plain = re.sub("<.*?>", "", share)
+    return f"{plain} {volumes}".strip(), second_line(values)
+
+
+def _shown_masks(current: OpenStudy) -> str | None:
+    return next((name for name in known_masks(current) if name != "Truth"), None)
+
+
+def _values(current: OpenStudy, name: str, found: Biomarkers | None) -> dict[str, object]:
     burden = scan_burden(current, name)
     values: dict[str, object] = {
         "infected_share": burden.infection_fraction,
         "lung_volume_ml": burden.lung_volume_ml,
         "infected_volume_ml": burden.infection_volume_ml,
     }
-    found = _where_it_lies(current, name)
     if found is not None:
         values |= {one.key: one.value for one in found.measurements}
-    waiting = "" if found is not None else "Where it lies is being measured…"
-    show_headline_of(values, whose=whose_sentence(current, name), waiting=waiting)
-    show_doubts(current, key=key, found=found)
+    return values
 
 
 def show_headline_of(values: Mapping[str, object], *, whose: str = "", waiting: str = "") -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +22,12 @@ from core.drawing import (
 from core.ui.chart_view import show_chart
 from core.ui.charts.surface import make_surface_figure
 from core.ui.components import BrowserComponent
+from core.ui.scan.browsing import place_of
 from core.ui.scan.lobes import scan_lobes
 from core.ui.scan.measures import CORRECTED, known_masks
-from core.ui.session import SECOND_NETWORK, OpenStudy, remember
+from core.ui.session import SECOND_NETWORK, OpenStudy, remember, this_session
 from core.ui.streamlit_internals import BROWSER_SCRIPT
+from core.ui.viewer import PLANES
 
 _HERE = Path(__file__).parent
 _CHART = "surfaces-chart"
@@ -51,18 +54,27 @@ _turntable = BrowserComponent(
 )
 
 
+@dataclass(eq=False)
+class _Shown:
+    """Whether this session looks at the scan in space."""
+
+    in_space: bool = False
+
+
+def in_space() -> bool:
+    """Whether lung and infection are shown in space, in place of the slices."""
+    return this_session().part(_Shown).in_space
+
+
+def look_in_space(wanted: bool = True) -> None:
+    """Goes to the view in space, or back to the slices."""
+    this_session().part(_Shown).in_space = wanted
+
+
 @st.fragment
 def show_surfaces(current: OpenStudy, plane: Plane, slice_index: int) -> None:
-    """The 3D view with the current slice through it, once a person asks for it."""
-    wanted = st.toggle(
-        "3D view",
-        key="surfaces-wanted",
-        persist_state="session",
-        help="Lung and infection as surfaces, with the current slice. Drag to rotate, scroll "
-        "to zoom.",
-    )
-    if not wanted:
-        return
+    """Lung and infection as surfaces with the current slice through them, and the way back."""
+    _show_way_back(current)
     names = tuple(known_masks(current))
     if not names:
         st.caption(
@@ -91,6 +103,26 @@ def show_surfaces(current: OpenStudy, plane: Plane, slice_index: int) -> None:
     if by_lobe:
         st.caption(scan_lobes(current, source).note)
     _show_remarks(current, surfaces, source)
+
+
+def _show_way_back(current: OpenStudy) -> None:
+    """The planes in the place where the viewer has them."""
+
+    def leave(plane: Plane | None) -> None:
+        look_in_space(False)
+        if plane is not None:
+            place_of(current).go_to(plane=plane, voxel=place_of(current).voxel)
+
+    with st.container(horizontal=True, gap="small", key="surfaces-planes"):
+        for plane in PLANES:
+            st.button(
+                plane.capitalize(),
+                key=f"surfaces-to-{plane}",
+                on_click=leave,
+                args=(plane,),
+                help=f"Back to the {plane} slices.",
+            )
+        st.button("3D", type="primary", key="surfaces-here", help="Drag to rotate, scroll to zoom.")
 
 
 def _choose_source(names: tuple[str, ...]) -> str:

@@ -58,6 +58,8 @@ _SCRIPTS = (
     "tools",
     "correcting",
     "picture",
+    "figure",
+    "present",
 )
 """One module in the browser: plain JavaScript files, one concept each, joined in this order."""
 
@@ -89,6 +91,8 @@ def show_viewer(
     marks: Marks | None = None,
     on_place: Callable[[Place], None] | None = None,
     notebook: Notebook | None = None,
+    headline: tuple[str, str] | None = None,
+    on_solid: Callable[[], None] | None = None,
 ) -> None:
     """The scan in the browser: planes, slices, window, overlays, zoom, without a run of Python.
 
@@ -105,6 +109,8 @@ def show_viewer(
         tallest: largest height, as a share of the browser window's.
         marks: how masks are drawn when this viewer first shows the scan; none leaves that as the
             person last chose it.
+        headline: two lines to show in large type when the picture is presented to a room.
+        on_solid: called when the person asks for the view in space; without it, none is offered.
         on_place: called with `place` after the browser has moved it, before the page runs.
         notebook: notes, arrows, distances and regions that people place, and where they go; none
             where they last as long as the tab.
@@ -122,6 +128,9 @@ def show_viewer(
         notebook=notebook,
     )
 
+    if headline is not None:
+        header["headline"] = {"first": headline[0], "second": headline[1]}
+    header["solid"] = on_solid is not None
     token = header["scans"][0]["token"]
 
     def _moved() -> None:
@@ -141,12 +150,17 @@ def show_viewer(
         if notebook is not None and isinstance(reported, dict) and reported.get("token") == token:
             _take_over(notebook, reported, scan)
 
+    def _asked_for_solid() -> None:
+        if on_solid is not None:
+            on_solid()
+
     _viewer(
         data=header,
         key=key,
         on_place_change=_moved,
         on_edited_change=_edited,
         on_annotations_change=_annotated,
+        on_solid_change=_asked_for_solid,
     )
 
 

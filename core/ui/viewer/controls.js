@@ -45,6 +45,8 @@ const KEYS = [
   ["M, then drag (or Enter twice)", "measure a distance"],
   ["V R T, then drag or click", "arrow, region with its HU, note (where marks are kept)"],
   ["Delete", "removes what was placed last on this slice"],
+  ["H", "present to a room: headline, picture and profile; Esc ends it"],
+  ["X", "save a figure page with legend and scale bar"],
   ["Ctrl + C, Ctrl + S", "copy or save the picture as PNG"],
   ["C", "correct masks by hand"],
 ];
@@ -134,7 +136,8 @@ class Controls {
       "worst", "Slice where two masks agree least (W)", () => view.jumpToWorst());
     const question = choiceButton("?", "Keys and mouse (?)", () => this.toggleHelp());
     question.className = "icon";
-    this.planeGroup = group("Planes", ...Object.values(this.planes));
+    this.solid = choiceButton("3D", "Lung and infection in space", () => view.tellSolid());
+    this.planeGroup = group("Planes", ...Object.values(this.planes), this.solid);
     this.planeGroup.classList.add("planes");
     this.windowGroup = group("Grey scale", ...this.presets);
     this.split = iconButton(
@@ -157,6 +160,16 @@ class Controls {
       "Correct", "Correct masks by hand (C)", () => view.toggleCorrecting());
     this.toolGroup = group(
       "Tools", this.play, ...Object.values(this.placing), this.correct);
+    this.present = choiceButton(
+      "Present", "Headline, picture and profile alone, on the whole screen (H)",
+      () => view.togglePresent());
+    this.figure = choiceButton("Figure",
+      "Save a figure page as PNG at twice the size, with legend and scale bar (X)",
+      () => view.saveFigure());
+    this.light = choiceButton("Light", "Figure pages on a light background",
+      () => view.toggleLightFigure());
+    this.light.setAttribute("aria-pressed", String(Boolean(shared.lightFigure)));
+    this.showGroup = group("For a room", this.present, this.figure, this.light);
     const take = group("Export",
       iconButton("copy", "Copy the picture (Ctrl + C)", () => view.copyPicture()),
       iconButton("save", "Save the picture as PNG (Ctrl + S)", () => view.savePicture()),
@@ -164,7 +177,7 @@ class Controls {
     this.lobes = new LobeControls(view);
     // Groups that come and go with masks stand last, so that the others stay where they are.
     this.bar.append(this.planeGroup, this.windowGroup, this.toolGroup, take, zoom,
-      this.styleGroup, this.lobes.group, this.jumpGroup, this.twoGroup);
+      this.styleGroup, this.lobes.group, this.jumpGroup, this.twoGroup, this.showGroup);
   }
 
   buildHelp() {
@@ -216,6 +229,8 @@ class Controls {
     this.styleGroup.hidden = layers.length === 0 || few;
     this.jumpGroup.hidden = !layers.some((layer) => layer.channel === "infection");
     this.toolGroup.hidden = few;
+    this.showGroup.hidden = !scan || few;
+    this.solid.hidden = !header.solid;
     this.planes.linked.hidden = Boolean(header.comparison);
     this.split.hidden = !view.canSplit;
     press(this.split, view.split && view.canSplit);

@@ -65,7 +65,7 @@ function sliceKey(view, pane, key) {
 }
 
 function letterKey(view, pane, key) {
-  if (view.header.tools !== "all" && "acksl".includes(key)) return undefined;
+  if (view.header.tools !== "all" && "ackslhx".includes(key)) return undefined;
   if (view.keepsMarks && view.header.tools === "all" && "rtv".includes(key)) {
     return () => view.toggleMeasuring({ r: "region", t: "note", v: "arrow" }[key]);
   }
@@ -88,6 +88,8 @@ function letterKey(view, pane, key) {
     m: () => view.toggleMeasuring(),
     w: () => view.jumpToWorst(),
     f: () => view.toggleFullscreen(),
+    x: () => view.saveFigure(),
+    h: () => view.togglePresent(),
     "[": () => view.setWindow(center, width * 0.9),
     "]": () => view.setWindow(center, width / 0.9),
     ",": () => view.setWindow(center - 0.04 * width, width),
@@ -99,7 +101,8 @@ function letterKey(view, pane, key) {
 }
 
 function escape(view) {
-  if (!view.controls.help.hidden) view.controls.toggleHelp(false);
+  if (view.presenting) view.endPresent();
+  else if (!view.controls.help.hidden) view.controls.toggleHelp(false);
   else if (view.cine) view.toggleCine();
   else if (view.measures.length && !view.keepsMarks) view.removeMeasure();
   else if (view.measuring) view.toggleMeasuring(view.measuring);

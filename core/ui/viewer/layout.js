@@ -33,16 +33,16 @@ Object.assign(View.prototype, {
 
   arrange() {
     this.needsLayout = false;
-    const width = this.controls.bar.clientWidth; // without the padding of a whole screen
+    const width = (this.presenting ? this.strip.canvas : this.controls.bar).clientWidth; // without padding
     if (!width) return;
     const linked = this.layout === "linked";
     const { plane } = this.place;
     const { sideBySide } = this;
     if (linked) this.setPanes(["axial", "coronal", "sagittal"]);
     else this.setPanes(sideBySide ? [plane, plane] : [plane], sideBySide);
-    const share = this.fullscreen ? this.heightLeft()
+    const share = this.fillsWindow ? this.heightLeft()
       : Math.min(TALLEST, Math.max(240, window.innerHeight * this.header.tallest));
-    const height = this.fullscreen ? share : Math.round(Math.min(width * 0.86, share));
+    const height = this.fillsWindow ? share : Math.round(Math.min(width * 0.86, share));
     const wide = width >= WIDE;
     const parts = linked ? `parts linked ${wide ? "wide" : "tall"}` : sideBySide ? "parts" : "";
     this.stage.className = `stage ${parts}`;
@@ -50,7 +50,7 @@ Object.assign(View.prototype, {
     const room = width - border;
     if (!linked) {
       const each = Math.floor((room - 2 * (this.panes.length - 1)) / this.panes.length);
-      const high = sideBySide && !this.fullscreen ? Math.min(height, Math.max(240, each)) : height;
+      const high = sideBySide && !this.fillsWindow ? Math.min(height, Math.max(240, each)) : height;
       for (const pane of this.panes) pane.resize(each, high);
     } else if (wide) {
       const small = Math.floor(room * 0.38);

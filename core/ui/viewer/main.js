@@ -1,13 +1,14 @@
 // What Streamlit calls: at the first drawing of the page, and again whenever the header changes.
 
 export default function (component) {
-  const { data, parentElement, setStateValue } = component;
+  const { data, parentElement, setStateValue, setTriggerValue } = component;
   const root = parentElement.querySelector(".lunglens");
   if (!root || !data) return;
   const { header, pictures } = unpack(data);
   const view = root.lunglens ?? (root.lunglens = new View(root));
   view.tellPython = (place) => setStateValue("place", place);
   view.tellAnnotations = (found) => setStateValue("annotations", found);
+  view.tellSolid = () => setTriggerValue("solid", true);
   view.tellEdited = (edited) => setStateValue("edited", edited);
   view.show(header, pictures);
   return () => view.leave();

@@ -32,6 +32,7 @@ function regionsOf(header, look, masks) {
   return shown.map((layer) => ({
     name: regionName(layer, sources),
     colour: layer.colour,
+    channel: layer.channel,
     has: (label) => (label & layer.bit) !== 0,
     ...drawnAs(layer, sources, look),
     pattern: "solid",
@@ -125,8 +126,11 @@ function colourTable(regions, opacity, labels) {
   const table = new Uint32Array(4 * 256 * 256);
   for (let kind = 0; kind < 4; kind++) {
     for (let label = 0; label < labels; label++) {
-      const over = regions.filter((region) => region.filled && region.has(label) &&
+      const marked = regions.filter((region) => region.filled && region.has(label) &&
         (region.pattern === "solid" || (kind & (region.pattern === "stripes" ? 1 : 2))));
+      // Infection lies in the lung: with the lung's colour below, it would not be that of the legend.
+      const infected = marked.some(({ channel }) => channel === "infection");
+      const over = infected ? marked.filter(({ channel }) => channel !== "lung") : marked;
       const [red, green, blue] = [0, 1, 2].map((channel) => mixed(over, channel, opacity));
       for (let grey = 0; grey < 256; grey++) {
         table[(kind << 16) | (label << 8) | grey] =

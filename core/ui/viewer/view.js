@@ -130,7 +130,10 @@ class View {
       element("div", { class: "bar" }, this.value, this.controls.legend),
       element("div", { class: "bar" }, this.controls.lobes.legend), this.spoken);
     this.root.addEventListener("keydown", (event) => pressKey(this, event));
-    this.root.addEventListener("fullscreenchange", () => this.changed({ layout: true }));
+    this.root.addEventListener("fullscreenchange", () => {
+      if (this.presenting && !this.fullscreen) this.endPresent();
+      this.changed({ layout: true });
+    });
     this.sayHint();
   }
 

@@ -1,0 +1,99 @@
+"""A tour of five steps on the demo study; left at any time, and then never in the way again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from core.ui.navigation import BROWSE, ENHANCE, HOME_PAGE, REPORT_PAGE, Part, go_to
+from core.ui.session import this_session
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: where it leads, and what there is to see."""
+
+    where: str | Part
+    title: str
+    words: str
+
+
+STEPS = (
+    Step(
+        HOME_PAGE,
+        "Open",
+        "The demo study is a generated chest. Home opens scans of your own in the same way: drop "
+        "a file on **Open a scan**. The picture moves by mouse wheel, drag or arrow keys.",
+    ),
+    Step(
+        BROWSE,
+        "Mark",
+        "Press **Mark lung and infection**. After some seconds the result stands in one sentence: "
+        "how much of the lung is infected, and where.",
+    ),
+    Step(
+        BROWSE,
+        "Compare with the truth",
+        "In a generated chest the truth is known: its masks are dashed, the network's are filled. "
+        "**Agreement** above the picture shows what is right, missed and wrong; the tables say "
+        "how much.",
+    ),
+    Step(
+        ENHANCE,
+        "Tune",
+        "Choose **CLAHE** and drag **Clip limit**: picture and histogram follow your hand. Let go, "
+        "and the line below the picture says what the network makes of it.",
+    ),
+    Step(
+        REPORT_PAGE,
+        "Report",
+        "Press **Make the report** for two pages as PDF, and for masks and measurements as files. "
+        "That is all: open a scan of your own on Home.",
+    ),
+)
+
+
+@dataclass(eq=False)
+class _Tour:
+    """Where this session is in the tour; none outside of it."""
+
+    at: int | None = None
+
+
+def _tour() -> _Tour:
+    return this_session().part(_Tour)
+
+
+def start_tour() -> None:
+    """Goes to the first step."""
+    _tour().at = 0
+
+
+def show_tour_step() -> None:
+    """The present step, with the way on and out; nothing outside of the tour."""
+    tour = _tour()
+    if tour.at is None:
+        return
+    step, number = STEPS[tour.at], tour.at
+    with st.container(border=True, key="tour"):
+        st.markdown(f"**Tour, step {number + 1} of {len(STEPS)}: {step.title}.** {step.words}")
+        with st.container(horizontal=True, gap="small"):
+            if number > 0 and st.button("Back", key="tour-back", icon=":material/arrow_back:"):
+                _go(number - 1)
+            last = number == len(STEPS) - 1
+            if not last and st.button(
+                f"Next: {STEPS[number + 1].title.lower()}",
+                key="tour-next",
+                type="primary",
+                icon=":material/arrow_forward:",
+            ):
+                _go(number + 1)
+            if st.button("Finish" if last else "Leave the tour", key="tour-leave"):
+                tour.at = None
+                st.rerun()
+
+
+def _go(number: int) -> None:
+    _tour().at = number
+    go_to(STEPS[number].where)
