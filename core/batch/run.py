@@ -87,17 +87,7 @@ def run_batch(
             on_progress=on_progress,
             should_cancel=should_cancel,
         )
-        job = BatchJob(
-            folder=str(folder.resolve()),
-            output=str(output.resolve()),
-            run_id=secrets.token_hex(6),
-            segment=config.segment,
-            engine=config.engine,
-            weights_sha256=info.sha256,
-            colours=_outline_colours(),
-            window=config.window,
-            timeout_s=config.timeout_s,
-        )
+        job = _make_job(folder, output, config, info)
         _write_record(job, config, info, found)
         ledger = Ledger(job, found, retry_failed=config.retry_failed, on_progress=on_progress)
         try:
@@ -111,6 +101,20 @@ def run_batch(
             summary = replace(summary, renewed=(RECORD_NAME, *summary.renewed))
         _write_record(job, config, info, found, summary)
         return summary
+
+
+def _make_job(folder: Path, output: Path, config: BatchConfig, info: WeightsInfo) -> BatchJob:
+    return BatchJob(
+        folder=str(folder.resolve()),
+        output=str(output.resolve()),
+        run_id=secrets.token_hex(6),
+        segment=config.segment,
+        engine=config.engine,
+        weights_sha256=info.sha256,
+        colours=_outline_colours(),
+        window=config.window,
+        timeout_s=config.timeout_s,
+    )
 
 
 def _with_weights(config: BatchConfig | None) -> tuple[BatchConfig, WeightsInfo]:

@@ -63,19 +63,15 @@ def compute_biomarkers(
         Cancelled: the person asked to stop.
     """
     config = config or BiomarkerConfig()
-    for name, mask in (("lung", masks.lung), ("infection", masks.infection)):
-        if mask is not None and mask.shape != volume.shape:
-            raise GeometryError(
-                f"The {name} mask does not fit its scan",
-                got=f"shape {mask.shape}",
-                expected=f"{volume.shape}",
-            )
+    _check_shapes(masks, volume)
     on_progress("separating the lungs", 0, 1)
     sides = (
         None if masks.lung is None else split_lungs(masks.lung, volume, should_cancel=should_cancel)
     )
-    if sides is not None and lobes is not None and sides.way in ("junction", "plane"):
-        sides = sides if lobes.labels is None else sides_of_lobes(lobes.labels, sides)
+    # Where the lungs touch, lobes separate them better.
+    touch = sides is not None and sides.way in ("junction", "plane")
+    if sides is not None and touch and lobes is not None and lobes.labels is not None:
+        sides = sides_of_lobes(lobes.labels, sides)
     counts = None
     if sides is not None:
         counts = count_regions(
@@ -93,14 +89,30 @@ def compute_biomarkers(
     on_progress("counting lesions", 1, 1)
     found = _put_together(volume, masks, config, sides, counts, lesions)
     if lobes is not None:
-        found = replace(
-            found,
-            lobes=measure_lobes(volume, masks, lobes, config),
-            lobes_reason=lobes.reason,
-            lobes_note=lobes.note,
-            notes=(*found.notes, *filter(None, (lobes.note or lobes.reason,))),
-        )
+        found = _with_lobes(found, volume, masks, lobes, config)
     return replace(found, measurements=list_measurements(found, volume, masks))
+
+
+def _check_shapes(masks: MaskPair, volume: Volume) -> None:
+    for name, mask in (("lung", masks.lung), ("infection", masks.infection)):
+        if mask is not None and mask.shape != volume.shape:
+            raise GeometryError(
+                f"The {name} mask does not fit its scan",
+                got=f"shape {mask.shape}",
+                expected=f"{volume.shape}",
+            )
+
+
+def _with_lobes(
+    found: Biomarkers, volume: Volume, masks: MaskPair, lobes: Lobes, config: BiomarkerConfig
+) -> Biomarkers:
+    return replace(
+        found,
+        lobes=measure_lobes(volume, masks, lobes, config),
+        lobes_reason=lobes.reason,
+        lobes_note=lobes.note,
+        notes=(*found.notes, *filter(None, (lobes.note or lobes.reason,))),
+    )
 
 
 def _put_together(

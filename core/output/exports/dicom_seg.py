@@ -94,16 +94,10 @@ def dicom_seg_bytes(
     origin, marked = check_dicom_seg(masks, volume)
     marked += _marked_lobes(lobes)
     sources = _source_headers(origin, volume, identity or PatientIdentity())
-    frames = np.stack([_frames(mask, volume) for _, mask in marked], axis=-1)
-    if origin.instances[0].frame is not None:
-        frames = frames[_as_stored(origin)]
+    frames = _stored_frames([mask for _, mask in marked], volume, origin)
     seed = [origin.series_uid, algorithm, __version__, made_on.isoformat(), _digest(frames)]
     seed += [] if by_hand is None else [by_hand.algorithm_type]
-    lobar = "" if lobes is None else lobes.weights_id
-    segments = [
-        _description(n, name, lobar if name in LOBES else algorithm, by_hand)
-        for n, (name, _) in enumerate(marked, 1)
-    ]
+    segments = _descriptions([name for name, _ in marked], algorithm, lobes, by_hand)
     content_text, series_text = _texts(by_hand)
     with warnings.catch_warnings():
         # highdicom warns of empty names and of slices that are not evenly spaced: both are meant.
@@ -127,6 +121,23 @@ def dicom_seg_bytes(
     packed = io.BytesIO()
     segmentation.save_as(packed, enforce_file_format=True)
     return packed.getvalue()
+
+
+def _stored_frames(masks: list[Any], volume: Volume, origin: DicomOrigin) -> Any:
+    """Frames of all segments, in the order of the slices as they are stored."""
+    frames = np.stack([_frames(mask, volume) for mask in masks], axis=-1)
+    return frames if origin.instances[0].frame is None else frames[_as_stored(origin)]
+
+
+def _descriptions(
+    names: list[str], algorithm: str, lobes: Lobes | None, by_hand: HandCorrection | None
+) -> list[Any]:
+    """One a segment; lobes come from an algorithm of their own."""
+    lobar = "" if lobes is None else lobes.weights_id
+    return [
+        _description(n, name, lobar if name in LOBES else algorithm, by_hand)
+        for n, name in enumerate(names, 1)
+    ]
 
 
 def _texts(by_hand: HandCorrection | None) -> tuple[str, str]:

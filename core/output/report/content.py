@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 from core import __version__
 from core.annotation import Annotation, measured_text
@@ -140,17 +141,9 @@ def build_report(
     """
     volume, masks = study.volume, segmentation.masks
     lobes = find_lobes(masks.lung, volume)
-    found = compute_biomarkers(
-        volume,
-        masks,
-        lobes=lobes,
-        on_progress=on_progress,
-        should_cancel=should_cancel,
-    )
-    if quality is None:
-        quality = check_scan(
-            volume, QualityConfig(), on_progress=on_progress, should_cancel=should_cancel
-        )
+    told: dict[str, Any] = {"on_progress": on_progress, "should_cancel": should_cancel}
+    found = compute_biomarkers(volume, masks, lobes=lobes, **told)
+    quality = quality or check_scan(volume, QualityConfig(), **told)
     quality = quality.trusting_lung(slices_with_lung(masks))
     on_progress("comparing with the truth", 0, 1)
     agreement = _agreement(study, segmentation, info, should_cancel)

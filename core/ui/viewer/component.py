@@ -131,23 +131,39 @@ def show_viewer(
     if headline is not None:
         header["headline"] = {"first": headline[0], "second": headline[1]}
     header["solid"] = on_solid is not None
+    _place_viewer(header, key, scan, place, on_place, notebook, on_solid)
+
+
+def _place_viewer(
+    header: dict[str, Any],
+    key: str,
+    scan: ViewerScan,
+    place: Place,
+    on_place: Callable[[Place], None] | None,
+    notebook: Notebook | None,
+    on_solid: Callable[[], None] | None,
+) -> None:
+    """Puts the viewer onto the page, and takes what it reports."""
     token = header["scans"][0]["token"]
 
-    def _moved() -> None:
-        reported = widget_value(key).get("place")
+    def _reported(what: str) -> dict[str, Any] | None:
+        found = widget_value(key).get(what)
         # What was reported of the scan before may arrive only after this one was opened.
-        if not isinstance(reported, dict) or reported.get("token") != token:
-            return
-        place.follow(reported, scan.volume.shape)
-        if on_place is not None:
-            on_place(place)
+        return found if isinstance(found, dict) and found.get("token") == token else None
+
+    def _moved() -> None:
+        reported = _reported("place")
+        if reported is not None:
+            place.follow(reported, scan.volume.shape)
+            if on_place is not None:
+                on_place(place)
 
     def _edited() -> None:
         """The page runs again, with the masks as they are now."""
 
     def _annotated() -> None:
-        reported = widget_value(key).get("annotations")
-        if notebook is not None and isinstance(reported, dict) and reported.get("token") == token:
+        reported = _reported("annotations")
+        if notebook is not None and reported is not None:
             _take_over(notebook, reported, scan)
 
     def _asked_for_solid() -> None:
