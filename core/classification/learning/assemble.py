@@ -138,15 +138,18 @@ def assemble(
             "abstaining": abstaining,
             "heat": check_heat(measured, apart, by_measured.evidence, model),
             "set_recognition": _recognised_sets(pictures, of_pictures.rows),
-            "pictures": {
-                f"{source} {side}": int(
-                    np.sum((pictures.sources == source) & (pictures.sides == side))
-                )
-                for source in by_set
-                for side in ("train", "validation", "gap")
-            },
+            "pictures": _counts(pictures),
         },
     )
+
+
+def _counts(pictures: Pictures) -> dict[str, int]:
+    """Pictures of each side of each set."""
+    return {
+        f"{source} {side}": int(np.sum((pictures.sources == source) & (pictures.sides == side)))
+        for source in sorted(set(pictures.sources.tolist()))
+        for side in ("train", "validation", "gap")
+    }
 
 
 def worth(table: Table) -> dict[str, Any]:
