@@ -31,8 +31,4 @@ Object.assign(View.prototype, {
     if (this.fullscreen) document.exitFullscreen();
     this.changed({ layout: true });
   },
-
-  get fillsWindow() {
-    return this.fullscreen || this.root.classList.contains("window");
-  },
 });

@@ -232,6 +232,11 @@ class View {
     return this.root.getRootNode().fullscreenElement === this.root;
   }
 
+  // Also where the whole screen was refused and the picture is presented in the window alone.
+  get fillsWindow() {
+    return this.fullscreen || this.root.classList.contains("window");
+  }
+
   // Two pictures stand beside each other instead of behind a divider.
   get sideBySide() {
     return this.aside && this.sources.length > 1;
