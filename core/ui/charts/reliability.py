@@ -31,16 +31,7 @@ def make_reliability_figure(
         height=290,
         margin={"l": 8, "r": 16, "t": 40, "b": 8},
     )
-    chart.add_trace(
-        go.Scatter(
-            x=[0, 100],
-            y=[0, 100],
-            mode="lines",
-            name="Perfect calibration",
-            line={"color": QUIET_COLOUR, "width": 1.2, "dash": "dot"},
-            hoverinfo="skip",
-        )
-    )
+    chart.add_trace(_diagonal())
     for (name, rows), (colour, symbol) in zip(sets.items(), _STYLES, strict=False):
         chart.add_trace(
             go.Scatter(
@@ -75,3 +66,14 @@ def make_reliability_figure(
     chart.update_xaxes(range=[-3, 103])
     chart.update_yaxes(range=[-3, 103])
     return chart
+
+
+def _diagonal() -> go.Scatter:
+    return go.Scatter(
+        x=[0, 100],
+        y=[0, 100],
+        mode="lines",
+        name="Perfect calibration",
+        line={"color": QUIET_COLOUR, "width": 1.2, "dash": "dot"},
+        hoverinfo="skip",
+    )
