@@ -67,7 +67,7 @@ def publish_lobes(
     """
     network, config = load_lobe_run(paths)
     record = read_record(paths.config)
-    found = _evaluate_folds(record, folds, data, on_progress)
+    found, steps = _evaluate_folds(record, folds, data, on_progress)
     with stage_weights(folder, check=_load) as staged:
         mean = mean_lungs(lungs, config.network)
         manifest = {
@@ -81,7 +81,7 @@ def publish_lobes(
             "split": record["split"],
             "validation": {
                 **summarize(found),
-                "folds": len(folds),
+                "steps_of_folds": steps,
                 "consolidated_share": CONSOLIDATED_SHARE,
                 "rows": to_rows(found),
             },
@@ -95,19 +95,22 @@ def publish_lobes(
 
 def _evaluate_folds(
     record: dict[str, Any], folds: Sequence[Path], data: Path, on_progress: OnProgress
-) -> list[LobeEvaluation]:
+) -> tuple[list[LobeEvaluation], list[int]]:
+    """Every case by the network that had not met its patient, and the steps of each network."""
     found: list[LobeEvaluation] = []
+    steps = []
     for fold in folds:
         paths = RunPaths(fold)
         network, config = load_lobe_run(paths)
         of_fold = read_record(paths.config)
         held_out = of_fold["split"]["held_out"]
-        if of_fold["config"] != record["config"] or not held_out:
+        if _settings(of_fold) != _settings(record) or not held_out:
             raise DatasetError(
                 f"The run {shown_name(fold)} is no fold of this cross-validation",
-                got="another config, or no patient held out",
-                expected="runs with the config of the run to publish",
+                got="other settings, or no patient held out",
+                expected="runs with the settings of the run to publish, but for their length",
             )
+        steps.append(config.epochs * config.steps_per_epoch)
         found += evaluate_lobes(
             data,
             KerasLobes.of_model(network),
@@ -122,7 +125,12 @@ def _evaluate_folds(
             got=f"{len(found)} evaluations, {len(missing)} patients without one",
             expected="a run for every fold",
         )
-    return sorted(found, key=lambda one: one.case_id)
+    return sorted(found, key=lambda one: one.case_id), steps
+
+
+def _settings(record: dict[str, Any]) -> dict[str, Any]:
+    """All but how long the run is."""
+    return {name: value for name, value in record["config"].items() if name != "epochs"}
 
 
 def mean_lungs(lungs: Sequence[LabelledLungs], config: LobeNetworkConfig) -> Any:
