@@ -126,7 +126,7 @@ def find_doubt(probabilities: Floats, mask: BoolArray) -> str:
             "Lobes are not told: nearly all of the lung that is marked is one lung; the "
             f"{side} lung holds {percent_text(min(left, 1 - left), digits=0)} of it."
         )
-    if float(inside.max(axis=1).mean()) < _LEAST_SURE:
+    if not float(inside.max(axis=1).mean()) >= _LEAST_SURE:  # also where it is no number
         return DOUBTFUL.format(" as the network has learned them")
     return ""
 

@@ -130,6 +130,7 @@ def fissure_distance_mm(true: Labels, found: Labels, spacing_mm: Sequence[float]
 
 def summarize(found: Sequence[LobeEvaluation]) -> dict[str, Any]:
     """Means over cases, as the manifest records them."""
+    distances = [one.fissure_mm for one in found if np.isfinite(one.fissure_mm)]
     dice = np.array([one.dice for one in found])
     eroded = np.array([one.consolidated_dice for one in found])
     return {
@@ -138,7 +139,7 @@ def summarize(found: Sequence[LobeEvaluation]) -> dict[str, Any]:
         "lobe_dice": dict(zip(LOBES, dice.mean(axis=0).tolist(), strict=True)),
         "worst_case": found[int(dice.mean(axis=1).argmin())].case_id,
         "worst_case_dice": float(dice.mean(axis=1).min()),
-        "fissure_mm": float(np.mean([one.fissure_mm for one in found])),
+        "fissure_mm": float(np.mean(distances)) if distances else float("nan"),
         "consolidated_dice": float(eroded.mean()),
         "consolidated_lobe_dice": dict(zip(LOBES, eroded.mean(axis=0).tolist(), strict=True)),
     }
@@ -155,7 +156,7 @@ def from_rows(rows: Sequence[dict[str, Any]]) -> tuple[LobeEvaluation, ...]:
         LobeEvaluation(
             case_id=str(row["case_id"]),
             dice=tuple(row["dice"]),
-            fissure_mm=float(row["fissure_mm"]),
+            fissure_mm=float("nan") if row["fissure_mm"] is None else float(row["fissure_mm"]),
             consolidated_dice=tuple(row["consolidated_dice"]),
         )
         for row in rows

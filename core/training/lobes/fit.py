@@ -188,13 +188,14 @@ def _check_or_write_record(
     training: Sequence[LabelledLungs],
     held_out: Sequence[LabelledLungs],
 ) -> None:
-    wanted: dict[str, Any] = {
-        "config": to_json_dict(config),
-        "split": {
-            "train": sorted(one.case_id for one in training),
-            "held_out": sorted(one.case_id for one in held_out),
-        },
+    split = {
+        "train": sorted(one.case_id for one in training),
+        "held_out": sorted(one.case_id for one in held_out),
     }
+    # As the file will give it back: JSON knows no tuples.
+    wanted: dict[str, Any] = json.loads(
+        json.dumps({"config": to_json_dict(config), "split": split})
+    )
     if paths.config.is_file():
         record = read_record(paths.config)
         if {name: record.get(name) for name in wanted} != wanted:
