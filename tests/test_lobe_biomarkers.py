@@ -21,6 +21,7 @@ from core.measuring.biomarkers import Biomarkers, compute_biomarkers, find_fissu
 from core.measuring.lobes import Lobes
 from core.output.exports import dicom_seg_bytes
 from core.output.report.lobes import LOBE_HEADER, draw_lobes, lobe_rows, lobe_words
+from core.ui.scan.lobe_picture import lobes_html
 from core.ui.scan.lobe_table import lobe_keys, lobe_shares, lobe_table
 from core.ui.viewer.lobes import lobe_routes, lobes_header
 from core.ui.viewer.serving import offers
@@ -282,3 +283,13 @@ def test_cut_offs_of_the_score_must_rise() -> None:
 
     with pytest.raises(ConfigError, match="lobar score"):
         replace(BiomarkerConfig(), lobe_score_shares=(0.05, 0.5, 0.25, 0.75))
+
+
+def test_the_small_picture_shows_each_lobe_with_its_share() -> None:
+    found = measured(infected(right_upper=900, left_lower=4000))
+    values = found.to_json_dict()["values"]
+    picture = lobes_html(values, ink="#dbe3ea")
+    assert "right upper lobe 10" in picture
+    assert "left lower lobe 25" in picture
+    assert "estimated" in picture
+    assert lobes_html({}, ink="#dbe3ea") == ""
