@@ -46,8 +46,7 @@ def estimate_lobes(lung: BoolArray, volume: Volume, network: LobeNetwork) -> Lob
     fault = checks.find_doubt(probabilities, mask)
     if fault:
         return Lobes(None, fault)
-    labels = restore_labels(probabilities, lung, box)
-    join_fragments(labels)
+    labels = restore_labels(probabilities, lung, box, finish=join_fragments)
     labels.flags.writeable = False
     info = network.info
     return Lobes(labels, mean_dice=info.mean_dice, weights_id=info.weights_id)
@@ -58,6 +57,5 @@ def label_lung(lung: BoolArray, predictor: LobePredictor, grid: tuple[int, int, 
     box: Box | None = lungs_box(lung)
     assert box is not None
     mask = shrink_mask(lung, box, grid)
-    labels = restore_labels(predictor.predict(network_input(mask)), lung, box)
-    join_fragments(labels)
-    return labels
+    probabilities = predictor.predict(network_input(mask))
+    return restore_labels(probabilities, lung, box, finish=join_fragments)

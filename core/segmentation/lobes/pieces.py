@@ -32,13 +32,14 @@ def join_fragments(labels: Labels) -> None:
     Args:
         labels: (i, j, k), 0 to 5, in Fortran order.
     """
+    waiting = set(range(1, _LOBES + 1))
     for _ in range(_ROUNDS):
-        changed = False
-        for lobe in range(1, _LOBES + 1):
+        receivers: set[int] = set()
+        for lobe in sorted(waiting):
             for fragment in _find_fragments(labels, lobe):
-                changed |= _give_away(labels, fragment)
-        if not changed:
-            return
+                receivers.add(_give_away(labels, fragment))
+        # Only a lobe that was given something may have a new fragment.
+        waiting = receivers - {0}
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,8 +130,8 @@ def _voxels(slices: list[_SlicePieces | None], starts: Numbers, members: Numbers
     return np.concatenate(places)
 
 
-def _give_away(labels: Labels, voxels: Numbers) -> bool:
-    """Gives a fragment the lobe that it touches most; false where it touches none."""
+def _give_away(labels: Labels, voxels: Numbers) -> int:
+    """Gives a fragment the lobe that it touches most, and says which; 0 where it touches none."""
     low = np.maximum(voxels.min(axis=0) - 1, 0)
     box = tuple(slice(start, stop) for start, stop in zip(low, voxels.max(axis=0) + 2, strict=True))
     part = labels[box]
@@ -140,6 +141,7 @@ def _give_away(labels: Labels, voxels: Numbers) -> bool:
     touched = np.bincount(part[around], minlength=_LOBES + 1)
     touched[0] = 0
     if not touched.any():
-        return False
-    part[fragment] = int(np.argmax(touched))
-    return True
+        return 0
+    lobe = int(np.argmax(touched))
+    part[fragment] = lobe
+    return lobe

@@ -100,7 +100,13 @@ def _area_weights(count: int, cells: int) -> Floats:
     return np.asarray(weights, dtype=np.float32)
 
 
-def restore_labels(probabilities: Floats, lung: BoolArray, box: Box) -> Labels:
+def restore_labels(
+    probabilities: Floats,
+    lung: BoolArray,
+    box: Box,
+    *,
+    finish: Callable[[Labels], None] | None = None,
+) -> Labels:
     """(i, j, k) uint8: the most likely lobe, 1 to 5, of every voxel of the lung, 0 elsewhere.
 
     Probabilities are read linearly between the cells' centres, so that the fissures are surfaces
@@ -110,6 +116,7 @@ def restore_labels(probabilities: Floats, lung: BoolArray, box: Box) -> Labels:
         probabilities: (*grid, 5).
         lung: (i, j, k).
         box: of `lungs_box`; lung outside of it goes with the nearest voxel inside.
+        finish: changes labels in place, of the box around all lung.
     """
     margin = int(MARGIN)
     inner = probabilities[margin:-margin, margin:-margin, margin:-margin]
@@ -140,6 +147,8 @@ def restore_labels(probabilities: Floats, lung: BoolArray, box: Box) -> Labels:
         labels[whole[0], whole[1], k] = (found * own).T
 
     side_by_side(fill, range(whole[2].start, whole[2].stop))
+    if finish is not None:
+        finish(labels[whole])
     return labels
 
 
