@@ -161,6 +161,15 @@ def hand_note(segmentation: Segmentation) -> str:
     return "" if segmentation.by_hand is None else segmentation.by_hand.text
 
 
+def lobe_note(hand: str) -> str:
+    """What the header of a label map of lobes says.
+
+    Args:
+        hand: of `hand_note`.
+    """
+    return "; ".join(filter(None, ("lobes estimated from shape", hand)))
+
+
 def _slice_table(rows: list[dict[str, Any]]) -> str:
     return table_csv(tuple(rows[0]), [tuple(row.values()) for row in rows])
 
@@ -218,8 +227,8 @@ def _makers(
             yield f"masks/{channel}_mask.nii.gz", partial(mask_nifti_bytes, mask, volume, note=note)
     yield LABEL_MAP, lambda: mask_nifti_bytes(masks.label_map(), volume, note=note)
     if report.lobes.labels is not None:
-        described = "; ".join(filter(None, ("lobes estimated from shape", note)))
-        yield LOBE_MAP, partial(mask_nifti_bytes, report.lobes.labels, volume, note=described)
+        of_lobes = partial(mask_nifti_bytes, report.lobes.labels, volume)
+        yield LOBE_MAP, partial(of_lobes, note=lobe_note(note))
     if not _no_dicom_seg(study, segmentation):
         yield DICOM_SEG, lambda: dicom_seg_of(report, study, segmentation, identity=identity)
     for name, mesh in mesh_bytes(study, segmentation).items():

@@ -108,7 +108,7 @@ def show_single_files(current: OpenStudy, segmentation: Segmentation, files: Wri
 
 
 def _offer_masks(current: OpenStudy, segmentation: Segmentation, files: WrittenReport) -> None:
-    from core.output.report import dicom_seg_of, hand_note
+    from core.output.report import dicom_seg_of, hand_note, lobe_note
 
     study, masks, stem = current.study, segmentation.masks, files.stem
     note = hand_note(segmentation)
@@ -127,6 +127,15 @@ def _offer_masks(current: OpenStudy, segmentation: Segmentation, files: WrittenR
         f"{stem}_label_map.nii.gz",
         help="0 background, 1 lung, 2 infection, in the shape and position of the scan's own file.",
     )
+    lobes = files.report.lobes
+    if lobes.labels is not None:
+        _offer(
+            "Lobes (NIfTI)",
+            partial(mask_nifti_bytes, lobes.labels, study.volume, note=lobe_note(note)),
+            f"{stem}_lobes.nii.gz",
+            help=f"1 to 3 right upper, middle and lower lobe, 4 and 5 left upper and lower. "
+            f"{lobes.note}",
+        )
     if _fits_dicom(current, segmentation):
         _offer(
             "Segmentation (DICOM)",
