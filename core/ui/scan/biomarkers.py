@@ -119,7 +119,7 @@ def _choose_masks(names: tuple[str, ...]) -> str:
 def show_biomarker_tables(found: Biomarkers) -> None:
     """Both lungs side by side, then what describes the whole scan."""
     pieces = [STYLE]
-    sided_keys: set[str] = {"lobar_score", *lobe_keys()}
+    sided_keys: set[str] = set(lobe_keys())
     for heading, rows in _SIDED.items():
         for keys in rows.values():
             sided_keys.update(keys)
