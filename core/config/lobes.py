@@ -53,6 +53,8 @@ class LobeTrainingConfig:
     warmup_steps: int = 80
     weight_decay: float = 1e-3
     precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
+    """auto takes bfloat16 on a GPU; on CPUs, TensorFlow's 3D convolutions of few channels gave
+    values that are no numbers in it."""
     folds: int = 5
     seed: int = 7
 

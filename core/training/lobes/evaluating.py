@@ -146,18 +146,5 @@ def summarize(found: Sequence[LobeEvaluation]) -> dict[str, Any]:
 
 
 def to_rows(found: Sequence[LobeEvaluation]) -> list[dict[str, Any]]:
-    """For the manifest; the inverse of `from_rows`."""
+    """For the manifest."""
     return [asdict(one) for one in found]
-
-
-def from_rows(rows: Sequence[dict[str, Any]]) -> tuple[LobeEvaluation, ...]:
-    """Evaluations as a manifest holds them."""
-    return tuple(
-        LobeEvaluation(
-            case_id=str(row["case_id"]),
-            dice=tuple(row["dice"]),
-            fissure_mm=float("nan") if row["fissure_mm"] is None else float(row["fissure_mm"]),
-            consolidated_dice=tuple(row["consolidated_dice"]),
-        )
-        for row in rows
-    )

@@ -23,6 +23,8 @@ STYLE = """<style>
 .biomarkers th:first-child { padding-left: 0; text-align: left; color: #aab6c2; }
 .biomarkers thead th { color: #aab6c2; font-size: 0.84rem; }
 .biomarkers thead th:first-child { color: #dbe3ea; }
+.biomarkers.lobes th, .biomarkers.lobes td { padding-left: 0.35rem; }
+.biomarkers.lobes th:first-child { padding-left: 0; }
 .biomarkers + .note { margin: -0.4rem 0 0.9rem; color: #aab6c2; font-size: 0.84rem; }
 .biomarkers .undefined { color: #8d99a5; font-size: 0.84rem; }
 .biomarkers tbody tr { position: relative; }

@@ -9,6 +9,7 @@ from core.measuring.biomarkers import Biomarkers
 from core.ui.scan.explained import explained_cell, measurement_cell
 
 NEAR_FISSURE = "†"
+_NO_BREAK = "\u00a0"
 _COLUMNS = {
     "Volume": "{}_lobe_volume_ml",
     "Infected": "{}_lobe_infected_ml",
@@ -42,7 +43,6 @@ def lobe_table(found: Biomarkers) -> str:
     heads = "".join(f'<th scope="col">{name}</th>' for name in _COLUMNS)
     rows = "".join(_row(found, name) for name in LOBES)
     score = found.measurement("lobar_score")
-    empty = "<td></td>" * (len(_COLUMNS) - 1)
     of_25 = f"{score.text} of 25" if score.defined else score.text
     total = explained_cell(of_25, score, undefined=not score.defined)
     near = found.config.fissure_mm
@@ -54,15 +54,16 @@ def lobe_table(found: Biomarkers) -> str:
         else ""
     )
     return (
-        '<table class="biomarkers" aria-label="Lobes"><thead><tr><th scope="col">Lobes</th>'
+        '<table class="biomarkers lobes" aria-label="Lobes"><thead><tr><th scope="col">Lobes</th>'
         f"{heads}</tr></thead><tbody>{rows}"
-        f'<tr><th scope="row">CT severity score</th>{empty}{total}</tr></tbody></table>'
+        f'<tr><th scope="row" colspan="{len(_COLUMNS)}">CT severity score</th>{total}</tr>'
+        "</tbody></table>"
         f'<p class="note">{escape(found.lobes_note)}{escape(mark)}</p>'
     )
 
 
 def _row(found: Biomarkers, name: LobeName) -> str:
-    mark = f" {NEAR_FISSURE}" if found.lobes[name].near_fissure_share > 0 else ""
+    mark = f"{_NO_BREAK}{NEAR_FISSURE}" if found.lobes[name].near_fissure_share > 0 else ""
     cells = "".join(
         measurement_cell(found.measurement(key.format(name))) for key in _COLUMNS.values()
     )

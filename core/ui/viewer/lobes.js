@@ -176,6 +176,6 @@ class LobeControls {
     const items = style !== "colours" ? [] : header.names.map((name, at) => element(
       "span", { class: "item named" },
       swatch({ colour: header.colours[at], filled: true, pattern: "solid" }), name));
-    this.legend.replaceChildren(...items, element("span", { class: "item", text: header.note }));
+    this.legend.replaceChildren(...items, element("span", { class: "lobe-note", text: header.note }));
   }
 }
