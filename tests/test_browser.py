@@ -133,7 +133,8 @@ def test_linked_planes_and_distances_are_there_after_another_page(page: Page) ->
     page.canvas().send_keys("l")
     page.view("view.endMeasure(view.beginMeasure(pane, [10, 10]), true)")
     page.go_to("Home")
-    assert page.view("[view.layout, view.measures.length]") == ["single", 0]
+    # Marks belong to the scan, layouts to the page.
+    assert page.view("[view.layout, view.measures.length]") == ["single", 1]
     page.go_to("View", "Browse")
     assert page.view("[view.layout, view.panes.length]") == ["linked", 3]
     assert page.view("view.measures.length") == 1

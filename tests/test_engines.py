@@ -253,7 +253,7 @@ def test_auto_falls_back_to_keras_for_an_unknown_layer(
 def test_an_openvino_that_does_not_start(
     tiny: WeightsInfo, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    def fail(info: WeightsInfo) -> None:
+    def fail(info: WeightsInfo, **settings: Any) -> None:
         raise error
 
     monkeypatch.setattr("core.segmentation.engines.openvino_engine.OpenVinoSegmenter", fail)
