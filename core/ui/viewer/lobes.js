@@ -148,7 +148,9 @@ class LobeControls {
     ]));
     this.group = group("Lobes", ...Object.values(this.buttons));
     this.group.classList.add("lobes");
-    this.legend = element("div", { class: "legend lobe-legend", role: "note" });
+    this.legend = element("div", {
+      class: "legend lobe-legend", role: "note", "aria-label": "Lobes",
+    });
   }
 
   choose(style) {
