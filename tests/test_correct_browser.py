@@ -504,10 +504,12 @@ def test_keys_alone_draw_and_what_changed_is_spoken(viewer: Page) -> None:
 
 
 def test_every_control_has_a_name_and_says_its_key(viewer: Page) -> None:
-    controls = viewer.view(
+    names = (
         "[...view.correctBar.bar.querySelectorAll('button, input')]"
         ".map((one) => one.getAttribute('aria-label'))"
     )
+    wait_for(lambda: viewer.view(names), what="the controls")  # with the next frame
+    controls = viewer.view(names)
     assert len(controls) == 19
     assert all(controls)
     assert sum("(" in label for label in controls) == len(controls) - 2, "but for the HU fields"
