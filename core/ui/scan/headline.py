@@ -13,7 +13,9 @@ from core.measuring.biomarkers import Biomarkers, compute_biomarkers, leading_zo
 from core.system import OnProgress, ShouldCancel
 from core.ui.job_slot import POLL_SECONDS, JobSlot
 from core.ui.jobs import MEASURING_QUEUE
+from core.ui.scan.biomarkers import scan_biomarkers
 from core.ui.scan.doubts import show_doubts
+from core.ui.scan.lobe_picture import lobes_html
 from core.ui.scan.lung_picture import lungs_html
 from core.ui.scan.measures import CORRECTED, known_masks, scan_burden
 from core.ui.scan.whose import whose_sentence
@@ -88,7 +90,8 @@ def _values(current: OpenStudy, name: str, found: Biomarkers | None) -> dict[str
 
 def show_headline_of(values: Mapping[str, object], *, whose: str = "", waiting: str = "") -> None:
     """The sentence and the picture of biomarkers by key, such as a row of a batch."""
-    picture = lungs_html(values, ink=ink()) or ('<div class="empty"></div>' if waiting else "")
+    picture = lobes_html(values, ink=ink()) or lungs_html(values, ink=ink())
+    picture = picture or ('<div class="empty"></div>' if waiting else "")
     share, volumes = first_line(values)
     second = waiting or second_line(values)
     quiet = f' <span class="quiet">{volumes}</span>' if volumes else ""
@@ -142,7 +145,7 @@ def _where_it_lies(current: OpenStudy, name: str) -> Biomarkers | None:
     key = ("biomarkers", name)
     volume, pair = current.study.volume, known_masks(current)[name]
     if key not in memo and volume.array.size <= _LARGE_VOXELS:
-        memo[key] = compute_biomarkers(volume, pair)
+        memo[key] = scan_biomarkers(current, name)
     if key in memo:
         found: Biomarkers = memo[key]
         return found
@@ -151,8 +154,14 @@ def _where_it_lies(current: OpenStudy, name: str) -> Biomarkers | None:
     if slot.job is None:
 
         def work(on_progress: OnProgress, should_cancel: ShouldCancel) -> Biomarkers:
+            from core.segmentation.lobes import find_lobes
+
             return compute_biomarkers(
-                volume, pair, on_progress=on_progress, should_cancel=should_cancel
+                volume,
+                pair,
+                lobes=find_lobes(pair.lung, volume),
+                on_progress=on_progress,
+                should_cancel=should_cancel,
             )
 
         slot.start(work, owner=current, subject=_subject(current, name)).join(_AT_ONCE_SECONDS)
