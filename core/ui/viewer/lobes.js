@@ -1,7 +1,7 @@
 // Lobes, estimated from the lungs' shape: fissures as thin lines, or lobes as colours. Both are
 // drawn from a coarse label map, so that all planes and zooms get them alike.
 
-const LOBE_STYLES = { off: "Off", lines: "Fissures", colours: "Lobes" };
+const LOBE_STYLES = { off: "No lobes", lines: "Fissures", colours: "Lobes" };
 const LOBE_OPACITY = 0.28;
 const FISSURE = "#ffffff";
 
@@ -143,7 +143,7 @@ class LobeControls {
   constructor(view) {
     this.view = view;
     this.buttons = Object.fromEntries(Object.keys(LOBE_STYLES).map((name) => [
-      name, choiceButton(LOBE_STYLES[name], `Lobes: ${LOBE_STYLES[name].toLowerCase()} (G)`,
+      name, choiceButton(LOBE_STYLES[name], `${LOBE_STYLES[name]} (G)`,
         () => this.choose(name)),
     ]));
     this.group = group("Lobes", ...Object.values(this.buttons));
