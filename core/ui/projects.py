@@ -78,12 +78,16 @@ def bring_back(current: OpenStudy, keeper: Keeper) -> None:
         set_notice("success", f"Brought back {current.brought_back} of this scan.")
 
 
-def try_again(current: OpenStudy) -> None:
+def try_again(current: OpenStudy) -> bool:
     """Where the scan was locked by another tab that has gone since: it can be corrected here now,
-    with what was done there."""
+    with what was done there.
+
+    Returns:
+        Whether the lock has just gone, so that the whole page says something else than before.
+    """
     keeper = current.keeper
     if keeper is None or not current.correction.locked:
-        return
+        return False
     try:
         if keeper.try_again():
             state = keeper.state
@@ -92,6 +96,7 @@ def try_again(current: OpenStudy) -> None:
             set_notice("success", "The other tab has gone: this scan can be corrected here now.")
     except (ProjectError, OSError) as error:
         set_notice("warning", str(error))
+    return not current.correction.locked
 
 
 def keep_state(current: OpenStudy) -> str:

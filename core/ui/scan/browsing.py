@@ -136,7 +136,9 @@ def show_picture(
         heat, marks, headline, on_solid: see `core.ui.viewer.show_viewer`.
     """
     place = place_of(current)
-    try_again(current)
+    if try_again(current):
+        # The notice stands outside the fragment that follows the slice.
+        st.rerun()
     show_viewer(
         viewer_scan(current),
         place,
