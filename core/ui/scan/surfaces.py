@@ -142,7 +142,14 @@ def _choose_slice(current: OpenStudy, plane: Plane, slice_index: int) -> None:
 
     # Other parts of the page move the slice, too.
     set_widget_value(key, slice_index + 1)
-    st.slider(f"{plane.capitalize()} slice", 1, count, key=key, on_change=move)
+    st.slider(
+        f"{plane.capitalize()} slice",
+        1,
+        count,
+        key=key,
+        on_change=move,
+        help="Where the slice lies in the lungs. The areas beside are those of this slice.",
+    )
 
 
 def _choose_source(names: tuple[str, ...]) -> str:
