@@ -55,7 +55,7 @@ def test_a_first_visit_by_a_link_to_a_slice_shows_that_slice(page: Page) -> None
     [
         ("segment", "/view?part=segment", "Weights"),
         ("classify", "/view?part=classify", "Experimental"),
-        ("enhance", "/preprocess?", "Clip limit"),
+        ("enhance", "/preprocess?", "Box and slices"),
         ("region", "/preprocess?part=region", "Margin"),
         ("augmentation", "/train?part=augmentation", "Rotation"),
     ],

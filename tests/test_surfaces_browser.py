@@ -73,11 +73,14 @@ def test_the_slice_follows_and_neither_chart_nor_camera_changes(scene):
     before, camera = slice_heights(scene), eye(scene)
     assert len(before) == 10
     assert len(set(before)) == 1
-    scene.canvas().send_keys("\ue013" * 4)  # arrow up
+    slider = scene.browser.find_element("css selector", "[data-testid=stSlider] input")
+    shown = int(slider.get_attribute("value"))
+    slider.send_keys("\ue013" * 4)  # arrow up
     # Slices of the demo study are 3 mm apart.
     wait_for(lambda: slice_heights(scene)[0] == pytest.approx(before[0] + 12), what="four slices")
     assert eye(scene) == camera
     assert scene.js(f"return {CHART}.dataset.mark") == "first"
+    wait_for(lambda: f"slice={shown + 4}" in scene.browser.current_url, what="the address")
 
 
 def test_views_look_from_where_they_say(scene):
@@ -95,3 +98,10 @@ def test_a_hand_on_it_stops_it(scene):
     hand = ActionChains(scene.browser).move_to_element(scene.js(f"return {CHART}"))
     hand.click_and_hold().move_by_offset(40, 10).release().perform()
     assert not is_turning(scene)
+
+
+def test_a_plane_leads_back_to_its_slices(scene):
+    scene.click("Coronal")
+    scene.canvas()
+    assert "coronal slice" in scene.picture_name()
+    assert not scene.js(f"return Boolean({CHART})")

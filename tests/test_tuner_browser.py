@@ -254,11 +254,34 @@ def test_presets_are_marked_kept_by_name_and_reset(page: Page) -> None:
         what="form",
     )[0]
     field.send_keys("Mine")
-    page.browser.find_element("css selector", "[data-testid=stForm] button").click()
+    page.browser.find_element("css selector", "[data-testid=stFormSubmitButton] button").click()
     wait_for(lambda: tuner(page, pressed) == ["Mine"], what="the person's own preset")
     press(page, "Reset")
     wait_for(lambda: "clip_limit" not in page.browser.current_url, what="the address")
     assert tuner(page, "tuner.settings.method") == "window"
+
+
+def test_before_and_after_share_zoom_and_keep_it_when_they_change(page: Page) -> None:
+    page.open("/preprocess?case=demo&slice=48&method=clahe")
+    page.canvas().send_keys("b")
+    wait_for(lambda: page.view("view.panes.length") == 2, what="two panes")
+    page.canvas().send_keys("++")
+    zoom = page.view("view.zoomOf('axial').factor")
+    assert zoom > 1
+    assert page.view("view.panes[0].scale") == page.view("view.panes[1].scale")
+    assert page.view("view.panes[1].toPicture(10, 10)") == page.view(
+        "view.panes[0].toPicture(10, 10)"
+    )
+    before = page.view("Array.from(view.panes, (one) => one.canvas.toDataURL())")
+    assert before[0] != before[1]
+    press(page, "Strong CLAHE")
+    wait_for(lambda: "clip_limit=7" in page.browser.current_url, what="the address")
+    page.settle()
+    after = page.view("Array.from(view.panes, (one) => one.canvas.toDataURL())")
+    assert after[1] != before[1]
+    assert page.view("view.zoomOf('axial').factor") == zoom
+    page.canvas().send_keys("0b")
+    wait_for(lambda: page.view("view.panes.length") == 1, what="one pane")
 
 
 def test_all_that_is_in_use_is_in_sight_and_a_phone_has_the_slider_below_the_picture(

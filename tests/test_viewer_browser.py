@@ -39,7 +39,7 @@ def viewer(tab: Page) -> Page:
 
 
 def opened(tab: Page, mode: str) -> Page:
-    open_viewer(tab, mode, with_scan=mode != "pictures")
+    open_viewer(tab, mode)
     return tab
 
 
@@ -281,41 +281,6 @@ def test_two_scans_stand_at_the_same_height(tab: Page) -> None:
     page.view("view.goTo('axial', 19)")
     assert page.view("view.sources[1].indexOf('axial', 19, view.sources[0])") == 9
     assert page.view("view.sources[1].indexOf('axial', 0, view.sources[0])") == 0
-
-
-def test_two_pictures_share_zoom_and_keep_it_when_they_change(tab: Page) -> None:
-    page = opened(tab, "pictures")
-    red = "pane.context.getImageData({}, pane.canvas.height / 2, 1, 1).data[0]"
-    middle = page.view("pane.canvas.width / 2")
-    wait_for(lambda: page.view("!view.dirty"), what="the pictures")
-    assert page.view(red.format(middle - 40)) == 20
-    assert page.view(red.format(middle + 40)) == 200
-    press(page, "+", "+")
-    zoom = page.view("view.zoomOf('axial').factor")
-    page.click("Run again")
-    wait_for(lambda: page.view(red.format(middle - 40)) == 21, what="the new picture")
-    assert page.view("view.zoomOf('axial').factor") == zoom
-    press(page, "0")
-
-
-def test_two_pictures_stand_side_by_side_with_one_zoom(tab: Page) -> None:
-    page = opened(tab, "pictures")
-    press(page, "b")
-    wait_for(lambda: page.view("view.panes.length") == 2, what="two panes")
-    wait_for(lambda: page.view("!view.dirty"), what="the pictures")
-    middle = (
-        "Array.from(view.panes, (p) => p.context.getImageData("
-        "p.canvas.width / 2, p.canvas.height / 2, 1, 1).data[0])"
-    )
-    dark, bright = page.view(middle)
-    assert bright - dark == 180
-    press(page, "+")
-    assert page.view("view.panes[0].scale") == page.view("view.panes[1].scale")
-    assert page.view("view.panes[1].toPicture(10, 10)") == page.view(
-        "view.panes[0].toPicture(10, 10)"
-    )
-    press(page, "0", "b")
-    wait_for(lambda: page.view("view.panes.length") == 1, what="one pane")
 
 
 def test_cine_goes_on_while_the_page_runs_again(viewer: Page) -> None:

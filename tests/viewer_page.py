@@ -13,7 +13,6 @@ from core.ui.viewer import (
     Line,
     Place,
     ViewerScan,
-    show_pictures,
     show_viewer,
     slice_routes,
 )
@@ -54,10 +53,7 @@ def show(mode: str) -> None:
         keep.volume = marked_corner()
         keep.truth, keep.prediction = masks(keep.volume), masks(keep.volume, 5)
     scan = ViewerScan(keep.owner, keep.volume, keep.truth, keep.prediction, name="corner")
-    if mode == "pictures":
-        dark = np.full((90, 60), 20 + keep.get("runs", 0), dtype=np.uint8)
-        show_pictures(dark, dark + 180, names=("Before", "After"), key="pictures")
-    elif mode == "scans":
+    if mode == "scans":
         shorter = replace(keep.volume, array=np.asfortranarray(keep.volume.array[:, :, ::2]))
         comparison = Comparison("First", "Second", scan=ViewerScan(keep.other, shorter))
         show_viewer(scan, keep.place, key="viewer", comparison=comparison)

@@ -28,6 +28,8 @@ from core.ui.scan.measures import CORRECTED, known_masks
 from core.ui.session import SECOND_NETWORK, OpenStudy, remember, this_session
 from core.ui.streamlit_internals import BROWSER_SCRIPT
 from core.ui.viewer import PLANES
+from core.ui.widget_state import set_widget_value, widget_value
+from core.volume import PLANE_AXIS
 
 _HERE = Path(__file__).parent
 _CHART = "surfaces-chart"
@@ -71,7 +73,6 @@ def look_in_space(wanted: bool = True) -> None:
     this_session().part(_Shown).in_space = wanted
 
 
-@st.fragment
 def show_surfaces(current: OpenStudy, plane: Plane, slice_index: int) -> None:
     """Lung and infection as surfaces with the current slice through them, and the way back."""
     _show_way_back(current)
@@ -100,6 +101,7 @@ def show_surfaces(current: OpenStudy, plane: Plane, slice_index: int) -> None:
             slice_index=slice_index,
             by_lobe=by_lobe,
         )
+        _choose_slice(current, plane, slice_index)
     if by_lobe:
         st.caption(scan_lobes(current, source).note)
     _show_remarks(current, surfaces, source)
@@ -123,6 +125,31 @@ def _show_way_back(current: OpenStudy) -> None:
                 help=f"Back to the {plane} slices.",
             )
         st.button("3D", type="primary", key="surfaces-here", help="Drag to rotate, scroll to zoom.")
+
+
+def _choose_slice(current: OpenStudy, plane: Plane, slice_index: int) -> None:
+    """The slice through the surfaces, which the numbers beside them are of."""
+    axis, count = PLANE_AXIS[plane], current.study.volume.plane_count(plane)
+    if count < 2:
+        return
+    key = f"surfaces-slice-{plane}-{current.token}"
+
+    def move() -> None:
+        place = place_of(current)
+        voxel = list(place.voxel)
+        voxel[axis] = int(widget_value(key)) - 1
+        place.go_to(plane=plane, voxel=(voxel[0], voxel[1], voxel[2]))
+
+    # Other parts of the page move the slice, too.
+    set_widget_value(key, slice_index + 1)
+    st.slider(
+        f"{plane.capitalize()} slice",
+        1,
+        count,
+        key=key,
+        on_change=move,
+        help="Where the slice lies in the lungs. The areas beside are those of this slice.",
+    )
 
 
 def _choose_source(names: tuple[str, ...]) -> str:

@@ -12,8 +12,6 @@ How to stand on it:
 - `heat=Heat(name, {slice: map})` lays coarse maps over axial slices.
 - `comparison=Comparison("Truth", "Prediction", left_masks=("truth",), right_masks=("prediction",))`
   puts a draggable divider between two sets of masks of one scan; with `scan=` between two scans.
-- `show_pictures(left, right, names=("Before", "After"), key=…)` does so for two uint8 pictures,
-  with the same zoom, pan, divider and PNG.
 - `ViewerScan(…, correction=Correction(volume, network))` lets people change masks in it: strokes
   are drawn in the browser and sent to the correction, whose masks stand beside the others. The
   page runs again after each.
@@ -24,7 +22,7 @@ How to stand on it:
   `streamlit_app.py`).
 """
 
-from core.ui.viewer.component import VIEWER_SCRIPT, VIEWER_STYLE, show_pictures, show_viewer
+from core.ui.viewer.component import VIEWER_SCRIPT, VIEWER_STYLE, show_viewer
 from core.ui.viewer.header import (
     Box,
     Comparison,
@@ -54,7 +52,6 @@ __all__ = [
     "VIEWER_STYLE",
     "ViewerScan",
     "Window",
-    "show_pictures",
     "show_viewer",
     "lobe_routes",
     "slice_routes",

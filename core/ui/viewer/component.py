@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from core.annotation import read_annotations
 from core.errors import AnnotationError
@@ -29,8 +24,6 @@ from core.ui.viewer.header import (
 )
 from core.ui.viewer.place import Place
 from core.ui.widget_state import widget_value
-
-Picture = npt.NDArray[np.uint8]
 
 _HERE = Path(__file__).parent
 _SCRIPTS = (
@@ -186,52 +179,3 @@ def _take_over(notebook: Notebook, reported: dict[str, Any], scan: ViewerScan) -
         # Anybody can send something else.
         with suppress(AnnotationError):
             notebook.take(read_annotations(reported.get("items"), scan.volume.shape))
-
-
-def show_pictures(
-    left: Picture,
-    right: Picture,
-    *,
-    names: tuple[str, str],
-    key: str,
-    pixel_mm: tuple[float, float] = (1.0, 1.0),
-    letters: tuple[str, str, str, str] | None = None,
-    title: str = "",
-    stamp: str = "",
-    drawings: Sequence[Line] = (),
-    tallest: float = 0.61,
-) -> None:
-    """Two grey pictures of one size, such as before and after CLAHE, behind a draggable divider.
-
-    Args:
-        left, right: (rows, columns) uint8, drawn as they are.
-        names: what each is, in a word or two.
-        pixel_mm: height and width of a pixel, so that the picture is square in mm.
-        letters: at the left, right, top and bottom edge, as in `core.volume.PLANE_LABELS`.
-        title: what the picture is called for people who cannot see it.
-        key: distinguishes the viewers of one page; zoom and divider are remembered by it.
-    """
-    header = {
-        "key": key,
-        "pictures": {
-            "rows": left.shape[0],
-            "columns": left.shape[1],
-            "pixelHeight": pixel_mm[0],
-            "pixelWidth": pixel_mm[1],
-            "letters": letters,
-            "name": title,
-            "stamp": stamp,
-        },
-        "comparison": {"left": names[0], "right": names[1], "masks": [[], []]},
-        "boxes": [],
-        "lines": [asdict(line) for line in drawings],
-        "tools": "few",
-        "tallest": tallest,
-    }
-    _viewer(data=_join(header, left, right), key=key)
-
-
-def _join(header: dict[str, Any], left: Picture, right: Picture) -> bytes:
-    """uint32 (little-endian) length of the header, the header as JSON, the pixels of both."""
-    text = json.dumps(header, ensure_ascii=False, allow_nan=False).encode()
-    return len(text).to_bytes(4, "little") + text + left.tobytes() + right.tobytes()
