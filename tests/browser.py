@@ -234,7 +234,11 @@ class Page:
             self.settle()
 
     def upload(self, path: Path) -> None:
-        self.browser.find_element("css selector", "input[type=file]").send_keys(str(path))
+        field = wait_for(
+            lambda: self.browser.find_elements("css selector", "input[type=file]"),
+            what="the upload",
+        )[0]
+        field.send_keys(str(path))
 
     # The picture lies in a shadow tree.
 

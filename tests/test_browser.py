@@ -164,6 +164,9 @@ def test_two_clicks_from_the_demo_to_its_predicted_masks_and_their_files(
     assert "/view" in page.browser.current_url
     assert "Agreement with the truth" in page.text
     page.go_to("View", "Segment")
+    # The page is drawn once more when the measurements are there, and a click is lost on the way.
+    wait_for(lambda: "is being measured" not in page.text, what="the measurements")
+    page.settle()
     page.click("Lung mask (NIfTI)")
     mask = nib.load(page.downloaded("Synthetic_demo_study_lung_mask.nii.gz"))
     assert mask.shape == demo.volume.source.file_shape

@@ -483,7 +483,7 @@ def test_keys_alone_draw_and_what_changed_is_spoken(viewer: Page) -> None:
     saved(viewer, 1)
     dab = swept("axial", 9, [(42.5, 61.5)])
     ml = dab.sum() * 10 / 1000
-    assert spoken(viewer) == f"Infection: {ml:.2f} ml added."
+    wait_for_speech(viewer, f"Infection: {ml:.2f} ml added.")
     check(viewer, infection=network().infection | dab)
     press(viewer, "l")
     corners = [(35, 60), (45, 60), (45, 70), (35, 70)]

@@ -70,6 +70,8 @@ def test_it_turns_about_the_body_until_it_is_paused(scene):
 
 def test_the_slice_follows_and_neither_chart_nor_camera_changes(scene):
     wait_for(lambda: slice_heights(scene), what="the slice")
+    if is_turning(scene):
+        press(scene, ".turn")
     before, camera = slice_heights(scene), eye(scene)
     assert len(before) == 10
     assert len(set(before)) == 1
