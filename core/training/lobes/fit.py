@@ -12,7 +12,6 @@ import keras
 
 from core.config import LobeTrainingConfig, ScheduleConfig, from_json_dict, to_json_dict
 from core.errors import Cancelled, DatasetError
-from core.segmentation.engines.inference import has_fast_bfloat16
 from core.segmentation.models.lobes import build_lobe_network
 from core.system import (
     OnProgress,
@@ -102,8 +101,7 @@ def train_lobes(
 
 def build_training_network(config: LobeTrainingConfig) -> keras.Model:
     """A new network with optimizer and loss."""
-    is_faster = on_gpu() or has_fast_bfloat16()
-    is_half = config.precision == "mixed_bfloat16" or (config.precision == "auto" and is_faster)
+    is_half = config.precision == "mixed_bfloat16" or (config.precision == "auto" and on_gpu())
     previous = keras.mixed_precision.dtype_policy()
     keras.mixed_precision.set_dtype_policy("mixed_bfloat16" if is_half else "float32")
     try:
