@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from core.config.ranges import RUN_LEAST, check_least
 from core.errors import ConfigError
 
 _HALVINGS = 3
@@ -59,20 +60,7 @@ class LobeTrainingConfig:
     seed: int = 7
 
     def __post_init__(self) -> None:
-        for name, low in (
-            ("epochs", 1),
-            ("steps_per_epoch", 1),
-            ("batch_size", 1),
-            ("warmup_steps", 0),
-            ("folds", 2),
-            ("seed", 0),
-        ):
-            if getattr(self, name) < low:
-                raise ConfigError(
-                    f"Setting {name} is out of range",
-                    got=f"{getattr(self, name)}",
-                    expected=f"at least {low}",
-                )
+        check_least(self, RUN_LEAST)
         if not 0.0 < self.learning_rate < math.inf or not 0.0 <= self.weight_decay < math.inf:
             raise ConfigError(
                 "Learning rate or weight decay is out of range",

@@ -8,6 +8,7 @@ from typing import Literal
 
 from core.config.model import ModelConfig
 from core.config.preprocess import PreprocessConfig
+from core.config.ranges import RUN_LEAST, check_least
 from core.config.segmentation import PostprocessConfig
 from core.errors import ConfigError
 
@@ -76,20 +77,7 @@ class MixtureConfig:
     seed: int = 7
 
     def __post_init__(self) -> None:
-        for name, low in (
-            ("epochs", 1),
-            ("steps_per_epoch", 1),
-            ("batch_size", 1),
-            ("warmup_steps", 0),
-            ("folds", 2),
-            ("seed", 0),
-        ):
-            if getattr(self, name) < low:
-                raise ConfigError(
-                    f"Setting {name} is out of range",
-                    got=f"{getattr(self, name)}",
-                    expected=f"at least {low}",
-                )
+        check_least(self, RUN_LEAST)
         for name in ("learning_rate", "weight_decay", "presence_weight"):
             if not 0.0 <= getattr(self, name) < math.inf or self.learning_rate == 0.0:
                 raise ConfigError(

@@ -9,6 +9,16 @@ from typing import Any
 from core.config.json_text import shown_value
 from core.errors import ConfigError
 
+RUN_LEAST = {
+    "epochs": 1,
+    "steps_per_epoch": 1,
+    "batch_size": 1,
+    "warmup_steps": 0,
+    "folds": 2,
+    "seed": 0,
+}
+"""Least values of the whole numbers that a training run of fixed steps has."""
+
 
 @dataclass(frozen=True)
 class SettingRange:
@@ -43,3 +53,14 @@ def check_ranges(config: Any, allowed: Mapping[str, tuple[float, float]]) -> Non
     """Raises ConfigError unless each setting named lies in its range, both ends included."""
     for name, (low, high) in allowed.items():
         check_range(name, getattr(config, name), SettingRange(low, high, 0.0))
+
+
+def check_least(config: Any, least: Mapping[str, int]) -> None:
+    """Raises ConfigError unless each setting named is at least as large."""
+    for name, low in least.items():
+        if getattr(config, name) < low:
+            raise ConfigError(
+                f"Setting {name} is out of range",
+                got=f"{getattr(config, name)}",
+                expected=f"at least {low}",
+            )
