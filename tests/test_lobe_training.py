@@ -196,9 +196,9 @@ def test_the_config_comes_back_from_json() -> None:
 
 @pytest.mark.slow
 def test_runs_resume_and_their_weights_say_how_good_they_are(tmp_path: Path) -> None:
-    from core.training.lobes.fit import epochs_done, train_lobes
+    from core.training.lobes.fit import train_lobes
     from core.training.lobes.publishing import publish_lobes
-    from core.training.runs import RunPaths, read_record
+    from core.training.runs import RunPaths, epochs_done, read_record
 
     data = write_maps(tmp_path / "data", 4)
     lungs = load_lungs(data)
@@ -257,7 +257,7 @@ def test_the_command_packs_and_refuses_what_makes_no_sense(
     assert json.loads(capsys.readouterr().out)["cases"] == 2
     run = ["train-lobes", "--data", str(packed)]
     for arguments, sentence in (
-        (run, "Say what to do"),
+        (run, "one thing at a time"),
         ([*run, "--out", str(tmp_path / "r"), "--hold-out", "9"], "no such fold"),
         ([*run, "--out", str(tmp_path / "r"), "--publish", str(tmp_path / "w")], "published"),
     ):
