@@ -18,7 +18,6 @@ from core.loading import open_study
 from core.preprocessing.enhancement import enhance
 from core.preprocessing.model_input import window_to_grey
 from tests.browser import Page, keep_screenshot, need_weights, wait_for
-from tests.small_demo import SHAPE
 from tests.studies import demo_study, small_volume
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -66,7 +65,7 @@ def pictures() -> dict[str, np.ndarray]:
     """Slices of the generated chest and what could trouble an algorithm."""
     rng = np.random.default_rng(0)
     config = PreprocessConfig()
-    volume = demo_study(SHAPE).volume
+    volume = demo_study().volume
     chest = window_to_grey(volume, volume.array[:, :, 24].T, config)
     assert chest.shape == (256, 256)
     return {
