@@ -121,6 +121,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="session")
+def correct_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The viewer alone, with masks to correct."""
+    from tests.browser import serve
+
+    yield from serve("tests/correct_page.py", tmp_path_factory.mktemp("server") / "log.txt")
+
+
+@pytest.fixture(scope="session")
 def runs_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where `data_server` keeps its training runs."""
     return tmp_path_factory.mktemp("runs")
