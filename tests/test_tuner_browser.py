@@ -6,6 +6,7 @@ import json
 import re
 from base64 import b64decode, b64encode
 from dataclasses import asdict, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -79,10 +80,12 @@ def pictures() -> dict[str, np.ndarray]:
     }
 
 
-@pytest.mark.parametrize("config", METHODS, ids=lambda c: f"{c.method}")
-def test_every_pixel_is_that_of_opencv(page: Page, config: EnhanceConfig) -> None:
+@pytest.mark.parametrize("method", ["equalize", "gamma", "clahe", "unsharp"])
+def test_every_pixel_is_that_of_opencv(page: Page, method: str) -> None:
     page.browser.get("about:blank")
-    for name, grey in pictures().items():
+    tried = [config for config in METHODS if config.method == method]
+    assert tried
+    for config, (name, grey) in product(tried, pictures().items()):
         expected = enhance(grey, config).astype(int)
         found = enhanced_in_browser(page, grey, config).astype(int)
         assert np.abs(found - expected).max() <= 1, (name, config)
