@@ -40,6 +40,14 @@ TEST_IDS = (
 
 PAGE_STYLE = """
 <style>
+/* Shades of both themes, by the light or dark colour scheme that Streamlit gives its app. */
+:root {
+  --strong: light-dark(#0f1820, #f2f5f8); --quiet: light-dark(#4a5864, #aab6c2);
+  --faint: light-dark(#5f6d79, #8d99a5); --amber: light-dark(#8f5f00, #e69f00);
+  --line: light-dark(rgba(40, 60, 80, 0.16), rgba(160, 180, 200, 0.16));
+  --edge: light-dark(#c3ced7, #3a4856); --panel: light-dark(#f6f8fa, #131a21);
+  --raised: light-dark(#ffffff, #26323d);
+}
 [data-testid="stMainBlockContainer"] {
   padding: 1.6rem 2.2rem 3rem; max-width: 1560px;
 }

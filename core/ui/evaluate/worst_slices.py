@@ -185,7 +185,7 @@ def _show_gallery(
         f'<span style="color:{AGREEMENT_COLOURS[name]}">■</span> {words} '
         for name, words in (("hit", "hit"), ("missed", "missed"), ("wrong", "false"))
     )
-    st.html(f'<div style="font-size:0.86rem;color:#aab6c2">{swatches}</div>')
+    st.html(f'<div style="font-size:0.86rem;color:var(--quiet)">{swatches}</div>')
     with st.container(horizontal=True, gap="small", key="evaluation-gallery"):
         for one in worst:
             with st.container(width=_WIDTH, gap="small"):
