@@ -56,6 +56,11 @@ PAGE_STYLE = """
 [data-testid="stSidebarUserContent"] hr { margin: 0.6rem 0; }
 [data-testid="stMetricValue"] { font-size: 1.5rem; font-variant-numeric: tabular-nums; }
 [data-testid="stTable"] { font-variant-numeric: tabular-nums; }
+/* As the toolbar of the viewer, in whose place they stand. */
+.st-key-surfaces-planes { gap: 2px !important; }
+.st-key-surfaces-planes button { min-height: 28px; padding: 0 0.5rem; line-height: 1; }
+.st-key-surfaces-planes button p { font-size: 0.8rem; }
+.st-key-surfaces-chart .js-plotly-plot { border-radius: 8px; overflow: hidden; }
 @media (max-width: 640px) {
   [data-testid="stMainBlockContainer"] { padding: 3.2rem 1rem 2rem; }
   h1 { font-size: 1.6rem !important; }

@@ -39,7 +39,8 @@ _CARD_STYLE = """<style>
 .verdict .mark.opinion { top: 0.95rem; height: 1.1rem; width: 2px; margin-left: -1px;
   background: var(--faint); }
 .verdict.abstained .number, .verdict.abstained .band { color: var(--faint); font-weight: 400; }
-.verdict .stamp { color: var(--amber); font-size: 0.82rem; font-weight: 600; letter-spacing: 0.06em; }
+.verdict .stamp { color: var(--amber); font-size: 0.82rem; font-weight: 600;
+  letter-spacing: 0.06em; }
 </style>"""
 
 

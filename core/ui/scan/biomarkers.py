@@ -36,7 +36,8 @@ STYLE = """<style>
 .biomarkers tr:nth-last-child(-n+4) .explained > span { top: auto; bottom: 100%; }
 .biomarkers th.explained > span { right: auto; left: 0; }
 .biomarkers .explained:hover > span, .biomarkers .explained:focus > span { display: block; }
-.biomarkers .explained i { display: block; margin-top: 0.3rem; color: var(--quiet); font-style: normal; }
+.biomarkers .explained i { display: block; margin-top: 0.3rem; color: var(--quiet);
+  font-style: normal; }
 </style>"""
 
 _SIDED: dict[str, dict[str, tuple[str, ...]]] = {

@@ -124,7 +124,7 @@ class Strip {
     context.textAlign = "left";
     context.textBaseline = "top";
     context.fillStyle = "#8d99a5";
-    context.fillText("Dice", 0, top);
+    context.fillText("Dice", 5, top);
     if (!scores) return;
     const { plane } = view.place;
     const dice = scores.dice(plane);

@@ -112,6 +112,7 @@ class View {
     Object.assign(this.place, {
       plane: wanted.plane, voxel: [...wanted.voxel], command: wanted.command,
     });
+    if (wanted.layout) this.layout = wanted.layout;
     this.place.told = this.placeNow();
   }
 
