@@ -202,7 +202,7 @@ def need_study() -> OpenStudy:
     if current is not None:
         return current
     st.info(
-        "No scan is open. Upload one on **Home**, or look at the demo study, a generated chest "
+        "No scan is open. Upload one on **Home**, or open the demo study, a generated chest "
         "with known lung and infection.",
         icon=":material/folder_open:",
     )

@@ -25,7 +25,7 @@ def show_doubts(current: OpenStudy, *, key: str, found: Biomarkers | None = None
     if not doubts:
         return
     titles = titles_of(current, found)
-    many = f"{len(doubts)} note{'s' if len(doubts) > 1 else ''}"
+    many = f"{len(doubts)} note{'s' if len(doubts) > 1 else ''} on these figures"
     label = " · ".join(titles) if titles else many
     with st.popover(escape_markdown(label), icon=":material/info:", key=f"doubts-{key}"):
         st.markdown("\n".join(f"- {escape_markdown(doubt)}" for doubt in doubts))

@@ -212,7 +212,7 @@ class Strip {
       return `, infected by ${SOURCES[source].toLowerCase()} ${size}`;
     });
     if (plane === "axial" && view.sources[0].scan?.given.flags?.includes(index)) {
-      areas.push(", one to look at first");
+      areas.push(", one to check first");
     }
     const scores = view.pairScores;
     const dice = scores?.dice(plane)[index];
