@@ -26,19 +26,28 @@ from core.ui.viewer.component import VIEWER_SCRIPT
 Floats = npt.NDArray[np.float64]
 
 VISION = {
-    "normal": np.eye(3),
-    "protan": np.array(
-        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
-    ),
-    "deutan": np.array(
-        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
-    ),
-    "tritan": np.array(
-        [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]
-    ),
-}  # fmt: skip
-"""Full deficiency, for linear RGB: Machado, Oliveira and Fernandes, IEEE TVCG 15(6), 2009, Table 1."""
-LINES, AREAS = 10.0, 5.0
+    name: np.array(numbers, dtype=np.float64).reshape(3, 3)
+    for name, numbers in {
+        "normal": [1, 0, 0, 0, 1, 0, 0, 0, 1],
+        "protan": [
+            *(0.152286, 1.052583, -0.204868),
+            *(0.114503, 0.786281, 0.099216),
+            *(-0.003882, -0.048116, 1.051998),
+        ],
+        "deutan": [
+            *(0.367322, 0.860646, -0.227968),
+            *(0.280085, 0.672501, 0.047413),
+            *(-0.011820, 0.042940, 0.968881),
+        ],
+        "tritan": [
+            *(1.255528, -0.076749, -0.178779),
+            *(-0.078411, 0.930809, 0.147602),
+            *(0.004733, 0.691367, 0.303900),
+        ],
+    }.items()
+}
+"""For linear RGB, full deficiency: Machado, Oliveira and Fernandes, IEEE TVCG 15(6), 2009."""
+LINES, AREAS = 10.0, 7.0
 """Least CIEDE2000 between two lines, and between two areas that the picture shines through."""
 CT_GREYS = (0, 60, 120, 180, 240)
 OPACITY = {"masks": 0.35, "lobes": 0.4}

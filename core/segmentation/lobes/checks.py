@@ -54,7 +54,8 @@ def find_fault(lung: BoolArray, volume: Volume, box: Box | None) -> str:
     slices = box[2].stop - box[2].start
     if slices < _FEWEST_SLICES:
         return (
-            f"Lobes cannot be estimated: lung is marked in {slices} slice{'s' if slices > 1 else ''}, and "
+            f"Lobes cannot be estimated: lung is marked in {slices} "
+            f"slice{'s' if slices > 1 else ''}, and "
             f"at least {_FEWEST_SLICES} are needed."
         )
     areas = np.count_nonzero(lung, axis=(0, 1))
@@ -68,8 +69,8 @@ def find_fault(lung: BoolArray, volume: Volume, box: Box | None) -> str:
     missing = missing_height(areas)
     if missing > MOST_MISSING:
         return (
-            "Lobes cannot be estimated: the scan holds less than nine tenths of the lungs' height; about "
-            f"{percent_text(missing, digits=0)} lie outside of it."
+            "Lobes cannot be estimated: the scan holds less than nine tenths of the lungs' height; "
+            f"about {percent_text(missing, digits=0)} lie outside of it."
         )
     return ""
 
