@@ -38,7 +38,7 @@ def doubts_of(current: OpenStudy, found: Biomarkers | None = None) -> tuple[str,
         notes += current.segmentation.warnings
     damaged = _damaged(current)
     if damaged:
-        notes.append(f"Slices that look damaged: {slice_ranges(damaged)}. Quality shows how.")
+        notes.append(f"Slices that seem damaged: {slice_ranges(damaged)}. Quality shows how.")
     if found is not None:
         notes += found.notes
     return tuple(dict.fromkeys(notes))

@@ -1,4 +1,4 @@
-"""What to correct next: scans that the network is least sure of, and slices to look at first."""
+"""What to correct next: scans that the network is least sure of, and slices to check first."""
 
 from __future__ import annotations
 
