@@ -33,15 +33,18 @@ class Menu {
 
   toggle(shown = this.panel.hidden) {
     if (this.panel.hidden === !shown) return;
+    const inside = this.panel.contains(this.panel.getRootNode().activeElement);
     this.panel.hidden = !shown;
     this.button.setAttribute("aria-expanded", String(shown));
-    const root = this.view.root.getRootNode();
     this.closing?.abort();
-    if (!shown) return;
+    if (!shown) {
+      if (inside) this.button.focus({ preventScroll: true });
+      return;
+    }
     this.closing = new AbortController();
-    root.addEventListener("pointerdown", (event) => {
-      const inside = event.composedPath();
-      if (!inside.includes(this.panel) && !inside.includes(this.button)) this.toggle(false);
+    document.addEventListener("pointerdown", (event) => {
+      const path = event.composedPath();
+      if (!path.includes(this.panel) && !path.includes(this.button)) this.toggle(false);
     }, { signal: this.closing.signal });
   }
 
