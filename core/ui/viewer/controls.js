@@ -141,6 +141,7 @@ class Controls {
     this.styleGroup = group("Marks", ...Object.values(this.styles), this.opacity, this.pair);
     this.styleGroup.classList.add("marks");
     this.twoGroup = group("Two pictures", this.split, this.aside);
+    this.twoGroup.classList.add("two");
     this.correct = choiceButton(
       "Correct", "Correct masks by hand (C)", () => view.toggleCorrecting());
     this.present = choiceButton(
