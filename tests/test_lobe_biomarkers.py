@@ -166,7 +166,7 @@ def test_fissures_lie_between_lobes_of_one_lung() -> None:
 
 
 def test_without_lobes_every_reason_says_so() -> None:
-    told = Lobes(None, "Lobes are not told: only one lung seems to be marked.")
+    told = Lobes(None, "Lobes cannot be estimated: only one lung seems to be marked.")
     found = measured(infected(right_upper=900), told=told)
     score = found.measurement("lobar_score")
     assert not score.defined

@@ -257,7 +257,7 @@ def test_the_command_packs_and_refuses_what_makes_no_sense(
     assert json.loads(capsys.readouterr().out)["cases"] == 2
     run = ["train-lobes", "--data", str(packed)]
     for arguments, sentence in (
-        (run, "Say what to do"),
+        (run, "There is nothing to do"),
         ([*run, "--out", str(tmp_path / "r"), "--hold-out", "9"], "no such fold"),
         ([*run, "--out", str(tmp_path / "r"), "--publish", str(tmp_path / "w")], "published"),
     ):

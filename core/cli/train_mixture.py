@@ -112,7 +112,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     wanted = [name for name in ("out", "pack", "evaluate") if getattr(options, name) is not None]
     if len(wanted) != 1:
         raise ConfigError(
-            "Say what to do",
+            "There is nothing to do",
             got=" and ".join(f"--{name}" for name in wanted) or "nothing",
             expected="one of --out, --pack and --evaluate",
         )

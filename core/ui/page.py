@@ -24,6 +24,7 @@ from core.ui.open_scan import open_demo, open_link
 from core.ui.session import OpenStudy, clear_notice, this_session
 from core.ui.streamlit_internals import PAGE_STYLE
 from core.ui.text import escape_markdown
+from core.ui.theme import ink
 from core.ui.tour import show_tour_step
 
 RESEARCH_USE = (
@@ -44,7 +45,7 @@ _MARK = (
 _WORDMARK = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="270" height="64" viewBox="0 0 270 64">'
     f'{_MARK_SHAPES}<text x="80" y="45" font-family="sans-serif" font-size="37" '
-    'font-weight="600" fill="#dbe3ea" textLength="180" lengthAdjust="spacingAndGlyphs">'
+    'font-weight="600" fill="{ink}" textLength="180" lengthAdjust="spacingAndGlyphs">'
     "LungLens</text></svg>"
 )
 
@@ -92,7 +93,7 @@ def _begin(title: str) -> None:
         initial_sidebar_state="auto",
     )
     st.html(PAGE_STYLE)
-    st.logo(_WORDMARK, size="large", icon_image=_MARK)
+    st.logo(_WORDMARK.replace("{ink}", ink()), size="large", icon_image=_MARK)
 
 
 def _open_and_summarise(drawn: str) -> None:
@@ -201,7 +202,7 @@ def need_study() -> OpenStudy:
     if current is not None:
         return current
     st.info(
-        "No scan is open. Upload one on **Home**, or look at the demo study, a generated chest "
+        "No scan is open. Upload one on **Home**, or open the demo study, a generated chest "
         "with known lung and infection.",
         icon=":material/folder_open:",
     )

@@ -296,7 +296,7 @@ def _agreement(
 def _hand_sentence(by_hand: HandCorrection) -> str:
     return (
         f"The masks were {by_hand.text}: these values show how well the person agrees with the "
-        "truth; they say nothing about the network."
+        "truth; they do not describe the network."
     )
 
 

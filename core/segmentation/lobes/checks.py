@@ -13,11 +13,11 @@ from core.volume import BoolArray, Volume
 
 Floats = npt.NDArray[np.float32]
 
-NO_LUNG = "Lobes are not told: no lung is marked."
-PICTURES = "Lobes are not told: pictures do not show the lungs from top to bottom."
-ONE_LUNG = "Lobes are not told: only one lung seems to be marked."
-NO_WEIGHTS = "Lobes are not told: no lobe network is installed (weights/lobes-v1)."
-DOUBTFUL = "Lobes are not told: the lung mask does not look like two lungs{}."
+NO_LUNG = "Lobes cannot be estimated: no lung is marked."
+PICTURES = "Lobes cannot be estimated: pictures do not show the lungs from top to bottom."
+ONE_LUNG = "Lobes cannot be estimated: only one lung seems to be marked."
+NO_WEIGHTS = "Lobes cannot be estimated: no lobe network is installed (weights/lobes-v1)."
+DOUBTFUL = "Lobes cannot be estimated: the lung mask does not look like two lungs{}."
 
 MOST_MISSING = 0.1
 """Of the lungs' height."""
@@ -54,7 +54,8 @@ def find_fault(lung: BoolArray, volume: Volume, box: Box | None) -> str:
     slices = box[2].stop - box[2].start
     if slices < _FEWEST_SLICES:
         return (
-            f"Lobes are not told: lung is marked in {slices} slice{'s' if slices > 1 else ''}, and "
+            f"Lobes cannot be estimated: lung is marked in {slices} "
+            f"slice{'s' if slices > 1 else ''}, and "
             f"at least {_FEWEST_SLICES} are needed."
         )
     areas = np.count_nonzero(lung, axis=(0, 1))
@@ -68,8 +69,8 @@ def find_fault(lung: BoolArray, volume: Volume, box: Box | None) -> str:
     missing = missing_height(areas)
     if missing > MOST_MISSING:
         return (
-            "Lobes are not told: the scan holds less than nine tenths of the lungs' height; about "
-            f"{percent_text(missing, digits=0)} lie outside of it."
+            "Lobes cannot be estimated: the scan holds less than nine tenths of the lungs' height; "
+            f"about {percent_text(missing, digits=0)} lie outside of it."
         )
     return ""
 
@@ -123,7 +124,7 @@ def find_doubt(probabilities: Floats, mask: BoolArray) -> str:
     if not _LEAST_SIDE <= left <= 1 - _LEAST_SIDE:
         side = "left" if left < 0.5 else "right"
         return (
-            "Lobes are not told: nearly all of the lung that is marked is one lung; the "
+            "Lobes cannot be estimated: nearly all of the lung that is marked is one lung; the "
             f"{side} lung holds {percent_text(min(left, 1 - left), digits=0)} of it."
         )
     if not float(inside.max(axis=1).mean()) >= _LEAST_SURE:  # also where it is no number

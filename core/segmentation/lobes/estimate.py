@@ -26,7 +26,7 @@ def find_lobes(lung: BoolArray | None, volume: Volume) -> Lobes:
     try:
         network = load_lobe_network()
     except WeightsError as error:
-        return Lobes(None, f"Lobes are not told. {error}")
+        return Lobes(None, f"Lobes cannot be estimated. {error}")
     if network is None:
         return Lobes(None, checks.NO_WEIGHTS)
     return estimate_lobes(lung, volume, network)

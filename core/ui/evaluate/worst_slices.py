@@ -182,10 +182,11 @@ def _show_gallery(
         st.success("No slice has an error.", icon=":material/check_circle:")
         return
     swatches = " ".join(
-        f'<span style="color:{AGREEMENT_COLOURS[name]}">■</span> {words} '
+        f'<span style="color:{AGREEMENT_COLOURS[name]};background:#0b0f14;border-radius:3px;'
+        f'padding:0 0.2rem">■</span> {words} &nbsp; '
         for name, words in (("hit", "hit"), ("missed", "missed"), ("wrong", "false"))
     )
-    st.html(f'<div style="font-size:0.86rem;color:#aab6c2">{swatches}</div>')
+    st.html(f'<div style="font-size:0.86rem;color:var(--quiet)">{swatches}</div>')
     with st.container(horizontal=True, gap="small", key="evaluation-gallery"):
         for one in worst:
             with st.container(width=_WIDTH, gap="small"):

@@ -95,8 +95,8 @@ def _choose_settings(current: OpenStudy) -> ReportConfig:
     shown = st.toggle(
         "Show the file's name",
         key=f"report-file-name-{current.token}",
-        help="File names often hold a patient's name or number, so the report only says what kind "
-        "of file it was, unless you switch this on.",
+        help="File names often hold a patient's name or number, so the report names only the "
+        "kind of file, unless you switch this on.",
     )
     return ReportConfig(day if isinstance(day, date) else date.today(), subject, shown)
 

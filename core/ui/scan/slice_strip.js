@@ -3,8 +3,7 @@
 
 const ROW = 17;
 const NARROW = 520;
-const TEXT = "#c6d0da";
-const EMPTY = "#17202a";
+const EMPTY = "#17202a"; // dark in a light theme, too, as the slider under the picture
 
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
@@ -102,8 +101,9 @@ function draw(strip) {
 }
 
 function drawRow(context, row, at, x, slices) {
+  const { canvas } = context;
   const top = at * ROW;
-  context.fillStyle = TEXT;
+  context.fillStyle = getComputedStyle(canvas).color;
   context.textAlign = "left";
   context.fillText(row.label, 0, top + ROW / 2);
   context.fillStyle = EMPTY;

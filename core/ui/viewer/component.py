@@ -41,6 +41,7 @@ _SCRIPTS = (
     "pointer",
     "strip",
     "controls",
+    "menu",
     "correct_bar",
     "keys",
     "view",

@@ -43,6 +43,7 @@ _COLOURS = {
 }
 Tools = Literal["all", "few"]
 Marks = Literal["fill", "outline", "agreement", "off"]
+LineStyle = Literal["solid", "dashed", "dotted"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +91,7 @@ class Box:
     stop: Voxel
     label: str = ""
     colour: str = "#56B4E9"
-    dashed: bool = False
+    line: LineStyle = "solid"
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class Line:
     closed: bool = False
     label: str = ""
     colour: str = "#56B4E9"
-    dashed: bool = False
+    line: LineStyle = "solid"
 
 
 @dataclass(frozen=True, eq=False)

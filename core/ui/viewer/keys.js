@@ -103,6 +103,7 @@ function letterKey(view, pane, key) {
 function escape(view) {
   if (view.presenting) view.endPresent();
   else if (!view.controls.help.hidden) view.controls.toggleHelp(false);
+  else if (!view.controls.menu.panel.hidden) view.controls.menu.toggle(false);
   else if (view.cine) view.toggleCine();
   else if (view.measures.length && !view.keepsMarks) view.removeMeasure();
   else if (view.measuring) view.toggleMeasuring(view.measuring);

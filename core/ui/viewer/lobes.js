@@ -2,7 +2,7 @@
 // drawn from a coarse label map, so that all planes and zooms get them alike.
 
 const LOBE_STYLES = { off: "No lobes", lines: "Fissures", colours: "Lobes" };
-const LOBE_OPACITY = 0.28;
+const LOBE_OPACITY = 0.4;
 const FISSURE = "#ffffff";
 
 class LobeLayer {
@@ -138,7 +138,7 @@ function drawLobes(pane, source, index, frame) {
   context.stroke(drawn);
 }
 
-// The choice in the toolbar, and its legend; shown where lobes are told.
+// The choice in the toolbar, and its legend; shown where there are lobes.
 class LobeControls {
   constructor(view) {
     this.view = view;
