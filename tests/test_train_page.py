@@ -61,7 +61,7 @@ def config_of(app: AppTest) -> TrainConfig:
 def test_who_may_train(
     monkeypatch: pytest.MonkeyPatch, said: str | None, address: str, allowed: bool
 ) -> None:
-    from core.ui.train import access as training_access
+    from core.ui import access as training_access
 
     monkeypatch.delenv("LUNGLENS_ALLOW_TRAINING")
     if said is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 import sys
 import threading
@@ -12,15 +11,13 @@ from pathlib import Path
 
 from core.errors import DatasetError
 from core.measuring.quality import exclusions_text
-from core.system import PROGRAM_FOLDER, make_folder, write_text
+from core.system import PROGRAM_FOLDER, give_way, make_folder, write_text
 from core.training.run_request import RANGE_TEST_NAME, RunRequest, check_run_name, write_request
 from core.training.run_status import busy_run, is_locked
 from core.training.runs import RunPaths
 
 _SECONDS_TO_START = 90.0
 _SECONDS_TO_END = 15.0
-_LESS_URGENT = 5
-"""Niceness: the pages stay quick beside a run."""
 _starting = threading.Lock()
 
 
@@ -84,9 +81,7 @@ def _spawn(folder: Path, request: RunRequest, options: list[str]) -> subprocess.
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    if sys.platform != "win32":
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, process.pid, _LESS_URGENT)
+    give_way(process.pid)
     return process
 
 

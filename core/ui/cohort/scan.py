@@ -7,8 +7,10 @@ from pathlib import Path
 import streamlit as st
 
 from core.batch import Cohort, Row, biomarker_columns, read_thumbnail, scan_place
+from core.config import CHANNELS
 from core.errors import LoadError, LungLensError
 from core.measuring.biomarkers import measurement_text
+from core.system import number_text
 from core.ui.data_folder import (
     DATA_FOLDER_VARIABLE,
     find_case_folder,
@@ -81,6 +83,9 @@ def _facts(row: Row) -> dict[str, str]:
         figure, value = BIOMARKERS[key], row[key]
         known = value not in (None, "")
         facts[figure.label] = measurement_text(value, figure.unit) if known else "not defined"
+    for channel in CHANNELS:
+        if row[f"{channel}_dice"] is not None:
+            facts[f"Dice of {channel}"] = number_text(row[f"{channel}_dice"])
     return facts
 
 
