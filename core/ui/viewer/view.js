@@ -129,12 +129,17 @@ class View {
     this.root.append(this.controls.bar, this.correctBar.bar, this.stage, this.strip.canvas,
       element("div", { class: "bar" }, this.value, this.controls.legend),
       element("div", { class: "bar" }, this.controls.lobes.legend), this.spoken);
-    this.root.addEventListener("keydown", (event) => pressKey(this, event));
+    this.root.addEventListener("keydown", (event) => this.pressKey(event));
+    listenToPage();
     this.root.addEventListener("fullscreenchange", () => {
       if (this.presenting && !this.fullscreen) this.endPresent();
       this.changed({ layout: true });
     });
     this.sayHint();
+  }
+
+  pressKey(event) {
+    pressKey(this, event);
   }
 
   get grid() {
