@@ -80,9 +80,10 @@ function actionOf(view, event, inner) {
 }
 
 function crossKey(view, pane, key) {
-  const [columns, rows] = {
+  const step = {
     ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1],
   }[key];
+  const [columns, rows] = turnStep(...step, -pane.turns);
   return () => view.nudgeCross(pane, columns, rows);
 }
 
@@ -99,6 +100,7 @@ function sliceKey(view, pane, key) {
 
 function letterKey(view, pane, key) {
   if (view.header.tools !== "all" && "ackslhx".includes(key)) return undefined;
+  if (view.sources[0].scan.slices === 1 && " akslipnw".includes(key)) return undefined;
   if (view.keepsMarks && view.header.tools === "all" && "rtv".includes(key)) {
     return () => view.toggleMeasuring({ r: "region", t: "note", v: "arrow" }[key]);
   }
