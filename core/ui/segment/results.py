@@ -49,7 +49,7 @@ def choose_weights() -> WeightsInfo | None:
         index=0 if has_default else None,
         placeholder="The default weights cannot be used: choose others",
         format_func=weights_name,
-        key="weights",
+        key=segmenting.CHOSEN_WEIGHTS,
         persist_state="session",
         help="A network trained to segment lung and infection. Its card says what it was "
         "trained on, how well it performs and where it fails.",

@@ -116,8 +116,8 @@ def _show_state(run: RunStatus) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.badge(label, color=colour)  # type: ignore[arg-type]
         st.caption(
-            f"{len(run.history)}{epochs} epochs done · {seconds_text(run.seconds)}"
-            f"{' since its last start' if run.history else ''}"
+            f"{len(run.history)}{epochs} epochs done · {seconds_text(run.seconds)}",
+            help="Time of training and publishing, over all starts of this run.",
         )
     if not run.is_alive:
         return
