@@ -32,6 +32,8 @@ RESEARCH_USE = (
     "measurements may be wrong, and no treatment may be based on them."
 )
 
+_QUICK_SECONDS = 0.3
+
 _MARK_SHAPES = (
     '<rect width="64" height="64" rx="14" fill="#123238"/>'
     '<ellipse cx="19" cy="34" rx="10" ry="20" fill="#56B4E9"/>'
@@ -125,7 +127,7 @@ def _open_first_study() -> None:
     """Once per session: what the address names, or the demo study."""
     if this_session().began:
         return
-    with show_errors(), opening() as progress:
+    with show_errors(), opening(_QUICK_SECONDS) as progress:
         open_link(st.query_params.get("case") or "demo", on_progress=progress)
     this_session().began = True
 
