@@ -272,7 +272,7 @@ def test_dice_against_true_masks_says_whom_the_weights_know(
     info = find_weights()
     records = [record(1), record(2)]
     for one, name in zip(records, ("coronacases_org_001", "somebody"), strict=True):
-        one |= {"name": name, "metrics": {"infection_dice": 0.8, "lung_dice": 0.9}}
+        one |= {"name": name, "metrics": {"infection": {"dice": 0.8}, "lung": {"dice": 0.9}}}
     folder = write_batch(data / "results" / "one", records)
     weights = {"weights_id": info.weights_id, "sha256": info.sha256}
     write_text(folder / "batch.json", json_text({"format": FORMAT, "weights": weights}))
