@@ -70,9 +70,19 @@ def _cohort(folder: str, stamp: tuple[int, ...]) -> Cohort:
     return load_cohort(Path(folder))
 
 
+def _found() -> list[tuple[Path, Path]]:
+    """Root and folder of every batch result."""
+    return [(root, folder) for root in _roots() for folder in _results_in(str(root))]
+
+
+def any_results() -> bool:
+    """Whether there is a batch to look at."""
+    return bool(_found())
+
+
 def choose_cohort() -> Cohort | None:
     """The batch to look at; none (and what to do) where there is none."""
-    found = [(root, folder) for root in _roots() for folder in _results_in(str(root))]
+    found = _found()
     choice, upload = st.container(), st.container()
     with upload:
         uploaded = _uploaded_cohort()

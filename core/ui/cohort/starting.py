@@ -20,6 +20,7 @@ from core.system import OnProgress, ShouldCancel
 from core.ui import segmenting
 from core.ui.access import ALLOW_TRAINING_VARIABLE, may_train
 from core.ui.cohort.source import (
+    any_results,
     COHORT_FOLDER_VARIABLE,
     cohort_folder,
     forget_found,
@@ -67,7 +68,8 @@ def show_batch() -> None:
         _follow(batch)
         return
     outcome = batch.slot.outcome()
-    with st.expander("Start a batch", icon=":material/play_circle:", expanded=outcome is not None):
+    first = outcome is not None or not any_results()
+    with st.expander("Start a batch", icon=":material/play_circle:", expanded=first):
         if outcome is not None:
             _show_outcome(outcome)
         if may_train():
