@@ -20,8 +20,8 @@ from core.system import OnProgress, ShouldCancel
 from core.ui import segmenting
 from core.ui.access import ALLOW_TRAINING_VARIABLE, may_train
 from core.ui.cohort.source import (
-    any_results,
     COHORT_FOLDER_VARIABLE,
+    any_results,
     cohort_folder,
     forget_found,
     show_when_there,
