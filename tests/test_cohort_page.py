@@ -226,7 +226,7 @@ def test_a_batch_is_started_stopped_and_resumed_by_buttons(
     monkeypatch.delenv("LUNGLENS_COHORT_FOLDER", raising=False)
     starting._server_batch.clear()
     app = ran_well(page("cohort").run())
-    assert app.selectbox(key="cohort-start-folder").options == ["Whole folder", "scans"]
+    assert app.selectbox(key="cohort-start-folder").options == ["Whole data folder", "scans"]
     app.selectbox(key="cohort-start-folder").set_value("scans")
     button(ran_well(app.run()), "Start the batch").click()
     button(ran_well(app.run()), "Stop").click()

@@ -35,7 +35,7 @@ from core.ui.text import escape_markdown, seconds_text
 
 _RESULTS = "batch"
 """Folder that batches started here write into, one folder below it for each folder of scans."""
-_WHOLE = "whole folder"
+_WHOLE = "whole data folder"
 _RENEW_SECONDS = 3.0
 
 
