@@ -14,8 +14,8 @@ begin_page(
     "of each measurement, and what failed.",
 )
 show_notice()
-show_batch()
-batch = choose_cohort()
+running = show_batch()
+batch = choose_cohort(running=running)
 if batch is not None:
     table.show_summary(batch)
     st.divider()

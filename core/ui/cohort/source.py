@@ -80,8 +80,12 @@ def any_results() -> bool:
     return bool(_found())
 
 
-def choose_cohort() -> Cohort | None:
-    """The batch to look at; none (and what to do) where there is none."""
+def choose_cohort(*, running: bool) -> Cohort | None:
+    """The batch to look at; none (and what to do) where there is none.
+
+    Args:
+        running: a batch is under way, so its table will come.
+    """
     found = _found()
     choice, upload = st.container(), st.container()
     with upload:
@@ -90,7 +94,8 @@ def choose_cohort() -> Cohort | None:
         if uploaded is not None:
             return uploaded
         if not found:
-            _say_how_to_begin()
+            if not running:
+                _say_how_to_begin()
             return None
         return _chosen_cohort(found)
 

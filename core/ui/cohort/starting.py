@@ -59,14 +59,18 @@ def _server_batch() -> _ServerBatch:
     return _ServerBatch()
 
 
-def show_batch() -> None:
-    """The batch under way; else how the last one ended, and a button that starts one."""
+def show_batch() -> bool:
+    """The batch under way; else how the last one ended, and a button that starts one.
+
+    Returns:
+        Whether one is under way.
+    """
     if data_folder() is None:
-        return
+        return False
     batch = _server_batch()
     if batch.slot.running:
         _follow(batch)
-        return
+        return True
     outcome = batch.slot.outcome()
     first = outcome is not None or not any_results()
     with st.expander("Start a batch", icon=":material/play_circle:", expanded=first):
@@ -79,6 +83,7 @@ def show_batch() -> None:
                 "Batches are switched off on this server: they take the whole machine. Its "
                 f"operator can allow them with `{ALLOW_TRAINING_VARIABLE}=1`."
             )
+    return False
 
 
 def _follow(batch: _ServerBatch) -> None:
@@ -86,7 +91,7 @@ def _follow(batch: _ServerBatch) -> None:
     assert isinstance(place, _Place)
     with st.container(border=True, key="cohort-batch-progress"):
         batch.slot.show_progress(
-            shown_name(place.scans.name),
+            f"Batch of {shown_name(place.scans.name)}",
             help="Ends the scan that is being worked on. What is done stays, and can be resumed.",
         )
         st.caption(
