@@ -110,8 +110,8 @@ def _show_agreement(cohort: Cohort) -> None:
         learned = sum(side_of_case(case_of_scan(row["name"]), info) != "unseen" for row in compared)
         if learned:
             text += (
-                f" The weights learned from, or were chosen on, {learned} of these {len(compared)} "
-                "patients' scans, where Dice is optimistic."
+                f" The weights learned from, or were chosen on, the patients of {learned} of these "
+                f"{len(compared)} scans, where Dice is optimistic."
             )
     st.caption(escape_markdown(text))
 
@@ -221,16 +221,16 @@ def show_table(cohort: Cohort, rows: list[Row]) -> Row | None:
         )
     table["Scan"] = [row["name"] for row in shown]
     table["State"] = [row["status"] for row in shown]
-    for key in TABLE_BIOMARKERS:
-        figure, name = BIOMARKERS[key], _SHORT[key]
-        table[name] = [_shown(row[key], figure.unit) for row in shown]
-        formats[name] = _format(figure.unit, figure.definition, words=key in _WORDS)
     for name, column in _DICE.items():
         if any(row[column] is not None for row in shown):
             table[name] = [row[column] for row in shown]
             formats[name] = st.column_config.NumberColumn(
                 format="%.3f", help="Agreement with the true mask found beside the scan."
             )
+    for key in TABLE_BIOMARKERS:
+        figure, name = BIOMARKERS[key], _SHORT[key]
+        table[name] = [_shown(row[key], figure.unit) for row in shown]
+        formats[name] = _format(figure.unit, figure.definition, words=key in _WORDS)
     table["Slices"] = [row["slices"] for row in shown]
     table["Reason and warnings"] = [row["reason"] or row["warnings"] for row in shown]
     table["Id"] = [row["scan_id"] for row in shown]
