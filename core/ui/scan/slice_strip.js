@@ -117,7 +117,7 @@ function drawRow(context, row, at, x, slices) {
   const top = at * ROW;
   context.fillStyle = TEXT;
   context.textAlign = "left";
-  context.fillText(row.label, 0, top + NAME / 2);
+  context.fillText(row.label, INSET, top + NAME / 2);
   context.fillStyle = EMPTY;
   context.fillRect(x(0), top + NAME, x(slices) - x(0), CELLS);
   context.fillStyle = row.colour;
