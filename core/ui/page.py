@@ -21,6 +21,7 @@ from core.ui.navigation import (
     take_over_navigation,
 )
 from core.ui.open_scan import open_demo, open_link
+from core.ui.progress_line import opening
 from core.ui.session import OpenStudy, clear_notice, this_session
 from core.ui.streamlit_internals import PAGE_STYLE
 from core.ui.text import escape_markdown
@@ -31,6 +32,8 @@ RESEARCH_USE = (
     "**Research use only.** Not a medical device and never a diagnosis: masks and "
     "measurements may be wrong, and no treatment may be based on them."
 )
+
+_QUICK_SECONDS = 0.3
 
 _MARK_SHAPES = (
     '<rect width="64" height="64" rx="14" fill="#123238"/>'
@@ -125,13 +128,8 @@ def _open_first_study() -> None:
     """Once per session: what the address names, or the demo study."""
     if this_session().began:
         return
-    with show_errors():
-        link = st.query_params.get("case")
-        demo = link in (None, "demo")
-        with st.spinner(
-            "Generating the demo study…" if demo else "Opening the scan…", show_time=True
-        ):
-            open_link(link or "demo")
+    with show_errors(), opening(_QUICK_SECONDS) as progress:
+        open_link(st.query_params.get("case") or "demo", on_progress=progress)
     this_session().began = True
 
 
@@ -209,8 +207,8 @@ def need_study() -> OpenStudy:
     with st.container(horizontal=True):
         if st.button("Open the demo study", type="primary", icon=":material/science:"):
             clear_notice()
-            with show_errors(), st.spinner("Generating the demo study…", show_time=True):
-                open_demo()
+            with show_errors(), opening() as progress:
+                open_demo(on_progress=progress)
             st.rerun()
         if st.button("Go to Home", icon=":material/home:"):
             go_to(HOME_PAGE)

@@ -150,7 +150,13 @@ def build_report(
     raise_if_cancelled(should_cancel, "drawing key slices")
     on_progress("drawing key slices", 0, 1)
     stamp = "SYNTHETIC" if study.synthetic else ""
-    pictures = draw_key_slices(study, masks, damaged=quality.damaged_slices, stamp=stamp)
+    pictures = draw_key_slices(
+        study,
+        masks,
+        damaged=quality.damaged_slices,
+        stamp=stamp,
+        quarter_turns=segmentation.record.quarter_turns,
+    )
     on_progress("drawing key slices", 1, 1)
     return Report(
         config=config,

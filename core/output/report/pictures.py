@@ -74,7 +74,12 @@ class KeySlice:
 
 
 def draw_key_slices(
-    study: Study, predicted: MaskPair, *, damaged: Collection[int] = (), stamp: str = ""
+    study: Study,
+    predicted: MaskPair,
+    *,
+    damaged: Collection[int] = (),
+    stamp: str = "",
+    quarter_turns: int = 0,
 ) -> tuple[KeySlice, ...]:
     """Up to four axial slices, a coronal and a sagittal one.
 
@@ -85,14 +90,14 @@ def draw_key_slices(
         damaged: axial slices that the quality checks find at fault; others are shown instead, as
             long as there are any.
         stamp: a word to draw into every picture, such as "SYNTHETIC".
+        quarter_turns: of axial slices, clockwise, for a picture on its side.
     """
     volume = study.volume
     chosen = _choose(volume, predicted, damaged)
     box = _box(predicted, volume)
+    told: dict[str, Any] = {"box": box, "stamp": stamp, "quarter_turns": quarter_turns}
     return tuple(
-        KeySlice(
-            plane, index, _draw(study, predicted, plane, index, why, box=box, stamp=stamp), why
-        )
+        KeySlice(plane, index, _draw(study, predicted, plane, index, why, **told), why)
         for plane, index, why in chosen
     )
 
@@ -187,17 +192,20 @@ def _draw(
     *,
     box: Ranges,
     stamp: str,
+    quarter_turns: int,
 ) -> Picture:
     volume = study.volume
+    turns = quarter_turns if plane == "axial" else 0
+    pixel_mm = pixel_size_mm(volume, plane)[:: -1 if turns % 2 else 1]
 
     def cut(array: Array) -> Array:
         # The slice first, so that no more than one is ever touched.
         whole = [slice(*span) for span in box]
         whole[PLANE_AXIS[plane]] = slice(None)
-        return plane_slice(array[tuple(whole)], plane, index)
+        return np.rot90(plane_slice(array[tuple(whole)], plane, index), -turns)
 
     grey = _grey(volume, cut(volume.array))
-    size = _size(grey.shape, pixel_size_mm(volume, plane))
+    size = _size(grey.shape, pixel_mm)
     enlarged = cv2.resize(grey, size, interpolation=cv2.INTER_CUBIC)
     picture: Picture = np.repeat(enlarged[..., None], 3, axis=2).astype(np.uint8)
     truth = study.truth.infection if study.truth is not None else None
@@ -210,7 +218,7 @@ def _draw(
             _outline(picture, cut(mask), colour, dashed=dashed)
     scale = None
     if not volume.spacing_nominal:
-        scale = size[0] / (grey.shape[1] * pixel_size_mm(volume, plane)[1])
+        scale = size[0] / (grey.shape[1] * pixel_mm[1])
     return _letter(
         picture, plane, index, why=why, px_per_mm=scale, stamp=stamp, placed=_placed(volume)
     )

@@ -36,6 +36,7 @@ _SCRIPTS = (
     "heat",
     "lobes",
     "sources",
+    "turning",
     "pane",
     "marks",
     "pointer",

@@ -249,10 +249,12 @@ class Controls {
     const few = header.tools === "few";
     const layers = scan?.header.labels?.layers ?? [];
     const press = (button, on) => button.setAttribute("aria-pressed", String(on));
-    this.planeGroup.hidden = !scan || few;
+    const single = scan?.slices === 1;
+    this.planeGroup.hidden = !scan || few || single;
+    this.play.hidden = single;
     this.windowGroup.hidden = !scan || few;
     this.styleGroup.hidden = layers.length === 0 || few;
-    this.jumpGroup.hidden = !layers.some((layer) => layer.channel === "infection");
+    this.jumpGroup.hidden = single || !layers.some((layer) => layer.channel === "infection");
     this.toolGroup.hidden = !scan || view.grid.count < 2;
     this.moreGroup.hidden = few;
     this.showGroup.hidden = !scan || few;
