@@ -45,6 +45,7 @@ _SCRIPTS = (
     "keys",
     "view",
     "annotations",
+    "handles",
     "pair",
     "layout",
     "moving",

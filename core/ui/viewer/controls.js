@@ -8,6 +8,7 @@ const ICONS = {
   arrow: "M5 19L19 5M10 5h9v9",
   region: "M4 12a8 5.5 0 1 0 16 0a8 5.5 0 1 0-16 0",
   note: "M5 4h14v11h-8l-4 4v-4H5z",
+  bin: "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13M10.5 11v6M13.5 11v6",
   worst: "M12 4l9 16H3zM12 10v4M12 17v1",
   play: "M8 5l11 7-11 7z",
   pause: "M8 5v14M16 5v14",
@@ -44,7 +45,9 @@ const KEYS = [
   ["W", "the slice where two masks agree least; again: the next one"],
   ["M, then drag (or Enter twice)", "measure a distance"],
   ["V R T, then drag or click", "arrow, region with its HU, note (where marks are kept)"],
-  ["Delete", "removes what was placed last on this slice"],
+  ["Drag a mark or its ends", "moves it; a click on a chosen note opens its text"],
+  ["Q, then Shift + arrows", "chooses a mark on this slice, and moves it"],
+  ["Delete", "removes the chosen mark, or what was placed last on this slice"],
   ["H", "present to a room: headline, picture and profile; Esc ends it"],
   ["X", "save a figure page with legend and scale bar"],
   ["Ctrl + C, Ctrl + S", "copy or save the picture as PNG"],
@@ -127,6 +130,8 @@ class Controls {
     this.play = iconButton("play", "Play through slices (Space)", () => view.toggleCine());
     this.placing = Object.fromEntries(Object.entries(PLACED).map(([kind, { icon: drawn, label }]) =>
       [kind, iconButton(drawn, label, () => view.toggleMeasuring(kind))]));
+    this.remove = iconButton(
+      "bin", "Delete the chosen mark (Delete)", () => view.removeMeasure());
     this.jumps = [
       iconButton("previous", "Previous infected slice (P)", () => view.jump("previous")),
       iconButton("most", "Most infected slice (I)", () => view.jump("most")),
@@ -159,7 +164,8 @@ class Controls {
     this.correct = choiceButton(
       "Correct", "Correct masks by hand (C)", () => view.toggleCorrecting());
     this.toolGroup = group(
-      "Tools", this.play, ...Object.values(this.placing), this.correct);
+      "Tools", this.play, ...Object.values(this.placing), this.remove,
+      this.correct);
     this.present = choiceButton(
       "Present", "Headline, picture and profile alone, on the whole screen (H)",
       () => view.togglePresent());
@@ -213,6 +219,7 @@ class Controls {
     const { header, look, layout, place } = view;
     this.updateJumps();
     this.lobes.update();
+    this.remove.disabled = !view.chosen;
     const now = [
       layout, place.plane, look.windowChange, look.marksChange, Boolean(view.cine),
       view.measuring, view.correcting, view.split, view.aside, ...view.sources.map((source) => source.scan?.headers ?? ""),

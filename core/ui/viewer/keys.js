@@ -50,6 +50,7 @@ function crossKey(view, pane, key) {
   const [columns, rows] = {
     ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1],
   }[key];
+  if (view.chosen) return () => view.nudgeMark(columns, rows);
   return () => view.nudgeCross(pane, columns, rows);
 }
 
@@ -65,7 +66,7 @@ function sliceKey(view, pane, key) {
 }
 
 function letterKey(view, pane, key) {
-  if (view.header.tools !== "all" && "ackslhx".includes(key)) return undefined;
+  if (view.header.tools !== "all" && "ackslhxq".includes(key)) return undefined;
   if (view.keepsMarks && view.header.tools === "all" && "rtv".includes(key)) {
     return () => view.toggleMeasuring({ r: "region", t: "note", v: "arrow" }[key]);
   }
@@ -86,6 +87,7 @@ function letterKey(view, pane, key) {
     p: () => view.jump("previous"),
     n: () => view.jump("next"),
     m: () => view.toggleMeasuring(),
+    q: () => view.chooseNext(),
     w: () => view.jumpToWorst(),
     f: () => view.toggleFullscreen(),
     x: () => view.saveFigure(),
@@ -104,6 +106,7 @@ function escape(view) {
   if (view.presenting) view.endPresent();
   else if (!view.controls.help.hidden) view.controls.toggleHelp(false);
   else if (view.cine) view.toggleCine();
+  else if (view.chosen) view.choose(null);
   else if (view.measures.length && !view.keepsMarks) view.removeMeasure();
   else if (view.measuring) view.toggleMeasuring(view.measuring);
   else if (view.cross) {
