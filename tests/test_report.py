@@ -567,7 +567,7 @@ def test_notes_and_marks_of_a_person_stand_in_every_form_as_they_were_typed() ->
         notes="Better than on Monday.",
         annotations=marks,
     )
-    assert report.marks[0] == ("Axial 2", "Distance, 15.0 mm")
+    assert report.marks[0] == ("1 · Axial 2", "Distance, 15.0 mm")
     assert report.marks[1][1].startswith("Region, ")
     assert report.marks[1][1].endswith("HU, <lesion>")
     for text in (words(pdf_text(pdf_bytes(report))), words(Reader(html_text(report)).text)):
