@@ -68,6 +68,10 @@ class OpenStudy:
     """Notes, arrows, distances and regions on its slices."""
     annotations_command: int = 0
     """Counts changes of `annotations` that the browser does not know of."""
+    where: str = ""
+    """Name of the case, or path in the data folder; empty where the scan was uploaded."""
+    turned_from: str = ""
+    """Fingerprint of the scan as its file lies, where a person has turned it and that is kept."""
     look_first: tuple[int, ...] = ()
     """Axial slices that the network is least sure of, where that was measured."""
     keeper: Keeper | None = None
