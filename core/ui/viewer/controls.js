@@ -235,7 +235,9 @@ class Controls {
     this.windowGroup.hidden = !scan || few;
     this.styleGroup.hidden = layers.length === 0 || few;
     this.jumpGroup.hidden = !layers.some((layer) => layer.channel === "infection");
-    this.toolGroup.hidden = few;
+    // A small picture keeps the way to correcting alone.
+    this.toolGroup.hidden = few && !header.correctElsewhere;
+    this.play.hidden = this.remove.hidden = few;
     this.showGroup.hidden = !scan || few;
     this.solid.hidden = !header.solid;
     this.planes.linked.hidden = Boolean(header.comparison);
@@ -253,12 +255,15 @@ class Controls {
     });
     this.styles.agreement.hidden = !comparedPair(layers, look);
     this.updatePairs(layers);
-    this.correct.hidden = !view.canCorrect;
+    this.correct.hidden = !view.canCorrect && !header.correctElsewhere;
+    this.correct.title = view.canCorrect ? "Correct masks by hand (C)"
+      : "Correct masks by hand on View, at this slice (C)";
+    this.correct.setAttribute("aria-label", this.correct.title);
     this.correctHelp.hidden = !view.correcting;
     press(this.correct, Boolean(view.correcting));
     for (const [kind, button] of Object.entries(this.placing)) {
       button.disabled = Boolean(view.correcting);
-      button.hidden = kind !== "distance" && !view.keepsMarks;
+      button.hidden = few || (kind !== "distance" && !view.keepsMarks);
       press(button, view.measuring === kind);
     }
     this.worst.hidden = !comparedPair(layers, look) || few;

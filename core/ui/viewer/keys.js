@@ -66,6 +66,7 @@ function sliceKey(view, pane, key) {
 }
 
 function letterKey(view, pane, key) {
+  if (key === "c" && view.header.correctElsewhere) return () => view.toggleCorrecting();
   if (view.header.tools !== "all" && "ackslhxq".includes(key)) return undefined;
   if (view.keepsMarks && view.header.tools === "all" && "rtv".includes(key)) {
     return () => view.toggleMeasuring({ r: "region", t: "note", v: "arrow" }[key]);

@@ -38,6 +38,7 @@ class View {
       if (scan && scan.correcting !== Boolean(this.correcting)) scan.correct(!scan.correcting);
     }
     if (this.look.correcting && !this.correcting) this.markCorrected();
+    if (this.canCorrect) this.obeyCorrecting();
     this.changed({ layout: true });
     // What another page's viewer did not come to tell.
     this.report();
