@@ -11,7 +11,7 @@ from core.config import Plane
 from core.system import number_text
 from core.volume import Volume
 
-MARK_COLOUR = "#F0E442"
+MARK_COLOUR = "#FFFFFF"
 _SHADE = (8, 12, 16)
 _LONGEST = 24
 """Characters of a note beside its mark; the list has all of them."""

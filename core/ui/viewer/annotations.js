@@ -1,7 +1,7 @@
 // Notes, arrows, distances and regions on slices: placing, drawing and telling Python of them.
 // Where the page keeps them, they belong to the scan; else they last as long as the tab.
 
-const RULER = "#f0e442";
+const RULER = "#ffffff"; // no colour of a mask
 const PLACED = {
   distance: { icon: "measure", label: "Measure a distance (M)", hint: "Drag from one point to another" },
   arrow: { icon: "arrow", label: "Place an arrow (V)", hint: "Drag from the end of the arrow to its head" },
