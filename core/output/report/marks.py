@@ -15,6 +15,8 @@ MARK_COLOUR = "#FFFFFF"
 _SHADE = (8, 12, 16)
 _LONGEST = 24
 """Characters of a note beside its mark; the list has all of them."""
+_EDGE = 44.0
+"""Pixels at both sides that are left to the letters of the patient's sides."""
 _HEAD, _TURN = 20.0, 2.6
 """Length of an arrow's head in pixels, and how far its sides are turned from its line."""
 Ranges = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
@@ -68,10 +70,10 @@ def draw_marks(
     """
     for number, one in marks:
         points = [_in_picture(point, one.plane, volume, box, scale) for point in one.points]
-        for colour, width in ((_SHADE, 7), (MARK_COLOUR, 3)):
+        for colour, width in ((_SHADE, 9), (MARK_COLOUR, 4)):
             _trace(pen, one.kind, points, colour=colour, width=width)
         words = f"{number}: {found}" if (found := _short(one, volume)) else str(number)
-        _write(pen, words, points, font)
+        _write(pen, words, points[:1] if one.kind == "arrow" else points, font)
 
 
 def _axes(plane: Plane) -> tuple[int, int]:
@@ -132,12 +134,15 @@ def _short(one: Annotation, volume: Volume) -> str:
 def _write(pen: Any, words: str, points: Sequence[Place], font: Any) -> None:
     """Beside the mark, on the side that has room."""
     width, height = pen.im.size
-    x, y = max(points)
+    columns, rows = zip(*points, strict=True)
     left, top, right, bottom = pen.textbbox((0, 0), words, font=font, anchor="lm")
     wide, high = right - left, bottom - top
-    start = x + 14 if x + 14 + wide < width - 6 else min(points)[0] - 14 - wide
-    start = max(6.0, min(start, width - 6 - wide))
-    middle = max(high, min(y - 12, height - high))
+    last = width - _EDGE - wide
+    start = max(columns) + 14
+    if start > last:
+        start = min(columns) - 14 - wide
+    start = max(_EDGE, min(start, last))
+    middle = max(2.5 * high, min(min(rows) - 12, height - 2.5 * high))
     pen.text(
         (start, middle),
         words,

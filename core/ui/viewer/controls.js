@@ -237,8 +237,10 @@ class Controls {
     this.jumpGroup.hidden = !layers.some((layer) => layer.channel === "infection");
     // A small picture keeps the way to correcting alone.
     this.toolGroup.hidden = few && !header.correctElsewhere;
-    this.play.hidden = this.remove.hidden = few;
-    this.showGroup.hidden = !scan || few;
+    this.play.hidden = few;
+    // While masks are corrected, what has nothing to do with it makes room for the picture.
+    this.remove.hidden = few || Boolean(view.correcting);
+    this.showGroup.hidden = !scan || few || Boolean(view.correcting);
     this.solid.hidden = !header.solid;
     this.planes.linked.hidden = Boolean(header.comparison);
     this.split.hidden = !view.canSplit;
@@ -262,8 +264,7 @@ class Controls {
     this.correctHelp.hidden = !view.correcting;
     press(this.correct, Boolean(view.correcting));
     for (const [kind, button] of Object.entries(this.placing)) {
-      button.disabled = Boolean(view.correcting);
-      button.hidden = few || (kind !== "distance" && !view.keepsMarks);
+      button.hidden = few || Boolean(view.correcting) || (kind !== "distance" && !view.keepsMarks);
       press(button, view.measuring === kind);
     }
     this.worst.hidden = !comparedPair(layers, look) || few;
