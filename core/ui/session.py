@@ -68,6 +68,12 @@ class OpenStudy:
     """Notes, arrows, distances and regions on its slices."""
     annotations_command: int = 0
     """Counts changes of `annotations` that the browser does not know of."""
+    where: str = ""
+    """Name of the case, or path in the data folder; empty where the scan was uploaded."""
+    turned_from: str = ""
+    """Fingerprint of the scan as its file lies, where a person has turned it and that is kept."""
+    asked_to_correct: int = 0
+    """How often a person has asked on another page to correct masks here."""
     look_first: tuple[int, ...] = ()
     """Axial slices that the network is least sure of, where that was measured."""
     keeper: Keeper | None = None
@@ -300,7 +306,10 @@ class Session:
         been changed by hand, and says all that the page shown last was set to."""
         self.navigated = False
         self.settings = {}
-        if self.opened is not None and "slice" in address:
+        if self.opened is None:
+            return
+        self.opened.asked_to_correct = 0
+        if "slice" in address:
             self.opened.place = None
 
     def end(self) -> None:

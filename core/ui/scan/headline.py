@@ -9,13 +9,14 @@ from html import escape
 
 import streamlit as st
 
-from core.measuring.biomarkers import Biomarkers, compute_biomarkers, leading_zones
+from core.measuring.biomarkers import Biomarkers, leading_zones
 from core.system import OnProgress, ShouldCancel
 from core.ui.job_slot import POLL_SECONDS, JobSlot
 from core.ui.jobs import MEASURING_QUEUE
 from core.ui.scan.biomarkers import scan_biomarkers
 from core.ui.scan.doubts import show_doubts
 from core.ui.scan.lobe_picture import lobes_html
+from core.ui.scan.lobes import lungs_of
 from core.ui.scan.lung_picture import lungs_html
 from core.ui.scan.measures import CORRECTED, known_masks, scan_burden
 from core.ui.scan.whose import whose_sentence
@@ -149,20 +150,13 @@ def _where_it_lies(current: OpenStudy, name: str) -> Biomarkers | None:
     if key in memo:
         found: Biomarkers = memo[key]
         return found
+    lungs = lungs_of(current, name)
     slot = this_session().part(_Measuring).slot
     slot.drop_unless(_subject(current, name))
     if slot.job is None:
 
         def work(on_progress: OnProgress, should_cancel: ShouldCancel) -> Biomarkers:
-            from core.segmentation.lobes import find_lobes
-
-            return compute_biomarkers(
-                volume,
-                pair,
-                lobes=find_lobes(pair.lung, volume),
-                on_progress=on_progress,
-                should_cancel=should_cancel,
-            )
+            return lungs.biomarkers(pair, on_progress=on_progress, should_cancel=should_cancel)
 
         slot.start(work, owner=current, subject=_subject(current, name)).join(_AT_ONCE_SECONDS)
     outcome = slot.take()

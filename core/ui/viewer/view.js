@@ -39,6 +39,7 @@ class View {
     }
     if (this.look.correcting && !this.correcting) this.markCorrected();
     if (this.presenting) this.fillHeadline();
+    if (this.canCorrect) this.obeyCorrecting();
     this.changed({ layout: true });
     // What another page's viewer did not come to tell.
     this.report();
