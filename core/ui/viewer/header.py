@@ -57,7 +57,7 @@ class ViewerScan:
             may be missing.
         correction: what a person changes by hand, with masks of its own; none where that is not
             offered.
-        lobes: that may be shown as lines or colours; none, or such as are not told, offers none.
+        lobes: that may be shown as lines or colours; none, or without labels, offers none.
         name: what the scan is called for people who cannot see it, and in comparisons.
         stamp: a word drawn into every picture, such as "SYNTHETIC".
         numbers: where this scan was laid on the slices of another: for each axial slice its own
