@@ -169,8 +169,8 @@ def test_arrays_of_labels_are_masks(
             assert found is None
             continue
         only = tmp_path / f"{role}.npz"
-        np.savez(only, image=np.where(marked[role], -3, CHEST).astype(np.int16))
-        np.testing.assert_array_equal(found, open_study(only).volume.array == -3)
+        np.savez(only, image=np.where(marked[role], 2345, CHEST).astype(np.int16))
+        np.testing.assert_array_equal(found, open_study(only).volume.array == 2345)
 
 
 def _save(path: Path, array: object) -> None:
