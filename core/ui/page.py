@@ -27,6 +27,7 @@ from core.ui.streamlit_internals import PAGE_STYLE
 from core.ui.text import escape_markdown
 from core.ui.theme import ink
 from core.ui.tour import show_tour_step
+from core.ui.turning import turn_scan
 
 RESEARCH_USE = (
     "**Research use only.** Not a medical device and never a diagnosis: masks and "
@@ -106,6 +107,7 @@ def _open_and_summarise(drawn: str) -> None:
         clear_notice()
         session.page = drawn
     _open_first_study()
+    _turn_as_addressed()
     _name_scan_in_address()
     segmenting.collect_result()
     with st.sidebar:
@@ -133,6 +135,18 @@ def _open_first_study() -> None:
     this_session().began = True
 
 
+def _turn_as_addressed() -> None:
+    """Once per session and reload: the orientation that a person agreed to, so that a shared
+    address shows the same view."""
+    session, codes = this_session(), st.query_params.get("turn")
+    if session.laid:
+        return
+    session.laid = True
+    if codes and session.opened is not None and codes != session.opened.turn:
+        with show_errors():
+            turn_scan(codes)
+
+
 def _name_scan_in_address() -> None:
     """So that a reload of any page finds the scan, an uploaded one too, and the part."""
     part = part_in_address().get("part")
@@ -141,8 +155,13 @@ def _name_scan_in_address() -> None:
     elif st.query_params.get("part") != part:
         st.query_params["part"] = part
     current = this_session().opened
-    if current is not None and st.query_params.get("case") != current.link:
-        st.query_params["case"] = current.link
+    if current is None:
+        return
+    if not current.turn:
+        st.query_params.pop("turn", None)
+    for name, text in current.address.items():
+        if st.query_params.get(name) != text:
+            st.query_params[name] = text
 
 
 def _sidebar() -> None:

@@ -82,7 +82,7 @@ def write_address(current: OpenStudy) -> None:
     """Case, part, plane and slice go into the page's address, so that it can be kept and shared."""
     place = place_of(current)
     wanted = {
-        "case": current.link,
+        **current.address,
         **part_in_address(),
         "plane": place.plane,
         "slice": str(place.slice_index + 1),

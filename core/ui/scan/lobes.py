@@ -18,7 +18,7 @@ _LUNGS = "lungs found"
 
 
 class Lungs:
-    """A lung mask and what was found from it so far, by whoever asked first, on whichever thread."""
+    """A lung mask and what was found from it so far, on whichever thread it was asked first."""
 
     def __init__(self, mask: BoolArray | None, volume: Volume) -> None:
         self.mask, self.volume = mask, volume
