@@ -83,10 +83,23 @@ def test_home_shows_the_demo_study_and_asks_no_other_server(page: Page) -> None:
 
 
 def test_moving_through_slices_changes_picture_and_address(page: Page) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.keys import Keys
 
     page.open("/view?case=demo&plane=axial&slice=40")
     before = page.picture()
+    # Without a click, the focus nowhere; a field takes its keys for itself.
+    ActionChains(page.browser).send_keys("?").perform()
+    wait_for(lambda: page.view("!view.controls.help.hidden"), what="the list of keys")
+    ActionChains(page.browser).send_keys(Keys.ESCAPE).perform()
+    page.js("document.body.append(Object.assign(document.createElement('input'), {id: 'own'}))")
+    page.browser.find_element("id", "own").send_keys(Keys.ARROW_RIGHT, "a")
+    page.js("document.getElementById('own').remove()")
+    assert page.picture_slice() == 40
+    ActionChains(page.browser).send_keys(Keys.ARROW_UP).perform()
+    wait_for(lambda: page.picture_slice() == 41, what="a key without a click")
+    ActionChains(page.browser).send_keys(Keys.ARROW_DOWN).perform()
+    wait_for(lambda: page.picture_slice() == 40, what="slice 40")
     page.strip().send_keys(Keys.ARROW_RIGHT)
     wait_for(lambda: page.picture_slice() == 41, what="slice 41")
     assert page.picture() != before

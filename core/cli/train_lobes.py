@@ -1,4 +1,4 @@
-"""Train the network that tells lobes from the lungs' shape; the same command resumes a run.
+"""Train the network that estimates lobes from the lungs' shape; the same command resumes a run.
 
 Needs the label maps alone, no scan. With --pack they are only written into one small file, which
 --data takes as well, on a machine without the data folder.
