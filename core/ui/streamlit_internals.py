@@ -35,6 +35,7 @@ TEST_IDS = (
     "stMetricValue",
     "stTable",
     "stImage",
+    "stPlotlyChart",
 )
 """Values of `data-testid` in Streamlit's own HTML that `PAGE_STYLE` selects by."""
 
@@ -60,7 +61,7 @@ PAGE_STYLE = """
 .st-key-surfaces-planes { gap: 2px !important; }
 .st-key-surfaces-planes button { min-height: 28px; padding: 0 0.5rem; line-height: 1; }
 .st-key-surfaces-planes button p { font-size: 0.8rem; }
-.st-key-surfaces-chart .js-plotly-plot { border-radius: 8px; overflow: hidden; }
+.st-key-surfaces-chart [data-testid="stPlotlyChart"] { border-radius: 8px; overflow: hidden; }
 @media (max-width: 640px) {
   [data-testid="stMainBlockContainer"] { padding: 3.2rem 1rem 2rem; }
   h1 { font-size: 1.6rem !important; }
