@@ -34,7 +34,7 @@ def test_the_tour_leads_from_home_to_the_headline(page: Page) -> None:
 
 
 def test_present_mode_shows_headline_picture_and_profile_alone(page: Page) -> None:
-    page.open("/view?case=demo&slice=48")
+    page.open("/view?case=demo&slice=24")
     page.canvas()
     click_in_viewer(page, "Present")
     wait_for(lambda: page.view("view.presenting && view.fillsWindow"), what="present mode")
@@ -54,7 +54,7 @@ def test_present_mode_shows_headline_picture_and_profile_alone(page: Page) -> No
 def test_a_figure_page_has_twice_the_pixels_and_the_ground_asked_for(
     page: Page, light: bool
 ) -> None:
-    page.open("/view?case=demo&slice=48")
+    page.open("/view?case=demo&slice=24")
     page.canvas()
     wait_for(lambda: page.view("!pane.waiting"), what="the slice")
     width = page.view("view.stage.clientWidth")

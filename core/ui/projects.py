@@ -139,4 +139,6 @@ def card_of(current: OpenStudy, *, where: str = "") -> Card:
         shape=volume.shape,
         origin=current.origin,
         where=where,
+        orientation="" if volume.source.stored_affine is None else volume.file_orientation,
+        turned_from=current.turned_from,
     )

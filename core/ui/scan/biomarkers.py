@@ -7,10 +7,10 @@ from html import escape
 
 import streamlit as st
 
-from core.measuring.biomarkers import Biomarkers, Measurement, compute_biomarkers
+from core.measuring.biomarkers import Biomarkers, Measurement
 from core.ui.scan.explained import measurement_cell
 from core.ui.scan.lobe_table import lobe_keys, lobe_table
-from core.ui.scan.lobes import scan_lobes
+from core.ui.scan.lobes import lungs_of
 from core.ui.scan.measures import CORRECTED, known_masks
 from core.ui.session import OpenStudy, remember
 
@@ -69,11 +69,11 @@ _SIDED: dict[str, dict[str, tuple[str, ...]]] = {
 
 def scan_biomarkers(current: OpenStudy, name: str) -> Biomarkers:
     """The biomarkers of one pair of masks, measured once."""
-    pair, volume = known_masks(current)[name], current.study.volume
+    pair, lungs = known_masks(current)[name], lungs_of(current, name)
     return remember(
         current,
         ("biomarkers", name),
-        lambda: compute_biomarkers(volume, pair, lobes=scan_lobes(current, name)),
+        lambda: lungs.biomarkers(pair),
         doing="Measuring both lungs…",
         corrected=name == CORRECTED,
     )

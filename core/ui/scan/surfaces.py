@@ -175,7 +175,7 @@ def _choose_source(names: tuple[str, ...]) -> str:
 
 
 def _wants_lobes(current: OpenStudy, source: str) -> bool:
-    """Whether the lung is to be coloured by lobe, where lobes are told."""
+    """Whether the lung is to be coloured by lobe, where there are lobes."""
     wanted = st.toggle(
         "Colour the lung by lobe",
         key="surfaces-lobes",

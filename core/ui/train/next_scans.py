@@ -20,6 +20,7 @@ from core.ui.jobs import NETWORK_QUEUE
 from core.ui.navigation import BROWSE, go_to
 from core.ui.open_scan import open_case
 from core.ui.page import show_error, show_errors
+from core.ui.progress_line import opening
 from core.ui.session import this_session
 from core.ui.text import escape_markdown
 from core.ui.widget_state import fresh_key, renew_key
@@ -137,8 +138,8 @@ def _row(one: RankedScan) -> dict[str, object]:
 
 def _open(one: RankedScan) -> None:
     try:
-        with st.spinner("Opening the case…", show_time=True):
-            opened = open_case(one.name)
+        with opening() as progress:
+            opened = open_case(one.name, on_progress=progress)
     except LungLensError as error:
         show_error(error)
         return

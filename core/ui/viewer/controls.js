@@ -8,6 +8,7 @@ const ICONS = {
   arrow: "M5 19L19 5M10 5h9v9",
   region: "M4 12a8 5.5 0 1 0 16 0a8 5.5 0 1 0-16 0",
   note: "M5 4h14v11h-8l-4 4v-4H5z",
+  bin: "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13M10.5 11v6M13.5 11v6",
   worst: "M12 4l9 16H3zM12 10v4M12 17v1",
   play: "M8 5l11 7-11 7z",
   pause: "M8 5v14M16 5v14",
@@ -44,7 +45,9 @@ const KEYS = [
   ["W", "the slice where two masks agree least; again: the next one"],
   ["M, then drag (or Enter twice)", "measure a distance"],
   ["V R T, then drag or click", "arrow, region with its HU, note (where marks are kept)"],
-  ["Delete", "removes what was placed last on this slice"],
+  ["Drag a mark or its ends", "moves it; a click on a chosen note opens its text"],
+  ["Q, then Shift + arrows", "chooses a mark on this slice, and moves it"],
+  ["Delete", "removes the chosen mark, or what was placed last on this slice"],
   ["H", "present to a room: headline, picture and profile; Esc ends it"],
   ["X", "save a figure page with legend and scale bar"],
   ["Ctrl + C, Ctrl + S", "copy or save the picture as PNG"],
@@ -127,6 +130,8 @@ class Controls {
     this.buildSteps();
     this.placing = Object.fromEntries(Object.entries(PLACED).map(([kind, { icon: drawn, text, label }]) =>
       [kind, menuButton(drawn, text, label, () => view.toggleMeasuring(kind))]));
+    this.remove = menuButton(
+      "bin", "Delete mark", "Delete the chosen mark (Delete)", () => view.removeMeasure());
     this.solid = choiceButton("3D", "Lung and infection in space", () => view.tellSolid());
     this.planeGroup = group("Planes", ...Object.values(this.planes), this.solid);
     this.planeGroup.classList.add("planes");
@@ -194,7 +199,8 @@ class Controls {
     const lights = menuRow(element("span", { class: "light" }, this.light));
     const kinds = Object.entries(this.placing);
     return new Menu(view, [
-      ["Measure and note", ...kinds.map(([kind, button]) => menuRow(button, PLACED[kind].key))],
+      ["Measure and note", ...kinds.map(([kind, button]) => menuRow(button, PLACED[kind].key)),
+        menuRow(this.remove, "Del")],
       ["Zoom", ...zoom],
       ["Lobes", menuRow(this.lobes.group, "G")],
       ["Save", menuRow(menuButton("copy", "Copy picture", "Copy the picture (Ctrl + C)",
@@ -238,6 +244,7 @@ class Controls {
     const { header, look, layout, place } = view;
     this.updateJumps();
     this.lobes.update();
+    this.remove.disabled = !view.chosen;
     const now = [
       layout, place.plane, look.windowChange, look.marksChange, Boolean(view.cine),
       view.measuring, view.correcting, view.split, view.aside, ...view.sources.map((source) => source.scan?.headers ?? ""),
@@ -249,13 +256,18 @@ class Controls {
     const few = header.tools === "few";
     const layers = scan?.header.labels?.layers ?? [];
     const press = (button, on) => button.setAttribute("aria-pressed", String(on));
-    this.planeGroup.hidden = !scan || few;
+    const single = scan?.slices === 1;
+    this.planeGroup.hidden = !scan || few || single;
+    this.play.hidden = single;
     this.windowGroup.hidden = !scan || few;
     this.styleGroup.hidden = layers.length === 0 || few;
-    this.jumpGroup.hidden = !layers.some((layer) => layer.channel === "infection");
+    this.jumpGroup.hidden = single || !layers.some((layer) => layer.channel === "infection");
     this.toolGroup.hidden = !scan || view.grid.count < 2;
-    this.moreGroup.hidden = few;
-    this.showGroup.hidden = !scan || few;
+    // A small picture keeps the way to correcting alone.
+    this.moreGroup.hidden = few && !header.correctElsewhere;
+    // While masks are corrected, what has nothing to do with it makes room for the picture.
+    this.remove.hidden = few || Boolean(view.correcting);
+    this.showGroup.hidden = !scan || few || Boolean(view.correcting);
     this.solid.hidden = !header.solid;
     this.planes.linked.hidden = Boolean(header.comparison);
     this.split.hidden = !view.canSplit || few;
@@ -272,12 +284,14 @@ class Controls {
     });
     this.styles.agreement.hidden = !comparedPair(layers, look);
     this.updatePairs(layers);
-    this.correct.hidden = !view.canCorrect;
+    this.correct.hidden = !view.canCorrect && !header.correctElsewhere;
+    this.correct.title = view.canCorrect ? "Correct masks by hand (C)"
+      : "Correct masks by hand on View, at this slice (C)";
+    this.correct.setAttribute("aria-label", this.correct.title);
     this.correctHelp.hidden = !view.correcting;
     press(this.correct, Boolean(view.correcting));
     for (const [kind, button] of Object.entries(this.placing)) {
-      button.disabled = Boolean(view.correcting);
-      button.hidden = kind !== "distance" && !view.keepsMarks;
+      button.hidden = few || Boolean(view.correcting) || (kind !== "distance" && !view.keepsMarks);
       press(button, view.measuring === kind);
     }
     this.menu.update(!scan || few);

@@ -9,6 +9,7 @@ function drawMarks(pane) {
   drawBoxes(pane);
   drawLines(pane);
   drawMeasures(pane);
+  drawHandles(pane);
   drawHand(pane);
   if (view.crossShown) drawCross(pane);
   context.restore();

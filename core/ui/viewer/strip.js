@@ -43,8 +43,10 @@ class Strip {
     });
   }
 
-  // The height stays while masks are on their way, so that nothing below it jumps.
+  // The height stays while masks are on their way, and where they may still come, so that nothing
+  // below it jumps.
   get tall() {
+    if (this.view.header.tools === "all") return true;
     const layers = this.view.sources[0].header.labels?.layers ?? [];
     return layers.some((layer) => layer.channel === "infection");
   }

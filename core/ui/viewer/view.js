@@ -38,6 +38,8 @@ class View {
       if (scan && scan.correcting !== Boolean(this.correcting)) scan.correct(!scan.correcting);
     }
     if (this.look.correcting && !this.correcting) this.markCorrected();
+    if (this.presenting) this.fillHeadline();
+    if (this.canCorrect) this.obeyCorrecting();
     this.changed({ layout: true });
     // What another page's viewer did not come to tell.
     this.report();
@@ -132,12 +134,17 @@ class View {
     this.root.append(bar, this.correctBar.bar, this.stage, this.strip.canvas, this.steps,
       element("div", { class: "bar" }, legend),
       element("div", { class: "bar" }, this.controls.lobes.legend), this.spoken);
-    this.root.addEventListener("keydown", (event) => pressKey(this, event));
+    this.root.addEventListener("keydown", (event) => this.pressKey(event));
+    listenToPage();
     this.root.addEventListener("fullscreenchange", () => {
       if (this.presenting && !this.fullscreen) this.endPresent();
       this.changed({ layout: true });
     });
     this.sayHint();
+  }
+
+  pressKey(event) {
+    pressKey(this, event);
   }
 
   get grid() {
