@@ -240,6 +240,7 @@ class Session:
         network_run: marks lung and infection in one of the open scans.
         second_run: does so with another network, to compare.
         tuned_preprocess: the input last taken over from Preprocess.
+        tuned_is_new: whether Train has yet to choose it.
         tuned_augmentation: the pipeline last taken over on the Augmentation page.
         settings: values of each page's `Settings`, by its name.
     """
@@ -264,6 +265,7 @@ class Session:
     )
     tuned_augmentation: AugmentConfig | None = None
     tuned_preprocess: PreprocessConfig | None = None
+    tuned_is_new: bool = False
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     _parts: dict[type, Any] = field(default_factory=dict)
 
