@@ -21,9 +21,8 @@ from core.correction.project import has_scan, read_card, read_scan
 from core.errors import LoadError, LungLensError, ProjectError
 from core.system import OnProgress, ignore_progress
 from core.ui.data_folder import case_study, data_folder, inside_data_folder
-from core.ui.links import FILE_LINK, FileLinks
-from core.ui.projects import keep_corrections, projects_folder
-from core.ui.remembering import recall_result
+from core.ui.links import FILE_LINK, KEPT_LINK, FileLinks
+from core.ui.projects import projects_folder
 from core.ui.session import (
     OpenStudy,
     Origin,
@@ -34,13 +33,12 @@ from core.ui.session import (
     this_session,
 )
 from core.ui.shared_studies import SharedStudies
+from core.ui.turning import make_ready
 from core.volume import Intensity, Study
 
 if TYPE_CHECKING:  # loaded where it is first needed
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-KEPT_LINK = "project-"
-"""Begins the link of a scan that is kept on this machine."""
 _LINK_IS_OLD = (
     "This address led to a file in the server's data folder, and the server has been restarted "
     "since. Open the file again on Home."
@@ -63,30 +61,18 @@ def _file_links() -> FileLinks:
     return FileLinks()
 
 
-def _ready(opened: OpenStudy, *, where: str = "") -> OpenStudy:
-    """A scan that was just opened, with what is kept of it: corrections, notes, the network's
-    masks.
-
-    Args:
-        where: name of the case, or path in the data folder; empty where the scan was uploaded.
-    """
-    keep_corrections(opened, where=where)
-    recall_result(opened)
-    return opened
-
-
 def open_demo(*, on_progress: OnProgress = ignore_progress) -> OpenStudy:
     """Opens the generated study; the first time it is computed."""
     study = _demo_study(on_progress)
     opened = this_session().open_study(study, origin="demo", link="demo")
-    return _ready(opened, where="demo")
+    return make_ready(opened, where="demo")
 
 
 def open_case(case_id: str, *, on_progress: OnProgress = ignore_progress) -> OpenStudy:
     """Opens a case of the public set, with its true masks."""
     study = case_study(case_id, on_progress=on_progress)
     opened = this_session().open_study(study, origin="case", link=case_id)
-    return _ready(opened, where=case_id)
+    return make_ready(opened, where=case_id)
 
 
 def open_kept(name: str) -> OpenStudy:
@@ -103,7 +89,8 @@ def open_kept(name: str) -> OpenStudy:
     card = read_card(folder / name)
     study = read_scan(folder / name, fingerprint=card.fingerprint)
     opened = this_session().open_study(study, origin="upload", link=f"{KEPT_LINK}{name}")
-    return _ready(opened, where=card.where)
+    opened.turned_from = card.turned_from
+    return make_ready(opened, where=card.where)
 
 
 def open_file(text: str, *, on_progress: OnProgress = ignore_progress) -> OpenStudy | None:
@@ -202,8 +189,8 @@ def _open_path(
     opened = session.open_study(study, origin=origin, link=link)
     root = data_folder()
     if origin == "file" and root is not None and isinstance(path, Path):
-        return _ready(opened, where=str(path.relative_to(root)))
-    return _ready(opened)
+        return make_ready(opened, where=str(path.relative_to(root)))
+    return make_ready(opened)
 
 
 def open_link(link: str, *, on_progress: OnProgress = ignore_progress) -> OpenStudy | None:
@@ -325,20 +312,6 @@ def _lay_masks(
         study = with_mask(study, role, reading)
     current.study = study
     current.memo = {}
-
-
-def turn_scan(codes: str | None) -> None:
-    """Lays the open scan otherwise, or back as its file says; true masks turn with it, and a
-    prediction made before is dropped.
-
-    Args:
-        codes: where the axes of its file lead; none turns back.
-    """
-    from core.loading import reoriented_study, turned_back
-
-    current = _open_scan()
-    study = turned_back(current.study) if codes is None else reoriented_study(current.study, codes)
-    this_session().open_study(study, origin=current.origin, link=current.link)
 
 
 def set_intensity(intensity: Intensity) -> None:

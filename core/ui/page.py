@@ -25,7 +25,9 @@ from core.ui.progress_line import opening
 from core.ui.session import OpenStudy, clear_notice, this_session
 from core.ui.streamlit_internals import PAGE_STYLE
 from core.ui.text import escape_markdown
+from core.ui.theme import ink
 from core.ui.tour import show_tour_step
+from core.ui.turning import turn_scan
 
 RESEARCH_USE = (
     "**Research use only.** Not a medical device and never a diagnosis: masks and "
@@ -47,7 +49,7 @@ _MARK = (
 _WORDMARK = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="270" height="64" viewBox="0 0 270 64">'
     f'{_MARK_SHAPES}<text x="80" y="45" font-family="sans-serif" font-size="37" '
-    'font-weight="600" fill="#dbe3ea" textLength="180" lengthAdjust="spacingAndGlyphs">'
+    'font-weight="600" fill="{ink}" textLength="180" lengthAdjust="spacingAndGlyphs">'
     "LungLens</text></svg>"
 )
 
@@ -95,7 +97,7 @@ def _begin(title: str) -> None:
         initial_sidebar_state="auto",
     )
     st.html(PAGE_STYLE)
-    st.logo(_WORDMARK, size="large", icon_image=_MARK)
+    st.logo(_WORDMARK.replace("{ink}", ink()), size="large", icon_image=_MARK)
 
 
 def _open_and_summarise(drawn: str) -> None:
@@ -105,6 +107,7 @@ def _open_and_summarise(drawn: str) -> None:
         clear_notice()
         session.page = drawn
     _open_first_study()
+    _turn_as_addressed()
     _name_scan_in_address()
     segmenting.collect_result()
     with st.sidebar:
@@ -132,6 +135,18 @@ def _open_first_study() -> None:
     this_session().began = True
 
 
+def _turn_as_addressed() -> None:
+    """Once per session and reload: the orientation that a person agreed to, so that a shared
+    address shows the same view."""
+    session, codes = this_session(), st.query_params.get("turn")
+    if session.laid:
+        return
+    session.laid = True
+    if codes and session.opened is not None and codes != session.opened.turn:
+        with show_errors():
+            turn_scan(codes)
+
+
 def _name_scan_in_address() -> None:
     """So that a reload of any page finds the scan, an uploaded one too, and the part."""
     part = part_in_address().get("part")
@@ -140,8 +155,13 @@ def _name_scan_in_address() -> None:
     elif st.query_params.get("part") != part:
         st.query_params["part"] = part
     current = this_session().opened
-    if current is not None and st.query_params.get("case") != current.link:
-        st.query_params["case"] = current.link
+    if current is None:
+        return
+    if not current.turn:
+        st.query_params.pop("turn", None)
+    for name, text in current.address.items():
+        if st.query_params.get(name) != text:
+            st.query_params[name] = text
 
 
 def _sidebar() -> None:
@@ -199,7 +219,7 @@ def need_study() -> OpenStudy:
     if current is not None:
         return current
     st.info(
-        "No scan is open. Upload one on **Home**, or look at the demo study, a generated chest "
+        "No scan is open. Upload one on **Home**, or open the demo study, a generated chest "
         "with known lung and infection.",
         icon=":material/folder_open:",
     )

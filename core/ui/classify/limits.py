@@ -54,7 +54,7 @@ def _show_calibration(current: OpenStudy, info: ClassifierInfo, verdict: Verdict
     if not is_picture(current):
         st.caption(
             "These values are for single pictures. That of a scan was calibrated on few scans; its "
-            "first line says on how many."
+            "first line gives their number."
         )
     st.markdown(
         "\n".join(f"- {calibration_sentence(one, verdict.covid_probability)}" for one in sets)

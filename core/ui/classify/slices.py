@@ -80,7 +80,8 @@ def _show_heat_legend(explained: ExplainedVerdict, k: int) -> None:
             "cut off there."
         )
     st.html(
-        '<div style="display:flex;gap:0.6rem;align-items:center;font-size:0.86rem;color:#aab6c2">'
+        '<div style="display:flex;gap:0.6rem;align-items:center;font-size:0.86rem;'
+        'color:var(--quiet)">'
         '<span style="display:inline-block;flex:none;width:6rem;height:0.6rem;'
         f'border-radius:0.3rem;background:linear-gradient(90deg,{ramp})"></span>{note}</div>'
     )

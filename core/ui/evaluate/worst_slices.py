@@ -66,10 +66,16 @@ class Gallery:
     Attributes:
         shown: the case in the viewer.
         wanted: case and slice last clicked.
+        asked_to_correct: whether the person is about to leave for View to correct it.
     """
 
     shown: ShownCase | None = None
     wanted: tuple[str, int] | None = None
+    asked_to_correct: bool = False
+
+    def ask_to_correct(self) -> None:
+        """The person wants to correct the shown case, which is done on View."""
+        self.asked_to_correct = True
 
 
 def show_slices(question: Question) -> None:
@@ -150,7 +156,18 @@ def _show_case(
         name=shown.case_id,
         stamp="SYNTHETIC" if shown.study.synthetic else "",
     )
-    show_viewer(scan, shown.place, key="evaluation-picture", tallest=0.6, marks="agreement")
+    gallery = this_session().part(Gallery)
+    show_viewer(
+        scan,
+        shown.place,
+        key="evaluation-picture",
+        tallest=0.6,
+        marks="agreement",
+        on_correct=gallery.ask_to_correct,
+    )
+    if gallery.asked_to_correct:
+        gallery.asked_to_correct = False
+        _open_on_view(question, shown, correcting=True)
     result = reviews[case_id].result
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
@@ -167,12 +184,14 @@ def _show_case(
     return shown
 
 
-def _open_on_view(question: Question, shown: ShownCase) -> None:
+def _open_on_view(question: Question, shown: ShownCase, *, correcting: bool = False) -> None:
     current = this_session().opened
     if question.study is None or current is None:
         current = open_case(shown.case_id)
     current.set_segmentation(shown.segmentation)
     browsing.place_of(current).go_to(plane="axial", voxel=shown.place.voxel)
+    if correcting:
+        browsing.correct_on_view(current)
     go_to(BROWSE)
 
 
@@ -183,10 +202,11 @@ def _show_gallery(
         st.success("No slice has an error.", icon=":material/check_circle:")
         return
     swatches = " ".join(
-        f'<span style="color:{AGREEMENT_COLOURS[name]}">■</span> {words} '
+        f'<span style="color:{AGREEMENT_COLOURS[name]};background:#0b0f14;border-radius:3px;'
+        f'padding:0 0.2rem">■</span> {words} &nbsp; '
         for name, words in (("hit", "hit"), ("missed", "missed"), ("wrong", "false"))
     )
-    st.html(f'<div style="font-size:0.86rem;color:#aab6c2">{swatches}</div>')
+    st.html(f'<div style="font-size:0.86rem;color:var(--quiet)">{swatches}</div>')
     with st.container(horizontal=True, gap="small", key="evaluation-gallery"):
         for one in worst:
             with st.container(width=_WIDTH, gap="small"):

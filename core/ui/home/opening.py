@@ -66,12 +66,6 @@ class PublicSet:
 
 def show_demo_button(current: OpenStudy | None) -> None:
     """The way back to the generated study."""
-    if current is not None and current.origin == "demo":
-        st.caption(
-            "This is the demo study: a **generated** chest with known lung and infection, no "
-            "patient's scan. Open one of your own on this page."
-        )
-        return
     if st.button(
         "Open the demo study",
         type="primary" if current is None else "secondary",

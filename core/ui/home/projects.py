@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from core.correction.project import Listed, delete_project, list_projects, rename_project
+from core.correction.project import Card, Listed, delete_project, list_projects, rename_project
 from core.errors import LungLensError
 from core.ui.open_scan import open_case, open_demo, open_file, open_kept
 from core.ui.page import show_errors
@@ -16,6 +16,7 @@ from core.ui.projects import projects_folder
 from core.ui.session import OpenStudy, clear_notice, set_notice, this_session
 from core.ui.streamlit_internals import free_uploads
 from core.ui.text import escape_markdown
+from core.ui.turning import turn_scan
 from core.ui.widget_state import fresh_key, renew_key
 
 _ORIGINS = {
@@ -84,6 +85,8 @@ def _show_project(one: Listed) -> None:
     origin = _ORIGINS.get(one.card.origin, "scan")
     if one.with_scan:
         origin += " kept here"
+    if one.card.orientation:
+        origin += f", turned to {one.card.orientation}"
     st.caption(f"{origin}, {steps}, changed {changed}{_bytes_text(one.size_bytes)}")
     lost = one.card.origin == "upload" and not one.with_scan
     with st.container(horizontal=True):
@@ -132,6 +135,8 @@ def _open(one: Listed) -> None:
         opened = (
             open_kept(one.folder.name) if one.with_scan else openings.get(card.origin, open_demo)()
         )
+        _turn_as_in(card, opened)
+        opened = None if opened is None else this_session().opened
         if opened is not None and opened.study.volume.digest != card.fingerprint:
             set_notice(
                 "warning",
@@ -139,6 +144,16 @@ def _open(one: Listed) -> None:
                 "corrections stay in the list.",
             )
         st.rerun()
+
+
+def _turn_as_in(card: Card, opened: OpenStudy | None) -> None:
+    """The project that was chosen is of the scan as its file says, or as it was turned."""
+    if opened is None or opened.study.volume.digest == card.fingerprint:
+        return
+    if card.orientation:
+        turn_scan(card.orientation)
+    elif opened.turned_from:
+        turn_scan(None)
 
 
 def _try(act: Callable[[], None], done: str) -> None:

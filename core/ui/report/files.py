@@ -74,8 +74,8 @@ def show_everything(current: OpenStudy, segmentation: Segmentation, files: Writt
         f"Everything (zip, {len(packed) / 1e6:.1f} MB)",
         packed,
         f"{files.stem}.zip",
-        help="Report, masks, surfaces, tables, pictures and a Methods paragraph; README.txt says "
-        "what each file is.",
+        help="Report, masks, surfaces, tables, pictures and a Methods paragraph; README.txt "
+        "explains each file.",
         primary=True,
     )
 

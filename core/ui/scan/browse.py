@@ -27,6 +27,8 @@ def _look(current: OpenStudy) -> None:
     picture, numbers = st.columns([7, 5], gap="large")
     with picture:
         place = browsing.place_of(current)
+        if browsing.slices_are_wanted():
+            surfaces.look_in_space(False)
         if surfaces.in_space() and current.study.volume.shape[2] > 1:
             surfaces.show_surfaces(current, place.plane, place.slice_index)
         else:

@@ -5,8 +5,7 @@ const NAME = 15; // of a row, above its cells
 const CELLS = 12;
 const ROW = NAME + CELLS + 3;
 const INSET = 8; // as the slider of the picture has at both ends
-const TEXT = "#c6d0da";
-const EMPTY = "#17202a";
+const EMPTY = "#17202a"; // dark in a light theme, too, as the slider under the picture
 
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
@@ -114,8 +113,9 @@ function draw(strip) {
 }
 
 function drawRow(context, row, at, x, slices) {
+  const { canvas } = context;
   const top = at * ROW;
-  context.fillStyle = TEXT;
+  context.fillStyle = getComputedStyle(canvas).color;
   context.textAlign = "left";
   context.fillText(row.label, INSET, top + NAME / 2);
   context.fillStyle = EMPTY;

@@ -51,8 +51,8 @@ def choose_weights() -> WeightsInfo | None:
         format_func=weights_name,
         key=segmenting.CHOSEN_WEIGHTS,
         persist_state="session",
-        help="A network trained to segment lung and infection. Its card says what it was "
-        "trained on, how well it performs and where it fails.",
+        help="A network trained to segment lung and infection. Its card describes what it "
+        "was trained on, how well it performs and where it fails.",
     )
     if chosen is None:
         return None

@@ -1,4 +1,4 @@
-"""What to correct next: scans that the network is least sure of, and slices to look at first."""
+"""What to correct next: scans that the network is least sure of, and slices to check first."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def _row(one: RankedScan) -> dict[str, object]:
         "Scan": one.name,
         "Disagreement": None if found is None else round(found.disagreement, 3),
         "Entropy at the border": None if found is None else round(found.border_entropy, 3),
-        "Slices to look at first": ", ".join(str(k + 1) for k in one.slices),
+        "Slices to check first": ", ".join(str(k + 1) for k in one.slices),
     }
 
 

@@ -286,7 +286,7 @@ def _show_samples(folder: Path, run: RunStatus) -> None:
     places = st.columns(2)
     for index, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
         places[index % 2].image(picture, caption=escape_markdown(caption), output_format="PNG")
-    with st.expander("Look closer", icon=":material/zoom_in:"):
+    with st.expander("Enlarge a slice", icon=":material/zoom_in:"):
         show_stack(
             samples.images,
             samples.truth,

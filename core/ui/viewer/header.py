@@ -43,6 +43,7 @@ _COLOURS = {
 }
 Tools = Literal["all", "few"]
 Marks = Literal["fill", "outline", "agreement", "off"]
+LineStyle = Literal["solid", "dashed", "dotted"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +57,7 @@ class ViewerScan:
             may be missing.
         correction: what a person changes by hand, with masks of its own; none where that is not
             offered.
-        lobes: that may be shown as lines or colours; none, or such as are not told, offers none.
+        lobes: that may be shown as lines or colours; none, or without labels, offers none.
         name: what the scan is called for people who cannot see it, and in comparisons.
         stamp: a word drawn into every picture, such as "SYNTHETIC".
         numbers: where this scan was laid on the slices of another: for each axial slice its own
@@ -92,7 +93,7 @@ class Box:
     stop: Voxel
     label: str = ""
     colour: str = "#56B4E9"
-    dashed: bool = False
+    line: LineStyle = "solid"
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class Line:
     closed: bool = False
     label: str = ""
     colour: str = "#56B4E9"
-    dashed: bool = False
+    line: LineStyle = "solid"
 
 
 @dataclass(frozen=True, eq=False)

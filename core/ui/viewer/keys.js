@@ -84,6 +84,7 @@ function crossKey(view, pane, key) {
     ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1],
   }[key];
   const [columns, rows] = turnStep(...step, -pane.turns);
+  if (view.chosen) return () => view.nudgeMark(columns, rows);
   return () => view.nudgeCross(pane, columns, rows);
 }
 
@@ -99,7 +100,8 @@ function sliceKey(view, pane, key) {
 }
 
 function letterKey(view, pane, key) {
-  if (view.header.tools !== "all" && "ackslhx".includes(key)) return undefined;
+  if (key === "c" && view.header.correctElsewhere) return () => view.toggleCorrecting();
+  if (view.header.tools !== "all" && "ackslhxq".includes(key)) return undefined;
   if (view.sources[0].scan.slices === 1 && " akslipnw".includes(key)) return undefined;
   if (view.keepsMarks && view.header.tools === "all" && "rtv".includes(key)) {
     return () => view.toggleMeasuring({ r: "region", t: "note", v: "arrow" }[key]);
@@ -121,6 +123,7 @@ function letterKey(view, pane, key) {
     p: () => view.jump("previous"),
     n: () => view.jump("next"),
     m: () => view.toggleMeasuring(),
+    q: () => view.chooseNext(),
     w: () => view.jumpToWorst(),
     f: () => view.toggleFullscreen(),
     x: () => view.saveFigure(),
@@ -138,7 +141,9 @@ function letterKey(view, pane, key) {
 function escape(view) {
   if (view.presenting) view.endPresent();
   else if (!view.controls.help.hidden) view.controls.toggleHelp(false);
+  else if (!view.controls.menu.panel.hidden) view.controls.menu.toggle(false);
   else if (view.cine) view.toggleCine();
+  else if (view.chosen) view.choose(null);
   else if (view.measures.length && !view.keepsMarks) view.removeMeasure();
   else if (view.measuring) view.toggleMeasuring(view.measuring);
   else if (view.cross) {

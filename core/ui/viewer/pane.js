@@ -144,6 +144,11 @@ class Pane {
     return sources.length > 1 && x > this.dividerX ? sources[1] : sources[0];
   }
 
+  // Whether another scan than the one the page is about is seen there.
+  foreignAt(x) {
+    return this.sourceAt(x).scan !== this.leading.scan;
+  }
+
   draw() {
     const { context, width, height, density, view } = this;
     if (!width || !height) return;
@@ -168,7 +173,7 @@ class Pane {
     this.canvas.dataset.plane = this.plane;
     // A finger scrolls the page up and down, unless it has something to move in the picture.
     const moves = this.zoom.factor > 1.01 || view.layout === "linked" || view.measuring ||
-      view.correcting;
+      view.correcting || view.chosen;
     this.canvas.style.touchAction = moves ? "none" : "pan-y";
   }
 

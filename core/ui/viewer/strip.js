@@ -126,7 +126,7 @@ class Strip {
     context.textAlign = "left";
     context.textBaseline = "top";
     context.fillStyle = "#8d99a5";
-    context.fillText("Dice", 0, top);
+    context.fillText("Dice", 5, top);
     if (!scores) return;
     const { plane } = view.place;
     const dice = scores.dice(plane);
@@ -214,7 +214,7 @@ class Strip {
       return `, infected by ${SOURCES[source].toLowerCase()} ${size}`;
     });
     if (plane === "axial" && view.sources[0].scan?.given.flags?.includes(index)) {
-      areas.push(", one to look at first");
+      areas.push(", one to check first");
     }
     const scores = view.pairScores;
     const dice = scores?.dice(plane)[index];
