@@ -340,12 +340,6 @@ class Session:
         self._parts = {}
 
 
-def is_picture(current: OpenStudy) -> bool:
-    """Whether the open study is one picture."""
-    volume = current.study.volume
-    return volume.source.format == "pictures" and volume.shape[2] == 1
-
-
 def this_session() -> Session:
     """The session of the page that is being drawn; that of the page before it after a reload."""
     if SESSION_KEY not in st.session_state:
