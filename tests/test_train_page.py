@@ -122,11 +122,12 @@ def test_what_was_tuned_on_preprocess_is_taken_until_the_person_goes_back() -> N
     session_of(app).tuned_preprocess, session_of(app).tuned_is_new = tuned, True
     ran_well(app.run())
     assert "input is **Tuned**" in texts(app)
-    assert config_of(app).preprocess.enhance == tuned.enhance
     button(app, TRAIN_PRESETS[1].name).click()
-    assert config_of(ran_well(app.run())).preprocess.enhance == tuned.enhance
+    assert "input is **Tuned**" in texts(ran_well(app.run()))
+    assert session_of(app).settings["train"]["input"] == "tuned"
     app.button_group(key="train-input").set_value("usual")
-    assert config_of(ran_well(app.run())) == TRAIN_PRESETS[1].config
+    assert "input is **Tuned**" not in texts(ran_well(app.run()))
+    assert config_of(app) == TRAIN_PRESETS[1].config
 
 
 def test_patients_of_the_data_folder_keep_their_cases_together(

@@ -141,7 +141,7 @@ def _show_form(batch: _ServerBatch) -> None:
         "Folder of scans",
         tuple(places),
         # The one that was stopped, or has just ended.
-        index=list(places.values()).index(last) if last in places.values() else 0,
+        index=next((at for at, one in enumerate(places.values()) if one == last), 0),
         key="cohort-start-folder",
         help="The data folder with all that lies below it, or one of its folders. Masks and "
         "results of earlier batches are left out.",
