@@ -258,6 +258,7 @@ class Session:
         network_run: marks lung and infection in one of the open scans.
         second_run: does so with another network, to compare.
         tuned_preprocess: the input last taken over from Preprocess.
+        tuned_is_new: whether Train has yet to choose it.
         tuned_augmentation: the pipeline last taken over on the Augmentation page.
         settings: values of each page's `Settings`, by its name.
     """
@@ -283,6 +284,7 @@ class Session:
     )
     tuned_augmentation: AugmentConfig | None = None
     tuned_preprocess: PreprocessConfig | None = None
+    tuned_is_new: bool = False
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     _parts: dict[type, Any] = field(default_factory=dict)
 
@@ -336,12 +338,6 @@ class Session:
         self.opened = self.second = None
         self.pending_series = self.pending_scale = self.pending_labels = None
         self._parts = {}
-
-
-def is_picture(current: OpenStudy) -> bool:
-    """Whether the open study is one picture."""
-    volume = current.study.volume
-    return volume.source.format == "pictures" and volume.shape[2] == 1
 
 
 def this_session() -> Session:
