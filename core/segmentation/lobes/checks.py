@@ -34,7 +34,7 @@ _TWO_LARGEST = 0.85
 """Of all lung, in its two largest pieces."""
 _LEAST_LIKENESS = 0.45
 _VALLEY = 0.5
-_TURNED = 0.06
+_TURNED = 0.03
 _LEAST_SIDE = 0.15
 """Of all lung, in either lung."""
 _LEAST_SURE = 0.8
