@@ -433,4 +433,6 @@ def test_the_browser_benchmark_measures_viewer_and_plain_widgets() -> None:
     assert 0.01 < figures["sent_mb"] < 0.4
     assert set(figures["widgets"]) == {"image", "plotly"}
     spent = [*figures["events"].values(), *figures["widgets"].values()]
+    spent.append(figures["correcting"])
     assert all(0 < one["p50_ms"] <= one["p95_ms"] for one in spent)
+    assert 0 < figures["correcting"]["figures_median_s"] <= figures["correcting"]["figures_most_s"]

@@ -255,11 +255,24 @@ def _browser_text(values: dict[str, Any]) -> str:
         (WIDGETS[kind][0], f"{spent['p50_ms']:.1f}", f"{spent['p95_ms']:.1f}", "")
         for kind, spent in values["widgets"].items()
     ]
+    drawn = values["correcting"]
+    steps.insert(
+        len(values["events"]),
+        ("brush stroke", *(f"{drawn[key]:.1f}" for key in ("p50_ms", "p95_ms", "frame_p95_ms"))),
+    )
+    followed = [
+        ("first stroke: tables", f"{drawn['first_figures_s']:.2f} s"),
+        ("later strokes: tables, median", f"{drawn['figures_median_s']:.2f} s"),
+        ("later strokes: tables, longest", f"{drawn['figures_most_s']:.2f} s"),
+        ("later strokes: all, biomarkers included", f"{drawn['everything_median_s']:.2f} s"),
+    ]
     return "\n".join(
         [
             f"{size_text(values['shape'])} voxels with masks, headless Chromium",
             table(("opening", "measured"), rows),
             "",
             table(("from event to picture", "p50 ms", "p95 ms", "frames p95 ms"), steps),
+            "",
+            table(("from release of the brush to the figures", "measured"), followed),
         ]
     )

@@ -116,6 +116,17 @@ class Keeper:
         self._state = state
         return ""
 
+    def keep_turn(self) -> None:
+        """Keeps that the scan lies otherwise than its file says, as its card does.
+
+        Raises:
+            ProjectError: somebody else works on it.
+            SaveError: it cannot be written.
+        """
+        if refused := self.refusal():
+            raise ProjectError(refused.rstrip("."))
+        self._begin()
+
     def keep_scan(self, study: Study) -> None:
         """Keeps the scan itself, with its true masks.
 
@@ -192,7 +203,7 @@ class Keeper:
         self._journal.close()
         self._journal = None
         self._unsaved.clear()
-        if self._state.written_on or self.holds_scan:
+        if self._state.written_on or self.holds_scan or self.card.orientation:
             (self.folder / STEPS_NAME).unlink(missing_ok=True)
         else:
             (self.folder / CARD_NAME).unlink(missing_ok=True)

@@ -14,8 +14,10 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -23,8 +25,10 @@ from typing import Any
 
 from core.correction.project.journal import count_acts
 from core.correction.project.scan_file import has_scan
+from core.correction.project.state import read_state
 from core.errors import ProjectError, shown_name
 from core.system import json_text, take_lock, write_text
+from core.volume import Volume
 
 VERSION = 1
 CARD_NAME, STEPS_NAME, LOCK_NAME = "project.json", "steps", "lock"
@@ -41,6 +45,10 @@ class Card:
         origin: "demo", "case", "file" or "upload".
         where: name of the case, or path in the data folder; empty for uploads.
         begun: time in ISO 8601.
+        orientation: where the axes of its file lead as a person has set it, such as "LPS"; empty
+            where the scan lies as its file says.
+        turned_from: fingerprint of the scan as its file says, while it is to be turned whenever
+            it is opened.
     """
 
     name: str
@@ -49,6 +57,8 @@ class Card:
     origin: str
     where: str
     begun: str = ""
+    orientation: str = ""
+    turned_from: str = ""
     version: int = VERSION
 
 
@@ -87,6 +97,51 @@ def has_project(projects: Path, fingerprint: str) -> bool:
 def any_projects(projects: Path) -> bool:
     """Whether any scan was, so that the fingerprint of one that is opened matters."""
     return projects.is_dir() and any(projects.glob(f"*/{CARD_NAME}"))
+
+
+def _cards(projects: Path) -> Iterator[tuple[Path, Card]]:
+    """All projects that can be read."""
+    for path in projects.glob(f"*/{CARD_NAME}"):
+        with suppress(ProjectError):
+            yield path.parent, read_card(path.parent)
+
+
+def turned_project(projects: Path, volume: Volume) -> Card | None:
+    """Of a scan as its file says: the project in which a person has turned it, if any."""
+    found = [card for _, card in _cards(projects) if card.turned_from]
+    # The fingerprint takes a moment for a large scan.
+    digest = volume.digest if found else ""
+    return next((card for card in found if card.turned_from == digest), None)
+
+
+def settle_turn(projects: Path, fingerprint: str, *, to: Path | None) -> None:
+    """From now on a scan is turned as one of its projects has it; projects of other turns stay
+    where there is anything in them.
+
+    Args:
+        fingerprint: of the scan as its file says.
+        to: that project; none leaves the scan as its file says.
+
+    Raises:
+        SaveError: it cannot be written.
+        ProjectError: a project cannot be deleted.
+    """
+    for folder, card in _cards(projects):
+        if folder == to:
+            if card.turned_from != fingerprint:
+                write_card(folder, replace(card, turned_from=fingerprint))
+        elif card.turned_from == fingerprint:
+            if _is_empty(folder, card):
+                delete_project(folder)
+            else:
+                write_card(folder, replace(card, turned_from=""))
+
+
+def _is_empty(folder: Path, card: Card) -> bool:
+    """Whether nothing was drawn or written, and no scan is kept."""
+    if has_scan(folder) or count_acts(folder / STEPS_NAME):
+        return False
+    return not read_state(folder, card.shape).written_on
 
 
 def read_card(folder: Path) -> Card:
@@ -179,6 +234,9 @@ def _checked(found: Mapping[str, Any]) -> Card:
     if len(shape) != 3:
         raise ValueError("a shape of three axes")
     texts = {name: str(found[name]) for name in ("name", "fingerprint", "origin", "where", "begun")}
+    texts |= {name: str(found.get(name, "")) for name in ("orientation", "turned_from")}
+    if not re.fullmatch("[LRAPSI]{3}|", texts["orientation"]):
+        raise ValueError("no orientation")
     return Card(shape=shape, **texts)  # type: ignore[arg-type]
 
 

@@ -9,14 +9,14 @@ from html import escape
 
 import streamlit as st
 
-from core.measuring.biomarkers import Biomarkers, compute_biomarkers, leading_zones
+from core.measuring.biomarkers import Biomarkers, leading_zones
 from core.system import OnProgress, ShouldCancel
 from core.ui.job_slot import POLL_SECONDS, JobSlot
 from core.ui.jobs import MEASURING_QUEUE
 from core.ui.scan.biomarkers import scan_biomarkers
 from core.ui.scan.doubts import show_doubts
 from core.ui.scan.lobe_picture import lobes_html
-from core.ui.scan.lobes import LARGE_VOXELS, lobes_once
+from core.ui.scan.lobes import LARGE_VOXELS, lungs_of
 from core.ui.scan.lung_picture import lungs_html
 from core.ui.scan.measures import CORRECTED, known_masks, scan_burden
 from core.ui.scan.whose import whose_sentence
@@ -151,16 +151,10 @@ def _where_it_lies(current: OpenStudy, name: str) -> Biomarkers | None:
     slot = this_session().part(_Measuring).slot
     slot.drop_unless(_subject(current, name))
     if slot.job is None:
-        lobes = lobes_once(current, name)
+        lungs = lungs_of(current, name)
 
         def work(on_progress: OnProgress, should_cancel: ShouldCancel) -> Biomarkers:
-            return compute_biomarkers(
-                volume,
-                pair,
-                lobes=lobes.get(),
-                on_progress=on_progress,
-                should_cancel=should_cancel,
-            )
+            return lungs.biomarkers(pair, on_progress=on_progress, should_cancel=should_cancel)
 
         slot.start(work, owner=current, subject=_subject(current, name)).join(_AT_ONCE_SECONDS)
     outcome = slot.take()

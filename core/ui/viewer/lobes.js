@@ -2,7 +2,7 @@
 // drawn from a coarse label map, so that all planes and zooms get them alike.
 
 const LOBE_STYLES = { off: "No lobes", lines: "Fissures", colours: "Lobes" };
-const LOBE_OPACITY = 0.28;
+const LOBE_OPACITY = 0.4;
 const FISSURE = "#ffffff";
 
 class LobeLayer {
