@@ -35,6 +35,8 @@ TEST_IDS = (
     "stMetricValue",
     "stTable",
     "stImage",
+    "stHorizontalBlock",
+    "stColumn",
 )
 """Values of `data-testid` in Streamlit's own HTML that `PAGE_STYLE` selects by."""
 
@@ -48,6 +50,13 @@ PAGE_STYLE = """
 [data-testid="stSidebarUserContent"] hr { margin: 0.6rem 0; }
 [data-testid="stMetricValue"] { font-size: 1.5rem; font-variant-numeric: tabular-nums; }
 [data-testid="stTable"] { font-variant-numeric: tabular-nums; }
+/* On a tablet, picture and numbers one below the other: beside each other both are too narrow. */
+@media (max-width: 1024px) {
+  [data-testid="stHorizontalBlock"]:not([data-testid="stColumn"] *):has(>
+    [data-testid="stColumn"]:nth-child(2):last-child) > [data-testid="stColumn"] {
+    min-width: 100%;
+  }
+}
 @media (max-width: 640px) {
   [data-testid="stMainBlockContainer"] { padding: 3.2rem 1rem 2rem; }
   h1 { font-size: 1.6rem !important; }
