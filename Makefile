@@ -41,7 +41,7 @@ app: $(APP_STAMP) ## Set up on first use, then open the app on localhost:8501
 	@exec $(BIN)/python -m streamlit run streamlit_app.py --server.port $(PORT)
 
 test: $(DEV_STAMP) ## Set up on first use, then run the tests (ARGS="..." goes to pytest)
-	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	@exec env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 lint: $(DEV_STAMP) ## Check style, types and who imports whom
 	$(BIN)/ruff check .

@@ -74,8 +74,14 @@ class Server:
             pytest.fail(f"the server wrote a traceback:\n{written[-4000:]}")
 
 
-def serve(script: str, log: Path, settings: Mapping[str, str] = {}) -> Iterator[Server]:
-    """A script on a free port, until the generator is closed."""
+def serve(
+    script: str, log: Path, settings: Mapping[str, str] = {}, *, streamlit: str = "streamlit"
+) -> Iterator[Server]:
+    """A script on a free port, until the generator is closed.
+
+    Args:
+        streamlit: the module that is run as Streamlit.
+    """
     find_chromium()
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
@@ -83,7 +89,7 @@ def serve(script: str, log: Path, settings: Mapping[str, str] = {}) -> Iterator[
     environment = {k: v for k, v in os.environ.items() if k not in SETTINGS}
     kept = {"PYTHONPATH": str(ROOT), "LUNGLENS_PROJECTS_FOLDER": "off"}
     environment |= {**kept, **settings}
-    command = [sys.executable, "-m", "streamlit", "run", script]
+    command = [sys.executable, "-m", streamlit, "run", script]
     command += ["--server.port", str(port), "--server.headless", "true"]
     # Appending, so that what follows a truncation begins at the start of the file.
     with log.open("a") as out:

@@ -133,6 +133,46 @@ def test_numpy_arrays_say_what_is_not_known(ending: str, array: np.ndarray, tmp_
     assert any("spacing, volumes in ml, left and right are not known" in w for w in volume.warnings)
 
 
+CHEST = np.pad(chest_hu(), ((0, 0), (4, 4), (0, 0)))
+"""Square slices, so that the order of axes is seen."""
+LUNG = (CHEST < -500) & (np.indices(CHEST.shape)[0] > 8) & (np.indices(CHEST.shape)[0] < 40)
+INFECTION = np.zeros(CHEST.shape, dtype=np.uint8)
+INFECTION[20:26, 16:22, 3:6] = 1
+
+
+@pytest.mark.parametrize(
+    ("arrays", "marked"),
+    [
+        ({"image": CHEST, "lung": LUNG}, {"lung": LUNG}),
+        ({"ct": CHEST, "Infection_Mask": INFECTION}, {"infection": INFECTION}),
+        (
+            {"x": CHEST, "lungs": LUNG, "lesion": INFECTION, "spacing": np.ones(3)},
+            {"lung": LUNG, "infection": INFECTION},
+        ),
+        (
+            {"arr_0": np.where(INFECTION > 0, 3, LUNG).astype(np.int64), "arr_1": CHEST},
+            {"lung": LUNG | (INFECTION > 0), "infection": INFECTION},
+        ),
+    ],
+    ids=["lung", "infection", "both", "combined, without names"],
+)
+def test_arrays_of_labels_are_masks(
+    arrays: dict[str, np.ndarray], marked: dict[str, np.ndarray], tmp_path: Path
+) -> None:
+    np.savez_compressed(tmp_path / "case.npz", **arrays)
+    study = open_study(tmp_path / "case.npz")
+    assert study.case_id == study.volume.source.name == "case"
+    assert study.truth is not None
+    for role in ("lung", "infection"):
+        found = getattr(study.truth, role)
+        if role not in marked:
+            assert found is None
+            continue
+        only = tmp_path / f"{role}.npz"
+        np.savez(only, image=np.where(marked[role], 2345, CHEST).astype(np.int16))
+        np.testing.assert_array_equal(found, open_study(only).volume.array == 2345)
+
+
 def _save(path: Path, array: object) -> None:
     np.save(path, np.array(array), allow_pickle=True)
 
@@ -144,7 +184,7 @@ BAD: dict[str, tuple[str, Callable[[Path], object], str]] = {
     "two volumes": (
         "x.npz",
         lambda p: np.savez(p, a=chest_hu(), b=chest_hu()),
-        "got the arrays a, b, expected one array",
+        r"several scans: got a\.npy, b\.npy",
     ),
     "bzip2": ("x.nii.bz2", lambda p: p.write_bytes(bz2.compress(b"x")), "packed by bzip2"),
     "7z": ("x.7z", lambda p: p.write_bytes(b"7z\xbc\xaf\x27\x1c" + bytes(99)), "a 7z archive"),

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
+from PIL import Image
 
 from core.errors import LoadError, LungLensError
 from core.loading import open_study
 from core.loading.intensity import as_hu, detect_intensity, grey_intensity, settle_intensity
+from core.loading.polarity import looks_exchanged
 from tests.scans import chest_hu, nifti_bytes
 
 
@@ -157,6 +160,31 @@ def test_exchanged_black_and_white_are_reported() -> None:
     grey = np.clip((chest_hu() + 1250) / 1500 * 255, 0, 255).astype(np.uint8)
     assert not any("exchanged" in w for w in detect_intensity(grey, hint="pictures").warnings)
     assert any("exchanged" in w for w in detect_intensity(255 - grey, hint="pictures").warnings)
+
+
+@pytest.mark.real_data
+def test_cropped_pictures_are_no_negatives(real_data: Path) -> None:
+    """Lungs fill these pictures and tissue their edges."""
+    pictures = sorted((real_data / "medseg100_train" / "images").iterdir())
+    grey = [np.array(Image.open(path).convert("L")).T[:, :, np.newaxis] for path in pictures]
+    assert not any(looks_exchanged(one, 0, 255) for one in grey)
+    found = sum(looks_exchanged(255 - one, 0, 255) for one in grey)
+    assert found >= 0.95 * len(grey) > 40
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    "name", ["covid20/ct_scans/coronacases_org_008", "whole_chest/ct_scans/lctsc_6"]
+)
+@pytest.mark.parametrize("cropped", [False, True])
+def test_negated_hu_are_no_stored_values(name: str, cropped: bool, real_data: Path) -> None:
+    path = real_data / f"{name}.nii.gz"
+    hu = np.asarray(nib.load(path).dataobj)[:, :, ::8].astype(np.int16)
+    if cropped:
+        hu = np.ascontiguousarray(hu[52:-52, 64:-64])
+    assert detect_intensity(hu + 1024, hint="nifti").shift == -1024
+    with pytest.raises(LoadError, match="look inverted"):
+        detect_intensity(-hu, hint="nifti")
 
 
 @pytest.mark.parametrize("padding", [-2000, -3024])

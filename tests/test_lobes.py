@@ -182,11 +182,11 @@ def hostile(name: str, lung: Any) -> Any:
     ("name", "sentence"),
     [
         ("empty", "no lung is marked"),
-        ("one voxel", "no piece of it is large"),
+        ("one voxel", "none of its pieces is large"),
         ("full", "it fills 100"),
         ("upside down", "upside down"),
         ("one lung", "only one lung"),
-        ("noise", "does not look like two lungs"),
+        ("noise", "does not have the shape of two lungs"),
     ],
 )
 def test_masks_that_are_none_get_a_sentence(tmp_path: Path, name: str, sentence: str) -> None:

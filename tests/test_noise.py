@@ -48,7 +48,9 @@ def test_more_noise_measures_more() -> None:
 
 
 @pytest.mark.parametrize(
-    ("alike", "within"), [(0.0, 0.1), (0.8, 0.1), (1.2, 0.15)], ids=["white", "alike", "more alike"]
+    ("alike", "within"),
+    [(0.0, 0.1), (0.8, 0.1), (1.2, 0.15), (2.0, 0.3)],
+    ids=["white", "alike", "more alike", "smooth"],
 )
 @pytest.mark.parametrize("sigma_hu", [30.0, 80.0])
 def test_noise_is_measured_correctly_whether_neighbours_are_alike_or_not(
@@ -115,11 +117,18 @@ def test_the_network_is_doubted_on_bodies_as_small_as_children(
     assert segment_volume(unknown, _Seeing()).doubts == ()
 
 
-@pytest.mark.parametrize("noise_hu", [0.0, 150.0])
-def test_a_scan_of_unknown_scale_stays_as_it_is(noise_hu: float) -> None:
+@pytest.mark.parametrize(("noise_hu", "is_noisy"), [(0.0, False), (150.0, True)])
+def test_noise_of_a_scan_of_unknown_scale_is_estimated(noise_hu: float, is_noisy: bool) -> None:
     engine, volume = _Seeing(), chest(noise_hu, grey=True)
     result = segment_volume(volume, engine)
-    record = plan_spatial(volume, engine.preprocess)
-    expected = build_model_input(volume, record, engine.preprocess, range(volume.shape[2]))
-    np.testing.assert_array_equal(engine.seen, expected)
-    assert not any("noisy" in warning for warning in result.warnings)
+    told = [doubt for doubt in result.doubts if "noisy" in doubt]
+    assert len(told) == is_noisy
+    assert all("estimated by the contrast" in doubt for doubt in told)
+
+
+@pytest.mark.parametrize(("stretch", "lift"), [(0.6, 40.0), (0.9, 10.0)])
+def test_the_estimate_does_not_depend_on_the_window(stretch: float, lift: float) -> None:
+    frames = frames_of(chest(80))
+    seen = (lift + frames * stretch).astype(np.uint8)
+    estimated = measure_noise(seen, CONFIG, estimate_scale=True)
+    assert estimated == pytest.approx(measure_noise(frames, CONFIG), rel=0.25)

@@ -609,6 +609,28 @@ def test_an_address_with_a_case_opens_it_with_its_truth(public_set):
     assert (place(app).plane, place(app).slice_index) == ("coronal", 6)
 
 
+def test_an_address_keeps_the_orientation_that_a_person_agreed_to(public_set):
+    def at(**address: str):
+        app = page("browse", case="coronacases_org_002", **address)
+        session_of(app).began = False
+        return app.run()
+
+    plain = ran_well(at())
+    assert "turn" not in plain.query_params
+    codes = opened(plain).study.volume.file_orientation.translate(str.maketrans("AP", "PA"))
+    turned = ran_well(at(turn=codes, plane="axial", slice="3"))
+    assert opened(turned).turn == in_address(turned, "turn") == codes
+    assert in_address(turned, "slice") == "3"
+    there = opened(plain).study.volume.array
+    np.testing.assert_array_equal(opened(turned).study.volume.array, there[:, ::-1])
+    ran_well(button(turned, "Turn it back").click().run())
+    assert "turn" not in turned.query_params
+    np.testing.assert_array_equal(opened(turned).study.volume.array, there)
+    wrong = at(turn="XYZ")
+    assert "orientation cannot be used" in wrong.error[0].value
+    assert opened(wrong).turn == ""
+
+
 # ---------------------------------------------------------------- Browse
 
 

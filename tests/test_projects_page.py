@@ -32,7 +32,7 @@ from tests.test_report import segmented
 def projects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "projects"
     monkeypatch.setenv("LUNGLENS_PROJECTS_FOLDER", str(folder))
-    monkeypatch.setattr("core.ui.open_scan._demo_study", lambda: DEMO)
+    monkeypatch.setattr("core.ui.open_scan._demo_study", lambda on_progress: DEMO)
     return folder
 
 
@@ -96,7 +96,7 @@ def test_home_lists_opens_renames_and_deletes(
     session.end()
     monkeypatch.undo()
     monkeypatch.setenv("LUNGLENS_PROJECTS_FOLDER", str(projects))
-    monkeypatch.setattr("core.ui.open_scan._demo_study", lambda: DEMO)
+    monkeypatch.setattr("core.ui.open_scan._demo_study", lambda on_progress: DEMO)
     app = ran_well(page("home").run())
     assert "Corrected scans" in "\n".join(item.value for item in app.subheader)
     assert "demo study, 1 step, changed " in texts(app)

@@ -26,10 +26,12 @@ def rows(page: Page) -> dict[str, list[int]]:
 
 
 def click_slice(page: Page, index: int) -> None:
-    """Presses the strip at the middle of a slice."""
+    """Presses the strip straight below where the slider of the picture has a slice."""
     script = STRIP + (
-        "const {canvas, left, data} = strip; const r = canvas.getBoundingClientRect();"
-        "const x = r.left + left + (arguments[0] + 0.5) / data.slices * (r.width - left);"
+        "const {canvas, data} = strip; const r = canvas.getBoundingClientRect();"
+        "const slider = [...document.querySelectorAll('*')].map((e) => e.shadowRoot)"
+        ".map((s) => s && s.querySelector('canvas.strip')).find(Boolean).getBoundingClientRect();"
+        "const x = slider.left + 8 + arguments[0] / (data.slices - 1) * (slider.width - 16);"
         "for (const kind of ['pointerdown', 'pointerup']) canvas.dispatchEvent(new PointerEvent("
         "kind, {clientX: x, clientY: r.top + 5, pointerId: 1, bubbles: true}));"
     )

@@ -524,7 +524,7 @@ def test_a_zip_of_the_command_keeps_an_identity_only_when_told(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("target", "more", "message"),
     [
-        ("r.docx", [], "does not say what to write"),
+        ("r.docx", [], "has no ending of a known format"),
         ("r", [], "no ending"),
         ("r.zip", ["--keep-patient-identity"], "no DICOM segmentation"),
         ("small_chest.zip/r.pdf", ["--infection-mask", "nowhere.nii.gz"], "is not there"),

@@ -116,6 +116,18 @@ def test_states_follow_from_the_files(root: Path) -> None:
     assert read_run(begun).state == "damaged"
 
 
+def test_time_goes_on_through_resuming_and_publishing(root: Path) -> None:
+    folder = make_run(root, "whole", epochs_done=2)
+    worked = {"before": 5.0, "started": 100.0, "now": 160.0, "outcome": "finished"}
+    (folder / "progress.json").write_text(json.dumps(worked))
+    assert read_run(folder).seconds == 65.0
+    with RunReport(folder, publishes=True):
+        assert 65.0 <= read_run(folder).seconds < 125.0
+    assert 65.0 <= read_run(folder).seconds < 125.0
+    (folder / "progress.json").write_text(json.dumps({"before": "x", "started": 1e300, "now": -1}))
+    assert read_run(folder).seconds == 0.0
+
+
 def test_runs_are_listed_and_nothing_else_is(root: Path) -> None:
     make_run(root, "one")
     make_run(root, RANGE_TEST_NAME)

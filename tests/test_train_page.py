@@ -61,7 +61,7 @@ def config_of(app: AppTest) -> TrainConfig:
 def test_who_may_train(
     monkeypatch: pytest.MonkeyPatch, said: str | None, address: str, allowed: bool
 ) -> None:
-    from core.ui.train import access as training_access
+    from core.ui import access as training_access
 
     monkeypatch.delenv("LUNGLENS_ALLOW_TRAINING")
     if said is not None:
@@ -212,7 +212,12 @@ def test_a_finished_run_becomes_weights_that_can_be_chosen(root: Path) -> None:
     button(app, "Publish as weights").click()
     ran_well(app.run())
     wait_until(lambda: not read_run(root / "mine").is_alive)
-    assert "Published as **mine**" in texts(train_page())
+    app = train_page()
+    assert "Published as **mine**" in texts(app)
+    button(app, "Use on View").click()
+    app.run()
+    assert app.session_state["weights"].weights_id == "mine"
+    assert session_of(app).asked_part == "segment"
     assert [info.weights_id for info in list_weights()][-1] == "mine"
     shown = ran_well(page("segment", small_study()).run())
     assert shown.selectbox(key="weights").options[-1].endswith("mine")

@@ -22,7 +22,7 @@ def drawn(page: Page) -> str:
 
 
 def test_enhance_with_the_demo(page: Page, tmp_path: Path) -> None:
-    page.open("/preprocess?case=demo&slice=48")
+    page.open("/preprocess?case=demo&slice=24")
     assert DEMO in page.text
     before = drawn(page)
     press(page, "Strong CLAHE")
@@ -86,7 +86,7 @@ def test_both_pages_with_a_real_scan(page: Page, real_data: Path) -> None:
 
 
 def test_region_with_the_demo(page: Page) -> None:
-    page.open("/preprocess?part=region&case=demo&slice=48")
+    page.open("/preprocess?part=region&case=demo&slice=24")
     assert DEMO in page.text
     page.wait_for_text("tissue above")
     kept = [page.text.split(" of the voxels are kept")[0].rsplit(maxsplit=2)[-2]]

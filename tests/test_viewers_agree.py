@@ -160,11 +160,8 @@ SHEARS = {
 
 
 @pytest.mark.parametrize("affine", SHEARS.values(), ids=SHEARS)
-@pytest.mark.parametrize("qform_code", [0, 1])
-def test_sheared_masks_are_put_straight(
-    affine: np.ndarray, qform_code: int, tmp_path: Path
-) -> None:
-    volume = load_nifti(write(tmp_path / "s.nii.gz", affine, 1, affine, qform_code))
+def test_sheared_masks_are_put_straight(affine: np.ndarray, tmp_path: Path) -> None:
+    volume = load_nifti(write(tmp_path / "s.nii.gz", affine, 1, affine, 0))
     path = save_mask(blob(volume), volume, tmp_path / "mask.nii.gz")
     wanted = apply_affine(volume.affine, np.argwhere(blob(volume)).mean(axis=0))
     np.testing.assert_allclose(centre_by_itk(path), wanted, atol=0.75)
@@ -174,6 +171,56 @@ def test_sheared_masks_are_put_straight(
     assert ml == pytest.approx(blob(volume).sum() * abs(np.linalg.det(affine[:3, :3])), rel=1e-5)
     assert "moved within its plane" in mask_file_notes(volume)[0]
     np.testing.assert_array_equal(load_mask(path, volume), blob(volume))
+
+
+@pytest.mark.parametrize("affine", SHEARS.values(), ids=SHEARS)
+@pytest.mark.parametrize("stripped", [True, False])
+def test_masks_of_a_sheared_sform_beside_a_qform_lie_on_the_scan(
+    affine: np.ndarray, stripped: bool, tmp_path: Path
+) -> None:
+    scan = write(tmp_path / "s.nii.gz", affine, 1, affine if stripped else small_affine(), 1)
+    volume = load_nifti(scan)
+    assert any("the sform is used here" in warning for warning in volume.warnings)
+    assert "repeat both" in mask_file_notes(volume)[0]
+    path = save_mask(blob(volume), volume, tmp_path / "mask.nii.gz")
+    mask, original = SimpleITK.ReadImage(str(path)), SimpleITK.ReadImage(str(scan))
+    assert mask.GetDirection() == original.GetDirection()
+    assert mask.GetOrigin() == original.GetOrigin()
+    np.testing.assert_array_equal(nib.load(path).affine, nib.load(scan).affine)
+    np.testing.assert_array_equal(load_mask(path, volume), blob(volume))
+
+
+@pytest.mark.parametrize("negative", [(1,), (3,), (1, 2, 3)])
+@pytest.mark.parametrize("codes", [(1, 1), (0, 1), (1, 0), (0, 0)])
+def test_negative_sizes_of_voxels_are_positive(
+    negative: tuple[int, ...], codes: tuple[int, int], tmp_path: Path
+) -> None:
+    """As nibabel reads them; ITK mirrors the scan, but must not mirror its mask."""
+    right = load_nifti(
+        write(tmp_path / "right.nii", small_affine(), codes[0], small_affine(), codes[1])
+    )
+    content = bytearray((tmp_path / "right.nii").read_bytes())
+    pixdim = np.frombuffer(content, "<f4", 8, 76).copy()
+    pixdim[list(negative)] *= -1
+    content[76:108] = pixdim.tobytes()
+    (tmp_path / "scan.nii").write_bytes(content)
+    volume = load_nifti(tmp_path / "scan.nii")
+    assert any("a negative size of voxels" in warning for warning in volume.warnings)
+    np.testing.assert_array_equal(volume.affine, right.affine)
+    masks = [
+        save_mask(blob(one), one, tmp_path / f"{number}.nii.gz")
+        for number, one in enumerate((right, volume))
+    ]
+    assert masks[0].read_bytes() == masks[1].read_bytes()
+
+
+def test_an_odd_sign_of_the_third_axis_is_read_as_one(tmp_path: Path) -> None:
+    write(tmp_path / "scan.nii", turned(20), 0, turned(20), 1)
+    content = bytearray((tmp_path / "scan.nii").read_bytes())
+    content[76:80] = np.float32(0.5).tobytes()
+    (tmp_path / "odd.nii").write_bytes(content)
+    volume = load_nifti(tmp_path / "odd.nii")
+    np.testing.assert_allclose(volume.affine, load_nifti(tmp_path / "scan.nii").affine)
 
 
 def test_a_little_askew_is_no_shear(tmp_path: Path) -> None:

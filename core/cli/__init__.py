@@ -32,6 +32,7 @@ _COMMANDS = (
     "train-classifier",
     "train-mixture",
     "train-lobes",
+    "train-orientation",
     "evaluate",
     "to-correct",
     "benchmark",

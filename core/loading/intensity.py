@@ -14,6 +14,7 @@ import numpy as np
 from core.config import GREY_WINDOW_HU
 from core.errors import LoadError
 from core.loading.padding import fill_padding
+from core.loading.polarity import looks_exchanged
 from core.system import number_text, percent_text, short_text
 from core.volume import Array, Intensity
 
@@ -33,6 +34,8 @@ _WHOLE_RANGE_HU = (-1024.0, 3071.0)
 _SOFT_TISSUE_HU = (-200.0, 250.0)
 _FEWEST_SOFT = 0.02
 _ENOUGH_SOFT = 0.1
+_MUCH_BONE = 0.1
+_MUCH_NEAR_WATER = 0.05
 
 
 class UnknownScaleError(LoadError):
@@ -139,7 +142,8 @@ def _windowed(array: Array, hint: Hint, window: tuple[float, float]) -> Intensit
         if finding.intensity.unit == "HU":
             more = "The scan is in HU: the window that was given is not used."
             return replace(finding, warnings=(*finding.warnings, more))
-    return IntensityFinding(windowed_intensity(array, *window))
+    warnings = _exchanged_warning(array, *grey_ends(array))
+    return IntensityFinding(windowed_intensity(array, *window), warnings=warnings)
 
 
 def detect_intensity(array: Array, *, hint: Hint) -> IntensityFinding:
@@ -162,22 +166,21 @@ def detect_intensity(array: Array, *, hint: Hint) -> IntensityFinding:
     shown = f"values {short_text(low)} to {short_text(high)}"
     if low >= 0 and hint != "pictures":
         _refuse_labels(sample, shown)
+    _refuse_inverted(array, sample, shown)
     if high > 500 and _looks_offset(sample):
         return _offset_finding(shown, low)
     if low <= _AIR_BELOW_HU and _share(sample, -300, 300) >= 0.005:
-        if hint != "dicom":
-            _refuse_inverted(sample, shown)
-            _refuse_noise(array, shown)
+        _refuse_noise(array, shown)
         source = "the header's rescale and the " if hint == "dicom" else "the "
         return IntensityFinding(Intensity("HU", f"{source}{shown} reach from air to soft tissue"))
     if hint == "dicom" and low <= _BELOW_WATER_HU:
         return IntensityFinding(Intensity("HU", f"the header's rescale gives {shown}"))
     if low >= 0 and high <= 1 and fractional:
-        return _grey(f"{shown} are fractions of a grey scale", 1.0, sample)
+        return _grey(array, sample, grey_max=1.0, why=f"{shown} are fractions of a grey scale")
     if low >= 0 and high <= 255:
-        return _grey(f"{shown} are an 8-bit grey scale", 255.0, sample)
+        return _grey(array, sample, grey_max=255.0, why=f"{shown} are an 8-bit grey scale")
     if low >= 0 and hint == "pictures":
-        return _grey(f"{shown} are a grey scale without HU", high, sample)
+        return _grey(array, sample, grey_max=high, why=f"{shown} are a grey scale without HU")
     raise UnknownScaleError(
         "The scan does not look like CT",
         got=f"{shown} without the peaks of air and soft tissue",
@@ -215,25 +218,28 @@ def _frame_value(sample: Array) -> float:
     return float(np.median(np.concatenate([edge.ravel() for edge in edges])))
 
 
-def _is_inverted(sample: Array) -> bool:
-    """Whether air around the body is as bright as bone, and soft tissue near -40.
+def _is_inverted(array: Array, sample: Array) -> bool:
+    """Whether air and lung are as dense as bone, and soft tissue lies near -40.
 
-    Stored values with their offset are as bright where the body reaches the edge, but there
-    nothing lies below lung, near 150.
+    Stored values with their offset are as dense, but what lies near 0 there is air, at 0 to 24.
     """
-    if not 500 < _frame_value(sample) < 3500:
+    near = sample[(sample > -150) & (sample < 60)]
+    if _share(sample, 500, np.inf) < _MUCH_BONE or near.size < _MUCH_NEAR_WATER * sample.size:
         return False
-    dark = sample[(sample < 500) & (sample > -900)]
-    return dark.size > 0.02 * sample.size and float(np.median(dark)) < 0
+    if float(np.median(near)) > -15:
+        return False
+    if 500 < _frame_value(sample) < 3500:
+        return True
+    low, high = np.percentile(sample, [1, 99])
+    return looks_exchanged(array, float(low), float(high))
 
 
-def _refuse_inverted(sample: Array, shown: str) -> None:
+def _refuse_inverted(array: Array, sample: Array, shown: str) -> None:
     """In HU, air and lung fill much of a chest scan, and bone and metal little of it."""
-    if _is_inverted(sample):
-        high = _share(sample, 500, np.inf)
+    if _is_inverted(array, sample):
         raise LoadError(
             "The values look inverted",
-            got=f"{shown}, {percent_text(high)} of them as dense as bone",
+            got=f"{shown}, {percent_text(_share(sample, 500, np.inf))} of them as dense as bone",
             expected="HU, where air is near −1000 and soft tissue near 40",
             next_step="negate the values, or export the scan again",
         )
@@ -269,8 +275,7 @@ def _looks_offset(sample: Array) -> bool:
     above = _share(sample, 700, np.inf)
     packed = _share(sample, 850, 1280)
     air = _share(sample, -np.inf, 300)
-    packs = above >= 0.08 and packed >= 0.6 * above and air >= 0.02
-    return packs and not _is_inverted(sample)
+    return above >= 0.08 and packed >= 0.6 * above and air >= 0.02
 
 
 def _offset_finding(shown: str, low: float) -> IntensityFinding:
@@ -288,14 +293,9 @@ def _offset_finding(shown: str, low: float) -> IntensityFinding:
     )
 
 
-def _grey(why: str, grey_max: float, sample: Array) -> IntensityFinding:
+def _grey(array: Array, sample: Array, *, grey_max: float, why: str) -> IntensityFinding:
     low_hu, high_hu = GREY_WINDOW_HU
-    warnings: tuple[str, ...] = ()
-    if _frame_value(sample) > 0.7 * grey_max and float(sample.mean()) < _frame_value(sample):
-        warnings += (
-            "The edge of the slices is bright: black and white look exchanged, and if they are, "
-            "what is marked means nothing. Invert the slices first.",
-        )
+    warnings = _exchanged_warning(array, 0.0, grey_max)
     by_histogram = ""
     if _soft_share(sample, grey_max, GREY_WINDOW_HU) < _FEWEST_SOFT:
         if _soft_share(sample, grey_max, _WHOLE_RANGE_HU) >= _ENOUGH_SOFT:
@@ -313,6 +313,15 @@ def _grey(why: str, grey_max: float, sample: Array) -> IntensityFinding:
     return IntensityFinding(
         grey_intensity(low_hu, high_hu, grey_max, reason=f"{why}; {taken}"),
         warnings=(*warnings, f"Not in HU: {taken}, which can be corrected."),
+    )
+
+
+def _exchanged_warning(array: Array, black: float, white: float) -> tuple[str, ...]:
+    if not looks_exchanged(array, black, white):
+        return ()
+    return (
+        "Black and white look exchanged, and if they are, what is marked means nothing. Invert "
+        "the slices first.",
     )
 
 

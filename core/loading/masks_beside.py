@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +13,10 @@ import numpy as np
 
 from core.config import LoadLimits
 from core.errors import LoadError, shown_name
-from core.loading.label_codings import Role, check_labels, is_aerated
+from core.loading.label_codings import INFECTION_LABEL, Role, check_labels, is_aerated
 from core.loading.masks import load_mask, load_role_mask
-from core.loading.nifti import read_voxels
+from core.loading.nifti import nifti_stem, read_voxels
+from core.loading.numpy_file import split_arrays
 from core.loading.volume_files import load_volume_file, read_volume_header
 from core.system import OnProgress, ShouldCancel
 from core.volume import MaskPair, Study
@@ -23,19 +25,23 @@ _MOST_FILES = 4
 """A scan with three masks: lung, infection, and both in one."""
 _LUNG = re.compile("lung", re.IGNORECASE)
 _INFECTION = re.compile("infect|lesion|opacit|ggo|consolid", re.IGNORECASE)
+_COMBINED = ({1, INFECTION_LABEL}, {1, 2, INFECTION_LABEL}, {2, INFECTION_LABEL})
+"""Labels of lungs and infection in one mask; 1 and 2 alone may be two lungs."""
+_ONE_ALONE = "unpack a zip first and open one scan alone; a mask is added beside its scan"
+_ONE_ARRAY = "save one scan alone, or together with its masks"
 
 
 class SeveralScansError(LoadError):
     """A folder or archive holds several scans; `names` lists them for the person to choose."""
 
-    def __init__(self, names: tuple[str, ...]) -> None:
+    def __init__(self, names: tuple[str, ...], *, next_step: str = _ONE_ALONE) -> None:
         self.names = names
         listed = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         super().__init__(
             "There are several scans",
             got=listed,
             expected="one",
-            next_step="unpack a zip first and open one scan alone; a mask is added beside its scan",
+            next_step=next_step,
         )
 
 
@@ -54,14 +60,40 @@ def open_volumes(
     on_progress: OnProgress,
     should_cancel: ShouldCancel,
 ) -> Study:
-    """A study from one volume file, or from a scan and its masks.
+    """A study from one volume file, or from a scan and its masks; the arrays of a .npz count as
+    files.
 
     Raises:
         SeveralScansError: there are several scans, or masks for one purpose.
         LoadError, GeometryError: a file cannot be opened.
         Cancelled: the person asked to stop.
     """
-    several = SeveralScansError(tuple(map(shown_name, files)))
+    with tempfile.TemporaryDirectory(prefix="lunglens-") as folder:
+        arrays = split_arrays(files[0], Path(folder), limits=limits) if len(files) == 1 else []
+        study = _open(
+            arrays or files,
+            next_step=_ONE_ARRAY if arrays else _ONE_ALONE,
+            window=window,
+            limits=limits,
+            on_progress=on_progress,
+            should_cancel=should_cancel,
+        )
+    if not arrays:
+        return study
+    source = replace(study.volume.source, name=nifti_stem(files[0]))
+    return replace(study, volume=replace(study.volume, source=source), case_id=source.name)
+
+
+def _open(
+    files: list[Path],
+    *,
+    next_step: str,
+    window: tuple[float, float] | None,
+    limits: LoadLimits,
+    on_progress: OnProgress,
+    should_cancel: ShouldCancel,
+) -> Study:
+    several = SeveralScansError(tuple(map(shown_name, files)), next_step=next_step)
     found = _ScanFiles(files[0], ()) if len(files) == 1 else _tell_masks_apart(files, limits=limits)
     if found is None:
         raise several
@@ -131,10 +163,10 @@ def _with_masks(study: Study, masks: Sequence[Path], *, limits: LoadLimits) -> S
     return replace(study, volume=volume, truth=truth)
 
 
-def _has_several_labels(file: Path, limits: LoadLimits) -> bool:
+def _labels_in(file: Path, limits: LoadLimits) -> set[int]:
     voxels, _ = read_voxels(file, read_volume_header(file, limits=limits), of_labels=True)
     labels, _ = check_labels(shown_name(file.name), voxels)
-    return int(np.count_nonzero(np.bincount(labels.ravel(order="K"))[1:])) > 1
+    return set(map(int, np.flatnonzero(np.bincount(labels.ravel(order="K"))))) - {0}
 
 
 def _roles(file: Path, study: Study, limits: LoadLimits) -> tuple[Role, ...]:
@@ -145,9 +177,12 @@ def _roles(file: Path, study: Study, limits: LoadLimits) -> tuple[Role, ...]:
         named += ("infection",)
     if len(named) == 1:
         return named
-    mask = load_mask(file, study.volume, limits=limits)
-    if named and _has_several_labels(file, limits):
+    labels = _labels_in(file, limits)
+    if named and len(labels) > 1:
         return named
+    if labels in _COMBINED:
+        return ("lung", "infection")
+    mask = load_mask(file, study.volume, limits=limits)
     if not mask.any():
         return ("infection",)  # of a healthy lung; no scan of a chest has an empty lung mask
     return ("lung",) if is_aerated(mask, study.volume) else ("infection",)

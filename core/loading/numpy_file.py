@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 import zipfile
 import zlib
 from functools import partial
@@ -19,6 +20,10 @@ from core.loading.volume_header import VolumeHeader, damaged_volume
 from core.system import size_text
 
 MAGIC = b"\x93NUMPY"
+_MOST_ARRAYS = 8
+_BLOCK_BYTES = 1 << 20
+_LONGEST_NAME = 80
+_SMALLEST_SLICE = 16
 _NOT_KNOWN = (
     "A NumPy array holds values only: spacing, volumes in ml, left and right are not "
     "known. {order}, the first slice at the feet, the front of the body on top and the patient's "
@@ -76,26 +81,85 @@ def read_numpy_header(path: Path, *, limits: LoadLimits = DEFAULT_LIMITS) -> Vol
     )
 
 
+def split_arrays(path: Path, folder: Path, *, limits: LoadLimits = DEFAULT_LIMITS) -> list[Path]:
+    """The volumes of a .npz that holds several, each as a .npy in a folder; else none.
+
+    Raises:
+        LoadError: one is too large, or the file is damaged.
+    """
+    name = shown_name(path.name)
+    try:
+        if not zipfile.is_zipfile(path):
+            return []
+        volumes = _volumes(path)[:_MOST_ARRAYS]
+        if len(volumes) < 2:
+            return []
+        return [
+            _unpack(path, member, folder / f"{number}" / _file_name(member), limits=limits)
+            for number, member in enumerate(volumes)
+        ]
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error, KeyError) as error:
+        raise damaged_volume(name, "no NumPy array", kind="NumPy") from error
+
+
+def _unpack(path: Path, member: str, target: Path, *, limits: LoadLimits) -> Path:
+    shape, fortran, dtype = _array_header(path, member)
+    check_size(tuple(side for side in shape if side != 1), limits, what=shown_name(member))
+    check_memory(shape, dtype, what=shown_name(member))
+    target.parent.mkdir()
+    with zipfile.ZipFile(path) as archive, archive.open(member) as stream, target.open("wb") as out:
+        _header_of(cast(BinaryIO, stream))
+        np.lib.format.write_array_header_1_0(
+            out,
+            {
+                "descr": np.lib.format.dtype_to_descr(dtype),
+                "fortran_order": fortran,
+                "shape": shape,
+            },
+        )
+        left = math.prod(shape) * dtype.itemsize
+        while left > 0 and (block := stream.read(min(left, _BLOCK_BYTES))):
+            left -= out.write(block)
+    return target
+
+
+def _file_name(member: str) -> str:
+    """The name of an array as that of a file."""
+    return re.sub(r"[^\w. -]", "_", member.removesuffix(".npy"))[:_LONGEST_NAME] + ".npy"
+
+
+def _volumes(path: Path) -> list[str]:
+    """Names of the arrays of a .npz that are volumes; where none is, of those that are slices."""
+    with zipfile.ZipFile(path) as archive:
+        names = [info.filename for info in archive.infolist() if info.filename.endswith(".npy")]
+    shapes = {found: _array_header(path, found)[0] for found in names[:200]}
+    for axes in (3, 2):
+        fitting = [found for found, shape in shapes.items() if _has_axes(shape, axes)]
+        if fitting:
+            return fitting
+    return []
+
+
 def _member(path: Path, name: str) -> str:
     """The array of a .npz that is a volume; empty for a .npy."""
     if not zipfile.is_zipfile(path):
         return ""
-    with zipfile.ZipFile(path) as archive:
-        names = [info.filename for info in archive.infolist() if info.filename.endswith(".npy")]
-    volumes = [found for found in names[:200] if _is_volume(_array_header(path, found)[0])]
+    volumes = _volumes(path)
     if len(volumes) != 1:
-        listed = ", ".join(shown_name(found[:-4]) for found in (volumes or names)[:4])
+        listed = ", ".join(shown_name(found[:-4]) for found in volumes[:4])
         raise LoadError(
             f"{name} does not hold one volume",
-            got=f"the arrays {listed}" if listed else "no array",
+            got=f"the arrays {listed}" if listed else "no array of slices",
             expected="one array of three axes",
             next_step="save the scan alone",
         )
     return volumes[0]
 
 
-def _is_volume(shape: tuple[int, ...]) -> bool:
-    return len(shape) >= 3 and sum(side != 1 for side in shape) == 3
+def _has_axes(shape: tuple[int, ...], count: int) -> bool:
+    """Whether an array has so many axes, aside from those of length one; a matrix is no slice."""
+    sides = [side for side in shape if side != 1]
+    return len(sides) == count and sorted(sides)[-2] >= _SMALLEST_SLICE
 
 
 def _array_header(path: Path, member: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:

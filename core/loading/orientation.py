@@ -151,7 +151,7 @@ def with_head_up(volume: Volume) -> Volume:
 def _head_up(volume: Volume) -> tuple[Volume, bool | None]:
     """The scan with the head's end last in the canonical array; and whether it was last before,
     none where the chest does not show it; then nothing changes."""
-    was_up = None if min(volume.shape) < _FEWEST_SLICES else head_is_last(_small(volume))
+    was_up = None if min(volume.shape) < _FEWEST_SLICES else head_is_last(coarse_hu(volume))
     if was_up is not False:
         return volume, was_up
     affine = volume.source.file_affine.copy()
@@ -186,7 +186,7 @@ def propose_orientation(volume: Volume) -> str | None:
     where the chest does not show it."""
     if volume.source.format == "pictures" or min(volume.shape) < _FEWEST_SLICES:
         return None
-    found = _true_codes(_small(volume))
+    found = _true_codes(coarse_hu(volume))
     if found is None or found == CANONICAL_AXES:
         return None
     turn = ornt_transform(io_orientation(volume.source.file_affine), axcodes2ornt(CANONICAL_AXES))
@@ -211,7 +211,7 @@ def with_checked_orientation(volume: Volume) -> Volume:
     return replace(volume, source=source, warnings=(*volume.warnings, warning))
 
 
-def _small(volume: Volume) -> FloatArray:
+def coarse_hu(volume: Volume) -> FloatArray:
     """(i, j, k) HU with few voxels, about as many along each axis as the scan has."""
     steps = [max(1, -(-side // _SIDE)) for side in volume.shape]
     return np.clip(volume.hu(volume.array[:: steps[0], :: steps[1], :: steps[2]]), AIR_HU, 400.0)

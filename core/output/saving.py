@@ -12,7 +12,7 @@ import nibabel as nib
 import numpy as np
 
 from core.errors import GeometryError
-from core.loading.straight_grid import right_angled, straight_grid
+from core.loading.straight_grid import StraightGrid, right_angled, straight_grid
 from core.system import write_bytes, write_gzip
 from core.volume import MM_PER_UNIT, Array, NiftiForms, Source, Volume, to_file_order
 
@@ -27,7 +27,7 @@ def mask_nifti_bytes(mask: Array, volume: Volume, *, note: str = "") -> bytes:
     Returns:
         uint8 in the shape (with trailing axes of length one), orientation, unit of length, sform
         and qform (codes included) of the scan's own file, so that every program puts it where it
-        puts the scan. The mask of a sheared scan is put straight (see
+        puts the scan. The mask of a sheared scan without a qform is put straight (see
         `core.loading.straight_grid`): ITK opens no other. The same mask always gives the same
         bytes.
 
@@ -41,10 +41,8 @@ def mask_nifti_bytes(mask: Array, volume: Volume, *, note: str = "") -> bytes:
     # Any cast makes the boolean view a file of its own; Fortran order is that of the file.
     labels = np.asfortranarray(to_file_order(mask, volume.source).astype(np.uint8))
     top = max(1, int(labels.max()))
-    source = volume.source
-    if source.stored_affine is not None:
-        source = replace(source, file_affine=source.stored_affine)
-    straight = straight_grid(source.file_affine, source.file_shape)
+    source = _as_claimed(volume.source)
+    straight = _straight(source)
     if straight is not None:
         labels = straight.place(labels)
         source = replace(source, file_shape=straight.shape, file_affine=straight.affine)
@@ -55,25 +53,47 @@ def mask_nifti_bytes(mask: Array, volume: Volume, *, note: str = "") -> bytes:
 def mask_file_notes(volume: Volume) -> tuple[str, ...]:
     """What a person should know of the masks of this scan as files."""
     notes: tuple[str, ...] = ()
-    stored = volume.source.stored_affine
-    if stored is not None:
+    if volume.source.stored_affine is not None:
         notes = (
             "The orientation was corrected: the mask files repeat the position that the scan's own "
             "file claims, so that they lie on it.",
         )
-    if (
-        straight_grid(
-            volume.source.file_affine if stored is None else stored, volume.source.file_shape
+    source = _as_claimed(volume.source)
+    if _straight(source) is not None:
+        return (
+            *notes,
+            "The slices are tilted against their axis, which many programs cannot open: in the "
+            "mask files each slice is moved within its plane onto a grid with right angles, which "
+            "is larger than the scan's.",
         )
-        is None
-    ):
-        return notes
-    return (
-        *notes,
-        "The slices are tilted against their axis, which many programs cannot open: in the mask "
-        "files each slice is moved within its plane onto a grid with right angles, which is "
-        "larger than the scan's.",
-    )
+    if straight_grid(source.file_affine, source.file_shape) is not None:
+        return (
+            *notes,
+            "The slices are tilted against their axis by the sform of the scan's file and upright "
+            "by its qform: the mask files repeat both, so that they lie on the scan in every "
+            "program. Programs that use ITK, such as 3D Slicer and ITK-SNAP, place scan and masks "
+            "by the qform.",
+        )
+    return notes
+
+
+def _as_claimed(source: Source) -> Source:
+    """The source with the position that its own file claims, where a person has corrected it."""
+    if source.stored_affine is None:
+        return source
+    return replace(source, file_affine=source.stored_affine)
+
+
+def _straight(source: Source) -> StraightGrid | None:
+    """The grid on which masks of a sheared scan are written.
+
+    None where nothing is sheared, and where a qform stands beside the sheared sform: ITK opens
+    such a file by its qform, and its masks, which repeat both, lie on it.
+    """
+    forms = source.forms
+    if forms and _is_of(forms, source) and dict(forms.fields)["qform_code"][0] > 0:
+        return None
+    return straight_grid(source.file_affine, source.file_shape)
 
 
 def volume_nifti_bytes(volume: Volume) -> bytes:
@@ -133,6 +153,19 @@ def mask_png_bytes(mask_slice: Array) -> bytes:
             expected="rows and columns",
         )
     return packed.tobytes()
+
+
+def mask_picture_bytes(mask: Array) -> bytes:
+    """(i, j, 1) the mask of a picture as `mask_png_bytes`, with the rows and columns of its file.
+
+    Raises:
+        GeometryError: it is a mask of several slices.
+    """
+    if mask.shape[2] != 1:
+        raise GeometryError(
+            "A mask cannot be written as one PNG", got=f"{mask.shape[2]} slices", expected="one"
+        )
+    return mask_png_bytes(mask[:, :, 0].T)
 
 
 def save_mask_png(mask_slice: Array, path: Path | str) -> Path:

@@ -244,8 +244,9 @@ def _scan_facts(
 ) -> ScanFacts | None:
     if _is_of_pictures(volume):
         return None
-    is_known = volume.unit == "HU" and _shows_air(preprocess)
-    noise_hu = measure_noise(frames, preprocess) if is_known else float("nan")
+    is_hu, noise_hu = volume.unit == "HU", float("nan")
+    if _shows_air(preprocess):
+        noise_hu = measure_noise(frames, preprocess, estimate_scale=not is_hu)
     width_mm = float("nan")
     if not volume.spacing_nominal:
         body = find_body_box(volume, margin_mm=0.0)
@@ -253,6 +254,7 @@ def _scan_facts(
     return ScanFacts(
         step_mm=None if volume.spacing_nominal else volume.spacing_mm[2],
         noise_hu=noise_hu,
+        noise_is_estimated=not is_hu,
         seems_turned=volume.source.seems_turned,
         width_mm=width_mm,
     )

@@ -14,7 +14,7 @@ from core.measuring.quality import slice_ranges
 from core.preprocessing import SpatialRecord
 from core.preprocessing.roi import whole_slice_box
 from core.segmentation.coverage import Coverage, find_coverage
-from core.segmentation.noise import LIMIT_HU
+from core.segmentation.noise import ESTIMATED_LIMIT_HU, LIMIT_HU
 from core.segmentation.postprocess import Probabilities, restore_masks
 from core.system import number_text
 from core.volume import BoolArray, MaskPair, Volume
@@ -34,6 +34,7 @@ class ScanFacts:
     Attributes:
         step_mm: from slice to slice; none where the file does not say.
         noise_hu: on the network's grid; nan where it is not known.
+        noise_is_estimated: whether the scan is not in HU, and its scale was estimated.
         seems_turned: whether the orientation seems to differ from that in the file, so that slices
             may not be axial.
         width_mm: of the body in the picture, from side to side; nan where it is not known.
@@ -41,6 +42,7 @@ class ScanFacts:
 
     step_mm: float | None
     noise_hu: float = float("nan")
+    noise_is_estimated: bool = False
     seems_turned: bool = False
     width_mm: float = float("nan")
 
@@ -209,12 +211,17 @@ def _turned_doubt(scan: ScanFacts | None) -> str:
 
 
 def _noise_warning(scan: ScanFacts | None) -> str:
-    if scan is None or not scan.noise_hu > LIMIT_HU:
+    if scan is None:
         return ""
+    limit_hu = ESTIMATED_LIMIT_HU if scan.noise_is_estimated else LIMIT_HU
+    if not scan.noise_hu > limit_hu:
+        return ""
+    found = f"{number_text(scan.noise_hu, digits=0)} HU on the network's grid"
+    if scan.noise_is_estimated:
+        found += ", estimated by the contrast of lung and tissue"
     return (
-        f"The scan is noisy ({number_text(scan.noise_hu, digits=0)} HU on the network's grid, "
-        f"more than {number_text(LIMIT_HU, digits=0)} HU): faint opacities may be missed or "
-        "invented, and density is that of the noisy scan."
+        f"The scan is noisy ({found}, more than {number_text(limit_hu, digits=0)} HU): faint "
+        "opacities may be missed or invented, and density is that of the noisy scan."
     )
 
 

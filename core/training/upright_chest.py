@@ -8,19 +8,40 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage, optimize
 
+from core.loading.orientation import coarse_hu
 from core.loading.upright_chest import CELLS, CHANNELS, UPRIGHT, coarse_picture, in_all_turns
+from core.phantom import build_demo_study
 from core.system import OnProgress, ignore_progress
+from core.training.mixture.sources import VOLUME_SOURCES, read_studies
 from core.volume import AIR_HU, FloatArray
 
 _COPIES = 16
 _PENALTY = 3e-3
 _ITERATIONS = 80
 _FEWEST_SLICES = 8
+
+
+def read_chests(
+    data: Path, *, on_progress: OnProgress = ignore_progress
+) -> tuple[list[FloatArray], list[str]]:
+    """Coarse scans of a data folder and of the demo study, with whose each is.
+
+    Args:
+        data: folder of the sets, see `core.training.mixture.sources`.
+    """
+    chests, patients = [coarse_hu(build_demo_study().volume)], ["demo"]
+    for study in read_studies(data):
+        if study.source in VOLUME_SOURCES and min(study.volume.shape) >= _FEWEST_SLICES:
+            chests.append(coarse_hu(study.volume))
+            patients.append(study.patient_id)
+        on_progress("reading scans", len(chests), 0)
+    return chests, patients
 
 
 def fit_upright_chest(

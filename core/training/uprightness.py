@@ -2,7 +2,7 @@
 
 Slices that are known to stand upright are shown in all four positions; the score of the upright
 one is to be the highest. A few slices of each volume and all single slices of the public sets take
-part, except the pictures that lie on their side, which are left for evaluation.
+part, except the pictures that lie on their side (`LEFT_OUT`), which are left for evaluation.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from core.preprocessing import build_model_input, plan_spatial
 from core.preprocessing.upright import coarse_picture
 from core.segmentation.engines import Engine
 from core.system import OnProgress, ignore_progress
-from core.training.mixture.sources import LabelledStudy, read_studies
+from core.training.mixture.sources import LabelledStudy, SourceName, read_studies
 
+LEFT_OUT: SourceName = "pictures"
+"""The set that is read, but not to be fitted to."""
 _SLICES = 8
 """Of each volume."""
 _FEWEST_LUNG_PIXELS = 300

@@ -32,6 +32,7 @@ from core.ui.session import (
     set_notice,
     this_session,
 )
+from core.ui.shared_studies import SharedStudies
 from core.ui.turning import make_ready
 from core.volume import Intensity, Study
 
@@ -44,11 +45,15 @@ _LINK_IS_OLD = (
 )
 
 
-@st.cache_resource(max_entries=1, show_spinner=False)
-def _demo_study() -> Study:
+@st.cache_resource(show_spinner=False)
+def _shared_demo() -> SharedStudies:
+    return SharedStudies(most=1)
+
+
+def _demo_study(on_progress: OnProgress) -> Study:
     from core.phantom import build_demo_study
 
-    return build_demo_study()
+    return _shared_demo().get("demo", lambda: build_demo_study(on_progress=on_progress))
 
 
 @st.cache_resource(show_spinner=False)
@@ -56,15 +61,17 @@ def _file_links() -> FileLinks:
     return FileLinks()
 
 
-def open_demo() -> OpenStudy:
+def open_demo(*, on_progress: OnProgress = ignore_progress) -> OpenStudy:
     """Opens the generated study; the first time it is computed."""
-    opened = this_session().open_study(_demo_study(), origin="demo", link="demo")
+    study = _demo_study(on_progress)
+    opened = this_session().open_study(study, origin="demo", link="demo")
     return make_ready(opened, where="demo")
 
 
-def open_case(case_id: str) -> OpenStudy:
+def open_case(case_id: str, *, on_progress: OnProgress = ignore_progress) -> OpenStudy:
     """Opens a case of the public set, with its true masks."""
-    opened = this_session().open_study(case_study(case_id), origin="case", link=case_id)
+    study = case_study(case_id, on_progress=on_progress)
+    opened = this_session().open_study(study, origin="case", link=case_id)
     return make_ready(opened, where=case_id)
 
 
@@ -186,10 +193,10 @@ def _open_path(
     return make_ready(opened)
 
 
-def open_link(link: str) -> OpenStudy | None:
+def open_link(link: str, *, on_progress: OnProgress = ignore_progress) -> OpenStudy | None:
     """What a page's address names; none (and a notice) where it is no longer there."""
     if link == "demo":
-        return open_demo()
+        return open_demo(on_progress=on_progress)
     if link.startswith(KEPT_LINK):
         try:
             return open_kept(link.removeprefix(KEPT_LINK))
@@ -210,11 +217,11 @@ def open_link(link: str) -> OpenStudy | None:
                 set_notice("warning", _LINK_IS_OLD)
                 return None
             # By its path again, so that it must still lie inside the data folder.
-            found = open_file(str(path))
+            found = open_file(str(path), on_progress=on_progress)
             if found is None:
                 set_notice("warning", "There are several series: choose one on Home.")
             return found
-        return open_case(link)
+        return open_case(link, on_progress=on_progress)
     except LungLensError as error:
         set_notice("warning", str(error))
         return None

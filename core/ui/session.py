@@ -89,6 +89,17 @@ class OpenStudy:
         default_factory=lambda: (0, {}), init=False
     )
 
+    @property
+    def turn(self) -> str:
+        """How a person has said that the axes of its file lead, such as "LPS"; else empty."""
+        volume = self.study.volume
+        return "" if volume.source.stored_affine is None else volume.file_orientation
+
+    @property
+    def address(self) -> dict[str, str]:
+        """What names it, laid as it is, in a page's address."""
+        return {"case": self.link, **({"turn": self.turn} if self.turn else {})}
+
     def __post_init__(self) -> None:
         self.recognised = self.study.volume.intensity
         self.correction = Correction(self.study.volume)
@@ -233,6 +244,7 @@ class Session:
     Attributes:
         began: whether the first scan was opened, or at least tried.
         navigated: whether the entry script has run.
+        laid: whether the scan was turned as the address says.
         page: title of the page last drawn.
         asked_part: name of the part that the next page is to begin with, if any.
         part_of_page: name of the part of it that was drawn, if not the first.
@@ -252,6 +264,7 @@ class Session:
 
     began: bool = False
     navigated: bool = False
+    laid: bool = False
     page: str = ""
     asked_part: str = ""
     part_of_page: str = ""
@@ -304,7 +317,7 @@ class Session:
     def follow_address(self, address: Mapping[str, str]) -> None:
         """After a reload: what the address says counts, as it does for a new session. It may have
         been changed by hand, and says all that the page shown last was set to."""
-        self.navigated = False
+        self.navigated = self.laid = False
         self.settings = {}
         if self.opened is None:
             return
@@ -323,6 +336,12 @@ class Session:
         self.opened = self.second = None
         self.pending_series = self.pending_scale = self.pending_labels = None
         self._parts = {}
+
+
+def is_picture(current: OpenStudy) -> bool:
+    """Whether the open study is one picture."""
+    volume = current.study.volume
+    return volume.source.format == "pictures" and volume.shape[2] == 1
 
 
 def this_session() -> Session:

@@ -147,7 +147,7 @@ def _text(value: Value) -> str:
 def write_address(current: OpenStudy, slice_index: int, settings: Settings) -> None:
     """Case, slice and all settings that are not the defaults go into the page's address."""
     wanted = {
-        "case": current.link,
+        **current.address,
         **part_in_address(),
         "slice": str(slice_index + 1),
         **settings.changed(),

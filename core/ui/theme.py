@@ -1,4 +1,4 @@
-"""Which theme the person looks at: dark, as the app begins, or light."""
+"""Which theme the page is drawn in: dark or light."""
 
 from __future__ import annotations
 

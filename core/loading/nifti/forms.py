@@ -23,6 +23,11 @@ _FIELDS = (
     *("quatern_b", "quatern_c", "quatern_d", "qoffset_x", "qoffset_y", "qoffset_z"),
 )
 _MAX_SHIFT_VOXELS = 0.5
+_NEGATIVE = (
+    "The header gives a negative size of voxels, which NIfTI does not allow: it is read as "
+    "positive, while other programs may mirror the scan. Check left and right, front and back, "
+    "head and feet."
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +75,17 @@ def choose_form(raw: Any, name: str) -> FormInUse:
     if qform is not None:
         return FormInUse(qform, True)
     return FormInUse(np.asarray(raw.get_base_affine(), dtype=np.float64), True)
+
+
+def mend_voxel_sizes(raw: Any) -> tuple[str, ...]:
+    """Makes the sizes of voxels positive and the sign of the third axis −1 or 1, in place, and
+    says so where somebody else may read them otherwise."""
+    pixdim = raw["pixdim"]
+    pixdim[0] = -1.0 if pixdim[0] < 0 else 1.0  # by the standard 0 is read as 1
+    if not (pixdim[1:4] < 0).any():
+        return ()
+    pixdim[1:4] = np.abs(pixdim[1:4])
+    return (_NEGATIVE,)
 
 
 def form_fields(raw: Any) -> tuple[tuple[str, tuple[float, ...]], ...]:

@@ -16,7 +16,7 @@ from nibabel.spatialimages import HeaderDataError
 from core.config import LoadLimits
 from core.errors import GeometryError, LoadError, shown_name
 from core.loading.checks import DEFAULT_LIMITS, check_size
-from core.loading.nifti.forms import choose_form, form_fields
+from core.loading.nifti.forms import choose_form, form_fields, mend_voxel_sizes
 from core.loading.volume_header import VolumeHeader, damaged_volume
 from core.system import DAMAGED_GZIP, open_gzip, size_text
 from core.volume import MM_PER_UNIT, LengthUnit, NiftiForms, check_affine, spacing_mm
@@ -269,8 +269,7 @@ def _geometry(
     # nibabel reads a spacing of zero as one, so the header itself is looked at.
     if int(raw["dim"][0]) == 2 and not raw["pixdim"][3]:
         raw["pixdim"][3] = 1.0
-    if not raw["pixdim"][0]:  # by the standard read as 1
-        raw["pixdim"][0] = 1.0
+    mended = mend_voxel_sizes(raw)
     pixdim = np.asarray(raw["pixdim"][1:4], dtype=np.float64)
     if not np.isfinite(pixdim).all() or (pixdim == 0).any():
         raise GeometryError(
@@ -280,7 +279,7 @@ def _geometry(
             next_step="repair the header or convert the original DICOM again",
         )
     found = choose_form(raw, name)
-    affine, warnings = found.affine, found.warnings
+    affine, warnings = found.affine, mended + found.warnings
     unit, unit_warnings = _length_unit(raw, affine)
     warnings += unit_warnings
     affine[:3] *= MM_PER_UNIT[unit]
@@ -300,7 +299,7 @@ def _geometry(
     if np.allclose(spacing, 1.0) and not affine[:3, 3].any():
         warning = "The header was left at 1 × 1 × 1 mm: volumes in ml are not known."
         return affine, forms, unit, True, (*warnings, warning)
-    if not np.allclose(spacing, np.abs(pixdim) * MM_PER_UNIT[unit], rtol=0.01):
+    if not np.allclose(spacing, pixdim * MM_PER_UNIT[unit], rtol=0.01):
         warnings += ("The header gives two spacings; that of the affine is used.",)
     return affine, forms, unit, False, warnings
 

@@ -96,7 +96,7 @@ class Report:
 
     @property
     def headline(self) -> tuple[Measurement, ...]:
-        """The biomarkers of the first page; the zonal score where lobes are not told."""
+        """The biomarkers of the first page; the zonal score where there are no lobes."""
         return tuple(
             self.biomarkers.measurement(
                 "zonal_score" if key == "lobar_score" and not self.biomarkers.lobes else key
@@ -125,6 +125,7 @@ def build_report(
     config: ReportConfig,
     info: WeightsInfo | None = None,
     quality: QualityReport | None = None,
+    lobes: Lobes | None = None,
     notes: str = "",
     annotations: Sequence[Annotation] = (),
     on_progress: OnProgress = ignore_progress,
@@ -135,6 +136,7 @@ def build_report(
     Args:
         info: the weights that made the segmentation, where they are still there.
         quality: the checks' findings, where they are known already.
+        lobes: of the lung mask, where they are known already.
         notes, annotations: what a person has written on the scan and placed on its slices.
         on_progress: called with what is being measured.
 
@@ -142,7 +144,7 @@ def build_report(
         Cancelled: the person asked to stop.
     """
     volume, masks = study.volume, segmentation.masks
-    lobes = find_lobes(masks.lung, volume)
+    lobes = lobes or find_lobes(masks.lung, volume)
     told: dict[str, Any] = {"on_progress": on_progress, "should_cancel": should_cancel}
     found = compute_biomarkers(volume, masks, lobes=lobes, **told)
     quality = quality or check_scan(volume, QualityConfig(), **told)
@@ -157,6 +159,7 @@ def build_report(
         masks,
         damaged=quality.damaged_slices,
         stamp=stamp,
+        quarter_turns=segmentation.record.quarter_turns,
         annotations=annotations,
     )
     on_progress("drawing key slices", 1, 1)
@@ -303,7 +306,7 @@ def _agreement(
 def _hand_sentence(by_hand: HandCorrection) -> str:
     return (
         f"The masks were {by_hand.text}: these values show how well the person agrees with the "
-        "truth; they say nothing about the network."
+        "truth; they do not describe the network."
     )
 
 

@@ -58,6 +58,7 @@ def draw_marks(
     *,
     box: Ranges,
     scale: tuple[float, float],
+    quarter_turns: int,
     font: Any,
 ) -> None:
     """Draws the marks of one slice into its picture, each with its number and what was measured.
@@ -66,10 +67,13 @@ def draw_marks(
         pen: draws into the picture, which shows what of the slice lies in the box.
         marks: numbers and marks, all of this slice.
         box: voxel ranges (i, j, k), half-open.
-        scale: pixels of the picture for a voxel across and down.
+        scale: pixels for a voxel across and down, before the picture was turned.
+        quarter_turns: by which the picture was turned, clockwise.
     """
+    size = pen.im.size[:: -1 if quarter_turns % 2 else 1]
     for number, one in marks:
-        points = [_in_picture(point, one.plane, volume, box, scale) for point in one.points]
+        places = [_in_picture(point, one.plane, volume, box, scale) for point in one.points]
+        points = [_turned(place, quarter_turns, size) for place in places]
         for colour, width in ((_SHADE, 9), (MARK_COLOUR, 4)):
             _trace(pen, one.kind, points, colour=colour, width=width)
         words = f"{number}: {found}" if (found := _short(one, volume)) else str(number)
@@ -88,6 +92,14 @@ def _in_picture(
     across, down = _axes(plane)
     top = box[down][0] if plane == "axial" else volume.shape[down] - box[down][1]
     return (column - box[across][0]) * scale[0], (row - top) * scale[1]
+
+
+def _turned(place: Place, quarter_turns: int, size: tuple[int, int]) -> Place:
+    """A place of a picture of some width and height, in the picture turned clockwise."""
+    (x, y), (width, height) = place, size
+    for _ in range(quarter_turns % 4):
+        (x, y), (width, height) = (height - y, x), (height, width)
+    return x, y
 
 
 def _trace(pen: Any, kind: str, points: Sequence[Place], *, colour: Any, width: int) -> None:

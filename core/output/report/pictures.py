@@ -89,6 +89,7 @@ def draw_key_slices(
     *,
     damaged: Collection[int] = (),
     stamp: str = "",
+    quarter_turns: int = 0,
     annotations: Sequence[Annotation] = (),
 ) -> tuple[KeySlice, ...]:
     """Up to four axial slices, a coronal and a sagittal one.
@@ -100,6 +101,7 @@ def draw_key_slices(
         damaged: axial slices that the quality checks find at fault; others are shown instead, as
             long as there are any.
         stamp: a word to draw into every picture, such as "SYNTHETIC".
+        quarter_turns: of axial slices, clockwise, for a picture on its side.
         annotations: what a person has placed on slices. Slices with most of it come before the
             even spread, and it is drawn into them.
     """
@@ -111,7 +113,8 @@ def draw_key_slices(
     for plane, index, why in chosen:
         here = [(n, one) for n, one in marks if (one.plane, one.index) == (plane, index)]
         place = _Slice(plane, index, why, widened(box, [one for _, one in here], volume))
-        drawn = _draw(study, predicted, place, marks=here, stamp=stamp)
+        turns = quarter_turns if plane == "axial" else 0
+        drawn = _draw(study, predicted, place, marks=here, stamp=stamp, turns=turns)
         pictures.append(KeySlice(plane, index, drawn, why))
     return tuple(pictures)
 
@@ -218,17 +221,20 @@ def _draw(
     *,
     marks: Sequence[tuple[int, Annotation]],
     stamp: str,
+    turns: int,
 ) -> Picture:
     volume, plane, index, box = study.volume, place.plane, place.index, place.box
+    down_mm, across_mm = pixel_size_mm(volume, plane)
+    pixel_mm = (across_mm, down_mm) if turns % 2 else (down_mm, across_mm)
 
     def cut(array: Array) -> Array:
         # The slice first, so that no more than one is ever touched.
         whole = [slice(*span) for span in box]
         whole[PLANE_AXIS[plane]] = slice(None)
-        return plane_slice(array[tuple(whole)], plane, index)
+        return np.rot90(plane_slice(array[tuple(whole)], plane, index), -turns)
 
     grey = _grey(volume, cut(volume.array))
-    size = _size(grey.shape, pixel_size_mm(volume, plane))
+    size = _size(grey.shape, pixel_mm)
     enlarged = cv2.resize(grey, size, interpolation=cv2.INTER_CUBIC)
     picture: Picture = np.repeat(enlarged[..., None], 3, axis=2).astype(np.uint8)
     truth = study.truth.infection if study.truth is not None else None
@@ -241,11 +247,18 @@ def _draw(
             _outline(picture, cut(mask), colour, dashed=dashed)
     scale = None
     if not volume.spacing_nominal:
-        scale = size[0] / (grey.shape[1] * pixel_size_mm(volume, plane)[1])
+        scale = size[0] / (grey.shape[1] * pixel_mm[1])
     image = Image.fromarray(picture)
     pixels = size[0] / grey.shape[1], size[1] / grey.shape[0]
-    font = picture_font(round(26 * _letter_factor(image)))
-    draw_marks(ImageDraw.Draw(image), marks, volume, box=box, scale=pixels, font=font)
+    draw_marks(
+        ImageDraw.Draw(image),
+        marks,
+        volume,
+        box=box,
+        scale=pixels[::-1] if turns % 2 else pixels,
+        quarter_turns=turns,
+        font=picture_font(round(26 * _letter_factor(image))),
+    )
     return _letter(image, place, px_per_mm=scale, stamp=stamp, placed=_placed(volume))
 
 

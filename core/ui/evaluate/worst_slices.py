@@ -20,6 +20,7 @@ from core.ui.evaluate.question import Question
 from core.ui.navigation import BROWSE, go_to
 from core.ui.open_scan import open_case
 from core.ui.page import show_errors
+from core.ui.progress_line import opening
 from core.ui.scan import browsing
 from core.ui.session import this_session
 from core.ui.text import escape_markdown
@@ -135,8 +136,8 @@ def _show_case(
     shown = state.shown
     sha256 = question.weights.sha256
     if shown is None or (shown.case_id, shown.sha256) != (case_id, sha256):
-        with st.spinner("Opening the case…", show_time=True):
-            study = question.study or case_study(case_id)
+        with opening() as progress:
+            study = question.study or case_study(case_id, on_progress=progress)
             i, j, _ = (count // 2 for count in study.volume.shape)
             shown = ShownCase(
                 case_id=case_id,
@@ -201,10 +202,11 @@ def _show_gallery(
         st.success("No slice has an error.", icon=":material/check_circle:")
         return
     swatches = " ".join(
-        f'<span style="color:{AGREEMENT_COLOURS[name]}">■</span> {words} '
+        f'<span style="color:{AGREEMENT_COLOURS[name]};background:#0b0f14;border-radius:3px;'
+        f'padding:0 0.2rem">■</span> {words} &nbsp; '
         for name, words in (("hit", "hit"), ("missed", "missed"), ("wrong", "false"))
     )
-    st.html(f'<div style="font-size:0.86rem;color:#aab6c2">{swatches}</div>')
+    st.html(f'<div style="font-size:0.86rem;color:var(--quiet)">{swatches}</div>')
     with st.container(horizontal=True, gap="small", key="evaluation-gallery"):
         for one in worst:
             with st.container(width=_WIDTH, gap="small"):

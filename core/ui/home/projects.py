@@ -10,6 +10,7 @@ from core.correction.project import Card, Listed, delete_project, list_projects,
 from core.errors import LungLensError
 from core.ui.open_scan import open_case, open_demo, open_file, open_kept
 from core.ui.page import show_errors
+from core.ui.progress_line import opening
 from core.ui.project_files import open_project
 from core.ui.projects import projects_folder
 from core.ui.session import OpenStudy, clear_notice, set_notice, this_session
@@ -124,15 +125,15 @@ def _offer_deleting(one: Listed, key: str) -> None:
 def _open(one: Listed) -> None:
     card = one.card
     assert card is not None
-    opening: dict[str, Callable[[], OpenStudy | None]] = {
-        "demo": open_demo,
-        "case": lambda: open_case(card.where),
-        "file": lambda: open_file(card.where),
+    openings: dict[str, Callable[[], OpenStudy | None]] = {
+        "demo": lambda: open_demo(on_progress=progress),
+        "case": lambda: open_case(card.where, on_progress=progress),
+        "file": lambda: open_file(card.where, on_progress=progress),
     }
     clear_notice()
-    with show_errors(), st.spinner("Opening the scan…", show_time=True):
+    with show_errors(), opening() as progress:
         opened = (
-            open_kept(one.folder.name) if one.with_scan else opening.get(card.origin, open_demo)()
+            open_kept(one.folder.name) if one.with_scan else openings.get(card.origin, open_demo)()
         )
         _turn_as_in(card, opened)
         opened = None if opened is None else this_session().opened

@@ -309,7 +309,7 @@ def choose_rare(settings: Settings) -> None:
         "crop",
         {"body": "Body box", "lungs": "Lung box", "none": "Whole slice"},
         help="The network sees a box around the body, or around the lungs where their air shows "
-        "them. CLAHE and equalisation look at what is inside the box, so air and table around the "
+        "them. CLAHE and equalisation use only what is inside the box, so air and table around the "
         "body change their result.",
     )
     if settings.values["crop"] != "none":

@@ -41,9 +41,16 @@ def _look(current: OpenStudy) -> None:
             )
         notes.show_notes(current)
     with numbers:
-        segmenting.show_progress()
-        mark_and_browse(current)
-        show_headline(current, key="browse")
+        # Of one height, so that nothing below moves when the result comes.
+        with st.container(key="result-room"):
+            running = segmenting.show_progress()
+            mark_and_browse(current)
+            if current.result is None and not running:
+                st.caption(
+                    "The result then stands here in one sentence: how much of the lung is "
+                    "infected, and where."
+                )
+            show_headline(current, key="browse")
         measures.show_difference(current, place.plane, place.slice_index)
         show_training_case(current)
         measures.show_burden(current, place.plane, place.slice_index)

@@ -82,7 +82,7 @@ def write_address(current: OpenStudy) -> None:
     """Case, part, plane and slice go into the page's address, so that it can be kept and shared."""
     place = place_of(current)
     wanted = {
-        "case": current.link,
+        **current.address,
         **part_in_address(),
         "plane": place.plane,
         "slice": str(place.slice_index + 1),
@@ -104,7 +104,16 @@ def viewer_scan(current: OpenStudy) -> ViewerScan:
         name=current.name,
         stamp=current.stamp,
         flags=current.look_first,
+        turns=turns_of(current),
     )
+
+
+def turns_of(current: OpenStudy) -> int:
+    """By how many 90° a picture on its side is turned clockwise to stand upright, as the network
+    that marked it found; 0 for scans, and as long as that is not known."""
+    run = current.segmentation
+    is_picture = current.study.volume.source.format == "pictures"
+    return run.record.quarter_turns if is_picture and run is not None else 0
 
 
 @st.fragment

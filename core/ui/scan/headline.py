@@ -16,7 +16,7 @@ from core.ui.jobs import MEASURING_QUEUE
 from core.ui.scan.biomarkers import scan_biomarkers
 from core.ui.scan.doubts import show_doubts
 from core.ui.scan.lobe_picture import lobes_html
-from core.ui.scan.lobes import lungs_of
+from core.ui.scan.lobes import LARGE_VOXELS, lungs_of
 from core.ui.scan.lung_picture import lungs_html
 from core.ui.scan.measures import CORRECTED, known_masks, scan_burden
 from core.ui.scan.whose import whose_sentence
@@ -38,8 +38,6 @@ _STYLE = """<style>
   width: 104px; height: 76px; } }
 </style>"""
 _LIES_IN = {"both": "both lungs", "right": "right lung", "left": "left lung"}
-_LARGE_VOXELS = 12_000_000
-"""Larger scans are measured beside the page."""
 _AT_ONCE_SECONDS = 0.3
 
 
@@ -145,15 +143,15 @@ def _where_it_lies(current: OpenStudy, name: str) -> Biomarkers | None:
     memo = current.corrected_memo if name == CORRECTED else current.memo
     key = ("biomarkers", name)
     volume, pair = current.study.volume, known_masks(current)[name]
-    if key not in memo and volume.array.size <= _LARGE_VOXELS:
+    if key not in memo and volume.array.size <= LARGE_VOXELS:
         memo[key] = scan_biomarkers(current, name)
     if key in memo:
         found: Biomarkers = memo[key]
         return found
-    lungs = lungs_of(current, name)
     slot = this_session().part(_Measuring).slot
     slot.drop_unless(_subject(current, name))
     if slot.job is None:
+        lungs = lungs_of(current, name)
 
         def work(on_progress: OnProgress, should_cancel: ShouldCancel) -> Biomarkers:
             return lungs.biomarkers(pair, on_progress=on_progress, should_cancel=should_cancel)

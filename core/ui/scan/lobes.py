@@ -1,8 +1,8 @@
-"""What is found from a lung mask alone, once for each: its lobes, right and left."""
+"""The lobes of the open scan, estimated once for each lung mask that is asked for."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from threading import Lock
 
 from core.measuring.biomarkers import Biomarkers, LungSides, compute_biomarkers, split_lungs
 from core.measuring.lobes import Lobes
@@ -11,25 +11,30 @@ from core.ui.scan.measures import CORRECTED, known_masks
 from core.ui.session import OpenStudy, remember
 from core.volume import BoolArray, MaskPair, Volume
 
+LARGE_VOXELS = 12_000_000
+"""Larger scans are measured beside the page."""
+NOT_YET = Lobes(None, "The lobes of the corrected masks are being estimated.")
 _LUNGS = "lungs found"
 
 
-@dataclass(eq=False)
 class Lungs:
-    """A lung mask, and what was found from it so far."""
+    """A lung mask and what was found from it so far, on whichever thread it was asked first."""
 
-    mask: BoolArray | None
-    volume: Volume
-    _lobes: Lobes | None = field(default=None, init=False)
-    _sides: LungSides | None = field(default=None, init=False)
+    def __init__(self, mask: BoolArray | None, volume: Volume) -> None:
+        self.mask, self.volume = mask, volume
+        self.known: Lobes | None = None
+        """None until they are estimated."""
+        self._sides: LungSides | None = None
+        self._lock = Lock()
 
     def lobes(self) -> Lobes:
-        """The lobes, or why they are not told."""
+        """The lobes, or why there are none; waits where another thread estimates them."""
         from core.segmentation.lobes import find_lobes
 
-        if self._lobes is None:
-            self._lobes = find_lobes(self.mask, self.volume)
-        return self._lobes
+        with self._lock:
+            if self.known is None:
+                self.known = find_lobes(self.mask, self.volume)
+            return self.known
 
     def biomarkers(
         self,
@@ -72,20 +77,8 @@ def lungs_of(current: OpenStudy, name: str) -> Lungs:
     return found
 
 
-def shown_lobes(current: OpenStudy) -> Lobes | None:
-    """The lobes of the network's lung mask, else of the true one, for the picture; none where
-    neither is known. Not of the corrected mask: they would have to be estimated again after each
-    stroke."""
-    names = [
-        name
-        for name, pair in known_masks(current).items()
-        if name != CORRECTED and pair.lung is not None
-    ]
-    return scan_lobes(current, names[0]) if names else None
-
-
 def scan_lobes(current: OpenStudy, name: str) -> Lobes:
-    """The lobes of one pair of masks, or why they are not told.
+    """The lobes of one pair of masks, or why there are none.
 
     Args:
         name: of `known_masks`.
@@ -97,3 +90,19 @@ def scan_lobes(current: OpenStudy, name: str) -> Lobes:
         doing="Estimating the lobes…",
         corrected=name == CORRECTED,
     )
+
+
+def shown_lobes(current: OpenStudy) -> Lobes | None:
+    """The lobes for the picture: of the corrected lung mask, else the network's, else the true one;
+    none where none of them is known.
+
+    A large scan is not kept waiting after each stroke: `NOT_YET` until the job that measures the
+    corrected masks has estimated them.
+    """
+    names = [name for name, pair in known_masks(current).items() if pair.lung is not None]
+    if not names:
+        return None
+    is_large = current.study.volume.array.size > LARGE_VOXELS
+    if names[0] == CORRECTED and is_large and lungs_of(current, CORRECTED).known is None:
+        return NOT_YET
+    return scan_lobes(current, names[0])

@@ -207,7 +207,7 @@ def _choose_patients() -> tuple[Path | None, dict[str, list[str]]]:
     if folder is None:
         st.info(
             f"{absent}Four **generated** patients are used. They share one anatomy: a network "
-            "trained on them knows generated chests only, and its results say nothing about "
+            "trained on them knows generated chests only, and its results prove nothing about "
             "people.",
             icon=":material/science:",
         )

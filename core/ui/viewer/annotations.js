@@ -3,10 +3,22 @@
 
 const RULER = "#ffffff"; // no colour of a mask
 const PLACED = {
-  distance: { icon: "measure", label: "Measure a distance (M)", hint: "Drag from one point to another" },
-  arrow: { icon: "arrow", label: "Place an arrow (V)", hint: "Drag from the end of the arrow to its head" },
-  region: { icon: "region", label: "Measure HU in a region (R)", hint: "Drag over a region" },
-  note: { icon: "note", label: "Write a note (T)", hint: "Click where the note belongs" },
+  distance: {
+    icon: "measure", text: "Distance", key: "M", label: "Measure a distance (M)",
+    hint: "Drag from one point to another",
+  },
+  arrow: {
+    icon: "arrow", text: "Arrow", key: "V", label: "Place an arrow (V)",
+    hint: "Drag from the end of the arrow to its head",
+  },
+  region: {
+    icon: "region", text: "Region", key: "R", label: "Measure HU in a region (R)",
+    hint: "Drag over a region",
+  },
+  note: {
+    icon: "note", text: "Note", key: "T", label: "Write a note (T)",
+    hint: "Click where the note belongs",
+  },
 };
 const MOST_TEXT = 500;
 

@@ -272,7 +272,7 @@ function drawHand(pane) {
   if (!view.correcting) return;
   const { hand, pen, pointer } = view;
   if (hand?.points && hand.pane === pane) {
-    strokePoints(pane, hand.points, { closed: true, colour: "#f2f5f8", dashed: true });
+    strokePoints(pane, hand.points, { closed: true, colour: "#f2f5f8", line: "dashed" });
   }
   if (!pointer || pointer.pane !== pane || !["brush", "eraser"].includes(pen.tool)) return;
   const { scale } = pane;

@@ -38,6 +38,7 @@ class View {
       if (scan && scan.correcting !== Boolean(this.correcting)) scan.correct(!scan.correcting);
     }
     if (this.look.correcting && !this.correcting) this.markCorrected();
+    if (this.presenting) this.fillHeadline();
     if (this.canCorrect) this.obeyCorrecting();
     this.changed({ layout: true });
     // What another page's viewer did not come to tell.
@@ -113,6 +114,7 @@ class View {
     Object.assign(this.place, {
       plane: wanted.plane, voxel: [...wanted.voxel], command: wanted.command,
     });
+    if (wanted.layout) this.layout = wanted.layout;
     this.place.told = this.placeNow();
   }
 
@@ -127,15 +129,22 @@ class View {
     this.stage.append(this.panes[0].canvas, this.dividerBar, this.controls.help);
     listenToPointer(this.panes[0]);
     this.correctBar = new CorrectBar(this);
-    this.root.append(this.controls.bar, this.correctBar.bar, this.stage, this.strip.canvas,
-      element("div", { class: "bar" }, this.value, this.controls.legend),
+    const { bar, toolGroup, jumpGroup, ends, legend } = this.controls;
+    this.steps = element("div", { class: "bar steps" }, toolGroup, jumpGroup, this.value, ends);
+    this.root.append(bar, this.correctBar.bar, this.stage, this.strip.canvas, this.steps,
+      element("div", { class: "bar" }, legend),
       element("div", { class: "bar" }, this.controls.lobes.legend), this.spoken);
-    this.root.addEventListener("keydown", (event) => pressKey(this, event));
+    this.root.addEventListener("keydown", (event) => this.pressKey(event));
+    listenToPage();
     this.root.addEventListener("fullscreenchange", () => {
       if (this.presenting && !this.fullscreen) this.endPresent();
       this.changed({ layout: true });
     });
     this.sayHint();
+  }
+
+  pressKey(event) {
+    pressKey(this, event);
   }
 
   get grid() {
