@@ -36,6 +36,8 @@ TEST_IDS = (
     "stTable",
     "stImage",
     "stPlotlyChart",
+    "stHorizontalBlock",
+    "stColumn",
 )
 """Values of `data-testid` in Streamlit's own HTML that `PAGE_STYLE` selects by."""
 
@@ -58,6 +60,13 @@ PAGE_STYLE = """
 [data-testid="stMetricValue"] { font-size: 1.5rem; font-variant-numeric: tabular-nums; }
 .st-key-result-room { min-height: 10.4rem; }
 [data-testid="stTable"] { font-variant-numeric: tabular-nums; }
+/* On a tablet, picture and numbers one below the other: beside each other both are too narrow. */
+@media (max-width: 1024px) {
+  [data-testid="stHorizontalBlock"]:not([data-testid="stColumn"] *):has(>
+    [data-testid="stColumn"]:nth-child(2):last-child) > [data-testid="stColumn"] {
+    min-width: 100%;
+  }
+}
 /* As the toolbar of the viewer, in whose place they stand. */
 .st-key-surfaces-planes { gap: 2px !important; }
 .st-key-surfaces-planes button { min-height: 28px; padding: 0 0.5rem; line-height: 1; }
