@@ -58,6 +58,8 @@ def show(mode: str) -> None:
         shorter = replace(keep.volume, array=np.asfortranarray(keep.volume.array[:, :, ::2]))
         comparison = Comparison("First", "Second", scan=ViewerScan(keep.other, shorter))
         show_viewer(scan, keep.place, key=viewer_key(), comparison=comparison)
+    elif mode == "turned":
+        show_viewer(replace(scan, turns=1), keep.place, key=viewer_key())
     else:
         drawings = [Box((10, 20, 5), (40, 60, 15), "Box"), Line(((0.0, 0.0), (60.0, 90.0)))]
         chosen = drawings if mode == "drawings" else []
