@@ -147,7 +147,8 @@ def different_shares(one: Path, other: Path) -> dict[str, float]:
 
 
 def _mask(path: Path) -> Any:
-    return np.asarray(nib.load(path).dataobj) > 0
+    image: Any = nib.load(path)
+    return np.asarray(image.dataobj) > 0
 
 
 def describe_devices(rows: Sequence[Row]) -> str:
