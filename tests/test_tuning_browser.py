@@ -47,6 +47,11 @@ def test_enhance_with_the_demo(page: Page, tmp_path: Path) -> None:
     page.browser.refresh()
     page.settle()
     assert "clip_limit=7" in page.browser.current_url
+    # The grey scale of a scan is its own, also where Preprocess was opened first.
+    page.go_to("View", "Browse")
+    page.canvas()
+    assert page.view("[view.look.center, view.look.width]") == [-600, 1500]
+    page.go_to("Preprocess", "Enhance")
     broken = tmp_path / "broken.json"
     broken.write_text('{"preprocess": {"enhance": {"clip_limit": 1000}}}')
     page.click("Export settings")

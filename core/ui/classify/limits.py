@@ -14,8 +14,9 @@ from core.ui.charts.reliability import make_reliability_figure
 from core.ui.classify.running import ExplainedVerdict
 from core.ui.classify.slices import show_slices
 from core.ui.scan.biomarkers import scan_biomarkers, show_shares
+from core.ui.scan.pictures import is_picture
 from core.ui.segment.results import file_stem
-from core.ui.session import OpenStudy, is_picture
+from core.ui.session import OpenStudy
 from core.ui.tables import show_number_table
 from core.ui.text import escape_markdown
 

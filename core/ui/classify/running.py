@@ -19,8 +19,9 @@ from core.system import OnProgress, ShouldCancel
 from core.ui import segmenting
 from core.ui.job_slot import JobSlot
 from core.ui.jobs import NETWORK_QUEUE
+from core.ui.scan.pictures import is_picture
 from core.ui.scan.slice_strip import go_to
-from core.ui.session import OpenStudy, clear_notice, is_picture, set_notice, this_session
+from core.ui.session import OpenStudy, clear_notice, set_notice, this_session
 
 if TYPE_CHECKING:  # loaded where they are first needed
     from core.classification import Classifier, ClassifierInfo, Verdict

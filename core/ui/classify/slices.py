@@ -11,7 +11,7 @@ from core.drawing import PREDICTION_COLOURS, heat_colours
 from core.ui.classify.running import ExplainedVerdict
 from core.ui.classify.verdict_card import BAND_COLOURS, probability_text
 from core.ui.scan import browsing
-from core.ui.scan.browsing import turns_of
+from core.ui.scan.pictures import turns_of
 from core.ui.scan.slice_strip import StripRow, go_to, show_strip
 from core.ui.session import OpenStudy, remember
 from core.ui.text import escape_markdown, percent

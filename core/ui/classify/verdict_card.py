@@ -10,7 +10,8 @@ import streamlit as st
 
 from core.system import UNDEFINED_TEXT, percent_text
 from core.ui.classify.running import ExplainedVerdict
-from core.ui.session import OpenStudy, is_picture
+from core.ui.scan.pictures import is_picture
+from core.ui.session import OpenStudy
 from core.ui.text import escape_markdown
 
 if TYPE_CHECKING:  # loaded where they are first needed

@@ -131,7 +131,7 @@ def _show_outcome(outcome: Outcome[BatchSummary]) -> None:
 
 
 def _show_form(batch: _ServerBatch) -> None:
-    places = _places()
+    places, last = _places(), batch.slot.subject
     st.caption(
         "Segments and measures every scan of a folder, one after the other in a process of its "
         "own. A scan that fails, or ends its process, is one row with the reason."
@@ -140,6 +140,8 @@ def _show_form(batch: _ServerBatch) -> None:
     chosen = left.selectbox(
         "Folder of scans",
         tuple(places),
+        # The one that was stopped, or has just ended.
+        index=next((at for at, one in enumerate(places.values()) if one == last), 0),
         key="cohort-start-folder",
         help="The data folder with all that lies below it, or one of its folders. Masks and "
         "results of earlier batches are left out.",

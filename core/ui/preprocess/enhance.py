@@ -348,9 +348,10 @@ def show_actions(current: OpenStudy, settings: Settings, base: PreprocessConfig)
     if st.button(
         "Use for training",
         icon=":material/model_training:",
-        help="The Train page then offers this input as **Tuned**.",
+        help="Goes to Train, where this input is chosen as **Tuned**.",
     ):
-        this_session().tuned_preprocess = config
+        session = this_session()
+        session.tuned_preprocess, session.tuned_is_new = config, True
         go_to(TRAIN)
     with st.popover("Save as preset", icon=":material/bookmark_add:"):
         _name_preset(settings)

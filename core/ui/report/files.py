@@ -15,7 +15,8 @@ from core.output.exports import check_dicom_seg
 from core.system import OnProgress, ShouldCancel
 from core.ui.job_slot import JobSlot
 from core.ui.report.making import WrittenReport, jobs_of, result_of
-from core.ui.session import OpenStudy, is_picture
+from core.ui.scan.pictures import is_picture
+from core.ui.session import OpenStudy
 from core.ui.text import escape_markdown
 
 if TYPE_CHECKING:  # loaded where it is first needed

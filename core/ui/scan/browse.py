@@ -47,8 +47,7 @@ def _look(current: OpenStudy) -> None:
             mark_and_browse(current)
             if current.result is None and not running:
                 st.caption(
-                    "The result then stands here in one sentence: how much of the lung is "
-                    "infected, and where."
+                    "The result then stands here in one sentence: how much is infected, and where."
                 )
             show_headline(current, key="browse")
         measures.show_difference(current, place.plane, place.slice_index)

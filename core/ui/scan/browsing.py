@@ -17,6 +17,7 @@ from core.ui.projects import keep_state, try_again
 from core.ui.scan.lobes import shown_lobes
 from core.ui.scan.measures import guide_counts
 from core.ui.scan.notes import notebook_of
+from core.ui.scan.pictures import turns_of
 from core.ui.session import OpenStudy, this_session
 from core.ui.text import escape_markdown
 from core.ui.viewer import (
@@ -106,14 +107,6 @@ def viewer_scan(current: OpenStudy) -> ViewerScan:
         flags=current.look_first,
         turns=turns_of(current),
     )
-
-
-def turns_of(current: OpenStudy) -> int:
-    """By how many 90° a picture on its side is turned clockwise to stand upright, as the network
-    that marked it found; 0 for scans, and as long as that is not known."""
-    run = current.segmentation
-    is_picture = current.study.volume.source.format == "pictures"
-    return run.record.quarter_turns if is_picture and run is not None else 0
 
 
 @st.fragment

@@ -17,7 +17,8 @@ from core.output import mask_file_notes, mask_nifti_bytes, mask_picture_bytes
 from core.output.exports import values_csv
 from core.system import json_text, number_text
 from core.ui import segmenting
-from core.ui.session import OpenStudy, is_picture
+from core.ui.scan.pictures import is_picture
+from core.ui.session import OpenStudy
 from core.ui.tables import show_facts
 from core.ui.text import escape_markdown, seconds_text
 from core.ui.widget_state import set_widget_value, widget_value

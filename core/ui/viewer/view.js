@@ -84,10 +84,15 @@ class View {
   // outlive the page's own elements.
   remembered(header) {
     shared.look ??= {
-      center: header.place?.center ?? 0, width: header.place?.width ?? 1, style: "fill",
-      opacity: 0.35, hidden: new Set(), windowChange: 0, marksChange: 0,
+      center: 0, width: 1, known: false, style: "fill", opacity: 0.35, hidden: new Set(),
+      windowChange: 0, marksChange: 0,
     };
     this.look = shared.look;
+    // A picture without a place, such as that of Preprocess, knows of no grey scale.
+    if (header.place && !this.look.known) {
+      const { center, width } = header.place;
+      Object.assign(this.look, { center, width, known: true });
+    }
     if (header.agreement) this.look.agreement = header.agreement;
     if (!shared.places.has(this.token)) {
       shared.places.set(this.token, { plane: "axial", voxel: [0, 0, 0], command: 0 });
