@@ -125,7 +125,7 @@ def _page_changes(browser: Any, app: _App, rounds: int) -> Row:
         for number in range(count):
             known = len(app.runs())
             browser.find_elements("css selector", _LINKS)[number].click()
-            wait_until(lambda known=known: len(app.runs()) > known, "a page")  # type: ignore[misc]
+            _wait_for_run(app, known)
             _rest(browser)
         if turn == 0:
             # Libraries that a page loads, and what is measured once for each scan.
@@ -134,6 +134,10 @@ def _page_changes(browser: Any, app: _App, rounds: int) -> Row:
     p95 = statistics.quantiles(runs, n=20, method="inclusive")[18]
     what = f"page change, server time, 95th percentile of {len(runs)}"
     return Row("app", what, 1000.0 * p95, "ms", 300.0)
+
+
+def _wait_for_run(app: _App, known: int) -> None:
+    wait_until(lambda: len(app.runs()) > known, "a page")
 
 
 def _contrast(browser: Any, app: _App) -> list[Row]:

@@ -138,7 +138,7 @@ def different_shares(one: Path, other: Path) -> dict[str, float]:
     Args:
         one, other: folders of `python -m core segment`.
     """
-    found = {}
+    found: dict[str, float] = {}
     for channel in CHANNELS:
         masks = [_mask(folder / f"{channel}_mask.nii.gz") for folder in (one, other)]
         either = int(np.count_nonzero(masks[0] | masks[1]))
@@ -147,7 +147,8 @@ def different_shares(one: Path, other: Path) -> dict[str, float]:
 
 
 def _mask(path: Path) -> Any:
-    return np.asarray(nib.load(path).dataobj) > 0
+    image: Any = nib.load(path)
+    return np.asarray(image.dataobj) > 0
 
 
 def describe_devices(rows: Sequence[Row]) -> str:

@@ -9,9 +9,11 @@ import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
+import numpy.typing as npt
 
 from core.benchmark.rows import Row
 from core.benchmark.stages import run_command, write_generated_scan
@@ -141,5 +143,6 @@ def different_voxels(one: Path, other: Path) -> int:
     )
 
 
-def _voxels(path: Path) -> np.ndarray:
-    return np.asarray(nib.load(path).dataobj)
+def _voxels(path: Path) -> npt.NDArray[Any]:
+    image: Any = nib.load(path)
+    return np.asarray(image.dataobj)

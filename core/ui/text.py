@@ -36,7 +36,7 @@ def volume_text(volume_ml: float | None) -> str:
     """A volume in ml, in litres from one litre on, or "not known"."""
     if volume_ml is None or not math.isfinite(volume_ml):
         return "not known"
-    if volume_ml >= 1000:
+    if volume_ml >= 999.5:
         return f"{volume_ml / 1000:.2f}\u00a0l"
     return f"{volume_ml:.1f}\u00a0ml" if volume_ml < 100 else f"{volume_ml:.0f}\u00a0ml"
 

@@ -66,7 +66,7 @@ def measurement_text(value: float | int | str, unit: str, *, signed: bool = Fals
             return f"{number(shown, digits=digits)}{_SPACE}points"
         return percent_text(value, digits=digits)
     if unit == "ml":
-        if abs(value) >= 1000:
+        if abs(value) >= 999.5:
             return f"{number(value / 1000, digits=2)}{_SPACE}l"
         digits = 0 if abs(value) >= 100 else 1 if abs(value) >= 1 or value == 0 else 2
         return f"{number(value, digits=digits)}{_SPACE}ml"
