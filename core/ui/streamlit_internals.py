@@ -55,7 +55,7 @@ PAGE_STYLE = """
 [data-testid="stHeader"] { background: transparent; }
 [data-testid="stSidebarUserContent"] hr { margin: 0.6rem 0; }
 [data-testid="stMetricValue"] { font-size: 1.5rem; font-variant-numeric: tabular-nums; }
-.st-key-result-room { min-height: 10.4rem; }
+.st-key-result-room { min-height: 13.6rem; }
 [data-testid="stTable"] { font-variant-numeric: tabular-nums; }
 /* As the toolbar of the viewer, in whose place they stand. */
 .st-key-surfaces-planes { gap: 2px !important; }
