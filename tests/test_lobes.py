@@ -174,7 +174,7 @@ def hostile(name: str, lung: Any) -> Any:
     elif name == "noise":
         changed = np.random.default_rng(0).random(lung.shape) < 0.3
     elif name == "lower half":
-        changed = lung[:, :, : lung.shape[2] // 2]
+        changed[:, :, : lung.shape[2] // 2] = lung[:, :, : lung.shape[2] // 2]
     return np.asfortranarray(changed)
 
 
@@ -187,6 +187,7 @@ def hostile(name: str, lung: Any) -> Any:
         ("upside down", "upside down"),
         ("one lung", "only one lung"),
         ("noise", "does not have the shape of two lungs"),
+        ("lower half", "ends abruptly inside the scan"),
     ],
 )
 def test_masks_that_are_none_get_a_sentence(tmp_path: Path, name: str, sentence: str) -> None:

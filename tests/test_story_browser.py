@@ -89,8 +89,10 @@ def test_the_theme_of_the_menu_reaches_page_viewer_and_charts(page: Page) -> Non
     page.open("/preprocess?case=demo&part=region")
     page.canvas()
 
+    page.js("document.querySelector('[data-testid=stMainMenuButton]').click()")
+
     def choose(name: str) -> None:
-        page.js("document.querySelector('[data-testid=stMainMenuButton]').click()")
+        """The menu stays open for another choice."""
         entry = f"[data-testid=stMainMenuItem-theme-{name}]"
         wait_for(lambda: page.browser.find_elements("css selector", entry), what="the menu")
         page.js(f"document.querySelector('{entry}').click()")
@@ -114,3 +116,11 @@ def test_the_theme_of_the_menu_reaches_page_viewer_and_charts(page: Page) -> Non
         seen[name] = grounds()[2]
         assert page.view("getComputedStyle(view.stage).backgroundColor") == "rgb(0, 0, 0)"
     assert seen["Light"] != seen["Dark"]
+    # The choice holds for the address of another page, which Streamlit alone would not keep.
+    page.open("/report?case=demo")
+    assert (
+        page.js(
+            "return getComputedStyle(document.querySelector('[data-testid=stApp]')).colorScheme"
+        )
+        == "dark"
+    )

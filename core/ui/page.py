@@ -25,7 +25,7 @@ from core.ui.progress_line import opening
 from core.ui.session import OpenStudy, clear_notice, this_session
 from core.ui.streamlit_internals import PAGE_STYLE
 from core.ui.text import escape_markdown
-from core.ui.theme import ink
+from core.ui.theme import follow_theme, ink
 from core.ui.tour import show_tour_step
 from core.ui.turning import turn_scan
 
@@ -178,6 +178,7 @@ def _sidebar() -> None:
     st.divider()
     st.caption(f"Device: {segmenting.device_text()}")
     st.caption(RESEARCH_USE)
+    follow_theme()
 
 
 def _open_scan_summary(current: OpenStudy) -> None:

@@ -45,12 +45,13 @@ class OpenStudy:
     """The open study and all that was computed from it in this session.
 
     Attributes:
-        link: names the study in the page's address.
+        link, where: names it in the page's address; its case, or path in the data folder.
         token: new for each opening; keys widgets, so that none outlives its study.
         segmentation: the network's result, with the thresholds last chosen.
         correction: lung and infection as the person corrects them.
         memo: measures already computed, by name; those of the corrected masks stand apart.
         place: where in the scan the person is, once a viewer has shown it.
+        asked_to_correct: how often correcting on View was asked for on another page.
     """
 
     study: Study
@@ -69,11 +70,9 @@ class OpenStudy:
     annotations_command: int = 0
     """Counts changes of `annotations` that the browser does not know of."""
     where: str = ""
-    """Name of the case, or path in the data folder; empty where the scan was uploaded."""
     turned_from: str = ""
     """Fingerprint of the scan as its file lies, where a person has turned it and that is kept."""
     asked_to_correct: int = 0
-    """How often a person has asked on another page to correct masks here."""
     look_first: tuple[int, ...] = ()
     """Axial slices that the network is least sure of, where that was measured."""
     keeper: Keeper | None = None
@@ -321,11 +320,9 @@ class Session:
         been changed by hand, and says all that the page shown last was set to."""
         self.navigated = self.laid = False
         self.settings = {}
-        if self.opened is None:
-            return
-        self.opened.asked_to_correct = 0
-        if "slice" in address:
-            self.opened.place = None
+        if self.opened is not None:
+            self.opened.asked_to_correct = 0
+            self.opened.place = None if "slice" in address else self.opened.place
 
     def end(self) -> None:
         """Lets go of scans, masks and files, ends what is under way, and takes the slices back."""

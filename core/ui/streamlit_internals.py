@@ -35,6 +35,9 @@ TEST_IDS = (
     "stMetricValue",
     "stTable",
     "stImage",
+    "stPlotlyChart",
+    "stHorizontalBlock",
+    "stColumn",
 )
 """Values of `data-testid` in Streamlit's own HTML that `PAGE_STYLE` selects by."""
 
@@ -57,11 +60,18 @@ PAGE_STYLE = """
 [data-testid="stMetricValue"] { font-size: 1.5rem; font-variant-numeric: tabular-nums; }
 .st-key-result-room { min-height: 13.6rem; }
 [data-testid="stTable"] { font-variant-numeric: tabular-nums; }
+/* On a tablet, picture and numbers one below the other: beside each other both are too narrow. */
+@media (max-width: 1024px) {
+  [data-testid="stHorizontalBlock"]:not([data-testid="stColumn"] *):has(>
+    [data-testid="stColumn"]:nth-child(2):last-child) > [data-testid="stColumn"] {
+    min-width: 100%;
+  }
+}
 /* As the toolbar of the viewer, in whose place they stand. */
 .st-key-surfaces-planes { gap: 2px !important; }
 .st-key-surfaces-planes button { min-height: 28px; padding: 0 0.5rem; line-height: 1; }
 .st-key-surfaces-planes button p { font-size: 0.8rem; }
-.st-key-surfaces-chart .js-plotly-plot { border-radius: 8px; overflow: hidden; }
+.st-key-surfaces-chart [data-testid="stPlotlyChart"] { border-radius: 8px; overflow: hidden; }
 @media (max-width: 640px) {
   [data-testid="stMainBlockContainer"] { padding: 3.2rem 1rem 2rem; }
   h1 { font-size: 1.6rem !important; }

@@ -9,8 +9,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO
 
-import numpy as np
-
 from core.config import CHANNELS
 from core.correction.correction import Correction
 from core.correction.history import Act
@@ -165,7 +163,7 @@ class Keeper:
         if not self._take_lock():
             self.correction.locked = LOCKED
         path = self.folder / STEPS_NAME
-        acts, length = read_journal(path, voxels=int(np.prod(self.volume.shape)))
+        acts, length = read_journal(path, shape=self.volume.shape)
         self._state = read_state(self.folder, self.volume.shape)
         if acts:
             self.correction.replay(_network_masks(self.folder, self.volume), acts)

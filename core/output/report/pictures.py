@@ -224,7 +224,8 @@ def _draw(
     turns: int,
 ) -> Picture:
     volume, plane, index, box = study.volume, place.plane, place.index, place.box
-    pixel_mm = pixel_size_mm(volume, plane)[:: -1 if turns % 2 else 1]
+    down_mm, across_mm = pixel_size_mm(volume, plane)
+    pixel_mm = (across_mm, down_mm) if turns % 2 else (down_mm, across_mm)
 
     def cut(array: Array) -> Array:
         # The slice first, so that no more than one is ever touched.

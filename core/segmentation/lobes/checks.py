@@ -24,6 +24,8 @@ SWAPPED = f"{_NOT}the lung mask seems to be {{}}."
 
 MOST_MISSING = 0.1
 """Of the lungs' height."""
+_MOST_ABRUPT = 0.25
+"""The same where the mask ends inside the scan; disease at the base takes less."""
 _FEWEST_SLICES = 12
 _LEAST_ML = 400.0
 _FILLS = (0.12, 0.72)
@@ -32,7 +34,7 @@ _TWO_LARGEST = 0.85
 """Of all lung, in its two largest pieces."""
 _LEAST_LIKENESS = 0.45
 _VALLEY = 0.5
-_TURNED = 0.06
+_TURNED = 0.03
 _LEAST_SIDE = 0.15
 """Of all lung, in either lung."""
 _LEAST_SURE = 0.8
@@ -70,6 +72,13 @@ def find_fault(lung: BoolArray, volume: Volume, box: Box | None) -> str:
     filled = voxels / float(np.prod([part.stop - part.start for part in box]))
     if not _FILLS[0] <= filled <= _FILLS[1]:
         return DOUBTFUL.format(f" (it fills {percent_text(filled, digits=0)} of the box around it)")
+    # Inside the scan a lung may begin anywhere in its first slice and end anywhere in its last.
+    beyond = missing_height(areas[box[2]]) - 2.0 / slices
+    if not areas[0] and not areas[-1] and beyond > _MOST_ABRUPT:
+        return DOUBTFUL.format(
+            " (it ends abruptly inside the scan; about "
+            f"{percent_text(beyond, digits=0)} of the lungs' height is missing)"
+        )
     missing = missing_height(areas)
     if missing > MOST_MISSING:
         return (

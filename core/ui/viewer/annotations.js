@@ -185,7 +185,8 @@ function markText(view, mark) {
   if (!found.count) return "no voxel";
   const size = grid.nominal ? `${found.count} voxels`
     : `${((found.count * grid.pixelWidth * grid.pixelHeight) / 100).toFixed(2)} cm²`;
-  if (!scan.header.unitKnown || found.missing) return size;
+  if (!scan.header.unitKnown) return `${size}, HU not known`;
+  if (found.missing) return size;
   const shown = (hu) => String(Math.round(hu)).replace("-", "\u2212");
   return `${shown(found.mean)} ± ${shown(found.deviation)} HU, ` +
     `${shown(found.low)} to ${shown(found.high)}, ${size}`;
