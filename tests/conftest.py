@@ -112,9 +112,20 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The app without a data folder, with a small demo study."""
     from tests.browser import serve
+    from tests.small_demo import FILE_VARIABLE
+    from tests.studies import demo_file
 
     log = tmp_path_factory.mktemp("server") / "log.txt"
-    yield from serve("streamlit_app.py", log, streamlit="tests.small_demo")
+    settings = {FILE_VARIABLE: str(demo_file())}
+    yield from serve("streamlit_app.py", log, settings, streamlit="tests.small_demo")
+
+
+@pytest.fixture(scope="session")
+def correct_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The viewer alone, with masks to correct."""
+    from tests.browser import serve
+
+    yield from serve("tests/correct_page.py", tmp_path_factory.mktemp("server") / "log.txt")
 
 
 @pytest.fixture(scope="session")

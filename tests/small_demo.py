@@ -1,25 +1,35 @@
-"""Streamlit with a demo study of an eighth of the voxels: `python -m tests.small_demo run SCRIPT`.
+"""Streamlit with the demo study of the tests: `python -m tests.small_demo run SCRIPT`.
 
 Browsers check what a person does; the size of the scan only makes them wait for it.
 """
 
 from __future__ import annotations
 
+import os
+import pickle
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import core.phantom
 
-SHAPE = (256, 256, 48)
-"""Voxels of the demo study on the tests' server; 48 slices of 6 mm."""
+FILE_VARIABLE = "LUNGLENS_TESTS_DEMO"
+"""Names the file of `tests.studies.demo_file`."""
 
 
 def main() -> None:
     """Runs Streamlit's command line in this process."""
     from streamlit.web import cli
 
-    core.phantom.build_demo_study = partial(core.phantom.build_demo_study, shape=SHAPE)
-    core.phantom.build_demo_follow_up = partial(core.phantom.build_demo_follow_up, shape=SHAPE)
+    from tests.studies import DEMO_SHAPE
+
+    core.phantom.build_demo_study = _read_demo
+    core.phantom.build_demo_follow_up = partial(core.phantom.build_demo_follow_up, shape=DEMO_SHAPE)
     cli.main(prog_name="streamlit")
+
+
+def _read_demo(**_: Any) -> Any:
+    return pickle.loads(Path(os.environ[FILE_VARIABLE]).read_bytes())  # noqa: S301
 
 
 if __name__ == "__main__":

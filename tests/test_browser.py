@@ -16,7 +16,6 @@ from core.evaluation.metrics import compute_overlap
 from core.volume import Study, to_canonical
 from tests.browser import DEMO, Page, need_weights, wait_for
 from tests.scans import chest_hu, nifti_bytes
-from tests.small_demo import SHAPE
 from tests.studies import demo_study
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -24,7 +23,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 @pytest.fixture(scope="module")
 def demo() -> Study:
-    return demo_study(SHAPE)
+    return demo_study()
 
 
 def test_a_first_visit_by_a_link_to_a_slice_shows_that_slice(page: Page) -> None:

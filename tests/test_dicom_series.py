@@ -338,6 +338,19 @@ def test_slices_that_each_have_a_series_are_joined_after_a_question(tmp_path: Pa
         open_study([tmp_path / name for name in scan.files], series_uid=scan.series_uid)
 
 
+def test_slices_to_be_joined_are_offered_beside_another_series(tmp_path: Path) -> None:
+    other = dicom_series(chest_hu(), series_uid="1.2.9", StudyInstanceUID="1.2.3")
+    folder = write_dicom([*_scattered(), *other], tmp_path / "study")
+    with pytest.raises(SeveralSeriesError) as caught:
+        load_dicom(folder)
+    assert [(one.uid, one.n_slices) for one in caught.value.series] == [("joined", 8), ("1.2.9", 8)]
+    for offer in caught.value.series:
+        volume = load_dicom(folder, series_uid=offer.uid)
+        np.testing.assert_array_equal(volume.array, chest_hu())
+    joined = load_dicom(folder, series_uid="joined")
+    assert any("8 × slice of another series" in warning for warning in joined.warnings)
+
+
 @pytest.mark.parametrize(
     "tags", [{"FrameOfReferenceUID": "9.9"}, {"PixelSpacing": [2.0, 2.0]}], ids=["frame", "pixels"]
 )

@@ -347,3 +347,11 @@ def test_what_does_not_fit_into_memory_is_said_before_it_is_read(
 
 def test_a_scan_of_1024_by_1024_by_400_is_within_the_limits() -> None:
     check_size((1024, 1024, 400), LoadLimits(), what="scan")
+
+
+def test_lengths_in_cm_are_doubted(tmp_path: Path) -> None:
+    small = small_affine()
+    small[:3, :3] /= 10
+    (tmp_path / "scan.nii").write_bytes(nifti_bytes(chest_hu(), affine=small))
+    (warning,) = load_nifti(tmp_path / "scan.nii").warnings
+    assert "a picture 7 mm wide, is unusual for a chest CT" in warning

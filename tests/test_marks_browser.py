@@ -4,7 +4,6 @@ Chromium, on a scan that is stored flipped and whose voxels are not cubes."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -20,7 +19,6 @@ from tests.browser import (
     on_screen,
     open_viewer,
     press,
-    serve,
     show_picture,
     touch,
     wait_for,
@@ -36,8 +34,8 @@ TRUTH = moved(network(), 1)
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    yield from serve("tests/correct_page.py", tmp_path_factory.mktemp("server") / "log.txt")
+def server(correct_server: Server) -> Server:
+    return correct_server
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import json
 import re
 from base64 import b64decode, b64encode
 from dataclasses import asdict, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ from core.loading import open_study
 from core.preprocessing.enhancement import enhance
 from core.preprocessing.model_input import window_to_grey
 from tests.browser import Page, keep_screenshot, need_weights, wait_for
-from tests.small_demo import SHAPE
 from tests.studies import demo_study, small_volume
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -66,7 +66,7 @@ def pictures() -> dict[str, np.ndarray]:
     """Slices of the generated chest and what could trouble an algorithm."""
     rng = np.random.default_rng(0)
     config = PreprocessConfig()
-    volume = demo_study(SHAPE).volume
+    volume = demo_study().volume
     chest = window_to_grey(volume, volume.array[:, :, 24].T, config)
     assert chest.shape == (256, 256)
     return {
@@ -80,10 +80,12 @@ def pictures() -> dict[str, np.ndarray]:
     }
 
 
-@pytest.mark.parametrize("config", METHODS, ids=lambda c: f"{c.method}")
-def test_every_pixel_is_that_of_opencv(page: Page, config: EnhanceConfig) -> None:
+@pytest.mark.parametrize("method", ["equalize", "gamma", "clahe", "unsharp"])
+def test_every_pixel_is_that_of_opencv(page: Page, method: str) -> None:
     page.browser.get("about:blank")
-    for name, grey in pictures().items():
+    tried = [config for config in METHODS if config.method == method]
+    assert tried
+    for config, (name, grey) in product(tried, pictures().items()):
         expected = enhance(grey, config).astype(int)
         found = enhanced_in_browser(page, grey, config).astype(int)
         assert np.abs(found - expected).max() <= 1, (name, config)

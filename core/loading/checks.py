@@ -38,6 +38,8 @@ _MOST_ALTERNATE = 0.7
 """Share of the slices; of 27 scans looked at none has more than 0.06."""
 _PLAUSIBLE_PIXEL_MM = (0.1, 6.0)
 _PLAUSIBLE_STEP_MM = (0.1, 30.0)
+_NARROWEST_MM = 45.0
+"""Of a picture that shows a chest; lengths in cm that are taken for mm give less."""
 
 
 def may_be_read(path: Path | str) -> bool:
@@ -196,7 +198,7 @@ def assemble_volume(
     if slices == 1 and format != "pictures":
         more += ("The scan is a single slice: measurements of the whole lung mean nothing.",)
     if not spacing_nominal:
-        more += _spacing_warnings(volume.spacing_mm)
+        more += _spacing_warnings(volume.spacing_mm, volume.shape)
     if format != "pictures" and _alternates(volume):
         more += (
             "Each slice is more like the one after next than like the next: two acquisitions, such "
@@ -224,14 +226,18 @@ def _alternates(volume: Volume) -> bool:
     return bool(np.mean(nearer) >= _MOST_ALTERNATE)
 
 
-def _spacing_warnings(spacing: tuple[float, float, float]) -> tuple[str, ...]:
+def _spacing_warnings(
+    spacing: tuple[float, float, float], shape: tuple[int, int, int]
+) -> tuple[str, ...]:
     low, high = _PLAUSIBLE_PIXEL_MM
     step_low, step_high = _PLAUSIBLE_STEP_MM
     pixels_fit = all(low <= s <= high for s in spacing[:2])
-    if pixels_fit and step_low <= spacing[2] <= step_high:
+    width_mm = max(spacing[0] * shape[0], spacing[1] * shape[1])
+    if pixels_fit and step_low <= spacing[2] <= step_high and width_mm >= _NARROWEST_MM:
         return ()
     shown = spacing_text(spacing)
-    return (f"The spacing of {shown} is unusual for a chest CT: volumes in ml may be wrong.",)
+    wide = f", a picture {short_text(round(width_mm))} mm wide," if width_mm < _NARROWEST_MM else ""
+    return (f"The spacing of {shown}{wide} is unusual for a chest CT: volumes in ml may be wrong.",)
 
 
 def spacing_text(spacing: tuple[float, float, float]) -> str:

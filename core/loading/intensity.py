@@ -164,13 +164,14 @@ def detect_intensity(array: Array, *, hint: Hint) -> IntensityFinding:
     sample = _sample(array)
     fractional = array.dtype.kind == "f" and bool((np.rint(sample) != sample).any())
     shown = f"values {short_text(low)} to {short_text(high)}"
-    if low >= 0 and hint != "pictures":
-        _refuse_labels(sample, shown)
+    if low >= 0:
+        _refuse_labels(sample, shown, most=_MAX_LABELS if hint != "pictures" else 2)
+    if low <= _AIR_BELOW_HU:
+        _refuse_noise(array, shown)
     _refuse_inverted(array, sample, shown)
     if high > 500 and _looks_offset(sample):
         return _offset_finding(shown, low)
     if low <= _AIR_BELOW_HU and _share(sample, -300, 300) >= 0.005:
-        _refuse_noise(array, shown)
         source = "the header's rescale and the " if hint == "dicom" else "the "
         return IntensityFinding(Intensity("HU", f"{source}{shown} reach from air to soft tissue"))
     if hint == "dicom" and low <= _BELOW_WATER_HU:
@@ -201,9 +202,9 @@ def _share(sample: Array, low: float, high: float) -> float:
     return float(np.count_nonzero((sample >= low) & (sample <= high))) / sample.size
 
 
-def _refuse_labels(sample: Array, shown: str) -> None:
+def _refuse_labels(sample: Array, shown: str, *, most: int) -> None:
     levels = np.unique(sample)
-    if levels.size <= _MAX_LABELS:
+    if levels.size <= most:
         raise LoadError(
             "The file holds labels rather than a scan",
             got=f"{levels.size} different values, {shown}",

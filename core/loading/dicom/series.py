@@ -19,6 +19,7 @@ JOINED = "joined"
 """Chosen in place of a UID, it joins slices that each have a series of their own."""
 _CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 """Secondary captures, of one frame and of several."""
+_OTHER_SLICE = "slice of another series"
 _SCATTERED_FROM = 3
 _SAME_DIRECTION = 0.01
 
@@ -52,8 +53,7 @@ class ScatteredSeriesError(SeveralSeriesError):
     """Every slice has a series of its own; the only choice is to open them as one scan."""
 
     def __init__(self, series: list[list[Slice]]) -> None:
-        together = [item for group in series for item in group]
-        self.series = (replace(series_info(together), uid=JOINED, description="all slices joined"),)
+        self.series = (_joined_info(series),)
         LoadError.__init__(
             self,
             "Every slice has a series of its own",
@@ -61,6 +61,12 @@ class ScatteredSeriesError(SeveralSeriesError):
             expected="one series",
             next_step="open them as one scan (command line: --join-series)",
         )
+
+
+def _joined_info(series: list[list[Slice]]) -> SeriesInfo:
+    """Slices that each have a series of their own, offered as one scan."""
+    together = [item for group in series for item in group]
+    return replace(series_info(together), uid=JOINED, description="all slices joined")
 
 
 @dataclass(frozen=True)
@@ -148,18 +154,31 @@ def choose(slices: list[Slice], series_uid: str | None) -> Chosen:
     wanted = list(groups.values()) if series_uid is None else _of_uid(groups, series_uid)
     found = ct_series(wanted)
     if len(found.series) > 1:
-        if are_scattered(found.series):
-            raise ScatteredSeriesError(found.series)
-        raise SeveralSeriesError(tuple(series_info(group) for group in found.series))
+        single, others = _single_and_others(found.series)
+        if not are_scattered(single):
+            raise SeveralSeriesError(tuple(series_info(group) for group in found.series))
+        if not others:
+            raise ScatteredSeriesError(single)
+        offered = (_joined_info(single), *map(series_info, others))
+        raise SeveralSeriesError(offered)
     ignored = found.ignored
     if series_uid is not None and len(groups) > 1:
         ignored = ct_series(groups.values()).ignored
     return Chosen(found.series[0], ignored)
 
 
+def _single_and_others(
+    series: list[list[Slice]],
+) -> tuple[list[list[Slice]], list[list[Slice]]]:
+    """Series of one slice, and those of more."""
+    single = [group for group in series if len(group) == 1]
+    return single, [group for group in series if len(group) > 1]
+
+
 def _joined(groups: dict[str, list[Slice]]) -> Chosen:
     found = ct_series(groups.values())
-    if not are_scattered(found.series):
+    single, others = _single_and_others(found.series)
+    if not are_scattered(single):
         if len({group[0].uid for group in found.series}) == 1:  # one, or its acquisitions
             together = [replace(item, part=0) for group in found.series for item in group]
             return Chosen(together, found.ignored)
@@ -169,17 +188,18 @@ def _joined(groups: dict[str, list[Slice]]) -> Chosen:
             expected="single slices of one size, frame of reference and direction",
             next_step="choose one (command line: --series UID)",
         )
-    first = found.series[0][0]
-    together = [replace(item, uid=first.uid, part=0) for group in found.series for item in group]
-    return Chosen(together, found.ignored, joined=True)
+    first = single[0][0]
+    together = [replace(item, uid=first.uid, part=0) for group in single for item in group]
+    ignored = found.ignored + Counter({_OTHER_SLICE: sum(map(len, others))})
+    return Chosen(together, +ignored, joined=True)
 
 
 def are_scattered(series: list[list[Slice]]) -> bool:
     """Whether series of one slice each form one scan by frame of reference, size and place."""
     slices = [item for group in series for item in group]
-    first = slices[0]
     if len(slices) < _SCATTERED_FROM or any(len(group) > 1 for group in series):
         return False
+    first = slices[0]
     if first.position is None or first.orientation is None:
         return False
     for item in slices:

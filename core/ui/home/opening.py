@@ -142,7 +142,7 @@ def show_series_choice() -> None:
 
     with st.container(border=True, key="series-choice"):
         question = "These files hold several series. Which one do you want?"
-        if pending.series[0].uid == JOINED:
+        if [one.uid for one in pending.series] == [JOINED]:
             question = "Every slice of these files has a series of its own. Open them as one scan?"
         st.markdown(f"**{question}**")
         chosen = st.radio(
