@@ -42,6 +42,7 @@ def test_a_scan_is_classified_its_heat_map_shown_and_its_files_downloaded(page: 
     assert at in slices
     drawn = page.picture()
     toggle = page.browser.find_element("css selector", ".st-key-classify-heat-on label")
+    page.js("arguments[0].scrollIntoView({block: 'center'})", toggle)
     toggle.click()
     wait_for(lambda: page.view("view.header.heat === null"), what="no heat")
     page.settle()

@@ -35,6 +35,7 @@ def test_the_demo_is_evaluated_viewed_and_downloaded(page: Page) -> None:
     looks = [one for one in buttons if one.text]
     assert len(pictures) == len(looks) > 1
     assert looks[0].text.endswith(f" {first}")
+    page.js("arguments[0].scrollIntoView({block: 'center'})", looks[1])
     looks[1].click()
     wait_for(lambda: page.picture_slice() != first, what="another slice")
     page.settle()

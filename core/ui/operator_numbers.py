@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import replace
+from typing import Any
 
 from core.config import AppConfig
 from core.errors import ConfigError
@@ -26,7 +27,8 @@ def read_number(variable: str, field: str, *, expected: str) -> float:
     config = AppConfig()
     if text:
         try:
-            config = replace(config, **{field: float(text)})
+            changed: dict[str, Any] = {field: float(text)}
+            config = replace(config, **changed)
         except ValueError as error:
             raise ConfigError(
                 f"{variable} is not a number", got=text[:40], expected=expected

@@ -383,11 +383,8 @@ def remember(
     doing: str = "Measuring…",
     corrected: bool = False,
 ) -> T:
-    """`compute()`, once per study and segmentation; the page says so while it takes long.
-
-    Args:
-        corrected: it is about the corrected masks, and is computed again after each stroke.
-    """
+    """`compute()`, once per study and segmentation, where it is about the corrected masks once
+    after each stroke; the page shows that it is busy."""
     memo = current.corrected_memo if corrected else current.memo
     if name not in memo:
         with st.spinner(doing):

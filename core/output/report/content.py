@@ -151,17 +151,11 @@ def build_report(
     quality = quality.trusting_lung(slices_with_lung(masks))
     on_progress("comparing with the truth", 0, 1)
     agreement = _agreement(study, segmentation, info, should_cancel)
+    compared = agreement is not None and not volume.spacing_nominal
     raise_if_cancelled(should_cancel, "drawing key slices")
     on_progress("drawing key slices", 0, 1)
     stamp = "SYNTHETIC" if study.synthetic else ""
-    pictures = draw_key_slices(
-        study,
-        masks,
-        damaged=quality.damaged_slices,
-        stamp=stamp,
-        quarter_turns=segmentation.record.quarter_turns,
-        annotations=annotations,
-    )
+    pictures = _pictures(study, segmentation, quality, annotations, stamp)
     on_progress("drawing key slices", 1, 1)
     return Report(
         config=config,
@@ -175,17 +169,28 @@ def build_report(
         agreement=agreement,
         quality=quality,
         warnings=_warnings(volume, segmentation, found),
-        methods=describe_methods(
-            study,
-            segmentation,
-            found,
-            info,
-            surfaces_compared=agreement is not None and not volume.spacing_nominal,
-        ),
+        methods=describe_methods(study, segmentation, found, info, surfaces_compared=compared),
         by_hand=segmentation.by_hand,
         notes=notes.strip(),
         marks=_marks(annotations, volume),
         limitations=LIMITATIONS if segmentation.by_network else HAND_LIMITATIONS,
+    )
+
+
+def _pictures(
+    study: Study,
+    segmentation: Segmentation,
+    quality: QualityReport,
+    annotations: Sequence[Annotation],
+    stamp: str,
+) -> tuple[KeySlice, ...]:
+    return draw_key_slices(
+        study,
+        segmentation.masks,
+        damaged=quality.damaged_slices,
+        stamp=stamp,
+        quarter_turns=segmentation.record.quarter_turns,
+        annotations=annotations,
     )
 
 

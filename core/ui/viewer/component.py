@@ -110,8 +110,7 @@ def show_viewer(
             person last chose it.
         headline: two lines to show in large type when the picture is presented to a room.
         on_solid: called when the person asks for the view in space; without it, none is offered.
-        on_correct: called when the person asks to correct masks that cannot be corrected in this
-            viewer; without it, that is not offered.
+        on_correct: the same for correcting masks that cannot be corrected in this viewer.
         correct: counts how often correcting was asked for on other pages; each new number begins
             it here.
         on_place: called with `place` after the browser has moved it, before the page runs.
@@ -130,11 +129,9 @@ def show_viewer(
         marks=marks,
         notebook=notebook,
     )
-
     if headline is not None:
         header["headline"] = {"first": headline[0], "second": headline[1]}
-    header["solid"] = on_solid is not None
-    header["correctElsewhere"] = on_correct is not None
+    header |= {"solid": on_solid is not None, "correctElsewhere": on_correct is not None}
     header["correct"] = correct
     asked = {"solid": on_solid, "correct": on_correct}
     _place_viewer(header, key, scan, place, on_place, notebook, asked)
