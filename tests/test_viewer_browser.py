@@ -82,7 +82,7 @@ def test_a_picture_on_its_side_is_turned_clockwise_about_its_middle(tab: Page) -
         "return pane.context.getImageData(x * d, y * d, 1, 1).data[0]; })()"
     )
     assert viewer.view(red % "54, 18") > 120
-    assert viewer.view(red % "54, 72") < 60
+    assert viewer.view(red % "54, 72") < 100  # air in the window of lung
     # Keys move the crosshair as they point on the screen: down is one column on.
     viewer.view("view.setCross([30, 45, 17])")
     ActionChains(viewer.browser).key_down(Keys.SHIFT).send_keys(Keys.ARROW_DOWN).key_up(

@@ -31,6 +31,7 @@ _LOG = logging.getLogger(__name__)
 TEST_IDS = (
     "stMainBlockContainer",
     "stHeader",
+    "stToolbar",
     "stSidebarUserContent",
     "stMetricValue",
     "stTable",
@@ -56,9 +57,12 @@ PAGE_STYLE = """
 }
 [data-testid="stMainBlockContainer"] h1 { padding: 0.4rem 0 0.6rem; }
 [data-testid="stHeader"] { background: transparent; }
+/* It lies over the title's row, whose parts must be reached. */
+[data-testid="stHeader"], [data-testid="stToolbar"] { pointer-events: none; }
+[data-testid="stHeader"] :is(button, a) { pointer-events: auto; }
 [data-testid="stSidebarUserContent"] hr { margin: 0.6rem 0; }
 [data-testid="stMetricValue"] { font-size: 1.5rem; font-variant-numeric: tabular-nums; }
-.st-key-result-room { min-height: 10.4rem; }
+.st-key-result-room { min-height: 13.6rem; }
 [data-testid="stTable"] { font-variant-numeric: tabular-nums; }
 /* On a tablet, picture and numbers one below the other: beside each other both are too narrow. */
 @media (max-width: 1024px) {

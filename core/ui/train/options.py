@@ -152,6 +152,10 @@ def choose_preset(settings: Settings) -> None:
                 on_click=settings.set,
                 args=({k: v for k, v in flat.items() if k in fixed},),
             )
+
+
+def show_tuned_input(settings: Settings) -> None:
+    """Once all is chosen: that the input is the one taken over from Preprocess."""
     if settings.values["input"] == "tuned" and this_session().tuned_preprocess is not None:
         st.caption(
             "The network's input is **Tuned**, as taken over from Preprocess; **Network and loss** "

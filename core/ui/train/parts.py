@@ -61,6 +61,7 @@ def _set_up() -> None:
     config = options.build_config(settings.values)
     with changes:
         options.choose_changes(settings, config)
+    options.show_tuned_input(settings)
     request = options.choose_cases(config)
     with schedule:
         learning_rate.show_schedule(config)
