@@ -82,6 +82,7 @@ def test_other_pages_show_what_was_drawn_and_hand_it_out(page: Page) -> None:
     press(page, "c")
     page.settle()
     assert not page.view("view.correcting"), "it is begun once for each time it is asked for"
+    page.go_to("Home")
     page.go_to("View", "Segment")
     page.wait_for_text("The masks were drawn by hand (1 step)", seconds=30)
     ready(page)
