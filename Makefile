@@ -24,12 +24,18 @@ DEV_SUM := $(shell cat requirements.txt requirements-dev.txt | cksum | cut -d ' 
 APP_STAMP := $(VENV)/.installed-app-$(APP_SUM)
 DEV_STAMP := $(VENV)/.installed-dev-$(DEV_SUM)
 
+# Where runs and weights go, and extra arguments, to try the training in a short form:
+# make weights-lobes RUNS=/tmp/runs WEIGHTS=/tmp/weights LOBES_ARGS="--epochs 1 --steps 2"
+RUNS ?= runs
+WEIGHTS ?= weights
+MIXTURE_ARGS ?=
+LOBES_ARGS ?=
 NETWORK = lite-v1
 MIXTURE = $(BIN)/python -m core train-mixture --data "$(DATA)" \
 	--config weights/$(NETWORK)/manifest.json
 LOBES = $(BIN)/python -m core train-lobes --data "$(DATA)"
 
-.PHONY: help app test lint format weights check-data setup setup-dev clean
+.PHONY: help app test lint format weights weights-lungs weights-lobes check-data setup setup-dev clean
 
 help: ## Show this list
 	@echo "LungLens. Targets:"
@@ -41,7 +47,7 @@ app: $(APP_STAMP) ## Set up on first use, then open the app on localhost:8501
 	@exec $(BIN)/python -m streamlit run streamlit_app.py --server.port $(PORT)
 
 test: $(DEV_STAMP) ## Set up on first use, then run the tests (ARGS="..." goes to pytest)
-	@exec $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
+	@exec env -u PYTHONDONTWRITEBYTECODE $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 lint: $(DEV_STAMP) ## Check style, types and who imports whom
 	$(BIN)/ruff check .
@@ -53,22 +59,26 @@ format: $(DEV_STAMP) ## Bring the code into its format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-weights: check-data $(APP_STAMP) ## Train the shipped networks again from the sets in DATA (hours)
+weights: weights-lungs weights-lobes ## Train the shipped networks again from the sets in DATA (hours)
+
+weights-lungs: check-data $(APP_STAMP)
 	for fold in 1 2 3; do \
-		$(MIXTURE) --epochs 15 --out runs/$(NETWORK)-fold-$$fold --hold-out $$fold \
-			--publish runs/published/$(NETWORK)-fold-$$fold || exit 1; \
+		$(MIXTURE) --epochs 15 --out $(RUNS)/$(NETWORK)-fold-$$fold --hold-out $$fold \
+			--publish $(RUNS)/published/$(NETWORK)-fold-$$fold $(MIXTURE_ARGS) || exit 1; \
 	done
-	$(MIXTURE) --out runs/$(NETWORK) --publish weights/$(NETWORK) --default \
-		--folds runs/published/$(NETWORK)-fold-1 runs/published/$(NETWORK)-fold-2 \
-			runs/published/$(NETWORK)-fold-3
+	$(MIXTURE) --out $(RUNS)/$(NETWORK) --publish $(WEIGHTS)/$(NETWORK) --default \
+		--folds $(RUNS)/published/$(NETWORK)-fold-1 $(RUNS)/published/$(NETWORK)-fold-2 \
+			$(RUNS)/published/$(NETWORK)-fold-3 $(MIXTURE_ARGS)
 
+weights-lobes: check-data $(APP_STAMP)
 	for fold in 1 2 3 4 5; do \
-		$(LOBES) --out runs/lobes-fold-$$fold --hold-out $$fold || exit 1; \
+		$(LOBES) --out $(RUNS)/lobes-fold-$$fold --hold-out $$fold $(LOBES_ARGS) || exit 1; \
 	done
-	$(LOBES) --out runs/lobes --publish weights/lobes-v1 --folds runs/lobes-fold-1 \
-		runs/lobes-fold-2 runs/lobes-fold-3 runs/lobes-fold-4 runs/lobes-fold-5
+	$(LOBES) --out $(RUNS)/lobes --publish $(WEIGHTS)/lobes-v1 $(LOBES_ARGS) --folds \
+		$(RUNS)/lobes-fold-1 $(RUNS)/lobes-fold-2 $(RUNS)/lobes-fold-3 $(RUNS)/lobes-fold-4 \
+		$(RUNS)/lobes-fold-5
 
-# Before the set-up, so that a wrong folder is told at once.
+# Before the set-up, so that a wrong folder is reported at once.
 check-data:
 	@if [ ! -d "$(DATA)" ]; then \
 		echo "There are no scans to train on: DATA is '$(DATA)', which is not a folder." >&2; \

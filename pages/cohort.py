@@ -5,6 +5,7 @@ import streamlit as st
 from core.ui.cohort import table
 from core.ui.cohort.scan import show_scan
 from core.ui.cohort.source import choose_cohort
+from core.ui.cohort.starting import show_batch
 from core.ui.page import begin_page, show_notice
 
 begin_page(
@@ -13,7 +14,8 @@ begin_page(
     "of each measurement, and what failed.",
 )
 show_notice()
-batch = choose_cohort()
+running = show_batch()
+batch = choose_cohort(running=running)
 if batch is not None:
     table.show_summary(batch)
     st.divider()

@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.ui import segmenting
 from core.ui.access import show_if_open_to_all
-from core.ui.home import opening, projects
+from core.ui.home import first_steps, opening, projects
 from core.ui.navigation import BROWSE, go_to
 from core.ui.page import (
     RESEARCH_USE,
@@ -32,7 +32,11 @@ with left:
     current = this_session().opened
     if current is None:
         st.info("No scan is open. Upload one, or open the demo study.")
+        with st.container(horizontal=True):
+            opening.show_demo_button(current)
+            opening.show_tour_button(current)
     else:
+        first_steps.show_if_demo(current)
         with st.container(horizontal=True):
             mark_and_browse(current)
             marked = current.segmentation is not None
@@ -42,14 +46,16 @@ with left:
                 icon=":material/view_carousel:",
             ):
                 go_to(BROWSE)
+            opening.show_tour_button(current)
+        first_steps.show_what_marking_gives(current)
         show_headline(current, key="home")
         browsing.show_glance(current, key="glance", tallest=0.42)
         keeping.show_keeping(current)
         segmenting.show_progress()
         opening.show_recognised(current)
         lying.show_question(current)
-    opening.show_demo_button(current)
-    opening.show_tour_button(current)
+        if current.origin != "demo":
+            opening.show_demo_button(current)
 
 with right:
     st.subheader("Open a scan", anchor=False)

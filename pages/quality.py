@@ -37,7 +37,7 @@ def look(current: OpenStudy) -> None:
 begin_page(
     "Quality",
     lead="What may distort a measurement, checked slice by slice before anything is measured. "
-    "A finding is a reason to look, not a verdict.",
+    "A finding is a reason to check the slice, not a verdict.",
 )
 current = need_study()
 look(current)

@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.ui.page import begin_page, need_study, show_errors
 from core.ui.report import files, making
-from core.ui.scan.browsing import show_glance
+from core.ui.scan.browsing import show_glance, show_way_to_correct
 from core.ui.scan.headline import show_headline
 
 begin_page(
@@ -32,3 +32,4 @@ with picture:
         show_glance(current, key="report-picture", tallest=0.56)
     else:
         making.show_pages(report)
+        show_way_to_correct(current)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,18 @@ def _shared_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent
     share_in(folder / "shared")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _components_found_once() -> Iterator[None]:
+    """Every `AppTest` starts Streamlit anew, which then looks through all installed packages for
+    components: most of what a short test of a page takes. They stay the same during a run."""
+    from streamlit.components.v2 import manifest_scanner
+
+    with pytest.MonkeyPatch.context() as patch:
+        scan = manifest_scanner.scan_component_manifests
+        patch.setattr(manifest_scanner, "scan_component_manifests", cache(scan))
+        yield
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -97,10 +110,22 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The app without a data folder."""
+    """The app without a data folder, with a small demo study."""
+    from tests.browser import serve
+    from tests.small_demo import FILE_VARIABLE
+    from tests.studies import demo_file
+
+    log = tmp_path_factory.mktemp("server") / "log.txt"
+    settings = {FILE_VARIABLE: str(demo_file())}
+    yield from serve("streamlit_app.py", log, settings, streamlit="tests.small_demo")
+
+
+@pytest.fixture(scope="session")
+def correct_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The viewer alone, with masks to correct."""
     from tests.browser import serve
 
-    yield from serve("streamlit_app.py", tmp_path_factory.mktemp("server") / "log.txt")
+    yield from serve("tests/correct_page.py", tmp_path_factory.mktemp("server") / "log.txt")
 
 
 @pytest.fixture(scope="session")

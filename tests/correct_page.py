@@ -10,6 +10,7 @@ from core.annotation import measured_text
 from core.correction import Correction
 from core.ui.viewer import Notebook, Place, ViewerScan, show_viewer, slice_routes
 from core.volume import Intensity, MaskPair, Volume, volume_from_file
+from tests.new_session import begin_anew, viewer_key
 
 SHAPE = (60, 90, 20)
 SPACING_MM = (2.0, 1.0, 5.0)
@@ -73,9 +74,10 @@ def show(mode: str) -> None:
     notebook = None
     if mode == "pair":
         notebook = Notebook(keep.placed, keep.command, "", lambda items: keep.update(placed=items))
-    show_viewer(shown, keep.place, key="viewer", notebook=notebook)
+    show_viewer(shown, keep.place, key=viewer_key(), notebook=notebook)
     for one in keep.placed:
         st.text(f"{one.kind} {one.plane} {one.index}: {one.text} {measured_text(one, keep.volume)}")
+    st.button("Begin anew", on_click=begin_anew)
     if keep.placed and st.button("Delete the first"):
         keep.placed, keep.command = keep.placed[1:], keep.command + 1
         st.rerun()

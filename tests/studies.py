@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,8 @@ from tests.shared import made_once
 
 Mask = npt.NDArray[np.bool_]
 SMALL_DEMO = (96, 96, 40)
-DEMO_SHAPE = (512, 512, 96)
+DEMO_SHAPE = (256, 256, 48)
+"""Voxels of the demo study in most tests, and on their servers; 48 slices of 6 mm."""
 
 
 def small_volume(
@@ -80,17 +81,53 @@ def small_study(
 
 
 @cache
-def demo_study(shape: tuple[int, int, int] = DEMO_SHAPE, *, seed: int = 20) -> Study:
+def built_demo(shape: tuple[int, int, int], *, seed: int = 20) -> Study:
     """`build_demo_study`, which takes seconds at any shape, once for all tests of a run."""
-    name = f"demo-{seed}-{'x'.join(map(str, shape))}"
-    path = made_once(
-        name, lambda file: file.write_bytes(pickle.dumps(build_demo_study(seed=seed, shape=shape)))
-    )
-    study: Study = pickle.loads(path.read_bytes())  # noqa: S301  (written by a test of this run)
-    study.volume.array.flags.writeable = False
-    for mask in (study.truth.lung, study.truth.infection):
-        mask.flags.writeable = False
+    study: Study = pickle.loads(demo_file(shape, seed=seed).read_bytes())  # noqa: S301
+    for array in (study.volume.array, study.truth.lung, study.truth.infection):
+        array.flags.writeable = False
     return study
+
+
+def demo_file(shape: tuple[int, int, int] = DEMO_SHAPE, *, seed: int = 20) -> Path:
+    """The pickled study of `built_demo`, written by a test of this run."""
+    return made_once(
+        f"demo-{seed}-{'x'.join(map(str, shape))}",
+        lambda file: file.write_bytes(pickle.dumps(build_demo_study(seed=seed, shape=shape))),
+    )
+
+
+@cache
+def demo_study(shape: tuple[int, int, int] = DEMO_SHAPE) -> Study:
+    """The demo study with fewer voxels: every second, third or so of the one that is built.
+
+    Args:
+        shape: each a divisor of `DEMO_SHAPE`.
+    """
+    whole = built_demo(DEMO_SHAPE)
+    if shape == DEMO_SHAPE:
+        return whole
+    steps = [full // few for full, few in zip(DEMO_SHAPE, shape, strict=True)]
+    every = tuple(slice(None, None, step) for step in steps)
+    volume, truth = whole.volume, whole.truth
+    assert truth is not None
+    assert truth.lung is not None
+    assert truth.infection is not None
+    thinned = [np.asfortranarray(one[every]) for one in (volume.array, truth.lung, truth.infection)]
+    for array in thinned:
+        array.flags.writeable = False
+    assert thinned[0].shape == shape
+    return replace(
+        whole,
+        volume=volume_from_file(
+            thinned[0],
+            volume.affine @ np.diag([*steps, 1.0]),
+            intensity=volume.intensity,
+            name=volume.source.name,
+            format="generated",
+        ),
+        truth=MaskPair(thinned[1], thinned[2]),
+    )
 
 
 @dataclass(frozen=True)

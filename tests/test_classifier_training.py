@@ -64,7 +64,7 @@ def short_training(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(learn_config, "LearnConfig", short)
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("eager")
 def test_pictures_are_packed_learned_from_and_put_into_a_table(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -44,7 +44,7 @@ def classifier() -> Classifier:
 
 @pytest.fixture(scope="module")
 def chest() -> Volume:
-    return demo_study((224, 224, 12)).volume
+    return demo_study((256, 256, 12)).volume
 
 
 def picture_of(chest: Volume, k: int) -> np.ndarray:

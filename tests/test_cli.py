@@ -30,7 +30,7 @@ from tests.studies import demo_study
 
 @pytest.fixture(scope="module")
 def chest() -> Study:
-    return demo_study((160, 160, 12))
+    return demo_study((128, 128, 12))
 
 
 @pytest.fixture(scope="module")

@@ -32,9 +32,12 @@ from core.batch.tables import columns, row_of, table_csv, waiting_row
 from core.drawing.thumbnails import draw_key_slice
 from core.errors import LoadError
 from core.output.saving import save_volume
+from core.segmentation import find_weights
 from core.system.records import json_text, write_bytes, write_text
 from core.ui.charts.spread import make_spread_figure
+from core.ui.cohort import starting
 from core.volume import Volume
+from tests.browser import need_weights
 from tests.studies import small_truth, small_volume
 from tests.test_pages import button, opened, page, ran_well, texts
 
@@ -209,6 +212,75 @@ def test_a_damaged_batch_is_reported_in_one_sentence(data: Path) -> None:
         "The table of the batch cannot be read\\: got other columns\\, expected the cohort\\.csv "
         "of a batch\\; run the batch command again\\, which writes it again\\."
     ]
+
+
+def test_a_batch_is_started_stopped_and_resumed_by_buttons(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need_weights()
+    root = tmp_path / "data"
+    whole = save_volume(VOLUME, root / "scans" / "good.nii.gz").read_bytes()
+    (root / "scans" / "cut.nii.gz").write_bytes(whole[: len(whole) // 2])
+    monkeypatch.setenv("LUNGLENS_DATA_FOLDER", str(root))
+    monkeypatch.setenv("LUNGLENS_ALLOW_TRAINING", "1")
+    monkeypatch.delenv("LUNGLENS_COHORT_FOLDER", raising=False)
+    starting._server_batch.clear()
+    app = ran_well(page("cohort").run())
+    assert app.selectbox(key="cohort-start-folder").options == ["Whole data folder", "scans"]
+    app.selectbox(key="cohort-start-folder").set_value("scans")
+    button(ran_well(app.run()), "Start the batch").click()
+    button(ran_well(app.run()), "Stop").click()
+    app.run()
+    slot = starting._server_batch().slot
+    assert slot.job is not None
+    slot.job.join(120)
+    assert slot.job.state == "stopped"
+    app = ran_well(app.run())
+    assert "The batch was stopped" in texts(app)
+    resume = next(b for b in app.button if b.key == "cohort-start")
+    assert resume.label in ("Start the batch", "Resume the batch")
+    resume.click()
+    # Another person sees it under way, and its end.
+    app.run()
+    other = ran_well(page("cohort").run())
+    assert "goes on when this page is closed" in texts(other)
+    slot.job.join(240)
+    app, other = ran_well(app.run()), ran_well(other.run())
+    for one in (app, other):
+        assert "1 of 2 scans done, 1 failed" in texts(one).replace("\\", "")
+    assert app.selectbox(key="cohort-batch").options == ["batch / scans"]
+    table = app.dataframe[0].value
+    assert dict(zip(table["Scan"], table["State"], strict=True)) == {
+        "good": "done",
+        "cut": "failed",
+    }
+    assert (root / "batch" / "scans" / "batch.json").is_file()
+    assert button(app, "Update")
+
+
+def test_who_may_not_train_starts_no_batch(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LUNGLENS_ALLOW_TRAINING", "0")
+    starting._server_batch.clear()
+    app = ran_well(page("cohort").run())
+    assert "Batches are switched off" in texts(app)
+    assert not [b for b in app.button if b.key == "cohort-start"]
+
+
+def test_dice_against_true_masks_says_whom_the_weights_know(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = find_weights()
+    records = [record(1), record(2)]
+    for one, name in zip(records, ("coronacases_org_001", "somebody"), strict=True):
+        one |= {"name": name, "metrics": {"infection": {"dice": 0.8}, "lung": {"dice": 0.9}}}
+    folder = write_batch(data / "results" / "one", records)
+    weights = {"weights_id": info.weights_id, "sha256": info.sha256}
+    write_text(folder / "batch.json", json_text({"format": FORMAT, "weights": weights}))
+    app = ran_well(page("cohort").run())
+    told = texts(app).replace("\\", "")
+    assert "infection 0.800 (n = 2), lung 0.900 (n = 2)" in told
+    assert "chosen on, the patients of 1 of these 2 scans" in told
+    assert list(app.dataframe[0].value["Dice, infection"]) == [0.8, 0.8]
 
 
 # ------------------------------------------------------------------------------ without a page

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from itertools import cycle
 from pathlib import Path
 
@@ -77,8 +76,12 @@ def test_other_pages_show_what_was_drawn_and_hand_it_out(page: Page) -> None:
     page.go_to("Home")
     ready(page)
     press(page, "c")
-    time.sleep(0.3)
-    assert not page.view("Boolean(view.correcting)"), "a small picture is to look at"
+    wait_for(lambda: "/view" in page.browser.current_url, what="View", seconds=30)
+    ready(page)
+    wait_for(lambda: page.view("view.correcting"), what="correcting on View", seconds=30)
+    press(page, "c")
+    page.settle()
+    assert not page.view("view.correcting"), "it is begun once for each time it is asked for"
     page.go_to("View", "Segment")
     page.wait_for_text("The masks were drawn by hand (1 step)", seconds=30)
     ready(page)

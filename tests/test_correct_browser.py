@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.request
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,6 @@ from tests.browser import (
     on_screen,
     open_viewer,
     press,
-    serve,
     show_picture,
     touch,
     wait_for,
@@ -43,8 +42,8 @@ SIZE_MM = 10.0
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    yield from serve("tests/correct_page.py", tmp_path_factory.mktemp("server") / "log.txt")
+def server(correct_server: Server) -> Server:
+    return correct_server
 
 
 @pytest.fixture

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from core.config import CorrectionConfig
-from core.correction.correction import Change, Correction
+from core.correction.correction import Correction
 from core.correction.edits import (
     BackToNetwork,
+    Change,
     CopySlice,
     Edit,
     Interpolate,

@@ -38,7 +38,8 @@ SYNTAXES = {
     "HTJ2K": HTJ2KLossless,
 }
 ROOT = Path(__file__).resolve().parent.parent
-_QUICK, _MANY = 24, 200
+_BROKEN = 96
+"""Files for each syntax; some are only refused when their decoder has run out of time."""
 
 
 def compressed(syntax: str, count: int = 1) -> list[Dataset]:
@@ -140,21 +141,15 @@ def _fuzz(syntax: str, count: int, folder: Path) -> tuple[int, int]:
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Some broken JPEG-LS streams keep their decoder busy until its time is up, 30 s each."""
     monkeypatch.setattr(workers, "_SECONDS", 1)
+    monkeypatch.setattr(workers, "_SECONDS_PER_MILLION", 0)
 
 
 @pytest.mark.usefixtures("hurried")
 @pytest.mark.parametrize("syntax", SYNTAXES)
 def test_changed_bytes_give_a_scan_or_a_sentence(syntax: str, tmp_path: Path) -> None:
-    opened, refused = _fuzz(syntax, _QUICK, tmp_path)
-    assert opened + refused == _QUICK
+    opened, refused = _fuzz(syntax, _BROKEN, tmp_path)
+    assert opened + refused == _BROKEN
     assert refused
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("hurried")
-@pytest.mark.parametrize("syntax", SYNTAXES)
-def test_many_changed_bytes(syntax: str, tmp_path: Path) -> None:
-    assert sum(_fuzz(syntax, _MANY, tmp_path)) == _MANY
 
 
 @pytest.fixture

@@ -179,7 +179,7 @@ def test_the_network_answers_with_dice_where_truth_is_known(tuner: StandInTuner)
     enhance_page(small_study(truth=False), window_center="1200", window_width="400")
     assert "Dice" not in tuner.answer
     assert "→" in tuner.answer
-    assert {line.dashed for line in tuner.given["answer"].lines} == {True, False}
+    assert {line.line for line in tuner.given["answer"].lines} == {"dashed", "solid"}
 
 
 def test_areas_of_nominal_pixels_are_counted(tuner: StandInTuner) -> None:

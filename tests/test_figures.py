@@ -8,7 +8,7 @@ import pytest
 from core.drawing.overlays import AGREEMENT_COLOURS, PREDICTION_COLOURS, TRUTH_COLOURS
 from core.ui.charts.curves import Curve, make_curve_figure
 from core.ui.charts.histogram import make_histogram_figure
-from core.ui.charts.style import TEMPLATE
+from core.ui.charts.style import LIGHT_PARTNERS, TEMPLATE, in_light_theme
 
 
 @pytest.mark.parametrize("colours", [PREDICTION_COLOURS, TRUTH_COLOURS, AGREEMENT_COLOURS])
@@ -80,3 +80,18 @@ def test_charts_differ_from_the_one_template_only_where_they_say_so():
     assert chart.layout.template.layout.to_plotly_json() == TEMPLATE.layout.to_plotly_json()
     for shared in ("paper_bgcolor", "plot_bgcolor", "font", "margin", "legend", "hoverlabel"):
         assert chart.layout.to_plotly_json().get(shared) in (None, {}), shared
+
+
+def test_in_the_light_theme_only_colours_differ_and_none_of_the_dark_is_left():
+    figure = make_histogram_figure(
+        {"Before": COUNTS, "After": COUNTS[::-1]},
+        values=np.arange(256.0),
+        value_label="Grey level",
+        lines={"threshold": 100.0},
+    )
+    light = in_light_theme(figure)
+    assert light["layout"]["template"]["layout"]["paper_bgcolor"] == "#FFFFFF"
+    assert light["data"][0]["y"] == figure.to_plotly_json()["data"][0]["y"]
+    assert light["data"][0]["line"]["color"] == LIGHT_PARTNERS[figure.data[0].line.color]
+    written = str(light)
+    assert not [dark for dark in LIGHT_PARTNERS if dark in written]

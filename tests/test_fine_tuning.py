@@ -72,6 +72,7 @@ def tiny(info: WeightsInfo, **changes: object) -> TrainConfig:
     return replace(config, batch_size=4, precision="float32", slices_per_patient=2, **changes)
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_run_starts_where_the_weights_are_and_says_before_and_after(published: Path) -> None:
     info = weights(published / "start")
     config = tiny(info)
@@ -204,6 +205,7 @@ def test_runs_are_compared_by_settings_that_differ_and_by_patient() -> None:
     assert by_patient(results) == {"x": pytest.approx(0.6)}
 
 
+@pytest.mark.usefixtures("eager")
 def test_corrected_scans_teach_a_network_which_is_better_on_them_then(
     published: Path, tmp_path: Path
 ) -> None:

@@ -26,7 +26,7 @@ from core.measuring.follow_up import (
 from core.phantom import FOLLOW_UP_FRACTION, build_demo_follow_up
 from core.volume import BoolArray, MaskPair, Volume
 from tests.spheres import GREY, make_volume
-from tests.studies import SMALL_DEMO, demo_study
+from tests.studies import SMALL_DEMO, built_demo
 
 
 def lung_in(slices: slice, count: int) -> BoolArray:
@@ -184,7 +184,7 @@ def test_changes_as_files_hold_no_nan_and_no_formula() -> None:
 
 
 def test_the_generated_follow_up_is_the_same_chest_with_less_disease() -> None:
-    first, second = demo_study(SMALL_DEMO), build_demo_follow_up(shape=SMALL_DEMO)
+    first, second = built_demo(SMALL_DEMO), build_demo_follow_up(shape=SMALL_DEMO)
     assert second.synthetic
     assert second.volume.shape == (96, 96, 37)
     assert first.truth is not None

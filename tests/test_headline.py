@@ -120,15 +120,19 @@ def marked(**info: Any) -> tuple[OpenStudy, StandInInfo]:
 @pytest.mark.parametrize(
     ("manifest", "words"),
     [
-        ({}, "did not learn from a patient of this name"),
+        ({}, "were not trained on a patient of this name"),
         (
             {
                 "split": {"train": {"patients": ["small"], "case": ["small"]}},
                 "cross_validation": {"scans": [{"scan_id": "small", "infection_dice": 0.5432}]},
             },
-            "which learned from this patient. Dice of infection: 0.117 here; 0.543 out of fold.",
+            "which were trained on this patient. Dice of infection: 0.117 here; "
+            "0.543 when not trained on this patient.",
         ),
-        ({"split": {"validation": {"patients": ["small"]}}}, "which were chosen on this patient"),
+        (
+            {"split": {"validation": {"patients": ["small"]}}},
+            "which were selected by this patient among others",
+        ),
         (
             {"split": {"train": {"patients": ["generated_1"], "case": ["generated_1"]}}},
             "trained on generated chests only: on a real scan they prove nothing",

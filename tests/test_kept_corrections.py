@@ -32,8 +32,6 @@ from core.volume import MaskPair
 from tests.browser import ROOT
 from tests.test_correction import SHAPE, box, make, network, paint, random_edit, volume
 
-VOXELS = int(np.prod(SHAPE))
-
 
 def opened(projects: Path, masks: MaskPair | None = None) -> tuple[Correction, Keeper]:
     """The scan as it is opened: with what is kept of it, if anything is."""
@@ -121,7 +119,7 @@ def test_a_file_cut_off_anywhere_holds_all_whole_steps(tmp_path: Path) -> None:
     whole = (keeper.folder / "steps").read_bytes()
     for length in range(17, len(whole) + 1):
         (keeper.folder / "steps").write_bytes(whole[:length])
-        acts, kept = read_journal(keeper.folder / "steps", voxels=VOXELS)
+        acts, kept = read_journal(keeper.folder / "steps", shape=SHAPE)
         done = sum(end <= length for end in ends)
         assert len(acts) == done
         assert kept == ([17, *ends])[done]
@@ -143,7 +141,7 @@ def test_a_damaged_step_hides_what_comes_after_it_and_nothing_before(tmp_path: P
     content = bytearray((keeper.folder / "steps").read_bytes())
     content[sizes[1] + 12] ^= 0xFF
     (keeper.folder / "steps").write_bytes(bytes(content))
-    assert len(read_journal(keeper.folder / "steps", voxels=VOXELS)[0]) == 2
+    assert len(read_journal(keeper.folder / "steps", shape=SHAPE)[0]) == 2
 
 
 _DRAWS_UNTIL_KILLED = """
@@ -302,6 +300,8 @@ def test_damaged_and_newer_projects_are_reported_and_leave_the_others_alone(tmp_
         ("empty", ""),
         ("list", "[1, 2]"),
         ("shapeless", json.dumps({**card, "shape": [1, 2]})),
+        ("deep", "[" * 100_000),
+        ("endless", json.dumps({**card, "shape": [1e400, 2, 2]})),
         ("newer", json.dumps({**card, "version": 2})),
     ):
         (tmp_path / name).mkdir()
@@ -309,7 +309,7 @@ def test_damaged_and_newer_projects_are_reported_and_leave_the_others_alone(tmp_
     found = {one.folder.name: one for one in list_projects(tmp_path)}
     assert found[keeper.folder.name].card is not None
     assert "later version" in found["newer"].trouble
-    for name in ("empty", "list", "shapeless"):
+    for name in ("empty", "list", "shapeless", "deep", "endless"):
         assert f"The project in {name} cannot be read" in found[name].trouble
         delete_project(found[name].folder)
 
@@ -335,7 +335,7 @@ def test_steps_of_another_kind_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "steps"
     path.write_bytes(b"something else")
     with pytest.raises(ProjectError, match="cannot be read"):
-        read_journal(path, voxels=VOXELS)
-    acts: list[Act] = read_journal(tmp_path / "none", voxels=VOXELS)[0]
+        read_journal(path, shape=SHAPE)
+    acts: list[Act] = read_journal(tmp_path / "none", shape=SHAPE)[0]
     assert acts == []
     assert os.listdir(tmp_path) == ["steps"]

@@ -16,9 +16,9 @@ from core.errors import ConfigError
 from core.ui.kept_sessions import (
     KEEP_SESSION_VARIABLE,
     KeptSessions,
-    keep_session_config,
     seconds_to_keep,
 )
+from core.ui.operator_numbers import read_number
 from core.ui.session import Session
 from core.ui.viewer.place import Place
 from core.ui.viewer.serving import offers
@@ -188,10 +188,10 @@ def test_the_operator_is_reported_of_a_time_that_cannot_be(
 ) -> None:
     monkeypatch.setenv(KEEP_SESSION_VARIABLE, text)
     with pytest.raises(ConfigError, match="expected"):
-        keep_session_config()
+        read_number(KEEP_SESSION_VARIABLE, "keep_session_seconds", expected="seconds")
     assert seconds_to_keep() == 60
     monkeypatch.setenv(KEEP_SESSION_VARIABLE, "")
-    assert keep_session_config().keep_session_seconds == 60
+    assert seconds_to_keep() == 60
 
 
 @pytest.fixture(scope="module")

@@ -191,7 +191,7 @@ def test_pages_of_a_tiff_are_a_stack(tmp_path: Path) -> None:
     volume = load_pictures([_write_pages(tmp_path / "pages.tif", pages)])
     np.testing.assert_array_equal(volume.array, np.maximum(chest_hu(), -1024))
     assert volume.unit == "HU"
-    assert volume.source.name == "pages"
+    assert volume.source.name == "pages.tif"
     assert dict(volume.source.facts)["Format"] == "TIF of 8 pages"
 
 

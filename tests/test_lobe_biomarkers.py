@@ -166,7 +166,7 @@ def test_fissures_lie_between_lobes_of_one_lung() -> None:
 
 
 def test_without_lobes_every_reason_says_so() -> None:
-    told = Lobes(None, "Lobes are not told: only one lung seems to be marked.")
+    told = Lobes(None, "Lobes were not estimated: only one lung seems to be marked.")
     found = measured(infected(right_upper=900), told=told)
     score = found.measurement("lobar_score")
     assert not score.defined
@@ -242,6 +242,7 @@ def test_the_browser_gets_lobes_by_the_scans_token_alone() -> None:
     offer = offers.offer(owner, volume)
     header = lobes_header(offer, lobes())
     assert header is not None
+    number = str(header["version"])
     assert header["shape"] == [50, 30, 40]
     assert header["first"] == [5, 5, 5]
     assert header["colours"] == list(LOBE_COLOURS.values())
@@ -251,10 +252,10 @@ def test_the_browser_gets_lobes_by_the_scans_token_alone() -> None:
     def request(token: str, version: str) -> Any:
         return SimpleNamespace(cookies={}, path_params={"token": token, "version": version})
 
-    answer = route.endpoint(request(offer.token, "1"))
+    answer = route.endpoint(request(offer.token, number))
     cells = np.frombuffer(zlib.decompress(answer.body, 31), dtype=np.uint8)
     assert np.array_equal(cells.reshape(40, 30, 50).T, labels()[5:55, 5:35, 5:45])
-    for token, version in (("guessed", "1"), (offer.token, "2")):
+    for token, version in (("guessed", number), (offer.token, f"{number}0")):
         assert route.endpoint(request(token, version)).status_code == 404
     told = lobes()
     first, again, other = (lobes_header(offer, one) for one in (told, told, lobes()))
@@ -262,7 +263,11 @@ def test_the_browser_gets_lobes_by_the_scans_token_alone() -> None:
     assert again is not None
     assert other is not None
     assert first["version"] == again["version"] < other["version"]
-    assert lobes_header(offer, Lobes(None, "no")) is None
+    assert lobes_header(offer, Lobes(None, "no")) == {"version": 0, "reason": "no"}
+    after = lobes_header(offer, told)
+    assert after is not None
+    # What the browser keeps under a number never becomes other lobes.
+    assert after["version"] > other["version"]
 
 
 def test_triangles_take_the_nearest_region() -> None:

@@ -39,6 +39,7 @@ from core.training.lobes.sources import (
     make_codes,
     pack_lungs,
 )
+from tests.eager import assert_same_when_compiled
 from tests.made_lungs import made_lobes, write_labels
 
 GRID = (16, 16, 16)
@@ -194,11 +195,22 @@ def test_the_config_comes_back_from_json() -> None:
         LobeNetworkConfig(grid=(60, 48, 64))
 
 
-@pytest.mark.slow
+def test_loss_and_gradient_are_the_same_when_compiled() -> None:
+    pytest.importorskip("tensorflow")
+    from core.training.lobes.losses import LobeLoss
+
+    random = np.random.default_rng(0)
+    lobes, weight = random.integers(0, 5, (2, 4, 4, 4)), random.uniform(0, 1, (2, 4, 4, 4))
+    true = np.stack([lobes, weight], axis=-1).astype(np.float32)
+    predicted = random.uniform(0.01, 0.99, (2, 4, 4, 4, 5)).astype(np.float32)
+    assert_same_when_compiled(LobeLoss(), true, predicted)
+
+
+@pytest.mark.usefixtures("eager")
 def test_runs_resume_and_their_weights_say_how_good_they_are(tmp_path: Path) -> None:
-    from core.training.lobes.fit import epochs_done, train_lobes
+    from core.training.lobes.fit import train_lobes
     from core.training.lobes.publishing import publish_lobes
-    from core.training.runs import RunPaths, read_record
+    from core.training.runs import RunPaths, epochs_done, read_record
 
     data = write_maps(tmp_path / "data", 4)
     lungs = load_lungs(data)
@@ -257,7 +269,7 @@ def test_the_command_packs_and_refuses_what_makes_no_sense(
     assert json.loads(capsys.readouterr().out)["cases"] == 2
     run = ["train-lobes", "--data", str(packed)]
     for arguments, sentence in (
-        (run, "Say what to do"),
+        (run, "one thing at a time"),
         ([*run, "--out", str(tmp_path / "r"), "--hold-out", "9"], "no such fold"),
         ([*run, "--out", str(tmp_path / "r"), "--publish", str(tmp_path / "w")], "published"),
     ):

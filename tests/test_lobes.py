@@ -27,6 +27,7 @@ from core.segmentation.lobes.weights import LobeNetwork, load_lobe_network
 from core.volume import Volume, volume_from_file
 from tests.made_lungs import CENTRE_MM, GRIDS, SIZE_MM, lobes_at, made_lobes, write_labels
 from tests.spheres import HU
+from tests.studies import demo_study
 
 GRID = (64, 48, 64)
 
@@ -174,7 +175,7 @@ def hostile(name: str, lung: Any) -> Any:
     elif name == "noise":
         changed = np.random.default_rng(0).random(lung.shape) < 0.3
     elif name == "lower half":
-        changed = lung[:, :, : lung.shape[2] // 2]
+        changed[:, :, : lung.shape[2] // 2] = lung[:, :, : lung.shape[2] // 2]
     return np.asfortranarray(changed)
 
 
@@ -182,11 +183,12 @@ def hostile(name: str, lung: Any) -> Any:
     ("name", "sentence"),
     [
         ("empty", "no lung is marked"),
-        ("one voxel", "no piece of it is large"),
+        ("one voxel", "none of its pieces is large"),
         ("full", "it fills 100"),
         ("upside down", "upside down"),
         ("one lung", "only one lung"),
-        ("noise", "does not look like two lungs"),
+        ("noise", "does not have the shape of two lungs"),
+        ("lower half", "ends abruptly inside the scan"),
     ],
 )
 def test_masks_that_are_none_get_a_sentence(tmp_path: Path, name: str, sentence: str) -> None:
@@ -287,11 +289,10 @@ def test_both_engines_tell_the_same() -> None:
 
 def test_the_demo_study_gets_the_lobes_that_it_was_made_with() -> None:
     need_lobe_weights()
-    from core.phantom import build_demo_study
     from core.phantom.frame import Frame
     from core.phantom.lobes import lobe_of
 
-    study = build_demo_study(shape=(128, 128, 96), seed=0)
+    study = demo_study((128, 128, 48))
     assert study.truth is not None
     assert study.truth.lung is not None
     lung, volume = study.truth.lung, study.volume

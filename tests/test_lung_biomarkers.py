@@ -24,7 +24,7 @@ from core.measuring.biomarkers import (
 from core.measuring.biomarkers.sides import _label_pieces
 from core.volume import BoolArray, MaskPair, Study, Volume, to_canonical, volume_from_file
 from tests.spheres import AFFINES, GREY, HU, ball, make_volume
-from tests.studies import SMALL_DEMO, demo_study
+from tests.studies import SMALL_DEMO, built_demo
 
 SHAPE = (60, 50, 30)
 RIGHT = np.s_[4:24, 10:40, :]
@@ -337,7 +337,7 @@ def test_categories_change_at_their_cut_offs(rows: int, category: str) -> None:
 
 @pytest.fixture(scope="module")
 def demo() -> Study:
-    return demo_study(SMALL_DEMO)
+    return built_demo(SMALL_DEMO)
 
 
 def test_the_demo_studys_truth(demo: Study) -> None:

@@ -4,7 +4,6 @@ Chromium, on a scan that is stored flipped and whose voxels are not cubes."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -20,12 +19,11 @@ from tests.browser import (
     on_screen,
     open_viewer,
     press,
-    serve,
     show_picture,
     touch,
     wait_for,
 )
-from tests.correct_page import moved, network, scan
+from tests.correct_page import SHAPE, moved, network, scan
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -36,8 +34,8 @@ TRUTH = moved(network(), 1)
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    yield from serve("tests/correct_page.py", tmp_path_factory.mktemp("server") / "log.txt")
+def server(correct_server: Server) -> Server:
+    return correct_server
 
 
 @pytest.fixture
@@ -208,6 +206,60 @@ def test_a_finger_places_a_distance_and_keys_place_an_arrow(viewer: Page) -> Non
     press(viewer, ENTER)
     assert told(viewer, "arrow axial 9")
     assert items(viewer)[1]["ends"] == [[25.5, 40.5], [31.5, 40.5]]
+
+
+def test_marks_are_moved_by_mouse_finger_and_keys_and_the_chosen_one_is_deleted(
+    viewer: Page,
+) -> None:
+    press(viewer, "m")
+    mouse(viewer, [(10.0, 40.0), (30.0, 40.0)])
+    press(viewer, "r")
+    mouse(viewer, [(35.0, 60.0), (45.0, 70.0)])
+    press(viewer, "r")
+    told(viewer, "region")
+    before = [one["ends"] for one in items(viewer)]
+
+    start, stop = mouse(viewer, [before[0][1], (25.0, 55.0)])
+    moved_to = items(viewer)[0]["ends"]
+    assert moved_to[0] == before[0][0], "the other end stays"
+    wanted = [before[0][1][n] + stop[n] - start[n] for n in (0, 1)]
+    assert moved_to[1] == pytest.approx(wanted)
+    assert viewer.view("view.chosen === view.measures[0]")
+    shown = math.hypot((moved_to[1][0] - moved_to[0][0]) * 2.0, moved_to[1][1] - moved_to[0][1])
+    wait_for(lambda: f"distance axial 9:  {shown:.1f} mm" in viewer.text, what="mm", seconds=20)
+
+    ((ax, ay), (bx, by)) = before[1]
+    on_line = ((ax + bx) / 2, max(ay, by))
+    show_picture(viewer)
+    touch(viewer, *([on_screen(viewer, place)] for place in (on_line, on_line)))
+    assert viewer.view("view.chosen === view.measures[1]"), "a tap chooses"
+    away = [(on_line[0] + by_columns, on_line[1]) for by_columns in (0.0, 2.0, 5.0)]
+    touch(viewer, *([on_screen(viewer, place)] for place in away))
+    found = items(viewer)[1]["ends"]
+    across = viewer.view("1 / pane.frame(pane.leading).perColumn")
+    assert found[0][0] - ax == pytest.approx(5.0, abs=2 * across)
+    assert found[1][0] - found[0][0] == pytest.approx(bx - ax), "it keeps its size"
+
+    press(viewer, "q")
+    assert viewer.view("view.chosen === view.measures[0]")
+    kept = items(viewer)[0]["ends"]
+    chosen_by_shift(viewer, "ArrowRight")
+    assert items(viewer)[0]["ends"] == [[c + 1, r] for c, r in kept]
+    viewer.view("view.nudgeMark(1000, 0)")
+    assert max(column for column, _ in items(viewer)[0]["ends"]) == SHAPE[0], "not out of sight"
+    press(viewer, DELETE)
+    wait_for(lambda: "distance axial" not in viewer.text, what="it is gone", seconds=20)
+    assert [one["kind"] for one in items(viewer)] == ["region"]
+
+
+def chosen_by_shift(page: Page, key: str) -> None:
+    """Shift and an arrow, on the picture."""
+    page.js(
+        "arguments[0].dispatchEvent(new KeyboardEvent('keydown',"
+        " { key: arguments[1], shiftKey: true, bubbles: true, composed: true }))",
+        page.canvas(),
+        key,
+    )
 
 
 def test_what_is_no_mark_is_passed_over(viewer: Page) -> None:

@@ -41,6 +41,7 @@ from core.training.mixture.packing import pack_scans, shrink_scans, unpack_scans
 from core.training.mixture.publishing import evaluate_weights, publish_mixture
 from core.training.mixture.sources import LabelledScan, LabelledStudy, SourceName
 from core.volume import MaskPair
+from tests.eager import assert_same_when_compiled
 from tests.studies import small_volume
 
 HEIGHT, WIDTH = 60, 80
@@ -205,21 +206,11 @@ def test_losses_by_hand() -> None:
 
 @pytest.mark.parametrize("loss", [MixtureLoss(), PresenceLoss()], ids=lambda loss: loss.name)
 def test_losses_and_gradients_are_the_same_when_compiled(loss: keras.losses.Loss) -> None:
-    """Training compiles its steps by XLA; the tiny runs of these tests do not."""
-    tf = pytest.importorskip("tensorflow")
+    pytest.importorskip("tensorflow")
     random = np.random.default_rng(0)
     true = random.choice([0.0, 1.0, UNKNOWN, UNVERIFIED], (2, 8, 8, 2)).astype(np.float32)
-    predicted = tf.constant(random.uniform(0.01, 0.99, true.shape).astype(np.float32))
-
-    def step(found: object) -> tuple[object, object]:
-        with tf.GradientTape() as tape:
-            tape.watch(found)
-            value = loss(true, found)
-        return value, tape.gradient(value, found)
-
-    compiled = tf.function(step, jit_compile=True)(predicted)
-    for eager, fused in zip(step(predicted), compiled, strict=True):
-        np.testing.assert_allclose(fused, eager, rtol=1e-4, atol=1e-6)
+    predicted = random.uniform(0.01, 0.99, true.shape).astype(np.float32)
+    assert_same_when_compiled(loss, true, predicted)
 
 
 def test_batches_are_drawn_by_seed_and_epoch_alone() -> None:
@@ -316,12 +307,12 @@ def test_values_by_hand() -> None:
     assert figures["worst_lung_dice"] == pytest.approx(16 / 17)
 
 
-@pytest.mark.usefixtures("eager")
+@pytest.mark.usefixtures("eager", "small_encoder")
 def test_a_tiny_run_is_published_and_evaluated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scans = [scan(f"coronacases_{n}") for n in range(3)]
-    config = replace(TINY, epochs=1)
+    config = replace(TINY, epochs=1, pretrained=False)
     paths = train_mixture(scans, tmp_path / "run", config, hold_out=1)
     chosen = PostprocessConfig(infection_threshold=0.3)
     info = publish_mixture(scans, paths, tmp_path / "weights" / "fold", postprocess=chosen)

@@ -13,7 +13,6 @@ from core.loading import load_dicom, load_mask, open_study
 from core.loading.orientation import reoriented_study, turned_back
 from core.loading.upright_chest import TURNS, UPRIGHT, find_turn, head_is_last
 from core.output.saving import mask_file_notes, save_mask
-from core.phantom import build_demo_study
 from core.volume import to_file_order
 from tests.scans import (
     chest_hu,
@@ -23,12 +22,13 @@ from tests.scans import (
     small_affine,
     write_dicom,
 )
+from tests.studies import demo_study
 
 
 @pytest.fixture(scope="module")
 def chest() -> tuple[np.ndarray, np.ndarray]:
-    """The demo chest in the order L, P, S, and its affine."""
-    volume = build_demo_study().volume
+    """The demo chest, 128×128×48 in the order L, P, S, and its affine."""
+    volume = demo_study((128, 128, 48)).volume
     return np.asarray(volume.array), volume.affine
 
 
@@ -77,24 +77,24 @@ def test_a_turn_is_proposed_and_applied_on_request(
 def test_every_way_to_lie_is_recognised(turn, chest: tuple[np.ndarray, np.ndarray]) -> None:
     """Slices, rows, columns and all other orders of axes, each end first or last."""
     axes, signs = turn
-    lying = chest[0][::8, ::8, ::3].astype(np.float32)[:, :: signs[1], :: signs[2]]
+    lying = chest[0][::2, ::2, ::2].astype(np.float32)[:, :: signs[1], :: signs[2]]
     assert find_turn(lying.transpose(np.argsort(axes))) == turn
 
 
 def test_an_array_of_slices_rows_columns_is_opened_rightly_on_request(
     chest: tuple[np.ndarray, np.ndarray], tmp_path: Path
 ) -> None:
-    array, affine = chest[0][::4, ::4], chest[1]
+    array, affine = chest
     path = write(tmp_path / "scan.nii", array.transpose(2, 1, 0), affine)
     assert "(--orientation SPL)" in told(path)[0]
     np.testing.assert_array_equal(open_study(path, orientation="SPL").volume.array, array)
 
 
-@pytest.mark.parametrize("keep", [np.s_[:, :, ::12], np.s_[:, :, 30:60], np.s_[:, 60:, :]])
+@pytest.mark.parametrize("keep", [np.s_[:, :, ::6], np.s_[:, :, 15:30], np.s_[:, 15:, :]])
 def test_thick_cut_and_cropped_scans_tell_how_they_lie(
     keep, chest: tuple[np.ndarray, np.ndarray]
 ) -> None:
-    hu = chest[0][keep][::8, ::8].astype(np.float32)
+    hu = chest[0][keep][::2, ::2].astype(np.float32)
     assert find_turn(hu) == TURNS[UPRIGHT]
     assert head_is_last(hu[:, :, ::-1]) is False
 
@@ -170,7 +170,7 @@ def _without_positions(array: np.ndarray, folder: Path) -> Path:
 def test_slices_without_positions_are_laid_by_their_lungs(
     turned: bool, chest: tuple[np.ndarray, np.ndarray], tmp_path: Path
 ) -> None:
-    small = chest[0][::4, ::4, ::3]  # 128 × 128 × 32
+    small = chest[0][:, :, ::2]
     stored = small[:, :, ::-1] if turned else small
     volume = load_dicom(_without_positions(stored, tmp_path / "series"))
     np.testing.assert_array_equal(volume.array, small)

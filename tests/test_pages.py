@@ -169,6 +169,8 @@ def test_pages_do_not_import_tensorflow():
         "import sys\n"
         "from streamlit.testing.v1 import AppTest\n"
         "from core.ui.session import SESSION_KEY, Session\n"
+        "from streamlit.components.v2 import manifest_scanner\n"
+        "manifest_scanner.scan_component_manifests = list\n"
         f"for path, part in {[(str(path), part) for path, part in scripts]!r}:\n"
         "    app = AppTest.from_file(path, default_timeout=60)\n"
         "    app.session_state[SESSION_KEY] = Session(began=True, asked_part=part)\n"

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from core.phantom import EXTENT_MM, INFECTED_FRACTION, build_demo_study
 from core.volume import BoolArray, Study
-from tests.studies import demo_study
+from tests.studies import DEMO_SHAPE, built_demo
 
 SMALL = (128, 128, 24)
 
@@ -17,12 +17,12 @@ SMALL = (128, 128, 24)
 @pytest.fixture(scope="module")
 def study() -> Study:
     """Half the demo's resolution in the plane, every second slice."""
-    return demo_study((256, 256, 48))
+    return built_demo(DEMO_SHAPE)
 
 
 @pytest.fixture(scope="module")
 def small() -> Study:
-    return demo_study(SMALL)
+    return built_demo(SMALL)
 
 
 def _lung(study: Study) -> BoolArray:
@@ -59,7 +59,7 @@ def test_same_seed_gives_the_same_voxels_and_progress_runs_to_its_end(small: Stu
 
 
 def test_another_seed_gives_another_disease(small: Study) -> None:
-    other = demo_study(SMALL, seed=1)
+    other = built_demo(SMALL, seed=1)
     assert not np.array_equal(_infection(other), _infection(small))
     assert np.array_equal(_lung(other), _lung(small))
 
@@ -124,7 +124,7 @@ def test_infection_is_inside_the_lungs_on_both_sides(study: Study) -> None:
 
 @pytest.mark.parametrize("seed", [1, 20])
 def test_infected_fraction_is_as_intended(seed: int) -> None:
-    study = demo_study(SMALL, seed=seed)
+    study = built_demo(SMALL, seed=seed)
     fraction = _infection(study).sum() / _lung(study).sum()
     assert fraction == pytest.approx(INFECTED_FRACTION, abs=0.03)
 

@@ -29,7 +29,7 @@ from tests.studies import demo_study
 
 @pytest.fixture(scope="module")
 def scan(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    study = demo_study((160, 160, 6))
+    study = demo_study((128, 128, 6))
     return save_volume(study.volume, tmp_path_factory.mktemp("scan") / "chest.nii.gz")
 
 

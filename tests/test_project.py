@@ -379,7 +379,8 @@ def test_streamlit_takes_every_setting() -> None:
         'showErrorDetails = "none"',
         "enableXsrfProtection = true",
         "maxUploadSize = 1024",
-        'base = "dark"',
+        "[theme.dark]",
+        "[theme.light]",
     }
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import zipfile
+import zlib
 from pathlib import Path
 
 import nibabel as nib
@@ -36,7 +38,7 @@ from core.volume import MaskPair, Study
 from tests.studies import small_study, small_truth
 from tests.test_correction import SHAPE, box, make, network, paint, volume
 from tests.test_exports import DAY, series
-from tests.test_kept_corrections import VOXELS, opened, same, worked_on
+from tests.test_kept_corrections import opened, same, worked_on
 
 STATE = ProjectState(
     weights_id="lite-v1",
@@ -76,7 +78,7 @@ def test_a_long_file_of_steps_is_shortened_and_leads_to_the_same_place(tmp_path:
     long_file = (tmp_path / "plain").rglob("steps")
     short_file = (tmp_path / "short").rglob("steps")
     assert next(short_file).stat().st_size < next(long_file).stat().st_size / 2
-    acts, _ = read_journal(keeper.folder / "steps", voxels=VOXELS)
+    acts, _ = read_journal(keeper.folder / "steps", shape=SHAPE)
     assert isinstance(acts[0], Base)
     assert not any(isinstance(act, Base) for act in acts[1:])
     short.close()
@@ -267,10 +269,20 @@ def test_a_project_goes_out_as_a_zip_and_comes_back(tmp_path: Path, with_scan: b
     assert b"Mr Nobody" in zipfile.ZipFile(io.BytesIO(named)).read("project.json")
 
 
-def changed_zip(packed: bytes, changes: dict[str, bytes | None]) -> io.BytesIO:
+def act(header: object) -> bytes:
+    """A file of steps with one act of this header."""
+    text = json.dumps(header).encode()
+    payload = len(text).to_bytes(4, "little") + text
+    check = zlib.crc32(payload).to_bytes(4, "little")
+    return b"LungLens steps 1\n" + len(payload).to_bytes(4, "little") + check + payload
+
+
+def changed_zip(
+    packed: bytes, changes: dict[str, bytes | None], *, packing: int = zipfile.ZIP_STORED
+) -> io.BytesIO:
     """The zip with other, further or fewer files."""
     out = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(packed)) as old, zipfile.ZipFile(out, "w") as new:
+    with zipfile.ZipFile(io.BytesIO(packed)) as old, zipfile.ZipFile(out, "w", packing) as new:
         for name in dict.fromkeys([*old.namelist(), *changes]):
             content = changes.get(name, old.read(name) if name in old.namelist() else None)
             if content is not None:
@@ -300,6 +312,32 @@ def test_other_and_damaged_zips_are_one_sentence_and_leave_nothing(tmp_path: Pat
         changed_zip(packed, {"project.json": json.dumps({**card, "fingerprint": "../x"}).encode()}),
         changed_zip(packed, {"project.json": json.dumps({**card, "shape": [0, 4, 4]}).encode()}),
     ]
+    scan = json.loads(zipfile.ZipFile(io.BytesIO(packed)).read("scan.json"))
+    real = np.ones(study.volume.shape)
+    for name, content in (
+        ("project.json", b"[" * 100_000),
+        ("project.json", json.dumps({**card, "shape": [1e400, 4, 4]}).encode()),
+        ("project.json", json.dumps({**card, "version": "1"}).encode()),
+        ("project.json", json.dumps({**card, "name": "x" * 5000}).encode()),
+        ("project.json", json.dumps({**card, "turned_from": "../x"}).encode()),
+        ("project.json", b" " * 20_000_000 + json.dumps(card).encode()),
+        ("steps", act([])),
+        ("steps", act({"act": "step", "channel": "lung", "drawn": None, "flips": []})),
+        ("steps", act({"act": "step", "channel": "heart", "drawn": None, "flips": {}})),
+        ("steps", act({"act": "base", "steps": -5, "flips": {}})),
+        ("steps", act({"act": "base", "steps": 1e400, "flips": {}})),
+        ("steps", act({"act": "step", "channel": "lung", "drawn": ["axial", 99], "flips": {}})),
+        # Each takes eight times the room that it seems to.
+        ("network_lung.nii.gz", gzip.compress(nib.Nifti1Image(real, np.eye(4)).to_bytes())),
+        ("scan.json", json.dumps({**scan, "version": 2}).encode()),
+        *(
+            ("scan.json", json.dumps({**scan, "source": {**scan["source"], **change}}).encode())
+            for change in ({"format": "other"}, {"file_shape": [1, 1, 1]}, {"trailing_axes": 99})
+        ),
+    ):
+        bad.append(changed_zip(packed, {name: content}))
+    bad.append(changed_zip(packed, {}, packing=zipfile.ZIP_LZMA))
+    unpack_project(changed_zip(packed, {}, packing=zipfile.ZIP_DEFLATED), tmp_path / "fine")
     for file in bad:
         with pytest.raises(LungLensError):
             unpack_project(file, tmp_path / "there")

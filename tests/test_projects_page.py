@@ -19,6 +19,7 @@ from core.ui.project_files import keep_scan, open_project, project_zip
 from core.ui.projects import keep_state, projects_folder
 from core.ui.remembering import remember_result, result_store
 from core.ui.session import OpenStudy, Session
+from core.ui.turning import turn_scan
 from core.ui.viewer import Place, Window
 from core.volume import Study
 from tests.studies import small_study, use_stand_in
@@ -31,7 +32,7 @@ from tests.test_report import segmented
 def projects(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "projects"
     monkeypatch.setenv("LUNGLENS_PROJECTS_FOLDER", str(folder))
-    monkeypatch.setattr("core.ui.open_scan._demo_study", lambda: DEMO)
+    monkeypatch.setattr("core.ui.open_scan._demo_study", lambda on_progress: DEMO)
     return folder
 
 
@@ -45,6 +46,7 @@ def in_session(monkeypatch: pytest.MonkeyPatch) -> Session:
     monkeypatch.setattr("core.ui.session.this_session", lambda: session)
     monkeypatch.setattr("core.ui.projects.this_session", lambda: session)
     monkeypatch.setattr("core.ui.project_files.this_session", lambda: session)
+    monkeypatch.setattr("core.ui.turning.this_session", lambda: session)
     return session
 
 
@@ -94,7 +96,7 @@ def test_home_lists_opens_renames_and_deletes(
     session.end()
     monkeypatch.undo()
     monkeypatch.setenv("LUNGLENS_PROJECTS_FOLDER", str(projects))
-    monkeypatch.setattr("core.ui.open_scan._demo_study", lambda: DEMO)
+    monkeypatch.setattr("core.ui.open_scan._demo_study", lambda on_progress: DEMO)
     app = ran_well(page("home").run())
     assert "Corrected scans" in "\n".join(item.value for item in app.subheader)
     assert "demo study, 1 step, changed " in texts(app)
@@ -125,6 +127,43 @@ def test_a_file_of_the_data_folder_is_found_again_by_its_place(
     draw(open_file("inside/scan.nii.gz"))
     (listed,) = list_projects(projects)
     assert (listed.card.origin, listed.card.where) == ("file", "inside/scan.nii.gz")
+
+
+def test_a_scan_that_was_turned_opens_turned_with_its_corrections(
+    projects: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = in_session(monkeypatch)
+    as_stored = open_demo().study.volume
+    turn_scan("RAI")
+    current = first.opened
+    turned = current.study.volume
+    assert turned.file_orientation == "RAI"
+    assert turned.digest != as_stored.digest
+    (kept,) = list_projects(projects)
+    assert (kept.card.orientation, kept.card.turned_from) == ("RAI", as_stored.digest)
+    draw(current)
+    drawn = current.corrected.infection
+    first.end()
+
+    second = in_session(monkeypatch)
+    again = open_demo()
+    assert again is second.opened
+    assert again.study.volume.digest == turned.digest
+    np.testing.assert_array_equal(again.corrected.infection, drawn)
+    turn_scan(None)
+    back = second.opened
+    assert back.study.volume.digest == as_stored.digest
+    assert back.corrected is None
+    assert len(list_projects(projects)) == 1, "what was drawn on the turned scan is not lost"
+    second.end()
+
+    third = in_session(monkeypatch)
+    assert open_demo().study.volume.digest == as_stored.digest, "it stays as it was left"
+    turn_scan("RAI")
+    np.testing.assert_array_equal(third.opened.corrected.infection, drawn)
+    turn_scan("LPS")
+    turn_scan("RAI")
+    assert len(list_projects(projects)) == 1, "a turn on which nothing was drawn leaves nothing"
 
 
 @pytest.mark.parametrize(
@@ -158,7 +197,7 @@ def upload_of(study: Study) -> OpenStudy:
     from core.ui import open_scan
 
     opened = open_scan.this_session().open_study(study, origin="upload", link="upload-abc")
-    return open_scan._ready(opened)
+    return open_scan.make_ready(opened)
 
 
 def test_an_uploaded_scan_that_is_kept_comes_back_by_its_link(

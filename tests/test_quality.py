@@ -31,14 +31,15 @@ from core.volume import MaskPair, Study, Volume
 from tests import damage
 from tests.scans import dicom_series, write_dicom
 from tests.spheres import make_volume
-from tests.studies import demo_study, small_study, small_volume
+from tests.studies import built_demo, small_study, small_volume
 
 CT = Levels(air=-1000.0, tissue=0.0, threshold=-500.0)
 
 
 @pytest.fixture(scope="module")
 def demo() -> Study:
-    return demo_study((256, 256, 72))
+    # Slices of 6 mm would be a finding.
+    return built_demo((256, 256, 72))
 
 
 @pytest.fixture(scope="module")
@@ -403,10 +404,9 @@ def test_real_scans_in_hu_are_let_pass(real_data: Path, name: str):
     assert all(k <= 10 or k >= 72 for k in found.get("no_lung", []))
 
 
-def test_the_slice_to_show_is_the_first_that_is_not_damaged() -> None:
-    volume = demo_study((256, 256, 40)).volume
-    bright = damage.change(volume, [20], lambda picture: picture + 300.0)
-    assert first_undamaged(volume, [20, 12]) == 20
-    assert first_undamaged(bright, [20, 12]) == 12
-    assert first_undamaged(bright, [20]) is None
-    assert 20 in check_scan(bright).damaged_slices
+def test_the_slice_to_show_is_the_first_that_is_not_damaged(middle: Volume) -> None:
+    bright = damage.change(middle, [8], lambda picture: picture + 300.0)
+    assert first_undamaged(middle, [8, 3]) == 8
+    assert first_undamaged(bright, [8, 3]) == 3
+    assert first_undamaged(bright, [8]) is None
+    assert 8 in check_scan(bright).damaged_slices

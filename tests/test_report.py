@@ -41,7 +41,7 @@ from core.output.report.references import DICE, TRAINING_SET, UNET
 from core.segmentation.pipeline import segment_volume
 from core.segmentation.result import Segmentation
 from core.segmentation.weights import find_weights
-from core.volume import MaskPair, Study
+from core.volume import PLANE_AXIS, MaskPair, Study
 from tests.scans import chest_hu, chest_picture, dicom_series, png_bytes, write_dicom
 from tests.studies import StandInSegmenter, small_study, small_truth
 from tests.test_exports import UIDS
@@ -524,7 +524,7 @@ def test_a_zip_of_the_command_keeps_an_identity_only_when_told(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("target", "more", "message"),
     [
-        ("r.docx", [], "does not say what to write"),
+        ("r.docx", [], "has no ending of a known format"),
         ("r", [], "no ending"),
         ("r.zip", ["--keep-patient-identity"], "no DICOM segmentation"),
         ("small_chest.zip/r.pdf", ["--infection-mask", "nowhere.nii.gz"], "is not there"),
@@ -553,6 +553,53 @@ def test_a_report_does_not_overwrite_its_scan(
     assert "is not a date" in capsys.readouterr().err
 
 
+def test_marks_are_drawn_into_key_slices_where_they_lie() -> None:
+    study = small_study()
+    bare = draw_key_slices(study, small_truth())
+    for plane in ("axial", "coronal", "sagittal"):
+        index = next(one.index for one in bare if one.plane == plane)
+        voxel = [14, 12, 3]
+        voxel[PLANE_AXIS[plane]] = index
+        i, j, k = voxel
+        array = study.volume.array.copy(order="F")
+        array[i, j, k] = 3000
+        bright = replace(study, volume=replace(study.volume, array=array))
+        from_top = study.volume.shape[2] - 1 - k
+        column, row = {"axial": (i, j), "coronal": (i, from_top), "sagittal": (j, from_top)}[plane]
+        note = Annotation("note", plane, index, ((column + 0.5, row + 0.5),))
+
+        def pictured(one: Study, *marks: Annotation) -> np.ndarray:
+            made = draw_key_slices(one, small_truth(), annotations=marks)
+            (found,) = [p for p in made if (p.plane, p.index) == (plane, index)]  # noqa: B023
+            return found.picture.astype(int)
+
+        plain = pictured(study)
+        lit = np.argwhere((pictured(bright) - plain).min(axis=2) > 60)
+        ring = np.argwhere(np.abs(pictured(study, note) - plain).max(axis=2) > 60)
+        assert ring.size
+        # Its number stands at the right, above its middle.
+        down, across = lit.mean(axis=0)
+        assert ring[:, 1].min() == pytest.approx(across - 9, abs=4)
+        assert ring[:, 0].max() == pytest.approx(down + 9, abs=4)
+
+
+def test_slices_with_marks_come_before_the_even_spread_and_show_all_of_them() -> None:
+    study = small_study()
+    corner = Annotation("note", "axial", 1, ((0.5, 0.5),), "in the corner")
+    made = draw_key_slices(study, small_truth(), annotations=[corner])
+    assert len(made) == len(draw_key_slices(study, small_truth()))
+    (shown,) = [one for one in made if one.why == "marked"]
+    assert (shown.plane, shown.index) == ("axial", 1)
+    elsewhere = replace(corner, index=2)
+    # The picture is cut to the lungs, and farther where a mark lies outside of them.
+    rows, columns = shown.picture.shape[:2]
+    assert (shown.picture[: rows // 10, : columns // 10] == 255).all(axis=2).any()
+    taken = [one.index for one in made if one.plane == "axial"]
+    both = draw_key_slices(study, small_truth(), annotations=[corner, elsewhere])
+    assert {1, 2} <= {one.index for one in both if one.plane == "axial"}
+    assert len(taken) == len({*taken})
+
+
 def test_notes_and_marks_of_a_person_stand_in_every_form_as_they_were_typed() -> None:
     study = small_study()
     segmentation = segmented(study)
@@ -567,7 +614,7 @@ def test_notes_and_marks_of_a_person_stand_in_every_form_as_they_were_typed() ->
         notes="Better than on Monday.",
         annotations=marks,
     )
-    assert report.marks[0] == ("Axial 2", "Distance, 15.0 mm")
+    assert report.marks[0] == ("1 · Axial 2", "Distance, 15.0 mm")
     assert report.marks[1][1].startswith("Region, ")
     assert report.marks[1][1].endswith("HU, <lesion>")
     for text in (words(pdf_text(pdf_bytes(report))), words(Reader(html_text(report)).text)):

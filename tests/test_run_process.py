@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from core.cli import main
 from core.config import to_json_dict
 from core.drawing.overlays import draw_outlines
 from core.errors import Cancelled, ConfigError, DatasetError
@@ -116,6 +117,18 @@ def test_states_follow_from_the_files(root: Path) -> None:
     assert read_run(begun).state == "damaged"
 
 
+def test_time_goes_on_through_resuming_and_publishing(root: Path) -> None:
+    folder = make_run(root, "whole", epochs_done=2)
+    worked = {"before": 5.0, "started": 100.0, "now": 160.0, "outcome": "finished"}
+    (folder / "progress.json").write_text(json.dumps(worked))
+    assert read_run(folder).seconds == 65.0
+    with RunReport(folder, publishes=True):
+        assert 65.0 <= read_run(folder).seconds < 125.0
+    assert 65.0 <= read_run(folder).seconds < 125.0
+    (folder / "progress.json").write_text(json.dumps({"before": "x", "started": 1e300, "now": -1}))
+    assert read_run(folder).seconds == 0.0
+
+
 def test_runs_are_listed_and_nothing_else_is(root: Path) -> None:
     make_run(root, "one")
     make_run(root, RANGE_TEST_NAME)
@@ -203,24 +216,52 @@ def stop_and_go_on(root: Path, folder: Path, request: RunRequest) -> None:
     assert list(read_run(folder).history[:done]) == list(stopped.history)
 
 
-@pytest.mark.slow
-def test_what_the_trainer_refuses_is_reported(root: Path, tmp_path: Path) -> None:
+class NotStarted(Exception):
+    pass
+
+
+@pytest.fixture
+def run_here(root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """As `start_run`, with its command carried out in this process; the exit code."""
+
+    def run(name: str, request: RunRequest, **how: bool) -> int:
+        commands: list[list[str]] = []
+
+        def spawn(command: list[str], **_: object) -> None:
+            commands.append(command)
+            raise NotStarted
+
+        with monkeypatch.context() as patch:
+            patch.setattr(run_process.subprocess, "Popen", spawn)
+            with pytest.raises(NotStarted):
+                start_run(root, name, request, **how)
+        (command,) = commands
+        assert command[:3] == [sys.executable, "-m", "core"]
+        return main(command[3:])
+
+    return run
+
+
+def test_what_the_trainer_refuses_is_reported(
+    run_here: Callable[..., int], root: Path, tmp_path: Path
+) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
-    start_run(root, "one", RunRequest(data=str(empty), config=TINY))
-    wait_until(lambda: not read_run(root / "one").is_alive)
+    assert run_here("one", RunRequest(data=str(empty), config=TINY)) == 1
     run = read_run(root / "one")
+    assert not run.is_alive
     assert run.state == "failed"
     assert "case" in run.message
     assert "Traceback" not in run.message
 
 
-@pytest.mark.slow
-def test_a_range_test_leaves_its_losses_and_its_advice(root: Path) -> None:
-    data = training_folder()
-    start_run(root, "", RunRequest(data=str(data), config=TINY), find_learning_rate=True)
+@pytest.mark.usefixtures("eager")
+def test_a_range_test_leaves_its_losses_and_its_advice(
+    run_here: Callable[..., int], root: Path
+) -> None:
+    request = RunRequest(data=str(training_folder()), config=TINY)
+    assert run_here("", request, find_learning_rate=True) == 0
     folder = root / RANGE_TEST_NAME
-    wait_until(lambda: not read_run(folder).is_alive)
     run = read_run(folder)
     assert (run.state, run.message) == ("finished", "")
     assert set(run.figures) == {"suggestion"}

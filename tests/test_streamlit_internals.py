@@ -87,6 +87,13 @@ def test_the_page_loads_its_scripts_from_where_the_viewer_looks() -> None:
     assert "static/js/" in (STATIC / "index.html").read_text(encoding="utf-8")
 
 
+def test_the_theme_is_kept_for_the_address_that_was_loaded(browser_code: str) -> None:
+    assert "stActiveTheme-${window.location.pathname}" in browser_code
+    for name in ("stApp", "stSidebarNavLink"):
+        assert f"[data-testid={name}]" in BROWSER_SCRIPT
+        assert name in browser_code
+
+
 @pytest.mark.parametrize("name", ["js-plotly-plot", "st-key-"])
 def test_charts_are_found_by_their_class(name: str, browser_code: str) -> None:
     assert name in BROWSER_SCRIPT
@@ -96,7 +103,8 @@ def test_charts_are_found_by_their_class(name: str, browser_code: str) -> None:
 @pytest.mark.parametrize(
     ("word", "places"),
     [
-        ("data-testid", {"streamlit_internals.py"}),
+        ("data-testid", {"streamlit_internals.py", "streamlit_internals.js"}),
+        ("stActiveTheme", {"streamlit_internals.js"}),
         ("/static/js/", {"streamlit_internals.py", "streamlit_internals.js"}),
         ("js-plotly-plot", {"streamlit_internals.js"}),
         ("get_script_run_ctx", {"streamlit_internals.py"}),

@@ -78,8 +78,8 @@ def test_the_slice_follows_and_neither_chart_nor_camera_changes(scene):
     slider = scene.browser.find_element("css selector", "[data-testid=stSlider] input")
     shown = int(slider.get_attribute("value"))
     slider.send_keys("\ue013" * 4)  # arrow up
-    # Slices of the demo study are 3 mm apart.
-    wait_for(lambda: slice_heights(scene)[0] == pytest.approx(before[0] + 12), what="four slices")
+    # Slices of the demo study are 6 mm apart.
+    wait_for(lambda: slice_heights(scene)[0] == pytest.approx(before[0] + 24), what="four slices")
     assert eye(scene) == camera
     assert scene.js(f"return {CHART}.dataset.mark") == "first"
     wait_for(lambda: f"slice={shown + 4}" in scene.browser.current_url, what="the address")

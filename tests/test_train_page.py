@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.config import TRAIN_PRESETS, AugmentConfig, TrainConfig
+from core.config import (
+    TRAIN_PRESETS,
+    AugmentConfig,
+    EnhanceConfig,
+    PreprocessConfig,
+    TrainConfig,
+)
 from core.segmentation.weights import find_weights, list_weights
 from core.training.run_process import stop_run
 from core.training.run_report import RunReport
@@ -61,7 +67,7 @@ def config_of(app: AppTest) -> TrainConfig:
 def test_who_may_train(
     monkeypatch: pytest.MonkeyPatch, said: str | None, address: str, allowed: bool
 ) -> None:
-    from core.ui.train import access as training_access
+    from core.ui import access as training_access
 
     monkeypatch.delenv("LUNGLENS_ALLOW_TRAINING")
     if said is not None:
@@ -108,6 +114,20 @@ def test_what_was_tuned_on_the_augmentation_page_is_taken() -> None:
     app.session_state["train-changes"] = "tuned"
     ran_well(app.run())
     assert "elastic 0.05" in texts(app)
+
+
+def test_what_was_tuned_on_preprocess_is_taken_until_the_person_goes_back() -> None:
+    app = page("train", small_study())
+    tuned = PreprocessConfig(enhance=EnhanceConfig("gamma", gamma=0.45))
+    session_of(app).tuned_preprocess, session_of(app).tuned_is_new = tuned, True
+    ran_well(app.run())
+    assert "input is **Tuned**" in texts(app)
+    button(app, TRAIN_PRESETS[1].name).click()
+    assert "input is **Tuned**" in texts(ran_well(app.run()))
+    assert session_of(app).settings["train"]["input"] == "tuned"
+    app.button_group(key="train-input").set_value("usual")
+    assert "input is **Tuned**" not in texts(ran_well(app.run()))
+    assert config_of(app) == TRAIN_PRESETS[1].config
 
 
 def test_patients_of_the_data_folder_keep_their_cases_together(
@@ -212,7 +232,12 @@ def test_a_finished_run_becomes_weights_that_can_be_chosen(root: Path) -> None:
     button(app, "Publish as weights").click()
     ran_well(app.run())
     wait_until(lambda: not read_run(root / "mine").is_alive)
-    assert "Published as **mine**" in texts(train_page())
+    app = train_page()
+    assert "Published as **mine**" in texts(app)
+    button(app, "Use on View").click()
+    app.run()
+    assert app.session_state["weights"].weights_id == "mine"
+    assert session_of(app).asked_part == "segment"
     assert [info.weights_id for info in list_weights()][-1] == "mine"
     shown = ran_well(page("segment", small_study()).run())
     assert shown.selectbox(key="weights").options[-1].endswith("mine")

@@ -6,6 +6,7 @@ import json
 import re
 from base64 import b64decode, b64encode
 from dataclasses import asdict, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -66,23 +67,25 @@ def pictures() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     config = PreprocessConfig()
     volume = demo_study().volume
-    chest = window_to_grey(volume, volume.array[:, :, 48].T, config)
-    assert chest.shape == (512, 512)
+    chest = window_to_grey(volume, volume.array[:, :, 24].T, config)
+    assert chest.shape == (256, 256)
     return {
         "chest": chest,
-        "odd sizes": chest[100:301, 60:233],
-        "one row": chest[256:257, 100:177],
-        "one column": chest[100:131, 256:257],
-        "one pixel": chest[256:257, 256:257],
+        "odd sizes": chest[50:151, 30:117],
+        "one row": chest[128:129, 50:127],
+        "one column": chest[100:131, 128:129],
+        "one pixel": chest[128:129, 128:129],
         "noise": rng.integers(0, 256, (65, 97)).astype(np.uint8),
         "one grey": np.full((40, 30), 77, np.uint8),
     }
 
 
-@pytest.mark.parametrize("config", METHODS, ids=lambda c: f"{c.method}")
-def test_every_pixel_is_that_of_opencv(page: Page, config: EnhanceConfig) -> None:
+@pytest.mark.parametrize("method", ["equalize", "gamma", "clahe", "unsharp"])
+def test_every_pixel_is_that_of_opencv(page: Page, method: str) -> None:
     page.browser.get("about:blank")
-    for name, grey in pictures().items():
+    tried = [config for config in METHODS if config.method == method]
+    assert tried
+    for config, (name, grey) in product(tried, pictures().items()):
         expected = enhance(grey, config).astype(int)
         found = enhanced_in_browser(page, grey, config).astype(int)
         assert np.abs(found - expected).max() <= 1, (name, config)
@@ -186,7 +189,7 @@ def let_go(page: Page, label: str) -> None:
 
 def test_everything_follows_the_hand_and_python_hears_it_on_release(page: Page) -> None:
     need_weights()
-    page.open("/preprocess?case=demo&slice=48&method=clahe")
+    page.open("/preprocess?case=demo&slice=24&method=clahe")
     wait_for(lambda: "Dice" in tuner(page, "tuner.answer.textContent"), what="the network's answer")
     address = page.browser.current_url
     before = tuner(page, "[...tuner.after.slice(0, 5000)]")
@@ -215,7 +218,7 @@ def test_everything_follows_the_hand_and_python_hears_it_on_release(page: Page) 
 
 
 def test_what_is_shown_is_what_the_network_gets(page: Page) -> None:
-    page.open("/preprocess?case=demo&slice=48&method=clahe&clip_limit=4&tile_grid=5")
+    page.open("/preprocess?case=demo&slice=24&method=clahe&clip_limit=4&tile_grid=5")
     wait_for(lambda: tuner(page, "Boolean(tuner.settings)"), what="the tuner")
     script = "btoa(Array.from(tuner.after, (one) => String.fromCharCode(one)).join(''))"
     after = np.frombuffer(b64decode(tuner(page, script)), np.uint8)
@@ -233,7 +236,7 @@ def press(page: Page, text: str) -> None:
 
 
 def test_presets_are_marked_kept_by_name_and_reset(page: Page) -> None:
-    page.open("/preprocess?case=demo&slice=48")
+    page.open("/preprocess?case=demo&slice=24")
     pressed = (
         "[...part.querySelectorAll('.panel > .group:first-child button')]"
         ".filter((b) => b.getAttribute('aria-pressed') === 'true').map((b) => b.textContent)"
@@ -262,7 +265,7 @@ def test_presets_are_marked_kept_by_name_and_reset(page: Page) -> None:
 
 
 def test_before_and_after_share_zoom_and_keep_it_when_they_change(page: Page) -> None:
-    page.open("/preprocess?case=demo&slice=48&method=clahe")
+    page.open("/preprocess?case=demo&slice=24&method=clahe")
     page.canvas().send_keys("b")
     wait_for(lambda: page.view("view.panes.length") == 2, what="two panes")
     page.canvas().send_keys("++")
@@ -287,7 +290,7 @@ def test_before_and_after_share_zoom_and_keep_it_when_they_change(page: Page) ->
 def test_all_that_is_in_use_is_in_sight_and_a_phone_has_the_slider_below_the_picture(
     page: Page,
 ) -> None:
-    page.open("/preprocess?case=demo&slice=48&method=clahe")
+    page.open("/preprocess?case=demo&slice=24&method=clahe")
     page.settle()
     bottoms = tuner(
         page,
@@ -308,7 +311,7 @@ def test_all_that_is_in_use_is_in_sight_and_a_phone_has_the_slider_below_the_pic
 
 def test_the_settings_mark_the_whole_scan(page: Page) -> None:
     need_weights()
-    page.open("/preprocess?case=demo&slice=48&method=gamma&gamma=0.8")
+    page.open("/preprocess?case=demo&slice=24&method=gamma&gamma=0.8")
     page.click("Mark the whole scan with these settings")
     page.wait_for_text("of the lung is infected")
     assert "/view" in page.browser.current_url

@@ -70,7 +70,7 @@ def test_a_coarse_picture_shows_what_is_not_empty() -> None:
 
 
 def test_the_fitted_weights_choose_the_upright_position(monkeypatch: pytest.MonkeyPatch) -> None:
-    study = demo_study((96, 96, 24))
+    study = demo_study((128, 128, 24))
     assert study.truth is not None
     labelled = LabelledStudy("demo", "demo", "whole_chest", study.volume, study.truth)
     monkeypatch.setattr("core.training.uprightness.read_studies", lambda data: [labelled])

@@ -7,13 +7,12 @@ import pytest
 
 from core.loading import upright_chest
 from core.loading.upright_chest import CELLS, CHANNELS, TURNS, UPRIGHT, coarse_picture, find_turn
-from core.phantom import build_demo_study
 from core.training.upright_chest import fit_upright_chest
+from tests.studies import demo_study
 
 
 def test_weights_fitted_to_one_chest_recognise_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    volume = build_demo_study().volume
-    hu = np.asarray(volume.array)[::8, ::8, ::2].astype(np.float32)
+    hu = np.asarray(demo_study((128, 128, 48)).volume.array)[::2, ::2, ::2].astype(np.float32)
     weights = fit_upright_chest([hu], ["demo"], copies=4)
     assert weights.shape == (CHANNELS * CELLS**3,)
     laid = weights.reshape(CHANNELS, CELLS, CELLS, CELLS)
@@ -26,7 +25,7 @@ def test_weights_fitted_to_one_chest_recognise_it(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_coarse_picture_does_not_depend_on_the_size_of_voxels() -> None:
-    hu = np.asarray(build_demo_study().volume.array).astype(np.float32)[::4, ::4]
+    hu = np.asarray(demo_study((128, 128, 48)).volume.array).astype(np.float32)
     fine, coarse = coarse_picture(hu), coarse_picture(hu[::2, ::2, ::2])
     assert fine is not None
     assert coarse is not None

@@ -62,6 +62,35 @@ def told(page: Page, text: str) -> None:
     wait_for(lambda: text in known_to_python(page), what=text, seconds=20)
 
 
+def test_a_picture_on_its_side_is_turned_clockwise_about_its_middle(tab: Page) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    viewer = opened(tab, "turned")
+    press(viewer, "0")
+    place = (
+        "(() => { const [x, y] = pane.toCanvas(%s); return [x / pane.width, y / pane.height]; })()"
+    )
+    x, y = viewer.view(place % "54, 18")  # in the block: above and on the right as stored
+    assert x > 0.5
+    assert y > 0.5
+    assert viewer.view("pane.toPicture(...pane.toCanvas(54, 18)).map(Math.round)") == [54, 18]
+    wide, high = viewer.view("pane.extent")
+    assert (wide, high) == (90 * 1.0, 60 * 2.0)
+    red = (
+        "(() => { const [x, y] = pane.toCanvas(%s), d = pane.density;"
+        "return pane.context.getImageData(x * d, y * d, 1, 1).data[0]; })()"
+    )
+    assert viewer.view(red % "54, 18") > 120
+    assert viewer.view(red % "54, 72") < 60
+    # Keys move the crosshair as they point on the screen: down is one column on.
+    viewer.view("view.setCross([30, 45, 17])")
+    ActionChains(viewer.browser).key_down(Keys.SHIFT).send_keys(Keys.ARROW_DOWN).key_up(
+        Keys.SHIFT
+    ).perform()
+    wait_for(lambda: viewer.view("[...view.place.voxel]") == [31, 45, 17], what="the crosshair")
+
+
 # The block lies at the patient's left, front and head, in the outer quarter or third.
 @pytest.mark.parametrize(
     ("key", "bright", "dark", "letters", "size_mm"),
@@ -433,4 +462,6 @@ def test_the_browser_benchmark_measures_viewer_and_plain_widgets() -> None:
     assert 0.01 < figures["sent_mb"] < 0.4
     assert set(figures["widgets"]) == {"image", "plotly"}
     spent = [*figures["events"].values(), *figures["widgets"].values()]
+    spent.append(figures["correcting"])
     assert all(0 < one["p50_ms"] <= one["p95_ms"] for one in spent)
+    assert 0 < figures["correcting"]["figures_median_s"] <= figures["correcting"]["figures_most_s"]

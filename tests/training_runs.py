@@ -15,6 +15,7 @@ import pytest
 from core.errors import Cancelled
 from core.training.fit import train
 from core.training.runs import RunPaths
+from tests.eager import eager_keras
 from tests.shared import made_once
 from tests.training_data import TINY, write_training_folder
 
@@ -56,7 +57,12 @@ def second_run() -> RunPaths:
     """One epoch more, from the best weights of `whole_run`."""
     data, first = training_folder(), whole_run().folder
     config = replace(TINY, epochs=1)
-    return RunPaths(made_once("second", lambda folder: train(data, folder, config, initial=first)))
+
+    def make(folder: Path) -> None:
+        with eager_keras():
+            train(data, folder, config, initial=first)
+
+    return RunPaths(made_once("second", make))
 
 
 def copy_run(run: RunPaths, folder: Path) -> RunPaths:

@@ -17,6 +17,7 @@ from core.ui.viewer import (
     slice_routes,
 )
 from core.volume import Intensity, MaskPair, Volume, volume_from_file
+from tests.new_session import begin_anew, viewer_key
 
 SHAPE = (60, 90, 20)
 SPACING_MM = (2.0, 1.0, 5.0)
@@ -56,11 +57,14 @@ def show(mode: str) -> None:
     if mode == "scans":
         shorter = replace(keep.volume, array=np.asfortranarray(keep.volume.array[:, :, ::2]))
         comparison = Comparison("First", "Second", scan=ViewerScan(keep.other, shorter))
-        show_viewer(scan, keep.place, key="viewer", comparison=comparison)
+        show_viewer(scan, keep.place, key=viewer_key(), comparison=comparison)
+    elif mode == "turned":
+        show_viewer(replace(scan, turns=1), keep.place, key=viewer_key())
     else:
         drawings = [Box((10, 20, 5), (40, 60, 15), "Box"), Line(((0.0, 0.0), (60.0, 90.0)))]
         chosen = drawings if mode == "drawings" else []
-        show_viewer(scan, keep.place, key="viewer", drawings=chosen)
+        show_viewer(scan, keep.place, key=viewer_key(), drawings=chosen)
+    st.button("Begin anew", on_click=begin_anew)
     st.button("Run again", on_click=lambda: keep.update(runs=keep.get("runs", 0) + 1))
     if st.button("Go to slice 3"):
         keep.place.go_to(plane="axial", voxel=(30, 45, 2))

@@ -304,7 +304,7 @@ class _Search:
             self._left_out["pictures of masks"] += len(pictures) - len(own)
         if own:
             count = len(own)
-            name = shown_name(own[0].stem) if count == 1 else f"{count} pictures"
+            name = shown_name(own[0].name) if count == 1 else f"{count} pictures"
             place = f"{self._below(here)}/pictures"
             self._take("pictures", place, sorted(own, key=natural_order), name=name)
 

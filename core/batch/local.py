@@ -21,6 +21,7 @@ from core.system import (
     THREADS_VARIABLE,
     ShouldCancel,
     cpu_count,
+    give_way,
     raise_if_cancelled,
 )
 
@@ -45,6 +46,7 @@ def run_on_processes(
     tasks: Sequence[ScanTask],
     *,
     workers: int,
+    less_urgent: bool = False,
     on_ended: OnEnded,
     should_cancel: ShouldCancel,
 ) -> int:
@@ -55,7 +57,7 @@ def run_on_processes(
         Cancelled: the person asked to stop; what was half-done does not count.
     """
     with job.paths.log.open("ab") as log:
-        pool = _WorkerPool(job, tasks, min(workers, len(tasks)), log)
+        pool = _WorkerPool(job, tasks, min(workers, len(tasks)), log, less_urgent=less_urgent)
         try:
             pool.work(on_ended, should_cancel)
         finally:
@@ -102,6 +104,11 @@ class _Worker:
             self._process.stdin.flush()
 
     @property
+    def process_id(self) -> int:
+        """What the system knows the process by."""
+        return self._process.pid
+
+    @property
     def timed_out(self) -> bool:
         """Whether the process has ended because its scan took too long."""
         return self._process.poll() == TIMED_OUT
@@ -124,9 +131,15 @@ class _WorkerPool:
     """The workers and their scans."""
 
     def __init__(
-        self, job: BatchJob, tasks: Sequence[ScanTask], count: int, log: IO[bytes]
+        self,
+        job: BatchJob,
+        tasks: Sequence[ScanTask],
+        count: int,
+        log: IO[bytes],
+        *,
+        less_urgent: bool,
     ) -> None:
-        self._job, self._log = job, log
+        self._job, self._log, self._less_urgent = job, log, less_urgent
         self._waiting = deque(tasks)
         self._left = {task.scan.scan_id for task in tasks}
         self._count = count
@@ -140,7 +153,7 @@ class _WorkerPool:
         while self._left:
             raise_if_cancelled(should_cancel, "working on scans")
             while len(self._workers) < min(self._count, len(self._left)):
-                self._workers.add(_Worker(self._job, self._threads, self._log, self._events))
+                self._workers.add(self._start())
             try:
                 worker, message = self._events.get(timeout=_SECONDS_BETWEEN_LOOKS)
             except queue.Empty:
@@ -150,6 +163,12 @@ class _WorkerPool:
             else:
                 self._receive(worker, message, on_ended)
             self._hand_out()
+
+    def _start(self) -> _Worker:
+        worker = _Worker(self._job, self._threads, self._log, self._events)
+        if self._less_urgent:
+            give_way(worker.process_id)
+        return worker
 
     def _receive(self, worker: _Worker, message: dict[str, Any], on_ended: OnEnded) -> None:
         if message.get("event") == "unavailable":

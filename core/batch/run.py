@@ -149,6 +149,7 @@ def _work(
         job,
         ledger.left,
         workers=config.workers,
+        less_urgent=config.less_urgent,
         on_ended=ledger.enter,
         should_cancel=should_cancel,
     )

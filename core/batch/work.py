@@ -176,7 +176,8 @@ def _open_mark_and_write(
     for channel in CHANNELS:
         save_mask(getattr(masks, channel), volume, paths.mask(channel))
     key_slice = choose_key_slice(masks, volume)
-    write_bytes(paths.thumbnail, _thumbnail(volume, masks, key_slice, job.colours))
+    turns = segmentation.record.quarter_turns
+    write_bytes(paths.thumbnail, _thumbnail(volume, masks, key_slice, job.colours, turns))
     saved = time.perf_counter()
     lobes = find_lobes(masks.lung, volume)
     biomarkers = compute_biomarkers(volume, masks, lobes=lobes, on_progress=on_progress)
@@ -255,13 +256,17 @@ def choose_key_slice(masks: MaskPair, volume: Volume) -> int:
     return best[0] if undamaged is None else undamaged
 
 
-def _thumbnail(volume: Volume, masks: MaskPair, key_slice: int, colours: dict[str, str]) -> bytes:
+def _thumbnail(
+    volume: Volume, masks: MaskPair, key_slice: int, colours: dict[str, str], turns: int
+) -> bytes:
     drawn = {
         colours[channel]: mask
         for channel in CHANNELS
         if (mask := getattr(masks, channel)) is not None
     }
-    return draw_key_slice(volume, key_slice, masks=drawn, width=_THUMBNAIL_WIDTH)
+    return draw_key_slice(
+        volume, key_slice, masks=drawn, width=_THUMBNAIL_WIDTH, quarter_turns=turns
+    )
 
 
 def _fail(job: BatchJob, task: ScanTask, error: Exception) -> Outcome:

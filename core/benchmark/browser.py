@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from core.benchmark.strokes import measure_strokes
 from core.errors import ConfigError, LungLensError
 from core.system import PROGRAM_FOLDER, OnProgress, size_text
 
@@ -136,16 +137,19 @@ def run_browser_benchmark(
         )
     with tempfile.TemporaryDirectory() as folder, _server(size, Path(folder)) as address:
         with _browser(Path(folder)) as browser:
-            on_progress("generating a scan", 0, 5)
+            on_progress("generating a scan", 0, 6)
             browser.get(address)
             shown = "return document.body.innerText"
             _wait(lambda: _READY in browser.execute_script(shown), "the generated scan")
             values: dict[str, Any] = {"shape": list(size)}
             values.update(_measure_viewer(browser, address, on_progress, events))
+        on_progress("correcting masks", 3, 6)
+        with _browser(Path(folder)) as browser:
+            values["correcting"] = _measure_correcting(browser, address, events)
         # Each widget in a browser that knows nothing of the one before.
         values["widgets"] = {}
         for at, (kind, (_, part)) in enumerate(WIDGETS.items()):
-            on_progress("measuring plain widgets", 3 + at, 5)
+            on_progress("measuring plain widgets", 4 + at, 6)
             with _browser(Path(folder)) as browser:
                 values["widgets"][kind] = _measure_widget(
                     browser,
@@ -159,7 +163,7 @@ def run_browser_benchmark(
 def _measure_viewer(
     browser: Any, address: str, on_progress: OnProgress, steps: int
 ) -> dict[str, Any]:
-    on_progress("loading all slices", 1, 5)
+    on_progress("loading all slices", 1, 6)
     browser.get(f"{address}/?show=viewer")
     marks = "return performance.getEntriesByName('lunglens:{}').map((m) => m.startTime)[0]"
     _wait(lambda: browser.execute_script(marks.format("all")), "all slices")
@@ -171,7 +175,7 @@ def _measure_viewer(
         ".filter((e) => e.name.includes('/lunglens/slices/'))"
         ".reduce((sum, e) => sum + e.encodedBodySize, 0)"
     )
-    on_progress("stepping through slices", 2, 5)
+    on_progress("stepping through slices", 2, 6)
     events = {
         plane: _events(browser, _STEP, f"key('{plane[0]}');", steps)
         for plane in ("axial", "coronal", "sagittal")
@@ -193,6 +197,16 @@ def _measure_viewer(
         "sent_mb": sent / 1e6,
         "events": events,
     }
+
+
+def _measure_correcting(browser: Any, address: str, events: int) -> dict[str, float]:
+    browser.get(f"{address}/?show=correct")
+    ready = "const view = [...(globalThis.lunglens?.views ?? [])].find((one) => one.canCorrect);"
+    ready += "return Boolean(view && view.edits.ready && view.sources[0].scan.complete);"
+    _wait(lambda: browser.execute_script(ready), "the masks to correct")
+    waiting = "return document.body.innerText.includes('being measured')"
+    _wait(lambda: not browser.execute_script(waiting), "the figures")
+    return measure_strokes(browser, events=events)
 
 
 def _events(browser: Any, act: str, before: str, steps: int) -> dict[str, float]:

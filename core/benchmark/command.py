@@ -7,16 +7,23 @@ import re
 from pathlib import Path
 from typing import Any
 
-from core import __version__
+from core.benchmark.backends import (
+    BACKENDS,
+    BATCH_SIZES,
+    BackendsPlan,
+    describe_devices,
+    measure_backends,
+)
 from core.benchmark.browser import EVENTS, WIDGETS, run_browser_benchmark
-from core.benchmark.everything import Row, run_everything, to_json_rows
+from core.benchmark.everything import run_everything
 from core.benchmark.lungmask import time_lungmask
+from core.benchmark.rows import Row, to_json_rows
 from core.benchmark.stages import describe_machine, run_benchmark, scan_to_measure
 from core.cli.segment import add_engine_argument
 from core.cli.terminal import Result, TerminalProgress, table
 from core.errors import ConfigError
 from core.evaluation import AFTER_MASKS
-from core.system import check_place, json_text, size_text, write_text
+from core.system import check_place, json_text, size_text, software_versions, write_text
 
 EXAMPLES = """examples:
   python -m core benchmark
@@ -24,6 +31,8 @@ EXAMPLES = """examples:
   python -m core benchmark --input scan.nii.gz --engine keras
   python -m core benchmark --against-lungmask lungmask_env/bin/python --save benchmark.json
   python -m core benchmark --browser
+  python -m core benchmark --backends --save backends.json
+  python -m core benchmark --backends jax --batch-sizes 8 32 --size 256x256x60
   python -m core benchmark --all --save benchmark.json"""
 
 
@@ -53,6 +62,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=EVENTS,
         help="with --browser: how many of each kind are timed (default %(default)s)",
     )
+    parser.add_argument(
+        "--backends",
+        nargs="*",
+        choices=BACKENDS,
+        help="measure the same weights on these backends of Keras (default: those installed), in "
+        "float32 and bfloat16, on a GPU where there is one, and compare the masks with the CPU's",
+    )
+    parser.add_argument(
+        "--batch-sizes",
+        type=int,
+        nargs="+",
+        default=list(BATCH_SIZES),
+        metavar="N",
+        help="with --backends: slices in a batch (default: 1 8 32 128)",
+    )
     parser.add_argument("--weights", help="folder name in weights/ (default: the best so far)")
     add_engine_argument(parser)
     parser.add_argument(
@@ -73,6 +97,8 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
         check_place(options.save, option="--save")
     if options.all:
         return _run_all(options, progress)
+    if options.backends is not None:
+        return _run_backends(options, progress)
     if options.browser:
         values = run_browser_benchmark(_parse_size(options.size), progress, events=options.events)
         return Result(_browser_text(values), values)
@@ -104,14 +130,33 @@ def _run_all(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     rows = run_everything(
         lungmask=options.against_lungmask, batch_scans=options.batch_scans, on_progress=progress
     )
+    return _table_result(rows, options)
+
+
+def _run_backends(options: argparse.Namespace, progress: TerminalProgress) -> Result:
+    if not all(1 <= size <= 1024 for size in options.batch_sizes):
+        raise ConfigError(
+            "A batch cannot be so large",
+            got=", ".join(map(str, options.batch_sizes)),
+            expected="1 to 1024 slices",
+        )
+    plan = BackendsPlan(options.weights, tuple(options.backends), tuple(options.batch_sizes))
+    with scan_to_measure(options.input, _parse_size(options.size), on_progress=progress) as scan:
+        rows = measure_backends(scan, plan, on_progress=progress)
+    return _table_result(rows, options, remark=describe_devices(rows))
+
+
+def _table_result(rows: list[Row], options: argparse.Namespace, *, remark: str = "") -> Result:
     values: dict[str, Any] = {
         "machine": describe_machine(),
-        "version": __version__,
+        "versions": software_versions(),
+        "remark": remark,
         "rows": to_json_rows(rows),
     }
     if options.save is not None:
         write_text(options.save, json_text(values) + "\n")
-    return Result("\n".join([_machine_line(values["machine"]), _all_table(rows)]), values)
+    lines = [_machine_line(values["machine"]), _all_table(rows), remark]
+    return Result("\n".join(filter(None, lines)), values)
 
 
 def _all_table(rows: list[Row]) -> str:
@@ -210,11 +255,24 @@ def _browser_text(values: dict[str, Any]) -> str:
         (WIDGETS[kind][0], f"{spent['p50_ms']:.1f}", f"{spent['p95_ms']:.1f}", "")
         for kind, spent in values["widgets"].items()
     ]
+    drawn = values["correcting"]
+    steps.insert(
+        len(values["events"]),
+        ("brush stroke", *(f"{drawn[key]:.1f}" for key in ("p50_ms", "p95_ms", "frame_p95_ms"))),
+    )
+    followed = [
+        ("first stroke: tables", f"{drawn['first_figures_s']:.2f} s"),
+        ("later strokes: tables, median", f"{drawn['figures_median_s']:.2f} s"),
+        ("later strokes: tables, longest", f"{drawn['figures_most_s']:.2f} s"),
+        ("later strokes: all, biomarkers included", f"{drawn['everything_median_s']:.2f} s"),
+    ]
     return "\n".join(
         [
             f"{size_text(values['shape'])} voxels with masks, headless Chromium",
             table(("opening", "measured"), rows),
             "",
             table(("from event to picture", "p50 ms", "p95 ms", "frames p95 ms"), steps),
+            "",
+            table(("from release of the brush to the figures", "measured"), followed),
         ]
     )

@@ -1,56 +1,35 @@
-"""All that is measured without a browser, as one table: engine, classifier, report, batch, GPU.
+"""All that is measured, as one table: engine, classifier, report, batch, app, viewer, GPU.
 
 Each measurement is a command of the product in a fresh process, on generated input.
 """
 
 from __future__ import annotations
 
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from core.benchmark.app import has_browser, measure_app
+from core.benchmark.backends import BackendsPlan, measure_backends
+from core.benchmark.batches import measure_batches
+from core.benchmark.browser import run_browser_benchmark
 from core.benchmark.lungmask import time_lungmask
-from core.benchmark.stages import run_benchmark, run_measured, write_generated_scan
+from core.benchmark.rows import Row
+from core.benchmark.stages import run_benchmark, run_command, write_generated_scan
 from core.errors import LungLensError
 from core.evaluation import AFTER_MASKS
-from core.system import PROGRAM_FOLDER, OnProgress, cpu_count, may_have_gpu, size_text
+from core.system import OnProgress, ignore_progress, may_have_gpu, size_text
 
 LARGE, LARGER, LONG = (512, 512, 300), (512, 512, 400), (512, 512, 600)
-_BATCH_SIZE = (256, 256, 60)
 _BATCH_SCANS = 12
 _PICTURES = 96
 _LUNGMASK_SLICES = 60
+_VIEWER_BARS = {"axial": 8.0, "coronal": 8.0, "sagittal": 8.0, "brush": 16.0}
 _ONE_CORE = {"LUNGLENS_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-
-
-@dataclass(frozen=True)
-class Row:
-    """One measurement.
-
-    Attributes:
-        bar: what it is to reach, in the same unit; none where it is only reported.
-        at_most: whether the bar is an upper one.
-    """
-
-    group: str
-    what: str
-    value: float
-    unit: str
-    bar: float | None = None
-    at_most: bool = True
-
-    @property
-    def met(self) -> bool | None:
-        """Whether the bar is met; none without a bar."""
-        if self.bar is None:
-            return None
-        return self.value <= self.bar if self.at_most else self.value >= self.bar
 
 
 def run_everything(
@@ -73,8 +52,10 @@ def run_everything(
         _limited,
         _classifier,
         _report,
-        lambda folder: _batch(folder, batch_scans),
+        lambda folder: measure_batches(folder, batch_scans, slow=LARGE),
     ]
+    if has_browser():
+        parts += [_app, _viewer]
     if may_have_gpu():
         parts.append(_gpu)
     rows: list[Row] = []
@@ -83,11 +64,6 @@ def run_everything(
         with tempfile.TemporaryDirectory() as folder:
             rows += part(Path(folder))
     return rows
-
-
-def to_json_rows(rows: list[Row]) -> list[dict[str, Any]]:
-    """JSON-ready."""
-    return [{**asdict(row), "met": row.met} for row in rows]
 
 
 def _engine(folder: Path, lungmask: Path | None) -> list[Row]:
@@ -139,9 +115,9 @@ def _limited(folder: Path) -> list[Row]:
 def _classifier(folder: Path) -> list[Row]:
     pictures = _write_pictures(folder / "pictures", _PICTURES)
     started, few = time.perf_counter(), _write_pictures(folder / "few", 1)
-    _run("classify", str(few), "-o", str(folder / "few.csv"))
+    run_command("classify", str(few), "-o", str(folder / "few.csv"))
     start = time.perf_counter() - started
-    seconds, _ = _run("classify", str(pictures), "-o", str(folder / "scores.csv"))
+    seconds, _ = run_command("classify", str(pictures), "-o", str(folder / "scores.csv"))
     pace = (_PICTURES - 1) / max(seconds - start, 1e-3)
     return [
         Row("classify", f"{_PICTURES} pictures, start included", seconds, "s"),
@@ -151,7 +127,7 @@ def _classifier(folder: Path) -> list[Row]:
 
 def _report(folder: Path) -> list[Row]:
     scan = write_generated_scan(folder / "scan.nii.gz", LARGER)
-    seconds, memory = _run("report", str(scan), "-o", str(folder / "report.zip"))
+    seconds, memory = run_command("report", str(scan), "-o", str(folder / "report.zip"))
     return [
         Row(
             "report", f"{size_text(LARGER)}, masks, tables and meshes included", seconds, "s", 20.0
@@ -160,40 +136,23 @@ def _report(folder: Path) -> list[Row]:
     ]
 
 
-def _batch(folder: Path, count: int) -> list[Row]:
-    scans = folder / "scans"
-    content = write_generated_scan(folder / "one.nii.gz", _BATCH_SIZE).read_bytes()
-    scans.mkdir()
-    for number in range(count):
-        (scans / f"scan{number:04d}.nii.gz").write_bytes(content)
-    hours, memory = {}, {}
-    for workers in (1, 2):
-        out = folder / f"out-{workers}"
-        seconds, memory[workers] = _run(
-            "batch", str(scans), "-o", str(out), "--workers", str(workers)
-        )
-        hours[workers] = count / seconds * 3600.0
+def _app(folder: Path) -> list[Row]:
+    return measure_app(folder, size=LARGE)
+
+
+def _viewer(_: Path) -> list[Row]:
+    found = run_browser_benchmark(LARGE, ignore_progress)
+    events = {**found["events"], "brush": found["correcting"]}
     rows = [
-        Row("batch", f"{count} scans of {size_text(_BATCH_SIZE)}, one worker", hours[1], "scans/h"),
-        Row("batch", "the same, largest process", memory[1], "GB"),
+        Row("viewer", f"{name}, 95th percentile", spent["p95_ms"], "ms", _VIEWER_BARS.get(name))
+        for name, spent in events.items()
     ]
-    if cpu_count() < 2:
-        return rows
-    ratio = hours[2] / hours[1]
-    return [*rows, Row("batch", "two workers against one", ratio, "×", 1.6, at_most=False)]
+    follows = found["correcting"]["figures_median_s"]
+    return [*rows, Row("viewer", "stroke to figures, median", follows, "s")]
 
 
 def _gpu(folder: Path) -> list[Row]:
-    scan = write_generated_scan(folder / "scan.nii.gz", LARGE)
-    rows = []
-    for precision in ("float32", "bfloat16"):
-        found = run_benchmark(scan, engine="keras", environment={"LUNGLENS_PRECISION": precision})
-        name = f"{found['device']}, {precision}"
-        rows += [
-            Row("GPU", f"{name}, file to saved masks", found["seconds_from_start_to_masks"], "s"),
-            Row("GPU", f"{name}, prediction", found["predicted_slices_per_second"], "slices/s"),
-        ]
-    return rows
+    return measure_backends(write_generated_scan(folder / "scan.nii.gz", LARGE), BackendsPlan())
 
 
 def _write_pictures(folder: Path, count: int) -> Path:
@@ -208,21 +167,6 @@ def _write_pictures(folder: Path, count: int) -> Path:
         grey = np.clip((array[:, :, k % array.shape[2]].T + 1250.0) / 1500.0 * 255.0, 0.0, 255.0)
         Image.fromarray(grey.astype(np.uint8)).save(folder / f"slice{k:04d}.png")
     return folder
-
-
-def _run(*command: str) -> tuple[float, float]:
-    """Seconds that a command took, and the largest memory of it and its processes in GB."""
-    wrapper = (
-        "import json, resource, subprocess, sys; "
-        "done = subprocess.run([sys.executable, '-m', 'core', *sys.argv[1:]], "
-        "capture_output=True, text=True); "
-        "peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss; "
-        "print(json.dumps({'peak': peak} if done.returncode == 0 else "
-        "{'error': (done.stderr.strip().splitlines() or ['no message'])[-1]}))"
-    )
-    started = time.perf_counter()
-    values = run_measured([sys.executable, "-c", wrapper, *command], cwd=PROGRAM_FOLDER)
-    return time.perf_counter() - started, values["peak"] / 1024**2
 
 
 def _gigabytes(found: Mapping[str, Any]) -> float:

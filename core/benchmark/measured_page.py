@@ -1,18 +1,24 @@
 """The page that `python -m core benchmark --browser` measures; not part of the app.
 
-The address chooses the viewer or, for comparison, a plain Streamlit widget: `?show=viewer`,
-`?show=image`, `?show=plotly`. The generated scan's size comes from the environment.
+The address chooses the viewer (`?show=viewer`), the part Browse with masks to correct
+(`?show=correct`) or, for comparison, a plain Streamlit widget (`?show=image`, `?show=plotly`). The
+generated scan's size comes from the environment.
 """
 
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import streamlit as st
 
 from core.config import WINDOW_PRESETS
+from core.correction import HandCorrection
 from core.phantom import build_demo_study
+from core.segmentation import drawn_by_hand
+from core.ui.scan.browse import show_browse
+from core.ui.session import this_session
 from core.ui.viewer import Place, ViewerScan, show_viewer, slice_routes
 from core.volume import Array, BoolArray, MaskPair, Study, volume_from_file
 
@@ -54,6 +60,20 @@ def _show_viewer(study: Study) -> None:
     show_viewer(scan, st.session_state["place"], key="viewer")
 
 
+def _show_browse(study: Study) -> None:
+    """The part Browse of View, with the masks as if a network had made them."""
+    session = this_session()
+    if session.opened is None:
+        unmarked = replace(study, truth=None)
+        current = session.open_study(unmarked, origin="upload", link="generated")
+        masks = study.truth or MaskPair(None, None)
+        current.set_segmentation(
+            drawn_by_hand(study.volume, masks, HandCorrection(from_network=True, steps=0))
+        )
+    assert session.opened is not None
+    show_browse(session.opened)
+
+
 def _show_widget(study: Study, kind: str) -> None:
     """A slider and a picture as Streamlit has them, for the same slices in grey."""
     count = study.volume.shape[2]
@@ -74,6 +94,8 @@ def _show(kind: str) -> None:
     study = _study()
     if kind == "viewer":
         _show_viewer(study)
+    elif kind == "correct":
+        _show_browse(study)
     elif kind in ("image", "plotly"):
         _show_widget(study, kind)
     else:
@@ -81,6 +103,8 @@ def _show(kind: str) -> None:
 
 
 if __name__ == "__main__":
-    _show(st.query_params.get("show", ""))
+    # Browse writes an address of its own.
+    st.session_state.setdefault("show", st.query_params.get("show", ""))
+    _show(st.session_state["show"])
 else:
     app = st.App(__file__, routes=slice_routes())

@@ -64,11 +64,13 @@ def run_benchmark(
     weights_id: str | None = None,
     engine: EngineName | None = None,
     environment: Mapping[str, str] | None = None,
+    output: Path | None = None,
     on_progress: OnProgress = ignore_progress,
 ) -> dict[str, Any]:
     """Measures `python -m core segment` on one scan.
 
     Args:
+        output: folder for the masks; they are not kept where none.
         environment: variables that the measured process has besides this one's.
 
     Returns:
@@ -81,7 +83,7 @@ def run_benchmark(
     find_weights(weights_id)  # fails before anything is started
     on_progress("measuring", 0, 1)
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "core", "segment", str(scan), "-o", folder]
+        command = [sys.executable, "-m", "core", "segment", str(scan), "-o", str(output or folder)]
         command += ["--json", "--quiet"]
         for option, value in (("--weights", weights_id), ("--engine", engine)):
             if value is not None:
@@ -151,6 +153,21 @@ def run_measured(
     raise LungLensError(
         "The benchmark failed", got=re.sub(r"^[\w.]+: ", "", last)[:200].rstrip(".")
     )
+
+
+def run_command(*command: str) -> tuple[float, float]:
+    """Seconds that a command took, and the largest memory of it and its processes in GB."""
+    wrapper = (
+        "import json, resource, subprocess, sys; "
+        "done = subprocess.run([sys.executable, '-m', 'core', *sys.argv[1:]], "
+        "capture_output=True, text=True); "
+        "peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss; "
+        "print(json.dumps({'peak': peak} if done.returncode == 0 else "
+        "{'error': (done.stderr.strip().splitlines() or ['no message'])[-1]}))"
+    )
+    started = time.perf_counter()
+    values = run_measured([sys.executable, "-c", wrapper, *command], cwd=PROGRAM_FOLDER)
+    return time.perf_counter() - started, values["peak"] / 1024**2
 
 
 def write_generated_scan(path: Path, size: tuple[int, int, int]) -> Path:

@@ -113,7 +113,7 @@ def _ending(output: Path) -> str:
     ending = output.suffix.lower()
     if ending not in _ENDINGS:
         raise ConfigError(
-            f"{shown_name(output)} does not say what to write",
+            f"{shown_name(output)} has no ending of a known format",
             got=f"the ending {shown_name(ending)}" if ending else "no ending",
             expected="one of " + ", ".join(_ENDINGS),
             next_step="choose another -o",

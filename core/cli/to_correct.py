@@ -41,7 +41,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     progress.clear()
     lines = [
         table(
-            ("scan", "disagreement", "entropy at the border", "look at slices"),
+            ("scan", "disagreement", "entropy at the border", "slices to check"),
             [_row(one) for one in ranked],
         ),
         *(f"{one.name}: {one.trouble}" for one in ranked if one.trouble),

@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     step.add_argument("--pack", type=Path, metavar="FILE", help="write the packed pictures")
     step.add_argument("--learn", type=Path, metavar="FILE", help="train from packed pictures")
     step.add_argument(
-        "--upright", action="store_true", help="fit the glance that tells upright pictures"
+        "--upright", action="store_true", help="fit the quick check for upright pictures"
     )
     step.add_argument("--publish", type=Path, help="write weights/NAME with manifest and card")
     step.add_argument(

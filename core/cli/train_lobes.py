@@ -1,4 +1,4 @@
-"""Train the network that tells lobes from the lungs' shape; the same command resumes a run.
+"""Train the network that estimates lobes from the lungs' shape; the same command resumes a run.
 
 Needs the label maps alone, no scan. With --pack they are only written into one small file, which
 --data takes as well, on a machine without the data folder.
@@ -7,10 +7,10 @@ Needs the label maps alone, no scan. With --pack they are only written into one 
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from pathlib import Path
 
 from core.cli.terminal import Result, TerminalProgress
+from core.cli.training_options import add_run_arguments, check_one_of, run_result, with_length
 from core.config import LobeTrainingConfig
 from core.errors import ConfigError
 from core.system import check_place, number_text
@@ -26,20 +26,7 @@ EXAMPLES = r"""examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `train-lobes`."""
-    defaults = LobeTrainingConfig()
-    parser.add_argument(
-        "--data", type=Path, required=True, help="folder with the label maps, or a file of --pack"
-    )
-    parser.add_argument("--out", type=Path, help="run folder; same folder resumes")
-    parser.add_argument(
-        "--hold-out",
-        type=int,
-        metavar="FOLD",
-        help=f"fold whose patients are not trained on, 1 to {defaults.folds}; without it all are",
-    )
-    parser.add_argument("--epochs", type=int, help=f"default {defaults.epochs}")
-    parser.add_argument("--steps", type=int, help=f"an epoch, default {defaults.steps_per_epoch}")
-    parser.add_argument("--batch-size", type=int, help=f"default {defaults.batch_size}")
+    add_run_arguments(parser, LobeTrainingConfig(), data="the label maps")
     parser.add_argument(
         "--pack", type=Path, metavar="FILE", help="write the label maps there, and end"
     )
@@ -60,13 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     """Packs, or trains."""
-    wanted = [name for name in ("out", "pack") if getattr(options, name) is not None]
-    if len(wanted) != 1:
-        raise ConfigError(
-            "Say what to do",
-            got=" and ".join(f"--{name}" for name in wanted) or "nothing",
-            expected="one of --out and --pack",
-        )
+    check_one_of(options, "out", "pack")
     from core.training.lobes.sources import load_lungs, pack_lungs
 
     if options.pack is not None:
@@ -78,17 +59,15 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
             {"cases": len(lungs), "bytes": size},
         )
     check_place(options.out, option="--out", is_folder=True)
-    config = _config(options)
+    config = with_length(LobeTrainingConfig(), options)
     if options.publish is not None:
         _check_publishing(options)
-    from core.training.lobes.fit import epochs_done, train_lobes
+    from core.training.lobes.fit import train_lobes
+    from core.training.runs import epochs_done
 
     lungs = load_lungs(options.data, on_progress=progress)
     paths = train_lobes(lungs, options.out, config, hold_out=options.hold_out, on_progress=progress)
-    epochs = epochs_done(paths)
-    result = Result(
-        f"{epochs} epochs; history in {paths.history}", {"epochs": epochs, "run": str(options.out)}
-    )
+    result = run_result(epochs_done(paths), paths.history, options.out)
     if options.publish is None:
         return result
     from core.training.lobes.publishing import publish_lobes
@@ -117,13 +96,3 @@ def _check_publishing(options: argparse.Namespace) -> None:
             expected="a run on all patients, the folder of the label maps, and the runs of all "
             "folds",
         )
-
-
-def _config(options: argparse.Namespace) -> LobeTrainingConfig:
-    changed = {
-        "epochs": options.epochs,
-        "steps_per_epoch": options.steps,
-        "batch_size": options.batch_size,
-    }
-    given = {name: value for name, value in changed.items() if value is not None}
-    return replace(LobeTrainingConfig(), **given)

@@ -13,9 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from core.cli.terminal import Result, TerminalProgress
-from core.cli.training_options import check_stop_after, read_training_config
+from core.cli.training_options import (
+    add_run_arguments,
+    check_one_of,
+    check_stop_after,
+    read_training_config,
+    run_result,
+    with_length,
+)
 from core.config import MixtureConfig
-from core.errors import ConfigError
 from core.segmentation import WeightsInfo, check_publish_folder
 from core.system import check_place, number_text
 
@@ -28,31 +34,18 @@ EXAMPLES = """examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `train-mixture`."""
-    defaults = MixtureConfig()
-    parser.add_argument(
-        "--data", type=Path, required=True, help="folder with the sets, or a file of --pack"
-    )
-    parser.add_argument("--out", type=Path, help="run folder; same folder resumes")
-    parser.add_argument(
-        "--hold-out",
-        type=int,
-        metavar="FOLD",
-        help="fold whose patients are not trained on, from 1; without it all are",
-    )
+    add_run_arguments(parser, MixtureConfig(), data="the sets")
     parser.add_argument(
         "--config",
         type=Path,
         help="JSON of a mixture config; also the run.json of an earlier run, or the manifest.json "
         "of weights",
     )
-    parser.add_argument("--epochs", type=int, help=f"default {defaults.epochs}")
     parser.add_argument(
         "--minutes",
         type=float,
         help="as many epochs as fit into so many minutes on this machine, found by a trial",
     )
-    parser.add_argument("--steps", type=int, help=f"an epoch, default {defaults.steps_per_epoch}")
-    parser.add_argument("--batch-size", type=int, help=f"default {defaults.batch_size}")
     parser.add_argument(
         "--stop-after",
         type=int,
@@ -107,15 +100,9 @@ def _add_publishing_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     """Packs, evaluates, or trains and publishes on request."""
-    config = _config(options)
+    config = with_length(read_training_config(options.config, MixtureConfig), options)
     check_stop_after(options)
-    wanted = [name for name in ("out", "pack", "evaluate") if getattr(options, name) is not None]
-    if len(wanted) != 1:
-        raise ConfigError(
-            "Say what to do",
-            got=" and ".join(f"--{name}" for name in wanted) or "nothing",
-            expected="one of --out, --pack and --evaluate",
-        )
+    check_one_of(options, "out", "pack", "evaluate")
     if options.pack is not None:
         return _pack(options, config, progress)
     if options.evaluate is not None:
@@ -124,6 +111,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     if options.publish is not None:
         check_publish_folder(options.publish)
     from core.training.mixture.fit import train_mixture
+    from core.training.runs import epochs_done
 
     scans = _scans(options.data, config, progress)
     if options.minutes is not None:
@@ -136,10 +124,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
         stop_after=options.stop_after,
         on_progress=progress,
     )
-    epochs = len(paths.history.read_text(encoding="utf-8").splitlines()) - 1
-    result = Result(
-        f"{epochs} epochs; history in {paths.history}", {"epochs": epochs, "run": str(options.out)}
-    )
+    result = run_result(epochs_done(paths), paths.history, options.out)
     if options.publish is None:
         return result
     from core.training.mixture.publishing import publish_mixture
@@ -186,16 +171,6 @@ def _evaluated(info: WeightsInfo) -> Result:
         for source, found in by_set.items()
     ]
     return Result("\n".join(lines), {"weights_id": info.weights_id, "by_set": by_set})
-
-
-def _config(options: argparse.Namespace) -> MixtureConfig:
-    config = read_training_config(options.config, MixtureConfig)
-    changed = {
-        "epochs": options.epochs,
-        "steps_per_epoch": options.steps,
-        "batch_size": options.batch_size,
-    }
-    return replace(config, **{name: value for name, value in changed.items() if value is not None})
 
 
 def _scans(data: Path, config: MixtureConfig, progress: TerminalProgress) -> Any:

@@ -18,7 +18,7 @@ from core.config.enhancement import (
     EnhancePreset,
 )
 from core.config.evaluation import EvaluateConfig
-from core.config.json_text import NotJson, read_json, shown_value
+from core.config.json_text import NotJson, parse_json, read_json, shown_value, whole_number
 from core.config.json_values import from_json_dict, to_json_dict
 from core.config.loading import (
     GREY_WINDOW_HU,
@@ -74,6 +74,7 @@ __all__ = [
     "check_range",
     "check_ranges",
     "NotJson",
+    "parse_json",
     "read_json",
     "shown_value",
     "to_json_dict",
@@ -126,4 +127,5 @@ __all__ = [
     "HU_LIMITS",
     "CorrectionConfig",
     "AppConfig",
+    "whole_number",
 ]

@@ -141,3 +141,16 @@ def kind_of_value(value: Any) -> str:
     if isinstance(value, str):
         return "text"
     return "a list" if isinstance(value, (list, tuple)) else "an object"
+
+
+def whole_number(found: Any, *, least: int = 0, most: int | None = None) -> int:
+    """A whole number in a range, for values that anybody may have written.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if not isinstance(found, int) or isinstance(found, bool):
+        raise ValueError("no whole number")
+    if found < least or (most is not None and found > most):
+        raise ValueError("a whole number out of range")
+    return found

@@ -1,4 +1,4 @@
-"""Training of the network that tells lobes from the shape of the lungs."""
+"""Training of the network that estimates lobes from the shape of the lungs."""
 
 from __future__ import annotations
 

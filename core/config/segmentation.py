@@ -89,6 +89,8 @@ class BatchConfig:
 
     timeout_s: float | None = None
     """Seconds that the work on one scan may take; none sets no limit."""
+    less_urgent: bool = False
+    """Whether processes on this machine let other programs go first."""
 
     def __post_init__(self) -> None:
         if self.window is not None:

@@ -29,14 +29,14 @@ LOBE_LABELS: dict[LobeName, str] = {
 }
 """In this order they are 1 to 5 in label maps of lobes."""
 LOBE_COLOURS: dict[LobeName, str] = {
-    "right_upper": "#56B4E9",
-    "right_middle": "#B8BDC2",
-    "right_lower": "#009E73",
-    "left_upper": "#CC79A7",
-    "left_lower": "#0072B2",
+    "right_upper": "#81BEF4",
+    "right_middle": "#D1D8D2",
+    "right_lower": "#00AA54",
+    "left_upper": "#CA7FA3",
+    "left_lower": "#0B6DC8",
 }
-"""Of Okabe and Ito's palette, which people who see red and green alike can tell apart, and grey.
-The colours of infection are none of them."""
+"""Near Okabe and Ito's palette, and grey: people with a colour vision deficiency can distinguish
+them. The colours of infection are none of them."""
 LOBES: tuple[LobeName, ...] = tuple(LOBE_LABELS)
 FIRST_LEFT_LOBE = 4
 """Labels from here on are those of the left lung."""

@@ -1,8 +1,9 @@
 """Masks and a person's strokes come in; corrected masks and all steps back go out."""
 
-from core.correction.correction import Change, Correction
+from core.correction.correction import Correction
 from core.correction.edits import (
     BackToNetwork,
+    Change,
     CopySlice,
     Edit,
     Interpolate,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -14,6 +13,7 @@ from core.correction.comparing import mask_of, same_masks, turned_before
 from core.correction.computing import copied, interpolated, outside_of_scan, toggled_part
 from core.correction.edits import (
     BackToNetwork,
+    Change,
     CopySlice,
     Edit,
     Interpolate,
@@ -35,26 +35,6 @@ from core.correction.runs import (
 from core.correction.wording import change_text
 from core.errors import CorrectionError, StaleCorrectionError
 from core.volume import PLANE_AXIS, BoolArray, Intensity, MaskPair, Volume
-
-
-@dataclass(frozen=True, eq=False)
-class Change:
-    """What an edit has done.
-
-    Attributes:
-        revision: of the masks after it.
-        flips: voxels that were turned over, by mask.
-        undoable, redoable: steps on both sides of the present.
-        touched: whether the masks may differ from the network's.
-        text: one sentence for the person.
-    """
-
-    revision: int
-    flips: Mapping[Channel, Runs]
-    undoable: int
-    redoable: int
-    touched: bool
-    text: str
 
 
 class StepKeeper(Protocol):
@@ -107,6 +87,7 @@ class Correction:
         self._masks: dict[Channel, BoolArray] = {}
         self._marked: dict[Channel, int] = {}
         self._frozen: MaskPair | None = None
+        self._snapshots: dict[Channel, BoolArray | None] = {}
         self._changing = threading.RLock()
 
     @property
@@ -130,7 +111,7 @@ class Correction:
 
     @property
     def from_network(self) -> bool:
-        """Whether the correction began with masks of the network, not with nothing."""
+        """Whether the correction began with masks of the network."""
         return self._begun_with is not None
 
     @property
@@ -347,7 +328,7 @@ class Correction:
         for channel in CHANNELS:
             known = mask_of(self._begun_with, channel)
             mask = np.zeros(shape, bool, order="F") if known is None else known.copy(order="F")
-            self._masks[channel] = mask
+            self._masks[channel], self._snapshots[channel] = mask, known
             self._marked[channel] = int(np.count_nonzero(mask))
 
     def _step_back(self, edit: Undo | Redo) -> Change:
@@ -368,6 +349,7 @@ class Correction:
 
     def _turn_over(self, flips: Mapping[Channel, Runs]) -> None:
         for channel, runs in flips.items():
+            self._snapshots.pop(channel, None)
             row, numbers = flat(self._masks[channel]), runs.numbers()
             turned = ~row[numbers]
             row[numbers] = turned
@@ -389,11 +371,14 @@ class Correction:
         return Change(self.revision, step.flips, self.undoable, self.redoable, self.touched, text)
 
     def _snapshot(self, channel: Channel) -> BoolArray | None:
-        if not self._marked[channel] and mask_of(self._begun_with, channel) is None:
-            return None
-        kept = self._masks[channel].copy(order="F")
-        kept.flags.writeable = False
-        return kept
+        """The mask as it is now: the same array until it changes, at first the network's own."""
+        if channel not in self._snapshots:
+            unknown = not self._marked[channel] and mask_of(self._begun_with, channel) is None
+            kept = None if unknown else self._masks[channel].copy(order="F")
+            if kept is not None:
+                kept.flags.writeable = False
+            self._snapshots[channel] = kept
+        return self._snapshots[channel]
 
     def _check_inside(self, at: SliceAt) -> None:
         if not 0 <= at.index < self._volume.shape[PLANE_AXIS[at.plane]]:

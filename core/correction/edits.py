@@ -1,7 +1,8 @@
-"""What a person can ask to be changed in a mask."""
+"""What a person can ask to be changed in a mask, and what an edit has done."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -85,3 +86,23 @@ class BackToNetwork:
 
 
 Edit: TypeAlias = Paint | TogglePart | Interpolate | CopySlice | BackToNetwork | Undo | Redo
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """What an edit has done.
+
+    Attributes:
+        revision: of the masks after it.
+        flips: voxels that were turned over, by mask.
+        undoable, redoable: steps on both sides of the present.
+        touched: whether the masks may differ from the network's.
+        text: one sentence for the person.
+    """
+
+    revision: int
+    flips: Mapping[Channel, Runs]
+    undoable: int
+    redoable: int
+    touched: bool
+    text: str

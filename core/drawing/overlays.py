@@ -1,8 +1,9 @@
 """Masks drawn as lines over grey slices, for pictures made outside of the viewer, and the colours
 of what is marked.
 
-Colours are those of Okabe and Ito, which people with a colour vision deficiency can distinguish;
-truth is also always dashed and prediction always solid.
+Colours begin with those of Okabe and Ito. `tests/test_colours.py` simulates the three types of
+colour vision deficiency for every pair that can be seen together; truth is also always dashed and
+prediction always solid.
 """
 
 from __future__ import annotations
@@ -16,11 +17,11 @@ from core.volume import BoolArray
 
 PREDICTION_COLOURS: dict[Channel, str] = {"lung": "#56B4E9", "infection": "#E69F00"}
 TRUTH_COLOURS: dict[Channel, str] = {"lung": "#CDE9FA", "infection": "#F0E442"}
-SECOND_COLOURS: dict[Channel, str] = {"lung": "#9DB8F2", "infection": "#FF6B4A"}
-"""Of another network: a lighter blue, and vermilion of the same set, lighter."""
-CORRECTED_COLOURS: dict[Channel, str] = {"lung": "#3FC79A", "infection": "#F08CC8"}
-"""Bluish green and reddish purple of the same set, lighter, so that they stand out on a scan."""
-AGREEMENT_COLOURS: dict[str, str] = {"hit": "#009E73", "missed": "#F0E442", "wrong": "#CC79A7"}
+SECOND_COLOURS: dict[Channel, str] = {"lung": "#FFF8F4", "infection": "#ED5B46"}
+"""Of another network: nearly white, and a lighter vermilion."""
+CORRECTED_COLOURS: dict[Channel, str] = {"lung": "#13A56C", "infection": "#FF65C3"}
+"""Green and pink, bright enough to stand out on a scan."""
+AGREEMENT_COLOURS: dict[str, str] = {"hit": "#319B64", "missed": "#F0E442", "wrong": "#D17DB8"}
 """Marked by both, only in the truth, only predicted."""
 
 Picture = npt.NDArray[np.uint8]

@@ -30,20 +30,30 @@ def crop_around(mask: BoolArray, volume: Volume) -> tuple[slice, slice]:
 
 
 def draw_key_slice(
-    volume: Volume, slice_index: int, *, masks: Mapping[str, BoolArray], width: int
+    volume: Volume,
+    slice_index: int,
+    *,
+    masks: Mapping[str, BoolArray],
+    width: int,
+    quarter_turns: int = 0,
 ) -> bytes:
     """An axial slice as PNG, `width` pixels wide and square in mm, with the edge of each mask.
 
     Args:
         masks: #RRGGBB → (i, j, k) on the scan's grid; later ones are drawn over earlier ones.
+        quarter_turns: clockwise, for a picture on its side.
     """
-    window = _lung_window(volume, volume.array[:, :, slice_index].T)
-    size = _size_in_mm(volume, window.shape, width)
+
+    def upright(array: Array) -> Array:
+        return np.rot90(array[:, :, slice_index].T, -quarter_turns)
+
+    window = _lung_window(volume, upright(volume.array))
+    size = _size_in_mm(volume, window.shape, width, turned=quarter_turns % 2 == 1)
     shrinks = size[0] < window.shape[1]
     grey = cv2.resize(window, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
     drawn = np.zeros((*grey.shape, len(masks)), dtype=np.bool_)
     for n, mask in enumerate(masks.values()):
-        slim = mask[:, :, slice_index].T.astype(np.uint8)
+        slim = upright(mask).astype(np.uint8)
         drawn[..., n] = cv2.resize(slim, size, interpolation=cv2.INTER_NEAREST) > 0
     picture = draw_outlines(grey.astype(np.uint8), drawn, tuple(masks))
     packed, png = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
@@ -108,9 +118,13 @@ def _lung_window(volume: Volume, values: Array) -> npt.NDArray[np.uint8]:
     return window
 
 
-def _size_in_mm(volume: Volume, shape: tuple[int, ...], width: int) -> tuple[int, int]:
+def _size_in_mm(
+    volume: Volume, shape: tuple[int, ...], width: int, *, turned: bool = False
+) -> tuple[int, int]:
     """(width, height) in pixels of a picture of `shape` rows and columns, square in mm."""
     pixel_height, pixel_width = pixel_size_mm(volume, "axial")
+    if turned:
+        pixel_height, pixel_width = pixel_width, pixel_height
     ratio = shape[0] * pixel_height / (shape[1] * pixel_width)
     return width, max(1, round(width * ratio))
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.config import CHANNELS, Channel, Plane
-from core.evaluation.metrics import check_shapes, compute_overlap, compute_overlap_per_slice
+from core.evaluation.metrics import check_shapes, ratios
 from core.volume import PLANE_AXIS, BoolArray, MaskPair, Volume, pixel_size_mm
 
 
@@ -50,29 +50,56 @@ def compute_differences(
 
 
 def _difference(before: BoolArray, after: BoolArray, volume: Volume, plane: Plane) -> Difference:
+    """From the voxels that differ, which are few: the whole masks are only compared and counted."""
     axis = PLANE_AXIS[plane]
-    added, removed = after & ~before, before & ~after
+    places = _places_where_different(before, after)
+    is_added = after[places]
+    sides = [tuple(at[chosen] for at in places) for chosen in (is_added, ~is_added)]
+    added, removed = (_counts(side[axis], volume.shape[axis]) for side in sides)
+    in_network = _marked(before, axis)
+    both = in_network - removed
     height, width = pixel_size_mm(volume, plane)
     area = float("nan") if volume.spacing_nominal else height * width
+    marked = 2 * both + added + removed
     return Difference(
-        dice=compute_overlap(before, after).dice,
-        added_ml=_volume_ml(added, volume),
-        removed_ml=_volume_ml(removed, volume),
-        slice_dice=compute_overlap_per_slice(before, after, axis=axis)["dice"],
-        added_mm2=_counts(added, axis) * area,
-        removed_mm2=_counts(removed, axis) * area,
+        dice=float(ratios(2 * both.sum(), marked.sum())),
+        added_ml=_volume_ml(sides[0][2], volume),
+        removed_ml=_volume_ml(sides[1][2], volume),
+        slice_dice=ratios(2 * both, marked),
+        added_mm2=added * area,
+        removed_mm2=removed * area,
     )
 
 
-def _counts(mask: BoolArray, axis: int) -> npt.NDArray[np.float64]:
+def _places_where_different(
+    before: BoolArray, after: BoolArray
+) -> tuple[npt.NDArray[np.intp], ...]:
+    """(i, j, k) of each voxel that one mask holds alone."""
+    if before is after:
+        return tuple(np.empty(0, np.intp) for _ in before.shape)
+    # As one row in the order of the memory, in which NumPy finds the few of them ten times faster.
+    numbers = np.flatnonzero(np.ravel(before != after, order="F"))
+    return np.unravel_index(numbers, before.shape, order="F")
+
+
+def _counts(slices: npt.NDArray[np.intp], count: int) -> npt.NDArray[np.float64]:
+    """(count,) how many voxels lie in each slice."""
+    return np.bincount(slices, minlength=count).astype(np.float64)
+
+
+def _marked(mask: BoolArray, axis: int) -> npt.NDArray[np.float64]:
+    """(slices,) marked voxels."""
+    if axis == 2:  # each slice lies in one piece
+        return np.array([np.count_nonzero(mask[:, :, k]) for k in range(mask.shape[2])], float)
     others = tuple(other for other in range(3) if other != axis)
     counts: npt.NDArray[np.float64] = np.count_nonzero(mask, axis=others).astype(np.float64)
     return counts
 
 
-def _volume_ml(mask: BoolArray, volume: Volume) -> float:
+def _volume_ml(axial: npt.NDArray[np.intp], volume: Volume) -> float:
+    """Of voxels in these axial slices."""
     if volume.spacing_nominal:
         return float("nan")
-    counts, weights = _counts(mask, 2), volume.slice_weights
-    voxels = counts.sum() if weights is None else counts @ weights
+    weights = volume.slice_weights
+    voxels = axial.size if weights is None else weights[axial].sum()
     return float(voxels) * volume.voxel_volume_ml

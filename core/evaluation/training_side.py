@@ -13,10 +13,10 @@ Side = Literal["training", "validation", "unseen"]
 """Whether the weights learned from a case, were chosen on it, or never saw it."""
 _SENTENCES: dict[Side, str] = {
     "training": "The weights were trained on this very case or patient: these values are too "
-    "optimistic, and say nothing about new scans.",
+    "optimistic, and prove nothing about new scans.",
     "validation": "The weights and thresholds were chosen on this case or patient: these values "
     "are slightly optimistic.",
-    "unseen": "The weights were not trained on a case of this name, as far as the manifest tells.",
+    "unseen": "The weights were not trained on a case of this name, as far as its manifest shows.",
 }
 
 

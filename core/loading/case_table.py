@@ -13,6 +13,7 @@ from core.errors import LoadError, shown_name
 from core.loading.checks import DEFAULT_LIMITS
 from core.loading.masks import fits_grid, load_labels, load_mask
 from core.loading.nifti import load_nifti
+from core.loading.pictures import PICTURE_ENDINGS
 from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel
 from core.volume import BoolArray, MaskPair, Study
 
@@ -166,7 +167,7 @@ def _key(stem: str) -> str:
 
 def _stem(path: Path) -> str:
     name = path.name
-    for ending in (".gz", ".nii"):
+    for ending in (".gz", ".nii", *PICTURE_ENDINGS):
         if name.lower().endswith(ending):
             name = name[: -len(ending)]
     return name

@@ -165,7 +165,7 @@ def _refuse_mixed_sizes(sizes: list[tuple[int, int]]) -> None:
 
 def _stack_name(paths: list[Path]) -> str:
     if len(paths) == 1:
-        return shown_name(paths[0].stem)
+        return shown_name(paths[0].name)
     return f"{len(paths)} pictures"
 
 

@@ -1,4 +1,4 @@
-"""Lobes of a scan: which one each voxel of the lung belongs to, or why that is not told."""
+"""Lobes of a scan: which one each voxel of the lung belongs to, or why that is not known."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ LobeLabels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, eq=False)
 class Lobes:
-    """What is told of the lobes of a scan.
+    """What is known of the lobes of a scan.
 
     Attributes:
         labels: (i, j, k) uint8 on the scan's canonical grid, 1 to 5 in the order of `LOBES`, 0
-            outside the lung; none where lobes are not told.
-        reason: a sentence on why they are not told; empty where they are.
+            outside the lung; none where lobes were not estimated.
+        reason: a sentence on why they were not estimated; empty where they were.
         mean_dice: over lobes, on scans of other patients.
         weights_id: of the network; empty where there is none.
     """
@@ -33,7 +33,7 @@ class Lobes:
 
     @property
     def note(self) -> str:
-        """Stands wherever lobes are shown; empty where they are not told."""
+        """Stands wherever lobes are shown; empty where there are none."""
         if self.labels is None:
             return ""
         return (

@@ -3,6 +3,7 @@
 from core.output.saving import (
     mask_file_notes,
     mask_nifti_bytes,
+    mask_picture_bytes,
     save_mask,
     save_mask_png,
     save_volume,
@@ -20,6 +21,7 @@ __all__ = [
     "remove_training_case",
     "mask_file_notes",
     "mask_nifti_bytes",
+    "mask_picture_bytes",
     "save_mask",
     "save_mask_png",
     "save_volume",

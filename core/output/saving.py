@@ -155,6 +155,19 @@ def mask_png_bytes(mask_slice: Array) -> bytes:
     return packed.tobytes()
 
 
+def mask_picture_bytes(mask: Array) -> bytes:
+    """(i, j, 1) the mask of a picture as `mask_png_bytes`, with the rows and columns of its file.
+
+    Raises:
+        GeometryError: it is a mask of several slices.
+    """
+    if mask.shape[2] != 1:
+        raise GeometryError(
+            "A mask cannot be written as one PNG", got=f"{mask.shape[2]} slices", expected="one"
+        )
+    return mask_png_bytes(mask[:, :, 0].T)
+
+
 def save_mask_png(mask_slice: Array, path: Path | str) -> Path:
     """Writes `mask_png_bytes` to a file.
 

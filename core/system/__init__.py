@@ -9,6 +9,7 @@ from core.system.machine import (
     cpu_facts,
     cpu_name,
     free_memory_bytes,
+    give_way,
     may_have_gpu,
     peak_memory_mb,
 )
@@ -61,6 +62,7 @@ __all__ = [
     "cpu_name",
     "may_have_gpu",
     "free_memory_bytes",
+    "give_way",
     "peak_memory_mb",
     "MINUS",
     "THIN_SPACE",

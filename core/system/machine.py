@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import sys
@@ -15,6 +16,9 @@ _NVIDIA_DEVICES = (Path("/dev/nvidia0"), Path("/dev/nvidiactl"), Path("/dev/dxg"
 
 THREADS_VARIABLE = "LUNGLENS_THREADS"
 """Environment variable that leaves a process fewer cores than there are, beside others."""
+
+_LESS_URGENT = 5
+"""Niceness of work beside the pages."""
 
 
 def cpu_count() -> int:
@@ -45,6 +49,13 @@ def cpu_name() -> str:
     flags = facts.get("flags", "").split()
     known = [word for word, flag in (("AMX", "amx_bf16"), ("AVX-512", "avx512f")) if flag in flags]
     return f"{name} ({', '.join(known)})" if known else name
+
+
+def give_way(process_id: int) -> None:
+    """Lets other programs, such as the pages, go before a process; not on Windows."""
+    if sys.platform != "win32":
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, process_id, _LESS_URGENT)
 
 
 def may_have_gpu() -> bool:

@@ -132,6 +132,9 @@ def save_network(model: keras.Model, path: Path) -> None:
 class Checkpoint(keras.callbacks.Callback):
     """After every epoch: the state to resume from, then the history row that counts the epoch.
 
+    Args:
+        mean: kept with the state, where the run has one.
+
     Attributes:
         stopped: whether the person asked to stop; the epoch under way is then not recorded.
     """
@@ -140,7 +143,7 @@ class Checkpoint(keras.callbacks.Callback):
         self,
         paths: RunPaths,
         columns: Sequence[str],
-        mean: RunningMean,
+        mean: RunningMean | None = None,
         *,
         epochs: int,
         on_progress: OnProgress,
@@ -150,7 +153,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.stopped = False
         self._paths = paths
         self._columns = columns
-        self._mean = mean
+        self._running_mean = mean
         self._epochs = epochs
         self._on_progress = on_progress
         self._should_cancel = should_cancel
@@ -173,7 +176,8 @@ class Checkpoint(keras.callbacks.Callback):
             "learning_rate": float(rate),
         }
         row.update(self.measure(row))
-        self._mean.save()
+        if self._running_mean is not None:
+            self._running_mean.save()
         save_network(self.model, self._paths.last)
         append_history(self._paths.history, row, self._columns)
         self._on_progress("training", epoch + 1, self._epochs)
@@ -200,6 +204,7 @@ class EpochRecorder(Checkpoint):
             should_cancel=should_cancel,
         )
         self._validation = validation
+        self._mean = mean
         self._config = config
         self._best = max((score(row) for row in read_history(paths.history)), default=-np.inf)
         self._samples = choose_samples(validation)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 import sys
 import threading
@@ -12,15 +11,13 @@ from pathlib import Path
 
 from core.errors import DatasetError
 from core.measuring.quality import exclusions_text
-from core.system import PROGRAM_FOLDER, make_folder, write_text
+from core.system import PROGRAM_FOLDER, give_way, make_folder, write_text
 from core.training.run_request import RANGE_TEST_NAME, RunRequest, check_run_name, write_request
-from core.training.run_status import busy_run, is_locked
+from core.training.run_status import busy_run, is_locked, last_start
 from core.training.runs import RunPaths
 
 _SECONDS_TO_START = 90.0
 _SECONDS_TO_END = 15.0
-_LESS_URGENT = 5
-"""Niceness: the pages stay quick beside a run."""
 _starting = threading.Lock()
 
 
@@ -58,8 +55,9 @@ def start_run(
         write_request(folder, request)
         options = ["--find-learning-rate"] if find_learning_rate else []
         options += [] if publish is None else ["--publish", str(publish)]
+        before = last_start(folder)
         process = _spawn(folder, request, options)
-        _wait_for_start(folder, process)
+        _wait_for_start(folder, process, before)
 
 
 def _spawn(folder: Path, request: RunRequest, options: list[str]) -> subprocess.Popen[bytes]:
@@ -74,7 +72,6 @@ def _spawn(folder: Path, request: RunRequest, options: list[str]) -> subprocess.
     if request.initial is not None:
         command += ["--init", request.initial]
     command += options
-    paths.progress.unlink(missing_ok=True)
     with paths.log.open("wb") as log:
         process = subprocess.Popen(
             command,
@@ -84,16 +81,14 @@ def _spawn(folder: Path, request: RunRequest, options: list[str]) -> subprocess.
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    if sys.platform != "win32":
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, process.pid, _LESS_URGENT)
+    give_way(process.pid)
     return process
 
 
-def _wait_for_start(folder: Path, process: subprocess.Popen[bytes]) -> None:
+def _wait_for_start(folder: Path, process: subprocess.Popen[bytes], before: float) -> None:
     end = time.monotonic() + _SECONDS_TO_START
     while time.monotonic() < end:
-        if RunPaths(folder).progress.is_file():
+        if last_start(folder) != before:
             threading.Thread(target=_reap, args=(folder, process), daemon=True).start()
             return
         if process.poll() is not None:

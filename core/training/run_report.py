@@ -10,6 +10,8 @@ from typing import IO, Any
 
 from core.errors import Cancelled, DatasetError, LungLensError
 from core.system import json_text, raise_if_cancelled, take_lock, write_text
+from core.training.run_request import RANGE_TEST_NAME
+from core.training.run_status import seconds_worked
 from core.training.runs import RunPaths
 
 _SECONDS_BETWEEN_WRITES = 0.25
@@ -47,6 +49,8 @@ class RunReport:
                 )
             time.sleep(0.05)
         self._paths.stop.unlink(missing_ok=True)
+        folder = self._paths.folder
+        self._state["before"] = 0.0 if folder.name == RANGE_TEST_NAME else seconds_worked(folder)
         self._state["started"] = time.time()
         self._write()
         return self

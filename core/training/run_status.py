@@ -6,6 +6,7 @@ after the server was restarted, can tell a running process from one that was kil
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +28,8 @@ class RunStatus:
     Attributes:
         stage, done, total: the last reported progress.
         message: why it failed or cannot be read; empty otherwise.
-        seconds: from its (last) start to its last report.
+        seconds: that processes have worked on it, training and publishing, up to now or to the
+            last report of one that has ended.
         history: one row per finished epoch, see `core.training.runs`.
         config: none where it cannot be read.
         figures: reported at the end, such as a suggested learning rate.
@@ -84,11 +86,28 @@ def read_run(folder: Path) -> RunStatus:
         done=_whole(report.get("done")),
         total=_whole(report.get("total")),
         message=message,
-        seconds=max(0.0, _number(report.get("now")) - _number(report.get("started"))),
+        seconds=_seconds(report, now=time.time() if alive else None),
         history=tuple(history),
         config=config,
         figures=report["figures"] if isinstance(report.get("figures"), dict) else {},
         publishes=report.get("publishes") is True,
+    )
+
+
+def last_start(folder: Path) -> float:
+    """When a process last began to work on a run, in seconds since 1970; 0 where none has."""
+    return _number(_read_json(RunPaths(folder).progress).get("started"))
+
+
+def seconds_worked(folder: Path) -> float:
+    """How long processes that have ended worked on a run."""
+    return _seconds(_read_json(RunPaths(folder).progress), now=None)
+
+
+def _seconds(report: dict[str, Any], *, now: float | None) -> float:
+    until = _number(report.get("now")) if now is None else now
+    return max(0.0, _number(report.get("before"))) + max(
+        0.0, until - _number(report.get("started"))
     )
 
 

@@ -156,6 +156,15 @@ def read_history(path: Path, *, required: Sequence[str] = _SCORE_COLUMNS) -> lis
     return rows
 
 
+def epochs_done(paths: RunPaths) -> int:
+    """How many epochs a run has finished, whatever it measures.
+
+    Raises:
+        DatasetError: as `read_history`.
+    """
+    return len(read_history(paths.history, required=("loss",)))
+
+
 def read_record(path: Path) -> dict[str, Any]:
     """Contents of `run.json`: config, split, versions, and the run it started from, if any.
 
@@ -191,13 +200,18 @@ def check_or_write_record(
     """
     if not paths.config.is_file():
         write_text(paths.config, json.dumps({**wanted, "versions": software_versions()}, indent=1))
-    elif comparable(read_record(paths.config)) != wanted:
+    elif _as_read(comparable(read_record(paths.config))) != _as_read(wanted):
         raise DatasetError(
             "The run folder holds another run",
             got="a different config, split or start, or other exclusions, in run.json",
             expected="the same, to resume it",
             next_step="choose another --out folder",
         )
+
+
+def _as_read(record: dict[str, Any]) -> Any:
+    """As a file gives it back: JSON has no tuples."""
+    return json.loads(json.dumps(record))
 
 
 def read_results(path: Path) -> dict[str, list[dict[str, Any]]]:

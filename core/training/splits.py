@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from core.errors import DatasetError
 from core.training.scans import ROLES, TRAINING_ROLES, TrainingScan
 
+_Labelled = TypeVar("_Labelled")
 _ORIGINS = ("coronacases", "radiopaedia")
 """How the names of the 20-case set begin: scans in HU, scans in 8-bit grey."""
 
@@ -55,6 +56,21 @@ def split_by_patient(
         chosen = generator.permutation(len(patients))[:count]
         held_out.update(patients[index] for index in chosen)
     return _split_at(scans, held_out)
+
+
+def split_off_fold(
+    scans: Sequence[_Labelled], hold_out: int | None, *, fold_of: Callable[[_Labelled], int]
+) -> tuple[tuple[_Labelled, ...], tuple[_Labelled, ...]]:
+    """The scans to train on and those held out.
+
+    Args:
+        hold_out: number of the fold, from 1; none trains on all.
+        fold_of: the fold that keeps a scan out.
+    """
+    return (
+        tuple(scan for scan in scans if fold_of(scan) != hold_out),
+        tuple(scan for scan in scans if fold_of(scan) == hold_out),
+    )
 
 
 def split_folds(scans: Sequence[TrainingScan], *, folds: int, seed: int) -> tuple[Split, ...]:

@@ -12,11 +12,12 @@ FINE_TUNING = TrainConfig(
     epochs=8,
     learning_rate=1e-4,
     warmup_epochs=1,
-    slices_per_patient=32,
+    slices_per_patient=24,
     average_momentum=0.95,
     published=PublishConfig(smooth_sigma=0.0),
 )
-"""What fine-tuning begins with: ten cases in about ten minutes on two cores."""
+"""What fine-tuning begins with: eight cases learned from and two kept out are 192 steps, which take
+about ten minutes on two cores."""
 
 
 def can_start_from(info: WeightsInfo) -> bool:

@@ -6,13 +6,16 @@ docs/serving-a-team.md.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import streamlit as st
 
+from core.config import AppConfig
 from core.ui.streamlit_internals import LoginUnavailable, holds_login, start_login
 
+ALLOW_TRAINING_VARIABLE = "LUNGLENS_ALLOW_TRAINING"
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 OPEN_TO_ALL = (
@@ -28,6 +31,15 @@ _SECRETS_UNREADABLE = (
 def listens_to_this_machine_only() -> bool:
     """Whether the server's address can be reached from this machine alone."""
     return str(st.get_option("server.address") or "").strip("[]").lower() in _THIS_MACHINE
+
+
+def may_train() -> bool:
+    """Whether visitors may train and start batches, which take the whole machine for minutes to
+    hours: where only this machine can reach the app, unless the operator says otherwise."""
+    setting = os.environ.get(ALLOW_TRAINING_VARIABLE, "").strip().lower()
+    known = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+    allowed = AppConfig(allow_training=known.get(setting)).allow_training
+    return listens_to_this_machine_only() if allowed is None else allowed
 
 
 def login_is_set_up() -> bool:

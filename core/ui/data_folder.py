@@ -10,6 +10,8 @@ import streamlit as st
 
 from core.config import AppConfig
 from core.errors import LoadError, shown_name
+from core.system import OnProgress, ignore_progress
+from core.ui.shared_studies import SharedStudies
 from core.volume import Study
 
 if TYPE_CHECKING:  # loaded where it is first needed
@@ -95,7 +97,12 @@ def load_cases(folder: str) -> tuple[Case, ...]:
     return tuple(load_case_table(folder))
 
 
-def case_study(case_id: str) -> Study:
+@st.cache_resource(show_spinner=False)
+def _shared_cases() -> SharedStudies:
+    return SharedStudies(most=2)
+
+
+def case_study(case_id: str, *, on_progress: OnProgress = ignore_progress) -> Study:
     """A case of the public set, with its true masks; what is open stays open.
 
     Read-only and shared by all sessions, as long as its files stay the same.
@@ -118,7 +125,14 @@ def case_study(case_id: str) -> Study:
             expected="one of the table on Home",
             next_step="choose it there",
         )
-    return _case_study(str(folder), case_id, stamps=_file_stamps(case), _case=case)
+
+    def load() -> Study:
+        from core.loading import load_case
+
+        return load_case(case, on_progress=on_progress)
+
+    # By the stamps of its files too, so that a changed file is read again.
+    return _shared_cases().get((str(folder), case_id, _file_stamps(case)), load)
 
 
 def _file_stamps(case: Case) -> tuple[FileStamp, ...]:
@@ -138,11 +152,3 @@ def _stamps_of(path: Path) -> list[FileStamp]:
         except OSError:  # loading will say what is wrong with it
             stamps.append((str(file), 0, 0))
     return stamps
-
-
-@st.cache_resource(max_entries=2, show_spinner=False)
-def _case_study(folder: str, case_id: str, *, stamps: tuple[FileStamp, ...], _case: Case) -> Study:
-    """Kept by folder, case and the stamps of its files, so that a changed file is read again."""
-    from core.loading import load_case
-
-    return load_case(_case)

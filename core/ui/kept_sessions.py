@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import os
 import threading
 import time
 import weakref
@@ -17,8 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from core.config import AppConfig
-from core.errors import ConfigError
+from core.ui.operator_numbers import number_or_default
 
 KEEP_SESSION_VARIABLE = "LUNGLENS_KEEP_SESSION_SECONDS"
 _QUESTION_SECONDS = 1.0
@@ -144,32 +142,11 @@ class KeptSessions(Generic[S]):
                 kept.left_at = self._clock()
 
 
-def keep_session_config() -> AppConfig:
-    """How long the operator wants sessions kept.
-
-    Raises:
-        ConfigError: the variable holds no number of seconds that can be had.
-    """
-    text = os.environ.get(KEEP_SESSION_VARIABLE, "").strip()
-    if not text:
-        return AppConfig()
-    try:
-        return AppConfig(keep_session_seconds=float(text))
-    except ValueError as error:
-        raise ConfigError(
-            f"{KEEP_SESSION_VARIABLE} is not a number",
-            got=text[:40],
-            expected="seconds, such as 60",
-        ) from error
-
-
 def seconds_to_keep() -> float:
-    """What the operator wants, else the default: a wrong variable must not stop the server."""
-    try:
-        return keep_session_config().keep_session_seconds
-    except ConfigError as error:
-        _LOG.error("%s The default is taken.", error)
-        return AppConfig().keep_session_seconds
+    """What the operator wants, else the default."""
+    return number_or_default(
+        KEEP_SESSION_VARIABLE, "keep_session_seconds", expected="seconds, such as 60"
+    )
 
 
 def watch(sessions: KeptSessions[S]) -> threading.Thread:

@@ -6,6 +6,8 @@ import secrets
 import threading
 from pathlib import Path
 
+KEPT_LINK = "project-"
+"""Begins the link of a scan that is kept on this machine."""
 FILE_LINK = "file-"
 """How links to files begin."""
 

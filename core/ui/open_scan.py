@@ -21,9 +21,8 @@ from core.correction.project import has_scan, read_card, read_scan
 from core.errors import LoadError, LungLensError, ProjectError
 from core.system import OnProgress, ignore_progress
 from core.ui.data_folder import case_study, data_folder, inside_data_folder
-from core.ui.links import FILE_LINK, FileLinks
-from core.ui.projects import keep_corrections, projects_folder
-from core.ui.remembering import recall_result
+from core.ui.links import FILE_LINK, KEPT_LINK, FileLinks
+from core.ui.projects import projects_folder
 from core.ui.session import (
     OpenStudy,
     Origin,
@@ -33,24 +32,28 @@ from core.ui.session import (
     set_notice,
     this_session,
 )
+from core.ui.shared_studies import SharedStudies
+from core.ui.turning import make_ready
 from core.volume import Intensity, Study
 
 if TYPE_CHECKING:  # loaded where it is first needed
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-KEPT_LINK = "project-"
-"""Begins the link of a scan that is kept on this machine."""
 _LINK_IS_OLD = (
     "This address led to a file in the server's data folder, and the server has been restarted "
     "since. Open the file again on Home."
 )
 
 
-@st.cache_resource(max_entries=1, show_spinner=False)
-def _demo_study() -> Study:
+@st.cache_resource(show_spinner=False)
+def _shared_demo() -> SharedStudies:
+    return SharedStudies(most=1)
+
+
+def _demo_study(on_progress: OnProgress) -> Study:
     from core.phantom import build_demo_study
 
-    return build_demo_study()
+    return _shared_demo().get("demo", lambda: build_demo_study(on_progress=on_progress))
 
 
 @st.cache_resource(show_spinner=False)
@@ -58,28 +61,18 @@ def _file_links() -> FileLinks:
     return FileLinks()
 
 
-def _ready(opened: OpenStudy, *, where: str = "") -> OpenStudy:
-    """A scan that was just opened, with what is kept of it: corrections, notes, the network's
-    masks.
-
-    Args:
-        where: name of the case, or path in the data folder; empty where the scan was uploaded.
-    """
-    keep_corrections(opened, where=where)
-    recall_result(opened)
-    return opened
-
-
-def open_demo() -> OpenStudy:
+def open_demo(*, on_progress: OnProgress = ignore_progress) -> OpenStudy:
     """Opens the generated study; the first time it is computed."""
-    opened = this_session().open_study(_demo_study(), origin="demo", link="demo")
-    return _ready(opened, where="demo")
+    study = _demo_study(on_progress)
+    opened = this_session().open_study(study, origin="demo", link="demo")
+    return make_ready(opened, where="demo")
 
 
-def open_case(case_id: str) -> OpenStudy:
+def open_case(case_id: str, *, on_progress: OnProgress = ignore_progress) -> OpenStudy:
     """Opens a case of the public set, with its true masks."""
-    opened = this_session().open_study(case_study(case_id), origin="case", link=case_id)
-    return _ready(opened, where=case_id)
+    study = case_study(case_id, on_progress=on_progress)
+    opened = this_session().open_study(study, origin="case", link=case_id)
+    return make_ready(opened, where=case_id)
 
 
 def open_kept(name: str) -> OpenStudy:
@@ -96,7 +89,8 @@ def open_kept(name: str) -> OpenStudy:
     card = read_card(folder / name)
     study = read_scan(folder / name, fingerprint=card.fingerprint)
     opened = this_session().open_study(study, origin="upload", link=f"{KEPT_LINK}{name}")
-    return _ready(opened, where=card.where)
+    opened.turned_from = card.turned_from
+    return make_ready(opened, where=card.where)
 
 
 def open_file(text: str, *, on_progress: OnProgress = ignore_progress) -> OpenStudy | None:
@@ -195,14 +189,14 @@ def _open_path(
     opened = session.open_study(study, origin=origin, link=link)
     root = data_folder()
     if origin == "file" and root is not None and isinstance(path, Path):
-        return _ready(opened, where=str(path.relative_to(root)))
-    return _ready(opened)
+        return make_ready(opened, where=str(path.relative_to(root)))
+    return make_ready(opened)
 
 
-def open_link(link: str) -> OpenStudy | None:
+def open_link(link: str, *, on_progress: OnProgress = ignore_progress) -> OpenStudy | None:
     """What a page's address names; none (and a notice) where it is no longer there."""
     if link == "demo":
-        return open_demo()
+        return open_demo(on_progress=on_progress)
     if link.startswith(KEPT_LINK):
         try:
             return open_kept(link.removeprefix(KEPT_LINK))
@@ -223,11 +217,11 @@ def open_link(link: str) -> OpenStudy | None:
                 set_notice("warning", _LINK_IS_OLD)
                 return None
             # By its path again, so that it must still lie inside the data folder.
-            found = open_file(str(path))
+            found = open_file(str(path), on_progress=on_progress)
             if found is None:
                 set_notice("warning", "There are several series: choose one on Home.")
             return found
-        return open_case(link)
+        return open_case(link, on_progress=on_progress)
     except LungLensError as error:
         set_notice("warning", str(error))
         return None
@@ -318,20 +312,6 @@ def _lay_masks(
         study = with_mask(study, role, reading)
     current.study = study
     current.memo = {}
-
-
-def turn_scan(codes: str | None) -> None:
-    """Lays the open scan otherwise, or back as its file says; true masks turn with it, and a
-    prediction made before is dropped.
-
-    Args:
-        codes: where the axes of its file lead; none turns back.
-    """
-    from core.loading import reoriented_study, turned_back
-
-    current = _open_scan()
-    study = turned_back(current.study) if codes is None else reoriented_study(current.study, codes)
-    this_session().open_study(study, origin=current.origin, link=current.link)
 
 
 def set_intensity(intensity: Intensity) -> None:

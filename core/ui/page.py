@@ -20,16 +20,21 @@ from core.ui.navigation import (
     part_in_address,
     take_over_navigation,
 )
-from core.ui.open_scan import open_demo, open_link, turn_scan
+from core.ui.open_scan import open_demo, open_link
+from core.ui.progress_line import opening
 from core.ui.session import OpenStudy, clear_notice, this_session
 from core.ui.streamlit_internals import PAGE_STYLE
 from core.ui.text import escape_markdown
+from core.ui.theme import follow_theme, ink
 from core.ui.tour import show_tour_step
+from core.ui.turning import turn_scan
 
 RESEARCH_USE = (
     "**Research use only.** Not a medical device and never a diagnosis: masks and "
     "measurements may be wrong, and no treatment may be based on them."
 )
+
+_QUICK_SECONDS = 0.3
 
 _MARK_SHAPES = (
     '<rect width="64" height="64" rx="14" fill="#123238"/>'
@@ -44,7 +49,7 @@ _MARK = (
 _WORDMARK = (
     '<svg xmlns="http://www.w3.org/2000/svg" width="270" height="64" viewBox="0 0 270 64">'
     f'{_MARK_SHAPES}<text x="80" y="45" font-family="sans-serif" font-size="37" '
-    'font-weight="600" fill="#dbe3ea" textLength="180" lengthAdjust="spacingAndGlyphs">'
+    'font-weight="600" fill="{ink}" textLength="180" lengthAdjust="spacingAndGlyphs">'
     "LungLens</text></svg>"
 )
 
@@ -92,7 +97,7 @@ def _begin(title: str) -> None:
         initial_sidebar_state="auto",
     )
     st.html(PAGE_STYLE)
-    st.logo(_WORDMARK, size="large", icon_image=_MARK)
+    st.logo(_WORDMARK.replace("{ink}", ink()), size="large", icon_image=_MARK)
 
 
 def _open_and_summarise(drawn: str) -> None:
@@ -125,13 +130,8 @@ def _open_first_study() -> None:
     """Once per session: what the address names, or the demo study."""
     if this_session().began:
         return
-    with show_errors():
-        link = st.query_params.get("case")
-        demo = link in (None, "demo")
-        with st.spinner(
-            "Generating the demo study…" if demo else "Opening the scan…", show_time=True
-        ):
-            open_link(link or "demo")
+    with show_errors(), opening(_QUICK_SECONDS) as progress:
+        open_link(st.query_params.get("case") or "demo", on_progress=progress)
     this_session().began = True
 
 
@@ -178,6 +178,7 @@ def _sidebar() -> None:
     st.divider()
     st.caption(f"Device: {segmenting.device_text()}")
     st.caption(RESEARCH_USE)
+    follow_theme()
 
 
 def _open_scan_summary(current: OpenStudy) -> None:
@@ -219,15 +220,15 @@ def need_study() -> OpenStudy:
     if current is not None:
         return current
     st.info(
-        "No scan is open. Upload one on **Home**, or look at the demo study, a generated chest "
+        "No scan is open. Upload one on **Home**, or open the demo study, a generated chest "
         "with known lung and infection.",
         icon=":material/folder_open:",
     )
     with st.container(horizontal=True):
         if st.button("Open the demo study", type="primary", icon=":material/science:"):
             clear_notice()
-            with show_errors(), st.spinner("Generating the demo study…", show_time=True):
-                open_demo()
+            with show_errors(), opening() as progress:
+                open_demo(on_progress=progress)
             st.rerun()
         if st.button("Go to Home", icon=":material/home:"):
             go_to(HOME_PAGE)

@@ -16,7 +16,8 @@ from core.correction.project import (
     unpack_project,
 )
 from core.errors import ProjectError
-from core.ui.open_scan import KEPT_LINK, open_kept
+from core.ui.links import KEPT_LINK
+from core.ui.open_scan import open_kept
 from core.ui.projects import bring_back, card_of, projects_folder, state_of
 from core.ui.session import OpenStudy, this_session
 

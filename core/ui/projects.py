@@ -49,7 +49,7 @@ def keep_corrections(current: OpenStudy, *, where: str = "") -> OpenStudy:
         except (ProjectError, OSError) as error:
             keeper.close()
             current.correction.locked = (
-                "The corrections of this scan cannot be read; Home lists them and says why."
+                "The corrections of this scan cannot be read; Home lists them with the reason."
             )
             set_notice("warning", str(error))
             return current
@@ -139,4 +139,6 @@ def card_of(current: OpenStudy, *, where: str = "") -> Card:
         shape=volume.shape,
         origin=current.origin,
         where=where,
+        orientation="" if volume.source.stored_affine is None else volume.file_orientation,
+        turned_from=current.turned_from,
     )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from core.config import AppConfig, SegmentConfig
-from core.errors import ConfigError, LungLensError
+from core.config import SegmentConfig
+from core.errors import LungLensError
+from core.ui.operator_numbers import number_or_default
 from core.ui.projects import projects_folder
 from core.ui.session import OpenStudy
 
@@ -21,31 +21,10 @@ _FOLDER = "results"
 _LOG = logging.getLogger(__name__)
 
 
-def results_config() -> AppConfig:
-    """How much room the operator gives to results.
-
-    Raises:
-        ConfigError: the variable holds no number of MB that can be had.
-    """
-    text = os.environ.get(RESULTS_VARIABLE, "").strip()
-    if not text:
-        return AppConfig()
-    try:
-        return AppConfig(results_mb=float(text))
-    except ValueError as error:
-        raise ConfigError(
-            f"{RESULTS_VARIABLE} is not a number", got=text[:40], expected="MB, such as 1000"
-        ) from error
-
-
 def result_store() -> ResultStore | None:
     """Where results are remembered: beside the projects; none where nothing is kept."""
     folder = projects_folder()
-    try:
-        most_mb = results_config().results_mb
-    except ConfigError as error:
-        _LOG.error("%s The default is taken.", error)
-        most_mb = AppConfig().results_mb
+    most_mb = number_or_default(RESULTS_VARIABLE, "results_mb", expected="MB, such as 1000")
     if folder is None or not most_mb:
         return None
     from core.segmentation import ResultStore

@@ -25,6 +25,10 @@ if TYPE_CHECKING:  # loaded where they are first needed
     from core.segmentation.engines import Engine
 
 
+CHOSEN_WEIGHTS = "weights"
+"""Key of the choice of weights on Segment."""
+
+
 @dataclass
 class _Server:
     """What all sessions know of the network."""

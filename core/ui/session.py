@@ -45,12 +45,13 @@ class OpenStudy:
     """The open study and all that was computed from it in this session.
 
     Attributes:
-        link: names the study in the page's address.
+        link, where: names it in the page's address; its case, or path in the data folder.
         token: new for each opening; keys widgets, so that none outlives its study.
         segmentation: the network's result, with the thresholds last chosen.
         correction: lung and infection as the person corrects them.
         memo: measures already computed, by name; those of the corrected masks stand apart.
         place: where in the scan the person is, once a viewer has shown it.
+        asked_to_correct: how often correcting on View was asked for on another page.
     """
 
     study: Study
@@ -68,6 +69,10 @@ class OpenStudy:
     """Notes, arrows, distances and regions on its slices."""
     annotations_command: int = 0
     """Counts changes of `annotations` that the browser does not know of."""
+    where: str = ""
+    turned_from: str = ""
+    """Fingerprint of the scan as its file lies, where a person has turned it and that is kept."""
+    asked_to_correct: int = 0
     look_first: tuple[int, ...] = ()
     """Axial slices that the network is least sure of, where that was measured."""
     keeper: Keeper | None = None
@@ -252,6 +257,7 @@ class Session:
         network_run: marks lung and infection in one of the open scans.
         second_run: does so with another network, to compare.
         tuned_preprocess: the input last taken over from Preprocess.
+        tuned_is_new: whether Train has yet to choose it.
         tuned_augmentation: the pipeline last taken over on the Augmentation page.
         settings: values of each page's `Settings`, by its name.
     """
@@ -277,6 +283,7 @@ class Session:
     )
     tuned_augmentation: AugmentConfig | None = None
     tuned_preprocess: PreprocessConfig | None = None
+    tuned_is_new: bool = False
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     _parts: dict[type, Any] = field(default_factory=dict)
 
@@ -313,8 +320,9 @@ class Session:
         been changed by hand, and says all that the page shown last was set to."""
         self.navigated = self.laid = False
         self.settings = {}
-        if self.opened is not None and "slice" in address:
-            self.opened.place = None
+        if self.opened is not None:
+            self.opened.asked_to_correct = 0
+            self.opened.place = None if "slice" in address else self.opened.place
 
     def end(self) -> None:
         """Lets go of scans, masks and files, ends what is under way, and takes the slices back."""

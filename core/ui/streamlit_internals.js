@@ -15,3 +15,18 @@ function plotlyScene(key) {
   const chart = document.querySelector(`.st-key-${key} ${PLOTLY_CHART}`);
   return window.Plotly && chart?.layout?.scene && chart.on ? chart : null;
 }
+
+// The element that has the colours of the theme.
+function streamlitApp() {
+  return document.querySelector("[data-testid=stApp]");
+}
+
+// Streamlit keeps the chosen theme for the address that was loaded alone; here for all pages.
+function keepThemeForAllPages() {
+  const key = (path) => `stActiveTheme-${path}-v2`;
+  const pages = [...document.querySelectorAll("[data-testid=stSidebarNavLink]")]
+    .map((link) => new URL(link.href).pathname);
+  const loaded = new URL(performance.getEntriesByType("navigation")[0].name).pathname;
+  const chosen = pages.includes(loaded) && localStorage.getItem(key(loaded));
+  if (chosen) for (const path of pages) localStorage.setItem(key(path), chosen);
+}

@@ -35,11 +35,22 @@ TEST_IDS = (
     "stMetricValue",
     "stTable",
     "stImage",
+    "stPlotlyChart",
+    "stHorizontalBlock",
+    "stColumn",
 )
 """Values of `data-testid` in Streamlit's own HTML that `PAGE_STYLE` selects by."""
 
 PAGE_STYLE = """
 <style>
+/* Shades of both themes, by the light or dark colour scheme that Streamlit gives its app. */
+:root {
+  --strong: light-dark(#0f1820, #f2f5f8); --quiet: light-dark(#4a5864, #aab6c2);
+  --faint: light-dark(#5f6d79, #8d99a5); --amber: light-dark(#8f5f00, #e69f00);
+  --line: light-dark(rgba(40, 60, 80, 0.16), rgba(160, 180, 200, 0.16));
+  --edge: light-dark(#c3ced7, #3a4856); --panel: light-dark(#f6f8fa, #131a21);
+  --raised: light-dark(#ffffff, #26323d);
+}
 [data-testid="stMainBlockContainer"] {
   padding: 1.6rem 2.2rem 3rem; max-width: 1560px;
 }
@@ -47,7 +58,20 @@ PAGE_STYLE = """
 [data-testid="stHeader"] { background: transparent; }
 [data-testid="stSidebarUserContent"] hr { margin: 0.6rem 0; }
 [data-testid="stMetricValue"] { font-size: 1.5rem; font-variant-numeric: tabular-nums; }
+.st-key-result-room { min-height: 10.4rem; }
 [data-testid="stTable"] { font-variant-numeric: tabular-nums; }
+/* On a tablet, picture and numbers one below the other: beside each other both are too narrow. */
+@media (max-width: 1024px) {
+  [data-testid="stHorizontalBlock"]:not([data-testid="stColumn"] *):has(>
+    [data-testid="stColumn"]:nth-child(2):last-child) > [data-testid="stColumn"] {
+    min-width: 100%;
+  }
+}
+/* As the toolbar of the viewer, in whose place they stand. */
+.st-key-surfaces-planes { gap: 2px !important; }
+.st-key-surfaces-planes button { min-height: 28px; padding: 0 0.5rem; line-height: 1; }
+.st-key-surfaces-planes button p { font-size: 0.8rem; }
+.st-key-surfaces-chart [data-testid="stPlotlyChart"] { border-radius: 8px; overflow: hidden; }
 @media (max-width: 640px) {
   [data-testid="stMainBlockContainer"] { padding: 3.2rem 1rem 2rem; }
   h1 { font-size: 1.6rem !important; }

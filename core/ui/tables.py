@@ -12,12 +12,12 @@ _STYLE = """<style>
   font-variant-numeric: tabular-nums; margin: 0 0 0.4rem; }
 .numbers-scroll { overflow-x: auto; }
 .numbers th, .numbers td { padding: 0.32rem 0 0.32rem 0.8rem; text-align: right;
-  white-space: nowrap; border-bottom: 1px solid rgba(160, 180, 200, 0.16); font-weight: 400; }
-.numbers th:first-child { padding-left: 0; text-align: left; color: #aab6c2; }
-.numbers thead th { color: #aab6c2; font-size: 0.86rem; }
-.numbers thead tr:first-child th { border-bottom: 0; padding-bottom: 0; color: #dbe3ea; }
+  white-space: nowrap; border-bottom: 1px solid var(--line); font-weight: 400; }
+.numbers th:first-child { padding-left: 0; text-align: left; color: var(--quiet); }
+.numbers thead th { color: var(--quiet); font-size: 0.86rem; }
+.numbers thead tr:first-child th { border-bottom: 0; padding-bottom: 0; color: inherit; }
 .numbers thead tr:first-child th.several { text-align: center; }
-.numbers .undefined { color: #8d99a5; font-size: 0.84rem; }
+.numbers .undefined { color: var(--faint); font-size: 0.84rem; }
 .facts td, .facts th { text-align: left; vertical-align: top; white-space: normal;
   overflow-wrap: anywhere; }
 .facts th { white-space: nowrap; width: 1%; }

@@ -36,14 +36,14 @@ STEPS = (
         BROWSE,
         "Compare with the truth",
         "In a generated chest the truth is known: its masks are dashed, the network's are filled. "
-        "**Agreement** above the picture shows what is right, missed and wrong; the tables say "
+        "**Agreement** above the picture shows what is right, missed and wrong; the tables show "
         "how much.",
     ),
     Step(
         ENHANCE,
         "Tune",
         "Choose **CLAHE** and drag **Clip limit**: picture and histogram follow your hand. Let go, "
-        "and the line below the picture says what the network makes of it.",
+        "and the line below the picture shows how the network's result changes.",
     ),
     Step(
         REPORT_PAGE,

@@ -2,7 +2,7 @@
 
 from core.correction.project.archive import pack_project, unpack_project
 from core.correction.project.keeper import LOCKED, Keeper
-from core.correction.project.scan_file import has_scan, read_scan
+from core.correction.project.scan_file import delete_scan, has_scan, read_scan
 from core.correction.project.state import MOST_NOTES, ProjectState
 from core.correction.project.store import (
     Card,
@@ -14,6 +14,8 @@ from core.correction.project.store import (
     list_projects,
     read_card,
     rename_project,
+    settle_turn,
+    turned_project,
 )
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "ProjectState",
     "any_projects",
     "delete_project",
+    "delete_scan",
     "folder_of",
     "has_project",
     "has_scan",
@@ -33,5 +36,7 @@ __all__ = [
     "read_card",
     "read_scan",
     "rename_project",
+    "settle_turn",
+    "turned_project",
     "unpack_project",
 ]

@@ -7,6 +7,7 @@ import secrets
 import shutil
 import tempfile
 import zipfile
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
@@ -23,6 +24,7 @@ from core.correction.project.store import (
     LOCK_NAME,
     STEPS_NAME,
     folder_of,
+    parse_card,
     read_card,
     write_card,
 )
@@ -34,6 +36,12 @@ from core.volume import Study
 _NETWORK = tuple(f"network_{channel}.nii.gz" for channel in CHANNELS)
 _CORE = (CARD_NAME, STATE_NAME, STEPS_NAME, *_NETWORK)
 _ALLOWED = {*_CORE, *SCAN_FILES}
+_DAMAGED_ZIP = (
+    *(zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError),
+    ValueError,
+)
+_MOST_TURNS = 200
+"""How often all voxels of a scan may be turned over by the steps of a project from elsewhere."""
 _UNNAMED = "Scan from a project file"
 _LIMITS = LoadLimits(max_compression_ratio=2000.0)
 """Masks shrink a thousandfold."""
@@ -94,7 +102,9 @@ def _extract(file: IO[bytes], place: Path) -> None:
         with zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
             names = [entry.filename for entry in entries]
-            if CARD_NAME not in names or len(set(names)) < len(names) or set(names) - _ALLOWED:
+            packings = {entry.compress_type for entry in entries}
+            others = set(names) - _ALLOWED or packings - {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
+            if CARD_NAME not in names or len(set(names)) < len(names) or others:
                 raise _no_project("a zip of other files")
             check_unpacked_size(
                 sum(entry.file_size for entry in entries),
@@ -105,7 +115,7 @@ def _extract(file: IO[bytes], place: Path) -> None:
             for entry in entries:
                 with archive.open(entry) as packed, (place / entry.filename).open("xb") as out:
                     shutil.copyfileobj(packed, out)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+    except _DAMAGED_ZIP as error:
         raise _no_project("a file that is no zip, or a damaged one") from error
     except LoadError as error:
         raise ProjectError(str(error).rstrip(".")) from error
@@ -113,12 +123,18 @@ def _extract(file: IO[bytes], place: Path) -> None:
 
 def _check(place: Path) -> str:
     """Reads all of it once, so that nothing damaged gets among the projects."""
-    card = read_card(place)
-    read_state(place, card.shape)
+    try:
+        card = parse_card(place)
+    except (ValueError, KeyError, TypeError) as error:
+        raise _no_project(f"a damaged {CARD_NAME}") from error
     voxels = int(np.prod(card.shape, dtype=np.int64))
-    if voxels > _LIMITS.max_voxels or min(card.shape) < 1:
+    if voxels > _LIMITS.max_voxels:
         raise _no_project("a scan of an impossible size")
-    _, length = read_journal(place / STEPS_NAME, voxels=voxels)
+    read_state(place, card.shape)
+    acts, length = read_journal(place / STEPS_NAME, shape=card.shape)
+    turned = sum(runs.voxels for act in acts for runs in getattr(act, "flips", {}).values())
+    if turned > _MOST_TURNS * voxels:
+        raise _no_project("more steps than anybody makes")
     if (place / STEPS_NAME).exists() and length < (place / STEPS_NAME).stat().st_size:
         raise _no_project("damaged steps")
     try:
@@ -128,8 +144,6 @@ def _check(place: Path) -> str:
             read_scan(place, fingerprint=card.fingerprint)
     except DAMAGED_GZIP as error:
         raise _no_project("a damaged file") from error
-    if not (len(card.fingerprint) == 32 and set(card.fingerprint) <= set("0123456789abcdef")):
-        raise _no_project("no fingerprint of a scan")
     return card.fingerprint
 
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from core.config import CHANNELS, Channel, Plane
+from core.config import CHANNELS, Channel, parse_json, whole_number
 from core.correction.history import Act, Base, Redo, SliceAt, Step, Undo
 from core.correction.runs import Runs, read_runs
 from core.errors import CorrectionError, ProjectError
@@ -27,6 +27,8 @@ from core.volume import PLANE_AXIS
 _BEGIN = b"LungLens steps 1\n"
 _BYTES_PER_RUN = 8
 _MOST_ACT_BYTES = 1 << 30
+_MOST_HEADER = 1000
+_MOST_STEPS = 1_000_000_000
 _MOVES: dict[str, Undo | Redo] = {"undo": Undo(), "redo": Redo()}
 
 
@@ -93,11 +95,11 @@ def _framed(act: Act) -> bytes:
     return len(payload).to_bytes(4, "little") + check.to_bytes(4, "little") + payload
 
 
-def read_journal(path: Path, *, voxels: int) -> tuple[list[Act], int]:
+def read_journal(path: Path, *, shape: tuple[int, int, int]) -> tuple[list[Act], int]:
     """All whole acts of a file, and how many bytes they take.
 
     Args:
-        voxels: how many the scan has.
+        shape: of the scan.
 
     Raises:
         ProjectError: it is no such file.
@@ -113,7 +115,7 @@ def read_journal(path: Path, *, voxels: int) -> tuple[list[Act], int]:
     at = len(_BEGIN) if content else 0
     for payload, end in _payloads(content, at):
         try:
-            acts.append(_unpacked(payload, voxels))
+            acts.append(_unpacked(payload, shape))
         except (CorrectionError, ValueError, KeyError, TypeError):
             break
         at = end
@@ -155,28 +157,37 @@ def _packed(act: Act) -> bytes:
     return b"".join([len(text).to_bytes(4, "little"), text, *(runs.to_bytes() for runs in parts)])
 
 
-def _unpacked(payload: bytes, voxels: int) -> Act:
+def _unpacked(payload: bytes, shape: tuple[int, int, int]) -> Act:
     length = int.from_bytes(payload[:4], "little")
-    header = json.loads(payload[4 : 4 + length])
+    header = parse_json(payload[4 : 4 + length].decode(), most_characters=_MOST_HEADER)
+    if not isinstance(header, dict) or not isinstance(header.get("flips", {}), dict):
+        raise ValueError("no header of an act")
     if header["act"] in _MOVES:
         return _MOVES[header["act"]]
-    at = 4 + length
+    at, voxels = 4 + length, shape[0] * shape[1] * shape[2]
     flips: dict[Channel, Runs] = {}
     for name, count in header["flips"].items():
-        size = _BYTES_PER_RUN * int(count)
+        size = _BYTES_PER_RUN * whole_number(count, most=voxels)
         flips[_channel(name)] = read_runs(payload[at : at + size], voxels=voxels, most_runs=voxels)
         at += size
     if header["act"] == "base":
-        return Base(flips, int(header["steps"]))
-    return Step(flips, _channel(header["channel"]), _slice(header["drawn"]))
+        return Base(flips, whole_number(header["steps"], most=_MOST_STEPS))
+    if header["act"] != "step":
+        raise ValueError("an unknown act")
+    return Step(flips, _channel(header["channel"]), _slice(header["drawn"], shape))
 
 
 def _channel(name: object) -> Channel:
-    return next(channel for channel in CHANNELS if channel == name)
+    for channel in CHANNELS:
+        if channel == name:
+            return channel
+    raise ValueError("an unknown mask")
 
 
-def _slice(found: list[Any] | None) -> SliceAt | None:
+def _slice(found: Any, shape: tuple[int, int, int]) -> SliceAt | None:
     if found is None:
         return None
-    plane: Plane = next(plane for plane in PLANE_AXIS if plane == found[0])
-    return SliceAt(plane, int(found[1]))
+    for plane, axis in PLANE_AXIS.items():
+        if isinstance(found, list) and found[:1] == [plane] and len(found) == 2:
+            return SliceAt(plane, whole_number(found[1], most=shape[axis] - 1))
+    raise ValueError("an unknown plane")

@@ -9,8 +9,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import IO
 
-import numpy as np
-
 from core.config import CHANNELS
 from core.correction.correction import Correction
 from core.correction.history import Act
@@ -116,6 +114,17 @@ class Keeper:
         self._state = state
         return ""
 
+    def keep_turn(self) -> None:
+        """Keeps that the scan lies otherwise than its file says, as its card does.
+
+        Raises:
+            ProjectError: somebody else works on it.
+            SaveError: it cannot be written.
+        """
+        if refused := self.refusal():
+            raise ProjectError(refused.rstrip("."))
+        self._begin()
+
     def keep_scan(self, study: Study) -> None:
         """Keeps the scan itself, with its true masks.
 
@@ -154,7 +163,7 @@ class Keeper:
         if not self._take_lock():
             self.correction.locked = LOCKED
         path = self.folder / STEPS_NAME
-        acts, length = read_journal(path, voxels=int(np.prod(self.volume.shape)))
+        acts, length = read_journal(path, shape=self.volume.shape)
         self._state = read_state(self.folder, self.volume.shape)
         if acts:
             self.correction.replay(_network_masks(self.folder, self.volume), acts)
@@ -192,7 +201,7 @@ class Keeper:
         self._journal.close()
         self._journal = None
         self._unsaved.clear()
-        if self._state.written_on or self.holds_scan:
+        if self._state.written_on or self.holds_scan or self.card.orientation:
             (self.folder / STEPS_NAME).unlink(missing_ok=True)
         else:
             (self.folder / CARD_NAME).unlink(missing_ok=True)

@@ -37,8 +37,9 @@ def read_mask(path: Path, shape: tuple[int, int, int]) -> BoolArray | None:
         return None
     try:
         image: Any = nib.load(path)
-        if image.shape != shape:
-            raise ValueError("another shape")
+        stored = image.dataobj
+        if image.shape != shape or stored.dtype != np.uint8 or not stored.slope == 1:
+            raise ValueError("another kind of array")  # larger than it seems, or no mask
         found: BoolArray = np.asfortranarray(np.asanyarray(image.dataobj) > 0)
     except Exception as error:  # nibabel and gzip raise of every kind on damaged files
         raise ProjectError(

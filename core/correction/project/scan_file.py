@@ -10,17 +10,19 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import asdict, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import nibabel as nib
 import numpy as np
 from nibabel.spatialimages import HeaderDataError
 from nibabel.wrapstruct import WrapStructError
 
-from core.config import CHANNELS, LoadLimits, read_json
+from core.config import CHANNELS, LoadLimits, read_json, whole_number
 from core.correction.project.mask_file import mask_bytes, read_mask
+from core.correction.project.state import check_version
 from core.errors import LungLensError, ProjectError
 from core.system import DAMAGED_GZIP, json_text, open_gzip, write_bytes, write_gzip, write_text
 from core.volume import (
@@ -28,17 +30,22 @@ from core.volume import (
     DicomInstance,
     DicomOrigin,
     Intensity,
+    LengthUnit,
     MaskPair,
     NiftiForms,
     Source,
+    SourceFormat,
     Study,
+    Unit,
     Volume,
     check_affine,
+    to_file_order,
 )
 
 SCAN_NAME, SCAN_JSON = "scan.nii.gz", "scan.json"
 SCAN_FILES = (SCAN_NAME, SCAN_JSON, "true_lung.nii.gz", "true_infection.nii.gz")
 _VERSION = 1
+_MOST_TEXTS, _MOST_CHARACTERS = 200, 2000
 _UNNAMED = "scan"
 _HEADER_BYTES = 352
 _DAMAGED = (
@@ -96,7 +103,9 @@ def read_scan(folder: Path, *, fingerprint: str) -> Study:
     """
     try:
         found = read_json(folder / SCAN_JSON)
+        check_version(found["version"], _VERSION)
         volume = _volume(found, folder / SCAN_NAME)
+        _check_meaning(volume)
     except _DAMAGED as error:
         raise ProjectError("The scan of a project cannot be read", got="damaged files") from error
     if volume.digest != fingerprint:
@@ -155,6 +164,40 @@ def _volume(found: dict[str, Any], path: Path) -> Volume:
         spacing_nominal=bool(found["spacing_nominal"]),
         warnings=tuple(map(str, found["warnings"])),
     )
+
+
+def _check_meaning(volume: Volume) -> None:
+    """What the rest of the program relies on of any scan, and anybody may have written here.
+
+    Raises:
+        ValueError, GeometryError: it does not hold.
+    """
+    source, intensity = volume.source, volume.intensity
+    known = (
+        source.format in get_args(SourceFormat)
+        and source.file_unit in get_args(LengthUnit)
+        and intensity.unit in get_args(Unit)
+        and isinstance(intensity.reason, str)
+        and isinstance(source.other_orientation, str)
+        and re.fullmatch("[LRAPSI]{3}|", source.other_orientation)
+        and isinstance(source.seems_turned, bool)
+    )
+    slices = source.file_shape[2]
+    texts = [*volume.warnings, intensity.reason, *(text for fact in source.facts for text in fact)]
+    fits = (
+        len(source.slice_weights) in (0, slices)
+        and len(source.steps_mm) in (0, slices - 1)
+        and all(0 < one < 1e6 for one in (*source.slice_weights, *source.steps_mm))
+        and 0 < abs(float(intensity.slope)) < 1e6
+        and abs(float(intensity.intercept)) < 1e9
+        and (source.dicom is None or len(source.dicom.instances) == slices)
+        and len(texts) <= _MOST_TEXTS
+        and all(len(text) <= _MOST_CHARACTERS for text in texts)
+    )
+    whole_number(source.trailing_axes, most=4)
+    if not known or not fits:
+        raise ValueError("a scan that contradicts itself")
+    to_file_order(np.broadcast_to(np.False_, volume.shape), source)
 
 
 def _source_json(source: Source, *, identity: bool) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from core.annotation import Annotation, annotations_json, read_annotations
-from core.config import Plane, PostprocessConfig, read_json
+from core.config import Plane, PostprocessConfig, read_json, whole_number
 from core.errors import AnnotationError, ProjectError
 from core.system import json_text, write_text
 from core.volume import PLANE_AXIS
@@ -79,19 +79,28 @@ def read_state(folder: Path, shape: tuple[int, int, int]) -> ProjectState:
         return ProjectState()
     try:
         found = read_json(path)
-        version = found["version"]
-        if isinstance(version, int) and version > STATE_VERSION:
-            raise ProjectError(
-                "A project was written by a later version of LungLens",
-                got=f"version {version}",
-                expected=f"at most {STATE_VERSION}",
-                next_step="open it with that version",
-            )
+        check_version(found["version"], STATE_VERSION)
         return _checked(found, shape)
     except (AnnotationError, KeyError, TypeError, ValueError) as error:
         raise ProjectError(
             "The settings and notes of a project cannot be read", got=f"a damaged {STATE_NAME}"
         ) from error
+
+
+def check_version(found: Any, known: int) -> None:
+    """Whether a file of a project is of a version that can be read.
+
+    Raises:
+        ProjectError: it is of a later one.
+        ValueError: it is of none.
+    """
+    if whole_number(found, least=1) > known:
+        raise ProjectError(
+            "A project was written by a later version of LungLens",
+            got=f"version {found}",
+            expected=f"at most {known}",
+            next_step="open it with that version",
+        )
 
 
 def _checked(found: dict[str, Any], shape: tuple[int, int, int]) -> ProjectState:

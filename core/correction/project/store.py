@@ -13,20 +13,31 @@
 
 from __future__ import annotations
 
-import json
+import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from core.config import read_json, whole_number
 from core.correction.project.journal import count_acts
 from core.correction.project.scan_file import has_scan
+from core.correction.project.state import check_version, read_state
 from core.errors import ProjectError, shown_name
 from core.system import json_text, take_lock, write_text
+from core.volume import Volume
 
 VERSION = 1
+_MOST_SIDE, _MOST_CHARACTERS = 1 << 20, 1000
+_FORMS = {
+    "fingerprint": "[0-9a-f]{32}",
+    "turned_from": "[0-9a-f]{32}|",
+    "orientation": "[LRAPSI]{3}|",
+    "origin": "demo|case|file|upload",
+}
 CARD_NAME, STEPS_NAME, LOCK_NAME = "project.json", "steps", "lock"
 
 
@@ -41,6 +52,10 @@ class Card:
         origin: "demo", "case", "file" or "upload".
         where: name of the case, or path in the data folder; empty for uploads.
         begun: time in ISO 8601.
+        orientation: where the axes of its file lead as a person has set it, such as "LPS"; empty
+            where the scan lies as its file says.
+        turned_from: fingerprint of the scan as its file says, while it is to be turned whenever
+            it is opened.
     """
 
     name: str
@@ -49,6 +64,8 @@ class Card:
     origin: str
     where: str
     begun: str = ""
+    orientation: str = ""
+    turned_from: str = ""
     version: int = VERSION
 
 
@@ -89,6 +106,51 @@ def any_projects(projects: Path) -> bool:
     return projects.is_dir() and any(projects.glob(f"*/{CARD_NAME}"))
 
 
+def _cards(projects: Path) -> Iterator[tuple[Path, Card]]:
+    """All projects that can be read."""
+    for path in projects.glob(f"*/{CARD_NAME}"):
+        with suppress(ProjectError):
+            yield path.parent, read_card(path.parent)
+
+
+def turned_project(projects: Path, volume: Volume) -> Card | None:
+    """Of a scan as its file says: the project in which a person has turned it, if any."""
+    found = [card for _, card in _cards(projects) if card.turned_from]
+    # The fingerprint takes a moment for a large scan.
+    digest = volume.digest if found else ""
+    return next((card for card in found if card.turned_from == digest), None)
+
+
+def settle_turn(projects: Path, fingerprint: str, *, to: Path | None) -> None:
+    """From now on a scan is turned as one of its projects has it; projects of other turns stay
+    where there is anything in them.
+
+    Args:
+        fingerprint: of the scan as its file says.
+        to: that project; none leaves the scan as its file says.
+
+    Raises:
+        SaveError: it cannot be written.
+        ProjectError: a project cannot be deleted.
+    """
+    for folder, card in _cards(projects):
+        if folder == to:
+            if card.turned_from != fingerprint:
+                write_card(folder, replace(card, turned_from=fingerprint))
+        elif card.turned_from == fingerprint:
+            if _is_empty(folder, card):
+                delete_project(folder)
+            else:
+                write_card(folder, replace(card, turned_from=""))
+
+
+def _is_empty(folder: Path, card: Card) -> bool:
+    """Whether nothing was drawn or written, and no scan is kept."""
+    if has_scan(folder) or count_acts(folder / STEPS_NAME):
+        return False
+    return not read_state(folder, card.shape).written_on
+
+
 def read_card(folder: Path) -> Card:
     """What a project says of itself.
 
@@ -96,22 +158,27 @@ def read_card(folder: Path) -> Card:
         ProjectError: it is damaged, or was written by a later version.
     """
     try:
-        found = json.loads((folder / CARD_NAME).read_text(encoding="utf-8"))
-        version = found["version"]
-        if isinstance(version, int) and version > VERSION:
-            raise ProjectError(
-                "A project was written by a later version of LungLens",
-                got=f"version {version}",
-                expected=f"at most {VERSION}",
-                next_step="open it with that version",
-            )
-        return _checked(found)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return parse_card(folder)
+    except (ValueError, KeyError, TypeError) as error:
         raise ProjectError(
             f"The project in {shown_name(folder)} cannot be read",
             got="a damaged project.json",
             next_step="delete it, or bring the file back",
         ) from error
+
+
+def parse_card(folder: Path) -> Card:
+    """The same where it is not known yet whether this is a project.
+
+    Raises:
+        ValueError, KeyError, TypeError: it is damaged.
+        ProjectError: it was written by a later version.
+    """
+    found = read_json(folder / CARD_NAME)
+    if not isinstance(found, dict):
+        raise ValueError("no card of a project")
+    check_version(found["version"], VERSION)
+    return _checked(found)
 
 
 def list_projects(projects: Path) -> list[Listed]:
@@ -162,6 +229,13 @@ def _listed(folder: Path) -> Listed:
         card = read_card(folder)
     except ProjectError as error:
         return Listed(folder, None, trouble=str(error))
+    try:
+        return _measured(folder, card)
+    except OSError:  # somebody is deleting it at this moment, or the disk is at fault
+        return Listed(folder, None, trouble="The files of a project cannot be read.")
+
+
+def _measured(folder: Path, card: Card) -> Listed:
     steps = folder / STEPS_NAME
     told = [path.stat().st_mtime for path in (steps, folder / CARD_NAME) if path.exists()]
     return Listed(
@@ -175,11 +249,17 @@ def _listed(folder: Path) -> Listed:
 
 
 def _checked(found: Mapping[str, Any]) -> Card:
-    shape = tuple(int(count) for count in found["shape"])
-    if len(shape) != 3:
-        raise ValueError("a shape of three axes")
-    texts = {name: str(found[name]) for name in ("name", "fingerprint", "origin", "where", "begun")}
-    return Card(shape=shape, **texts)  # type: ignore[arg-type]
+    i, j, k = (whole_number(count, least=1, most=_MOST_SIDE) for count in found["shape"])
+    texts = {name: found[name] for name in ("name", "fingerprint", "origin", "where", "begun")}
+    texts |= {name: found.get(name, "") for name in ("orientation", "turned_from")}
+    for name, text in texts.items():
+        if not isinstance(text, str) or len(text) > _MOST_CHARACTERS:
+            raise ValueError(f"no text, or too long a one: {name}")
+    for name, form in _FORMS.items():
+        if not re.fullmatch(form, texts[name]):
+            raise ValueError(f"not the form of a {name}")
+    texts["name"] = "".join(one if one.isprintable() else " " for one in texts["name"])
+    return Card(shape=(i, j, k), **texts)
 
 
 def write_card(folder: Path, card: Card) -> None:

@@ -14,7 +14,7 @@ from core.measuring.biomarkers.burden import (
 from core.measuring.biomarkers.compute import compute_biomarkers
 from core.measuring.biomarkers.config import BiomarkerConfig
 from core.measuring.biomarkers.lesions import Lesions
-from core.measuring.biomarkers.listing import GROUPS
+from core.measuring.biomarkers.listing import GROUPS, lobe_score_rule
 from core.measuring.biomarkers.lobar import LobePart, find_fissures
 from core.measuring.biomarkers.measurement import Measurement, measurement_text
 from core.measuring.biomarkers.result import MISSING_LUNG, Biomarkers, Density, Part
@@ -41,6 +41,7 @@ __all__ = [
     "compute_burden",
     "compute_slice_burden",
     "leading_zones",
+    "lobe_score_rule",
     "measurement_text",
     "split_lungs",
 ]

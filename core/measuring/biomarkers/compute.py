@@ -42,6 +42,7 @@ def compute_biomarkers(
     masks: MaskPair,
     *,
     lobes: Lobes | None = None,
+    sides: LungSides | None = None,
     config: BiomarkerConfig | None = None,
     on_progress: OnProgress = ignore_progress,
     should_cancel: ShouldCancel = never_cancel,
@@ -54,6 +55,7 @@ def compute_biomarkers(
             a lesion, and in no share.
         lobes: of the lung mask; none says nothing by lobe. Where the lungs touch, they also tell
             right and left.
+        sides: of `split_lungs` for this lung mask, where they are known already.
         config: cut-offs; none takes the defaults.
         on_progress: called with "separating the lungs", "measuring the lungs" and
             "counting lesions".
@@ -65,9 +67,8 @@ def compute_biomarkers(
     config = config or BiomarkerConfig()
     _check_shapes(masks, volume)
     on_progress("separating the lungs", 0, 1)
-    sides = (
-        None if masks.lung is None else split_lungs(masks.lung, volume, should_cancel=should_cancel)
-    )
+    if sides is None and masks.lung is not None:
+        sides = split_lungs(masks.lung, volume, should_cancel=should_cancel)
     # Where the lungs touch, lobes separate them better.
     touch = sides is not None and sides.way in ("junction", "plane")
     if sides is not None and touch and lobes is not None and lobes.labels is not None:

@@ -36,7 +36,7 @@ class BiomarkerConfig:
     lobe_score_shares: tuple[float, float, float, float] = (0.05, 0.25, 0.5, 0.75)
     """Infected shares at which the score of a lobe rises from 1 to 2, 3, 4 and 5."""
     fissure_mm: float = 10.0
-    """Infection nearer than this to an estimated fissure may belong to the lobe beside."""
+    """Infection nearer than this to an estimated fissure may belong to the neighbouring lobe."""
 
     def __post_init__(self) -> None:
         rising = {

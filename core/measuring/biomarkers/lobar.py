@@ -47,7 +47,7 @@ class LobePart:
 def measure_lobes(
     volume: Volume, masks: MaskPair, lobes: Lobes | None, config: BiomarkerConfig
 ) -> Mapping[LobeName, LobePart]:
-    """Every lobe of a scan, by name; empty where lobes are not told."""
+    """Every lobe of a scan, by name; empty where there are no lobes."""
     if lobes is None or lobes.labels is None or not lobes.labels.any():
         return {}
     held, infected = _count(volume, lobes.labels, masks.infection, config)

@@ -43,12 +43,10 @@ class RegionCounts:
             names in the order of `THIRDS`, `HALVES` and `DEPTHS`. Whole numbers, but where the
             slices of the scan are not alike: there each voxel counts as its slice is thick.
         hu: (2, 2, n) by side, infected, and whole HU from `HU_LOW` on; none without HU.
-        deepest: of any voxel below the costal surface, in the unit of the coordinates.
     """
 
     voxels: Counts
     hu: Counts | None
-    deepest: float
 
 
 def count_regions(
@@ -84,33 +82,39 @@ def count_regions(
     bins = HU_HIGH - HU_LOW + 1
     hu = _no_counts(4 * bins, weights) if volume.unit == "HU" else None
     in_plane = _plane_coordinates(volume)
-    deepest = 0.0
+    midline = sides.midline - sides.box[0].start
     count = sides.labels.shape[2]
     for k in range(count):
         raise_if_cancelled(should_cancel, "measuring the lungs")
-        i, j = np.nonzero(sides.labels[:, :, k])
+        # Columns first: slices lie like that in memory.
+        labels = sides.labels[:, :, k].T
+        lung = labels > 0
+        j, i = np.nonzero(lung)
         if i.size == 0:
             continue
-        side = sides.labels[i, j, k].astype(np.int64) - 1
-        at = (i + sides.box[0].start, j + sides.box[1].start, k + sides.box[2].start)
+        side = labels[lung].astype(np.int64) - 1
         infected = np.zeros(i.size, dtype=np.int64)
         if infection is not None:
-            infected += infection[at]
-        depth = _depth_below_ribs(i, j, side, sides.midline - sides.box[0].start, in_plane)
-        deepest = max(deepest, float(depth.max()))
+            infected += _plane(infection, sides, k)[lung]
+        depth = _depth_below_ribs(i, j, side, midline, in_plane)
         rim = (depth < _rim_depth(depth, volume, config)).astype(np.int64)
         code = ((side * 3 + thirds[side, k]) * 2 + halves[side, j]) * 2 + rim
         weight = 1 if weights is None else float(weights[k])
         voxels += np.bincount(code * 2 + infected, minlength=voxels.size) * weight
         if hu is not None:
-            whole, known = _whole_hu(volume, volume.array[at])
+            whole, known = _whole_hu(volume, _plane(volume.array, sides, k)[lung])
             group = (side * 2 + infected)[known]
             hu += np.bincount(group * bins + (whole - HU_LOW), minlength=hu.size) * weight
         if k % 16 == 15 or k == count - 1:
             on_progress("measuring the lungs", k + 1, count)
-    return RegionCounts(
-        voxels.reshape(_SHAPE), None if hu is None else hu.reshape(2, 2, bins), deepest
-    )
+    return RegionCounts(voxels.reshape(_SHAPE), None if hu is None else hu.reshape(2, 2, bins))
+
+
+def _plane(array: Array, sides: LungSides, k: int) -> Array:
+    """(columns, rows) of slice k of the box, as a view."""
+    i, j, slices = sides.box
+    view: Array = array[i, j, slices.start + k].T
+    return view
 
 
 def _rim_depth(depth: Points, volume: Volume, config: BiomarkerConfig) -> float:
@@ -165,7 +169,6 @@ def _depth_below_ribs(
     i: Array, j: Array, side: Array, midline: float, in_plane: npt.NDArray[np.float32]
 ) -> Points:
     """Distance of each voxel of a slice from the convex outline around both lungs."""
-    where = np.stack([i, j], axis=1).astype(np.float32)
     in_plane_size = float(np.abs(np.diag(in_plane)).min())
     outline = _rim_points(i, j)
     held = np.bincount(side, minlength=2)
@@ -180,23 +183,28 @@ def _depth_below_ribs(
     lengths = np.linalg.norm(edges, axis=1)
     edges, hull, lengths = edges[lengths > 0], hull[lengths > 0], lengths[lengths > 0]
     if len(edges) < 3:
-        return np.zeros(len(where), dtype=np.float32)
+        return np.zeros(i.size, dtype=np.float32)
     normals = np.stack([-edges[:, 1], edges[:, 0]], axis=1) / lengths[:, None]
     inward = np.sign(((hull.mean(axis=0) - hull) * normals).sum(axis=1))
     normals *= inward[:, None]
     offsets = (hull * normals).sum(axis=1)
-    places = where @ in_plane.T
-    depth = places @ normals[0] - offsets[0]
-    for normal, offset in zip(normals[1:], offsets[1:], strict=True):
-        np.minimum(depth, places @ normal - offset, out=depth)
+    along_i, along_j = (normals @ in_plane).T.astype(np.float32)
+    i, j = i.astype(np.float32), j.astype(np.float32)
+    depth = np.full(i.size, np.inf, dtype=np.float32)
+    distance, part = np.empty_like(depth), np.empty_like(depth)
+    for per_i, per_j, offset in zip(along_i, along_j, offsets, strict=True):
+        np.multiply(i, per_i, out=distance)
+        distance += np.multiply(j, per_j, out=part)
+        distance -= offset
+        np.minimum(depth, distance, out=depth)
     result: Points = np.maximum(depth, 0, out=depth)
     return result
 
 
 def _rim_points(i: Array, j: Array) -> Points:
-    """The first and last voxel of each row i: all that a convex outline can touch."""
-    starts = np.flatnonzero(np.diff(i, prepend=i[0] - 1))
-    ends = np.append(starts[1:], i.size) - 1
+    """The first and last voxel of each column j: all that a convex outline can touch."""
+    starts = np.flatnonzero(np.diff(j, prepend=j[0] - 1))
+    ends = np.append(starts[1:], j.size) - 1
     picked = np.concatenate([starts, ends])
     return np.stack([i[picked], j[picked]], axis=1).astype(np.float32)
 

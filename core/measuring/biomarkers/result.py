@@ -74,7 +74,7 @@ class Biomarkers:
         laterality, category, zone_score: none where undefined.
         zone_scores: 0 to 4, by names such as "left_upper"; zones that are undefined are missing.
         split: how left and right were distinguished; none where they were not.
-        lobes: by name; empty where they are not told, for `lobes_reason`.
+        lobes: by name; empty where there are none, for `lobes_reason`.
         lobes_note: stands wherever lobes are shown.
         notes: sentences on what could not be measured, and on what to be careful about.
     """

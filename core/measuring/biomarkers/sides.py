@@ -49,6 +49,8 @@ _MISSING_SHARE = 0.03
 _COARSE_SIDE = 96
 _FEW_PAIRS = 1 << 18
 """Pairs of pieces up to which counting each is quicker than sorting."""
+_PLANES_TOGETHER = 16
+"""Sagittal planes copied at once: their voxels share a line of the processor's cache."""
 _LEVELS = np.linspace(0.05, 0.75, 15)
 
 
@@ -173,8 +175,10 @@ def _sagittal_table(labels: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     """(labels, i): voxels of each piece in each sagittal plane; nothing for 0, the background."""
     count = int(labels.max()) + 1
     table = np.zeros((labels.shape[0], count), dtype=np.int64)
-    for i, plane in enumerate(labels):
-        table[i] = np.bincount(plane.ravel(), minlength=count)
+    for first in range(0, len(labels), _PLANES_TOGETHER):
+        planes = np.ascontiguousarray(labels[first : first + _PLANES_TOGETHER])
+        for i, plane in enumerate(planes, start=first):
+            table[i] = np.bincount(plane.ravel(), minlength=count)
     table[:, 0] = 0
     return np.ascontiguousarray(table.T)
 

@@ -21,7 +21,7 @@ ZONE_SCORE = (
 )
 LOBE_SCORE = (
     "CT severity score, 0 to 5 a lobe: Pan et al. 2020, Radiology 295:715, "
-    "doi:10.1148/radiol.2020200370; read by eye there"
+    "doi:10.1148/radiol.2020200370; estimated by eye there, in whole percents (5–25, 26–49, 50–75)"
 )
 LOBE_SHAPE = (
     "Lobes are estimated from the shape of the lungs alone: see weights/lobes-v1/README.md."

@@ -78,7 +78,7 @@ def dicom_seg_bytes(
         volume: loaded from a DICOM series.
         algorithm: what drew the masks, such as the id of the weights.
         made_on: date of the object's creation.
-        lobes: of the lung, a segment each; none, or lobes that are not told, add none.
+        lobes: of the lung, a segment each; none, or without labels, add none.
         identity: patient tags to copy; none leaves them empty.
         by_hand: how a person has corrected them: the segments are then semiautomatic or manual,
             not automatic, and manual ones name no algorithm.

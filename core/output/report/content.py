@@ -17,6 +17,7 @@ from core.measuring.biomarkers import Biomarkers, Measurement, compute_biomarker
 from core.measuring.lobes import Lobes
 from core.measuring.quality import QualityReport, check_scan, slices_with_lung, summary_lines
 from core.output.report.config import ReportConfig
+from core.output.report.marks import ordered_marks
 from core.output.report.methods import HAND_LIMITATIONS, LIMITATIONS, Methods, describe_methods
 from core.output.report.pictures import KeySlice, draw_key_slices
 from core.output.report.profile import Profile, measure_profile
@@ -69,7 +70,8 @@ class Report:
         warnings: sentences on this scan and this run; `quality`: what the checks found in it.
         by_hand: how a person has corrected the masks; none where they are the network's.
         notes: what a person has written on the scan.
-        marks: slice, and what was placed on it with its measurements.
+        marks: number and slice, and what was placed on it with its measurements; the key slices
+            show as many of them as they have room for.
     """
 
     config: ReportConfig
@@ -94,7 +96,7 @@ class Report:
 
     @property
     def headline(self) -> tuple[Measurement, ...]:
-        """The biomarkers of the first page; the zonal score where lobes are not told."""
+        """The biomarkers of the first page; the zonal score where there are no lobes."""
         return tuple(
             self.biomarkers.measurement(
                 "zonal_score" if key == "lobar_score" and not self.biomarkers.lobes else key
@@ -123,6 +125,7 @@ def build_report(
     config: ReportConfig,
     info: WeightsInfo | None = None,
     quality: QualityReport | None = None,
+    lobes: Lobes | None = None,
     notes: str = "",
     annotations: Sequence[Annotation] = (),
     on_progress: OnProgress = ignore_progress,
@@ -133,6 +136,7 @@ def build_report(
     Args:
         info: the weights that made the segmentation, where they are still there.
         quality: the checks' findings, where they are known already.
+        lobes: of the lung mask, where they are known already.
         notes, annotations: what a person has written on the scan and placed on its slices.
         on_progress: called with what is being measured.
 
@@ -140,7 +144,7 @@ def build_report(
         Cancelled: the person asked to stop.
     """
     volume, masks = study.volume, segmentation.masks
-    lobes = find_lobes(masks.lung, volume)
+    lobes = lobes or find_lobes(masks.lung, volume)
     told: dict[str, Any] = {"on_progress": on_progress, "should_cancel": should_cancel}
     found = compute_biomarkers(volume, masks, lobes=lobes, **told)
     quality = quality or check_scan(volume, QualityConfig(), **told)
@@ -150,7 +154,14 @@ def build_report(
     raise_if_cancelled(should_cancel, "drawing key slices")
     on_progress("drawing key slices", 0, 1)
     stamp = "SYNTHETIC" if study.synthetic else ""
-    pictures = draw_key_slices(study, masks, damaged=quality.damaged_slices, stamp=stamp)
+    pictures = draw_key_slices(
+        study,
+        masks,
+        damaged=quality.damaged_slices,
+        stamp=stamp,
+        quarter_turns=segmentation.record.quarter_turns,
+        annotations=annotations,
+    )
     on_progress("drawing key slices", 1, 1)
     return Report(
         config=config,
@@ -183,18 +194,17 @@ def _warnings(volume: Volume, segmentation: Segmentation, found: Biomarkers) -> 
 
 
 def _marks(annotations: Sequence[Annotation], volume: Volume) -> tuple[tuple[str, str], ...]:
-    """In the order of planes and slices."""
-    ordered = sorted(annotations, key=lambda one: (one.plane, one.index))
+    """In the order of planes and slices, with the numbers that stand in the key slices."""
     return tuple(
         (
-            f"{one.plane.capitalize()} {one.index + 1}",
+            f"{number} · {one.plane.capitalize()} {one.index + 1}",
             ", ".join(
                 word
                 for word in (one.kind.capitalize(), measured_text(one, volume), one.text)
                 if word
             ),
         )
-        for one in ordered
+        for number, one in ordered_marks(annotations)
     )
 
 
@@ -296,7 +306,7 @@ def _agreement(
 def _hand_sentence(by_hand: HandCorrection) -> str:
     return (
         f"The masks were {by_hand.text}: these values show how well the person agrees with the "
-        "truth; they say nothing about the network."
+        "truth; they do not describe the network."
     )
 
 

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from core.config import LOBE_LABELS, LOBES, LobeName
-from core.measuring.biomarkers import Biomarkers
+from core.measuring.biomarkers import Biomarkers, lobe_score_rule
 from core.output.report.fonts import BOLD, REGULAR, printable, register_fonts
 from core.output.report.zones import INK, infection_shade
 from core.system import percent_text
@@ -30,7 +30,7 @@ _PLACES: dict[LobeName, tuple[int, float, float]] = {
 
 
 def lobe_rows(found: Biomarkers) -> list[tuple[str, ...]]:
-    """A row for each lobe, and the CT severity score; none where lobes are not told."""
+    """A row for each lobe, and the CT severity score; none where there are no lobes."""
     if not found.lobes:
         return []
     rows = [
@@ -43,15 +43,18 @@ def lobe_rows(found: Biomarkers) -> list[tuple[str, ...]]:
 
 
 def lobe_words(found: Biomarkers) -> str:
-    """What stands below lobes: that they are estimated, what the mark means; or why there are
-    none."""
+    """What stands below lobes: that they are estimated, how they are scored, what the mark means;
+    or why there are none."""
     if not found.lobes:
         return found.lobes_reason
+    words = found.lobes_note
+    if found.lobar_score is not None:
+        words += f" Score of a lobe by its infected share: {lobe_score_rule(found.config)}"
     if not any(part.near_fissure_share > 0 for part in found.lobes.values()):
-        return found.lobes_note
+        return words
     return (
-        f"{found.lobes_note} {NEAR_FISSURE} Infection within {found.config.fissure_mm:g} mm of an "
-        "estimated fissure: part of it may belong to the lobe beside."
+        f"{words} {NEAR_FISSURE} Infection within {found.config.fissure_mm:g} mm of an "
+        "estimated fissure: part of it may belong to the neighbouring lobe."
     )
 
 
@@ -61,7 +64,7 @@ def _name(found: Biomarkers, name: LobeName) -> str:
 
 
 def draw_lobes(found: Biomarkers, *, width: float, height: float) -> Any | None:
-    """A ReportLab `Drawing` in points; none where lobes or the infection are not told.
+    """A ReportLab `Drawing` in points; none where lobes or the infection are not known.
 
     The patient's right is on the left, as in the pictures; a lobe's cell is about as high as the
     lobe. The deeper the amber, the larger the infected share; the number says it as well.

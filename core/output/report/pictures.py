@@ -1,8 +1,9 @@
-"""Key slices as pictures: where most is infected, and an even spread through the lungs."""
+"""Key slices as pictures: where most is infected, what a person has marked, and an even spread
+through the lungs."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +12,18 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
+from core.annotation import Annotation
 from core.config import WINDOW_PRESETS, Plane
 from core.drawing import PREDICTION_COLOURS, TRUTH_COLOURS, Picture
 from core.measuring.biomarkers import compute_slice_burden
 from core.output.report.fonts import picture_font
+from core.output.report.marks import (
+    Ranges,
+    draw_marks,
+    marked_slices,
+    ordered_marks,
+    widened,
+)
 from core.volume import (
     PLANE_AXIS,
     PLANE_LABELS,
@@ -33,6 +42,7 @@ _MARGIN_MM = 12.0
 _SPREAD = (0.2, 0.5, 0.8, 0.35, 0.65, 0.1, 0.9)
 """Where the lung is cut besides, as shares of its voxels from below; the first that are apart."""
 _BESIDES = 3
+_MARKED = "marked"
 _APART = 0.05
 """Of the slices of the scan."""
 _MAX_RATIO = 1.15
@@ -74,7 +84,13 @@ class KeySlice:
 
 
 def draw_key_slices(
-    study: Study, predicted: MaskPair, *, damaged: Collection[int] = (), stamp: str = ""
+    study: Study,
+    predicted: MaskPair,
+    *,
+    damaged: Collection[int] = (),
+    stamp: str = "",
+    quarter_turns: int = 0,
+    annotations: Sequence[Annotation] = (),
 ) -> tuple[KeySlice, ...]:
     """Up to four axial slices, a coronal and a sagittal one.
 
@@ -85,20 +101,39 @@ def draw_key_slices(
         damaged: axial slices that the quality checks find at fault; others are shown instead, as
             long as there are any.
         stamp: a word to draw into every picture, such as "SYNTHETIC".
+        quarter_turns: of axial slices, clockwise, for a picture on its side.
+        annotations: what a person has placed on slices. Slices with most of it come before the
+            even spread, and it is drawn into them.
     """
     volume = study.volume
-    chosen = _choose(volume, predicted, damaged)
+    chosen = _choose(volume, predicted, damaged, annotations)
     box = _box(predicted, volume)
-    return tuple(
-        KeySlice(
-            plane, index, _draw(study, predicted, plane, index, why, box=box, stamp=stamp), why
-        )
-        for plane, index, why in chosen
-    )
+    marks = ordered_marks(annotations)
+    pictures = []
+    for plane, index, why in chosen:
+        here = [(n, one) for n, one in marks if (one.plane, one.index) == (plane, index)]
+        place = _Slice(plane, index, why, widened(box, [one for _, one in here], volume))
+        turns = quarter_turns if plane == "axial" else 0
+        drawn = _draw(study, predicted, place, marks=here, stamp=stamp, turns=turns)
+        pictures.append(KeySlice(plane, index, drawn, why))
+    return tuple(pictures)
+
+
+@dataclass(frozen=True)
+class _Slice:
+    """Which slice a picture shows, why, and what of it."""
+
+    plane: Plane
+    index: int
+    why: str
+    box: Ranges
 
 
 def _choose(
-    volume: Volume, predicted: MaskPair, damaged: Collection[int]
+    volume: Volume,
+    predicted: MaskPair,
+    damaged: Collection[int],
+    annotations: Sequence[Annotation],
 ) -> list[tuple[Plane, int, str]]:
     burden = compute_slice_burden(predicted, volume)
     lung = _without(burden.lung_pixels, damaged)
@@ -109,13 +144,19 @@ def _choose(
         most = int(np.argmax(_without(burden.infection_pixels, damaged)))
         why = "most infected" if most == burden.most_infected else "most infected, undamaged"
         chosen.append(("axial", most, why if count > 1 else ""))
-    chosen += [("axial", k, "") for k in _spread(lung, count, apart_from=most)]
+    marked = [k for k in marked_slices(annotations, "axial") if k != most][:_BESIDES]
+    taken = [*marked, *(() if most is None else (most,))]
+    besides = _spread(lung, count, taken=taken)[: _BESIDES - len(marked)]
+    chosen += [("axial", k, _MARKED if k in marked else "") for k in sorted([*marked, *besides])]
     if volume.source.format == "pictures" or _is_flat(volume):
         return chosen
     for plane in ("coronal", "sagittal"):
         side: Plane = plane
         index = _most_infected(predicted, volume, side)
         why = "most infected" if index is not None else ""
+        for marked_index in marked_slices(annotations, side)[:1]:
+            why = why if index == marked_index else _MARKED
+            index = marked_index
         chosen.append((side, volume.plane_count(side) // 2 if index is None else index, why))
     return chosen
 
@@ -133,29 +174,24 @@ def _is_flat(volume: Volume) -> bool:
     return volume.shape[2] < 3 or k < _FLAT * max(i, j)
 
 
-def _spread(
-    lung_pixels: npt.NDArray[np.float64], count: int, *, apart_from: int | None
-) -> list[int]:
-    """Slices at equal shares of the lung; of the scan where no lung is marked."""
+def _spread(lung_pixels: npt.NDArray[np.float64], count: int, *, taken: Sequence[int]) -> list[int]:
+    """Slices at equal shares of the lung, apart from those taken; of the scan where no lung is
+    marked. The first ones are spread best."""
     pixels = np.nan_to_num(lung_pixels)
     total = np.cumsum(pixels) if pixels.any() else np.arange(1.0, count + 1)
     apart = max(1, round(_APART * count))
-    taken = [] if apart_from is None else [apart_from]
-    wanted = _BESIDES + len(taken)
+    found: list[int] = []
     for share in _SPREAD:
         k = int(np.searchsorted(total, share * total[-1]))
-        if len(taken) < wanted and all(abs(k - other) >= apart for other in taken):
-            taken.append(k)
-    return sorted(k for k in taken if k != apart_from)
+        if len(found) < _BESIDES and all(abs(k - other) >= apart for other in (*taken, *found)):
+            found.append(k)
+    return found
 
 
 def _most_infected(predicted: MaskPair, volume: Volume, plane: Plane) -> int | None:
     if predicted.infection is None:
         return None
     return compute_slice_burden(predicted, volume, plane=plane).most_infected
-
-
-Ranges = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 
 
 def _box(predicted: MaskPair, volume: Volume) -> Ranges:
@@ -181,23 +217,24 @@ def _box(predicted: MaskPair, volume: Volume) -> Ranges:
 def _draw(
     study: Study,
     predicted: MaskPair,
-    plane: Plane,
-    index: int,
-    why: str,
+    place: _Slice,
     *,
-    box: Ranges,
+    marks: Sequence[tuple[int, Annotation]],
     stamp: str,
+    turns: int,
 ) -> Picture:
-    volume = study.volume
+    volume, plane, index, box = study.volume, place.plane, place.index, place.box
+    down_mm, across_mm = pixel_size_mm(volume, plane)
+    pixel_mm = (across_mm, down_mm) if turns % 2 else (down_mm, across_mm)
 
     def cut(array: Array) -> Array:
         # The slice first, so that no more than one is ever touched.
         whole = [slice(*span) for span in box]
         whole[PLANE_AXIS[plane]] = slice(None)
-        return plane_slice(array[tuple(whole)], plane, index)
+        return np.rot90(plane_slice(array[tuple(whole)], plane, index), -turns)
 
     grey = _grey(volume, cut(volume.array))
-    size = _size(grey.shape, pixel_size_mm(volume, plane))
+    size = _size(grey.shape, pixel_mm)
     enlarged = cv2.resize(grey, size, interpolation=cv2.INTER_CUBIC)
     picture: Picture = np.repeat(enlarged[..., None], 3, axis=2).astype(np.uint8)
     truth = study.truth.infection if study.truth is not None else None
@@ -210,10 +247,19 @@ def _draw(
             _outline(picture, cut(mask), colour, dashed=dashed)
     scale = None
     if not volume.spacing_nominal:
-        scale = size[0] / (grey.shape[1] * pixel_size_mm(volume, plane)[1])
-    return _letter(
-        picture, plane, index, why=why, px_per_mm=scale, stamp=stamp, placed=_placed(volume)
+        scale = size[0] / (grey.shape[1] * pixel_mm[1])
+    image = Image.fromarray(picture)
+    pixels = size[0] / grey.shape[1], size[1] / grey.shape[0]
+    draw_marks(
+        ImageDraw.Draw(image),
+        marks,
+        volume,
+        box=box,
+        scale=pixels[::-1] if turns % 2 else pixels,
+        quarter_turns=turns,
+        font=picture_font(round(26 * _letter_factor(image))),
     )
+    return _letter(image, place, px_per_mm=scale, stamp=stamp, placed=_placed(volume))
 
 
 def _placed(volume: Volume) -> bool:
@@ -269,29 +315,26 @@ def _enlarged(mask: BoolArray, rows: int, columns: int) -> npt.NDArray[np.uint8]
     return smooth
 
 
+def _letter_factor(image: Image.Image) -> float:
+    """Letters come out alike however far a tall picture is made smaller to stand beside others."""
+    width, height = image.size
+    return max(width / WIDTH, height / (0.8 * WIDTH))
+
+
 def _letter(
-    picture: Picture,
-    plane: Plane,
-    index: int,
-    *,
-    why: str,
-    px_per_mm: float | None,
-    stamp: str,
-    placed: bool,
+    image: Image.Image, place: _Slice, *, px_per_mm: float | None, stamp: str, placed: bool
 ) -> Picture:
     """Sides of the patient, number of the slice, a bar of 5 cm and the stamp."""
-    image = Image.fromarray(picture)
     pen = ImageDraw.Draw(image)
     width, height = image.size
-    # Letters come out alike however far a tall picture is made smaller to stand beside others.
-    factor = max(width / WIDTH, height / (0.8 * WIDTH))
+    plane, why, factor = place.plane, place.why, _letter_factor(image)
     large, small = picture_font(round(34 * factor)), picture_font(round(26 * factor))
     shade: dict[str, Any] = {"stroke_width": 3, "stroke_fill": _BLACK}
     left, right, _, _ = PLANE_LABELS[plane]
     if placed:
         pen.text((12, height / 2), left, fill=_WHITE, font=large, anchor="lm", **shade)
         pen.text((width - 12, height / 2), right, fill=_WHITE, font=large, anchor="rm", **shade)
-    name = f"{plane.capitalize()} {index + 1}" + (f", {why}" if why else "")
+    name = f"{plane.capitalize()} {place.index + 1}" + (f", {why}" if why else "")
     pen.text((12, 10), name, fill=_WHITE, font=small, anchor="la", **shade)
     if stamp:
         amber = PREDICTION_COLOURS["infection"]

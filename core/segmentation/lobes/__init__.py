@@ -1,4 +1,4 @@
-"""The lungs' mask comes in; which lobe each of its voxels belongs to goes out, told by shape."""
+"""A lung mask comes in; the lobe of each of its voxels goes out, estimated from its shape."""
 
 from core.segmentation.lobes.estimate import estimate_lobes, find_lobes
 from core.segmentation.lobes.weights import (

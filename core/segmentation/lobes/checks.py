@@ -1,5 +1,5 @@
-"""When lobes are not told: each reason a sentence. Cut-offs were chosen on the label maps that the
-network learned from, changed as in training, and on masks that are none of lungs."""
+"""When lobes are not estimated: each reason a sentence. Cut-offs were chosen on the label maps that
+the network learned from, changed as in training, and on masks that are not of lungs."""
 
 from __future__ import annotations
 
@@ -13,14 +13,19 @@ from core.volume import BoolArray, Volume
 
 Floats = npt.NDArray[np.float32]
 
-NO_LUNG = "Lobes are not told: no lung is marked."
-PICTURES = "Lobes are not told: pictures do not show the lungs from top to bottom."
-ONE_LUNG = "Lobes are not told: only one lung seems to be marked."
-NO_WEIGHTS = "Lobes are not told: no lobe network is installed (weights/lobes-v1)."
-DOUBTFUL = "Lobes are not told: the lung mask does not look like two lungs{}."
+_NOT = "Lobes were not estimated: "
+NO_LUNG = f"{_NOT}no lung is marked."
+PICTURES = f"{_NOT}pictures do not show the lungs from top to bottom."
+ONE_LUNG = f"{_NOT}only one lung seems to be marked."
+NO_WEIGHTS = f"{_NOT}the network for them (weights/lobes-v1) is not installed."
+DOUBTFUL = f"{_NOT}the lung mask does not have the shape of two lungs{{}}."
+UNSURE = f"{_NOT}the network is unsure of the lobes in this lung mask."
+SWAPPED = f"{_NOT}the lung mask seems to be {{}}."
 
 MOST_MISSING = 0.1
 """Of the lungs' height."""
+_MOST_ABRUPT = 0.25
+"""The same where the mask ends inside the scan; disease at the base takes less."""
 _FEWEST_SLICES = 12
 _LEAST_ML = 400.0
 _FILLS = (0.12, 0.72)
@@ -29,7 +34,7 @@ _TWO_LARGEST = 0.85
 """Of all lung, in its two largest pieces."""
 _LEAST_LIKENESS = 0.45
 _VALLEY = 0.5
-_TURNED = 0.06
+_TURNED = 0.03
 _LEAST_SIDE = 0.15
 """Of all lung, in either lung."""
 _LEAST_SURE = 0.8
@@ -42,7 +47,7 @@ below their upper end, over 40 label maps."""
 
 
 def find_fault(lung: BoolArray, volume: Volume, box: Box | None) -> str:
-    """Why lobes cannot be told of a mask by its extent alone; empty where nothing speaks against.
+    """Why the extent of a mask alone rules out lobes; empty where it does not.
 
     Args:
         box: of `lungs_box`.
@@ -50,26 +55,35 @@ def find_fault(lung: BoolArray, volume: Volume, box: Box | None) -> str:
     if volume.source.format == "pictures":
         return PICTURES
     if box is None:
-        return DOUBTFUL.format(": no piece of it is large") if lung.any() else NO_LUNG
+        return DOUBTFUL.format(" (none of its pieces is large)") if lung.any() else NO_LUNG
     slices = box[2].stop - box[2].start
     if slices < _FEWEST_SLICES:
         return (
-            f"Lobes are not told: lung is marked in {slices} slice{'s' if slices > 1 else ''}, and "
-            f"at least {_FEWEST_SLICES} are needed."
+            f"{_NOT}lung is marked in {slices} slice{'s' if slices > 1 else ''}; at least "
+            f"{_FEWEST_SLICES} are needed."
         )
     areas = np.count_nonzero(lung, axis=(0, 1))
     voxels = int(areas.sum())
     volume_ml = voxels * volume.voxel_volume_ml
     if not volume.spacing_nominal and volume_ml < _LEAST_ML:
-        return DOUBTFUL.format(f": {number_text(volume_ml, digits=0)} ml are too little")
+        return DOUBTFUL.format(
+            f" (it holds {number_text(volume_ml, digits=0)} ml, less than {_LEAST_ML:g} ml)"
+        )
     filled = voxels / float(np.prod([part.stop - part.start for part in box]))
     if not _FILLS[0] <= filled <= _FILLS[1]:
-        return DOUBTFUL.format(f": it fills {percent_text(filled, digits=0)} of its box")
+        return DOUBTFUL.format(f" (it fills {percent_text(filled, digits=0)} of the box around it)")
+    # Inside the scan a lung may begin anywhere in its first slice and end anywhere in its last.
+    beyond = missing_height(areas[box[2]]) - 2.0 / slices
+    if not areas[0] and not areas[-1] and beyond > _MOST_ABRUPT:
+        return DOUBTFUL.format(
+            " (it ends abruptly inside the scan; about "
+            f"{percent_text(beyond, digits=0)} of the lungs' height is missing)"
+        )
     missing = missing_height(areas)
     if missing > MOST_MISSING:
         return (
-            "Lobes are not told: the scan holds less than nine tenths of the lungs' height; about "
-            f"{percent_text(missing, digits=0)} lie outside of it."
+            f"{_NOT}the scan covers less than nine tenths of the lungs' height (about "
+            f"{percent_text(missing, digits=0)} of it is missing)."
         )
     return ""
 
@@ -95,24 +109,24 @@ def find_odd_shape(mask: BoolArray, mean_lungs: Floats) -> str:
     pieces, count = ndimage.label(mask)
     sizes = np.sort(np.bincount(pieces.ravel(), minlength=count + 1)[1:])[::-1]
     if sizes[:2].sum() < _TWO_LARGEST * sizes.sum():
-        return DOUBTFUL.format(f": it lies in {count} pieces")
+        return DOUBTFUL.format(f" (it consists of {count} pieces)")
     if _fullest_valley(mask) > _VALLEY:
         return ONE_LUNG
     seen = _shrunk(mask, mean_lungs.shape)
     upright = _likeness(seen, mean_lungs)
     if _likeness(seen[:, :, ::-1], mean_lungs) > upright:
-        return DOUBTFUL.format(" that stand upright; it may lie upside down")
+        return SWAPPED.format("upside down")
     if _likeness(seen[:, ::-1], mean_lungs) > upright + _TURNED:
-        return DOUBTFUL.format("; front and back may be exchanged")
+        return SWAPPED.format("turned back to front")
     if _likeness(seen[::-1], mean_lungs) > upright + _TURNED:
-        return DOUBTFUL.format("; left and right may be exchanged")
+        return SWAPPED.format("mirrored, left for right")
     if upright < _LEAST_LIKENESS:
         return DOUBTFUL.format("")
     return ""
 
 
 def find_doubt(probabilities: Floats, mask: BoolArray) -> str:
-    """Why what the network says is not told; empty where it is.
+    """Why the answer of the network is not used; empty where it is.
 
     Args:
         probabilities: (*grid, 5).
@@ -123,11 +137,11 @@ def find_doubt(probabilities: Floats, mask: BoolArray) -> str:
     if not _LEAST_SIDE <= left <= 1 - _LEAST_SIDE:
         side = "left" if left < 0.5 else "right"
         return (
-            "Lobes are not told: nearly all of the lung that is marked is one lung; the "
-            f"{side} lung holds {percent_text(min(left, 1 - left), digits=0)} of it."
+            f"{_NOT}nearly all of the marked lung belongs to one lung; the {side} lung holds only "
+            f"{percent_text(min(left, 1 - left), digits=0)} of it."
         )
     if not float(inside.max(axis=1).mean()) >= _LEAST_SURE:  # also where it is no number
-        return DOUBTFUL.format(" as the network has learned them")
+        return UNSURE
     return ""
 
 

@@ -13,7 +13,7 @@ from core.volume import BoolArray, Volume
 
 
 def find_lobes(lung: BoolArray | None, volume: Volume) -> Lobes:
-    """The lobes of a lung mask, by the installed network; or why they are not told.
+    """The lobes of a lung mask, by the installed network; or why there are none.
 
     Weights that are damaged are one of the reasons: lobes are an addition, and nothing else may
     fail for them.
@@ -26,14 +26,14 @@ def find_lobes(lung: BoolArray | None, volume: Volume) -> Lobes:
     try:
         network = load_lobe_network()
     except WeightsError as error:
-        return Lobes(None, f"Lobes are not told. {error}")
+        return Lobes(None, f"Lobes were not estimated. {error}")
     if network is None:
         return Lobes(None, checks.NO_WEIGHTS)
     return estimate_lobes(lung, volume, network)
 
 
 def estimate_lobes(lung: BoolArray, volume: Volume, network: LobeNetwork) -> Lobes:
-    """The lobes of a lung mask on the canonical grid of `volume`, or why they are not told."""
+    """The lobes of a lung mask on the canonical grid of `volume`, or why there are none."""
     box = lungs_box(lung)
     fault = checks.find_fault(lung, volume, box)
     if fault or box is None:

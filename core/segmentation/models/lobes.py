@@ -1,4 +1,4 @@
-"""A small 3D U-Net that tells the lobes from the shape of both lungs, in backend-neutral Keras 3.
+"""A small 3D U-Net that estimates lobes from the shape of both lungs, in backend-neutral Keras 3.
 
 The grid is halved by its first convolution, so that most of the work is done on an eighth of its
 points; fissures are smooth, and a light last step brings them back to the whole grid.

@@ -1,4 +1,4 @@
-"""How well lobes are told of patients held out, on the label maps' own grid."""
+"""How well lobes of held-out patients are estimated, on the label maps' own grid."""
 
 from __future__ import annotations
 

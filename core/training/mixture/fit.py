@@ -26,7 +26,8 @@ from core.training.mixture.batches import MixtureBatches
 from core.training.mixture.folds import assign_folds
 from core.training.mixture.losses import MixtureLoss, PresenceLoss
 from core.training.mixture.sources import LabelledScan
-from core.training.runs import RunPaths, check_or_write_record, read_history, read_record
+from core.training.runs import RunPaths, check_or_write_record, epochs_done, read_record
+from core.training.splits import split_off_fold
 
 _TRIAL_STEPS = 40
 _COLUMNS = ("epoch", "loss", "pixels_loss", "presence_loss", "learning_rate")
@@ -40,13 +41,8 @@ def split_scans(
     Args:
         hold_out: number of the fold, from 1; none trains on all.
     """
-    if hold_out is None:
-        return tuple(scans), ()
     fold_of = assign_folds(scans, folds=config.folds, seed=config.seed)
-    return (
-        tuple(scan for scan in scans if fold_of[scan.scan_id] != hold_out),
-        tuple(scan for scan in scans if fold_of[scan.scan_id] == hold_out),
-    )
+    return split_off_fold(scans, hold_out, fold_of=lambda scan: fold_of[scan.scan_id])
 
 
 def train_mixture(
@@ -84,7 +80,7 @@ def train_mixture(
         "split": {"train": _ids(training_scans), "held_out": _ids(held_out)},
     }
     check_or_write_record(paths, wanted, lambda record: _comparable(record, wanted))
-    done = _epochs_done(paths)
+    done = epochs_done(paths)
     if done:
         network = load_network(paths.last, for_training=True)
     else:
@@ -158,7 +154,7 @@ def load_mixture_network(paths: RunPaths) -> tuple[keras.Model, MixtureConfig]:
         DatasetError: the run is not there or damaged.
     """
     config = from_json_dict(MixtureConfig, read_record(paths.config)["config"])
-    if not _epochs_done(paths):
+    if not epochs_done(paths):
         raise DatasetError(
             "The run has not finished an epoch", got="no history", expected="one epoch at least"
         )
@@ -180,10 +176,6 @@ class _Recorder(Checkpoint):
     def measure(self, logs: dict[str, Any]) -> dict[str, float]:
         # Keras names no loss by output where there is but one.
         return {"pixels_loss": logs.get("pixels_loss", logs["loss"])}
-
-
-def _epochs_done(paths: RunPaths) -> int:
-    return len(read_history(paths.history, required=("loss",)))
 
 
 def _comparable(record: dict[str, Any], wanted: dict[str, Any]) -> dict[str, Any]:

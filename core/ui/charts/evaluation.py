@@ -17,20 +17,26 @@ from core.ui.charts.style import (
     BACKGROUND,
     BOX_FILL,
     CURRENT_COLOUR,
+    FAINT_LINE,
     PAIR_COLOURS,
     QUIET_COLOUR,
+    SERIES_COLOURS,
     TEXT_COLOUR,
     mark_value,
     new_chart,
 )
 
 SIDE_COLOURS: dict[str, str] = {
-    "unseen": "#2bb98f",
-    "validation": "#56B4E9",
+    "unseen": SERIES_COLOURS[2],
+    "validation": SERIES_COLOURS[0],
     "training": QUIET_COLOUR,
 }
 _SIDE_SYMBOLS = {"unseen": "diamond", "validation": "circle", "training": "x"}
-_CURVE_COLOURS = {"dice": "#F2F5F8", "precision": "#CC79A7", "recall": "#2bb98f"}
+_CURVE_COLOURS = {
+    "dice": CURRENT_COLOUR,
+    "precision": SERIES_COLOURS[3],
+    "recall": SERIES_COLOURS[2],
+}
 
 
 def make_distribution_figure(
@@ -138,7 +144,7 @@ def make_precision_recall_figure(
                 y=curve.precision,
                 customdata=curve.thresholds,
                 mode="lines",
-                line={"color": "rgba(159, 177, 193, 0.45)", "width": 1},
+                line={"color": FAINT_LINE, "width": 1},
                 hovertemplate=name + "<br>threshold %{customdata:.2f}<extra></extra>",
                 showlegend=False,
             )

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 
 from core.system import THIN_SPACE
-from core.ui.charts.style import PAIR_COLOURS, mark_value, new_chart
+from core.ui.charts.style import PAIR_COLOURS, PAIR_FILL, mark_value, new_chart
 
 Counts = npt.NDArray[np.int64]
 Values = npt.NDArray[np.float64]
@@ -70,7 +70,7 @@ def _counts(
         connectgaps=True,
         line={"color": PAIR_COLOURS[not first], "width": 1 if first else 1.8, "shape": "hvh"},
         fill="tozeroy" if first else None,
-        fillcolor="rgba(159, 177, 193, 0.35)" if first else None,
+        fillcolor=PAIR_FILL if first else None,
         hovertemplate="%{y:,.0f} pixels<extra>" + name + "</extra>",
     )
 

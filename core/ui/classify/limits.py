@@ -11,9 +11,10 @@ import streamlit as st
 from core.system import THIN_SPACE, json_text, number_text
 from core.ui.chart_view import show_chart
 from core.ui.charts.reliability import make_reliability_figure
-from core.ui.classify.running import ExplainedVerdict, is_picture
+from core.ui.classify.running import ExplainedVerdict
 from core.ui.classify.slices import show_slices
 from core.ui.scan.biomarkers import scan_biomarkers, show_shares
+from core.ui.scan.pictures import is_picture
 from core.ui.segment.results import file_stem
 from core.ui.session import OpenStudy
 from core.ui.tables import show_number_table
@@ -54,7 +55,7 @@ def _show_calibration(current: OpenStudy, info: ClassifierInfo, verdict: Verdict
     if not is_picture(current):
         st.caption(
             "These values are for single pictures. That of a scan was calibrated on few scans; its "
-            "first line says on how many."
+            "first line gives their number."
         )
     st.markdown(
         "\n".join(f"- {calibration_sentence(one, verdict.covid_probability)}" for one in sets)

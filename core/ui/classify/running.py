@@ -19,6 +19,7 @@ from core.system import OnProgress, ShouldCancel
 from core.ui import segmenting
 from core.ui.job_slot import JobSlot
 from core.ui.jobs import NETWORK_QUEUE
+from core.ui.scan.pictures import is_picture
 from core.ui.scan.slice_strip import go_to
 from core.ui.session import OpenStudy, clear_notice, set_notice, this_session
 
@@ -29,7 +30,6 @@ if TYPE_CHECKING:  # loaded where they are first needed
 _MOST_KEPT = 8
 _HEAT_CELLS = 64
 """Longest side of a map of heat as it is sent; the network's own is coarser."""
-_PICTURES = "pictures"
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,12 +54,6 @@ class Verdicts:
     )
 
 
-def is_picture(current: OpenStudy) -> bool:
-    """Whether the open study is one picture."""
-    volume = current.study.volume
-    return volume.source.format == _PICTURES and volume.shape[2] == 1
-
-
 def show_origin(current: OpenStudy) -> None:
     """What a person must know of the open study before any verdict on it."""
     volume = current.study.volume
@@ -69,7 +63,7 @@ def show_origin(current: OpenStudy) -> None:
             "such images: its result here means nothing and only shows how the page works.",
             icon=":material/science:",
         )
-    elif volume.source.format == _PICTURES and volume.shape[2] > 1:
+    elif volume.source.format == "pictures" and volume.shape[2] > 1:
         st.info(
             "The stack of pictures is treated as the slices of one scan and classified as a "
             "whole. For pictures of several patients use the command line, which gives one "

@@ -11,6 +11,7 @@ from core.drawing import PREDICTION_COLOURS, heat_colours
 from core.ui.classify.running import ExplainedVerdict
 from core.ui.classify.verdict_card import BAND_COLOURS, probability_text
 from core.ui.scan import browsing
+from core.ui.scan.pictures import turns_of
 from core.ui.scan.slice_strip import StripRow, go_to, show_strip
 from core.ui.session import OpenStudy, remember
 from core.ui.text import escape_markdown, percent
@@ -79,7 +80,8 @@ def _show_heat_legend(explained: ExplainedVerdict, k: int) -> None:
             "cut off there."
         )
     st.html(
-        '<div style="display:flex;gap:0.6rem;align-items:center;font-size:0.86rem;color:#aab6c2">'
+        '<div style="display:flex;gap:0.6rem;align-items:center;font-size:0.86rem;'
+        'color:var(--quiet)">'
         '<span style="display:inline-block;flex:none;width:6rem;height:0.6rem;'
         f'border-radius:0.3rem;background:linear-gradient(90deg,{ramp})"></span>{note}</div>'
     )
@@ -151,4 +153,6 @@ def _thumbnail(current: OpenStudy, index: int) -> bytes:
     prediction = current.prediction
     infection = None if prediction is None else prediction.infection
     masks = {} if infection is None else {PREDICTION_COLOURS["infection"]: infection}
-    return draw_key_slice(current.study.volume, index, masks=masks, width=2 * _WIDTH)
+    return draw_key_slice(
+        current.study.volume, index, masks=masks, width=2 * _WIDTH, quarter_turns=turns_of(current)
+    )

@@ -9,7 +9,8 @@ import numpy as np
 import streamlit as st
 
 from core.system import UNDEFINED_TEXT, percent_text
-from core.ui.classify.running import ExplainedVerdict, is_picture
+from core.ui.classify.running import ExplainedVerdict
+from core.ui.scan.pictures import is_picture
 from core.ui.session import OpenStudy
 from core.ui.text import escape_markdown
 
@@ -19,27 +20,28 @@ if TYPE_CHECKING:  # loaded where they are first needed
 BAND_COLOURS = {"high": "#E69F00", "indeterminate": "#9fb1c1", "low": "#56B4E9"}
 
 _CARD_STYLE = """<style>
-.verdict { border: 1px solid rgba(160, 180, 200, 0.22); border-radius: 0.6rem;
-  padding: 0.9rem 1.2rem 1rem; background: #131a21; }
+.verdict { border: 1px solid var(--edge); border-radius: 0.6rem;
+  padding: 0.9rem 1.2rem 1rem; background: var(--panel); }
 .verdict .row { display: flex; flex-wrap: wrap; align-items: center; gap: 0.5rem 2rem; }
 .verdict .result { flex: 0 1 auto; min-width: 11rem; }
-.verdict .worth { color: #f2f5f8; margin: 0 0 0.5rem; line-height: 1.45; }
+.verdict .worth { color: var(--strong); margin: 0 0 0.5rem; line-height: 1.45; }
 .verdict .number { font-size: 1rem; margin: 0.1rem 0 0; font-variant-numeric: tabular-nums; }
 .verdict .band { font-size: 1.35rem; font-weight: 600; }
-.verdict .note { color: #f2f5f8; font-weight: 600; margin: 0.2rem 0 0; }
-.verdict .small { color: #aab6c2; font-size: 0.9rem; margin: 0.35rem 0 0; line-height: 1.45; }
+.verdict .note { color: var(--strong); font-weight: 600; margin: 0.2rem 0 0; }
+.verdict .small { color: var(--quiet); font-size: 0.9rem; margin: 0.35rem 0 0; line-height: 1.45; }
 .verdict .scale { flex: 1 1 17rem; min-width: 15rem; position: relative;
   padding: 1.1rem 0 1.4rem; }
 .verdict .bar { display: flex; height: 0.8rem; border-radius: 0.4rem; overflow: hidden; }
 .verdict .bar span { display: block; opacity: 0.75; }
-.verdict .names { display: flex; font-size: 0.82rem; color: #c6d0da; margin-top: 0.2rem; }
+.verdict .names { display: flex; font-size: 0.82rem; color: var(--quiet); margin-top: 0.2rem; }
 .verdict .names span { text-align: center; }
 .verdict .mark { position: absolute; top: 0.7rem; width: 3px; height: 1.6rem;
-  margin-left: -1.5px; background: #f2f5f8; border-radius: 2px; }
+  margin-left: -1.5px; background: var(--strong); border-radius: 2px; }
 .verdict .mark.opinion { top: 0.95rem; height: 1.1rem; width: 2px; margin-left: -1px;
-  background: #8d99a5; }
-.verdict.abstained .number, .verdict.abstained .band { color: #8d99a5; font-weight: 400; }
-.verdict .stamp { color: #E69F00; font-size: 0.82rem; font-weight: 600; letter-spacing: 0.06em; }
+  background: var(--faint); }
+.verdict.abstained .number, .verdict.abstained .band { color: var(--faint); font-weight: 400; }
+.verdict .stamp { color: var(--amber); font-size: 0.82rem; font-weight: 600;
+  letter-spacing: 0.06em; }
 </style>"""
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 import streamlit as st
 
 from core.batch import Cohort, Row, biomarker_columns, read_thumbnail, scan_place
+from core.config import CHANNELS
 from core.errors import LoadError, LungLensError
 from core.measuring.biomarkers import measurement_text
+from core.system import OnProgress, number_text
 from core.ui.data_folder import (
     DATA_FOLDER_VARIABLE,
     find_case_folder,
@@ -17,6 +19,7 @@ from core.ui.data_folder import (
 )
 from core.ui.navigation import BROWSE, go_to
 from core.ui.open_scan import open_case, open_file, open_series
+from core.ui.progress_line import opening
 from core.ui.scan.browsing import place_of
 from core.ui.scan.headline import show_headline_of
 from core.ui.session import OpenStudy
@@ -81,6 +84,9 @@ def _facts(row: Row) -> dict[str, str]:
         figure, value = BIOMARKERS[key], row[key]
         known = value not in (None, "")
         facts[figure.label] = measurement_text(value, figure.unit) if known else "not defined"
+    for channel in CHANNELS:
+        if row[f"{channel}_dice"] is not None:
+            facts[f"Dice of {channel}"] = number_text(row[f"{channel}_dice"])
     return facts
 
 
@@ -104,8 +110,8 @@ def _show_way_to_view(cohort: Cohort, row: Row) -> None:
         help="Opens the scan itself at this slice; the masks of the batch stay in its folder.",
     ):
         try:
-            with st.spinner("Opening the scan…", show_time=True):
-                opened = _open(path, place[1], row["key_slice"])
+            with opening() as progress:
+                opened = _open(path, place[1], row["key_slice"], on_progress=progress)
         except LungLensError as error:
             st.error(escape_markdown(str(error)), icon=":material/error:")
             return
@@ -113,10 +119,12 @@ def _show_way_to_view(cohort: Cohort, row: Row) -> None:
             go_to(BROWSE)
 
 
-def _open(path: Path, series_uid: str | None, key_slice: float | None) -> bool:
-    current = _open_case(path) or open_file(str(path))
+def _open(
+    path: Path, series_uid: str | None, key_slice: float | None, *, on_progress: OnProgress
+) -> bool:
+    current = _open_case(path, on_progress) or open_file(str(path), on_progress=on_progress)
     if current is None and series_uid is not None:
-        current = open_series(series_uid)
+        current = open_series(series_uid, on_progress=on_progress)
     if current is not None and key_slice is not None:
         shape, place = current.study.volume.shape, place_of(current)
         i, j, _ = place.voxel
@@ -124,11 +132,11 @@ def _open(path: Path, series_uid: str | None, key_slice: float | None) -> bool:
     return current is not None
 
 
-def _open_case(path: Path) -> OpenStudy | None:
+def _open_case(path: Path, on_progress: OnProgress) -> OpenStudy | None:
     """With its true masks, where the scan is one of the public set."""
     folder = find_case_folder()
     if folder is not None and path.is_relative_to(folder):
         for case in load_cases(str(folder)):
             if case.scan_path == path:
-                return open_case(case.case_id)
+                return open_case(case.case_id, on_progress=on_progress)
     return None

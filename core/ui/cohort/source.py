@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 
 import streamlit as st
@@ -12,9 +13,25 @@ from core.config import AppConfig
 from core.errors import shown_name
 from core.ui.data_folder import DATA_FOLDER_VARIABLE, app_config, data_folder
 from core.ui.page import show_errors
+from core.ui.session import this_session
+from core.ui.widget_state import forget_widget, set_widget_value, widget_value
 
 COHORT_FOLDER_VARIABLE = "LUNGLENS_COHORT_FOLDER"
+CHOSEN_BATCH = "cohort-batch"
+"""Key of the choice of a batch: the folder of its results."""
 COMMAND = "python -m core batch FOLDER -o OUT --workers 2"
+
+
+@dataclass(eq=False)
+class _Asked:
+    """The batch to show as soon as it has written its first table, by its folder."""
+
+    folder: str = ""
+
+
+def show_when_there(folder: Path) -> None:
+    """Chooses a batch that has just begun."""
+    this_session().part(_Asked).folder = str(folder)
 
 
 def cohort_config() -> AppConfig:
@@ -27,10 +44,20 @@ def cohort_config() -> AppConfig:
 
 def _roots() -> tuple[Path, ...]:
     """The only folders that batch results are read from."""
+    roots = (cohort_folder(), data_folder())
+    return tuple(dict.fromkeys(root for root in roots if root is not None))
+
+
+def cohort_folder() -> Path | None:
+    """The folder that the operator names for batch results, resolved; none where there is none."""
     configured = cohort_config().cohort_folder
     chosen = None if configured is None else Path(configured).expanduser().resolve()
-    roots = [chosen if chosen is not None and chosen.is_dir() else None, data_folder()]
-    return tuple(dict.fromkeys(root for root in roots if root is not None))
+    return chosen if chosen is not None and chosen.is_dir() else None
+
+
+def forget_found() -> None:
+    """Batches are looked for again, since one has begun or its table has changed."""
+    _results_in.clear()
 
 
 @st.cache_resource(max_entries=4, ttl=20, show_spinner=False)
@@ -43,9 +70,23 @@ def _cohort(folder: str, stamp: tuple[int, ...]) -> Cohort:
     return load_cohort(Path(folder))
 
 
-def choose_cohort() -> Cohort | None:
-    """The batch to look at; none (and what to do) where there is none."""
-    found = [(root, folder) for root in _roots() for folder in _results_in(str(root))]
+def _found() -> list[tuple[Path, Path]]:
+    """Root and folder of every batch result."""
+    return [(root, folder) for root in _roots() for folder in _results_in(str(root))]
+
+
+def any_results() -> bool:
+    """Whether there is a batch to look at."""
+    return bool(_found())
+
+
+def choose_cohort(*, running: bool) -> Cohort | None:
+    """The batch to look at; none (and what to do) where there is none.
+
+    Args:
+        running: a batch is under way, so its table will come.
+    """
+    found = _found()
     choice, upload = st.container(), st.container()
     with upload:
         uploaded = _uploaded_cohort()
@@ -53,27 +94,35 @@ def choose_cohort() -> Cohort | None:
         if uploaded is not None:
             return uploaded
         if not found:
-            _say_how_to_begin()
+            if not running:
+                _say_how_to_begin()
             return None
         return _chosen_cohort(found)
 
 
 def _chosen_cohort(found: list[tuple[Path, Path]]) -> Cohort | None:
+    roots = {str(folder): root for root, folder in found}
+    asked = this_session().part(_Asked)
+    if asked.folder in roots:
+        set_widget_value(CHOSEN_BATCH, asked.folder)
+        asked.folder = ""
+    if widget_value(CHOSEN_BATCH) not in roots:
+        forget_widget(CHOSEN_BATCH)
     chosen = st.selectbox(
         "Batch",
-        range(len(found)),
-        format_func=lambda index: _batch_name(*found[index]),
-        key="cohort-batch",
+        tuple(roots),
+        format_func=lambda name: _batch_name(roots[name], Path(name)),
+        key=CHOSEN_BATCH,
         help="Folders in the data folder, or in the folder set for batch results, that "
-        "`python -m core batch` has written into.",
+        "batches have written into.",
     )
-    folder = found[chosen][1]
+    folder = Path(chosen)
     with show_errors():
-        return _cohort(str(folder), _stamp(folder))
+        return _cohort(str(folder), stamp_of(folder))
     return None
 
 
-def _stamp(folder: Path) -> tuple[int, ...]:
+def stamp_of(folder: Path) -> tuple[int, ...]:
     """Changes whenever the batch has written its tables again."""
     paths = BatchPaths(folder)
     try:
@@ -106,7 +155,9 @@ def _uploaded_cohort() -> Cohort | None:
 def _say_how_to_begin() -> None:
     st.info(
         "No batch result is here yet. A batch segments and measures every scan of a folder, "
-        "and can be stopped and resumed at any time:",
+        "and can be stopped and resumed at any time"
+        + (": start one above, or" if data_folder() is not None else "")
+        + " by the command line:",
         icon=":material/table_view:",
     )
     st.code(COMMAND, language="sh")

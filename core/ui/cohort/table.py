@@ -10,6 +10,11 @@ import pandas as pd
 import streamlit as st
 
 from core.batch import Cohort, Row, RowFilter, median_of, rows_csv, select_rows, sort_rows
+from core.errors import WeightsError
+from core.evaluation import side_of_case
+from core.loading import case_of_scan
+from core.segmentation import WeightsInfo, find_weights
+from core.system import number_text
 from core.ui.chart_view import show_chart
 from core.ui.charts.spread import make_spread_figure
 from core.ui.cohort.scan import BIOMARKERS, TABLE_BIOMARKERS, scan_picture
@@ -40,7 +45,13 @@ _GROUPINGS = {
     "Unit of values": "unit",
 }
 _SPREAD_FIRST = ("infected_share", "lung_volume_ml", "zonal_score", "lesion_count", "mean_lung_hu")
-_ORDERS = {"As found": "", "Name": "name", **{_SHORT[key]: key for key in TABLE_BIOMARKERS}}
+_DICE = {"Dice, lung": "lung_dice", "Dice, infection": "infection_dice"}
+_ORDERS = {
+    "As found": "",
+    "Name": "name",
+    **{_SHORT[key]: key for key in TABLE_BIOMARKERS},
+    **_DICE,
+}
 
 
 def show_summary(cohort: Cohort) -> None:
@@ -64,11 +75,12 @@ def show_summary(cohort: Cohort) -> None:
         help="Only scans whose files give the voxel size. "
         + BIOMARKERS["lung_volume_ml"].definition,
     )
+    _show_agreement(cohort)
     waiting = cohort.count("waiting")
     if waiting:
         st.caption(
             f"{waiting} scan{'s are' if waiting != 1 else ' is'} waiting: the batch is "
-            "running, or was stopped; the same command resumes it."
+            "running, or was stopped and can be resumed."
         )
     weights = cohort.record.get("weights", {})
     if isinstance(weights, dict) and weights.get("weights_id"):
@@ -78,6 +90,42 @@ def show_summary(cohort: Cohort) -> None:
             f"Weights {escape_markdown(weights['weights_id'])}, LungLens "
             f"{escape_markdown(version)}. As marked by the network, not checked by anyone."
         )
+
+
+def _show_agreement(cohort: Cohort) -> None:
+    """Median Dice where true masks lie beside scans, and how many of them the weights know."""
+    infection, scans = median_of(cohort.rows, "infection_dice")
+    lung, lungs = median_of(cohort.rows, "lung_dice")
+    if not scans and not lungs:
+        return
+    words = [
+        f"{name} {number_text(value)} (n = {count})"
+        for name, value, count in (("infection", infection, scans), ("lung", lung, lungs))
+        if count
+    ]
+    text = f"Median Dice against true masks: {', '.join(words)}."
+    info = _weights_of(cohort)
+    if info is not None:
+        compared = [row for row in cohort.rows if row["infection_dice"] is not None]
+        learned = sum(side_of_case(case_of_scan(row["name"]), info) != "unseen" for row in compared)
+        if learned:
+            text += (
+                f" The weights learned from, or were chosen on, the patients of {learned} of these "
+                f"{len(compared)} scans, where Dice is optimistic."
+            )
+    st.caption(escape_markdown(text))
+
+
+def _weights_of(cohort: Cohort) -> WeightsInfo | None:
+    """The weights of a batch; none where they are not installed, or others of their name are."""
+    used = cohort.record.get("weights")
+    if not isinstance(used, dict):
+        return None
+    try:
+        info = find_weights(str(used.get("weights_id")))
+    except WeightsError:
+        return None
+    return info if info.sha256 == used.get("sha256") else None
 
 
 def choose_rows(cohort: Cohort) -> list[Row]:
@@ -173,17 +221,16 @@ def show_table(cohort: Cohort, rows: list[Row]) -> Row | None:
         )
     table["Scan"] = [row["name"] for row in shown]
     table["State"] = [row["status"] for row in shown]
+    for name, column in _DICE.items():
+        if any(row[column] is not None for row in shown):
+            table[name] = [row[column] for row in shown]
+            formats[name] = st.column_config.NumberColumn(
+                format="%.3f", help="Agreement with the true mask found beside the scan."
+            )
     for key in TABLE_BIOMARKERS:
         figure, name = BIOMARKERS[key], _SHORT[key]
         table[name] = [_shown(row[key], figure.unit) for row in shown]
         formats[name] = _format(figure.unit, figure.definition, words=key in _WORDS)
-    if any(row["infection_dice"] is not None for row in shown):
-        for channel in ("lung", "infection"):
-            name = f"Dice, {channel}"
-            table[name] = [row[f"{channel}_dice"] for row in shown]
-            formats[name] = st.column_config.NumberColumn(
-                format="%.3f", help="Agreement with the true mask found beside the scan."
-            )
     table["Slices"] = [row["slices"] for row in shown]
     table["Reason and warnings"] = [row["reason"] or row["warnings"] for row in shown]
     table["Id"] = [row["scan_id"] for row in shown]
@@ -292,7 +339,7 @@ def show_failures(cohort: Cohort) -> None:
         row_height=56,  # two lines
         key="cohort-failures",
     )
-    st.caption("The same command with `--retry-failed` tries them again.")
+    st.caption("Resume the batch with that choice to try them again, or add `--retry-failed`.")
 
 
 def show_download(rows: list[Row]) -> None:

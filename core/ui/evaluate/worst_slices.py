@@ -20,6 +20,7 @@ from core.ui.evaluate.question import Question
 from core.ui.navigation import BROWSE, go_to
 from core.ui.open_scan import open_case
 from core.ui.page import show_errors
+from core.ui.progress_line import opening
 from core.ui.scan import browsing
 from core.ui.session import this_session
 from core.ui.text import escape_markdown
@@ -65,10 +66,16 @@ class Gallery:
     Attributes:
         shown: the case in the viewer.
         wanted: case and slice last clicked.
+        asked_to_correct: whether the person is about to leave for View to correct it.
     """
 
     shown: ShownCase | None = None
     wanted: tuple[str, int] | None = None
+    asked_to_correct: bool = False
+
+    def ask_to_correct(self) -> None:
+        """The person wants to correct the shown case, which is done on View."""
+        self.asked_to_correct = True
 
 
 def show_slices(question: Question) -> None:
@@ -129,8 +136,8 @@ def _show_case(
     shown = state.shown
     sha256 = question.weights.sha256
     if shown is None or (shown.case_id, shown.sha256) != (case_id, sha256):
-        with st.spinner("Opening the case…", show_time=True):
-            study = question.study or case_study(case_id)
+        with opening() as progress:
+            study = question.study or case_study(case_id, on_progress=progress)
             i, j, _ = (count // 2 for count in study.volume.shape)
             shown = ShownCase(
                 case_id=case_id,
@@ -149,7 +156,18 @@ def _show_case(
         name=shown.case_id,
         stamp="SYNTHETIC" if shown.study.synthetic else "",
     )
-    show_viewer(scan, shown.place, key="evaluation-picture", tallest=0.6, marks="agreement")
+    gallery = this_session().part(Gallery)
+    show_viewer(
+        scan,
+        shown.place,
+        key="evaluation-picture",
+        tallest=0.6,
+        marks="agreement",
+        on_correct=gallery.ask_to_correct,
+    )
+    if gallery.asked_to_correct:
+        gallery.asked_to_correct = False
+        _open_on_view(question, shown, correcting=True)
     result = reviews[case_id].result
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(
@@ -166,12 +184,14 @@ def _show_case(
     return shown
 
 
-def _open_on_view(question: Question, shown: ShownCase) -> None:
+def _open_on_view(question: Question, shown: ShownCase, *, correcting: bool = False) -> None:
     current = this_session().opened
     if question.study is None or current is None:
         current = open_case(shown.case_id)
     current.set_segmentation(shown.segmentation)
     browsing.place_of(current).go_to(plane="axial", voxel=shown.place.voxel)
+    if correcting:
+        browsing.correct_on_view(current)
     go_to(BROWSE)
 
 
@@ -182,10 +202,11 @@ def _show_gallery(
         st.success("No slice has an error.", icon=":material/check_circle:")
         return
     swatches = " ".join(
-        f'<span style="color:{AGREEMENT_COLOURS[name]}">■</span> {words} '
+        f'<span style="color:{AGREEMENT_COLOURS[name]};background:#0b0f14;border-radius:3px;'
+        f'padding:0 0.2rem">■</span> {words} &nbsp; '
         for name, words in (("hit", "hit"), ("missed", "missed"), ("wrong", "false"))
     )
-    st.html(f'<div style="font-size:0.86rem;color:#aab6c2">{swatches}</div>')
+    st.html(f'<div style="font-size:0.86rem;color:var(--quiet)">{swatches}</div>')
     with st.container(horizontal=True, gap="small", key="evaluation-gallery"):
         for one in worst:
             with st.container(width=_WIDTH, gap="small"):

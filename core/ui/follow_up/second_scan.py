@@ -13,7 +13,7 @@ from core.errors import LoadError, LungLensError
 from core.system import OnProgress
 from core.ui.data_folder import case_study, find_case_folder, load_cases
 from core.ui.page import show_error, show_errors
-from core.ui.progress_line import ProgressLine
+from core.ui.progress_line import ProgressLine, opening
 from core.ui.session import OpenStudy, Origin, this_session
 from core.ui.streamlit_internals import free_uploads
 from core.ui.text import escape_markdown
@@ -82,8 +82,8 @@ def _choose_case(first: OpenStudy, folder: str) -> None:
             help="A case of the data folder. Cases whose names give the same patient come first.",
         )
         if st.button("Open as second scan", type="primary", disabled=case_id is None):
-            with st.spinner("Opening the case…", show_time=True):
-                _take(lambda: case_study(case_id), "case", case_id)
+            with opening() as progress:
+                _take(lambda: case_study(case_id, on_progress=progress), "case", case_id)
 
 
 def _choose_files() -> None:

@@ -34,7 +34,7 @@ from core.ui.open_scan import (
     open_with_scale,
 )
 from core.ui.page import show_error, show_errors
-from core.ui.progress_line import ProgressLine
+from core.ui.progress_line import opening
 from core.ui.session import OpenStudy, clear_notice, set_notice, this_session
 from core.ui.streamlit_internals import free_uploads
 from core.ui.tables import show_facts
@@ -66,12 +66,6 @@ class PublicSet:
 
 def show_demo_button(current: OpenStudy | None) -> None:
     """The way back to the generated study."""
-    if current is not None and current.origin == "demo":
-        st.caption(
-            "This is the demo study: a **generated** chest with known lung and infection, no "
-            "patient's scan. Open one of your own on this page."
-        )
-        return
     if st.button(
         "Open the demo study",
         type="primary" if current is None else "secondary",
@@ -79,8 +73,8 @@ def show_demo_button(current: OpenStudy | None) -> None:
         help="A generated chest with known lung and infection. Closes the scan that is open.",
     ):
         clear_notice()
-        with show_errors(), st.spinner("Generating the demo study…", show_time=True):
-            open_demo()
+        with show_errors(), opening() as progress:
+            open_demo(on_progress=progress)
         st.rerun()
 
 
@@ -94,8 +88,8 @@ def show_tour_button(current: OpenStudy | None) -> None:
     ):
         return
     if current is None or current.origin != "demo":
-        with show_errors(), st.spinner("Generating the demo study…", show_time=True):
-            open_demo()
+        with show_errors(), opening() as progress:
+            open_demo(on_progress=progress)
     start_tour()
     st.rerun()
 
@@ -121,9 +115,8 @@ def show_upload() -> None:
 
 def _open_with_progress(open_with: Callable[[OnProgress], OpenStudy | None]) -> None:
     """Opens something, slice by slice, with a bar and a way to stop."""
-    progress = ProgressLine()
-    _try_to_open(lambda: open_with(progress))
-    progress.clear()
+    with opening() as progress:
+        _try_to_open(lambda: open_with(progress))
 
 
 def _try_to_open(open_it: Callable[[], OpenStudy | None]) -> None:
@@ -336,8 +329,7 @@ def _show_case_table(cases: tuple[Case, ...]) -> None:
     if rows:
         case_id = cases[rows[0]].case_id
         renew_key("cases")
-        with st.spinner("Opening the case…", show_time=True):
-            _try_to_open(lambda: open_case(case_id))
+        _open_with_progress(lambda progress: open_case(case_id, on_progress=progress))
         st.rerun()
 
 

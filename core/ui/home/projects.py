@@ -6,15 +6,17 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from core.correction.project import Listed, delete_project, list_projects, rename_project
+from core.correction.project import Card, Listed, delete_project, list_projects, rename_project
 from core.errors import LungLensError
 from core.ui.open_scan import open_case, open_demo, open_file, open_kept
 from core.ui.page import show_errors
+from core.ui.progress_line import opening
 from core.ui.project_files import open_project
 from core.ui.projects import projects_folder
 from core.ui.session import OpenStudy, clear_notice, set_notice, this_session
 from core.ui.streamlit_internals import free_uploads
 from core.ui.text import escape_markdown
+from core.ui.turning import turn_scan
 from core.ui.widget_state import fresh_key, renew_key
 
 _ORIGINS = {
@@ -83,6 +85,8 @@ def _show_project(one: Listed) -> None:
     origin = _ORIGINS.get(one.card.origin, "scan")
     if one.with_scan:
         origin += " kept here"
+    if one.card.orientation:
+        origin += f", turned to {one.card.orientation}"
     st.caption(f"{origin}, {steps}, changed {changed}{_bytes_text(one.size_bytes)}")
     lost = one.card.origin == "upload" and not one.with_scan
     with st.container(horizontal=True):
@@ -121,16 +125,18 @@ def _offer_deleting(one: Listed, key: str) -> None:
 def _open(one: Listed) -> None:
     card = one.card
     assert card is not None
-    opening: dict[str, Callable[[], OpenStudy | None]] = {
-        "demo": open_demo,
-        "case": lambda: open_case(card.where),
-        "file": lambda: open_file(card.where),
+    openings: dict[str, Callable[[], OpenStudy | None]] = {
+        "demo": lambda: open_demo(on_progress=progress),
+        "case": lambda: open_case(card.where, on_progress=progress),
+        "file": lambda: open_file(card.where, on_progress=progress),
     }
     clear_notice()
-    with show_errors(), st.spinner("Opening the scan…", show_time=True):
+    with show_errors(), opening() as progress:
         opened = (
-            open_kept(one.folder.name) if one.with_scan else opening.get(card.origin, open_demo)()
+            open_kept(one.folder.name) if one.with_scan else openings.get(card.origin, open_demo)()
         )
+        _turn_as_in(card, opened)
+        opened = None if opened is None else this_session().opened
         if opened is not None and opened.study.volume.digest != card.fingerprint:
             set_notice(
                 "warning",
@@ -138,6 +144,16 @@ def _open(one: Listed) -> None:
                 "corrections stay in the list.",
             )
         st.rerun()
+
+
+def _turn_as_in(card: Card, opened: OpenStudy | None) -> None:
+    """The project that was chosen is of the scan as its file says, or as it was turned."""
+    if opened is None or opened.study.volume.digest == card.fingerprint:
+        return
+    if card.orientation:
+        turn_scan(card.orientation)
+    elif opened.turned_from:
+        turn_scan(None)
 
 
 def _try(act: Callable[[], None], done: str) -> None:

@@ -309,7 +309,7 @@ def choose_rare(settings: Settings) -> None:
         "crop",
         {"body": "Body box", "lungs": "Lung box", "none": "Whole slice"},
         help="The network sees a box around the body, or around the lungs where their air shows "
-        "them. CLAHE and equalisation look at what is inside the box, so air and table around the "
+        "them. CLAHE and equalisation use only what is inside the box, so air and table around the "
         "body change their result.",
     )
     if settings.values["crop"] != "none":
@@ -348,9 +348,10 @@ def show_actions(current: OpenStudy, settings: Settings, base: PreprocessConfig)
     if st.button(
         "Use for training",
         icon=":material/model_training:",
-        help="The Train page then offers this input as **Tuned**.",
+        help="Goes to Train, where this input is chosen as **Tuned**.",
     ):
-        this_session().tuned_preprocess = config
+        session = this_session()
+        session.tuned_preprocess, session.tuned_is_new = config, True
         go_to(TRAIN)
     with st.popover("Save as preset", icon=":material/bookmark_add:"):
         _name_preset(settings)

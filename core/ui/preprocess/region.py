@@ -29,6 +29,7 @@ from core.segmentation import find_outlines
 from core.system import number_text
 from core.ui.chart_view import show_chart
 from core.ui.charts.histogram import make_histogram_figure
+from core.ui.charts.style import SERIES_COLOURS
 from core.ui.preprocess.enhance import base_preprocess
 from core.ui.scan.browsing import place_of, viewer_scan
 from core.ui.segment.results import file_stem
@@ -39,10 +40,13 @@ from core.ui.text import area_text, percent, seconds_text
 from core.ui.viewer import Box, Line, show_viewer
 from core.volume import BoolArray, Volume, pixel_size_mm
 
-_REGION_COLOUR = "#56B4E9"
-_SLICE_COLOUR = "#F0E442"
-_NETWORK_COLOUR = "#E69F00"
-_MASK_COLOURS = {"Body": "#CC79A7", "Air inside": "#D55E00", "Lung candidates": "#009E73"}
+_BOX_COLOUR = "#F2F5F8"
+"""No colour: boxes differ by line; colours belong to outlines."""
+_MASK_COLOURS = {
+    "Body": SERIES_COLOURS[3],
+    "Air inside": SERIES_COLOURS[5],
+    "Lung candidates": SERIES_COLOURS[2],
+}
 _MIN_OUTLINE_POINTS = 8
 """Shorter outlines are specks of noise."""
 
@@ -128,7 +132,7 @@ def show_findings(current: OpenStudy, region: Region) -> None:
         st.caption("In the slice, this is the box that the network's input is cropped to.")
     else:
         st.caption(
-            f"The network's own box is {networks.width} × {networks.height} pixels, drawn dashed."
+            f"The network's own box is {networks.width} × {networks.height} pixels, drawn dotted."
         )
 
 
@@ -168,8 +172,8 @@ def show_picture(current: OpenStudy, region: Region) -> int:
         tallest=0.56,
     )
     st.caption(
-        "Blue: what is kept. Yellow, dashed: the box of this slice by itself. Orange, dashed: the "
-        "network's own box, where it is another."
+        "White boxes. Solid: what is kept. Dashed: the box of this slice by itself. Dotted: the "
+        "network's own box, where it differs."
     )
     return slice_index
 
@@ -177,14 +181,14 @@ def show_picture(current: OpenStudy, region: Region) -> int:
 def _boxes(current: OpenStudy, region: Region, slice_index: int) -> list[Box | Line]:
     box, networks = region.box, _networks_box(current)
     stop = tuple(part.stop for part in box.slices)
-    drawings: list[Box | Line] = [Box(box.start, stop, label="Region", colour=_REGION_COLOUR)]
+    drawings: list[Box | Line] = [Box(box.start, stop, label="Region", colour=_BOX_COLOUR)]
     if networks != box.in_slice:
         drawings.append(
             Box(
                 (networks.i_start, networks.j_start, 0),
                 (networks.i_stop, networks.j_stop, current.study.volume.shape[2]),
-                colour=_NETWORK_COLOUR,
-                dashed=True,
+                colour=_BOX_COLOUR,
+                line="dotted",
             )
         )
     own = region.slice_boxes[slice_index]
@@ -193,8 +197,8 @@ def _boxes(current: OpenStudy, region: Region, slice_index: int) -> list[Box | L
             Box(
                 (own.i_start, own.j_start, slice_index),
                 (own.i_stop, own.j_stop, slice_index + 1),
-                colour=_SLICE_COLOUR,
-                dashed=True,
+                colour=_BOX_COLOUR,
+                line="dashed",
             )
         )
     return drawings
@@ -340,6 +344,6 @@ def show_download(current: OpenStudy, region: Region) -> None:
         icon=":material/download:",
         on_click="ignore",
         key="download-cropped",
-        help="What is inside the blue box, with the scan's own values. It opens at the right "
+        help="What is inside the solid box, with the scan's own values. It opens at the right "
         "position over the original.",
     )

@@ -125,7 +125,7 @@ def _lines(pair: MaskPair, channel: Channel, box: BoundingBox, *, dashed: bool) 
             points=points,
             closed=True,
             colour=PREDICTION_COLOURS[channel],
-            dashed=dashed,
+            line="dashed" if dashed else "solid",
         )
         for points in find_outlines(mask[:, :, 0], box)
     ]

@@ -19,6 +19,7 @@ from core.measuring.quality import (
     check_named,
     find_empty_slices,
 )
+from core.ui.charts.style import QUIET_COLOUR, SERIES_COLOURS
 from core.ui.quality.leaving_out import case_id_of, left_out
 from core.ui.scan.browsing import show_picture
 from core.ui.scan.measures import CORRECTED, known_masks
@@ -29,10 +30,12 @@ from core.ui.text import escape_markdown
 from core.ui.widget_state import fresh_key, renew_key
 from core.volume import BoolArray
 
-FAMILY_COLOURS = {"sampling": "#56B4E9", "values": "#E69F00", "content": "#CC79A7"}
+FAMILY_COLOURS = dict(
+    zip(("sampling", "values", "content"), SERIES_COLOURS[:2] + SERIES_COLOURS[3:4], strict=True)
+)
 _EMPTY = "Empty"
-_SLICE_HEAD_COLOUR = "#009E73"
-_LEFT_OUT_COLOUR = "#8d99a5"
+_SLICE_HEAD_COLOUR = SERIES_COLOURS[2]
+_LEFT_OUT_COLOUR = QUIET_COLOUR
 
 
 def read_settings() -> Settings:
@@ -155,7 +158,7 @@ def show_empty_slices(current: OpenStudy) -> None:
     if by_head is not None:
         st.markdown(
             f"By the slice head: {int(by_head.sum())} of {by_head.size} slices.",
-            help="A part of the network of its own, which looks at a slice as a whole: these show "
+            help="A part of the network of its own, which assesses a slice as a whole: these show "
             "infection with less than 50 % probability.",
         )
 

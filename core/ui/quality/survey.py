@@ -25,6 +25,7 @@ from core.ui.job_slot import JobSlot, Outcome
 from core.ui.jobs import MEASURING_QUEUE
 from core.ui.open_scan import open_case
 from core.ui.page import show_error, show_errors
+from core.ui.progress_line import opening
 from core.ui.quality.leaving_out import left_out
 from core.ui.session import this_session
 from core.ui.widget_state import fresh_key, renew_key
@@ -154,8 +155,8 @@ def _show_actions(chosen: list[str]) -> None:
         )  # fmt: skip
     if opened:
         renew_key("survey-rows")
-        with st.spinner("Opening the case…", show_time=True):
-            open_case(chosen[0])
+        with opening() as progress:
+            open_case(chosen[0], on_progress=progress)
         st.rerun()
 
 

@@ -10,11 +10,12 @@ import streamlit as st
 
 from core.config import CHANNELS, Channel
 from core.errors import SaveError
-from core.output import mask_file_notes, mask_nifti_bytes
+from core.output import mask_file_notes, mask_nifti_bytes, mask_picture_bytes
 from core.output.exports import check_dicom_seg
 from core.system import OnProgress, ShouldCancel
 from core.ui.job_slot import JobSlot
 from core.ui.report.making import WrittenReport, jobs_of, result_of
+from core.ui.scan.pictures import is_picture
 from core.ui.session import OpenStudy
 from core.ui.text import escape_markdown
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:  # loaded where it is first needed
 
 _MIME = {
     "gz": "application/gzip",
+    "png": "image/png",
     "dcm": "application/dicom",
     "stl": "model/stl",
     "ply": "application/octet-stream",
@@ -73,8 +75,8 @@ def show_everything(current: OpenStudy, segmentation: Segmentation, files: Writt
         f"Everything (zip, {len(packed) / 1e6:.1f} MB)",
         packed,
         f"{files.stem}.zip",
-        help="Report, masks, surfaces, tables, pictures and a Methods paragraph; README.txt says "
-        "what each file is.",
+        help="Report, masks, surfaces, tables, pictures and a Methods paragraph; README.txt "
+        "explains each file.",
         primary=True,
     )
 
@@ -120,6 +122,13 @@ def _offer_masks(current: OpenStudy, segmentation: Segmentation, files: WrittenR
                 partial(mask_nifti_bytes, mask, study.volume, note=note),
                 f"{stem}_{channel}_mask.nii.gz",
                 help="0 and 1, in the shape and position of the scan's own file.",
+            )
+        if mask is not None and is_picture(current):
+            _offer(
+                f"{channel.capitalize()} mask (PNG)",
+                partial(mask_picture_bytes, mask),
+                f"{stem}_{channel}_mask.png",
+                help="White where marked, with the rows and columns of the picture's own file.",
             )
     _offer(
         "Label map (NIfTI)",

@@ -17,6 +17,8 @@ from core.ui import segmenting
 from core.ui.job_slot import JobSlot
 from core.ui.jobs import REPORT_QUEUE
 from core.ui.page import show_error
+from core.ui.scan.lobes import lungs_of
+from core.ui.scan.measures import known_masks
 from core.ui.segment import results
 from core.ui.session import OpenStudy
 
@@ -95,8 +97,8 @@ def _choose_settings(current: OpenStudy) -> ReportConfig:
     shown = st.toggle(
         "Show the file's name",
         key=f"report-file-name-{current.token}",
-        help="File names often hold a patient's name or number, so the report only says what kind "
-        "of file it was, unless you switch this on.",
+        help="File names often hold a patient's name or number, so the report names only the "
+        "kind of file, unless you switch this on.",
     )
     return ReportConfig(day if isinstance(day, date) else date.today(), subject, shown)
 
@@ -141,6 +143,8 @@ def _start(slot: JobSlot[Report], current: OpenStudy, segmentation: Segmentation
 
     study, info = current.study, _weights_of(segmentation)
     notes, annotations = current.notes, current.annotations
+    # The first masks that are known are those of the report.
+    lungs = lungs_of(current, next(iter(known_masks(current))))
 
     def work(on_progress: OnProgress, should_cancel: ShouldCancel) -> Report:
         from core.output.report import build_report
@@ -150,6 +154,7 @@ def _start(slot: JobSlot[Report], current: OpenStudy, segmentation: Segmentation
             segmentation,
             config=ReportConfig(date.today()),
             info=info,
+            lobes=lungs.lobes(),
             notes=notes,
             annotations=annotations,
             on_progress=on_progress,

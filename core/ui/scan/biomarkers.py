@@ -7,10 +7,10 @@ from html import escape
 
 import streamlit as st
 
-from core.measuring.biomarkers import Biomarkers, Measurement, compute_biomarkers
+from core.measuring.biomarkers import Biomarkers, Measurement
 from core.ui.scan.explained import measurement_cell
 from core.ui.scan.lobe_table import lobe_keys, lobe_table
-from core.ui.scan.lobes import scan_lobes
+from core.ui.scan.lobes import lungs_of
 from core.ui.scan.measures import CORRECTED, known_masks
 from core.ui.session import OpenStudy, remember
 
@@ -18,25 +18,26 @@ STYLE = """<style>
 .biomarkers { width: 100%; border-collapse: collapse; font-size: 0.9rem;
   font-variant-numeric: tabular-nums; margin: 0 0 0.9rem; }
 .biomarkers th, .biomarkers td { padding: 0.26rem 0 0.26rem 0.7rem; text-align: right;
-  border-bottom: 1px solid rgba(160, 180, 200, 0.16); font-weight: 400; }
+  border-bottom: 1px solid var(--line); font-weight: 400; }
 .biomarkers td { white-space: nowrap; }
-.biomarkers th:first-child { padding-left: 0; text-align: left; color: #aab6c2; }
-.biomarkers thead th { color: #aab6c2; font-size: 0.84rem; }
-.biomarkers thead th:first-child { color: #dbe3ea; }
+.biomarkers th:first-child { padding-left: 0; text-align: left; color: var(--quiet); }
+.biomarkers thead th { color: var(--quiet); font-size: 0.84rem; }
+.biomarkers thead th:first-child { color: inherit; }
 .biomarkers.lobes th, .biomarkers.lobes td { padding-left: 0.35rem; }
 .biomarkers.lobes th:first-child { padding-left: 0; }
-.biomarkers + .note { margin: -0.4rem 0 0.9rem; color: #aab6c2; font-size: 0.84rem; }
-.biomarkers .undefined { color: #8d99a5; font-size: 0.84rem; }
+.biomarkers + .note { margin: -0.4rem 0 0.9rem; color: var(--quiet); font-size: 0.84rem; }
+.biomarkers .undefined { color: var(--faint); font-size: 0.84rem; }
 .biomarkers tbody tr { position: relative; }
 .biomarkers .explained { cursor: help; outline-offset: 2px; }
 .biomarkers .explained > span { display: none; position: absolute; right: 0; top: 100%; z-index: 20;
   width: min(20rem, 100%); padding: 0.55rem 0.7rem; border-radius: 0.4rem; white-space: normal;
-  text-align: left; color: #dbe3ea; background: #26323d; border: 1px solid #4a5a68;
+  text-align: left; color: var(--strong); background: var(--raised); border: 1px solid var(--edge);
   font-size: 0.82rem; line-height: 1.4; overflow-wrap: anywhere; }
 .biomarkers tr:nth-last-child(-n+4) .explained > span { top: auto; bottom: 100%; }
 .biomarkers th.explained > span { right: auto; left: 0; }
 .biomarkers .explained:hover > span, .biomarkers .explained:focus > span { display: block; }
-.biomarkers .explained i { display: block; margin-top: 0.3rem; color: #aab6c2; font-style: normal; }
+.biomarkers .explained i { display: block; margin-top: 0.3rem; color: var(--quiet);
+  font-style: normal; }
 </style>"""
 
 _SIDED: dict[str, dict[str, tuple[str, ...]]] = {
@@ -68,11 +69,11 @@ _SIDED: dict[str, dict[str, tuple[str, ...]]] = {
 
 def scan_biomarkers(current: OpenStudy, name: str) -> Biomarkers:
     """The biomarkers of one pair of masks, measured once."""
-    pair, volume = known_masks(current)[name], current.study.volume
+    pair, lungs = known_masks(current)[name], lungs_of(current, name)
     return remember(
         current,
         ("biomarkers", name),
-        lambda: compute_biomarkers(volume, pair, lobes=scan_lobes(current, name)),
+        lambda: lungs.biomarkers(pair),
         doing="Measuring both lungs…",
         corrected=name == CORRECTED,
     )

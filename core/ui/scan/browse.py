@@ -27,6 +27,8 @@ def _look(current: OpenStudy) -> None:
     picture, numbers = st.columns([7, 5], gap="large")
     with picture:
         place = browsing.place_of(current)
+        if browsing.slices_are_wanted():
+            surfaces.look_in_space(False)
         if surfaces.in_space() and current.study.volume.shape[2] > 1:
             surfaces.show_surfaces(current, place.plane, place.slice_index)
         else:
@@ -39,9 +41,15 @@ def _look(current: OpenStudy) -> None:
             )
         notes.show_notes(current)
     with numbers:
-        segmenting.show_progress()
-        mark_and_browse(current)
-        show_headline(current, key="browse")
+        # Of one height, so that nothing below moves when the result comes.
+        with st.container(key="result-room"):
+            running = segmenting.show_progress()
+            mark_and_browse(current)
+            if current.result is None and not running:
+                st.caption(
+                    "The result then stands here in one sentence: how much is infected, and where."
+                )
+            show_headline(current, key="browse")
         measures.show_difference(current, place.plane, place.slice_index)
         show_training_case(current)
         measures.show_burden(current, place.plane, place.slice_index)

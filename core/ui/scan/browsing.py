@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 
 import streamlit as st
 
 from core.config import Plane
 from core.loading import as_hu, grey_ends, windowed_intensity
-from core.ui.navigation import part_in_address
+from core.ui.navigation import BROWSE, go_to, part_in_address
 from core.ui.open_scan import set_intensity
 from core.ui.page import show_errors
 from core.ui.projects import keep_state, try_again
 from core.ui.scan.lobes import shown_lobes
 from core.ui.scan.measures import guide_counts
 from core.ui.scan.notes import notebook_of
+from core.ui.scan.pictures import turns_of
 from core.ui.session import OpenStudy, this_session
 from core.ui.text import escape_markdown
 from core.ui.viewer import (
@@ -102,6 +105,7 @@ def viewer_scan(current: OpenStudy) -> ViewerScan:
         name=current.name,
         stamp=current.stamp,
         flags=current.look_first,
+        turns=turns_of(current),
     )
 
 
@@ -136,6 +140,8 @@ def show_picture(
         heat, marks, headline, on_solid: see `core.ui.viewer.show_viewer`.
     """
     place = place_of(current)
+    # Small pictures and pairs of scans are to look at.
+    elsewhere = tools == "few" or comparison is not None
     if try_again(current):
         # The notice stands outside the fragment that follows the slice.
         st.rerun()
@@ -152,9 +158,62 @@ def show_picture(
         notebook=notebook_of(current),
         headline=headline,
         on_solid=on_solid,
+        on_correct=partial(_ask_to_correct, current) if elsewhere else None,
+        correct=0 if elsewhere else current.asked_to_correct,
     )
     keep_state(current)
+    if elsewhere:
+        _leave_to_correct(current)
     return place
+
+
+def _ask_to_correct(current: OpenStudy) -> None:
+    this_session().part(_Leaving).token = current.token
+
+
+@dataclass(eq=False)
+class _Leaving:
+    """Of a person who has asked to correct masks and is about to leave the page for View.
+
+    Attributes:
+        token: of the scan.
+        slices: View has yet to show slices, in place of the view in space.
+    """
+
+    token: str = ""
+    slices: bool = False
+
+
+def _leave_to_correct(current: OpenStudy) -> None:
+    leaving = this_session().part(_Leaving)
+    if leaving.token == current.token:
+        leaving.token = ""
+        correct_on_view(current)
+
+
+def correct_on_view(current: OpenStudy) -> None:
+    """Leaves for View, where correcting begins at the slice where the person is."""
+    current.asked_to_correct += 1
+    this_session().part(_Leaving).slices = True
+    go_to(BROWSE)
+
+
+def slices_are_wanted() -> bool:
+    """Whether a person has just come to correct masks; once for each time."""
+    leaving = this_session().part(_Leaving)
+    wanted, leaving.slices = leaving.slices, False
+    return wanted
+
+
+def show_way_to_correct(current: OpenStudy) -> None:
+    """The button that leads there, for pages without the picture."""
+    if st.button(
+        "Correct on View",
+        key=f"correct-on-view-{current.token}",
+        icon=":material/edit:",
+        help="Lung and infection are corrected by hand on View.",
+    ):
+        correct_on_view(current)
 
 
 def _remember_window(place: Place) -> None:

@@ -25,7 +25,7 @@ def show_doubts(current: OpenStudy, *, key: str, found: Biomarkers | None = None
     if not doubts:
         return
     titles = titles_of(current, found)
-    many = f"{len(doubts)} note{'s' if len(doubts) > 1 else ''}"
+    many = f"{len(doubts)} note{'s' if len(doubts) > 1 else ''} on these figures"
     label = " · ".join(titles) if titles else many
     with st.popover(escape_markdown(label), icon=":material/info:", key=f"doubts-{key}"):
         st.markdown("\n".join(f"- {escape_markdown(doubt)}" for doubt in doubts))
@@ -38,7 +38,7 @@ def doubts_of(current: OpenStudy, found: Biomarkers | None = None) -> tuple[str,
         notes += current.segmentation.warnings
     damaged = _damaged(current)
     if damaged:
-        notes.append(f"Slices that look damaged: {slice_ranges(damaged)}. Quality shows how.")
+        notes.append(f"Slices that seem damaged: {slice_ranges(damaged)}. Quality shows how.")
     if found is not None:
         notes += found.notes
     return tuple(dict.fromkeys(notes))

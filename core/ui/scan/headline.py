@@ -9,13 +9,14 @@ from html import escape
 
 import streamlit as st
 
-from core.measuring.biomarkers import Biomarkers, compute_biomarkers, leading_zones
+from core.measuring.biomarkers import Biomarkers, leading_zones
 from core.system import OnProgress, ShouldCancel
 from core.ui.job_slot import POLL_SECONDS, JobSlot
 from core.ui.jobs import MEASURING_QUEUE
 from core.ui.scan.biomarkers import scan_biomarkers
 from core.ui.scan.doubts import show_doubts
 from core.ui.scan.lobe_picture import lobes_html
+from core.ui.scan.lobes import LARGE_VOXELS, lungs_of
 from core.ui.scan.lung_picture import lungs_html
 from core.ui.scan.measures import CORRECTED, known_masks, scan_burden
 from core.ui.scan.whose import whose_sentence
@@ -37,8 +38,6 @@ _STYLE = """<style>
   width: 104px; height: 76px; } }
 </style>"""
 _LIES_IN = {"both": "both lungs", "right": "right lung", "left": "left lung"}
-_LARGE_VOXELS = 12_000_000
-"""Larger scans are measured beside the page."""
 _AT_ONCE_SECONDS = 0.3
 
 
@@ -144,7 +143,7 @@ def _where_it_lies(current: OpenStudy, name: str) -> Biomarkers | None:
     memo = current.corrected_memo if name == CORRECTED else current.memo
     key = ("biomarkers", name)
     volume, pair = current.study.volume, known_masks(current)[name]
-    if key not in memo and volume.array.size <= _LARGE_VOXELS:
+    if key not in memo and volume.array.size <= LARGE_VOXELS:
         memo[key] = scan_biomarkers(current, name)
     if key in memo:
         found: Biomarkers = memo[key]
@@ -152,17 +151,10 @@ def _where_it_lies(current: OpenStudy, name: str) -> Biomarkers | None:
     slot = this_session().part(_Measuring).slot
     slot.drop_unless(_subject(current, name))
     if slot.job is None:
+        lungs = lungs_of(current, name)
 
         def work(on_progress: OnProgress, should_cancel: ShouldCancel) -> Biomarkers:
-            from core.segmentation.lobes import find_lobes
-
-            return compute_biomarkers(
-                volume,
-                pair,
-                lobes=find_lobes(pair.lung, volume),
-                on_progress=on_progress,
-                should_cancel=should_cancel,
-            )
+            return lungs.biomarkers(pair, on_progress=on_progress, should_cancel=should_cancel)
 
         slot.start(work, owner=current, subject=_subject(current, name)).join(_AT_ONCE_SECONDS)
     outcome = slot.take()

@@ -27,15 +27,15 @@ def lobe_keys() -> tuple[str, ...]:
 
 
 def lobe_shares(found: Biomarkers) -> dict[LobeName, float]:
-    """Infected share of each lobe; empty where lobes are not told, nan where a share is not
+    """Infected share of each lobe; empty where there are no lobes, nan where a share is not
     defined."""
     return {name: part.infected_share for name, part in found.lobes.items()}
 
 
 def lobe_table(found: Biomarkers) -> str:
-    """HTML: a row for each lobe, the score of all; a sentence where lobes are not told.
+    """HTML: a row for each lobe, the score of all; a sentence where there are no lobes.
 
-    A lobe with infection near a fissure is marked: it may belong to the lobe beside.
+    A lobe with infection near a fissure is marked: it may belong to the neighbouring lobe.
     """
     if not found.lobes:
         words = escape(found.lobes_reason)
@@ -49,7 +49,7 @@ def lobe_table(found: Biomarkers) -> str:
     marked = any(part.near_fissure_share > 0 for part in found.lobes.values())
     mark = (
         f" {NEAR_FISSURE} Infection within {near:g} mm of an estimated fissure: part of it may "
-        "belong to the lobe beside."
+        "belong to the neighbouring lobe."
         if marked
         else ""
     )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.ui.open_scan import turn_scan
 from core.ui.page import show_errors
 from core.ui.session import OpenStudy
+from core.ui.turning import turn_scan
 
 _CODES = (
     "The letters give the direction of columns, rows and slices of the file: L left or R right, "

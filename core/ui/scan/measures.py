@@ -152,7 +152,7 @@ def _show_agreement_of(current: OpenStudy, source: str, plane: Plane, slice_inde
     }.get(source, ("", "prediction"))
     st.markdown(
         f"**Agreement with the truth{whose}**",
-        help=f"Dice and IoU show how much {what} and truth overlap (1 is the same). Precision: "
+        help=f"Dice and IoU show how much {what} and truth overlap (1 means identical). Precision: "
         f"how much of the {what} is true. Recall: how much of the truth was found. "
         "Not defined where there is nothing to compare.",
     )
@@ -240,8 +240,8 @@ def show_difference(current: OpenStudy, plane: Plane, slice_index: int) -> None:
     }
     st.markdown(
         "**Your masks against the network's**",
-        help="How much the masks that you corrected by hand and the network's overlap (Dice, 1 is "
-        "the same), and how much you added and removed.",
+        help="How much the masks that you corrected by hand and the network's overlap (Dice: 1 "
+        "means identical), and how much you added and removed.",
     )
     show_number_table(
         groups,

@@ -1,10 +1,11 @@
-// The scan from feet to head, a row for each kind of finding and a cell for each slice. A click, a
-// drag or an arrow key asks for a slice.
+// The scan from feet to head, a row for each kind of finding and a cell for each slice, at the very
+// places where the slider of the picture has it. A click, a drag or an arrow key asks for a slice.
 
-const ROW = 17;
-const NARROW = 520;
-const TEXT = "#c6d0da";
-const EMPTY = "#17202a";
+const NAME = 15; // of a row, above its cells
+const CELLS = 12;
+const ROW = NAME + CELLS + 3;
+const INSET = 8; // as the slider of the picture has at both ends
+const EMPTY = "#17202a"; // dark in a light theme, too, as the slider under the picture
 
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
@@ -15,8 +16,17 @@ export default function (component) {
   strip.data = data;
   strip.here = data.current;
   strip.observer.observe(canvas.parentElement);
+  const follow = ({ detail }) => {
+    if (strip.pressed || detail.slices !== strip.data.slices) return;
+    strip.here = detail.slice;
+    draw(strip);
+  };
+  document.addEventListener("lunglens:slice", follow);
   draw(strip);
-  return () => strip.observer.disconnect();
+  return () => {
+    document.removeEventListener("lunglens:slice", follow);
+    strip.observer.disconnect();
+  };
 }
 
 function build(canvas) {
@@ -59,9 +69,9 @@ function point(strip, event) {
 
 function sliceAt(strip, event) {
   const place = strip.canvas.getBoundingClientRect();
-  const share = (event.clientX - place.left - strip.left) / (place.width - strip.left);
-  const { slices } = strip.data;
-  return Math.min(Math.max(Math.floor(share * slices), 0), slices - 1);
+  const share = (event.clientX - place.left - INSET) / (place.width - 2 * INSET);
+  const last = strip.data.slices - 1;
+  return Math.min(Math.max(Math.round(share * last), 0), last);
 }
 
 function words(strip, index) {
@@ -85,34 +95,36 @@ function draw(strip) {
   canvas.style.height = `${height}px`;
   const context = canvas.getContext("2d");
   context.setTransform(density, 0, 0, density, 0, 0);
-  strip.left = width < NARROW ? 92 : 118;
-  const step = (width - strip.left) / data.slices;
-  const x = (index) => strip.left + index * step;
-  context.font = "12px sans-serif";
+  const { slices } = data;
+  const step = (width - 2 * INSET) / Math.max(slices - 1, 1);
+  const middle = (index) => INSET + (slices > 1 ? index : 0.5) * step;
+  const edge = (index) => Math.min(Math.max(middle(index) - step / 2, 0), width);
+  context.font = "11.5px sans-serif";
   context.textBaseline = "middle";
-  if (!data.rows.length) drawRow(context, { label: capital(data.nothing), cells: [] }, 0, x, data.slices);
-  data.rows.forEach((row, at) => drawRow(context, row, at, x, data.slices));
+  if (!data.rows.length) drawRow(context, { label: capital(data.nothing), cells: [] }, 0, edge, slices);
+  data.rows.forEach((row, at) => drawRow(context, row, at, edge, slices));
   context.strokeStyle = "#f2f5f8";
   context.lineWidth = 1.5;
   context.beginPath();
-  context.moveTo(x(strip.here + 0.5), 0);
-  context.lineTo(x(strip.here + 0.5), height);
+  context.moveTo(middle(strip.here), 0);
+  context.lineTo(middle(strip.here), height);
   context.stroke();
   describe(strip);
 }
 
 function drawRow(context, row, at, x, slices) {
+  const { canvas } = context;
   const top = at * ROW;
-  context.fillStyle = TEXT;
+  context.fillStyle = getComputedStyle(canvas).color;
   context.textAlign = "left";
-  context.fillText(row.label, 0, top + ROW / 2);
+  context.fillText(row.label, INSET, top + NAME / 2);
   context.fillStyle = EMPTY;
-  context.fillRect(x(0), top + 2, x(slices) - x(0), ROW - 4);
+  context.fillRect(x(0), top + NAME, x(slices) - x(0), CELLS);
   context.fillStyle = row.colour;
   // A cell is never thinner than a line that can be seen, however many slices there are.
   for (const index of row.cells) {
     const wide = x(index + 1) - x(index);
-    context.fillRect(x(index), top + 2, Math.max(wide - (wide > 4 ? 1 : 0), 1.5), ROW - 4);
+    context.fillRect(x(index), top + NAME, Math.max(wide - (wide > 4 ? 1 : 0), 1.5), CELLS);
   }
 }
 

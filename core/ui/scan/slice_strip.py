@@ -16,7 +16,8 @@ _strip = BrowserComponent(
     html='<div class="slice-strip"><canvas tabindex="0" role="slider" aria-label="Slice"></canvas>'
     "</div>",
     css=".slice-strip { width: 100%; } canvas { display: block; width: 100%; cursor: pointer; "
-    "touch-action: pan-y; } canvas:focus-visible { outline: 2px solid #56b4e9; "
+    "touch-action: pan-y; color: var(--st-text-color); } "
+    "canvas:focus-visible { outline: 2px solid light-dark(#0b6d8a, #56b4e9); "
     "outline-offset: 2px; }",
     js=Path(__file__).with_name("slice_strip.js").read_text(encoding="utf-8"),
 )

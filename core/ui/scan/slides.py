@@ -30,7 +30,10 @@ class Clips:
 
 
 def show_slides(current: OpenStudy) -> None:
-    """Choices, a button that makes the clip, progress with cancel, and the file."""
+    """Choices, a button that makes the clip, progress with cancel, and the file; nothing for one
+    slice, which does not move."""
+    if current.study.volume.shape[2] == 1:
+        return
     pairs = {name: pair for name, pair in known_masks(current).items() if name != "Truth"}
     name = next(iter(pairs), None)
     with st.popover("For slides", icon=":material/slideshow:"):

@@ -27,7 +27,7 @@ from core.ui.scan.lobes import scan_lobes
 from core.ui.scan.measures import CORRECTED, known_masks
 from core.ui.session import SECOND_NETWORK, OpenStudy, remember, this_session
 from core.ui.streamlit_internals import BROWSER_SCRIPT
-from core.ui.viewer import PLANES
+from core.ui.viewer import PLANES, Layout
 from core.ui.widget_state import set_widget_value, widget_value
 from core.volume import PLANE_AXIS
 
@@ -108,12 +108,11 @@ def show_surfaces(current: OpenStudy, plane: Plane, slice_index: int) -> None:
 
 
 def _show_way_back(current: OpenStudy) -> None:
-    """The planes in the place where the viewer has them."""
+    """The planes, one or all linked, in the place where the viewer has them."""
 
-    def leave(plane: Plane | None) -> None:
+    def leave(plane: Plane, layout: Layout) -> None:
         look_in_space(False)
-        if plane is not None:
-            place_of(current).go_to(plane=plane, voxel=place_of(current).voxel)
+        place_of(current).go_to(plane=plane, voxel=place_of(current).voxel, layout=layout)
 
     with st.container(horizontal=True, gap="small", key="surfaces-planes"):
         for plane in PLANES:
@@ -121,9 +120,16 @@ def _show_way_back(current: OpenStudy) -> None:
                 plane.capitalize(),
                 key=f"surfaces-to-{plane}",
                 on_click=leave,
-                args=(plane,),
+                args=(plane, "single"),
                 help=f"Back to the {plane} slices.",
             )
+        st.button(
+            "Linked",
+            key="surfaces-to-linked",
+            on_click=leave,
+            args=("axial", "linked"),
+            help="Back to all three planes with a crosshair.",
+        )
         st.button("3D", type="primary", key="surfaces-here", help="Drag to rotate, scroll to zoom.")
 
 
@@ -169,7 +175,7 @@ def _choose_source(names: tuple[str, ...]) -> str:
 
 
 def _wants_lobes(current: OpenStudy, source: str) -> bool:
-    """Whether the lung is to be coloured by lobe, where lobes are told."""
+    """Whether the lung is to be coloured by lobe, where there are lobes."""
     wanted = st.toggle(
         "Colour the lung by lobe",
         key="surfaces-lobes",
@@ -231,7 +237,7 @@ def _show_chart(
         margin_mm=_SLICE_MARGIN_MM,
     )
     with st.container(key=_CHART):
-        show_chart(chart, key=f"surfaces-{current.token}")
+        show_chart(chart, key=f"surfaces-{current.token}", always_dark=True)
     _turntable(
         data={"chart": _CHART, "corners": corners.tolist()}, key=f"turntable-{current.token}"
     )

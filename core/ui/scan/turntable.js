@@ -16,6 +16,10 @@ export default function (component) {
   const { data, parentElement } = component;
   const root = parentElement.querySelector(".turntable");
   if (!root || !data) return;
+  if (!hasWebGl()) {
+    sayNoWebGl(root, data.chart);
+    return;
+  }
   const table = root.turntable ?? (root.turntable = build(root));
   table.key = data.chart;
   table.corners = data.corners;
@@ -25,6 +29,21 @@ export default function (component) {
   return () => {
     table.loop += 1;
   };
+}
+
+function hasWebGl() {
+  const context = document.createElement("canvas").getContext("webgl");
+  context?.getExtension("WEBGL_lose_context")?.loseContext();
+  return Boolean(context);
+}
+
+// In place of Plotly's own box, which is white and leads to a website.
+function sayNoWebGl(root, chart) {
+  const box = document.querySelector(`.st-key-${chart}`);
+  if (box) box.style.display = "none";
+  root.hidden = false;
+  root.textContent = "This browser has no WebGL, or it is switched off, so the surfaces cannot be " +
+    "drawn here. Slices in all planes need none, nor does the clip of turning lungs in For slides.";
 }
 
 function build(root) {

@@ -29,7 +29,11 @@ def whose_sentence(current: OpenStudy, name: str) -> str:
         sentence += f" Dice of infection against the known truth: {number_text(dice)}."
     elif dice is not None:
         elsewhere = remember(current, "out of fold", lambda: _out_of_fold(current))
-        unmet = "" if elsewhere is None else f"; {number_text(elsewhere)} out of fold"
+        unmet = (
+            ""
+            if elsewhere is None
+            else f"; {number_text(elsewhere)} when not trained on this patient"
+        )
         sentence += f" Dice of infection: {number_text(dice)} here{unmet}."
     return sentence
 
@@ -46,9 +50,9 @@ def _learned(current: OpenStudy) -> str:
     if current.study.synthetic:
         return ", trained on scans of patients; this chest is generated"
     return {
-        "training": ", which learned from this patient",
-        "validation": ", which were chosen on this patient",
-        "unseen": ", which did not learn from a patient of this name",
+        "training": ", which were trained on this patient",
+        "validation": ", which were selected by this patient among others",
+        "unseen": ", which were not trained on a patient of this name",
     }[side_of_case(_case(current), info)]
 
 

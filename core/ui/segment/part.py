@@ -8,7 +8,7 @@ from core.ui import segmenting
 from core.ui.page import show_errors
 from core.ui.scan import browsing
 from core.ui.scan.biomarkers import show_biomarkers
-from core.ui.scan.headline import show_headline
+from core.ui.scan.headline import headline_words, show_headline
 from core.ui.segment import results
 from core.ui.session import OpenStudy
 
@@ -39,5 +39,5 @@ def show_segment(current: OpenStudy) -> None:
 @st.fragment
 def _look(current: OpenStudy) -> None:
     """The picture, which moves without drawing the rest again."""
-    browsing.show_picture(current, key="picture", tallest=0.62)
+    browsing.show_picture(current, key="picture", tallest=0.62, headline=headline_words(current))
     browsing.write_address(current)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -11,10 +12,12 @@ from core.config import CHANNELS
 from core.correction import HandCorrection
 from core.errors import shown_name
 from core.evaluation import measure
-from core.output import mask_file_notes, mask_nifti_bytes
+from core.loading import PICTURE_ENDINGS
+from core.output import mask_file_notes, mask_nifti_bytes, mask_picture_bytes
 from core.output.exports import values_csv
 from core.system import json_text, number_text
 from core.ui import segmenting
+from core.ui.scan.pictures import is_picture
 from core.ui.session import OpenStudy
 from core.ui.tables import show_facts
 from core.ui.text import escape_markdown, seconds_text
@@ -47,10 +50,10 @@ def choose_weights() -> WeightsInfo | None:
         index=0 if has_default else None,
         placeholder="The default weights cannot be used: choose others",
         format_func=weights_name,
-        key="weights",
+        key=segmenting.CHOSEN_WEIGHTS,
         persist_state="session",
-        help="A network trained to segment lung and infection. Its card says what it was "
-        "trained on, how well it performs and where it fails.",
+        help="A network trained to segment lung and infection. Its card describes what it "
+        "was trained on, how well it performs and where it fails.",
     )
     if chosen is None:
         return None
@@ -165,6 +168,17 @@ def _offer_masks(current: OpenStudy, masks: MaskPair, by_hand: HandCorrection | 
             key=f"download-{channel}",
             help="0 and 1, in the shape and position of the scan's own file.",
         )
+        if is_picture(current):
+            st.download_button(
+                f"{channel.capitalize()} mask (PNG)",
+                data=partial(mask_picture_bytes, mask),
+                file_name=f"{stem}_{channel}_mask{ending}.png",
+                mime="image/png",
+                icon=":material/download:",
+                on_click="ignore",
+                key=f"download-{channel}-png",
+                help="White where marked, with the rows and columns of the picture's own file.",
+            )
 
 
 def _mask_file(
@@ -185,7 +199,7 @@ def _measurements_file(
 def file_stem(current: OpenStudy) -> str:
     """A name for files about the open scan: letters, digits, dots, dashes, underscores."""
     name = shown_name(current.name)
-    for ending in (".gz", ".nii", ".zip", ".dcm", ".png", ".jpg", ".jpeg"):
+    for ending in (".gz", ".nii", ".zip", ".dcm", *PICTURE_ENDINGS):
         name = name[: -len(ending)] if name.lower().endswith(ending) else name
     kept = "".join(c if c.isascii() and (c.isalnum() or c in "._-") else "_" for c in name)
     return kept.strip("._") or "scan"

@@ -174,7 +174,7 @@ def show_slices(name: str, study: Study, config: AugmentConfig) -> None:
 
 def _show_closer(name: str, study: Study, changed: Array, moved: BoolArray) -> None:
     """The last row's slices in the viewer, to step through and zoom into."""
-    with st.expander("Look closer", icon=":material/zoom_in:"):
+    with st.expander("Enlarge a slice", icon=":material/zoom_in:"):
         show_stack(
             changed,
             moved,

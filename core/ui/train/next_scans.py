@@ -1,4 +1,4 @@
-"""What to correct next: scans that the network is least sure of, and slices to look at first."""
+"""What to correct next: scans that the network is least sure of, and slices to check first."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from core.ui.jobs import NETWORK_QUEUE
 from core.ui.navigation import BROWSE, go_to
 from core.ui.open_scan import open_case
 from core.ui.page import show_error, show_errors
+from core.ui.progress_line import opening
 from core.ui.session import this_session
 from core.ui.text import escape_markdown
 from core.ui.widget_state import fresh_key, renew_key
@@ -131,14 +132,14 @@ def _row(one: RankedScan) -> dict[str, object]:
         "Scan": one.name,
         "Disagreement": None if found is None else round(found.disagreement, 3),
         "Entropy at the border": None if found is None else round(found.border_entropy, 3),
-        "Slices to look at first": ", ".join(str(k + 1) for k in one.slices),
+        "Slices to check first": ", ".join(str(k + 1) for k in one.slices),
     }
 
 
 def _open(one: RankedScan) -> None:
     try:
-        with st.spinner("Opening the case…", show_time=True):
-            opened = open_case(one.name)
+        with opening() as progress:
+            opened = open_case(one.name, on_progress=progress)
     except LungLensError as error:
         show_error(error)
         return

@@ -53,7 +53,14 @@ _CHANGES = {**{preset.name.lower(): preset.name for preset in AUGMENT_PRESETS}, 
 
 def read_settings() -> Settings:
     """The settings of this session; at first those of the first preset."""
-    return Settings("train", _flat(TRAIN_PRESETS[0].config), lambda values: build_config(values))
+    settings = Settings(
+        "train", _flat(TRAIN_PRESETS[0].config), lambda values: build_config(values)
+    )
+    session = this_session()
+    if session.tuned_is_new:
+        settings.set({"input": "tuned"})
+        session.tuned_is_new = False
+    return settings
 
 
 def _flat(config: TrainConfig) -> dict[str, Any]:
@@ -143,8 +150,13 @@ def choose_preset(settings: Settings) -> None:
                 type="primary" if is_set else "secondary",
                 help=preset.note,
                 on_click=settings.set,
-                args=({k: v for k, v in flat.items() if k != "changes"},),
+                args=({k: v for k, v in flat.items() if k in fixed},),
             )
+    if settings.values["input"] == "tuned" and this_session().tuned_preprocess is not None:
+        st.caption(
+            "The network's input is **Tuned**, as taken over from Preprocess; **Network and loss** "
+            "has the way back to the usual window."
+        )
 
 
 def choose_cases(config: TrainConfig) -> RunRequest | None:
@@ -207,7 +219,7 @@ def _choose_patients() -> tuple[Path | None, dict[str, list[str]]]:
     if folder is None:
         st.info(
             f"{absent}Four **generated** patients are used. They share one anatomy: a network "
-            "trained on them knows generated chests only, and its results say nothing about "
+            "trained on them knows generated chests only, and its results prove nothing about "
             "people.",
             icon=":material/science:",
         )

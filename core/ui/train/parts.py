@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core.ui.access import may_train
 from core.ui.own_cases import show_own_cases
 from core.ui.page import need_study
 from core.ui.session import OpenStudy
 from core.ui.train import augmentation, fine_tune, learning_rate, options, start
-from core.ui.train.access import may_train, show_refusal
+from core.ui.train.access import show_refusal
 from core.ui.train.next_scans import show_next_scans
 from core.ui.train.runs import show_runs
 

@@ -27,6 +27,7 @@ from core.training import (
     start_run,
     stop_run,
 )
+from core.ui.access import may_train
 from core.ui.chart_view import show_chart
 from core.ui.charts.curves import Curve, make_curve_figure
 from core.ui.charts.style import SERIES_COLOURS
@@ -34,7 +35,6 @@ from core.ui.page import show_error, show_errors
 from core.ui.scan.slice_stack import show_stack
 from core.ui.tables import show_facts, show_number_table
 from core.ui.text import escape_markdown, seconds_text
-from core.ui.train.access import may_train
 from core.ui.train.comparing import show_by_patient, show_differences
 from core.ui.train.fine_tune import show_before_and_after
 from core.ui.train.publish import show_publishing
@@ -116,8 +116,8 @@ def _show_state(run: RunStatus) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.badge(label, color=colour)  # type: ignore[arg-type]
         st.caption(
-            f"{len(run.history)}{epochs} epochs done · {seconds_text(run.seconds)}"
-            f"{' since its last start' if run.history else ''}"
+            f"{len(run.history)}{epochs} epochs done · {seconds_text(run.seconds)}",
+            help="Time of training and publishing, over all starts of this run.",
         )
     if not run.is_alive:
         return
@@ -286,7 +286,7 @@ def _show_samples(folder: Path, run: RunStatus) -> None:
     places = st.columns(2)
     for index, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
         places[index % 2].image(picture, caption=escape_markdown(caption), output_format="PNG")
-    with st.expander("Look closer", icon=":material/zoom_in:"):
+    with st.expander("Enlarge a slice", icon=":material/zoom_in:"):
         show_stack(
             samples.images,
             samples.truth,

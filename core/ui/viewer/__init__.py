@@ -34,7 +34,7 @@ from core.ui.viewer.header import (
     ViewerScan,
 )
 from core.ui.viewer.lobes import lobe_routes
-from core.ui.viewer.place import DEFAULT_WINDOW, PLANES, Place, Window
+from core.ui.viewer.place import DEFAULT_WINDOW, PLANES, Layout, Place, Window
 from core.ui.viewer.serving import slice_routes, withdraw_slices
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "Comparison",
     "DEFAULT_WINDOW",
     "Heat",
+    "Layout",
     "Line",
     "Marks",
     "Notebook",

@@ -1,12 +1,24 @@
 // Notes, arrows, distances and regions on slices: placing, drawing and telling Python of them.
 // Where the page keeps them, they belong to the scan; else they last as long as the tab.
 
-const RULER = "#f0e442";
+const RULER = "#ffffff"; // no colour of a mask
 const PLACED = {
-  distance: { icon: "measure", label: "Measure a distance (M)", hint: "Drag from one point to another" },
-  arrow: { icon: "arrow", label: "Place an arrow (V)", hint: "Drag from the end of the arrow to its head" },
-  region: { icon: "region", label: "Measure HU in a region (R)", hint: "Drag over a region" },
-  note: { icon: "note", label: "Write a note (T)", hint: "Click where the note belongs" },
+  distance: {
+    icon: "measure", text: "Distance", key: "M", label: "Measure a distance (M)",
+    hint: "Drag from one point to another",
+  },
+  arrow: {
+    icon: "arrow", text: "Arrow", key: "V", label: "Place an arrow (V)",
+    hint: "Drag from the end of the arrow to its head",
+  },
+  region: {
+    icon: "region", text: "Region", key: "R", label: "Measure HU in a region (R)",
+    hint: "Drag over a region",
+  },
+  note: {
+    icon: "note", text: "Note", key: "T", label: "Write a note (T)",
+    hint: "Click where the note belongs",
+  },
 };
 const MOST_TEXT = 500;
 
@@ -91,7 +103,7 @@ Object.defineProperties(View.prototype, Object.getOwnPropertyDescriptors({
     this.changed();
   },
 
-  // The one placed last, on this slice where marks are kept.
+  // The chosen one, else the one placed last, on this slice where marks are kept.
   removeMeasure() {
     const { plane, index } = this.activePane();
     const { locked } = this.header.annotations ?? {};
@@ -99,11 +111,14 @@ Object.defineProperties(View.prototype, Object.getOwnPropertyDescriptors({
       ? this.measures.filter((one) => one.plane === plane && one.index === index) : this.measures;
     this.pending = null;
     if (!here.length || locked) return;
-    this.dropMeasure(here[here.length - 1]);
+    const mark = this.chosen ?? here[here.length - 1];
+    this.dropMeasure(mark);
+    this.say(`${mark.kind[0].toUpperCase()}${mark.kind.slice(1)} deleted`);
     this.tellMarks();
   },
 
-  // A field at the note; Enter or leaving it keeps the words, Escape drops the note.
+  // A field at the note; Enter or leaving it keeps the words, Escape leaves the note as it was,
+  // and a note without words is none.
   writeText(measure) {
     const pane = this.panes.find((one) => one.plane === measure.plane) ?? this.panes[0];
     const [x, y] = pane.toCanvas(...measure.ends[0]);
@@ -112,17 +127,17 @@ Object.defineProperties(View.prototype, Object.getOwnPropertyDescriptors({
     });
     field.style.left = `${Math.min(Math.max(x, 0), Math.max(pane.width - 190, 0))}px`;
     field.style.top = `${Math.min(Math.max(y, 0), Math.max(pane.height - 34, 0))}px`;
+    const before = measure.text ?? "";
+    field.value = before;
     let done = false;
     const end = (keep) => {
       if (done) return;
       done = true;
-      measure.text = field.value.trim();
+      measure.text = keep ? field.value.trim() : before;
       field.remove();
-      if (!keep || !measure.text) this.dropMeasure(measure);
-      else {
-        this.say(`Note: ${measure.text}`);
-        this.tellMarks();
-      }
+      if (!measure.text) this.dropMeasure(measure);
+      else if (keep) this.say(`Note: ${measure.text}`);
+      if (measure.text !== before) this.tellMarks();
       this.changed();
     };
     field.addEventListener("keydown", (event) => {
@@ -170,7 +185,8 @@ function markText(view, mark) {
   if (!found.count) return "no voxel";
   const size = grid.nominal ? `${found.count} voxels`
     : `${((found.count * grid.pixelWidth * grid.pixelHeight) / 100).toFixed(2)} cm²`;
-  if (!scan.header.unitKnown || found.missing) return size;
+  if (!scan.header.unitKnown) return `${size}, HU not known`;
+  if (found.missing) return size;
   const shown = (hu) => String(Math.round(hu)).replace("-", "\u2212");
   return `${shown(found.mean)} ± ${shown(found.deviation)} HU, ` +
     `${shown(found.low)} to ${shown(found.high)}, ${size}`;
@@ -207,6 +223,14 @@ function regionValues(scan, { plane, index, ends: [[ax, ay], [bx, by]] }) {
 
 function drawMeasures(pane) {
   const { view, context, plane } = pane;
+  // They belong to the first scan; a second one beside it has none.
+  if (pane.foreignAt(0)) return;
+  context.save();
+  if (pane.foreignAt(pane.width)) {
+    context.beginPath();
+    context.rect(0, 0, pane.dividerX, pane.height);
+    context.clip();
+  }
   for (const mark of view.measures) {
     if (mark.plane !== plane || mark.index !== pane.index) continue;
     const ends = mark.ends.map((end) => pane.toCanvas(...end));
@@ -229,6 +253,7 @@ function drawMeasures(pane) {
     write(context, words, Math.max(Math.min(left, pane.width - wide - 4), 4), Math.max(y - 12, 8),
       pane.width - 8);
   }
+  context.restore();
 }
 
 function traceMark(context, kind, ends) {

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,15 +37,18 @@ _SCRIPTS = (
     "heat",
     "lobes",
     "sources",
+    "turning",
     "pane",
     "marks",
     "pointer",
     "strip",
     "controls",
+    "menu",
     "correct_bar",
     "keys",
     "view",
     "annotations",
+    "handles",
     "pair",
     "layout",
     "moving",
@@ -86,6 +90,8 @@ def show_viewer(
     notebook: Notebook | None = None,
     headline: tuple[str, str] | None = None,
     on_solid: Callable[[], None] | None = None,
+    on_correct: Callable[[], None] | None = None,
+    correct: int = 0,
 ) -> None:
     """The scan in the browser: planes, slices, window, overlays, zoom, without a run of Python.
 
@@ -104,6 +110,10 @@ def show_viewer(
             person last chose it.
         headline: two lines to show in large type when the picture is presented to a room.
         on_solid: called when the person asks for the view in space; without it, none is offered.
+        on_correct: called when the person asks to correct masks that cannot be corrected in this
+            viewer; without it, that is not offered.
+        correct: counts how often correcting was asked for on other pages; each new number begins
+            it here.
         on_place: called with `place` after the browser has moved it, before the page runs.
         notebook: notes, arrows, distances and regions that people place, and where they go; none
             where they last as long as the tab.
@@ -124,7 +134,10 @@ def show_viewer(
     if headline is not None:
         header["headline"] = {"first": headline[0], "second": headline[1]}
     header["solid"] = on_solid is not None
-    _place_viewer(header, key, scan, place, on_place, notebook, on_solid)
+    header["correctElsewhere"] = on_correct is not None
+    header["correct"] = correct
+    asked = {"solid": on_solid, "correct": on_correct}
+    _place_viewer(header, key, scan, place, on_place, notebook, asked)
 
 
 def _place_viewer(
@@ -134,7 +147,7 @@ def _place_viewer(
     place: Place,
     on_place: Callable[[Place], None] | None,
     notebook: Notebook | None,
-    on_solid: Callable[[], None] | None,
+    asked: Mapping[str, Callable[[], None] | None],
 ) -> None:
     """Puts the viewer onto the page, and takes what it reports."""
     token = header["scans"][0]["token"]
@@ -159,9 +172,10 @@ def _place_viewer(
         if notebook is not None and reported is not None:
             _take_over(notebook, reported, scan)
 
-    def _asked_for_solid() -> None:
-        if on_solid is not None:
-            on_solid()
+    def _asked_for(what: str) -> None:
+        act = asked[what]
+        if act is not None:
+            act()
 
     _viewer(
         data=header,
@@ -169,7 +183,8 @@ def _place_viewer(
         on_place_change=_moved,
         on_edited_change=_edited,
         on_annotations_change=_annotated,
-        on_solid_change=_asked_for_solid,
+        on_solid_change=partial(_asked_for, "solid"),
+        on_correct_change=partial(_asked_for, "correct"),
     )
 
 

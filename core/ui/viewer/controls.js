@@ -8,6 +8,7 @@ const ICONS = {
   arrow: "M5 19L19 5M10 5h9v9",
   region: "M4 12a8 5.5 0 1 0 16 0a8 5.5 0 1 0-16 0",
   note: "M5 4h14v11h-8l-4 4v-4H5z",
+  bin: "M5 7h14M10 7V4h4v3M7 7l1 13h8l1-13M10.5 11v6M13.5 11v6",
   worst: "M12 4l9 16H3zM12 10v4M12 17v1",
   play: "M8 5l11 7-11 7z",
   pause: "M8 5v14M16 5v14",
@@ -44,7 +45,9 @@ const KEYS = [
   ["W", "the slice where two masks agree least; again: the next one"],
   ["M, then drag (or Enter twice)", "measure a distance"],
   ["V R T, then drag or click", "arrow, region with its HU, note (where marks are kept)"],
-  ["Delete", "removes what was placed last on this slice"],
+  ["Drag a mark or its ends", "moves it; a click on a chosen note opens its text"],
+  ["Q, then Shift + arrows", "chooses a mark on this slice, and moves it"],
+  ["Delete", "removes the chosen mark, or what was placed last on this slice"],
   ["H", "present to a room: headline, picture and profile; Esc ends it"],
   ["X", "save a figure page with legend and scale bar"],
   ["Ctrl + C, Ctrl + S", "copy or save the picture as PNG"],
@@ -124,22 +127,16 @@ class Controls {
     });
     this.opacity.addEventListener("input",
       () => view.setLook({ opacity: Number(this.opacity.value) / 100 }));
-    this.play = iconButton("play", "Play through slices (Space)", () => view.toggleCine());
-    this.placing = Object.fromEntries(Object.entries(PLACED).map(([kind, { icon: drawn, label }]) =>
-      [kind, iconButton(drawn, label, () => view.toggleMeasuring(kind))]));
-    this.jumps = [
-      iconButton("previous", "Previous infected slice (P)", () => view.jump("previous")),
-      iconButton("most", "Most infected slice (I)", () => view.jump("most")),
-      iconButton("next", "Next infected slice (N)", () => view.jump("next")),
-    ];
-    this.worst = iconButton(
-      "worst", "Slice where two masks agree least (W)", () => view.jumpToWorst());
-    const question = choiceButton("?", "Keys and mouse (?)", () => this.toggleHelp());
-    question.className = "icon";
+    this.buildSteps();
+    this.placing = Object.fromEntries(Object.entries(PLACED).map(([kind, { icon: drawn, text, label }]) =>
+      [kind, menuButton(drawn, text, label, () => view.toggleMeasuring(kind))]));
+    this.remove = menuButton(
+      "bin", "Delete mark", "Delete the chosen mark (Delete)", () => view.removeMeasure());
     this.solid = choiceButton("3D", "Lung and infection in space", () => view.tellSolid());
     this.planeGroup = group("Planes", ...Object.values(this.planes), this.solid);
     this.planeGroup.classList.add("planes");
     this.windowGroup = group("Grey scale", ...this.presets);
+    this.windowGroup.classList.add("windows");
     this.split = iconButton(
       "split", "Two masks on two sides of a divider (D)", () => view.toggleSplit());
     this.aside = iconButton(
@@ -149,35 +146,69 @@ class Controls {
     this.styleGroup = group("Marks", ...Object.values(this.styles), this.opacity, this.pair);
     this.styleGroup.classList.add("marks");
     this.twoGroup = group("Two pictures", this.split, this.aside);
-    this.jumpGroup = group("Infected slices", ...this.jumps, this.worst);
-    this.jumpGroup.classList.add("jumps");
-    const zoom = group("Zoom",
-      iconButton("wider", "Smaller (−)", () => view.zoomBy(1 / 1.25)),
-      iconButton("closer", "Larger (+)", () => view.zoomBy(1.25)),
-      iconButton("whole", "Whole picture (0)", () => view.resetZoom()),
-      iconButton("screen", "Full screen (F)", () => view.toggleFullscreen()));
+    this.twoGroup.classList.add("two");
     this.correct = choiceButton(
       "Correct", "Correct masks by hand (C)", () => view.toggleCorrecting());
-    this.toolGroup = group(
-      "Tools", this.play, ...Object.values(this.placing), this.correct);
     this.present = choiceButton(
       "Present", "Headline, picture and profile alone, on the whole screen (H)",
       () => view.togglePresent());
-    this.figure = choiceButton("Figure",
+    this.lobes = new LobeControls(view);
+    this.menu = this.buildMenu();
+    this.moreGroup = group("Correct and more", this.correct, this.menu.button);
+    this.moreGroup.classList.add("more");
+    this.showGroup = group("For a room", this.present);
+    this.showGroup.classList.add("room");
+    // Groups that come and go with masks stand last, so that the others stay where they are.
+    this.bar.append(this.planeGroup, this.windowGroup, this.showGroup, this.moreGroup,
+      this.styleGroup, this.twoGroup, this.menu.panel);
+  }
+
+  // What moves through the slices stands below them, beside the value under the pointer.
+  buildSteps() {
+    const { view } = this;
+    this.play = iconButton("play", "Play through slices (Space)", () => view.toggleCine());
+    this.jumps = [
+      iconButton("previous", "Previous infected slice (P)", () => view.jump("previous")),
+      iconButton("most", "Most infected slice (I)", () => view.jump("most")),
+      iconButton("next", "Next infected slice (N)", () => view.jump("next")),
+    ];
+    this.worst = iconButton(
+      "worst", "Slice where two masks agree least (W)", () => view.jumpToWorst());
+    const question = choiceButton("?", "Keys and mouse (?)", () => this.toggleHelp());
+    question.className = "icon";
+    this.jumpGroup = group("Infected slices", ...this.jumps, this.worst);
+    this.toolGroup = group("Slices", this.play);
+    this.ends = group("Screen and keys",
+      iconButton("screen", "Full screen (F)", () => view.toggleFullscreen()), question);
+  }
+
+  buildMenu() {
+    const { view } = this;
+    const zoom = [
+      ["closer", "Larger", "Larger (+)", "+", () => view.zoomBy(1.25)],
+      ["wider", "Smaller", "Smaller (−)", "−", () => view.zoomBy(1 / 1.25)],
+      ["whole", "Whole picture", "Whole picture (0)", "0", () => view.resetZoom()],
+    ].map(([drawn, text, label, key, act]) => menuRow(menuButton(drawn, text, label, act), key));
+    zoom.forEach((row) => row.classList.add("zoom"));
+    const figure = choiceButton("Figure",
       "Save a figure page as PNG at twice the size, with legend and scale bar (X)",
       () => view.saveFigure());
     this.light = choiceButton("Light", "Figure pages on a light background",
       () => view.toggleLightFigure());
     this.light.setAttribute("aria-pressed", String(Boolean(shared.lightFigure)));
-    this.showGroup = group("For a room", this.present, this.figure, this.light);
-    const take = group("Export",
-      iconButton("copy", "Copy the picture (Ctrl + C)", () => view.copyPicture()),
-      iconButton("save", "Save the picture as PNG (Ctrl + S)", () => view.savePicture()),
-      question);
-    this.lobes = new LobeControls(view);
-    // Groups that come and go with masks stand last, so that the others stay where they are.
-    this.bar.append(this.planeGroup, this.windowGroup, this.toolGroup, take, zoom,
-      this.styleGroup, this.lobes.group, this.jumpGroup, this.twoGroup, this.showGroup);
+    const lights = menuRow(element("span", { class: "light" }, this.light));
+    const kinds = Object.entries(this.placing);
+    return new Menu(view, [
+      ["Measure and note", ...kinds.map(([kind, button]) => menuRow(button, PLACED[kind].key)),
+        menuRow(this.remove, "Del")],
+      ["Zoom", ...zoom],
+      ["Lobes", menuRow(this.lobes.group, "G")],
+      ["Save", menuRow(menuButton("copy", "Copy picture", "Copy the picture (Ctrl + C)",
+        () => view.copyPicture()), "Ctrl C"),
+      menuRow(menuButton("save", "Save picture", "Save the picture as PNG (Ctrl + S)",
+        () => view.savePicture()), "Ctrl S"),
+      menuRow(figure, "X"), lights],
+    ]);
   }
 
   buildHelp() {
@@ -213,6 +244,7 @@ class Controls {
     const { header, look, layout, place } = view;
     this.updateJumps();
     this.lobes.update();
+    this.remove.disabled = !view.chosen;
     const now = [
       layout, place.plane, look.windowChange, look.marksChange, Boolean(view.cine),
       view.measuring, view.correcting, view.split, view.aside, ...view.sources.map((source) => source.scan?.headers ?? ""),
@@ -224,15 +256,21 @@ class Controls {
     const few = header.tools === "few";
     const layers = scan?.header.labels?.layers ?? [];
     const press = (button, on) => button.setAttribute("aria-pressed", String(on));
-    this.planeGroup.hidden = !scan || few;
+    const single = scan?.slices === 1;
+    this.planeGroup.hidden = !scan || few || single;
+    this.play.hidden = single;
     this.windowGroup.hidden = !scan || few;
     this.styleGroup.hidden = layers.length === 0 || few;
-    this.jumpGroup.hidden = !layers.some((layer) => layer.channel === "infection");
-    this.toolGroup.hidden = few;
-    this.showGroup.hidden = !scan || few;
+    this.jumpGroup.hidden = single || !layers.some((layer) => layer.channel === "infection");
+    this.toolGroup.hidden = !scan || view.grid.count < 2;
+    // A small picture keeps the way to correcting alone.
+    this.moreGroup.hidden = few && !header.correctElsewhere;
+    // While masks are corrected, what has nothing to do with it makes room for the picture.
+    this.remove.hidden = few || Boolean(view.correcting);
+    this.showGroup.hidden = !scan || few || Boolean(view.correcting);
     this.solid.hidden = !header.solid;
     this.planes.linked.hidden = Boolean(header.comparison);
-    this.split.hidden = !view.canSplit;
+    this.split.hidden = !view.canSplit || few;
     press(this.split, view.split && view.canSplit);
     this.aside.hidden = view.sources.length < 2;
     press(this.aside, view.aside);
@@ -246,14 +284,18 @@ class Controls {
     });
     this.styles.agreement.hidden = !comparedPair(layers, look);
     this.updatePairs(layers);
-    this.correct.hidden = !view.canCorrect;
+    this.correct.hidden = !view.canCorrect && !header.correctElsewhere;
+    this.correct.title = view.canCorrect ? "Correct masks by hand (C)"
+      : "Correct masks by hand on View, at this slice (C)";
+    this.correct.setAttribute("aria-label", this.correct.title);
     this.correctHelp.hidden = !view.correcting;
     press(this.correct, Boolean(view.correcting));
     for (const [kind, button] of Object.entries(this.placing)) {
-      button.disabled = Boolean(view.correcting);
-      button.hidden = kind !== "distance" && !view.keepsMarks;
+      button.hidden = few || Boolean(view.correcting) || (kind !== "distance" && !view.keepsMarks);
       press(button, view.measuring === kind);
     }
+    this.menu.update(!scan || few);
+    press(this.menu.button, Boolean(view.measuring));
     this.worst.hidden = !comparedPair(layers, look) || few;
     this.styles.agreement.disabled = view.sources.length > 1;
     for (const [name, button] of Object.entries(this.styles)) press(button, name === view.style);
@@ -330,7 +372,8 @@ function swatch(region) {
   made.style.border = `2px ${line} ${region.colour}`;
   if (region.filled) {
     const angle = region.pattern === "stripes" ? "45deg" : "-45deg";
-    made.style.background = region.pattern === "solid" ? `${region.colour}88`
+    made.style.backgroundImage = region.pattern === "solid"
+      ? `linear-gradient(${region.colour}88, ${region.colour}88)`
       : `repeating-linear-gradient(${angle}, ${region.colour} 0 3px, transparent 3px 6px)`;
   }
   return made;

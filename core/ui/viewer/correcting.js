@@ -9,6 +9,7 @@ const TOOLS = {
 const SIZE_STEP = 1.15;
 
 shared.pen ??= null;
+shared.correctsAsked ??= new Map();
 
 Object.defineProperties(View.prototype, Object.getOwnPropertyDescriptors({
   get canCorrect() {
@@ -30,6 +31,10 @@ Object.defineProperties(View.prototype, Object.getOwnPropertyDescriptors({
   },
 
   toggleCorrecting() {
+    if (!this.canCorrect && this.header.correctElsewhere) {
+      this.tellCorrect();
+      return;
+    }
     const { locked } = this.header.scans?.[0].correction ?? {};
     if (!this.correcting && (!this.canCorrect || locked)) {
       this.say(locked || "Masks can be corrected on View, one scan at a time");
@@ -52,6 +57,14 @@ Object.defineProperties(View.prototype, Object.getOwnPropertyDescriptors({
     this.say(this.correcting ? `Correcting the ${this.pen.channel}: ${this.toolText()}`
       : "Correcting ended");
     for (const view of shared.views) view.changed({ layout: true });
+  },
+
+  // Asked for on another page; once for each time.
+  obeyCorrecting() {
+    const { correct = 0 } = this.header;
+    if (correct <= (shared.correctsAsked.get(this.token) ?? 0)) return;
+    shared.correctsAsked.set(this.token, correct);
+    if (!this.correcting) this.toggleCorrecting();
   },
 
   // Without a word: the scan or the page is another one.
@@ -259,7 +272,7 @@ function drawHand(pane) {
   if (!view.correcting) return;
   const { hand, pen, pointer } = view;
   if (hand?.points && hand.pane === pane) {
-    strokePoints(pane, hand.points, { closed: true, colour: "#f2f5f8", dashed: true });
+    strokePoints(pane, hand.points, { closed: true, colour: "#f2f5f8", line: "dashed" });
   }
   if (!pointer || pointer.pane !== pane || !["brush", "eraser"].includes(pen.tool)) return;
   const { scale } = pane;

@@ -43,6 +43,7 @@ _COLOURS = {
 }
 Tools = Literal["all", "few"]
 Marks = Literal["fill", "outline", "agreement", "off"]
+LineStyle = Literal["solid", "dashed", "dotted"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,12 +57,13 @@ class ViewerScan:
             may be missing.
         correction: what a person changes by hand, with masks of its own; none where that is not
             offered.
-        lobes: that may be shown as lines or colours; none, or such as are not told, offers none.
+        lobes: that may be shown as lines or colours; none, or without labels, offers none.
         name: what the scan is called for people who cannot see it, and in comparisons.
         stamp: a word drawn into every picture, such as "SYNTHETIC".
         numbers: where this scan was laid on the slices of another: for each axial slice its own
             index, or -1, and how many slices it had.
         flags: axial slices to look at first, marked at the slider.
+        turns: by how many 90° axial slices are shown turned clockwise, for pictures on their side.
     """
 
     owner: object
@@ -75,6 +77,7 @@ class ViewerScan:
     stamp: str = ""
     numbers: tuple[tuple[int, ...], int] | None = None
     flags: tuple[int, ...] = ()
+    turns: int = 0
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ class Box:
     stop: Voxel
     label: str = ""
     colour: str = "#56B4E9"
-    dashed: bool = False
+    line: LineStyle = "solid"
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ class Line:
     closed: bool = False
     label: str = ""
     colour: str = "#56B4E9"
-    dashed: bool = False
+    line: LineStyle = "solid"
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,6 +195,7 @@ def make_header(
         "heat": None if heat is None else _heat_header(heat),
         "tools": tools,
         "tallest": tallest,
+        "turns": scan.turns,
         "marks": marks,
         "annotations": None if notebook is None else _notebook_header(notebook),
     }

@@ -1,4 +1,37 @@
-// Every key of the viewer, wherever in it the focus is.
+// Every key of the viewer, wherever in it the focus is. Where the focus is nowhere in particular, as
+// when a page opens, the page's first picture in sight takes them.
+
+const OWN_KEYS = "input, textarea, select, iframe, [contenteditable=true], [role=slider], " +
+  "[role=combobox], [role=listbox], [role=menu], [role=dialog], [role=grid], [role=spinbutton]";
+const SCROLLING = ["ArrowUp", "ArrowDown", "PageUp", "PageDown", "Home", "End", " "];
+
+// Once for all viewers of the tab, whichever component they are of.
+function listenToPage() {
+  if (shared.listens) return;
+  shared.listens = true;
+  document.addEventListener("keydown", (event) => {
+    if (event.defaultPrevented || event.isComposing) return;
+    const inner = event.composedPath()[0];
+    if (inner.closest?.(OWN_KEYS) || inner.getRootNode?.() !== document) return;
+    if (inner.closest?.("a, button") && (event.key === " " || event.key === "Enter")) return;
+    if (String(document.getSelection()) && (event.ctrlKey || event.metaKey)) return;
+    const view = viewInSight();
+    if (!view) return;
+    // A small picture leaves the page its keys for scrolling.
+    if (view.header.tools === "few" && SCROLLING.includes(event.key)) return;
+    view.pressKey(event);
+  });
+}
+
+function viewInSight() {
+  const inSight = [...shared.views].filter(({ root }) => {
+    const { top, bottom, height } = root.getBoundingClientRect();
+    return height > 0 && Math.min(bottom, innerHeight) - Math.max(top, 0) > height / 3;
+  });
+  const first = (views) => views.sort((a, b) =>
+    a.root.getBoundingClientRect().top - b.root.getBoundingClientRect().top)[0];
+  return first(inSight.filter(({ header }) => header.tools === "all")) ?? first(inSight);
+}
 
 function pressKey(view, event) {
   if (event.composedPath()[0].matches?.("input, select") || event.altKey) return;
@@ -47,9 +80,11 @@ function actionOf(view, event, inner) {
 }
 
 function crossKey(view, pane, key) {
-  const [columns, rows] = {
+  const step = {
     ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1],
   }[key];
+  const [columns, rows] = turnStep(...step, -pane.turns);
+  if (view.chosen) return () => view.nudgeMark(columns, rows);
   return () => view.nudgeCross(pane, columns, rows);
 }
 
@@ -65,7 +100,9 @@ function sliceKey(view, pane, key) {
 }
 
 function letterKey(view, pane, key) {
-  if (view.header.tools !== "all" && "ackslhx".includes(key)) return undefined;
+  if (key === "c" && view.header.correctElsewhere) return () => view.toggleCorrecting();
+  if (view.header.tools !== "all" && "ackslhxq".includes(key)) return undefined;
+  if (view.sources[0].scan.slices === 1 && " akslipnw".includes(key)) return undefined;
   if (view.keepsMarks && view.header.tools === "all" && "rtv".includes(key)) {
     return () => view.toggleMeasuring({ r: "region", t: "note", v: "arrow" }[key]);
   }
@@ -86,6 +123,7 @@ function letterKey(view, pane, key) {
     p: () => view.jump("previous"),
     n: () => view.jump("next"),
     m: () => view.toggleMeasuring(),
+    q: () => view.chooseNext(),
     w: () => view.jumpToWorst(),
     f: () => view.toggleFullscreen(),
     x: () => view.saveFigure(),
@@ -103,7 +141,9 @@ function letterKey(view, pane, key) {
 function escape(view) {
   if (view.presenting) view.endPresent();
   else if (!view.controls.help.hidden) view.controls.toggleHelp(false);
+  else if (!view.controls.menu.panel.hidden) view.controls.menu.toggle(false);
   else if (view.cine) view.toggleCine();
+  else if (view.chosen) view.choose(null);
   else if (view.measures.length && !view.keepsMarks) view.removeMeasure();
   else if (view.measuring) view.toggleMeasuring(view.measuring);
   else if (view.cross) {

@@ -33,7 +33,7 @@ Object.assign(View.prototype, {
 
   arrange() {
     this.needsLayout = false;
-    const width = (this.presenting ? this.strip.canvas : this.controls.bar).clientWidth; // without padding
+    const width = (this.presenting ? this.strip.canvas : this.steps).clientWidth; // without padding
     if (!width) return;
     const linked = this.layout === "linked";
     const { plane } = this.place;

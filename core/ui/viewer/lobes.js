@@ -2,7 +2,7 @@
 // drawn from a coarse label map, so that all planes and zooms get them alike.
 
 const LOBE_STYLES = { off: "No lobes", lines: "Fissures", colours: "Lobes" };
-const LOBE_OPACITY = 0.28;
+const LOBE_OPACITY = 0.4;
 const FISSURE = "#ffffff";
 
 class LobeLayer {
@@ -112,7 +112,7 @@ function drawLobes(pane, source, index, frame) {
   const { view, context } = pane;
   const header = source.header.lobes;
   const style = view.look.lobes ?? "off";
-  if (!header || style === "off" || !source.scan) return;
+  if (!header?.version || style === "off" || !source.scan) return;
   const { scan } = source;
   if (scan.lobes?.version !== header.version) {
     scan.lobes = new LobeLayer(scan.header.token, header, () => view.changed());
@@ -138,7 +138,8 @@ function drawLobes(pane, source, index, frame) {
   context.stroke(drawn);
 }
 
-// The choice in the toolbar, and its legend; shown where lobes are told.
+// The choice in the toolbar, and its legend. Where there are no lobes the key alone asks for them,
+// and the legend says why; a group that was there stays while lobes are estimated again.
 class LobeControls {
   constructor(view) {
     this.view = view;
@@ -165,17 +166,19 @@ class LobeControls {
     const { view } = this;
     const header = view.sources[0].header.lobes;
     const style = view.look.lobes ?? "off";
-    this.group.hidden = !header || view.header.tools === "few";
-    this.legend.hidden = this.group.hidden || style === "off";
+    const few = view.header.tools === "few", { token } = view.sources[0].header;
+    if (header?.version) this.offered = token;
+    this.group.hidden = few || !header || this.offered !== token;
+    this.legend.hidden = few || !header || style === "off";
     for (const [name, button] of Object.entries(this.buttons)) {
       button.setAttribute("aria-pressed", String(name === style));
     }
-    const shown = `${header?.version} ${style}`;
+    const shown = `${header?.version} ${header?.reason} ${style}`;
     if (shown === this.shown || !header) return;
     this.shown = shown;
-    const items = style !== "colours" ? [] : header.names.map((name, at) => element(
+    const items = style !== "colours" || header.reason ? [] : header.names.map((name, at) => element(
       "span", { class: "item named" },
       swatch({ colour: header.colours[at], filled: true, pattern: "solid" }), name));
-    this.legend.replaceChildren(...items, element("span", { class: "lobe-note", text: header.note }));
+    this.legend.replaceChildren(...items, element("span", { class: "lobe-note", text: header.reason ?? header.note }));
   }
 }

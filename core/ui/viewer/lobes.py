@@ -6,6 +6,7 @@ from __future__ import annotations
 import weakref
 import zlib
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -42,18 +43,19 @@ class _Sent:
     cells: npt.NDArray[np.uint8]
 
 
+_versions = count(1)
 _sent: weakref.WeakKeyDictionary[Offer, _Sent] = weakref.WeakKeyDictionary()
 
 
 def lobes_header(offer: Offer, lobes: Lobes | None) -> dict[str, Any] | None:
-    """What the browser must know to fetch and draw lobes; none where they are not told."""
+    """What the browser must know to fetch and draw lobes; the reason alone where they were not
+    estimated, and none without a lung."""
     if lobes is None or lobes.labels is None:
         _sent.pop(offer, None)
-        return None
+        return None if lobes is None else {"version": 0, "reason": lobes.reason}
     known = _sent.get(offer)
     if known is None or known.lobes is not lobes:
-        version = 1 if known is None else known.version + 1
-        known = _coarse(lobes, lobes.labels, version)
+        known = _coarse(lobes, lobes.labels, next(_versions))
         _sent[offer] = known
     return {
         "version": known.version,

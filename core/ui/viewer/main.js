@@ -8,6 +8,7 @@ export default function (component) {
   view.tellPython = (place) => setStateValue("place", place);
   view.tellAnnotations = (found) => setStateValue("annotations", found);
   view.tellSolid = () => setTriggerValue("solid", true);
+  view.tellCorrect = () => setTriggerValue("correct", true);
   view.tellEdited = (edited) => setStateValue("edited", edited);
   view.show(header);
   return () => view.leave();

@@ -9,6 +9,7 @@ function drawMarks(pane) {
   drawBoxes(pane);
   drawLines(pane);
   drawMeasures(pane);
+  drawHandles(pane);
   drawHand(pane);
   if (view.crossShown) drawCross(pane);
   context.restore();
@@ -131,7 +132,7 @@ function drawCross(pane) {
 function drawBoxes(pane) {
   const { view, plane, context } = pane;
   const { normal, across, down, flipped } = PLANES[plane];
-  for (const { start, stop, label, colour, dashed } of view.header.boxes) {
+  for (const { start, stop, label, colour, line } of view.header.boxes) {
     const rows = pane.leading.grid(plane).rows;
     const [top, bottom] = flipped
       ? [rows - stop[down], rows - start[down]] : [start[down], stop[down]];
@@ -140,7 +141,7 @@ function drawBoxes(pane) {
       [start[across], top], [stop[across], top], [stop[across], bottom], [start[across], bottom],
     ];
     context.globalAlpha = inside ? 1 : 0.35;
-    strokePoints(pane, corners, { closed: true, colour, dashed, label });
+    strokePoints(pane, corners, { closed: true, colour, line, label, edged: true });
   }
   context.globalAlpha = 1;
 }
@@ -154,16 +155,19 @@ function drawLines(pane) {
   }
 }
 
-function strokePoints(pane, points, { closed, colour, dashed, label }) {
+function strokePoints(pane, points, { closed, colour, line, label, edged }) {
   const { context } = pane;
   if (!points.length) return;
   context.beginPath();
   for (const [column, row] of points) context.lineTo(...pane.toCanvas(column, row));
   if (closed) context.closePath();
-  context.lineWidth = 1.75;
-  context.strokeStyle = colour;
-  context.setLineDash(dashed ? [6, 4] : []);
-  context.stroke();
+  // A dark edge, for what is drawn in no colour over bright bone.
+  for (const [drawn, wide] of edged ? [["rgba(0, 0, 0, 0.6)", 3.5], [colour, 1.75]] : [[colour, 1.75]]) {
+    context.lineWidth = wide;
+    context.strokeStyle = drawn;
+    context.setLineDash({ dashed: [6, 4], dotted: [2, 3] }[line] ?? []);
+    context.stroke();
+  }
   context.setLineDash([]);
   if (!label) return;
   const [x, y] = pane.toCanvas(...points[0]);

@@ -20,6 +20,10 @@ Object.assign(View.prototype, {
 
   moved(stepped = false) {
     this.followFocus();
+    // For strips below the picture, which are components of their own.
+    document.dispatchEvent(new CustomEvent("lunglens:slice", {
+      detail: { slice: this.place.voxel[2], slices: this.sources[0].scan?.slices },
+    }));
     for (const view of shared.views) {
       if (view.place === this.place) view.changed({ now: true, stepped: stepped && view === this });
     }

@@ -36,6 +36,23 @@ class Pane {
     return this.view.zoomOf(this.plane);
   }
 
+  // Quarter turns clockwise that the picture is shown with.
+  get turns() {
+    return this.plane === "axial" ? this.view.header.turns ?? 0 : 0;
+  }
+
+  // Width and height of the picture as it is shown, in mm.
+  get extent() {
+    const grid = this.leading.grid(this.plane);
+    const sides = [grid.columns * grid.pixelWidth, grid.rows * grid.pixelHeight];
+    return this.turns % 2 ? sides.reverse() : sides;
+  }
+
+  get middle() {
+    const { scale, zoom } = this;
+    return [this.width / 2 - zoom.x * scale, this.height / 2 - zoom.y * scale];
+  }
+
   resize(width, height) {
     const density = window.devicePixelRatio || 1;
     const [wide, high] = [Math.round(width * density), Math.round(height * density)];
@@ -50,23 +67,22 @@ class Pane {
 
   // Pixels on the screen for a millimetre in the patient.
   get scale() {
-    const grid = this.leading.grid(this.plane);
-    const fit = Math.min(
-      (this.width - 2 * MARGIN) / (grid.columns * grid.pixelWidth),
-      (this.height - 2 * MARGIN) / (grid.rows * grid.pixelHeight),
-    );
+    const [wide, high] = this.extent;
+    const fit = Math.min((this.width - 2 * MARGIN) / wide, (this.height - 2 * MARGIN) / high);
     return Math.max(fit, 1e-6) * this.zoom.factor;
   }
 
-  // Where a source's picture lies; pictures of two sizes share their middle and their scale.
+  // Where a source's picture lies before it is turned about its middle; pictures of two sizes share
+  // their middle and their scale.
   frame(source) {
     const { columns, rows, pixelWidth, pixelHeight } = source.grid(this.plane);
-    const { scale, zoom } = this;
+    const { scale } = this;
+    const [x, y] = this.middle;
     const width = columns * pixelWidth * scale;
     const height = rows * pixelHeight * scale;
     return {
-      left: this.width / 2 - zoom.x * scale - width / 2,
-      top: this.height / 2 - zoom.y * scale - height / 2,
+      left: x - width / 2,
+      top: y - height / 2,
       width, height, perColumn: width / columns, perRow: height / rows,
     };
   }
@@ -74,12 +90,14 @@ class Pane {
   // From a place on the canvas to column and row (with fractions), and back.
   toPicture(x, y, source = this.leading) {
     const frame = this.frame(source);
-    return [(x - frame.left) / frame.perColumn, (y - frame.top) / frame.perRow];
+    const [across, down] = turnAbout([x, y], this.middle, -this.turns);
+    return [(across - frame.left) / frame.perColumn, (down - frame.top) / frame.perRow];
   }
 
   toCanvas(column, row) {
     const frame = this.frame(this.leading);
-    return [frame.left + column * frame.perColumn, frame.top + row * frame.perRow];
+    const place = [frame.left + column * frame.perColumn, frame.top + row * frame.perRow];
+    return turnAbout(place, this.middle, this.turns);
   }
 
   // Enlarges so that what lies at (x, y) stays there.
@@ -101,14 +119,14 @@ class Pane {
   }
 
   keepInSight() {
-    const grid = this.leading.grid(this.plane);
+    const [wide, high] = this.extent;
     const { zoom, scale } = this;
     const bound = (value, length, room) => {
       const most = Math.max(0, (length - room / scale) / 2 + 12 / scale);
       return zoom.factor === 1 ? 0 : Math.min(Math.max(value, -most), most);
     };
-    zoom.x = bound(zoom.x, grid.columns * grid.pixelWidth, this.width);
-    zoom.y = bound(zoom.y, grid.rows * grid.pixelHeight, this.height);
+    zoom.x = bound(zoom.x, wide, this.width);
+    zoom.y = bound(zoom.y, high, this.height);
   }
 
   // One picture, or two behind a divider.
@@ -124,6 +142,11 @@ class Pane {
   sourceAt(x) {
     const { sources } = this;
     return sources.length > 1 && x > this.dividerX ? sources[1] : sources[0];
+  }
+
+  // Whether another scan than the one the page is about is seen there.
+  foreignAt(x) {
+    return this.sourceAt(x).scan !== this.leading.scan;
   }
 
   draw() {
@@ -150,7 +173,7 @@ class Pane {
     this.canvas.dataset.plane = this.plane;
     // A finger scrolls the page up and down, unless it has something to move in the picture.
     const moves = this.zoom.factor > 1.01 || view.layout === "linked" || view.measuring ||
-      view.correcting;
+      view.correcting || view.chosen;
     this.canvas.style.touchAction = moves ? "none" : "pan-y";
   }
 
@@ -163,6 +186,10 @@ class Pane {
     }
     const image = source.image(plane, index, view.look);
     const frame = this.frame(source);
+    const [x, y] = this.middle;
+    context.translate(x, y);
+    context.rotate((this.turns * Math.PI) / 2);
+    context.translate(-x, -y);
     context.imageSmoothingEnabled = Math.min(frame.perColumn, frame.perRow) * density < COARSE;
     context.imageSmoothingQuality = frame.perColumn * density < 1 ? "medium" : "low";
     context.drawImage(image.canvas, frame.left, frame.top, frame.width, frame.height);

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeGuard
+from typing import Any, Literal, TypeGuard
 
 from core.config import WINDOW_PRESETS, Plane
 from core.volume import PLANE_AXIS
 
 PLANES: tuple[Plane, ...] = ("axial", "coronal", "sagittal")
 Voxel = tuple[int, int, int]
+Layout = Literal["single", "linked"]
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,18 @@ class Place:
         """Index of the shown slice of `plane`, from 0."""
         return self.voxel[PLANE_AXIS[self.plane]]
 
-    def go_to(self, *, plane: Plane | None = None, voxel: Voxel | None = None) -> None:
-        """Moves the viewer there at the next drawing of the page."""
+    def go_to(
+        self,
+        *,
+        plane: Plane | None = None,
+        voxel: Voxel | None = None,
+        layout: Layout | None = None,
+    ) -> None:
+        """Moves the viewer there at the next drawing of the page.
+
+        Args:
+            layout: one plane, or all three linked; none leaves that as it is.
+        """
         self.plane = plane or self.plane
         self.voxel = voxel or self.voxel
         self.command += 1
@@ -62,6 +73,7 @@ class Place:
             "center": self.window.center,
             "width": self.window.width,
             "command": self.command,
+            "layout": layout,
         }
 
     def follow(self, reported: Any, shape: tuple[int, int, int]) -> None:

@@ -49,6 +49,7 @@ function listenToPointer(pane) {
     fingers.set(event.pointerId, at(event));
     if (fingers.size === 2) {
       if (drag?.kind === "draw") view.dropStroke();
+      if (drag?.kind === "mark") view.endMove(drag, true);
       drag = pinchStart(fingers);
       return;
     }
@@ -59,7 +60,11 @@ function listenToPointer(pane) {
     }
     const [x, y] = at(event);
     const erase = event.altKey || event.button === PEN_ERASER;
-    drag = { kind: dragKind(pane, event), erase, x, y, fromX: x, fromY: y, moved: false };
+    const grabbed = markUnder(pane, event, x, y);
+    const kind = grabbed ? "mark" : dragKind(pane, event, x);
+    drag = { kind, erase, x, y, fromX: x, fromY: y, moved: false };
+    if (grabbed) view.beginMove(pane, drag, grabbed);
+    else view.choose(null);
     beginDrag(pane, drag);
     if (event.button === 1) event.preventDefault();
   });
@@ -67,6 +72,7 @@ function listenToPointer(pane) {
   canvas.addEventListener("pointermove", (event) => {
     const [x, y] = at(event);
     view.pointAt(pane, x, y);
+    if (!drag) canvas.style.cursor = markUnder(pane, event, x, y) ? "move" : "";
     if (!fingers.has(event.pointerId) || !drag) return;
     fingers.set(event.pointerId, [x, y]);
     if (drag.kind === "pinch") {
@@ -96,11 +102,21 @@ function listenToPointer(pane) {
   canvas.addEventListener("dblclick", () => view.correcting || view.resetZoom(pane.plane));
 }
 
-function dragKind(pane, event) {
+// A mark under the pointer that a drag would move.
+function markUnder(pane, event, x, y) {
+  if (event.button > 0 || event.shiftKey) return null;
+  return pane.view.markAt(pane, x, y, event.pointerType === "touch" ? GRAB_FINGER : GRAB);
+}
+
+function dragKind(pane, event, x) {
   const { view } = pane;
   if (event.button === 2) return "window";
   if (event.button === 1 || event.shiftKey) return "pan";
   if (view.correcting) return "draw";
+  if (view.measuring && pane.foreignAt(x)) {
+    view.say("Marks are placed on the first scan");
+    return "none";
+  }
   if (view.measuring) return "measure";
   if (view.layout === "linked") return "cross";
   return pane.zoom.factor > 1.01 || !pane.leading.scan ? "pan" : "slices";
@@ -127,6 +143,8 @@ function continueDrag(pane, drag, x, y) {
     view.changed();
   } else if (drag.kind === "draw") {
     view.continueStroke(x, y);
+  } else if (drag.kind === "mark") {
+    view.continueMove(pane, drag, x, y);
   } else if (drag.kind === "slices") {
     view.goTo(pane.plane, drag.slice + Math.round((dx - dy) / STEP_PIXELS));
   } else if (drag.kind === "cross") {
@@ -148,6 +166,7 @@ function endDrag(pane, drag, cancelled) {
     view.crossTo(pane, drag.fromX, drag.fromY);
   }
   if (drag.kind === "draw") view.endStroke(cancelled);
+  if (drag.kind === "mark") view.endMove(drag, cancelled);
   if (drag.kind === "measure") view.endMeasure(drag.measure, drag.moved);
   view.report();
 }

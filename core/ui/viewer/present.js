@@ -9,10 +9,7 @@ Object.assign(View.prototype, {
     this.presenting = true;
     this.root.classList.add("presenting");
     this.headline ??= element("div", { class: "headline" });
-    const { first, second } = this.header.headline ?? {};
-    this.headline.replaceChildren(
-      element("p", { class: "first", text: first ?? this.sources[0].header.name }),
-      element("p", { class: "second", text: second ?? "" }));
+    this.fillHeadline();
     this.root.prepend(this.headline);
     this.changed({ layout: true });
     this.root.requestFullscreen?.().catch(() => {
@@ -21,6 +18,14 @@ Object.assign(View.prototype, {
       this.changed({ layout: true });
     });
     this.panes[0].canvas.focus({ preventScroll: true });
+  },
+
+  // Again with each new header: where infection lies may still be being measured.
+  fillHeadline() {
+    const { first, second } = this.header.headline ?? {};
+    this.headline.replaceChildren(
+      element("p", { class: "first", text: first ?? this.sources[0].header.name }),
+      element("p", { class: "second", text: second ?? "" }));
   },
 
   endPresent() {

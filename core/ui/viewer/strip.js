@@ -43,8 +43,10 @@ class Strip {
     });
   }
 
-  // The height stays while masks are on their way, so that nothing below it jumps.
+  // The height stays while masks are on their way, and where they may still come, so that nothing
+  // below it jumps.
   get tall() {
+    if (this.view.header.tools === "all") return true;
     const layers = this.view.sources[0].header.labels?.layers ?? [];
     return layers.some((layer) => layer.channel === "infection");
   }
@@ -124,7 +126,7 @@ class Strip {
     context.textAlign = "left";
     context.textBaseline = "top";
     context.fillStyle = "#8d99a5";
-    context.fillText("Dice", 0, top);
+    context.fillText("Dice", 5, top);
     if (!scores) return;
     const { plane } = view.place;
     const dice = scores.dice(plane);
@@ -212,7 +214,7 @@ class Strip {
       return `, infected by ${SOURCES[source].toLowerCase()} ${size}`;
     });
     if (plane === "axial" && view.sources[0].scan?.given.flags?.includes(index)) {
-      areas.push(", one to look at first");
+      areas.push(", one to check first");
     }
     const scores = view.pairScores;
     const dice = scores?.dice(plane)[index];

@@ -38,6 +38,8 @@ class View {
       if (scan && scan.correcting !== Boolean(this.correcting)) scan.correct(!scan.correcting);
     }
     if (this.look.correcting && !this.correcting) this.markCorrected();
+    if (this.presenting) this.fillHeadline();
+    if (this.canCorrect) this.obeyCorrecting();
     this.changed({ layout: true });
     // What another page's viewer did not come to tell.
     this.report();
@@ -82,10 +84,15 @@ class View {
   // outlive the page's own elements.
   remembered(header) {
     shared.look ??= {
-      center: header.place?.center ?? 0, width: header.place?.width ?? 1, style: "fill",
-      opacity: 0.35, hidden: new Set(), windowChange: 0, marksChange: 0,
+      center: 0, width: 1, known: false, style: "fill", opacity: 0.35, hidden: new Set(),
+      windowChange: 0, marksChange: 0,
     };
     this.look = shared.look;
+    // A picture without a place, such as that of Preprocess, knows of no grey scale.
+    if (header.place && !this.look.known) {
+      const { center, width } = header.place;
+      Object.assign(this.look, { center, width, known: true });
+    }
     if (header.agreement) this.look.agreement = header.agreement;
     if (!shared.places.has(this.token)) {
       shared.places.set(this.token, { plane: "axial", voxel: [0, 0, 0], command: 0 });
@@ -112,6 +119,7 @@ class View {
     Object.assign(this.place, {
       plane: wanted.plane, voxel: [...wanted.voxel], command: wanted.command,
     });
+    if (wanted.layout) this.layout = wanted.layout;
     this.place.told = this.placeNow();
   }
 
@@ -126,15 +134,22 @@ class View {
     this.stage.append(this.panes[0].canvas, this.dividerBar, this.controls.help);
     listenToPointer(this.panes[0]);
     this.correctBar = new CorrectBar(this);
-    this.root.append(this.controls.bar, this.correctBar.bar, this.stage, this.strip.canvas,
-      element("div", { class: "bar" }, this.value, this.controls.legend),
+    const { bar, toolGroup, jumpGroup, ends, legend } = this.controls;
+    this.steps = element("div", { class: "bar steps" }, toolGroup, jumpGroup, this.value, ends);
+    this.root.append(bar, this.correctBar.bar, this.stage, this.strip.canvas, this.steps,
+      element("div", { class: "bar" }, legend),
       element("div", { class: "bar" }, this.controls.lobes.legend), this.spoken);
-    this.root.addEventListener("keydown", (event) => pressKey(this, event));
+    this.root.addEventListener("keydown", (event) => this.pressKey(event));
+    listenToPage();
     this.root.addEventListener("fullscreenchange", () => {
       if (this.presenting && !this.fullscreen) this.endPresent();
       this.changed({ layout: true });
     });
     this.sayHint();
+  }
+
+  pressKey(event) {
+    pressKey(this, event);
   }
 
   get grid() {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.measuring.biomarkers.listing.density import list_density
 from core.measuring.biomarkers.listing.lesions import list_lesions
-from core.measuring.biomarkers.listing.lobes import list_lobar_score, list_lobes
+from core.measuring.biomarkers.listing.lobes import list_lobar_score, list_lobes, lobe_score_rule
 from core.measuring.biomarkers.listing.lungs import list_lungs, list_scores
 from core.measuring.biomarkers.listing.maker import GROUPS, MeasurementMaker
 from core.measuring.biomarkers.listing.places import list_places
@@ -12,7 +12,7 @@ from core.measuring.biomarkers.measurement import Measurement
 from core.measuring.biomarkers.result import Biomarkers
 from core.volume import MaskPair, Volume
 
-__all__ = ["GROUPS", "list_measurements"]
+__all__ = ["GROUPS", "list_measurements", "lobe_score_rule"]
 
 
 def list_measurements(

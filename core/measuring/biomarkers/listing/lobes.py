@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from core.config import LOBE_LABELS, LobeName
 from core.measuring.biomarkers import sources
+from core.measuring.biomarkers.config import BiomarkerConfig
 from core.measuring.biomarkers.listing.maker import LOBAR, SCORES, MeasurementMaker
 from core.measuring.biomarkers.lobar import LobePart
 from core.measuring.biomarkers.measurement import SHARE, Measurement
@@ -13,21 +14,27 @@ from core.measuring.biomarkers.result import NAN
 from core.system import short_percent_text
 
 
+def lobe_score_rule(config: BiomarkerConfig) -> str:
+    """How a lobe is scored 0 to 5, in words. Whole percents, by which the rule was published, leave
+    gaps between 25 and 26 % and between 49 and 50 %; here both count as the range between them."""
+    clear = short_percent_text(config.affected_share)
+    one, two, three, four = (short_percent_text(share) for share in config.lobe_score_shares)
+    return (
+        f"0 for none (below {clear}), 1 for less than {one}, 2 for {one} to {two}, 3 for more than "
+        f"{two} and less than {three}, 4 for {three} to {four}, 5 for more than {four}."
+    )
+
+
 def list_lobar_score(maker: MeasurementMaker) -> Iterator[Measurement]:
     """CT severity score, and that of each lobe."""
-    clear = short_percent_text(maker.config.affected_share)
-    one, two, three, four = (short_percent_text(share) for share in maker.config.lobe_score_shares)
-    rule = (
-        f"0 below {clear} infected, 1 below {one}, 2 from there to {two}, 3 above that and below "
-        f"{three}, 4 from there to {four}, 5 above"
-    )
+    rule = lobe_score_rule(maker.config)
     score = maker.found.lobar_score
     yield maker.make(
         "lobar_score",
         "CT severity score, of 25",
         NAN if score is None else score,
         "",
-        f"Sum over five lobes, each by its infected share: {rule}. "
+        f"Sum over the five lobes, each scored by its infected share: {rule} "
         "Lobes are estimated from the shape of the lungs.",
         sources.LOBE_SCORE,
         SCORES,
@@ -40,7 +47,7 @@ def list_lobar_score(maker: MeasurementMaker) -> Iterator[Measurement]:
             f"Score of the {label[:1].lower()}{label[1:]}, of 5",
             NAN if part.score is None else part.score,
             "",
-            f"By the infected share of this lobe: {rule}.",
+            f"By the infected share of this lobe: {rule}",
             sources.LOBE_SCORE,
             SCORES,
             by_lobe=True,
@@ -93,7 +100,7 @@ def _list_lobe(maker: MeasurementMaker, name: LobeName, label: str) -> Iterator[
             f"infected within {near} of a fissure",
             part.near_fissure_ml,
             "ml",
-            f"{infected} within {near} of an estimated fissure (it may belong to the lobe beside)",
+            f"{infected} within {near} of an estimated fissure (the neighbouring lobe may hold it)",
             False,
         ),
     )

@@ -107,7 +107,7 @@ def _facts_column(report: Report, width: float) -> list[Any]:
 
 
 def _parts_of_the_lungs(found: Biomarkers, width: float) -> list[Any]:
-    """The lobes as a drawing; where they are not told the six zones, and why."""
+    """The lobes as a drawing; where there are none the six zones, and why."""
     lobes = draw_lobes(found, width=width, height=136)
     words = space(3), paragraph(safe(lobe_words(found)), size=6.2, colour=QUIET)
     if lobes is not None:

@@ -22,7 +22,7 @@ class Histograms {
       canvas.height = Math.round(CHART_HEIGHT * density);
       canvas.style.height = `${CHART_HEIGHT}px`;
     }
-    const style = getComputedStyle(canvas);
+    this.resolveColours();
     context.setTransform(density, 0, 0, density, 0, 0);
     context.clearRect(0, 0, width, CHART_HEIGHT);
     const floor = CHART_HEIGHT - 18;
@@ -32,19 +32,32 @@ class Histograms {
     const x = (level) => (level / (LEVELS - 1)) * (width - 2) + 1;
     const y = (share) => floor - Math.min(share / EDGE, 1) * (floor - 4);
     counts.forEach((one, at) => {
-      const colour = style.getPropertyValue(SERIES[at][0]);
+      const colour = this.colours[SERIES[at][0]];
       this.curve(one, (level) => [x(level), y(scaled(one[level]) / tallest)], colour, floor);
       if (!cumulative) return;
       const total = one.reduce((sum, count) => sum + count, 0) || 1;
       let sum = 0;
       this.curve(one, (level) => [x(level), y(EDGE * ((sum += one[level]) / total))], colour);
     });
-    context.fillStyle = context.strokeStyle = style.getPropertyValue("--quiet");
+    context.fillStyle = context.strokeStyle = this.colours["--quiet"];
     context.font = "11px sans-serif";
     context.fillRect(0, floor, width, 1);
     for (const [level, side] of [[0, "left"], [128, "center"], [255, "right"]]) {
       context.textAlign = side;
       context.fillText(String(level), x(level), CHART_HEIGHT - 4);
+    }
+  }
+
+  // What the variables of the style sheet come to in the theme of the page.
+  resolveColours() {
+    const { canvas } = this;
+    const scheme = getComputedStyle(canvas).colorScheme;
+    if (scheme === this.scheme) return;
+    this.scheme = scheme;
+    this.colours = {};
+    for (const name of ["--before", "--after", "--quiet"]) {
+      canvas.style.color = `var(${name})`;
+      this.colours[name] = getComputedStyle(canvas).color;
     }
   }
 
