@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
 from core.volume import BoolArray, FloatArray
 
@@ -30,6 +31,8 @@ _BODY_ABOVE_HU = -300.0
 _BONE_ABOVE_HU = 150.0
 _HU = (-1000.0, 300.0)
 _FEWEST_LUNG = 0.01
+_LARGE_PART = 0.1
+"""Of the largest part of lung."""
 _OUTERMOST = 0.01
 """Share of the lungs on either side that their box leaves out."""
 _MARGIN = 0.25
@@ -80,6 +83,7 @@ def coarse_picture(hu: FloatArray) -> FloatArray | None:
     lung = _enclosed(hu > _BODY_ABOVE_HU) & (hu < _LUNG_BELOW_HU)
     if np.count_nonzero(lung) < _FEWEST_LUNG * lung.size:
         return None
+    lung = _large_parts(lung)
     places, held = [], []
     for axis in range(3):
         place = _sampled_places(lung, axis)
@@ -139,6 +143,14 @@ def _enclosed(body: BoolArray) -> BoolArray:
         count += before & behind
     enclosed: BoolArray = count >= 2
     return enclosed
+
+
+def _large_parts(lung: BoolArray) -> BoolArray:
+    """Without gas in the belly, which is many parts smaller than a lung."""
+    labels, _ = ndimage.label(lung)
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    return (sizes >= _LARGE_PART * sizes.max())[labels]
 
 
 def _sampled_places(lung: BoolArray, axis: int) -> npt.NDArray[np.intp]:
