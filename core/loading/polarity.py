@@ -85,4 +85,5 @@ def _thin_share(grey: Array, threshold: float) -> float:
     ground = cv2.morphologyEx(grey, cv2.MORPH_OPEN, cross)
     dark = ground < threshold
     thin = dark & (cv2.subtract(grey, ground) > _STRONG)
-    return float(np.count_nonzero(thin)) / max(np.count_nonzero(dark), _FEWEST_PIXELS)
+    pixels = max(int(np.count_nonzero(dark)), _FEWEST_PIXELS)
+    return float(np.count_nonzero(thin)) / pixels

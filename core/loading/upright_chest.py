@@ -150,7 +150,8 @@ def _large_parts(lung: BoolArray) -> BoolArray:
     labels, _ = ndimage.label(lung)
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
-    return (sizes >= _LARGE_PART * sizes.max())[labels]
+    large: BoolArray = (sizes >= _LARGE_PART * sizes.max())[labels]
+    return large
 
 
 def _sampled_places(lung: BoolArray, axis: int) -> npt.NDArray[np.intp]:

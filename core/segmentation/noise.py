@@ -7,7 +7,7 @@ import numpy as np
 
 from core.config import PreprocessConfig
 from core.segmentation.postprocess import Probabilities
-from core.volume import FloatArray
+from core.volume import Array, FloatArray
 
 LIMIT_HU = 38.0
 """On the network's grid, where pixels are means of several; above it measurements are doubtful. Of
@@ -70,10 +70,11 @@ def _in_hu(frames: Probabilities, config: PreprocessConfig, *, estimate_scale: b
         return np.full_like(greys, np.nan)
     lung, tissue = np.median(dark), np.median(bright)
     low_hu, high_hu = _LUNG_AND_TISSUE_HU
-    return low_hu + (greys - lung) * np.float32((high_hu - low_hu) / (tissue - lung))
+    scale = np.float32((high_hu - low_hu) / (tissue - lung))
+    return (np.float32(low_hu) + (greys - np.float32(lung)) * scale).astype(np.float32)
 
 
-def _squares(picture: FloatArray) -> FloatArray:
+def _squares(picture: Array) -> Array:
     """(n, pixels) of the squares of a (rows, columns) picture, side by side."""
     rows, columns = (side // _SQUARE for side in picture.shape)
     whole = picture[: rows * _SQUARE, : columns * _SQUARE]
