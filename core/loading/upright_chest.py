@@ -31,7 +31,7 @@ _BODY_ABOVE_HU = -300.0
 _BONE_ABOVE_HU = 150.0
 _HU = (-1000.0, 300.0)
 _FEWEST_LUNG = 0.01
-_LARGE_PART = 0.1
+_LARGE_PART = 0.03
 """Of the largest part of lung."""
 _OUTERMOST = 0.01
 """Share of the lungs on either side that their box leaves out."""
