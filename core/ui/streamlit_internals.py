@@ -38,6 +38,7 @@ TEST_IDS = (
     "stPlotlyChart",
     "stHorizontalBlock",
     "stColumn",
+    "stToolbar",
 )
 """Values of `data-testid` in Streamlit's own HTML that `PAGE_STYLE` selects by."""
 
@@ -56,6 +57,11 @@ PAGE_STYLE = """
 }
 [data-testid="stMainBlockContainer"] h1 { padding: 0.4rem 0 0.6rem; }
 [data-testid="stHeader"] { background: transparent; }
+/* It lies over the title and the parts of a page, and takes clicks on its own buttons alone. */
+[data-testid="stHeader"], [data-testid="stToolbar"], [data-testid="stToolbar"] div {
+  pointer-events: none;
+}
+[data-testid="stHeader"] :is(button, a, [role="button"]) { pointer-events: auto; }
 [data-testid="stSidebarUserContent"] hr { margin: 0.6rem 0; }
 [data-testid="stMetricValue"] { font-size: 1.5rem; font-variant-numeric: tabular-nums; }
 .st-key-result-room { min-height: 10.4rem; }
