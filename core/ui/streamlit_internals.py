@@ -57,9 +57,11 @@ PAGE_STYLE = """
 }
 [data-testid="stMainBlockContainer"] h1 { padding: 0.4rem 0 0.6rem; }
 [data-testid="stHeader"] { background: transparent; }
-/* It lies over the title's row, whose parts must be reached. */
-[data-testid="stHeader"], [data-testid="stToolbar"] { pointer-events: none; }
-[data-testid="stHeader"] :is(button, a) { pointer-events: auto; }
+/* It lies over the title and the parts of a page, and takes clicks on its own buttons alone. */
+[data-testid="stHeader"], [data-testid="stToolbar"], [data-testid="stToolbar"] div {
+  pointer-events: none;
+}
+[data-testid="stHeader"] :is(button, a, [role="button"]) { pointer-events: auto; }
 [data-testid="stSidebarUserContent"] hr { margin: 0.6rem 0; }
 [data-testid="stMetricValue"] { font-size: 1.5rem; font-variant-numeric: tabular-nums; }
 .st-key-result-room { min-height: 13.6rem; }
