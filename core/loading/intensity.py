@@ -224,8 +224,10 @@ def _is_inverted(array: Array, sample: Array) -> bool:
 
     Stored values with their offset are as dense, but what lies near 0 there is air, at 0 to 24.
     """
+    if _share(sample, 500, np.inf) < _MUCH_BONE:
+        return False
     near = sample[(sample > -150) & (sample < 60)]
-    if _share(sample, 500, np.inf) < _MUCH_BONE or near.size < _MUCH_NEAR_WATER * sample.size:
+    if near.size < _MUCH_NEAR_WATER * sample.size:
         return False
     if float(np.median(near)) > -15:
         return False
