@@ -89,12 +89,13 @@ def check_one_of(options: argparse.Namespace, *names: str) -> None:
     Raises:
         ConfigError: not exactly one is given.
     """
+    wanted = [f"--{name}" for name in names]
     given = [f"--{name}" for name in names if getattr(options, name) is not None]
     if len(given) != 1:
         raise ConfigError(
             "The command does one thing at a time",
             got=" and ".join(given) or "none",
-            expected="one of " + ", ".join(f"--{name}" for name in names),
+            expected="one of " + " and ".join((", ".join(wanted[:-1]), wanted[-1])),
         )
 
 
