@@ -80,7 +80,7 @@ def test_a_report_is_marked_as_corrected_and_claims_nothing_of_the_network() -> 
     report, _ = report_of(study, corrected(study))
     for text in (words(pdf_text(pdf_bytes(report))), words(html_text(report))):
         assert "corrected by hand" in text
-        assert "nothing about the network" in text
+        assert "do not describe the network" in text
     assert "The masks were then corrected by hand" in report.methods.paragraph
     plain, result = report_of(study)
     assert "by hand" not in words(pdf_text(pdf_bytes(plain)))

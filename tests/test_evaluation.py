@@ -148,7 +148,7 @@ def test_training_cases_come_with_the_dice_of_a_network_not_trained_on_them(
     info = replace(info, manifest_text=json.dumps({"split": split, "cross_validation": by_case}))
     assert side_sentence(cases[0], info).endswith("0.900 for lung and 0.800 for infection.")
     info = replace(info, manifest_text=json.dumps({"split": split, "cross_validation": [1]}))
-    assert side_sentence(cases[0], info).endswith("say nothing about new scans.")
+    assert side_sentence(cases[0], info).endswith("prove nothing about new scans.")
 
 
 # ------------------------------------------------------------------ comparing

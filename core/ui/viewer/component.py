@@ -150,7 +150,8 @@ def _place_viewer(
     token = header["scans"][0]["token"]
 
     def _reported(what: str) -> dict[str, Any] | None:
-        found = widget_value(key).get(what)
+        # A session that has just begun anew holds nothing of the viewer before.
+        found = widget_value(key, {}).get(what)
         # What was reported of the scan before may arrive only after this one was opened.
         return found if isinstance(found, dict) and found.get("token") == token else None
 
