@@ -60,10 +60,10 @@ def _json_of(capsys: pytest.CaptureFixture[str]) -> Any:
 def test_info_tells_size_spacing_and_unit(scan: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(scan), "--json"]) == 0
     figures = _json_of(capsys)
-    assert figures["shape"] == [160, 160, 12]
+    assert figures["shape"] == [128, 128, 12]
     assert figures["unit"] == "HU"
     assert main(["info", str(scan)]) == 0
-    assert "160 × 160 × 12" in capsys.readouterr().out
+    assert "128 × 128 × 12" in capsys.readouterr().out
 
 
 def test_segment_writes_masks_in_the_files_own_geometry(
@@ -125,7 +125,7 @@ def test_segment_marks_a_folder_of_pictures_of_any_size(
     printed = capsys.readouterr().out
     assert "2 of 3 pictures marked" in printed
     assert "broken.png" in printed
-    for name, shape in (("one", (160, 160)), ("two", (160, 155))):
+    for name, shape in (("one", (128, 128)), ("two", (128, 123))):
         for channel in ("lung", "infection"):
             mask = np.asarray(Image.open(output / f"{name}_{channel}.png"))
             assert mask.shape == shape
