@@ -211,17 +211,22 @@ def _results_below(folder: Path, depth: int, left: list[int]) -> Iterator[Path]:
         return
     if depth == 0 or left[0] <= 0:
         return
+    for name in folders_in(folder):
+        yield from _results_below(folder / name, depth - 1, left)
+
+
+def folders_in(folder: Path) -> list[str]:
+    """Names of the folders in a folder, in order, without links and hidden ones; none where it
+    cannot be read."""
     try:
         with os.scandir(folder) as entries:
-            below = sorted(
+            return sorted(
                 entry.name
                 for entry in entries
                 if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)
             )
     except OSError:
-        return
-    for name in below:
-        yield from _results_below(folder / name, depth - 1, left)
+        return []
 
 
 def read_thumbnail(folder: Path, scan_id: str, *, width: int) -> bytes | None:

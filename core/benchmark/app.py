@@ -17,10 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from core.benchmark.browser import _BROWSERS as BROWSERS
-from core.benchmark.browser import _browser as open_browser
-from core.benchmark.browser import _is_up as is_up
-from core.benchmark.browser import _wait as wait_until
+from core.benchmark.browser import BROWSERS, is_up, open_browser, wait_until
 from core.benchmark.rows import Row
 from core.benchmark.stages import write_generated_scan
 from core.system import PROGRAM_FOLDER, size_text

@@ -13,9 +13,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 
+from core.benchmark.batches import mask_values
 from core.benchmark.rows import Row
 from core.benchmark.stages import run_benchmark, run_measured
 from core.config import CHANNELS
@@ -140,15 +140,10 @@ def different_shares(one: Path, other: Path) -> dict[str, float]:
     """
     found: dict[str, float] = {}
     for channel in CHANNELS:
-        masks = [_mask(folder / f"{channel}_mask.nii.gz") for folder in (one, other)]
+        masks = [mask_values(folder / f"{channel}_mask.nii.gz") > 0 for folder in (one, other)]
         either = int(np.count_nonzero(masks[0] | masks[1]))
         found[channel] = np.count_nonzero(masks[0] != masks[1]) / either if either else 0.0
     return found
-
-
-def _mask(path: Path) -> Any:
-    image: Any = nib.load(path)
-    return np.asarray(image.dataobj) > 0
 
 
 def describe_devices(rows: Sequence[Row]) -> str:

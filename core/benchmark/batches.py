@@ -138,11 +138,11 @@ def different_voxels(one: Path, other: Path) -> int:
             got=f"{len(names[0])} and {len(names[1])} masks",
             expected="the same masks in both",
         )
-    return sum(
-        int(np.count_nonzero(_voxels(one / name) != _voxels(other / name))) for name in names[0]
-    )
+    pairs = ((mask_values(one / name), mask_values(other / name)) for name in names[0])
+    return sum(int(np.count_nonzero(first != second)) for first, second in pairs)
 
 
-def _voxels(path: Path) -> npt.NDArray[Any]:
+def mask_values(path: Path) -> npt.NDArray[Any]:
+    """The values of a saved mask."""
     image: Any = nib.load(path)
     return np.asarray(image.dataobj)

@@ -26,7 +26,7 @@ from core.system import PROGRAM_FOLDER, OnProgress, size_text
 
 _PAGE = "core/benchmark/measured_page.py"
 _SIZE_VARIABLE = "LUNGLENS_BENCHMARK_SIZE"
-_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 _FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
 _READY = "The scan is ready"
 EVENTS = 200
@@ -136,21 +136,21 @@ def run_browser_benchmark(
             expected="10 to 10000 of each kind",
         )
     with tempfile.TemporaryDirectory() as folder, _server(size, Path(folder)) as address:
-        with _browser(Path(folder)) as browser:
+        with open_browser(Path(folder)) as browser:
             on_progress("generating a scan", 0, 6)
             browser.get(address)
             shown = "return document.body.innerText"
-            _wait(lambda: _READY in browser.execute_script(shown), "the generated scan")
+            wait_until(lambda: _READY in browser.execute_script(shown), "the generated scan")
             values: dict[str, Any] = {"shape": list(size)}
             values.update(_measure_viewer(browser, address, on_progress, events))
         on_progress("correcting masks", 3, 6)
-        with _browser(Path(folder)) as browser:
+        with open_browser(Path(folder)) as browser:
             values["correcting"] = _measure_correcting(browser, address, events)
         # Each widget in a browser that knows nothing of the one before.
         values["widgets"] = {}
         for at, (kind, (_, part)) in enumerate(WIDGETS.items()):
             on_progress("measuring plain widgets", 4 + at, 6)
-            with _browser(Path(folder)) as browser:
+            with open_browser(Path(folder)) as browser:
                 values["widgets"][kind] = _measure_widget(
                     browser,
                     f"{address}/?show={kind}",
@@ -166,9 +166,9 @@ def _measure_viewer(
     on_progress("loading all slices", 1, 6)
     browser.get(f"{address}/?show=viewer")
     marks = "return performance.getEntriesByName('lunglens:{}').map((m) => m.startTime)[0]"
-    _wait(lambda: browser.execute_script(marks.format("all")), "all slices")
+    wait_until(lambda: browser.execute_script(marks.format("all")), "all slices")
     flying = _VIEW + "return view.sources[0].scan.flights.size"
-    _wait(lambda: browser.execute_script(flying) == 0, "all masks")
+    wait_until(lambda: browser.execute_script(flying) == 0, "all masks")
     at = {name: browser.execute_script(marks.format(name)) for name in ("open", "first", "all")}
     sent = browser.execute_script(
         "return performance.getEntriesByType('resource')"
@@ -203,9 +203,9 @@ def _measure_correcting(browser: Any, address: str, events: int) -> dict[str, fl
     browser.get(f"{address}/?show=correct")
     ready = "const view = [...(globalThis.lunglens?.views ?? [])].find((one) => one.canCorrect);"
     ready += "return Boolean(view && view.edits.ready && view.sources[0].scan.complete);"
-    _wait(lambda: browser.execute_script(ready), "the masks to correct")
+    wait_until(lambda: browser.execute_script(ready), "the masks to correct")
     waiting = "return document.body.innerText.includes('being measured')"
-    _wait(lambda: not browser.execute_script(waiting), "the figures")
+    wait_until(lambda: not browser.execute_script(waiting), "the figures")
     return measure_strokes(browser, events=events)
 
 
@@ -220,7 +220,7 @@ def _events(browser: Any, act: str, before: str, steps: int) -> dict[str, float]
 def _measure_widget(browser: Any, address: str, part: str, steps: int) -> dict[str, float]:
     browser.get(address)
     there = f"return Boolean(document.querySelector({part!r}))"
-    _wait(lambda: browser.execute_script(there), "the picture")
+    wait_until(lambda: browser.execute_script(there), "the picture")
     time.sleep(2.0)
     return _percentiles(browser.execute_async_script(_WIDGET, steps, part)["spent"])
 
@@ -248,14 +248,15 @@ def _server(size: tuple[int, int, int], folder: Path) -> Iterator[str]:
             command, cwd=PROGRAM_FOLDER, env=environment, stdout=out, stderr=out
         )
         try:
-            _wait(lambda: _is_up(f"http://localhost:{port}/_stcore/health"), "the server")
+            wait_until(lambda: is_up(f"http://localhost:{port}/_stcore/health"), "the server")
             yield f"http://localhost:{port}"
         finally:
             server.terminate()
             server.wait(20)
 
 
-def _is_up(address: str) -> bool:
+def is_up(address: str) -> bool:
+    """Whether a server answers there."""
     try:
         with urllib.request.urlopen(address, timeout=2) as answer:
             return bool(answer.status == 200)
@@ -264,8 +265,9 @@ def _is_up(address: str) -> bool:
 
 
 @contextlib.contextmanager
-def _browser(folder: Path) -> Iterator[Any]:
-    found = next(filter(None, map(shutil.which, _BROWSERS)), None)
+def open_browser(folder: Path) -> Iterator[Any]:
+    """Headless Chromium with its own profile; it ends with the block."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
     driver = shutil.which("chromedriver")
     if not found or not driver:
         raise LungLensError(
@@ -294,7 +296,12 @@ def _browser(folder: Path) -> Iterator[Any]:
         browser.quit()
 
 
-def _wait(condition: Callable[[], Any], what: str) -> None:
+def wait_until(condition: Callable[[], Any], what: str) -> None:
+    """Waits until a condition is true.
+
+    Raises:
+        LungLensError: `what` does not appear in time.
+    """
     end = time.monotonic() + _PATIENCE_S
     while not condition():
         if time.monotonic() > end:

@@ -121,9 +121,7 @@ class Keeper:
             ProjectError: somebody else works on it.
             SaveError: it cannot be written.
         """
-        if refused := self.refusal():
-            raise ProjectError(refused.rstrip("."))
-        self._begin()
+        self._begin_or_refuse()
 
     def keep_scan(self, study: Study) -> None:
         """Keeps the scan itself, with its true masks.
@@ -132,10 +130,13 @@ class Keeper:
             ProjectError: somebody else works on it.
             SaveError: it cannot be written.
         """
+        self._begin_or_refuse()
+        write_scan(self.folder, study, identity=True)
+
+    def _begin_or_refuse(self) -> None:
         if refused := self.refusal():
             raise ProjectError(refused.rstrip("."))
         self._begin()
-        write_scan(self.folder, study, identity=True)
 
     def drop_scan(self) -> None:
         """Keeps the scan no longer; all else stays."""

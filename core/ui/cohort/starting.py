@@ -12,7 +12,14 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.batch import BatchPaths, BatchSummary, is_batch_result, load_cohort, run_batch
+from core.batch import (
+    BatchPaths,
+    BatchSummary,
+    folders_in,
+    is_batch_result,
+    load_cohort,
+    run_batch,
+)
 from core.config import BatchConfig, SegmentConfig
 from core.errors import LungLensError, shown_name
 from core.segmentation import WeightsInfo
@@ -183,16 +190,7 @@ def _places() -> dict[str, _Place]:
     assert root is not None
     results = _results_root()
     found = {_WHOLE.capitalize(): _Place(root, results / _RESULTS / _WHOLE)}
-    try:
-        with os.scandir(root) as entries:
-            names = sorted(
-                entry.name
-                for entry in entries
-                if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)
-            )
-    except OSError:
-        return found
-    for name in names:
+    for name in folders_in(root):
         folder = root / name
         holds_results = folder == results / _RESULTS or is_batch_result(folder)
         if not holds_results and folder != results:
