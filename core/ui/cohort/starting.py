@@ -258,13 +258,17 @@ def _start(batch: _ServerBatch, place: _Place, info: WeightsInfo, *, retry: bool
     )
 
     def work(on_progress: OnProgress, should_cancel: ShouldCancel) -> BatchSummary:
-        return run_batch(
-            place.scans,
-            place.results,
-            config=config,
-            on_progress=on_progress,
-            should_cancel=should_cancel,
-        )
+        try:
+            return run_batch(
+                place.scans,
+                place.results,
+                config=config,
+                on_progress=on_progress,
+                should_cancel=should_cancel,
+            )
+        finally:
+            # Nobody may have had the page open to see the table come.
+            forget_found()
 
     if batch.slot.running:  # another session was first
         return
