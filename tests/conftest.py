@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import nibabel as nib
 import pytest
 
-from tests.eager import eager_keras
+from tests.eager import eager_keras, shrink_encoder
 from tests.scans import chest_hu, small_affine
 from tests.shared import share_in
 
@@ -90,12 +90,8 @@ def eager() -> Iterator[None]:
 
 @pytest.fixture
 def small_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
-    """EfficientNet-Lite0 with a quarter of its filters and 7 instead of 16 blocks, all stages kept:
-    for tests that need its structure and not its size, since building and tracing take seconds.
-    The arrays from ImageNet do not fit it."""
-    from core.segmentation.models import efficientnet
-
-    monkeypatch.setitem(efficientnet._SCALES, "lite0", (0.25, 0.25))
+    """See `tests.eager.shrink_encoder`."""
+    shrink_encoder(monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -375,6 +375,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.usefixtures("eager")
 def test_stored_classifier_is_read_alike_by_both_engines(tiny: Path) -> None:
     info = find_classifier("tiny", folder=tiny)
     assert info.combination == Combination(0.8, 0.4, -0.1, Line(0.9, 0.1), Line(0.7, -0.2))

@@ -60,7 +60,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def short_training(monkeypatch: pytest.MonkeyPatch) -> None:
     few = partial(evaluation.bootstrap_interval, draws=20)
     monkeypatch.setattr(evaluation, "bootstrap_interval", few)
-    short = partial(learn_config.LearnConfig, epochs=1, steps=1, batch_size=4, variations=1)
+    short = partial(learn_config.LearnConfig, epochs=1, steps=1, batch_size=16, variations=1)
     monkeypatch.setattr(learn_config, "LearnConfig", short)
 
 

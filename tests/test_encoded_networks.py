@@ -131,6 +131,7 @@ def striped_slices() -> npt.NDArray[np.uint8]:
     return np.clip(np.stack(slices), 0, 255).astype(np.uint8)
 
 
+@pytest.mark.usefixtures("eager", "small_encoder")
 @pytest.mark.parametrize("config", [SMALL, NESTED])
 def test_openvino_and_keras_agree(config: ModelConfig, tmp_path: Path) -> None:
     keras.utils.set_random_seed(3)

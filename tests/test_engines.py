@@ -31,14 +31,14 @@ from core.segmentation.engines.openvino_engine import OpenVinoSegmenter
 from core.segmentation.engines.openvino_maps import OpenVinoMaps
 from core.segmentation.engines.openvino_network import build_network
 from core.segmentation.engines.openvino_ring import RequestRing
-from core.segmentation.engines.protocol import EngineUnavailable
+from core.segmentation.engines.protocol import Engine, EngineUnavailable
 from core.segmentation.graph import Layer, describe_graph, graph_from_text, graph_to_text
 from core.segmentation.models import build_model
 from core.segmentation.postprocess import restore_masks
 from core.segmentation.weights import WeightsInfo, find_weights, list_weights, read_graph
 from core.segmentation.weights_files import GRAPH_NAME, read_arrays
 from core.segmentation.weights_store import save_weights
-from core.volume import Volume
+from core.volume import MaskPair, Volume
 from tests.studies import demo_study
 
 SIZE = PreprocessConfig(rows=32, columns=48)
@@ -80,6 +80,7 @@ def frames() -> npt.NDArray[np.uint8]:
     return np.random.default_rng(1).integers(0, 256, (7, SIZE.rows, SIZE.columns), dtype=np.uint8)
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("name", NETWORKS)
 def test_same_probabilities_as_keras(
     name: str, frames: npt.NDArray[np.uint8], tmp_path: Path
@@ -94,20 +95,10 @@ def test_same_probabilities_as_keras(
     assert np.abs(fast - expected).mean() < 0.5
 
 
-def _mask_difference(volume: Volume, precision: Precision) -> dict[str, float]:
-    """Voxels in one engine's mask only, as a share of the mask that Keras gives in float32."""
-    info = find_weights()
-    record = plan_spatial(volume, info.preprocess)
-    slices = build_model_input(volume, record, info.preprocess, range(volume.shape[2]))
-    by_keras, by_openvino = (
-        restore_masks(engine.predict(slices, batch_size=8).pixels, record, info.postprocess)
-        for engine in (Segmenter(info), OpenVinoSegmenter(info, precision=precision))
-    )
-    return {
-        channel: np.count_nonzero(getattr(by_keras, channel) ^ getattr(by_openvino, channel))
-        / np.count_nonzero(getattr(by_keras, channel))
-        for channel in ("lung", "infection")
-    }
+@pytest.fixture(scope="module")
+def in_keras() -> Segmenter:
+    """The default weights in Keras, traced once."""
+    return Segmenter(find_weights())
 
 
 LARGEST_DIFFERENCE: dict[Precision, dict[str, float]] = {
@@ -117,20 +108,35 @@ LARGEST_DIFFERENCE: dict[Precision, dict[str, float]] = {
 }
 
 
-@pytest.mark.parametrize("precision", ["float32", "auto"])
-def test_masks_of_the_demo_study_equal_those_of_keras(precision: Precision) -> None:
-    difference = _mask_difference(demo_study((256, 256, 24)).volume, precision)
-    for channel, most in LARGEST_DIFFERENCE[precision].items():
-        assert difference[channel] <= most, difference
+"""Voxels in one engine's mask only, as a share of the mask that Keras gives in float32."""
+
+
+def assert_masks_are_those_of_keras(volume: Volume, in_keras: Segmenter) -> None:
+    info = in_keras.info
+    record = plan_spatial(volume, info.preprocess)
+    slices = build_model_input(volume, record, info.preprocess, range(volume.shape[2]))
+
+    def masks_of(engine: Engine) -> MaskPair:
+        found = engine.predict(slices, batch_size=8).pixels
+        return restore_masks(found, record, info.postprocess)
+
+    expected = masks_of(in_keras)
+    for precision, largest in LARGEST_DIFFERENCE.items():
+        found = masks_of(OpenVinoSegmenter(info, precision=precision))
+        for channel, most in largest.items():
+            true, marked = getattr(expected, channel), getattr(found, channel)
+            share = np.count_nonzero(true ^ marked) / np.count_nonzero(true)
+            assert share <= most, (precision, channel)
+
+
+def test_masks_of_the_demo_study_equal_those_of_keras(in_keras: Segmenter) -> None:
+    assert_masks_are_those_of_keras(demo_study((256, 256, 24)).volume, in_keras)
 
 
 @pytest.mark.real_data
-@pytest.mark.parametrize("precision", ["float32", "auto"])
-def test_masks_of_a_real_scan_equal_those_of_keras(precision: Precision, real_data: Path) -> None:
+def test_masks_of_a_real_scan_equal_those_of_keras(in_keras: Segmenter, real_data: Path) -> None:
     path = "covid20/ct_scans/radiopaedia_org_covid-19-pneumonia-10_85902_1-dcm.nii.gz"
-    difference = _mask_difference(load_nifti(real_data / path), precision)
-    for channel, most in LARGEST_DIFFERENCE[precision].items():
-        assert difference[channel] <= most, difference
+    assert_masks_are_those_of_keras(load_nifti(real_data / path), in_keras)
 
 
 def test_segmenting_imports_no_keras_and_opens_no_connection() -> None:
@@ -459,6 +465,7 @@ def test_the_environment_chooses_the_precision(monkeypatch: pytest.MonkeyPatch) 
         load_engine(info, "openvino")
 
 
+@pytest.mark.usefixtures("eager")
 def test_keras_computes_in_bfloat16_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
     info = find_weights()
     frames = np.random.default_rng(0).integers(0, 256, (1, 192, 256), dtype=np.uint8)

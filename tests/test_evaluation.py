@@ -44,6 +44,7 @@ from core.training.runs import RunPaths, read_history, score
 from core.training.scans import load_training_scans
 from core.training.splits import split_by_patient
 from core.volume import MaskPair, Study, to_file_order
+from tests.eager import eager_keras
 from tests.training_data import CASES, TINY
 from tests.training_runs import training_folder, whole_run
 
@@ -318,7 +319,8 @@ def run() -> RunPaths:
 
 @pytest.fixture(scope="module")
 def published(data: Path, run: RunPaths, tmp_path_factory: pytest.TempPathFactory) -> WeightsInfo:
-    return publish(data, run, tmp_path_factory.mktemp("weights") / "tiny", CONFIG)
+    with eager_keras():
+        return publish(data, run, tmp_path_factory.mktemp("weights") / "tiny", CONFIG)
 
 
 def test_published_weights_can_be_found_and_loaded(published: WeightsInfo) -> None:
@@ -351,6 +353,7 @@ def test_manifest_says_what_the_weights_learned_from(
     json.dumps(manifest, allow_nan=False)
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_publication_that_is_stopped_leaves_nothing(
     data: Path, run: RunPaths, tmp_path: Path
 ) -> None:
@@ -412,6 +415,7 @@ def test_card_names_the_network_loss_and_schedule_that_were_used(published: Weig
     shutil.rmtree(folder)  # the other tests publish beside it
 
 
+@pytest.mark.usefixtures("eager")
 def test_second_weights_do_not_push_the_first_aside(
     data: Path, run: RunPaths, published: WeightsInfo
 ) -> None:
@@ -423,8 +427,9 @@ def test_second_weights_do_not_push_the_first_aside(
     assert read_manifest(published.folder).sha256 == published.sha256
 
 
+@pytest.mark.usefixtures("eager")
 def test_card_without_extras_holds_no_nan(data: Path, run: RunPaths, tmp_path: Path) -> None:
-    """Judged on cases alone: no pictures, no infection-free slices, no healthy chest."""
+    """Validated on cases alone: no pictures, no infection-free slices, no healthy chest."""
     info = publish(data / "covid20", run, tmp_path / "weights" / "plain", CONFIG)
     json.dumps(info.manifest, allow_nan=False)
     assert info.manifest["validation"]["pictures_infection_dice"] is None

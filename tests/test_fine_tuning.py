@@ -146,6 +146,7 @@ def test_the_slice_head_is_left_out_of_training_and_comes_back_as_it_was(publish
     assert with_slice_head(plain, TINY) is plain
 
 
+@pytest.mark.usefixtures("eager")
 def test_what_cannot_be_started_is_one_sentence(published: Path) -> None:
     info = weights(published / "start")
     with pytest.raises(ConfigError, match="no encoder to keep"):
@@ -167,6 +168,7 @@ def test_what_cannot_be_started_is_one_sentence(published: Path) -> None:
         )
 
 
+@pytest.mark.usefixtures("small_encoder")
 def test_config_survives_json(published: Path) -> None:
     config = tiny(weights(published / "start", ENCODED, SIZE), frozen_encoder=True)
     assert from_json_dict(TrainConfig, json.loads(json.dumps(to_json_dict(config)))) == config

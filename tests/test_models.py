@@ -112,9 +112,9 @@ def test_group_normalisation_fits_every_width(width: int) -> None:
     "config",
     [
         ModelConfig(depth=2, width=4),
-        ModelConfig(depth=2, width=4, normalization="group"),
-        ModelConfig(depth=2, width=4, normalization="none", dropout=0.2),
-        ModelConfig(depth=2, width=4, max_filters=8),
+        ModelConfig(depth=1, width=4, normalization="group"),
+        ModelConfig(depth=1, width=4, normalization="none", dropout=0.2),
+        ModelConfig(depth=1, width=4, max_filters=4),
         ModelConfig(depth=1, width=2, members=2),
         ModelConfig("unetpp", depth=2, width=4),
         ModelConfig("unetpp", depth=2, width=4, deep_supervision=True),

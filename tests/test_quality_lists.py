@@ -139,6 +139,7 @@ def stopped_run(data: Path, folder: Path, *arguments: str) -> dict[str, Any]:
     return record
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_run_writes_down_what_it_left_out_and_is_not_taken_up_without_it(tmp_path, capsys):
     data = write_training_folder(tmp_path / "data")
     path = tmp_path / "exclude.json"

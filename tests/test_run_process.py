@@ -8,13 +8,14 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from core.cli import main
-from core.config import to_json_dict
+from core.config import RangeTestConfig, to_json_dict
 from core.drawing.overlays import draw_outlines
 from core.errors import Cancelled, ConfigError, DatasetError
 from core.measuring.quality.exclusions import Exclusion
@@ -257,8 +258,9 @@ def test_what_the_trainer_refuses_is_reported(
 
 @pytest.mark.usefixtures("eager")
 def test_a_range_test_leaves_its_losses_and_its_advice(
-    run_here: Callable[..., int], root: Path
+    run_here: Callable[..., int], root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("core.cli.train.RangeTestConfig", partial(RangeTestConfig, batches=10))
     request = RunRequest(data=str(training_folder()), config=TINY)
     assert run_here("", request, find_learning_rate=True) == 0
     folder = root / RANGE_TEST_NAME

@@ -36,6 +36,7 @@ from core.training.runs import (
 from core.training.scans import TrainingScan, load_training_scans
 from core.training.splits import split_as_recorded
 from core.training.validation import validate
+from tests.eager import eager_keras
 from tests.training_data import CASES, TINY
 from tests.training_runs import copy_run, second_run, stopped_run, training_folder, whole_run
 
@@ -62,7 +63,8 @@ def interrupted(data: Path, tmp_path_factory: pytest.TempPathFactory) -> RunPath
         if stage == "training":
             epochs.append((done, total))
 
-    train(data, paths.folder, TINY, on_progress=note)
+    with eager_keras():
+        train(data, paths.folder, TINY, on_progress=note)
     assert epochs == [(2, 2)]
     return paths
 
