@@ -71,7 +71,7 @@ def test_too_many_folds_are_refused(data: Path) -> None:
         split_folds(scans, folds=len(scans) + 1, seed=3)
 
 
-def test_every_case_has_a_result_of_the_fold_that_kept_it_out(
+def test_every_case_has_a_result_of_the_fold_that_held_it_out(
     found: CrossValidation, folder: Path
 ) -> None:
     assert sorted(result.case_id for result in found.results) == sorted(CASES)

@@ -1,4 +1,4 @@
-"""Engines: OpenVINO says what Keras says, builds from files alone, and refuses what it lacks."""
+"""Engines: OpenVINO gives what Keras gives, is built from files alone, and names what it lacks."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def test_installed_weights_come_with_their_graph() -> None:
         assert read_graph(info) == describe_graph(model)
 
 
-def test_weights_without_a_graph_ask_keras(tiny: WeightsInfo) -> None:
+def test_the_graph_of_weights_without_one_comes_from_keras(tiny: WeightsInfo) -> None:
     assert read_graph(replace(tiny, graph_sha256=None)) == read_graph(tiny)
 
 
@@ -211,7 +211,7 @@ def test_a_graph_survives_its_text(tiny: WeightsInfo) -> None:
         json.dumps([["InputLayer", "a", [], {}], ["InputLayer", "a", [], {}]]),
     ],
 )
-def test_text_that_is_no_graph(text: str) -> None:
+def test_text_that_does_not_hold_a_graph_is_refused(text: str) -> None:
     with pytest.raises(WeightsError, match=r"The graph x cannot be read"):
         graph_from_text(text, shown="x")
 
@@ -221,7 +221,7 @@ def _changed(layers: tuple[Layer, ...], name: str, **changes: Any) -> tuple[Laye
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "sentence"),
     [
         ({"name": "down0_relu1", "kind": "Lambda"}, "does not know layer down0_relu1"),
         ({"name": "down0_relu1", "settings": {"activation": "gelu"}}, "activation gelu"),
@@ -230,9 +230,11 @@ def _changed(layers: tuple[Layer, ...], name: str, **changes: Any) -> tuple[Laye
         ({"name": "up0_join", "inputs": ()}, "does not fit its arrays"),
     ],
 )
-def test_graphs_that_cannot_be_built(tiny: WeightsInfo, changes: dict[str, Any], told: str) -> None:
+def test_graphs_that_cannot_be_built(
+    tiny: WeightsInfo, changes: dict[str, Any], sentence: str
+) -> None:
     graph = _changed(read_graph(tiny), **changes)
-    with pytest.raises(WeightsError, match=told):
+    with pytest.raises(WeightsError, match=sentence):
         build_network(graph, read_arrays(tiny), shape=(32, 48), bfloat16=False, shown="tiny")
 
 
@@ -266,12 +268,14 @@ def test_an_openvino_that_does_not_start(
     fallback = load_engine(tiny, "auto")
     assert isinstance(fallback, Segmenter)
     assert re.search("does not start: got (libopenvino|No device)", fallback.fallback_reason)
-    told = r"does not start: got (libopenvino|No device)[^\n]+; reinstall it, [^\n]+\.$"
-    with pytest.raises(EngineUnavailable, match=told):
+    sentence = r"does not start: got (libopenvino|No device)[^\n]+; reinstall it, [^\n]+\.$"
+    with pytest.raises(EngineUnavailable, match=sentence):
         load_engine(tiny, "openvino")
 
 
-def test_auto_without_openvino_says_so(tiny: WeightsInfo, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_without_openvino_gives_the_reason(
+    tiny: WeightsInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert load_engine(tiny, "auto").fallback_reason == ""
     monkeypatch.setattr("core.segmentation.engines.choose.find_spec", lambda name: None)
     assert "openvino is not installed" in load_engine(tiny, "auto").fallback_reason
@@ -281,7 +285,7 @@ def test_auto_without_openvino_says_so(tiny: WeightsInfo, monkeypatch: pytest.Mo
     assert load_engine(tiny, "auto").fallback_reason == ""
 
 
-def test_threads_at_once_each_get_their_own_answer(tiny: WeightsInfo) -> None:
+def test_parallel_threads_get_their_own_predictions(tiny: WeightsInfo) -> None:
     engine = OpenVinoSegmenter(tiny)
     generator = np.random.default_rng(5)
     scans = [
@@ -300,27 +304,27 @@ def test_arrays_that_do_not_fit(tiny: WeightsInfo) -> None:
     surplus = {**arrays, "ghost/kernel": np.zeros(1, np.float32)}
     missing = {name: array for name, array in arrays.items() if name != "down0_conv1/kernel"}
     misshapen = {**arrays, "down0_conv2/kernel": arrays["down0_conv2/kernel"][:, :, :2]}
-    for wrong, told in (
+    for wrong, sentence in (
         (surplus, "1 arrays of no layer, first ghost/kernel"),
         (missing, "down0_conv1/kernel"),
         (misshapen, "does not fit its arrays"),
     ):
-        with pytest.raises(WeightsError, match=told):
+        with pytest.raises(WeightsError, match=sentence):
             build_network(read_graph(tiny), wrong, shape=(32, 48), bfloat16=True, shown="tiny")
 
 
 def test_cancel_and_progress(tiny: WeightsInfo, frames: npt.NDArray[np.uint8]) -> None:
     engine = OpenVinoSegmenter(tiny)
     expected = engine.predict(frames, batch_size=3).pixels
-    told: list[int] = []
+    slices_done: list[int] = []
     with pytest.raises(Cancelled):
         engine.predict(
             frames,
             batch_size=3,
-            on_progress=lambda stage, done, total: told.append(done),
-            should_cancel=lambda: len(told) == 2,
+            on_progress=lambda stage, done, total: slices_done.append(done),
+            should_cancel=lambda: len(slices_done) == 2,
         )
-    assert told == [0, 3]
+    assert slices_done == [0, 3]
     # A run that was stopped leaves nothing behind in the next one.
     np.testing.assert_array_equal(engine.predict(frames, batch_size=100).pixels, expected)
 
@@ -390,13 +394,13 @@ def test_cancelling_drains_the_ring_of_either_engine(
 ) -> None:
     segmenter = OpenVinoSegmenter(tiny)
     segmenter._ring = ring_of_three
-    told: list[int] = []
+    slices_done: list[int] = []
     with pytest.raises(Cancelled):
         segmenter.predict(
             frames,
             batch_size=2,
-            on_progress=lambda stage, done, total: told.append(done),
-            should_cancel=lambda: bool(told),
+            on_progress=lambda stage, done, total: slices_done.append(done),
+            should_cancel=lambda: bool(slices_done),
         )
     assert _Request.under_way == 0
 
@@ -412,7 +416,7 @@ def test_cancelling_drains_the_ring_of_either_engine(
     assert not ring_of_three._lock.locked()
 
 
-def test_no_slice_no_answer(tiny: WeightsInfo) -> None:
+def test_no_slices_give_an_empty_prediction(tiny: WeightsInfo) -> None:
     none = np.zeros((0, SIZE.rows, SIZE.columns), dtype=np.uint8)
     assert OpenVinoSegmenter(tiny).predict(none, batch_size=4).pixels.shape == (2, 0, 32, 48)
 
@@ -440,7 +444,7 @@ def test_engine_by_capability(
     assert choose_engine(wanted) == chosen
 
 
-def test_openvino_asked_for_and_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_openvino_asked_for_but_not_installed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.segmentation.engines.choose.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="pip install openvino"):
         choose_engine("openvino")

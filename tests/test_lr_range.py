@@ -61,7 +61,7 @@ def test_table_can_be_read_back() -> None:
     assert (rows[-1]["loss"], rows[-1]["smoothed_loss"]) == ("", "")
 
 
-def test_running_mean_is_not_pulled_to_nought() -> None:
+def test_running_mean_has_no_bias_towards_zero() -> None:
     np.testing.assert_allclose(smooth(np.full(50, 0.7)), 0.7)
     assert smooth(np.array([1.0, 0.0]))[1] == pytest.approx(0.9 / 1.9)
 
@@ -70,20 +70,20 @@ def test_running_mean_is_not_pulled_to_nought() -> None:
     ("losses", "expected"),
     [([1.0, 0.9, 0.8], False), ([1.0, math.nan], True), ([1.0] * 5 + [400.0], True)],
 )
-def test_end_is_seen(losses: list[float], expected: bool) -> None:
+def test_divergence_is_recognised(losses: list[float], expected: bool) -> None:
     assert has_diverged(losses) is expected
 
 
-def test_a_tiny_network_is_tried_and_can_be_stopped(tmp_path: Path) -> None:
+def test_a_range_test_of_a_tiny_network_runs_and_can_be_stopped(tmp_path: Path) -> None:
     data = write_training_folder(tmp_path / "data")
     config = RangeTestConfig(lowest=1e-5, highest=1e-1, batches=12)
-    told: list[int] = []
+    batches_done: list[int] = []
     found = run_range_test(
-        data, TINY, config, on_progress=lambda stage, done, total: told.append(done)
+        data, TINY, config, on_progress=lambda stage, done, total: batches_done.append(done)
     )
     assert len(found.rates) == len(found.losses) <= 12
     np.testing.assert_allclose(found.rates, np.geomspace(1e-5, 1e-1, 12)[: len(found.rates)])
-    assert told[-1] == 12
+    assert batches_done[-1] == 12
     assert np.ptp(found.losses) > 0
     with pytest.raises(Cancelled, match="learning rates"):
         run_range_test(data, TINY, config, should_cancel=lambda: True)

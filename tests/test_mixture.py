@@ -1,4 +1,4 @@
-"""Training on sets that know different things: folds, frames, truth, losses, a whole tiny run."""
+"""Training on sets with different labels: folds, frames, truth, losses, a whole tiny run."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_impossible_settings_are_refused(wrong: dict[str, float]) -> None:
         replace(TINY, **wrong)
 
 
-def test_shares_below_nothing_are_refused() -> None:
+def test_negative_shares_are_refused() -> None:
     with pytest.raises(ConfigError):
         MixtureShares(covid20=-0.1)
 
@@ -120,7 +120,7 @@ def test_the_stored_connections_join_what_the_sets_share() -> None:
     assert group["luna_3"] != group["luna_1"]
 
 
-def test_every_kind_is_spread_over_the_folds_and_no_patient_is_torn() -> None:
+def test_folds_spread_every_source_and_split_no_patient() -> None:
     scans = [scan(f"coronacases_{n}") for n in range(6)]
     scans += [scan(f"lctsc_{n}", "whole_chest") for n in range(3)]
     scans += [scan(f"series_{n}", "unreviewed") for n in range(4)]
@@ -134,8 +134,8 @@ def test_every_kind_is_spread_over_the_folds_and_no_patient_is_torn() -> None:
 def test_nearly_equal_slices_are_found() -> None:
     first, other = scan("a", seed=1), scan("b", seed=2)
     rng = np.random.default_rng(0)
-    strange = replace(scan("c"), images=rng.integers(0, 255, (1, HEIGHT, WIDTH), dtype=np.uint8))
-    pairs = find_near_duplicates([first, other, strange])
+    unlike = replace(scan("c"), images=rng.integers(0, 255, (1, HEIGHT, WIDTH), dtype=np.uint8))
+    pairs = find_near_duplicates([first, other, unlike])
     assert [pair[:2] for pair in pairs] == [("a", "b")]
 
 
@@ -228,7 +228,7 @@ def test_batches_are_drawn_by_seed_and_epoch_alone() -> None:
     assert not np.array_equal(MixtureBatches(scans, config, epoch=3)[0][0], images)
 
 
-def test_without_scans_nothing_is_learned() -> None:
+def test_training_without_scans_is_refused() -> None:
     with pytest.raises(DatasetError):
         MixtureBatches([], TINY)
 

@@ -1,4 +1,4 @@
-"""Runs as processes: begun, recognised, stopped, gone on with; and what their files say."""
+"""Runs as processes: started, recognised, stopped, resumed; and what their files hold."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def wait_until(condition: Callable[[], bool], *, seconds: float = 240) -> None:
 @pytest.mark.parametrize(
     "name", ["", "../x", "a/b", "a\\b", ".hidden", "a b", "x" * 41, "a\n", "-x", RANGE_TEST_NAME]
 )
-def test_a_name_is_a_plain_folder_or_refused(name: str) -> None:
+def test_names_that_are_not_plain_folders_are_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="cannot be used for a run"):
         check_run_name(name)
 
@@ -118,7 +118,7 @@ def test_states_follow_from_the_files(root: Path) -> None:
     assert read_run(begun).state == "damaged"
 
 
-def test_time_goes_on_through_resuming_and_publishing(root: Path) -> None:
+def test_time_is_added_up_over_resuming_and_publishing(root: Path) -> None:
     folder = make_run(root, "whole", epochs_done=2)
     worked = {"before": 5.0, "started": 100.0, "now": 160.0, "outcome": "finished"}
     (folder / "progress.json").write_text(json.dumps(worked))
@@ -139,7 +139,7 @@ def test_runs_are_listed_and_nothing_else_is(root: Path) -> None:
     assert run_names(root / "absent") == ()
 
 
-def test_a_report_tells_that_it_is_alive_and_how_it_ended(root: Path) -> None:
+def test_a_report_shows_that_it_is_running_and_how_it_ended(root: Path) -> None:
     folder = make_run(root, "one")
     with RunReport(folder) as report:
         report("reading cases", 1, 4)
@@ -193,12 +193,12 @@ def test_a_run_is_stopped_and_resumed(root: Path) -> None:
     start_run(root, "one", request)
     folder = root / "one"
     try:
-        stop_and_go_on(root, folder, request)
+        stop_and_resume(root, folder, request)
     finally:
         stop_run(folder)
 
 
-def stop_and_go_on(root: Path, folder: Path, request: RunRequest) -> None:
+def stop_and_resume(root: Path, folder: Path, request: RunRequest) -> None:
     with pytest.raises(DatasetError, match="in progress"):
         start_run(root, "two", request)
     assert run_names(root) == ("one",)
@@ -257,7 +257,7 @@ def test_what_the_trainer_refuses_is_reported(
 
 
 @pytest.mark.usefixtures("eager")
-def test_a_range_test_leaves_its_losses_and_its_advice(
+def test_a_range_test_writes_its_losses_and_its_suggestion(
     run_here: Callable[..., int], root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("core.cli.train.RangeTestConfig", partial(RangeTestConfig, batches=10))

@@ -41,7 +41,7 @@ TINY = TrainConfig(
     preprocess=PreprocessConfig(rows=32, columns=48),
     augment=AugmentConfig(),
     epochs=2,
-    batch_size=8,
+    batch_size=16,
     learning_rate=3e-3,
     warmup_epochs=1,
     validation_fraction=0.3,
