@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.config import PublishConfig
+from core.config import ModelConfig, PublishConfig
 from core.errors import DatasetError
 from core.evaluation.cases import CaseResult
 from core.measuring.quality.exclusions import Exclusion, exclusions_record
@@ -25,10 +25,12 @@ from core.training.runs import RunPaths, read_history
 from core.training.scans import load_training_scans
 from core.training.splits import split_folds
 from tests.eager import eager_keras
-from tests.training_data import CASES, TINY
+from tests.training_data import CASES, TINY, UNCHANGED
 from tests.training_runs import training_folder
 
-CONFIG = replace(TINY, epochs=1, model=replace(TINY.model, depth=1, width=2))
+CONFIG = replace(
+    TINY, epochs=1, augment=UNCHANGED, model=ModelConfig(depth=1, width=2, normalization="none")
+)
 
 
 @pytest.fixture(scope="module")

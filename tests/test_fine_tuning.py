@@ -32,7 +32,7 @@ from core.training.scans import load_training_scans
 from core.training.starting import fine_tuning_config, joined_with_earlier, met_before
 from core.ui.train.comparing import by_patient, differing
 from core.volume import Intensity, MaskPair, Study, volume_from_file
-from tests.training_data import CASES, TINY, chest_and_masks
+from tests.training_data import CASES, TINY, UNCHANGED, chest_and_masks
 from tests.training_runs import training_folder, whole_run
 
 ENCODED = ModelConfig(depth=5, width=4, max_filters=8, encoder="lite0", slice_head=True)
@@ -246,8 +246,11 @@ def test_training_on_corrected_scans_improves_the_network_on_them(
         record={"split": read_record(run.config)["split"]},
     )
     config = replace(
-        fine_tuning_config(info, epochs=4, learning_rate=3e-3),
-        **{"batch_size": 2, "precision": "float32", "slices_per_patient": 0},
+        fine_tuning_config(info, epochs=2, learning_rate=1e-2),
+        batch_size=4,
+        precision="float32",
+        slices_per_patient=24,  # of four slices: twelve steps in two epochs
+        augment=UNCHANGED,
     )
     paths = train(tmp_path / "own", tmp_path / "tuned", config, recorded_split=split)
     (scan,) = (

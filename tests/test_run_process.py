@@ -8,14 +8,14 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from core.cli import main
-from core.config import RangeTestConfig, to_json_dict
+from core.config import ModelConfig, RangeTestConfig, to_json_dict
 from core.drawing.overlays import draw_outlines
 from core.errors import Cancelled, ConfigError, DatasetError
 from core.measuring.quality.exclusions import Exclusion
@@ -40,10 +40,15 @@ from core.training.run_samples import (
 )
 from core.training.run_status import busy_run, read_run
 from core.training.runs import HISTORY_COLUMNS
-from tests.training_data import TINY
+from tests.training_data import TINY, UNCHANGED
 from tests.training_runs import training_folder
 
-LONG = replace(TINY, epochs=200)
+LONG = replace(
+    TINY,
+    epochs=200,
+    augment=UNCHANGED,
+    model=ModelConfig(depth=1, width=2, normalization="none"),
+)
 
 
 @pytest.fixture
@@ -256,20 +261,36 @@ def test_what_the_trainer_refuses_is_reported(
     assert "Traceback" not in run.message
 
 
-@pytest.mark.usefixtures("eager")
+class KnownLosses:
+    """Stands for a network: its loss falls from 2 to 1 at a rate of 1e-3."""
+
+    def __init__(self, *_: object) -> None:
+        self.optimizer = SimpleNamespace(learning_rate=0.0)
+
+    def reset_metrics(self) -> None: ...
+
+    def train_on_batch(self, *_: object, return_dict: bool) -> dict[str, float]:
+        position = np.log10(self.optimizer.learning_rate / 1e-3)
+        return {"loss": 1.5 - 0.5 * float(np.tanh(3 * position))}
+
+
 def test_a_range_test_writes_its_losses_and_its_suggestion(
     run_here: Callable[..., int], root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.cli.train.RangeTestConfig", partial(RangeTestConfig, batches=10))
-    request = RunRequest(data=str(training_folder()), config=TINY)
+    """With a real network it is run in `test_lr_range`."""
+    monkeypatch.setattr("core.training.lr_range.build_compiled", KnownLosses)
+    config = replace(TINY, augment=UNCHANGED)
+    request = RunRequest(data=str(training_folder()), config=config)
     assert run_here("", request, find_learning_rate=True) == 0
     folder = root / RANGE_TEST_NAME
     run = read_run(folder)
     assert (run.state, run.message) == ("finished", "")
     assert set(run.figures) == {"suggestion"}
+    assert 1e-3 <= run.figures["suggestion"] <= 5e-3  # the running mean lags
     rows = (folder / "learning_rates.csv").read_text().splitlines()
     assert rows[0] == "learning_rate,loss,smoothed_loss"
     assert float(rows[1].split(",")[0]) == pytest.approx(1e-6)
+    assert len(rows) == 1 + RangeTestConfig().batches
     assert run_names(root) == ()
 
 
