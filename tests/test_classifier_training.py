@@ -18,7 +18,10 @@ from core.classification.learning.pack import read_pack
 from core.classification.learning.results import read_averaged, read_networks
 from core.classification.learning.scan_fit import fit_scans
 from core.classification.learning.scans import HeldOutScan
+from core.config import ModelConfig, PostprocessConfig, PreprocessConfig
 from core.errors import DatasetError
+from core.segmentation import save_weights
+from core.segmentation.models import build_model, efficientnet
 from tests.training_data import (
     chest_and_masks,
     chest_without_infection,
@@ -67,9 +70,30 @@ def short_training(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(learn_config, "LearnConfig", short)
 
 
+@pytest.fixture
+def small_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Weights to start from, whose encoder has a quarter of the filters and 2 instead of 11 blocks
+    above the lower stages."""
+    stages = efficientnet._STAGES
+    upper = (replace(stages[number], repeats=1) for number in (3, 5))
+    monkeypatch.setattr(efficientnet, "_STAGES", (*stages[:3], *upper))
+    monkeypatch.setitem(efficientnet._SCALES, "lite0", (0.25, 1.0))
+    config = ModelConfig(depth=5, width=2, max_filters=4, encoder="lite0")
+    size = PreprocessConfig(rows=32, columns=32)
+    return save_weights(
+        build_model(config, rows=size.rows, columns=size.columns),
+        tmp_path / "start",
+        title="Start",
+        model_config=config,
+        preprocess=size,
+        postprocess=PostprocessConfig(),
+        record={},
+    ).folder
+
+
 @pytest.mark.usefixtures("eager")
 def test_pictures_are_packed_learned_from_and_put_into_a_table(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    data: Path, small_start: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from core.cli import main
 
@@ -81,7 +105,8 @@ def test_pictures_are_packed_learned_from_and_put_into_a_table(
     assert int(np.sum(pictures.sides == "validation")) == 6 + 4
     assert {group for group in pictures.groups if group.startswith("sars-1")} != set()
     jobs = ["both-train-1", "both-ucsd-1", "both-sars-1"]
-    learn = ["train-classifier", "--learn", str(packed), "--out", str(runs), "--only"]
+    learn = ["train-classifier", "--learn", str(packed), "--weights", str(small_start)]
+    learn += ["--out", str(runs), "--only"]
     assert main([*learn, *jobs]) == 0
     first = (runs / "both-train-1.npz").stat().st_mtime_ns
     assert main([*learn, *jobs]) == 0  # what is there stays

@@ -22,7 +22,13 @@ from core.segmentation.weights import read_graph
 ROWS, COLUMNS = 32, 64
 SMALL = ModelConfig(depth=5, width=4, max_filters=8, encoder="lite0", slice_head=True)
 NESTED = ModelConfig(
-    "unetpp", depth=5, width=4, max_filters=8, encoder="lite0", deep_supervision=True
+    "unetpp",
+    depth=5,
+    width=4,
+    max_filters=8,
+    normalization="none",
+    encoder="lite0",
+    deep_supervision=True,
 )
 
 

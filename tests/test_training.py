@@ -37,7 +37,7 @@ from core.training.scans import TrainingScan, load_training_scans
 from core.training.splits import split_as_recorded
 from core.training.validation import validate
 from tests.eager import eager_keras
-from tests.training_data import CASES, TINY
+from tests.training_data import CASES, TINY, UNCHANGED
 from tests.training_runs import copy_run, second_run, stopped_run, training_folder, whole_run
 
 
@@ -424,12 +424,19 @@ def test_published_network_lies_between_start_and_best(whole: RunPaths) -> None:
 def test_a_network_with_several_heads_is_validated_and_saved_with_one(
     data: Path, tmp_path: Path
 ) -> None:
-    nested = ModelConfig("unetpp", depth=2, width=4, deep_supervision=True)
-    config = replace(TINY, model=nested, epochs=1, batch_size=32, loss=LossConfig("tversky"))
+    nested = ModelConfig("unetpp", depth=2, width=2, normalization="none", deep_supervision=True)
+    config = replace(
+        TINY,
+        model=nested,
+        augment=UNCHANGED,
+        epochs=1,
+        batch_size=32,
+        loss=LossConfig("tversky"),
+    )
     paths = train(data, tmp_path / "nested", config)
     model = load_best_model(paths)
     assert model.output_shape[-1] == 2
-    assert keras.models.load_model(paths.last).output_shape[-1] == 4
+    assert keras.models.load_model(paths.last, compile=False).output_shape[-1] == 4
     (row,) = read_history(paths.history)
     split = load_split(data, config)
     assert validate(model, split.validation, batch_size=32)["lung_dice"] == pytest.approx(
