@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from core.cli import main
-from core.config import ModelConfig, RangeTestConfig, to_json_dict
+from core.config import RangeTestConfig, to_json_dict
 from core.drawing.overlays import draw_outlines
 from core.errors import Cancelled, ConfigError, DatasetError
 from core.measuring.quality.exclusions import Exclusion
@@ -43,12 +43,7 @@ from core.training.runs import HISTORY_COLUMNS
 from tests.training_data import TINY, UNCHANGED
 from tests.training_runs import training_folder
 
-LONG = replace(
-    TINY,
-    epochs=200,
-    augment=UNCHANGED,
-    model=ModelConfig(depth=1, width=2, normalization="none"),
-)
+LONG = replace(TINY, epochs=200, augment=UNCHANGED)
 
 
 @pytest.fixture

@@ -88,15 +88,13 @@ def dice_by_case(
     Args:
         threshold: from which infection is marked; lung is at 0.5.
     """
-    cases = [scan for scan in scans if scan.role == "case" and scan.lung is not None]
+    cases = [(scan, scan.lung) for scan in scans if scan.role == "case" and scan.lung is not None]
+    found_masks = predict_scans(
+        model, [scan for scan, _ in cases], batch_size=batch_size, infection_threshold=threshold
+    )
     rows = []
-    for scan, predicted in zip(
-        cases,
-        predict_scans(model, cases, batch_size=batch_size, infection_threshold=threshold),
-        strict=True,
-    ):
-        assert scan.lung is not None
-        truth = (scan.lung > 0, scan.infection > 0)
+    for (scan, lung), predicted in zip(cases, found_masks, strict=True):
+        truth = (lung > 0, scan.infection > 0)
         found = {
             f"{channel}_dice": compute_overlap(true, marked).dice
             for channel, true, marked in zip(CHANNELS, truth, predicted, strict=True)

@@ -79,7 +79,7 @@ def train(
     )
     wanted = _record(config, split, initial=_initial_record(initial, split), excluded=excluded)
     check_or_write_record(paths, wanted, lambda record: _comparable(record, wanted))
-    # Reading may take minutes, and what follows the first ones of training.
+    # Whoever stopped the run while cases were read need not wait for the network to be built.
     raise_if_cancelled(should_cancel, "training")
     done = len(read_history(paths.history))
     devices = share_batches(config.batch_size)
