@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Iterator
 from functools import cache
@@ -47,14 +46,6 @@ def _components_found_once() -> Iterator[None]:
         scan = manifest_scanner.scan_component_manifests
         patch.setattr(manifest_scanner, "scan_component_manifests", cache(scan))
         yield
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _settled_heap() -> None:
-    """Streamlit collects garbage after every run of a page. What earlier files have left, above all
-    TensorFlow's objects, need not be looked through each time: that takes seconds a page."""
-    gc.collect()
-    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -21,6 +21,14 @@ from core.ui.operator_numbers import number_or_default
 KEEP_SESSION_VARIABLE = "LUNGLENS_KEEP_SESSION_SECONDS"
 _QUESTION_SECONDS = 1.0
 _LOG = logging.getLogger(__name__)
+_garbage = threading.Event()
+
+
+def collect_soon() -> None:
+    """Has garbage collected within about a second: something large may be part of it. Python itself
+    waits for many new objects, however large, and Streamlit's own collection after every run of a
+    page is switched off, since it halts all sessions."""
+    _garbage.set()
 
 
 class Keepable(Protocol):
@@ -159,7 +167,8 @@ def watch(sessions: KeptSessions[S]) -> threading.Thread:
             try:
                 ended = sessions.end_overdue()
                 # Once more after the server has closed its own session, in a thread of its own.
-                if ended or collect_again:
+                if ended or collect_again or _garbage.is_set():
+                    _garbage.clear()
                     gc.collect()
                 collect_again = ended
             except Exception:
