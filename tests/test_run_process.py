@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -185,38 +186,6 @@ def test_a_killed_process_is_recognised(root: Path) -> None:
     assert read_run(folder).state == "interrupted"
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_a_run_is_stopped_and_resumed(root: Path) -> None:
-    data = training_folder()
-    request = RunRequest(data=str(data), config=LONG)
-    start_run(root, "one", request)
-    folder = root / "one"
-    try:
-        stop_and_resume(root, folder, request)
-    finally:
-        stop_run(folder)
-
-
-def stop_and_resume(root: Path, folder: Path, request: RunRequest) -> None:
-    with pytest.raises(DatasetError, match="in progress"):
-        start_run(root, "two", request)
-    assert run_names(root) == ("one",)
-    wait_until(lambda: len(read_run(folder).history) >= 1)
-    stop_run(folder)
-    wait_until(lambda: not read_run(folder).is_alive)
-    stopped = read_run(folder)
-    assert stopped.state == "stopped"
-    assert (folder / "log.txt").read_text(errors="replace").count("Traceback") == 0
-    done = len(stopped.history)
-    assert sampled_epochs(folder) == tuple(range(1, done + 1))
-    start_run(root, "one", read_request(folder))
-    wait_until(lambda: len(read_run(folder).history) > done)
-    stop_run(folder)
-    wait_until(lambda: not read_run(folder).is_alive)
-    assert list(read_run(folder).history[:done]) == list(stopped.history)
-
-
 class NotStarted(Exception):
     pass
 
@@ -241,6 +210,41 @@ def run_here(root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
         return main(command[3:])
 
     return run
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("eager")
+def test_a_run_is_stopped_and_resumed(run_here: Callable[..., int], root: Path) -> None:
+    """Started in a process of its own; resumed by the same command in this one."""
+    folder, request = root / "one", RunRequest(data=str(training_folder()), config=LONG)
+    start_run(root, "one", request)
+    try:
+        with pytest.raises(DatasetError, match="in progress"):
+            start_run(root, "two", request)
+        assert run_names(root) == ("one",)
+        wait_until(lambda: len(read_run(folder).history) >= 1)
+    finally:
+        stop_run(folder)
+    wait_until(lambda: not read_run(folder).is_alive)
+    stopped = read_run(folder)
+    assert stopped.state == "stopped"
+    assert (folder / "log.txt").read_text(errors="replace").count("Traceback") == 0
+    done = len(stopped.history)
+    assert sampled_epochs(folder) == tuple(range(1, done + 1))
+    stopping = threading.Thread(target=stop_after_epoch, args=(folder, done + 1), daemon=True)
+    stopping.start()
+    assert run_here("one", read_request(folder)) != 0
+    stopping.join()
+    resumed = read_run(folder)
+    assert resumed.state == "stopped"
+    assert len(resumed.history) > done
+    assert list(resumed.history[:done]) == list(stopped.history)
+
+
+def stop_after_epoch(folder: Path, epoch: int) -> None:
+    wait_until(lambda: len(read_run(folder).history) >= epoch)
+    stop_run(folder)
 
 
 def test_what_the_trainer_refuses_is_reported(
