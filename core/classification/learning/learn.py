@@ -54,7 +54,7 @@ def learn(
         A line on each network.
 
     Raises:
-        Cancelled: between two jobs; the same call goes on later.
+        Cancelled: between two jobs; the same call resumes later.
     """
     make_folder(out, option="--out folder")
     places = {job: out / f"{job.name}.json" for job in jobs}
