@@ -263,4 +263,4 @@ def test_training_on_corrected_scans_improves_the_network_on_them(
         for model in (load_weights(info), load_best_model(paths))
     )
     assert after["infection_dice"] > before["infection_dice"]
-    assert after["lung_dice"] > before["lung_dice"] - 0.02
+    assert after["lung_dice"] > before["lung_dice"] - 0.05
