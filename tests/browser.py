@@ -34,6 +34,14 @@ CHROMIUM_FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+STAND_STILL = """
+addEventListener('DOMContentLoaded', () => {
+  const style = document.createElement('style');
+  style.textContent = '*, *::before, *::after { animation: none !important; }';
+  document.head.append(style);
+});
+"""
+"""What turns and pulses while a page is being drawn is painted by the processor here."""
 DEMO = "Synthetic demo study"
 SETTINGS = (
     "LUNGLENS_DATA_FOLDER",
@@ -114,13 +122,14 @@ def is_up(address: str) -> bool:
 
 
 def wait_for(condition: Callable[[], Any], *, what: str, seconds: float = 240) -> Any:
-    """The first true answer of `condition`."""
-    end = time.monotonic() + seconds
+    """The first true answer of `condition`, which is asked less and less often."""
+    end, pause = time.monotonic() + seconds, 0.05
     while time.monotonic() < end:
         answer = condition()
         if answer:
             return answer
-        time.sleep(0.1)
+        time.sleep(pause)
+        pause = min(0.5, pause * 1.2)
     raise AssertionError(f"waited {seconds:.0f} s for {what}")
 
 
@@ -145,6 +154,9 @@ class Chromium:
         self.driver.switch_to.new_window("tab")
         self.driver.execute_cdp_cmd(
             "Page.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(downloads)}
+        )
+        self.driver.execute_cdp_cmd(
+            "Page.addScriptToEvaluateOnNewDocument", {"source": STAND_STILL}
         )
         return Page(self.driver, server, downloads)
 

@@ -7,7 +7,6 @@ not anybody else visits the server.
 
 from __future__ import annotations
 
-import gc
 import logging
 import threading
 import time
@@ -16,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from core.ui.libraries import collect_all, collection_is_due
 from core.ui.operator_numbers import number_or_default
 
 KEEP_SESSION_VARIABLE = "LUNGLENS_KEEP_SESSION_SECONDS"
@@ -150,7 +150,8 @@ def seconds_to_keep() -> float:
 
 
 def watch(sessions: KeptSessions[S]) -> threading.Thread:
-    """Ends sessions in the background as long as the server runs."""
+    """Ends sessions in the background as long as the server runs, and collects what they and
+    closed scans leave."""
 
     def look() -> None:
         collect_again = False
@@ -158,10 +159,12 @@ def watch(sessions: KeptSessions[S]) -> threading.Thread:
             time.sleep(min(_QUESTION_SECONDS, sessions.keep_seconds / 4))
             try:
                 ended = sessions.end_overdue()
-                # Once more after the server has closed its own session, in a thread of its own.
-                if ended or collect_again:
-                    gc.collect()
-                collect_again = ended
+                due = ended or collection_is_due()
+                # Once more after the server has closed its own session, in a thread of its own, or
+                # a page has been drawn without the scan that was closed.
+                if due or collect_again:
+                    collect_all()
+                collect_again = due
             except Exception:
                 # The next round tries again: without this thread nothing would ever end.
                 _LOG.exception("Ended sessions could not be cleared")
