@@ -199,7 +199,7 @@ def test_the_page_shows_the_place_in_the_queue(network: CountingSegmenter) -> No
 
 def test_scans_of_ended_sessions_are_given_back(network: CountingSegmenter) -> None:
     scans, masks = [], []
-    for number in range(PEOPLE):
+    for number in range(3):
         study = small_study(name=f"person{number}.nii.gz")
         scans.append(weakref.ref(study.volume.array))
         app = app_with(study)
@@ -210,7 +210,7 @@ def test_scans_of_ended_sessions_are_given_back(network: CountingSegmenter) -> N
         collect()
         # Not only at the end: there is never more than one scan at a time.
         assert [scan() for scan in scans] == [None] * (number + 1)
-    assert [mask() for mask in masks] == [None] * PEOPLE
+    assert [mask() for mask in masks] == [None] * 3
 
 
 def test_a_session_that_ends_while_it_waits_leaves_the_queue(network: CountingSegmenter) -> None:
