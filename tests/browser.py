@@ -20,8 +20,11 @@ from typing import Any
 import pytest
 
 from core.segmentation.weights import list_weights
+from tests.small_demo import FILE_VARIABLE
+from tests.studies import demo_file
 
 ROOT = Path(__file__).resolve().parent.parent
+APP = "streamlit_app.py"
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 CHROMIUM_FLAGS = (
     "--headless=new",
@@ -82,14 +85,8 @@ class Server:
             pytest.fail(f"the server wrote a traceback:\n{written[-4000:]}")
 
 
-def serve(
-    script: str, log: Path, settings: Mapping[str, str] = {}, *, streamlit: str = "streamlit"
-) -> Iterator[Server]:
-    """A script on a free port, until the generator is closed.
-
-    Args:
-        streamlit: the module that is run as Streamlit.
-    """
+def serve(script: str, log: Path, settings: Mapping[str, str] = {}) -> Iterator[Server]:
+    """A script on a free port, until the generator is closed; the app with a small demo study."""
     find_chromium()
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
@@ -97,6 +94,9 @@ def serve(
     environment = {k: v for k, v in os.environ.items() if k not in SETTINGS}
     kept = {"PYTHONPATH": str(ROOT), "LUNGLENS_PROJECTS_FOLDER": "off"}
     environment |= {**kept, **settings}
+    streamlit = "streamlit"
+    if script == APP:
+        streamlit, environment[FILE_VARIABLE] = "tests.small_demo", str(demo_file())
     command = [sys.executable, "-m", streamlit, "run", script]
     command += ["--server.port", str(port), "--server.headless", "true"]
     # Appending, so that what follows a truncation begins at the start of the file.

@@ -87,8 +87,9 @@ def app_with(study: Any, page: str = "segment") -> AppTest:
 
 def collect() -> None:
     """What ended sessions have left is collected, once somebody else has had a page drawn:
-    Streamlit keeps the variables of the page it has drawn last."""
-    AppTest.from_file(str(PAGES / "home.py"), default_timeout=60).run()
+    Streamlit keeps the variables of the page it has drawn last. Report opens no scan by itself;
+    Home would have the demo study generated."""
+    AppTest.from_file(str(PAGES / "report.py"), default_timeout=60).run()
     gc.collect()
 
 
