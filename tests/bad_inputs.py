@@ -686,7 +686,19 @@ BAD_INPUTS: tuple[BadInput, ...] = (
         "another kind of file",
         _file("report.docx", lambda: b"\xd0\xcf\x11\xe0" * 200),
         "report.docx is not a scan that can be opened",
-        ("NIfTI, DICOM",),
+        ("got an unknown kind of file", "NIfTI, DICOM"),
+    ),
+    BadInput(
+        "GIF",
+        _file("slice.gif", lambda: b"GIF89a" + bytes(40)),
+        "slice.gif is not a scan that can be opened",
+        ("got a GIF picture", "PNG, JPEG, WebP, BMP or TIFF"),
+    ),
+    BadInput(
+        "EPS",
+        _file("slice.eps", lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n"),
+        "slice.eps is not a scan that can be opened",
+        ("got a PostScript drawing", "PNG, JPEG, WebP, BMP or TIFF"),
     ),
     BadInput(
         "data set of several cases",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Iterator
 from functools import cache
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 import nibabel as nib
 import pytest
 
-from tests.eager import eager_keras
+from tests.eager import eager_keras, shrink_encoder
 from tests.scans import chest_hu, small_affine
 from tests.shared import share_in
 
@@ -70,14 +69,6 @@ def _small_demo() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _settled_heap() -> None:
-    """Streamlit collects garbage after every run of a page. What earlier files have left, above all
-    TensorFlow's objects, need not be looked through each time: that takes seconds a page."""
-    gc.collect()
-    gc.freeze()
-
-
 @pytest.fixture(autouse=True)
 def _no_projects(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test keeps corrections in the folder of whoever runs it."""
@@ -111,12 +102,8 @@ def eager() -> Iterator[None]:
 
 @pytest.fixture
 def small_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
-    """EfficientNet-Lite0 with a quarter of its filters and 7 instead of 16 blocks, all stages kept:
-    for tests that need its structure and not its size, since building and tracing take seconds.
-    The arrays from ImageNet do not fit it."""
-    from core.segmentation.models import efficientnet
-
-    monkeypatch.setitem(efficientnet._SCALES, "lite0", (0.25, 0.25))
+    """See `tests.eager.shrink_encoder`."""
+    shrink_encoder(monkeypatch)
 
 
 @pytest.fixture(scope="session")

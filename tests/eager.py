@@ -1,13 +1,16 @@
-"""Keras without graphs, and the proof that graphs would compute the same."""
+"""Keras without graphs and a small encoder, for quick tests; and the proof that graphs would
+compute the same."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 
 @contextmanager
@@ -22,6 +25,18 @@ def eager_keras() -> Iterator[None]:
         yield
     finally:
         tf.config.run_functions_eagerly(before)
+
+
+def shrink_encoder(patch: pytest.MonkeyPatch) -> None:
+    """EfficientNet-Lite0 with a quarter of its filters and 5 instead of 16 blocks, one before each
+    halving and one after the last: for tests that need its structure and not its size, since
+    building it and each of its steps take seconds. The arrays from ImageNet do not fit it."""
+    from core.segmentation.models import efficientnet
+
+    halving = [stage for stage in efficientnet._STAGES if stage.stride == 2]
+    stages = tuple(replace(one, repeats=1) for one in (efficientnet._STAGES[0], *halving))
+    patch.setattr(efficientnet, "_STAGES", stages)
+    patch.setitem(efficientnet._SCALES, "lite0", (0.25, 0.25))
 
 
 def assert_same_when_compiled(

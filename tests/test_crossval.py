@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.config import PublishConfig
+from core.config import ModelConfig, PublishConfig
 from core.errors import DatasetError
 from core.evaluation.cases import CaseResult
 from core.measuring.quality.exclusions import Exclusion, exclusions_record
@@ -25,10 +25,12 @@ from core.training.runs import RunPaths, read_history
 from core.training.scans import load_training_scans
 from core.training.splits import split_folds
 from tests.eager import eager_keras
-from tests.training_data import CASES, TINY
+from tests.training_data import CASES, TINY, UNCHANGED
 from tests.training_runs import training_folder
 
-CONFIG = replace(TINY, epochs=1, model=replace(TINY.model, depth=1, width=2))
+CONFIG = replace(
+    TINY, epochs=1, augment=UNCHANGED, model=ModelConfig(depth=1, width=2, normalization="none")
+)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +73,7 @@ def test_too_many_folds_are_refused(data: Path) -> None:
         split_folds(scans, folds=len(scans) + 1, seed=3)
 
 
-def test_every_case_has_a_result_of_the_fold_that_kept_it_out(
+def test_every_case_has_a_result_of_the_fold_that_held_it_out(
     found: CrossValidation, folder: Path
 ) -> None:
     assert sorted(result.case_id for result in found.results) == sorted(CASES)

@@ -360,7 +360,8 @@ def test_negatives_are_drawn_as_often_as_asked(
 
 
 def test_cases_alone_need_no_extras() -> None:
-    batches = SliceBatches((made("a", "p", slices=5),), TINY, epoch=0)
+    few = replace(TINY, batch_size=4)
+    batches = SliceBatches((made("a", "p", slices=5),), few, epoch=0)
     assert len(batches) == 2
     assert batches[1][0].shape == (1, 32, 48, 1)
 

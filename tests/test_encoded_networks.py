@@ -22,7 +22,13 @@ from core.segmentation.weights import read_graph
 ROWS, COLUMNS = 32, 64
 SMALL = ModelConfig(depth=5, width=4, max_filters=8, encoder="lite0", slice_head=True)
 NESTED = ModelConfig(
-    "unetpp", depth=5, width=4, max_filters=8, encoder="lite0", deep_supervision=True
+    "unetpp",
+    depth=5,
+    width=4,
+    max_filters=8,
+    normalization="none",
+    encoder="lite0",
+    deep_supervision=True,
 )
 
 
@@ -131,6 +137,7 @@ def striped_slices() -> npt.NDArray[np.uint8]:
     return np.clip(np.stack(slices), 0, 255).astype(np.uint8)
 
 
+@pytest.mark.usefixtures("eager", "small_encoder")
 @pytest.mark.parametrize("config", [SMALL, NESTED])
 def test_openvino_and_keras_agree(config: ModelConfig, tmp_path: Path) -> None:
     keras.utils.set_random_seed(3)

@@ -1,4 +1,4 @@
-"""Engines: OpenVINO says what Keras says, builds from files alone, and refuses what it lacks."""
+"""Engines: OpenVINO gives what Keras gives, is built from files alone, and names what it lacks."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from core.segmentation.engines.openvino_engine import OpenVinoSegmenter
 from core.segmentation.engines.openvino_maps import OpenVinoMaps
 from core.segmentation.engines.openvino_network import build_network
 from core.segmentation.engines.openvino_ring import RequestRing
-from core.segmentation.engines.protocol import EngineUnavailable
+from core.segmentation.engines.protocol import Engine, EngineUnavailable
 from core.segmentation.graph import Layer, describe_graph, graph_from_text, graph_to_text
 from core.segmentation.models import build_model
 from core.segmentation.postprocess import restore_masks
 from core.segmentation.weights import WeightsInfo, find_weights, list_weights, read_graph
 from core.segmentation.weights_files import GRAPH_NAME, read_arrays
 from core.segmentation.weights_store import save_weights
-from core.volume import Volume
+from core.volume import MaskPair, Volume
 from tests.studies import demo_study
 
 SIZE = PreprocessConfig(rows=32, columns=48)
@@ -80,6 +80,7 @@ def frames() -> npt.NDArray[np.uint8]:
     return np.random.default_rng(1).integers(0, 256, (7, SIZE.rows, SIZE.columns), dtype=np.uint8)
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("name", NETWORKS)
 def test_same_probabilities_as_keras(
     name: str, frames: npt.NDArray[np.uint8], tmp_path: Path
@@ -94,20 +95,10 @@ def test_same_probabilities_as_keras(
     assert np.abs(fast - expected).mean() < 0.5
 
 
-def _mask_difference(volume: Volume, precision: Precision) -> dict[str, float]:
-    """Voxels in one engine's mask only, as a share of the mask that Keras gives in float32."""
-    info = find_weights()
-    record = plan_spatial(volume, info.preprocess)
-    slices = build_model_input(volume, record, info.preprocess, range(volume.shape[2]))
-    by_keras, by_openvino = (
-        restore_masks(engine.predict(slices, batch_size=8).pixels, record, info.postprocess)
-        for engine in (Segmenter(info), OpenVinoSegmenter(info, precision=precision))
-    )
-    return {
-        channel: np.count_nonzero(getattr(by_keras, channel) ^ getattr(by_openvino, channel))
-        / np.count_nonzero(getattr(by_keras, channel))
-        for channel in ("lung", "infection")
-    }
+@pytest.fixture(scope="module")
+def in_keras() -> Segmenter:
+    """The default weights in Keras, traced once."""
+    return Segmenter(find_weights())
 
 
 LARGEST_DIFFERENCE: dict[Precision, dict[str, float]] = {
@@ -117,20 +108,35 @@ LARGEST_DIFFERENCE: dict[Precision, dict[str, float]] = {
 }
 
 
-@pytest.mark.parametrize("precision", ["float32", "auto"])
-def test_masks_of_the_demo_study_equal_those_of_keras(precision: Precision) -> None:
-    difference = _mask_difference(demo_study((256, 256, 24)).volume, precision)
-    for channel, most in LARGEST_DIFFERENCE[precision].items():
-        assert difference[channel] <= most, difference
+"""Voxels in one engine's mask only, as a share of the mask that Keras gives in float32."""
+
+
+def assert_masks_are_those_of_keras(volume: Volume, in_keras: Segmenter) -> None:
+    info = in_keras.info
+    record = plan_spatial(volume, info.preprocess)
+    slices = build_model_input(volume, record, info.preprocess, range(volume.shape[2]))
+
+    def masks_of(engine: Engine) -> MaskPair:
+        found = engine.predict(slices, batch_size=8).pixels
+        return restore_masks(found, record, info.postprocess)
+
+    expected = masks_of(in_keras)
+    for precision, largest in LARGEST_DIFFERENCE.items():
+        found = masks_of(OpenVinoSegmenter(info, precision=precision))
+        for channel, most in largest.items():
+            true, marked = getattr(expected, channel), getattr(found, channel)
+            share = np.count_nonzero(true ^ marked) / np.count_nonzero(true)
+            assert share <= most, (precision, channel)
+
+
+def test_masks_of_the_demo_study_equal_those_of_keras(in_keras: Segmenter) -> None:
+    assert_masks_are_those_of_keras(demo_study((256, 256, 24)).volume, in_keras)
 
 
 @pytest.mark.real_data
-@pytest.mark.parametrize("precision", ["float32", "auto"])
-def test_masks_of_a_real_scan_equal_those_of_keras(precision: Precision, real_data: Path) -> None:
+def test_masks_of_a_real_scan_equal_those_of_keras(in_keras: Segmenter, real_data: Path) -> None:
     path = "covid20/ct_scans/radiopaedia_org_covid-19-pneumonia-10_85902_1-dcm.nii.gz"
-    difference = _mask_difference(load_nifti(real_data / path), precision)
-    for channel, most in LARGEST_DIFFERENCE[precision].items():
-        assert difference[channel] <= most, difference
+    assert_masks_are_those_of_keras(load_nifti(real_data / path), in_keras)
 
 
 def test_segmenting_imports_no_keras_and_opens_no_connection() -> None:
@@ -169,7 +175,7 @@ def test_installed_weights_come_with_their_graph() -> None:
         assert read_graph(info) == describe_graph(model)
 
 
-def test_weights_without_a_graph_ask_keras(tiny: WeightsInfo) -> None:
+def test_the_graph_of_weights_without_one_comes_from_keras(tiny: WeightsInfo) -> None:
     assert read_graph(replace(tiny, graph_sha256=None)) == read_graph(tiny)
 
 
@@ -205,7 +211,7 @@ def test_a_graph_survives_its_text(tiny: WeightsInfo) -> None:
         json.dumps([["InputLayer", "a", [], {}], ["InputLayer", "a", [], {}]]),
     ],
 )
-def test_text_that_is_no_graph(text: str) -> None:
+def test_text_that_does_not_hold_a_graph_is_refused(text: str) -> None:
     with pytest.raises(WeightsError, match=r"The graph x cannot be read"):
         graph_from_text(text, shown="x")
 
@@ -215,7 +221,7 @@ def _changed(layers: tuple[Layer, ...], name: str, **changes: Any) -> tuple[Laye
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "sentence"),
     [
         ({"name": "down0_relu1", "kind": "Lambda"}, "does not know layer down0_relu1"),
         ({"name": "down0_relu1", "settings": {"activation": "gelu"}}, "activation gelu"),
@@ -224,9 +230,11 @@ def _changed(layers: tuple[Layer, ...], name: str, **changes: Any) -> tuple[Laye
         ({"name": "up0_join", "inputs": ()}, "does not fit its arrays"),
     ],
 )
-def test_graphs_that_cannot_be_built(tiny: WeightsInfo, changes: dict[str, Any], told: str) -> None:
+def test_graphs_that_cannot_be_built(
+    tiny: WeightsInfo, changes: dict[str, Any], sentence: str
+) -> None:
     graph = _changed(read_graph(tiny), **changes)
-    with pytest.raises(WeightsError, match=told):
+    with pytest.raises(WeightsError, match=sentence):
         build_network(graph, read_arrays(tiny), shape=(32, 48), bfloat16=False, shown="tiny")
 
 
@@ -260,12 +268,14 @@ def test_an_openvino_that_does_not_start(
     fallback = load_engine(tiny, "auto")
     assert isinstance(fallback, Segmenter)
     assert re.search("does not start: got (libopenvino|No device)", fallback.fallback_reason)
-    told = r"does not start: got (libopenvino|No device)[^\n]+; reinstall it, [^\n]+\.$"
-    with pytest.raises(EngineUnavailable, match=told):
+    sentence = r"does not start: got (libopenvino|No device)[^\n]+; reinstall it, [^\n]+\.$"
+    with pytest.raises(EngineUnavailable, match=sentence):
         load_engine(tiny, "openvino")
 
 
-def test_auto_without_openvino_says_so(tiny: WeightsInfo, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_without_openvino_gives_the_reason(
+    tiny: WeightsInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert load_engine(tiny, "auto").fallback_reason == ""
     monkeypatch.setattr("core.segmentation.engines.choose.find_spec", lambda name: None)
     assert "openvino is not installed" in load_engine(tiny, "auto").fallback_reason
@@ -275,7 +285,7 @@ def test_auto_without_openvino_says_so(tiny: WeightsInfo, monkeypatch: pytest.Mo
     assert load_engine(tiny, "auto").fallback_reason == ""
 
 
-def test_threads_at_once_each_get_their_own_answer(tiny: WeightsInfo) -> None:
+def test_parallel_threads_get_their_own_predictions(tiny: WeightsInfo) -> None:
     engine = OpenVinoSegmenter(tiny)
     generator = np.random.default_rng(5)
     scans = [
@@ -294,27 +304,27 @@ def test_arrays_that_do_not_fit(tiny: WeightsInfo) -> None:
     surplus = {**arrays, "ghost/kernel": np.zeros(1, np.float32)}
     missing = {name: array for name, array in arrays.items() if name != "down0_conv1/kernel"}
     misshapen = {**arrays, "down0_conv2/kernel": arrays["down0_conv2/kernel"][:, :, :2]}
-    for wrong, told in (
+    for wrong, sentence in (
         (surplus, "1 arrays of no layer, first ghost/kernel"),
         (missing, "down0_conv1/kernel"),
         (misshapen, "does not fit its arrays"),
     ):
-        with pytest.raises(WeightsError, match=told):
+        with pytest.raises(WeightsError, match=sentence):
             build_network(read_graph(tiny), wrong, shape=(32, 48), bfloat16=True, shown="tiny")
 
 
 def test_cancel_and_progress(tiny: WeightsInfo, frames: npt.NDArray[np.uint8]) -> None:
     engine = OpenVinoSegmenter(tiny)
     expected = engine.predict(frames, batch_size=3).pixels
-    told: list[int] = []
+    slices_done: list[int] = []
     with pytest.raises(Cancelled):
         engine.predict(
             frames,
             batch_size=3,
-            on_progress=lambda stage, done, total: told.append(done),
-            should_cancel=lambda: len(told) == 2,
+            on_progress=lambda stage, done, total: slices_done.append(done),
+            should_cancel=lambda: len(slices_done) == 2,
         )
-    assert told == [0, 3]
+    assert slices_done == [0, 3]
     # A run that was stopped leaves nothing behind in the next one.
     np.testing.assert_array_equal(engine.predict(frames, batch_size=100).pixels, expected)
 
@@ -384,13 +394,13 @@ def test_cancelling_drains_the_ring_of_either_engine(
 ) -> None:
     segmenter = OpenVinoSegmenter(tiny)
     segmenter._ring = ring_of_three
-    told: list[int] = []
+    slices_done: list[int] = []
     with pytest.raises(Cancelled):
         segmenter.predict(
             frames,
             batch_size=2,
-            on_progress=lambda stage, done, total: told.append(done),
-            should_cancel=lambda: bool(told),
+            on_progress=lambda stage, done, total: slices_done.append(done),
+            should_cancel=lambda: bool(slices_done),
         )
     assert _Request.under_way == 0
 
@@ -406,7 +416,7 @@ def test_cancelling_drains_the_ring_of_either_engine(
     assert not ring_of_three._lock.locked()
 
 
-def test_no_slice_no_answer(tiny: WeightsInfo) -> None:
+def test_no_slices_give_an_empty_prediction(tiny: WeightsInfo) -> None:
     none = np.zeros((0, SIZE.rows, SIZE.columns), dtype=np.uint8)
     assert OpenVinoSegmenter(tiny).predict(none, batch_size=4).pixels.shape == (2, 0, 32, 48)
 
@@ -434,7 +444,7 @@ def test_engine_by_capability(
     assert choose_engine(wanted) == chosen
 
 
-def test_openvino_asked_for_and_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_openvino_asked_for_but_not_installed_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("core.segmentation.engines.choose.find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="pip install openvino"):
         choose_engine("openvino")
@@ -459,6 +469,7 @@ def test_the_environment_chooses_the_precision(monkeypatch: pytest.MonkeyPatch) 
         load_engine(info, "openvino")
 
 
+@pytest.mark.usefixtures("eager")
 def test_keras_computes_in_bfloat16_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
     info = find_weights()
     frames = np.random.default_rng(0).integers(0, 256, (1, 192, 256), dtype=np.uint8)

@@ -44,6 +44,7 @@ from core.training.runs import RunPaths, read_history, score
 from core.training.scans import load_training_scans
 from core.training.splits import split_by_patient
 from core.volume import MaskPair, Study, to_file_order
+from tests.eager import eager_keras
 from tests.training_data import CASES, TINY
 from tests.training_runs import training_folder, whole_run
 
@@ -155,7 +156,7 @@ def test_training_cases_come_with_the_dice_of_a_network_not_trained_on_them(
 
 
 def test_truth_against_itself_and_against_nothing(cases: tuple[Case, ...]) -> None:
-    told: list[tuple[int, int]] = []
+    progress: list[tuple[int, int]] = []
 
     def predict(case: Case, study: Study) -> MaskPair:
         assert study.truth is not None
@@ -165,7 +166,7 @@ def test_truth_against_itself_and_against_nothing(cases: tuple[Case, ...]) -> No
         return MaskPair(study.truth.lung, none)
 
     results = evaluate_cases(
-        cases[:2], predict, on_progress=lambda _, done, total: told.append((done, total))
+        cases[:2], predict, on_progress=lambda _, done, total: progress.append((done, total))
     )
     assert [r.case_id for r in results] == list(CASES[:2])
     assert results[0].infection == Overlap(1.0, 1.0, 1.0, 1.0, 1.0)
@@ -180,10 +181,10 @@ def test_truth_against_itself_and_against_nothing(cases: tuple[Case, ...]) -> No
     assert results[1].infection_surfaces.surface_dice == 0.0
     assert math.isnan(results[1].infection_surfaces.hd95_mm)
     assert results[0].slices == 4
-    assert told == [(0, 2), (1, 2), (2, 2)]
+    assert progress == [(0, 2), (1, 2), (2, 2)]
 
 
-def test_a_window_says_what_grey_cases_stand_for(cases: tuple[Case, ...], tmp_path: Path) -> None:
+def test_a_window_gives_the_hu_of_grey_cases(cases: tuple[Case, ...], tmp_path: Path) -> None:
     hu = load_case(cases[0]).volume
     grey = (np.clip(hu.array, -1000, 400).astype(np.float32) + 1000) / 1400
     path = tmp_path / cases[0].scan_path.name
@@ -318,7 +319,8 @@ def run() -> RunPaths:
 
 @pytest.fixture(scope="module")
 def published(data: Path, run: RunPaths, tmp_path_factory: pytest.TempPathFactory) -> WeightsInfo:
-    return publish(data, run, tmp_path_factory.mktemp("weights") / "tiny", CONFIG)
+    with eager_keras():
+        return publish(data, run, tmp_path_factory.mktemp("weights") / "tiny", CONFIG)
 
 
 def test_published_weights_can_be_found_and_loaded(published: WeightsInfo) -> None:
@@ -331,7 +333,7 @@ def test_published_weights_can_be_found_and_loaded(published: WeightsInfo) -> No
     assert not list(published.folder.glob("*.part"))
 
 
-def test_manifest_says_what_the_weights_learned_from(
+def test_manifest_names_the_training_data(
     data: Path, run: RunPaths, published: WeightsInfo
 ) -> None:
     manifest = published.manifest
@@ -351,6 +353,7 @@ def test_manifest_says_what_the_weights_learned_from(
     json.dumps(manifest, allow_nan=False)
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_publication_that_is_stopped_leaves_nothing(
     data: Path, run: RunPaths, tmp_path: Path
 ) -> None:
@@ -363,7 +366,7 @@ def test_a_publication_that_is_stopped_leaves_nothing(
     assert list((tmp_path / "weights").iterdir()) == []
 
 
-def test_a_card_says_where_its_cases_come_from(published: WeightsInfo) -> None:
+def test_a_card_names_the_source_of_its_cases(published: WeightsInfo) -> None:
     def card_of(trained: str, validated: str) -> str:
         manifest = json.loads(published.manifest_text)
         manifest["split"]["train"].update(case=[trained], picture=[], negative=[])
@@ -412,6 +415,7 @@ def test_card_names_the_network_loss_and_schedule_that_were_used(published: Weig
     shutil.rmtree(folder)  # the other tests publish beside it
 
 
+@pytest.mark.usefixtures("eager")
 def test_second_weights_do_not_push_the_first_aside(
     data: Path, run: RunPaths, published: WeightsInfo
 ) -> None:
@@ -423,8 +427,9 @@ def test_second_weights_do_not_push_the_first_aside(
     assert read_manifest(published.folder).sha256 == published.sha256
 
 
+@pytest.mark.usefixtures("eager")
 def test_card_without_extras_holds_no_nan(data: Path, run: RunPaths, tmp_path: Path) -> None:
-    """Judged on cases alone: no pictures, no infection-free slices, no healthy chest."""
+    """Validated on cases alone: no pictures, no infection-free slices, no healthy chest."""
     info = publish(data / "covid20", run, tmp_path / "weights" / "plain", CONFIG)
     json.dumps(info.manifest, allow_nan=False)
     assert info.manifest["validation"]["pictures_infection_dice"] is None

@@ -32,7 +32,7 @@ from core.training.scans import load_training_scans
 from core.training.starting import fine_tuning_config, joined_with_earlier, met_before
 from core.ui.train.comparing import by_patient, differing
 from core.volume import Intensity, MaskPair, Study, volume_from_file
-from tests.training_data import CASES, TINY, chest_and_masks
+from tests.training_data import CASES, TINY, UNCHANGED, chest_and_masks
 from tests.training_runs import training_folder, whole_run
 
 ENCODED = ModelConfig(depth=5, width=4, max_filters=8, encoder="lite0", slice_head=True)
@@ -73,7 +73,7 @@ def tiny(info: WeightsInfo, **changes: object) -> TrainConfig:
 
 
 @pytest.mark.usefixtures("eager")
-def test_a_run_starts_where_the_weights_are_and_says_before_and_after(published: Path) -> None:
+def test_a_run_starts_from_weights_and_records_results_before_and_after(published: Path) -> None:
     info = weights(published / "start")
     config = tiny(info)
     paths = train(training_folder(), published.parent / "tuned", config, recorded_split=SPLIT)
@@ -102,7 +102,7 @@ def test_a_run_starts_where_the_weights_are_and_says_before_and_after(published:
 
 
 @pytest.mark.usefixtures("eager")
-def test_training_begins_with_the_very_arrays(published: Path) -> None:
+def test_training_begins_with_the_arrays_of_the_weights(published: Path) -> None:
     info = weights(published / "start")
     model = build_compiled(tiny(info), 1e-4)
     for found, wanted in zip(model.get_weights(), load_weights(info).get_weights(), strict=True):
@@ -146,7 +146,8 @@ def test_the_slice_head_is_left_out_of_training_and_comes_back_as_it_was(publish
     assert with_slice_head(plain, TINY) is plain
 
 
-def test_what_cannot_be_started_is_one_sentence(published: Path) -> None:
+@pytest.mark.usefixtures("eager")
+def test_starts_that_are_impossible_are_refused(published: Path) -> None:
     info = weights(published / "start")
     with pytest.raises(ConfigError, match="no encoder to keep"):
         fine_tuning_config(info, frozen_encoder=True)
@@ -167,6 +168,7 @@ def test_what_cannot_be_started_is_one_sentence(published: Path) -> None:
         )
 
 
+@pytest.mark.usefixtures("small_encoder")
 def test_config_survives_json(published: Path) -> None:
     config = tiny(weights(published / "start", ENCODED, SIZE), frozen_encoder=True)
     assert from_json_dict(TrainConfig, json.loads(json.dumps(to_json_dict(config)))) == config
@@ -184,7 +186,7 @@ def test_patients_met_before_count_as_trained_on(published: Path) -> None:
     assert met_before(["b", "somebody"], info) == ["somebody"]
 
 
-def test_damaged_results_are_none(tmp_path: Path) -> None:
+def test_damaged_results_count_as_missing(tmp_path: Path) -> None:
     paths = RunPaths(tmp_path)
     assert read_results(paths.results) == {}
     for text in ("", "[1]", '{"best": 3}', '{"best": [1, {"dice": 2}]}'):
@@ -206,7 +208,7 @@ def test_runs_are_compared_by_settings_that_differ_and_by_patient() -> None:
 
 
 @pytest.mark.usefixtures("eager")
-def test_corrected_scans_teach_a_network_which_is_better_on_them_then(
+def test_training_on_corrected_scans_improves_the_network_on_them(
     published: Path, tmp_path: Path
 ) -> None:
     by_hand = HandCorrection(from_network=True, steps=3)
@@ -244,8 +246,11 @@ def test_corrected_scans_teach_a_network_which_is_better_on_them_then(
         record={"split": read_record(run.config)["split"]},
     )
     config = replace(
-        fine_tuning_config(info, epochs=4, learning_rate=3e-3),
-        **{"batch_size": 2, "precision": "float32", "slices_per_patient": 0},
+        fine_tuning_config(info, epochs=2, learning_rate=1e-2),
+        batch_size=4,
+        precision="float32",
+        slices_per_patient=24,  # of four slices: twelve steps in two epochs
+        augment=UNCHANGED,
     )
     paths = train(tmp_path / "own", tmp_path / "tuned", config, recorded_split=split)
     (scan,) = (
@@ -258,4 +263,4 @@ def test_corrected_scans_teach_a_network_which_is_better_on_them_then(
         for model in (load_weights(info), load_best_model(paths))
     )
     assert after["infection_dice"] > before["infection_dice"]
-    assert after["lung_dice"] > before["lung_dice"] - 0.02
+    assert after["lung_dice"] > before["lung_dice"] - 0.05

@@ -120,22 +120,22 @@ def marked(**info: Any) -> tuple[OpenStudy, StandInInfo]:
 @pytest.mark.parametrize(
     ("manifest", "words"),
     [
-        ({}, "were not trained on a patient of this name"),
+        ({}, "was not trained on a patient of this name"),
         (
             {
                 "split": {"train": {"patients": ["small"], "case": ["small"]}},
                 "cross_validation": {"scans": [{"scan_id": "small", "infection_dice": 0.5432}]},
             },
-            "which were trained on this patient. Dice of infection: 0.117 here; "
+            "which was trained on this patient. Dice of infection: 0.117 here; "
             "0.543 when not trained on this patient.",
         ),
         (
             {"split": {"validation": {"patients": ["small"]}}},
-            "which were selected by this patient among others",
+            "which was selected by this patient among others",
         ),
         (
             {"split": {"train": {"patients": ["generated_1"], "case": ["generated_1"]}}},
-            "trained on generated chests only: on a real scan they prove nothing",
+            "trained on generated chests only: on a real scan its masks prove nothing",
         ),
     ],
 )

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import gc
-import sys
-import threading
 import urllib.error
 import urllib.request
 import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import SimpleNamespace
 
 import nibabel as nib
 import pytest
 
 from core.errors import ConfigError
-from core.ui import libraries
 from core.ui.kept_sessions import (
     KEEP_SESSION_VARIABLE,
     KeptSessions,
@@ -196,41 +192,6 @@ def test_a_time_that_cannot_be_used_is_reported_and_the_default_kept(
     assert seconds_to_keep() == 60
     monkeypatch.setenv(KEEP_SESSION_VARIABLE, "")
     assert seconds_to_keep() == 60
-
-
-class Cycle:
-    """Garbage that only a collection finds, once nothing else holds it."""
-
-    def __init__(self) -> None:
-        self.itself = self
-
-
-def test_keras_is_set_aside_once_and_a_closed_scan_has_everything_collected(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setitem(sys.modules, "keras", SimpleNamespace())
-    monkeypatch.setattr(libraries, "_late_library_is_set_aside", threading.Event())
-    gc.unfreeze()
-    libraries.set_keras_aside()
-    assert gc.get_freeze_count() == 0  # its import is still under way
-    monkeypatch.setitem(sys.modules, "keras", SimpleNamespace(__version__="3"))
-    cycle = Cycle()
-    held = weakref.ref(cycle)
-    libraries.set_keras_aside()
-    assert gc.get_freeze_count() > 10_000
-    del cycle
-    gc.collect()
-    assert held() is not None
-    libraries.set_keras_aside()  # not at every run of a page
-    assert held() is not None
-    session = Session()
-    for link in ("first", "second"):
-        assert not libraries.collection_is_due()
-        session.open_study(small_study(), origin="upload", link=link)
-    assert libraries.collection_is_due()
-    libraries.collect_all()
-    assert held() is None
-    assert not libraries.collection_is_due()
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Training on sets that know different things: folds, frames, truth, losses, a whole tiny run."""
+"""Training on sets with different labels: folds, frames, truth, losses, a whole tiny run."""
 
 from __future__ import annotations
 
@@ -40,8 +40,9 @@ from core.training.mixture.losses import UNVERIFIED, MixtureLoss, PresenceLoss, 
 from core.training.mixture.packing import pack_scans, shrink_scans, unpack_scans
 from core.training.mixture.publishing import evaluate_weights, publish_mixture
 from core.training.mixture.sources import LabelledScan, LabelledStudy, SourceName
+from core.training.runs import RunPaths
 from core.volume import MaskPair
-from tests.eager import assert_same_when_compiled
+from tests.eager import assert_same_when_compiled, eager_keras, shrink_encoder
 from tests.studies import small_volume
 
 HEIGHT, WIDTH = 60, 80
@@ -49,7 +50,7 @@ TINY = MixtureConfig(
     model=ModelConfig(depth=5, width=2, max_filters=4, encoder="lite0", slice_head=True),
     preprocess=PreprocessConfig(crop="lungs", rows=32, columns=64),
     epochs=2,
-    steps_per_epoch=2,
+    steps_per_epoch=1,
     batch_size=2,
     precision="float32",
 )
@@ -101,7 +102,7 @@ def test_impossible_settings_are_refused(wrong: dict[str, float]) -> None:
         replace(TINY, **wrong)
 
 
-def test_shares_below_nothing_are_refused() -> None:
+def test_negative_shares_are_refused() -> None:
     with pytest.raises(ConfigError):
         MixtureShares(covid20=-0.1)
 
@@ -119,7 +120,7 @@ def test_the_stored_connections_join_what_the_sets_share() -> None:
     assert group["luna_3"] != group["luna_1"]
 
 
-def test_every_kind_is_spread_over_the_folds_and_no_patient_is_torn() -> None:
+def test_folds_spread_every_source_and_split_no_patient() -> None:
     scans = [scan(f"coronacases_{n}") for n in range(6)]
     scans += [scan(f"lctsc_{n}", "whole_chest") for n in range(3)]
     scans += [scan(f"series_{n}", "unreviewed") for n in range(4)]
@@ -133,8 +134,8 @@ def test_every_kind_is_spread_over_the_folds_and_no_patient_is_torn() -> None:
 def test_nearly_equal_slices_are_found() -> None:
     first, other = scan("a", seed=1), scan("b", seed=2)
     rng = np.random.default_rng(0)
-    strange = replace(scan("c"), images=rng.integers(0, 255, (1, HEIGHT, WIDTH), dtype=np.uint8))
-    pairs = find_near_duplicates([first, other, strange])
+    unlike = replace(scan("c"), images=rng.integers(0, 255, (1, HEIGHT, WIDTH), dtype=np.uint8))
+    pairs = find_near_duplicates([first, other, unlike])
     assert [pair[:2] for pair in pairs] == [("a", "b")]
 
 
@@ -215,18 +216,19 @@ def test_losses_and_gradients_are_the_same_when_compiled(loss: keras.losses.Loss
 
 def test_batches_are_drawn_by_seed_and_epoch_alone() -> None:
     scans = [scan("coronacases_1"), scan("lctsc_1", "whole_chest"), scan("x", "unreviewed")]
-    images, truth = MixtureBatches(scans, TINY, epoch=3)[1]
-    again = MixtureBatches(scans, TINY, epoch=2)
+    config = replace(TINY, steps_per_epoch=2)
+    images, truth = MixtureBatches(scans, config, epoch=3)[1]
+    again = MixtureBatches(scans, config, epoch=2)
     again.on_epoch_end()
     np.testing.assert_array_equal(again[1][0], images)
     assert images.shape == (2, 32, 64, 1)
     assert 0.0 <= images.min() <= images.max() <= 1.0
     assert truth[PIXELS].shape == (2, 32, 64, 2)
     assert truth[PRESENCE].shape == (2, 2)
-    assert not np.array_equal(MixtureBatches(scans, TINY, epoch=3)[0][0], images)
+    assert not np.array_equal(MixtureBatches(scans, config, epoch=3)[0][0], images)
 
 
-def test_without_scans_nothing_is_learned() -> None:
+def test_training_without_scans_is_refused() -> None:
     with pytest.raises(DatasetError):
         MixtureBatches([], TINY)
 
@@ -307,13 +309,32 @@ def test_values_by_hand() -> None:
     assert figures["worst_lung_dice"] == pytest.approx(16 / 17)
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the command has trained on `frames.npz` into `run`, and published it."""
+    folder = tmp_path_factory.mktemp("trained")
+    pack_scans([scan(f"coronacases_{n}") for n in range(3)], folder / "frames.npz")
+    config = replace(TINY, epochs=1, pretrained=False)
+    (folder / "tiny.json").write_text(json_text(to_json_dict(config)))
+    run = ["--out", str(folder / "run"), "--hold-out", "1"]
+    with pytest.MonkeyPatch.context() as patch, eager_keras():
+        shrink_encoder(patch)
+        publish = ["--publish", str(folder / "weights" / "tiny")]
+        assert main([*command_for(folder), *run, *publish]) == 0
+    return folder
+
+
+def command_for(folder: Path) -> list[str]:
+    """The command and what it takes from a folder of `trained`."""
+    data, config = str(folder / "frames.npz"), str(folder / "tiny.json")
+    return ["train-mixture", "--data", data, "--config", config, "--quiet"]
+
+
 @pytest.mark.usefixtures("eager", "small_encoder")
 def test_a_tiny_run_is_published_and_evaluated(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scans = [scan(f"coronacases_{n}") for n in range(3)]
-    config = replace(TINY, epochs=1, pretrained=False)
-    paths = train_mixture(scans, tmp_path / "run", config, hold_out=1)
+    scans, paths = unpack_scans(trained / "frames.npz"), RunPaths(trained / "run")
     chosen = PostprocessConfig(infection_threshold=0.3)
     info = publish_mixture(scans, paths, tmp_path / "weights" / "fold", postprocess=chosen)
     assert info.postprocess == chosen
@@ -352,28 +373,20 @@ def test_a_tiny_run_is_published_and_evaluated(
     )
     joined = every.manifest["cross_validation"]
     assert joined["scans"] == found * 2
-    assert (
-        joined["folds"] == [{"steps": config.steps_per_epoch, "batch_size": config.batch_size}] * 2
-    )
+    assert joined["folds"] == [{"steps": TINY.steps_per_epoch, "batch_size": TINY.batch_size}] * 2
     assert "2 networks of the same kind" in every.card_path.read_text()
 
 
-@pytest.mark.usefixtures("eager", "small_encoder")
 def test_the_command_packs_trains_and_publishes(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    packed, config = tmp_path / "frames.npz", tmp_path / "tiny.json"
-    pack_scans([scan(f"coronacases_{n}") for n in range(3)], packed)
-    config.write_text(json_text(to_json_dict(replace(TINY, epochs=1, pretrained=False))))
-    command = ["train-mixture", "--data", str(packed), "--config", str(config), "--quiet"]
+    command = command_for(trained)
     assert main([*command, "--pack", str(tmp_path / "smaller.npz"), "--most-pixels", "40"]) == 0
     assert unpack_scans(tmp_path / "smaller.npz")[0].images.shape == (3, 30, 40)
-    run = ["--out", str(tmp_path / "run"), "--hold-out", "1"]
-    assert main([*command, *run, "--publish", str(tmp_path / "weights" / "tiny")]) == 0
-    assert read_manifest(tmp_path / "weights" / "tiny").model == TINY.model
+    assert read_manifest(trained / "weights" / "tiny").model == TINY.model
     assert main(command) == 1
     assert "one of --out, --pack and --evaluate" in capsys.readouterr().err
-    assert main([*command, *run, "--stop-after", "0"]) == 1
+    assert main([*command, "--out", str(tmp_path / "run"), "--stop-after", "0"]) == 1
     assert "--stop-after must be at least 1" in capsys.readouterr().err
 
 

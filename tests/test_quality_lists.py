@@ -88,7 +88,7 @@ def test_other_layouts_are_refused_with_what_is_wrong(content, got):
 
 
 @pytest.mark.parametrize("text", [None, "", "{", "\x00", "[" * 100_000])
-def test_files_that_are_no_json_are_refused(text, tmp_path):
+def test_files_that_are_not_json_are_refused(text, tmp_path):
     path = tmp_path / "list.json"
     if text is not None:
         path.write_text(text)
@@ -139,7 +139,8 @@ def stopped_run(data: Path, folder: Path, *arguments: str) -> dict[str, Any]:
     return record
 
 
-def test_a_run_writes_down_what_it_left_out_and_is_not_taken_up_without_it(tmp_path, capsys):
+@pytest.mark.usefixtures("eager")
+def test_a_run_records_its_exclusions_and_resumes_only_with_them(tmp_path, capsys):
     data = write_training_folder(tmp_path / "data")
     path = tmp_path / "exclude.json"
     path.write_text(exclusions_text((Exclusion(CASES[0], None), Exclusion(CASES[1], (0, 3)))))
@@ -209,11 +210,11 @@ def test_quality_of_a_scan(cases, capsys):
     scan = cases / "ct_scans" / "case_1.nii.gz"
     mask = cases / "infection_mask" / "case_1.nii.gz"
     assert main(["quality", str(scan), "--infection-mask", str(mask), "--quiet"]) == 0
-    told = capsys.readouterr().out
-    assert "8 of 8 slices with findings" in told
-    assert "Few pixels: 8 slices (1–8)" in told
-    assert "Gap: not defined, the file does not give the position of each slice" in told
-    assert "5 of 8 slices hold no infection (truth)" in told
+    printed = capsys.readouterr().out
+    assert "8 of 8 slices with findings" in printed
+    assert "Few pixels: 8 slices (1–8)" in printed
+    assert "Gap: not defined, the file does not give the position of each slice" in printed
+    assert "5 of 8 slices hold no infection (truth)" in printed
     assert main(["quality", str(scan), "--min-body-pixels", "16", "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert figures["checks"]["body_pixels"] == {
@@ -231,9 +232,9 @@ def test_quality_of_a_folder_has_a_row_for_each_case_and_totals(cases, capsys):
         predictions / "case_2" / "infection_mask.nii.gz"
     )
     assert main(["quality", str(cases), "--predictions", str(predictions), "--quiet"]) == 0
-    told = capsys.readouterr().out
-    assert "5 of 8 slices of 1 case hold no infection by truth" in told
-    assert "5 of 8 slices of 1 case hold no infection by prediction" in told
+    printed = capsys.readouterr().out
+    assert "5 of 8 slices of 1 case hold no infection by truth" in printed
+    assert "5 of 8 slices of 1 case hold no infection by prediction" in printed
     assert main(["quality", str(cases), "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)
     assert [row["case_id"] for row in figures["cases"]] == ["case_1", "case_2", "case_3"]

@@ -1,20 +1,22 @@
-"""Runs as processes: begun, recognised, stopped, gone on with; and what their files say."""
+"""Runs as processes: started, recognised, stopped, resumed; and what their files hold."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from core.cli import main
-from core.config import to_json_dict
+from core.config import RangeTestConfig, to_json_dict
 from core.drawing.overlays import draw_outlines
 from core.errors import Cancelled, ConfigError, DatasetError
 from core.measuring.quality.exclusions import Exclusion
@@ -39,10 +41,10 @@ from core.training.run_samples import (
 )
 from core.training.run_status import busy_run, read_run
 from core.training.runs import HISTORY_COLUMNS
-from tests.training_data import TINY
+from tests.training_data import TINY, UNCHANGED
 from tests.training_runs import training_folder
 
-LONG = replace(TINY, epochs=200)
+LONG = replace(TINY, epochs=200, augment=UNCHANGED)
 
 
 @pytest.fixture
@@ -77,7 +79,7 @@ def wait_until(condition: Callable[[], bool], *, seconds: float = 240) -> None:
 @pytest.mark.parametrize(
     "name", ["", "../x", "a/b", "a\\b", ".hidden", "a b", "x" * 41, "a\n", "-x", RANGE_TEST_NAME]
 )
-def test_a_name_is_a_plain_folder_or_refused(name: str) -> None:
+def test_names_that_are_not_plain_folders_are_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="cannot be used for a run"):
         check_run_name(name)
 
@@ -117,7 +119,7 @@ def test_states_follow_from_the_files(root: Path) -> None:
     assert read_run(begun).state == "damaged"
 
 
-def test_time_goes_on_through_resuming_and_publishing(root: Path) -> None:
+def test_time_is_added_up_over_resuming_and_publishing(root: Path) -> None:
     folder = make_run(root, "whole", epochs_done=2)
     worked = {"before": 5.0, "started": 100.0, "now": 160.0, "outcome": "finished"}
     (folder / "progress.json").write_text(json.dumps(worked))
@@ -138,7 +140,7 @@ def test_runs_are_listed_and_nothing_else_is(root: Path) -> None:
     assert run_names(root / "absent") == ()
 
 
-def test_a_report_tells_that_it_is_alive_and_how_it_ended(root: Path) -> None:
+def test_a_report_shows_that_it_is_running_and_how_it_ended(root: Path) -> None:
     folder = make_run(root, "one")
     with RunReport(folder) as report:
         report("reading cases", 1, 4)
@@ -184,38 +186,6 @@ def test_a_killed_process_is_recognised(root: Path) -> None:
     assert read_run(folder).state == "interrupted"
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(600)
-def test_a_run_is_stopped_and_resumed(root: Path) -> None:
-    data = training_folder()
-    request = RunRequest(data=str(data), config=LONG)
-    start_run(root, "one", request)
-    folder = root / "one"
-    try:
-        stop_and_go_on(root, folder, request)
-    finally:
-        stop_run(folder)
-
-
-def stop_and_go_on(root: Path, folder: Path, request: RunRequest) -> None:
-    with pytest.raises(DatasetError, match="in progress"):
-        start_run(root, "two", request)
-    assert run_names(root) == ("one",)
-    wait_until(lambda: len(read_run(folder).history) >= 1)
-    stop_run(folder)
-    wait_until(lambda: not read_run(folder).is_alive)
-    stopped = read_run(folder)
-    assert stopped.state == "stopped"
-    assert (folder / "log.txt").read_text(errors="replace").count("Traceback") == 0
-    done = len(stopped.history)
-    assert sampled_epochs(folder) == tuple(range(1, done + 1))
-    start_run(root, "one", read_request(folder))
-    wait_until(lambda: len(read_run(folder).history) > done)
-    stop_run(folder)
-    wait_until(lambda: not read_run(folder).is_alive)
-    assert list(read_run(folder).history[:done]) == list(stopped.history)
-
-
 class NotStarted(Exception):
     pass
 
@@ -242,6 +212,41 @@ def run_here(root: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     return run
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("eager")
+def test_a_run_is_stopped_and_resumed(run_here: Callable[..., int], root: Path) -> None:
+    """Started in a process of its own; resumed by the same command in this one."""
+    folder, request = root / "one", RunRequest(data=str(training_folder()), config=LONG)
+    start_run(root, "one", request)
+    try:
+        with pytest.raises(DatasetError, match="in progress"):
+            start_run(root, "two", request)
+        assert run_names(root) == ("one",)
+        wait_until(lambda: len(read_run(folder).history) >= 1)
+    finally:
+        stop_run(folder)
+    wait_until(lambda: not read_run(folder).is_alive)
+    stopped = read_run(folder)
+    assert stopped.state == "stopped"
+    assert (folder / "log.txt").read_text(errors="replace").count("Traceback") == 0
+    done = len(stopped.history)
+    assert sampled_epochs(folder) == tuple(range(1, done + 1))
+    stopping = threading.Thread(target=stop_after_epoch, args=(folder, done + 1), daemon=True)
+    stopping.start()
+    assert run_here("one", read_request(folder)) != 0
+    stopping.join()
+    resumed = read_run(folder)
+    assert resumed.state == "stopped"
+    assert len(resumed.history) > done
+    assert list(resumed.history[:done]) == list(stopped.history)
+
+
+def stop_after_epoch(folder: Path, epoch: int) -> None:
+    wait_until(lambda: len(read_run(folder).history) >= epoch)
+    stop_run(folder)
+
+
 def test_what_the_trainer_refuses_is_reported(
     run_here: Callable[..., int], root: Path, tmp_path: Path
 ) -> None:
@@ -255,19 +260,36 @@ def test_what_the_trainer_refuses_is_reported(
     assert "Traceback" not in run.message
 
 
-@pytest.mark.usefixtures("eager")
-def test_a_range_test_leaves_its_losses_and_its_advice(
-    run_here: Callable[..., int], root: Path
+class KnownLosses:
+    """Stands for a network: its loss falls from 2 to 1 at a rate of 1e-3."""
+
+    def __init__(self, *_: object) -> None:
+        self.optimizer = SimpleNamespace(learning_rate=0.0)
+
+    def reset_metrics(self) -> None: ...
+
+    def train_on_batch(self, *_: object, return_dict: bool) -> dict[str, float]:
+        position = np.log10(self.optimizer.learning_rate / 1e-3)
+        return {"loss": 1.5 - 0.5 * float(np.tanh(3 * position))}
+
+
+def test_a_range_test_writes_its_losses_and_its_suggestion(
+    run_here: Callable[..., int], root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    request = RunRequest(data=str(training_folder()), config=TINY)
+    """With a real network it is run in `test_lr_range`."""
+    monkeypatch.setattr("core.training.lr_range.build_compiled", KnownLosses)
+    config = replace(TINY, augment=UNCHANGED)
+    request = RunRequest(data=str(training_folder()), config=config)
     assert run_here("", request, find_learning_rate=True) == 0
     folder = root / RANGE_TEST_NAME
     run = read_run(folder)
     assert (run.state, run.message) == ("finished", "")
     assert set(run.figures) == {"suggestion"}
+    assert 1e-3 <= run.figures["suggestion"] <= 5e-3  # the running mean lags
     rows = (folder / "learning_rates.csv").read_text().splitlines()
     assert rows[0] == "learning_rate,loss,smoothed_loss"
     assert float(rows[1].split(",")[0]) == pytest.approx(1e-6)
+    assert len(rows) == 1 + RangeTestConfig().batches
     assert run_names(root) == ()
 
 

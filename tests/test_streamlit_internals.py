@@ -11,6 +11,7 @@ import streamlit
 from streamlit.runtime import Runtime
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.runtime import AsyncObjects
+from streamlit.runtime.scriptrunner import script_runner
 from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 from streamlit.web.server.starlette.starlette_app_utils import (
@@ -25,6 +26,7 @@ from core.ui.streamlit_internals import (
     NOT_REGISTERED,
     PAGE_STYLE,
     TEST_IDS,
+    leave_keras_alone,
 )
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -65,6 +67,25 @@ def test_a_browser_is_known_by_the_cookie_against_forged_requests() -> None:
     assert XSRF_COOKIE_NAME == BROWSER_COOKIE
     cookie = generate_xsrf_token_string(b"0123456789abcdef")
     assert decode_xsrf_token_string(cookie)[0] == b"0123456789abcdef"
+
+
+def test_keras_is_cleared_by_a_function_that_can_be_replaced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    source = inspect.getsource(script_runner)
+    assert source.count("_clean_problem_modules") == 2  # where it is defined, where it is called
+    assert "clear_session" in inspect.getsource(script_runner._clean_problem_modules)
+    # The replacement goes when the test has ended.
+    monkeypatch.setattr(script_runner, "_clean_problem_modules", None)
+    leave_keras_alone()
+    assert script_runner._clean_problem_modules() is None
+
+
+def test_garbage_is_not_collected_after_every_run() -> None:
+    assert 'get_option("runner.postScriptGC")' in inspect.getsource(script_runner)
+    settings = (ROOT / ".streamlit" / "config.toml").read_text("utf-8")
+    assert "[runner]" in settings
+    assert "\npostScriptGC = false\n" in settings
 
 
 def test_the_app_takes_routes_beside_its_own() -> None:

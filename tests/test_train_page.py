@@ -52,7 +52,7 @@ def config_of(app: AppTest) -> TrainConfig:
 
 
 @pytest.mark.parametrize(
-    ("said", "address", "allowed"),
+    ("setting", "address", "allowed"),
     [
         (None, "localhost", True),
         (None, "127.0.0.1", True),
@@ -65,18 +65,18 @@ def config_of(app: AppTest) -> TrainConfig:
     ],
 )
 def test_who_may_train(
-    monkeypatch: pytest.MonkeyPatch, said: str | None, address: str, allowed: bool
+    monkeypatch: pytest.MonkeyPatch, setting: str | None, address: str, allowed: bool
 ) -> None:
     from core.ui import access as training_access
 
     monkeypatch.delenv("LUNGLENS_ALLOW_TRAINING")
-    if said is not None:
-        monkeypatch.setenv("LUNGLENS_ALLOW_TRAINING", said)
+    if setting is not None:
+        monkeypatch.setenv("LUNGLENS_ALLOW_TRAINING", setting)
     monkeypatch.setattr(training_access.st, "get_option", lambda name: address)
     assert training_access.may_train() is allowed
 
 
-def test_a_shared_server_says_why_it_does_not_train_and_shows_its_runs(
+def test_a_shared_server_shows_its_runs_and_why_it_does_not_train(
     monkeypatch: pytest.MonkeyPatch, root: Path
 ) -> None:
     monkeypatch.setenv("LUNGLENS_ALLOW_TRAINING", "0")
@@ -87,7 +87,7 @@ def test_a_shared_server_says_why_it_does_not_train_and_shows_its_runs(
     assert app.selectbox(key="train-run").value == "begun"
 
 
-def test_without_data_generated_patients_are_taken_and_said_so() -> None:
+def test_without_data_generated_patients_are_used_and_named_as_such() -> None:
     app = train_page()
     assert "**generated** patients" in texts(app)
     assert "3 patients for training, 1 patient for validation." in texts(app)
@@ -100,7 +100,7 @@ def test_without_data_generated_patients_are_taken_and_said_so() -> None:
 
 
 @pytest.mark.parametrize("preset", TRAIN_PRESETS, ids=lambda preset: preset.name)
-def test_a_preset_gives_its_config_to_the_letter(preset) -> None:
+def test_a_preset_gives_exactly_its_config(preset) -> None:
     app = train_page()
     button(app, preset.name).click()
     assert config_of(ran_well(app.run())) == preset.config
@@ -174,9 +174,9 @@ def test_a_publication_that_fails_is_reported_and_can_be_tried_again(root: Path)
         app = train_page()
         assert "Publishing" in texts(app)
         assert "Publish as weights" not in labels(app)
-    told = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
-    told.update(outcome="failed", message="No training case found.")
-    (folder / "progress.json").write_text(json.dumps(told), encoding="utf-8")
+    progress = json.loads((folder / "progress.json").read_text(encoding="utf-8"))
+    progress.update(outcome="failed", message="No training case found.")
+    (folder / "progress.json").write_text(json.dumps(progress), encoding="utf-8")
     app = train_page()
     assert any("No training case found" in item.value for item in app.error)
     assert "Publish as weights" in labels(app)

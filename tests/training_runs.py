@@ -1,6 +1,7 @@
-"""Tiny runs that several test files look at, trained once for all processes of a test run.
+"""Tiny runs that several test files read, trained once for all processes of a test run.
 
-What is returned is shared: whoever changes a folder copies it first.
+They are trained without graphs, which cost more than their few steps; with graphs the command
+trains in `test_run_process`. What is returned is shared: whoever changes a folder copies it first.
 """
 
 from __future__ import annotations
@@ -30,7 +31,12 @@ def training_folder() -> Path:
 def whole_run() -> RunPaths:
     """`TINY`, two epochs without interruption."""
     data = training_folder()
-    return RunPaths(made_once("whole", lambda folder: train(data, folder, TINY)))
+
+    def make(folder: Path) -> None:
+        with eager_keras():
+            train(data, folder, TINY)
+
+    return RunPaths(made_once("whole", make))
 
 
 @cache
@@ -45,7 +51,7 @@ def stopped_run() -> RunPaths:
             if stage == "training":
                 epochs.append((done, total))
 
-        with pytest.raises(Cancelled, match="training"):
+        with pytest.raises(Cancelled, match="training"), eager_keras():
             train(data, folder, TINY, on_progress=note, should_cancel=lambda: bool(epochs))
         assert epochs == [(1, 2)]
 

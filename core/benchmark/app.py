@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import shutil
-import socket
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from core.benchmark.browser import BROWSERS, is_up, open_browser, wait_until
+from core.benchmark.headless import open_browser, run_server, wait_until
 from core.benchmark.rows import Row
 from core.benchmark.stages import write_generated_scan
-from core.system import PROGRAM_FOLDER, size_text
+from core.system import size_text
 
 _SCRIPT = "streamlit_app.py"
 _CASE = "generated"
@@ -210,37 +205,12 @@ def _write_case(folder: Path, size: tuple[int, int, int]) -> None:
 @contextlib.contextmanager
 def _app(folder: Path) -> Iterator[tuple[_App, float]]:
     """The app on a free port, and when its process was started."""
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        port = probe.getsockname()[1]
     log = folder / "runs.jsonl"
-    command = [sys.executable, "-m", "core.benchmark.timed_server", str(log), "run", _SCRIPT]
-    command += ["--server.port", str(port), "--server.headless", "true"]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(PROGRAM_FOLDER),
+    settings = {
         "LUNGLENS_DATA_FOLDER": str(folder / "data"),
         "LUNGLENS_PROJECTS_FOLDER": "off",
         "LUNGLENS_KEEP_SESSION_SECONDS": str(_KEEP_SECONDS),
     }
-    with (folder / "server.txt").open("w") as out:
-        begun = time.time()
-        server = subprocess.Popen(
-            command, cwd=PROGRAM_FOLDER, env=environment, stdout=out, stderr=out
-        )
-        try:
-            address = f"http://localhost:{port}"
-            wait_until(lambda: is_up(f"{address}/_stcore/health"), "the server")
-            yield _App(address, server, log), begun
-        finally:
-            server.terminate()
-            server.wait(20)
-
-
-def has_browser() -> bool:
-    """Whether Chromium, its driver and selenium are there."""
-    return (
-        any(map(shutil.which, BROWSERS))
-        and shutil.which("chromedriver") is not None
-        and find_spec("selenium") is not None
-    )
+    timed = ["core.benchmark.timed_server", str(log)]
+    with run_server(timed, _SCRIPT, folder, settings=settings) as (address, process, begun):
+        yield _App(address, process, log), begun

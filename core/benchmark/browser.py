@@ -7,32 +7,24 @@ between an event and the finished picture, and how far apart frames come.
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
-import socket
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from core.benchmark.headless import open_browser, run_server, wait_until
 from core.benchmark.strokes import measure_strokes
-from core.errors import ConfigError, LungLensError
-from core.system import PROGRAM_FOLDER, OnProgress, size_text
+from core.errors import ConfigError
+from core.system import OnProgress, size_text
 
 _PAGE = "core/benchmark/measured_page.py"
 _SIZE_VARIABLE = "LUNGLENS_BENCHMARK_SIZE"
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
-_FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage")
 _READY = "The scan is ready"
 EVENTS = 200
 """Of each kind, by default."""
 _WIDGET_STEPS = 15
-_PATIENCE_S = 300.0
 
 _VIEW = "const view = [...globalThis.lunglens.views][0], pane = view.panes[0];"
 
@@ -61,6 +53,8 @@ function frame(now) {
 requestAnimationFrame(frame);
 """
 )
+# A key that has another meaning by now would measure something else.
+_CHOOSE = "key('%s'); if (view.panes[0].plane !== '%s') throw new Error('another plane');"
 # Back and forth through the plane, so that every event has a slice to show.
 _STEP = """
 const at = view.sliceOf(pane.plane);
@@ -177,8 +171,8 @@ def _measure_viewer(
     )
     on_progress("stepping through slices", 2, 6)
     events = {
-        plane: _events(browser, _STEP, f"key('{plane[0]}');", steps)
-        for plane in ("axial", "coronal", "sagittal")
+        plane: _events(browser, _STEP, _CHOOSE % (key, plane), steps)
+        for plane, key in (("axial", "a"), ("coronal", "k"), ("sagittal", "s"))
     }
     events["linked"] = _events(browser, _STEP, "key('l');", steps)
     events["window drag"] = _events(
@@ -188,7 +182,7 @@ def _measure_viewer(
         steps,
     )
     browser.execute_script(_VIEW + "view.busy = false;")
-    events["plane change"] = _events(browser, "key('acs'[n % 3]);", "", max(10, steps // 3))
+    events["plane change"] = _events(browser, "key('aks'[n % 3]);", "", max(10, steps // 3))
     return {
         "seconds_to_viewer": at["open"] / 1000,
         "seconds_to_first_picture": at["first"] / 1000,
@@ -232,80 +226,6 @@ def _percentiles(milliseconds: list[float]) -> dict[str, float]:
 
 @contextlib.contextmanager
 def _server(size: tuple[int, int, int], folder: Path) -> Iterator[str]:
-    with socket.socket() as probe:
-        probe.bind(("localhost", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", _PAGE]
-    command += ["--server.port", str(port), "--server.headless", "true"]
-    environment = {
-        **os.environ,
-        "PYTHONPATH": str(PROGRAM_FOLDER),
-        _SIZE_VARIABLE: "x".join(map(str, size)),
-    }
-    log = folder / "server.txt"
-    with log.open("w") as out:
-        server = subprocess.Popen(
-            command, cwd=PROGRAM_FOLDER, env=environment, stdout=out, stderr=out
-        )
-        try:
-            wait_until(lambda: is_up(f"http://localhost:{port}/_stcore/health"), "the server")
-            yield f"http://localhost:{port}"
-        finally:
-            server.terminate()
-            server.wait(20)
-
-
-def is_up(address: str) -> bool:
-    """Whether a server answers there."""
-    try:
-        with urllib.request.urlopen(address, timeout=2) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
-
-
-@contextlib.contextmanager
-def open_browser(folder: Path) -> Iterator[Any]:
-    """Headless Chromium with its own profile; it ends with the block."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    driver = shutil.which("chromedriver")
-    if not found or not driver:
-        raise LungLensError(
-            "The browser benchmark needs Chromium with chromedriver",
-            got="neither or one of them",
-            next_step="install both and try again",
-        )
-    try:
-        from selenium import webdriver
-        from selenium.webdriver.chrome.service import Service
-    except ImportError as missing:
-        raise LungLensError(
-            "The browser benchmark needs selenium",
-            next_step="pip install -r requirements-dev.txt",
-        ) from missing
-    options = webdriver.ChromeOptions()
-    options.binary_location = found
-    profile = tempfile.mkdtemp(dir=folder)
-    for flag in (*_FLAGS, f"--user-data-dir={profile}", "--window-size=1440,900"):
-        options.add_argument(flag)
-    browser = webdriver.Chrome(options=options, service=Service(driver))
-    browser.set_script_timeout(_PATIENCE_S)
-    try:
-        yield browser
-    finally:
-        browser.quit()
-
-
-def wait_until(condition: Callable[[], Any], what: str) -> None:
-    """Waits until a condition is true.
-
-    Raises:
-        LungLensError: `what` does not appear in time.
-    """
-    end = time.monotonic() + _PATIENCE_S
-    while not condition():
-        if time.monotonic() > end:
-            raise LungLensError(
-                "The browser benchmark has stopped", got=f"nothing of {what} in {_PATIENCE_S:.0f} s"
-            )
-        time.sleep(0.1)
+    settings = {_SIZE_VARIABLE: "x".join(map(str, size))}
+    with run_server(["streamlit"], _PAGE, folder, settings=settings) as (address, _, _):
+        yield address

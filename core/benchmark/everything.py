@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from core.benchmark.app import has_browser, measure_app
+from core.benchmark.app import measure_app
 from core.benchmark.backends import BackendsPlan, measure_backends
 from core.benchmark.batches import measure_batches
 from core.benchmark.browser import run_browser_benchmark
+from core.benchmark.headless import has_browser
 from core.benchmark.lungmask import time_lungmask
 from core.benchmark.rows import Row
 from core.benchmark.stages import run_benchmark, run_command, write_generated_scan

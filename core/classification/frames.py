@@ -123,7 +123,7 @@ def standard_grey(frames: Frames) -> npt.NDArray[np.uint8]:
 
 
 def find_levels(frames: Frames) -> tuple[float, float] | None:
-    """Grey level of aerated lung and of soft tissue; none where they cannot be told."""
+    """Grey level of aerated lung and of soft tissue; none where they cannot be estimated."""
     grey, lung = frames[..., 0], frames[..., 1]
     inside = grey[lung >= _SURE]
     outside = grey[lung < _SURELY_NOT]

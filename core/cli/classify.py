@@ -145,11 +145,11 @@ def _classify_inputs(
     by_name: dict[str, ScoreRow] = {}
     for start in range(0, len(pictures), _PICTURES_AT_ONCE):
 
-        def told(_: str, done: int, __: int, before: int = start) -> None:
+        def report(_: str, done: int, __: int, before: int = start) -> None:
             progress("classifying pictures", before + done, len(pictures))
 
         part = pictures[start : start + _PICTURES_AT_ONCE]
-        for row in _classify_pictures(part, classifier, told):
+        for row in _classify_pictures(part, classifier, report):
             by_name[row.name] = row
     done = 0
     for one in inputs:

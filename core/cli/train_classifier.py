@@ -1,7 +1,7 @@
 """Train the slice classifier in three steps: pack pictures, train networks, publish one.
 
   --pack     segments the pictures of covid_ct_ucsd/ and sars_cov_2_ct/ into one file
-  --learn    trains the networks of the plan from that file; called again, it goes on
+  --learn    trains the networks of the plan from that file; called again, it resumes
   --publish  calibrates what was trained on held-out pictures and scans, and publishes it
 
 --table prints the results on every set, of every way of training and of the baselines.

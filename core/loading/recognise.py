@@ -19,6 +19,20 @@ Kind = Literal["nifti", "dicom", "archive", "pictures", "cases"]
 
 _PAIR_ENDINGS = (".hdr", ".img", ".hdr.gz", ".img.gz")
 _VOXELS_ALONE = (".raw", ".zraw", ".raw.gz")
+_OTHER_KINDS = {
+    b"GIF8": "a GIF picture",
+    b"%!PS": "a PostScript drawing",
+    b"\xc5\xd0\xd3\xc6": "a PostScript drawing",
+    b"%PDF": "a PDF document",
+    b"\x89HDF": "an HDF5 file",
+    b"MATLAB": "a MATLAB file",
+    b"CDF\x01": "a MINC file",
+    b"\x00\x00\x00\x0cjP": "a JPEG 2000 picture",
+    b"\xff\x4f\xff\x51": "a JPEG 2000 picture",
+    b"<": "a text file",
+    b"{": "a text file",
+}
+_LONGEST_START = max(map(len, _OTHER_KINDS))
 _FOLDER_LOOKS = 5000
 """Files of a folder that are looked at to tell what it holds."""
 
@@ -58,14 +72,21 @@ def recognise(path: Path | str) -> Kind:
         return "dicom"
     raise LoadError(
         f"{name} is not a scan that can be opened",
-        got="voxels without a header"
-        if ending.endswith(_VOXELS_ALONE)
-        else "an unknown kind of file",
-        expected="NIfTI, DICOM, NRRD, MetaImage, a zip of these, or PNG/JPEG slices",
+        got="voxels without a header" if ending.endswith(_VOXELS_ALONE) else _other_kind(path),
+        expected="NIfTI, DICOM, NRRD, MetaImage, a zip of these, or slices as PNG, JPEG, WebP, BMP "
+        "or TIFF",
         next_step="open its header (.mhd, .nhdr or .hdr) together with it"
         if ending.endswith(_VOXELS_ALONE)
         else "convert it to .nii.gz, or open the DICOM folder",
     )
+
+
+def _other_kind(path: Path) -> str:
+    """What a file is that is known and not read, by how it begins."""
+    with path.open("rb") as file:
+        start = file.read(_LONGEST_START)
+    known = (kind for first, kind in _OTHER_KINDS.items() if start.startswith(first))
+    return next(known, "an unknown kind of file")
 
 
 def refuse_nothing(path: Path | str) -> None:

@@ -97,8 +97,8 @@ class ResultStore:
 
     def _path(self, volume: Volume, info: WeightsInfo, config: SegmentConfig) -> Path:
         settings = json.dumps(to_json_dict(config), sort_keys=True)
-        told = f"{__version__} {info.weights_id} {info.sha256} {settings}"
-        key = hashlib.blake2b(told.encode(), digest_size=8).hexdigest()
+        identity = f"{__version__} {info.weights_id} {info.sha256} {settings}"
+        key = hashlib.blake2b(identity.encode(), digest_size=8).hexdigest()
         return self.folder / f"{volume.digest}-{key}{_ENDING}"
 
     def _files(self, digest: str = "") -> Iterator[Path]:

@@ -19,7 +19,7 @@ from core.segmentation.models import build_model
 from core.system import write_text
 from core.training.runs import RunPaths, read_results
 from core.training.scans import TrainingScan
-from core.training.validation import predict_masks
+from core.training.validation import predict_scans
 
 _ENCODER = ("stem", "block")
 """How names of the encoder's layers begin."""
@@ -88,14 +88,13 @@ def dice_by_case(
     Args:
         threshold: from which infection is marked; lung is at 0.5.
     """
+    cases = [(scan, scan.lung) for scan in scans if scan.role == "case" and scan.lung is not None]
+    found_masks = predict_scans(
+        model, [scan for scan, _ in cases], batch_size=batch_size, infection_threshold=threshold
+    )
     rows = []
-    for scan in scans:
-        if scan.role != "case" or scan.lung is None:
-            continue
-        predicted = predict_masks(
-            model, scan.images, batch_size=batch_size, infection_threshold=threshold
-        )
-        truth = (scan.lung > 0, scan.infection > 0)
+    for (scan, lung), predicted in zip(cases, found_masks, strict=True):
+        truth = (lung > 0, scan.infection > 0)
         found = {
             f"{channel}_dice": compute_overlap(true, marked).dice
             for channel, true, marked in zip(CHANNELS, truth, predicted, strict=True)

@@ -19,6 +19,7 @@ from core.system import (
     ignore_progress,
     make_folder,
     never_cancel,
+    raise_if_cancelled,
 )
 from core.training.callbacks import EpochRecorder, RunningMean, TrainingOverlap
 from core.training.dataset import SliceBatches
@@ -62,7 +63,8 @@ def train(
         stop_after: epoch to stop after, at least 1; the schedule stays that of the whole run, and
             a later call with more resumes. None runs to the end.
         on_progress: called with "training" with finished and total epochs.
-        should_cancel: asked after every batch; only the current epoch is then lost.
+        should_cancel: asked before training and after every batch; only the current epoch is then
+            lost.
 
     Raises:
         DatasetError: no data, or the folder holds a run of another config or a damaged one.
@@ -77,6 +79,8 @@ def train(
     )
     wanted = _record(config, split, initial=_initial_record(initial, split), excluded=excluded)
     check_or_write_record(paths, wanted, lambda record: _comparable(record, wanted))
+    # Whoever stopped the run while cases were read need not wait for the network to be built.
+    raise_if_cancelled(should_cancel, "training")
     done = len(read_history(paths.history))
     devices = share_batches(config.batch_size)
     batches = SliceBatches(split.train, config, epoch=done, only_full=devices > 1)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
+from itertools import islice
 
 import keras
 import numpy as np
@@ -12,6 +13,8 @@ import numpy.typing as npt
 from core.config import CHANNELS
 from core.evaluation import Overlap, compute_overlap
 from core.training.scans import TrainingScan
+
+Masks = tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]
 
 
 def validate(
@@ -29,10 +32,10 @@ def validate(
     overlaps: dict[str, list[Overlap]] = {channel: [] for channel in CHANNELS}
     picture_dice: list[float] = []
     marked: dict[str, list[int]] = {"negative": [0, 0], "healthy": [0, 0]}
-    for scan in scans:
-        lung, infection = predict_masks(
-            model, scan.images, batch_size=batch_size, infection_threshold=infection_threshold
-        )
+    predicted = predict_scans(
+        model, scans, batch_size=batch_size, infection_threshold=infection_threshold
+    )
+    for scan, (lung, infection) in zip(scans, predicted, strict=True):
         if scan.role == "case" and scan.lung is not None:
             overlaps["lung"].append(compute_overlap(scan.lung > 0, lung))
             overlaps["infection"].append(compute_overlap(scan.infection > 0, infection))
@@ -53,24 +56,58 @@ def validate(
     }
 
 
+def predict_scans(
+    model: keras.Model,
+    scans: Sequence[TrainingScan],
+    *,
+    batch_size: int,
+    infection_threshold: float,
+) -> Iterator[Masks]:
+    """Lung and infection of each scan, both (slices, rows, columns).
+
+    A batch goes on from one scan to the next: a picture alone would otherwise cost a whole batch.
+    """
+    slices = (image for scan in scans for image in scan.images)
+    predicted = _predict_slices(
+        model, slices, batch_size=batch_size, infection_threshold=infection_threshold
+    )
+    for scan in scans:
+        lung, infection = zip(*islice(predicted, len(scan.images)), strict=True)
+        yield np.stack(lung), np.stack(infection)
+
+
 def predict_masks(
     model: keras.Model,
     images: npt.NDArray[np.uint8],
     *,
     batch_size: int,
     infection_threshold: float,
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Lung and infection of images (n, rows, columns) uint8, each of that shape."""
-    parts = []
-    for start in range(0, len(images), batch_size):
-        batch = images[start : start + batch_size]
-        count = len(batch)
-        if count < batch_size:  # one shape only, so that the network is traced once
-            batch = np.concatenate([batch, np.zeros_like(images[:1]).repeat(batch_size - count, 0)])
-        scaled = batch[..., None].astype(np.float32) / 255.0
-        parts.append(np.asarray(model.predict_on_batch(scaled))[:count])
-    probabilities = np.concatenate(parts)
-    return probabilities[..., 0] >= 0.5, probabilities[..., 1] >= infection_threshold
+) -> Masks:
+    """Lung and infection of images (n, rows, columns) uint8, each of that shape; n at least 1."""
+    predicted = _predict_slices(
+        model, images, batch_size=batch_size, infection_threshold=infection_threshold
+    )
+    lung, infection = zip(*predicted, strict=True)
+    return np.stack(lung), np.stack(infection)
+
+
+def _predict_slices(
+    model: keras.Model,
+    slices: Iterable[npt.NDArray[np.uint8]],
+    *,
+    batch_size: int,
+    infection_threshold: float,
+) -> Iterator[Masks]:
+    """Lung and infection of each slice (rows, columns) uint8, each of that shape."""
+    left = iter(slices)
+    while chosen := list(islice(left, batch_size)):
+        batch = np.zeros((batch_size, *chosen[0].shape, 1), dtype=np.float32)
+        # One shape only, the last batch filled up, so that the network is traced once.
+        batch[: len(chosen), ..., 0] = np.stack(chosen).astype(np.float32) / 255.0
+        probabilities = np.asarray(model.predict_on_batch(batch))[: len(chosen)]
+        yield from zip(
+            probabilities[..., 0] >= 0.5, probabilities[..., 1] >= infection_threshold, strict=True
+        )
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -7,6 +7,7 @@ not anybody else visits the server.
 
 from __future__ import annotations
 
+import gc
 import logging
 import threading
 import time
@@ -15,12 +16,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from core.ui.libraries import collect_all, collection_is_due
 from core.ui.operator_numbers import number_or_default
 
 KEEP_SESSION_VARIABLE = "LUNGLENS_KEEP_SESSION_SECONDS"
 _QUESTION_SECONDS = 1.0
 _LOG = logging.getLogger(__name__)
+_garbage = threading.Event()
+
+
+def collect_soon() -> None:
+    """Has garbage collected within about a second: something large may be part of it. Python itself
+    waits for many new objects, however large, and Streamlit's own collection after every run of a
+    page is switched off, since it halts all sessions."""
+    _garbage.set()
 
 
 class Keepable(Protocol):
@@ -150,8 +158,7 @@ def seconds_to_keep() -> float:
 
 
 def watch(sessions: KeptSessions[S]) -> threading.Thread:
-    """Ends sessions in the background as long as the server runs, and collects what they and
-    closed scans leave."""
+    """Ends sessions in the background as long as the server runs."""
 
     def look() -> None:
         collect_again = False
@@ -159,12 +166,11 @@ def watch(sessions: KeptSessions[S]) -> threading.Thread:
             time.sleep(min(_QUESTION_SECONDS, sessions.keep_seconds / 4))
             try:
                 ended = sessions.end_overdue()
-                due = ended or collection_is_due()
-                # Once more after the server has closed its own session, in a thread of its own, or
-                # a page has been drawn without the scan that was closed.
-                if due or collect_again:
-                    collect_all()
-                collect_again = due
+                # Once more after the server has closed its own session, in a thread of its own.
+                if ended or collect_again or _garbage.is_set():
+                    _garbage.clear()
+                    gc.collect()
+                collect_again = ended
             except Exception:
                 # The next round tries again: without this thread nothing would ever end.
                 _LOG.exception("Ended sessions could not be cleared")

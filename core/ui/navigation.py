@@ -9,7 +9,6 @@ from functools import partial
 import streamlit as st
 
 from core.ui.access import may_enter, show_login
-from core.ui.libraries import set_keras_aside
 from core.ui.session import this_session
 from core.ui.streamlit_internals import main_script_name
 from core.ui.widget_state import set_first_value, set_widget_value
@@ -112,7 +111,6 @@ def run_chosen_page() -> None:
         st.navigation([st.Page(show_login, title="LungLens")], position="hidden").run()
         return
     this_session().navigated = True
-    set_keras_aside()
     _navigation().run()
 
 

@@ -22,8 +22,7 @@ from core.correction import Correction
 from core.correction.project import Keeper, ProjectState
 from core.ui.job_slot import JobSlot
 from core.ui.jobs import NETWORK_QUEUE
-from core.ui.kept_sessions import KeptSessions, seconds_to_keep, watch
-from core.ui.libraries import ask_for_collection
+from core.ui.kept_sessions import KeptSessions, collect_soon, seconds_to_keep, watch
 from core.ui.streamlit_internals import browser_id, close_session, is_connected, server_session_id
 from core.ui.viewer import DEFAULT_WINDOW, Place, Window, withdraw_slices
 from core.volume import Intensity, MaskPair, Study
@@ -299,7 +298,7 @@ class Session:
         """Opens a study in place of the one that is open; a run of the network ends."""
         if self.opened is not None:
             self.opened.correction.close()
-            ask_for_collection()
+            collect_soon()
         self.opened = OpenStudy(study=study, origin=origin, link=link)
         self.network_run.drop()
         self.second_run.drop()

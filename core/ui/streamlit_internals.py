@@ -16,7 +16,7 @@ import streamlit as st
 from streamlit.auth_util import get_origin_from_redirect_uri
 from streamlit.errors import Error
 from streamlit.runtime import Runtime
-from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.scriptrunner import get_script_run_ctx, script_runner
 from streamlit.web.server.starlette.starlette_app_utils import decode_xsrf_token_string
 from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 from streamlit.web.server.starlette.starlette_websocket import _get_signed_cookie_with_chunks
@@ -147,6 +147,15 @@ def close_session(session_id: str, then: Callable[[], None]) -> None:
             then()
 
     runtime._get_async_objs().eventloop.call_soon_threadsafe(close)
+
+
+def leave_keras_alone() -> None:
+    """From now on Keras keeps its state and its compiled kernels between runs of a page.
+
+    Streamlit clears both after each run of each page, once Keras is loaded: in the middle of other
+    people's predictions, and with a collection of all garbage that halts every session.
+    """
+    script_runner._clean_problem_modules = lambda: None
 
 
 class LoginUnavailable(LungLensError):

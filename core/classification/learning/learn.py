@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -54,9 +54,31 @@ def learn(
         A line on each network.
 
     Raises:
-        Cancelled: between two jobs; the same call goes on later.
+        Cancelled: between two jobs; the same call resumes later.
     """
     make_folder(out, option="--out folder")
+    places = {job: out / f"{job.name}.json" for job in jobs}
+    if not all(place.is_file() for place in places.values()):
+        _train_missing(
+            pictures, places, config, start, on_progress=on_progress, should_cancel=should_cancel
+        )
+    lines = []
+    for job, place in places.items():
+        facts = json.loads(place.read_text(encoding="utf-8"))
+        lines.append(f"{job.name}: {facts['seconds']:.0f} s; {_scores_text(facts)}")
+    return lines
+
+
+def _train_missing(
+    pictures: Pictures,
+    places: Mapping[Job, Path],
+    config: LearnConfig,
+    start: WeightsInfo,
+    *,
+    on_progress: OnProgress,
+    should_cancel: ShouldCancel,
+) -> None:
+    """Trains every job whose file is not there yet."""
     arrays = read_arrays(start)
     lower = lower_network(arrays, ClassifierModelConfig())
     varied, plain = (
@@ -71,19 +93,15 @@ def learn(
         )
         for counts in (_variations(pictures, config.variations), [0] * len(pictures.labels))
     )
-    lines = []
     trainers: dict[ClassifierModelConfig, Trainer] = {}
-    for number, job in enumerate(jobs):
+    for number, (job, place) in enumerate(places.items()):
         raise_if_cancelled(should_cancel, "training")
-        on_progress("training networks", number, len(jobs))
-        place = out / f"{job.name}.json"
-        if not place.is_file():
-            if job.model not in trainers:
-                trainers[job.model] = Trainer(job.model, arrays, config)
-            _run(trainers[job.model], job, pictures, varied, plain, place, start)
-        facts = json.loads(place.read_text(encoding="utf-8"))
-        lines.append(f"{job.name}: {facts['seconds']:.0f} s; {_scores_text(facts)}")
-    return lines
+        on_progress("training networks", number, len(places))
+        if place.is_file():
+            continue
+        if job.model not in trainers:
+            trainers[job.model] = Trainer(job.model, arrays, config)
+        _run(trainers[job.model], job, pictures, varied, plain, place, start)
 
 
 def _run(

@@ -81,7 +81,7 @@ class Keeper:
                 return LOCKED
             return OUTDATED if (self.folder / CARD_NAME).exists() else ""
         except OSError:
-            return ""  # told once a step cannot be saved
+            return ""  # reported once a step cannot be saved
 
     def keep(self, act: Act) -> str:
         """Keeps a step; says in a sentence if it cannot be kept, and tries again with the next."""

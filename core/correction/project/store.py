@@ -237,12 +237,12 @@ def _listed(folder: Path) -> Listed:
 
 def _measured(folder: Path, card: Card) -> Listed:
     steps = folder / STEPS_NAME
-    told = [path.stat().st_mtime for path in (steps, folder / CARD_NAME) if path.exists()]
+    times = [path.stat().st_mtime for path in (steps, folder / CARD_NAME) if path.exists()]
     return Listed(
         folder,
         card,
         steps=count_acts(steps),
-        changed=datetime.fromtimestamp(max(told), timezone.utc),
+        changed=datetime.fromtimestamp(max(times), timezone.utc),
         size_bytes=sum(path.stat().st_size for path in folder.iterdir() if path.is_file()),
         with_scan=has_scan(folder),
     )

@@ -145,9 +145,9 @@ def build_report(
     """
     volume, masks = study.volume, segmentation.masks
     lobes = lobes or find_lobes(masks.lung, volume)
-    told: dict[str, Any] = {"on_progress": on_progress, "should_cancel": should_cancel}
-    found = compute_biomarkers(volume, masks, lobes=lobes, **told)
-    quality = quality or check_scan(volume, QualityConfig(), **told)
+    callbacks: dict[str, Any] = {"on_progress": on_progress, "should_cancel": should_cancel}
+    found = compute_biomarkers(volume, masks, lobes=lobes, **callbacks)
+    quality = quality or check_scan(volume, QualityConfig(), **callbacks)
     quality = quality.trusting_lung(slices_with_lung(masks))
     on_progress("comparing with the truth", 0, 1)
     agreement = _agreement(study, segmentation, info, should_cancel)

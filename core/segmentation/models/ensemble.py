@@ -35,9 +35,9 @@ def build_ensemble(config: ModelConfig, *, rows: int, columns: int) -> keras.Mod
     """
     single = replace(config, members=1)
     inputs = keras.Input((rows, columns, config.input_channels), name="slices")
+    member = build_member(single, rows=rows, columns=columns)
     outputs = []
     for number in range(1, config.members + 1):
-        member = build_member(single, rows=rows, columns=columns)
         renamed = keras.models.clone_model(
             member, input_tensors=inputs, clone_function=_renaming(member_prefix(number))
         )

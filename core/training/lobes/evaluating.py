@@ -56,7 +56,7 @@ def evaluate_lobes(
 
     Args:
         data: see `core.training.lobes.sources.find_folder`; no packed file.
-        on_progress: told "evaluating label maps".
+        on_progress: called with "evaluating label maps".
 
     Raises:
         DatasetError, LoadError: the maps are not there or cannot be read.

@@ -42,7 +42,7 @@ def train_lobes(
     Args:
         folder: of the run; made if absent.
         hold_out: fold whose patients are not trained on; none trains on all.
-        on_progress: told "training" with finished and total epochs.
+        on_progress: called with "training", finished and total epochs.
         should_cancel: asked after every batch; only the current epoch is then lost.
 
     Raises:

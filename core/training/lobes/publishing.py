@@ -59,7 +59,7 @@ def publish_lobes(
         folder: such as `weights/NAME`.
         data: folder of the label maps.
         folds: run folders of a cross-validation with the same config.
-        on_progress: told "evaluating label maps".
+        on_progress: called with "evaluating label maps".
 
     Raises:
         DatasetError: a run is not finished, or the folds are not those of this config.

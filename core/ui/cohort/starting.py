@@ -1,6 +1,6 @@
-"""Cohort starts a batch on the data folder, follows it, stops it and goes on with it.
+"""Cohort starts a batch on the data folder, follows it, stops it and resumes it.
 
-One batch at a time for the whole server: it belongs to no session, so it goes on when a page is
+One batch at a time for the whole server: it belongs to no session, so it continues when a page is
 closed, and every session sees it and may stop it. What is done lies in the folder of results.
 """
 
@@ -102,8 +102,8 @@ def _follow(batch: _ServerBatch) -> None:
             help="Ends the scan that is being worked on. What is done stays, and can be resumed.",
         )
         st.caption(
-            "The app stays usable, and the batch goes on when this page is closed. Its table grows "
-            "below."
+            "The app stays usable, and the batch continues when this page is closed. Its table "
+            "grows below."
         )
     _draw_again_when_changed(place.results, stamp_of(place.results))
 

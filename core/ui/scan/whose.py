@@ -42,17 +42,17 @@ def _learned(current: OpenStudy) -> str:
     """What the weights have seen, as the end of a sentence."""
     info = _info(current)
     if info is None:
-        return ", which are not installed any more"
+        return ", which is not installed any more"
     if trained_on_generated(info):
         if current.study.synthetic:
             return ", trained on generated chests"
-        return ", trained on generated chests only: on a real scan they prove nothing"
+        return ", trained on generated chests only: on a real scan its masks prove nothing"
     if current.study.synthetic:
         return ", trained on scans of patients; this chest is generated"
     return {
-        "training": ", which were trained on this patient",
-        "validation": ", which were selected by this patient among others",
-        "unseen": ", which were not trained on a patient of this name",
+        "training": ", which was trained on this patient",
+        "validation": ", which was selected by this patient among others",
+        "unseen": ", which was not trained on a patient of this name",
     }[side_of_case(_case(current), info)]
 
 

@@ -89,7 +89,7 @@ def _choose_config() -> TrainConfig | None:
 
 
 def _tell_met_before(request: RunRequest) -> None:
-    """Where a validation patient was trained on before, the comparison is told to be optimistic."""
+    """Where a validation patient was trained on before, the comparison is called optimistic."""
     cases = [] if request.split is None else request.split["validation"]["case"]
     patients = sorted({case_of_scan(case).patient_id for case in cases})
     info = find_weights(request.config.initial_weights)
