@@ -20,8 +20,11 @@ from typing import Any
 import pytest
 
 from core.segmentation.weights import list_weights
+from tests.small_demo import FILE_VARIABLE
+from tests.studies import demo_file
 
 ROOT = Path(__file__).resolve().parent.parent
+APP = "streamlit_app.py"
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 CHROMIUM_FLAGS = (
     "--headless=new",
@@ -34,6 +37,14 @@ CHROMIUM_FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+STAND_STILL = """
+addEventListener('DOMContentLoaded', () => {
+  const style = document.createElement('style');
+  style.textContent = '*, *::before, *::after { animation: none !important; }';
+  document.head.append(style);
+});
+"""
+"""What turns and pulses while a page is being drawn is painted by the processor here."""
 DEMO = "Synthetic demo study"
 SETTINGS = (
     "LUNGLENS_DATA_FOLDER",
@@ -74,14 +85,8 @@ class Server:
             pytest.fail(f"the server wrote a traceback:\n{written[-4000:]}")
 
 
-def serve(
-    script: str, log: Path, settings: Mapping[str, str] = {}, *, streamlit: str = "streamlit"
-) -> Iterator[Server]:
-    """A script on a free port, until the generator is closed.
-
-    Args:
-        streamlit: the module that is run as Streamlit.
-    """
+def serve(script: str, log: Path, settings: Mapping[str, str] = {}) -> Iterator[Server]:
+    """A script on a free port, until the generator is closed; the app with a small demo study."""
     find_chromium()
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
@@ -89,6 +94,9 @@ def serve(
     environment = {k: v for k, v in os.environ.items() if k not in SETTINGS}
     kept = {"PYTHONPATH": str(ROOT), "LUNGLENS_PROJECTS_FOLDER": "off"}
     environment |= {**kept, **settings}
+    streamlit = "streamlit"
+    if script == APP:
+        streamlit, environment[FILE_VARIABLE] = "tests.small_demo", str(demo_file())
     command = [sys.executable, "-m", streamlit, "run", script]
     command += ["--server.port", str(port), "--server.headless", "true"]
     # Appending, so that what follows a truncation begins at the start of the file.
@@ -114,13 +122,14 @@ def is_up(address: str) -> bool:
 
 
 def wait_for(condition: Callable[[], Any], *, what: str, seconds: float = 240) -> Any:
-    """The first true answer of `condition`."""
-    end = time.monotonic() + seconds
+    """The first true answer of `condition`, which is asked less and less often."""
+    end, pause = time.monotonic() + seconds, 0.05
     while time.monotonic() < end:
         answer = condition()
         if answer:
             return answer
-        time.sleep(0.1)
+        time.sleep(pause)
+        pause = min(0.5, pause * 1.2)
     raise AssertionError(f"waited {seconds:.0f} s for {what}")
 
 
@@ -145,6 +154,9 @@ class Chromium:
         self.driver.switch_to.new_window("tab")
         self.driver.execute_cdp_cmd(
             "Page.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(downloads)}
+        )
+        self.driver.execute_cdp_cmd(
+            "Page.addScriptToEvaluateOnNewDocument", {"source": STAND_STILL}
         )
         return Page(self.driver, server, downloads)
 

@@ -16,6 +16,8 @@ from tests.scans import chest_hu, small_affine
 from tests.shared import share_in
 
 if TYPE_CHECKING:
+    from core.system import OnProgress
+    from core.volume import Study
     from tests.browser import Chromium, Page, Server
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -45,6 +47,25 @@ def _components_found_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         scan = manifest_scanner.scan_component_manifests
         patch.setattr(manifest_scanner, "scan_component_manifests", cache(scan))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _small_demo() -> Iterator[None]:
+    """Pages that open the demo study get a small one that is made once for all tests; the app's own
+    of 512×512×96 voxels takes half a minute. A test may still put another in its place."""
+    from core import phantom
+    from core.ui import open_scan
+    from tests.studies import demo_study
+
+    build = phantom.build_demo_study
+
+    def demo(on_progress: OnProgress) -> Study:
+        now = phantom.build_demo_study
+        return demo_study() if now is build else now(on_progress=on_progress)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(open_scan, "_demo_study", demo)
         yield
 
 
@@ -99,12 +120,8 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chromium]:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The app without a data folder, with a small demo study."""
     from tests.browser import serve
-    from tests.small_demo import FILE_VARIABLE
-    from tests.studies import demo_file
 
-    log = tmp_path_factory.mktemp("server") / "log.txt"
-    settings = {FILE_VARIABLE: str(demo_file())}
-    yield from serve("streamlit_app.py", log, settings, streamlit="tests.small_demo")
+    yield from serve("streamlit_app.py", tmp_path_factory.mktemp("server") / "log.txt")
 
 
 @pytest.fixture(scope="session")

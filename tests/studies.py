@@ -130,6 +130,14 @@ def demo_study(shape: tuple[int, int, int] = DEMO_SHAPE) -> Study:
     )
 
 
+def repeat_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scans that are generated to be measured are made of sixteen slices of the demo study that is
+    there already, each as often as it takes."""
+    monkeypatch.setattr(
+        "core.phantom.build_demo_study", lambda *, shape: demo_study((*shape[:2], 16))
+    )
+
+
 @dataclass(frozen=True)
 class StandInInfo:
     """What pages ask of installed weights."""

@@ -51,6 +51,12 @@ def chest() -> Study:
     return demo_study((128, 128, 8))
 
 
+@pytest.fixture(scope="module")
+def few_slices() -> Study:
+    """For tests that are about records and processes, not about masks."""
+    return demo_study((64, 64, 4))
+
+
 def copies(chest: Study, folder: Path, count: int) -> Path:
     """A folder with the same small scan several times."""
     content = save_volume(chest.volume, folder / "one.nii.gz").read_bytes()
@@ -128,8 +134,8 @@ def test_every_kind_of_scan_gets_masks_measurements_and_a_row(
     cut = (folder / "set" / "ct_scans" / "case.nii.gz").read_bytes()[:5000]
     (folder / "=cut.nii.gz").write_bytes(cut)
     assert main(["batch", str(folder), "-o", str(output), "--json", "--workers", "2"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["found"], told["done"], told["failed"]) == (3, 2, 1)
+    printed = json.loads(capsys.readouterr().out)
+    assert (printed["found"], printed["done"], printed["failed"]) == (3, 2, 1)
     table = {row["kind"]: row for row in rows(output)}
     assert tuple(rows(output)[0]) == columns()
     assert table["nifti"]["status"] == "failed"
@@ -137,7 +143,7 @@ def test_every_kind_of_scan_gets_masks_measurements_and_a_row(
     assert "cut short" in table["nifti"]["reason"]
     (failure,) = rows(output, "failures.csv")
     assert failure["reason"] == table["nifti"]["reason"]
-    assert failure["reason"].lstrip("'") == told["failures"][0]["reason"]
+    assert failure["reason"].lstrip("'") == printed["failures"][0]["reason"]
     case, dicom = table["case"], table["dicom"]
     assert case["name"] == "case"
     assert dicom["name"] == "DICOM series, 8 slices"
@@ -231,8 +237,8 @@ def test_grey_scans_take_the_window_that_was_given(chest: Study, tmp_path: Path)
     refused = run_batch(folder, output)
     assert (refused.done, len(refused.failures)) == (0, 1)
     config = BatchConfig(window=(-1000.0, 400.0))
-    told = run_batch(folder, output, config=config)
-    assert (told.done, told.kept, len(told.failures)) == (1, 0, 0)
+    accepted = run_batch(folder, output, config=config)
+    assert (accepted.done, accepted.kept, len(accepted.failures)) == (1, 0, 0)
     assert run_batch(folder, output, config=config).kept == 1
     # Another window is another question.
     assert run_batch(folder, output, config=BatchConfig(window=(-1350.0, 150.0))).kept == 0
@@ -306,9 +312,12 @@ def _cut(path: Path) -> None:
 
 @pytest.mark.usefixtures("in_this_process")
 def test_records_that_cannot_be_used_are_named_and_made_anew(
-    chest: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    few_slices: Study, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder, output = copies(chest, tmp_path / "scans", len(DAMAGED_RECORDS) + 1), tmp_path / "out"
+    folder, output = (
+        copies(few_slices, tmp_path / "scans", len(DAMAGED_RECORDS) + 1),
+        tmp_path / "out",
+    )
     run_batch(folder, output)
     places = sorted(output.glob("*/result.json"))
     damaged = dict(zip(DAMAGED_RECORDS.values(), places, strict=False))
@@ -320,10 +329,10 @@ def test_records_that_cannot_be_used_are_named_and_made_anew(
     _as_folder(paths.log) if paths.log.exists() else paths.log.mkdir()
     command = ["batch", str(folder), "-o", str(output), "--quiet"]
     assert main(command) == 0
-    told = capsys.readouterr().out
-    assert "1 of them before), 0 failed" in told
+    printed = capsys.readouterr().out
+    assert "1 of them before), 0 failed" in printed
     for path in damaged.values():
-        assert path.parent.name in told
+        assert path.parent.name in printed
         assert json.loads(path.read_text())["status"] == "done"
     assert {row["status"] for row in rows(output)} == {"done"}
     # Nothing of anybody was deleted.
@@ -334,9 +343,9 @@ def test_records_that_cannot_be_used_are_named_and_made_anew(
 @pytest.mark.usefixtures("in_this_process")
 @pytest.mark.parametrize("text", ["", "[]", "{}", "[" * 99_999])
 def test_a_batch_whose_own_record_is_damaged_goes_on(
-    text: str, chest: Study, tmp_path: Path
+    text: str, few_slices: Study, tmp_path: Path
 ) -> None:
-    folder, output = copies(chest, tmp_path / "scans", 1), tmp_path / "out"
+    folder, output = copies(few_slices, tmp_path / "scans", 1), tmp_path / "out"
     run_batch(folder, output)
     (output / "batch.json").write_text(text)
     summary = run_batch(folder, output)
@@ -362,14 +371,14 @@ def test_killed_workers_are_replaced_and_a_scan_that_ends_them_all_is_given_up(
 ) -> None:
     folder, output = copies(chest, tmp_path / "scans", 4), tmp_path / "out"
     poison, unlucky = (scan.scan_id for scan in find_scans(folder).scans[:2])
-    told: list[tuple[str, int, int]] = []
+    progress: list[tuple[str, int, int]] = []
     always = Killer(output, kills=MOST_CRASHES, only=poison)
     with always, Killer(output, kills=1, only=unlucky) as once:
         summary = run_batch(
             folder,
             output,
             config=BatchConfig(workers=2),
-            on_progress=lambda *said: told.append(said),
+            on_progress=lambda *step: progress.append(step),
         )
     assert once.victims == [unlucky]
     assert always.victims == [poison] * MOST_CRASHES
@@ -383,8 +392,8 @@ def test_killed_workers_are_replaced_and_a_scan_that_ends_them_all_is_given_up(
     assert logs.pop(unlucky) == ["begun", "begun", "done"]
     assert list(logs.values()) == [["begun", "done"]] * 2
     assert [row["status"] for row in rows(output)] == ["failed", "done", "done", "done"]
-    assert told[-1][1:] == (4, 4)
-    assert any("left" in stage for stage, _, _ in told)
+    assert progress[-1][1:] == (4, 4)
+    assert any("left" in stage for stage, _, _ in progress)
 
 
 _SLOW_WORKER = """#!{python}
@@ -401,11 +410,11 @@ main()
 
 
 def test_a_scan_over_the_time_limit_is_given_up_and_the_others_are_done(
-    chest: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    few_slices: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, output = tmp_path / "scans", tmp_path / "out"
     folder.mkdir()
-    copies(chest, folder, 3)
+    copies(few_slices, folder, 3)
     program = tmp_path / "worker"
     program.write_text(_SLOW_WORKER.format(python=sys.executable))
     program.chmod(0o755)
@@ -452,7 +461,9 @@ def test_a_killed_batch_leaves_no_worker_behind_and_resumes(chest: Study, tmp_pa
 @pytest.mark.parametrize(
     "ending", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
 )
-def test_ctrl_c_says_how_to_resume(chest: Study, tmp_path: Path, ending: signal.Signals) -> None:
+def test_ctrl_c_explains_how_to_resume(
+    chest: Study, tmp_path: Path, ending: signal.Signals
+) -> None:
     folder, output = copies(chest, tmp_path / "scans", 4), tmp_path / "out"
     command = [sys.executable, "-m", "core", "batch", str(folder), "-o", str(output)]
     parent = subprocess.Popen(
@@ -465,18 +476,18 @@ def test_ctrl_c_says_how_to_resume(chest: Study, tmp_path: Path, ending: signal.
     )
     wait_for(lambda: any("done" in log for log in events(output).values()))
     parent.send_signal(ending)
-    _, said = parent.communicate(timeout=30)
+    _, written = parent.communicate(timeout=30)
     assert parent.returncode == 1
-    assert "the same command resumes" in said
-    assert "Traceback" not in said
+    assert "the same command resumes" in written
+    assert "Traceback" not in written
     states = Counter(row["status"] for row in rows(output))
     assert states["done"] >= 1
     assert sum(states.values()) == 4
     assert set(states) <= {"done", "waiting"}
 
 
-def test_cancelling_keeps_what_is_done(chest: Study, tmp_path: Path) -> None:
-    folder, output = copies(chest, tmp_path / "scans", 3), tmp_path / "out"
+def test_cancelling_keeps_what_is_done(few_slices: Study, tmp_path: Path) -> None:
+    folder, output = copies(few_slices, tmp_path / "scans", 3), tmp_path / "out"
     with pytest.raises(Cancelled):
         run_batch(folder, output, should_cancel=lambda: any(output.glob("*/result.json")))
     assert Counter(row["status"] for row in rows(output))["done"] >= 1
@@ -502,8 +513,8 @@ def is_alive(pid: int) -> bool:
 
 
 @pytest.fixture
-def task(chest: Study, tmp_path: Path) -> tuple[BatchJob, ScanTask]:
-    folder, output = copies(chest, tmp_path / "scans", 1), tmp_path / "out"
+def task(few_slices: Study, tmp_path: Path) -> tuple[BatchJob, ScanTask]:
+    folder, output = copies(few_slices, tmp_path / "scans", 1), tmp_path / "out"
     output.mkdir()
     job = BatchJob(
         folder=str(folder),
@@ -566,22 +577,22 @@ def test_a_bug_is_a_failure_with_a_note_where(
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "reason"),
     [
         ({"weights_sha256": "0" * 64}, "has other weights"),
         ({"folder": "/nowhere"}, "does not see the folders"),
         ({"run_id": "other"}, "does not see the folders"),
     ],
 )
-def test_a_worker_that_can_do_nothing_says_so(
-    task: tuple[BatchJob, ScanTask], change: dict[str, Any], told: str
+def test_a_worker_that_can_do_nothing_reports_it(
+    task: tuple[BatchJob, ScanTask], change: dict[str, Any], reason: str
 ) -> None:
-    with pytest.raises(WorkerUnavailable, match=told):
+    with pytest.raises(WorkerUnavailable, match=reason):
         prepare_worker(replace(task[0], **change))
 
 
-def test_results_do_not_go_where_they_would_do_harm(chest: Study, tmp_path: Path) -> None:
-    folder = copies(chest, tmp_path / "scans", 1)
+def test_results_do_not_go_where_they_would_do_harm(few_slices: Study, tmp_path: Path) -> None:
+    folder = copies(few_slices, tmp_path / "scans", 1)
     with pytest.raises(SaveError, match="into the folder of the scans"):
         run_batch(folder, folder)
     (tmp_path / "mine").mkdir()
@@ -636,22 +647,22 @@ def test_dask_workers_do_the_same_and_a_killed_one_costs_nothing(
 
 
 @pytest.mark.parametrize(
-    ("scheduler", "told"),
+    ("scheduler", "reason"),
     [
         ("10.0.0.1", "address is not understood"),
         ("tcp://127.0.0.1:9", "No Dask scheduler answers"),
     ],
 )
 def test_a_scheduler_that_is_none_is_reported(
-    chest: Study,
+    few_slices: Study,
     tmp_path: Path,
     scheduler: str,
-    told: str,
+    reason: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("core.batch.on_dask._SECONDS_TO_CONNECT", 1)
-    folder = copies(chest, tmp_path / "scans", 1)
-    with pytest.raises(LungLensError, match=told):
+    folder = copies(few_slices, tmp_path / "scans", 1)
+    with pytest.raises(LungLensError, match=reason):
         run_batch(folder, tmp_path / "out", scheduler=scheduler)
 
 

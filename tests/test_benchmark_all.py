@@ -18,6 +18,7 @@ from core.benchmark.rows import Row, to_json_rows
 from core.cli import main
 from core.errors import LungLensError
 from core.segmentation.weights import list_weights
+from tests.studies import repeat_the_demo
 
 
 @pytest.mark.parametrize(
@@ -42,6 +43,7 @@ def test_a_bar_is_met_or_not(
 def test_the_table_is_made_of_measured_commands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    repeat_the_demo(monkeypatch)
     monkeypatch.setattr(everything, "LARGER", (64, 64, 33))
     for part in ("_engine", "_limited", "_classifier", "_app", "_viewer", "_gpu"):
         monkeypatch.setattr(everything, part, lambda *_: [])

@@ -31,13 +31,13 @@ def test_a_scan_is_classified_its_heat_map_shown_and_its_files_downloaded(page: 
     page.settle()
     assert "What the model has not seen" in page.text
     keep_screenshot(page, "classify-wide")
-    # The heat of every slice that was looked at is in the browser, and drawn over the picture.
+    # The heat of every classified slice is in the browser, and drawn over the picture.
     slices = [int(k) for k in page.view("Object.keys(view.header.heat.slices)")]
     wait_for(lambda: page.view("scan.complete"), what="all slices")
-    loudest = _first_thumbnail(page)
-    page.click(loudest)
-    at = int(loudest.split(" ")[0]) - 1
-    wait_for(lambda: page.picture_slice() - 1 == at, what="the loudest slice")
+    most_suspicious = _first_thumbnail(page)
+    page.click(most_suspicious)
+    at = int(most_suspicious.split(" ")[0]) - 1
+    wait_for(lambda: page.picture_slice() - 1 == at, what="the most suspicious slice")
     page.settle()
     assert at in slices
     drawn = page.picture()

@@ -25,7 +25,7 @@ from core.loading import open_study
 from core.output.saving import save_mask, save_volume
 from core.volume import Study
 from tests.bad_inputs import REPRESENTATIVES, BadInput
-from tests.studies import demo_study
+from tests.studies import demo_study, repeat_the_demo
 
 
 @pytest.fixture(scope="module")
@@ -287,10 +287,13 @@ def test_wrong_usage_is_code_2() -> None:
     assert "usage:" in finished.stderr
 
 
-def test_benchmark_measures_every_stage(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["benchmark", "--size", "96x96x32", "--json"]) == 0
+def test_benchmark_measures_every_stage(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    repeat_the_demo(monkeypatch)
+    assert main(["benchmark", "--size", "64x64x32", "--json"]) == 0
     figures = _json_of(capsys)
-    assert figures["shape"] == [96, 96, 32]
+    assert figures["shape"] == [64, 64, 32]
     assert list(figures["seconds"]) == [
         "start Python",
         "load",

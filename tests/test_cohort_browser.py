@@ -16,7 +16,7 @@ def server(data_server: Server) -> Server:
     return data_server
 
 
-def test_a_batch_is_looked_through_and_a_scan_opened(page: Page) -> None:
+def test_a_batch_is_browsed_and_a_scan_opened(page: Page) -> None:
     from selenium.webdriver.common.action_chains import ActionChains
 
     page.open("/cohort")

@@ -46,8 +46,8 @@ def test_figures_follow_a_stroke_and_a_reload_keeps_it(page: Page) -> None:
     press(page, "x")
     mouse(page, [(20.0, 20.0), (30.0, 20.0)])
     saved(page, 1)
-    told = page.value()
-    assert told.startswith("Lung: ")
+    shown = page.value()
+    assert shown.startswith("Lung: ")
     page.wait_for_text("Corrected", seconds=30)
     assert page.view("view.correcting"), "the page was drawn anew, and the mode stays"
     drawn = page.view("scan.counts.correctedLung")
@@ -154,7 +154,7 @@ def test_a_server_killed_while_somebody_draws_loses_the_stroke_in_hand_alone(
     second.close()
 
 
-def test_a_second_tab_may_only_look_until_the_first_has_gone(
+def test_a_second_tab_cannot_draw_until_the_first_has_gone(
     chromium: Chromium, tmp_path: Path
 ) -> None:
     from selenium.webdriver.common.keys import Keys

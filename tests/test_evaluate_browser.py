@@ -32,11 +32,11 @@ def test_the_demo_is_evaluated_viewed_and_downloaded(page: Page) -> None:
     first = page.picture_slice()
     pictures = page.browser.find_elements("css selector", ".st-key-evaluation-gallery img")
     buttons = page.browser.find_elements("css selector", ".st-key-evaluation-gallery button")
-    looks = [one for one in buttons if one.text]
-    assert len(pictures) == len(looks) > 1
-    assert looks[0].text.endswith(f" {first}")
-    page.js("arguments[0].scrollIntoView({block: 'center'})", looks[1])
-    looks[1].click()
+    captions = [one for one in buttons if one.text]
+    assert len(pictures) == len(captions) > 1
+    assert captions[0].text.endswith(f" {first}")
+    page.js("arguments[0].scrollIntoView({block: 'center'})", captions[1])
+    captions[1].click()
     wait_for(lambda: page.picture_slice() != first, what="another slice")
     page.settle()
     page.click("Threshold")

@@ -183,7 +183,7 @@ def test_a_session_of_an_unknown_browser_is_given_to_nobody() -> None:
 
 
 @pytest.mark.parametrize("text", ["soon", "nan", "0", "-5", "inf", "1e9"])
-def test_the_operator_is_reported_of_a_time_that_cannot_be(
+def test_a_time_that_cannot_be_used_is_reported_and_the_default_kept(
     text: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(KEEP_SESSION_VARIABLE, text)

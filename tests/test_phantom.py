@@ -9,20 +9,17 @@ from scipy import ndimage
 
 from core.phantom import EXTENT_MM, INFECTED_FRACTION, build_demo_study
 from core.volume import BoolArray, Study
-from tests.studies import DEMO_SHAPE, built_demo
-
-SMALL = (128, 128, 24)
+from tests.studies import DEMO_SHAPE, SMALL_DEMO, built_demo
 
 
 @pytest.fixture(scope="module")
 def study() -> Study:
-    """Half the demo's resolution in the plane, every second slice."""
     return built_demo(DEMO_SHAPE)
 
 
 @pytest.fixture(scope="module")
 def small() -> Study:
-    return built_demo(SMALL)
+    return built_demo(SMALL_DEMO)
 
 
 def _lung(study: Study) -> BoolArray:
@@ -48,7 +45,7 @@ def _density_at(study: Study, x_mm: float, y_index: float, z_mm: float) -> float
 
 def test_same_seed_gives_the_same_voxels_and_progress_runs_to_its_end(small: Study) -> None:
     seen: list[tuple[str, int, int]] = []
-    again = build_demo_study(shape=SMALL, on_progress=lambda *step: seen.append(step))
+    again = build_demo_study(shape=SMALL_DEMO, on_progress=lambda *step: seen.append(step))
     assert seen[0][1] == 0
     assert seen[-1][1] == seen[-1][2]
     assert [step[1] for step in seen] == sorted(step[1] for step in seen)
@@ -59,7 +56,7 @@ def test_same_seed_gives_the_same_voxels_and_progress_runs_to_its_end(small: Stu
 
 
 def test_another_seed_gives_another_disease(small: Study) -> None:
-    other = built_demo(SMALL, seed=1)
+    other = built_demo(SMALL_DEMO, seed=1)
     assert not np.array_equal(_infection(other), _infection(small))
     assert np.array_equal(_lung(other), _lung(small))
 
@@ -75,15 +72,15 @@ def test_it_is_labelled_synthetic(small: Study) -> None:
 
 def test_geometry_is_canonical_and_centred(small: Study) -> None:
     volume = small.volume
-    assert volume.shape == SMALL
+    assert volume.shape == SMALL_DEMO
     assert volume.array.dtype == np.int16
     assert volume.array.flags.f_contiguous
     assert not volume.array.flags.writeable
     assert aff2axcodes(volume.affine) == ("L", "P", "S")
-    assert volume.spacing_mm == pytest.approx((2.96, 2.96, 12.0))
-    middle = volume.affine @ [*(np.array(SMALL) - 1) / 2, 1]
+    assert volume.spacing_mm == pytest.approx((378.88 / 96, 378.88 / 96, 7.2))
+    middle = volume.affine @ [*(np.array(SMALL_DEMO) - 1) / 2, 1]
     assert middle[:2] == pytest.approx([0.0, 0.0])
-    assert _lung(small).shape == _infection(small).shape == SMALL
+    assert _lung(small).shape == _infection(small).shape == SMALL_DEMO
     assert _lung(small).dtype == _infection(small).dtype == bool
 
 
@@ -124,7 +121,7 @@ def test_infection_is_inside_the_lungs_on_both_sides(study: Study) -> None:
 
 @pytest.mark.parametrize("seed", [1, 20])
 def test_infected_fraction_is_as_intended(seed: int) -> None:
-    study = built_demo(SMALL, seed=seed)
+    study = built_demo(SMALL_DEMO, seed=seed)
     fraction = _infection(study).sum() / _lung(study).sum()
     assert fraction == pytest.approx(INFECTED_FRACTION, abs=0.03)
 

@@ -90,9 +90,9 @@ print("error: ours", file=sys.stderr)
 """
 
 
-def test_libraries_warn_nobody_unless_asked() -> None:
+def test_libraries_show_no_warnings_unless_asked() -> None:
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTHONWARN")}
-    for extra, told in (({}, 1), ({"LUNGLENS_VERBOSE": "1"}, 4)):
+    for extra, lines in (({}, 1), ({"LUNGLENS_VERBOSE": "1"}, 4)):
         done = subprocess.run(
             [sys.executable, "-c", LOUD],
             cwd=ROOT,
@@ -101,12 +101,12 @@ def test_libraries_warn_nobody_unless_asked() -> None:
             text=True,
             check=True,
         )
-        assert len(done.stderr.splitlines()) >= told
-        assert (done.stderr == "error: ours\n") is (told == 1)
+        assert len(done.stderr.splitlines()) >= lines
+        assert (done.stderr == "error: ours\n") is (lines == 1)
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
-def test_a_closed_stream_is_no_fault(closed: str, tmp_path: Path) -> None:
+def test_closed_streams_cause_no_error(closed: str, tmp_path: Path) -> None:
     path = save_volume(small_volume(), tmp_path / "scan.nii.gz")
     before = path.read_bytes()
     for command in (f"info {path}", f"info {path} --json", f"info {tmp_path}/nothing.nii"):

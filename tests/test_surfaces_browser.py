@@ -85,14 +85,14 @@ def test_the_slice_follows_and_neither_chart_nor_camera_changes(scene):
     wait_for(lambda: f"slice={shown + 4}" in scene.browser.current_url, what="the address")
 
 
-def test_views_look_from_where_they_say(scene):
+def test_each_named_view_places_the_camera_on_its_side(scene):
     for name, axis, sign in (("front", 1, 1), ("left", 0, -1), ("feet", 2, -1)):
         press(scene, f"[data-view={name}]")
         place = eye(scene)
         assert sign * place[axis] > 0.98 * math.hypot(*place)
 
 
-def test_a_hand_on_it_stops_it(scene):
+def test_dragging_stops_the_rotation(scene):
     from selenium.webdriver.common.action_chains import ActionChains
 
     press(scene, ".turn")

@@ -187,7 +187,7 @@ def let_go(page: Page, label: str) -> None:
     )
 
 
-def test_everything_follows_the_hand_and_python_hears_it_on_release(page: Page) -> None:
+def test_the_picture_follows_a_drag_and_python_gets_the_value_on_release(page: Page) -> None:
     need_weights()
     page.open("/preprocess?case=demo&slice=24&method=clahe")
     wait_for(lambda: "Dice" in tuner(page, "tuner.answer.textContent"), what="the network's answer")

@@ -32,8 +32,8 @@ def test_enhance_with_the_demo(page: Page, tmp_path: Path) -> None:
     assert "BidiComponent Error" not in page.text
     page.click("Export settings")
     page.click("Settings (JSON)")
-    told = json.loads(page.downloaded("preprocess.json").read_text())
-    config = from_json_dict(PreprocessConfig, told["preprocess"])
+    exported = json.loads(page.downloaded("preprocess.json").read_text())
+    config = from_json_dict(PreprocessConfig, exported["preprocess"])
     assert config.enhance == EnhanceConfig("clahe", clip_limit=7.0, tile_grid=8)
     press(page, "Reset")
     wait_for(lambda: "clip_limit" not in page.browser.current_url, what="the address")

@@ -54,6 +54,24 @@ def installed_backends() -> tuple[str, ...]:
     return tuple(name for name in BACKENDS if find_spec(name) is not None)
 
 
+def find_backends(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The backends of these names; all that are installed where none is named.
+
+    Raises:
+        ConfigError: one is not installed.
+    """
+    installed = installed_backends()
+    missing = [name for name in names if name not in installed]
+    if missing:
+        raise ConfigError(
+            "A backend of Keras is not installed",
+            got=", ".join(missing),
+            expected=f"one of {', '.join(installed) or 'none'}",
+            next_step='for JAX on an NVIDIA GPU run: pip install "jax[cuda13]"',
+        )
+    return names or installed
+
+
 def measure_backends(
     scan: Path, plan: BackendsPlan, *, on_progress: OnProgress = ignore_progress
 ) -> list[Row]:
@@ -64,16 +82,7 @@ def measure_backends(
         ConfigError: a backend that was asked for is not installed.
         LungLensError: a measured command failed; its sentence is passed on.
     """
-    installed = installed_backends()
-    missing = [name for name in plan.backends if name not in installed]
-    if missing:
-        raise ConfigError(
-            "A backend of Keras is not installed",
-            got=", ".join(missing),
-            expected=f"one of {', '.join(installed) or 'none'}",
-            next_step='for JAX on an NVIDIA GPU run: pip install "jax[cuda13]"',
-        )
-    backends = plan.backends or installed
+    backends = find_backends(plan.backends)
     with tempfile.TemporaryDirectory() as folder:
         reference = Path(folder) / "reference"
         on_progress("measuring the CPU", 0, 1 + len(backends) * len(PRECISIONS))

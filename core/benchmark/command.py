@@ -12,6 +12,7 @@ from core.benchmark.backends import (
     BATCH_SIZES,
     BackendsPlan,
     describe_devices,
+    find_backends,
     measure_backends,
 )
 from core.benchmark.browser import EVENTS, WIDGETS, run_browser_benchmark
@@ -23,6 +24,7 @@ from core.cli.segment import add_engine_argument
 from core.cli.terminal import Result, TerminalProgress, table
 from core.errors import ConfigError
 from core.evaluation import AFTER_MASKS
+from core.segmentation import find_weights
 from core.system import check_place, json_text, size_text, software_versions, write_text
 
 EXAMPLES = """examples:
@@ -102,7 +104,9 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     if options.browser:
         values = run_browser_benchmark(_parse_size(options.size), progress, events=options.events)
         return Result(_browser_text(values), values)
-    with scan_to_measure(options.input, _parse_size(options.size), on_progress=progress) as scan:
+    size = _parse_size(options.size)
+    find_weights(options.weights)  # fails before a scan is generated
+    with scan_to_measure(options.input, size, on_progress=progress) as scan:
         values = run_benchmark(
             scan, weights_id=options.weights, engine=options.engine, on_progress=progress
         )
@@ -140,8 +144,11 @@ def _run_backends(options: argparse.Namespace, progress: TerminalProgress) -> Re
             got=", ".join(map(str, options.batch_sizes)),
             expected="1 to 1024 slices",
         )
-    plan = BackendsPlan(options.weights, tuple(options.backends), tuple(options.batch_sizes))
-    with scan_to_measure(options.input, _parse_size(options.size), on_progress=progress) as scan:
+    size = _parse_size(options.size)
+    find_weights(options.weights)  # fails before a scan is generated
+    backends = find_backends(tuple(options.backends))
+    plan = BackendsPlan(options.weights, backends, tuple(options.batch_sizes))
+    with scan_to_measure(options.input, size, on_progress=progress) as scan:
         rows = measure_backends(scan, plan, on_progress=progress)
     return _table_result(rows, options, remark=describe_devices(rows))
 
