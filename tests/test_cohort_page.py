@@ -243,7 +243,7 @@ def test_a_batch_is_started_stopped_and_resumed_by_buttons(
     # Another person sees it under way, and its end.
     app.run()
     other = ran_well(page("cohort").run())
-    assert "goes on when this page is closed" in texts(other)
+    assert "continues when this page is closed" in texts(other)
     slot.job.join(240)
     app, other = ran_well(app.run()), ran_well(other.run())
     for one in (app, other):

@@ -476,6 +476,7 @@ def test_keys_alone_draw_and_what_changed_is_spoken(viewer: Page) -> None:
 
     press(viewer, "a", "b")
     viewer.view("view.setCross([40, 60, 9])")
+    wait_for(lambda: viewer.view("view.spokenSlice?.startsWith('axial slice 10 ')"), what="slice")
     press(viewer, Keys.SHIFT + Keys.ARROW_RIGHT + Keys.ARROW_RIGHT + Keys.ARROW_DOWN + Keys.NULL)
     assert viewer.view("view.place.voxel") == [42, 61, 9]
     press(viewer, Keys.ENTER)

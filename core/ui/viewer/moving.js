@@ -147,7 +147,9 @@ Object.assign(View.prototype, {
       this.replaceAddress();
       this.tellPython(JSON.parse(now));
       const { plane } = this.place;
-      this.spoken.textContent = `${plane} slice ${this.sliceOf(plane) + 1} of ${this.grid.count}`;
+      const slice = `${plane} slice ${this.sliceOf(plane) + 1} of ${this.grid.count}`;
+      // A window or a crosshair that moves in its slice is nothing to interrupt other words for.
+      if (slice !== this.spokenSlice) this.spoken.textContent = this.spokenSlice = slice;
     }, REPORT_MS);
   },
 
