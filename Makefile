@@ -22,6 +22,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 APP_SUM := $(shell cksum < requirements.txt | cut -d ' ' -f 1)
 DEV_SUM := $(shell cat requirements.txt requirements-dev.txt | cksum | cut -d ' ' -f 1)
 APP_STAMP := $(VENV)/.installed-app-$(APP_SUM)
+DEMO_STAMP := $(VENV)/.demo-$(APP_SUM)
 DEV_STAMP := $(VENV)/.installed-dev-$(DEV_SUM)
 
 # Where runs and weights go, and extra arguments, to try the training in a short form:
@@ -43,7 +44,7 @@ help: ## Show this list
 		awk -F '|' '{ printf "%-18s %s\n", $$1, $$2 }'
 	@echo "Settings: PORT=$(PORT)  WORKERS=$(WORKERS)  DATA=$(DATA)  PYTHON=(an interpreter, 3.10 to 3.13)"
 
-app: $(APP_STAMP) ## Set up on first use, then open the app on localhost:8501
+app: $(DEMO_STAMP) ## Set up on first use, then open the app on localhost:8501
 	@exec $(BIN)/python -m streamlit run streamlit_app.py --server.port $(PORT)
 
 test: $(DEV_STAMP) ## Set up on first use, then run the tests (ARGS="..." goes to pytest)
@@ -87,7 +88,7 @@ check-data:
 		exit 1; \
 	fi
 
-setup: $(APP_STAMP) ## Make .venv with what the app needs
+setup: $(DEMO_STAMP) ## Make .venv with what the app needs
 
 setup-dev: $(DEV_STAMP) ## Make .venv with the tools for tests and checks as well
 
@@ -104,6 +105,12 @@ $(APP_STAMP): $(BIN)/python
 	@echo "Installing what the app needs into $(VENV); this takes some minutes the first time."
 	@$(PIP) install --quiet --progress-bar off -r requirements.txt
 	@rm -f $(VENV)/.installed-app-*
+	@touch $@
+
+$(DEMO_STAMP): $(APP_STAMP)
+	@echo "Generating the demo study, so that the app opens it at once."
+	@$(BIN)/python -m core.phantom
+	@rm -f $(VENV)/.demo-*
 	@touch $@
 
 $(DEV_STAMP): $(APP_STAMP)

@@ -23,7 +23,7 @@ def main() -> None:
 
     from tests.studies import DEMO_SHAPE
 
-    core.phantom.build_demo_study = _read_demo
+    core.phantom.kept_demo_study = _read_demo
     core.phantom.build_demo_follow_up = partial(core.phantom.build_demo_follow_up, shape=DEMO_SHAPE)
     cli.main(prog_name="streamlit")
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from nibabel.orientations import aff2axcodes
 from scipy import ndimage
 
-from core.phantom import EXTENT_MM, INFECTED_FRACTION, build_demo_study
+from core.phantom import EXTENT_MM, INFECTED_FRACTION, build_demo_study, kept_demo_study
 from core.volume import BoolArray, Study
 from tests.studies import DEMO_SHAPE, SMALL_DEMO, built_demo
 
@@ -53,6 +55,53 @@ def test_same_seed_gives_the_same_voxels_and_progress_runs_to_its_end(small: Stu
     assert np.array_equal(_lung(again), _lung(small))
     assert np.array_equal(_infection(again), _infection(small))
     assert again.volume.digest == small.volume.digest
+
+
+def test_the_demo_study_is_built_once_and_read_from_then_on(
+    small: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[str] = []
+
+    def build(**_: object) -> Study:
+        built.append("once more")
+        return small
+
+    monkeypatch.setattr("core.phantom.kept.build_demo_study", build)
+    monkeypatch.setattr("core.phantom.kept.DEMO_SHAPE", SMALL_DEMO)
+    folder = tmp_path / "cache"
+    assert kept_demo_study(folder) is small
+    (file,) = folder.iterdir()
+    old = file.with_name("demo-study-0123456789abcdef.npz")
+    kept = kept_demo_study(folder)
+    assert len(built) == 1
+    assert kept.volume.digest == small.volume.digest
+    np.testing.assert_array_equal(kept.volume.affine, small.volume.affine)
+    np.testing.assert_array_equal(_lung(kept), _lung(small))
+    np.testing.assert_array_equal(_infection(kept), _infection(small))
+    assert (kept.case_id, kept.synthetic) == (small.case_id, small.synthetic)
+    assert kept.volume.source.facts == small.volume.source.facts
+    assert kept.volume.source.name == small.volume.source.name
+    assert kept.volume.array.flags.f_contiguous
+    assert not _lung(kept).flags.writeable
+    # A damaged file is written anew, and that of an earlier version goes.
+    file.rename(old)
+    file.write_bytes(old.read_bytes()[:-1000])
+    kept_demo_study(folder)
+    assert len(built) == 2
+    assert list(folder.iterdir()) == [file]
+    assert file.stat().st_size > 1000
+    kept_demo_study(folder)
+    assert len(built) == 2
+
+
+def test_without_a_place_for_it_the_demo_study_is_built_each_time(
+    small: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.phantom.kept.build_demo_study", lambda **_: small)
+    file = tmp_path / "file"
+    file.write_text("no folder")
+    assert kept_demo_study(file / "cache") is small
+    assert file.read_text() == "no folder"
 
 
 def test_another_seed_gives_another_disease(small: Study) -> None:

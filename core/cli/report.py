@@ -25,7 +25,7 @@ from core.output.report import (
     html_text,
     pdf_bytes,
 )
-from core.phantom import build_demo_study
+from core.phantom import kept_demo_study
 from core.segmentation import Segmentation, find_weights, load_segmenter, segment_volume
 from core.system import check_place, number_text, refuse_overwriting, write_bytes
 from core.volume import Study
@@ -123,7 +123,7 @@ def _ending(output: Path) -> str:
 
 def _open(options: argparse.Namespace, progress: TerminalProgress) -> Study:
     if str(options.input) == DEMO and not options.input.exists():
-        return build_demo_study()
+        return kept_demo_study()
     return open_scan(options, progress)
 
 

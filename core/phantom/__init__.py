@@ -8,6 +8,7 @@ earlier ones, so that what is left of the lungs at the end is the true lung mask
 
 from core.phantom.disease import INFECTED_FRACTION
 from core.phantom.frame import EXTENT_MM
+from core.phantom.kept import kept_demo_study
 from core.phantom.study import FOLLOW_UP_FRACTION, build_demo_follow_up, build_demo_study
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "INFECTED_FRACTION",
     "build_demo_follow_up",
     "build_demo_study",
+    "kept_demo_study",
 ]

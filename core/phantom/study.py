@@ -50,6 +50,9 @@ _STAGES: tuple[tuple[str, Callable[[Canvas], None]], ...] = (
     ("drawing the table", paint_table),
 )
 
+DEMO_SHAPE = (512, 512, 96)
+"""Voxels of the demo study along left, posterior and superior."""
+
 FOLLOW_UP_FRACTION = 0.045
 """Infected share of the lung in the follow-up of the demo study."""
 _FOLLOW_UP_SPAN = (0.05, 0.97)
@@ -59,7 +62,7 @@ _FOLLOW_UP_SPAN = (0.05, 0.97)
 def build_demo_study(
     *,
     seed: int = 20,
-    shape: tuple[int, int, int] = (512, 512, 96),
+    shape: tuple[int, int, int] = DEMO_SHAPE,
     on_progress: OnProgress = ignore_progress,
 ) -> Study:
     """A synthetic chest CT with COVID-like disease and its true masks.
@@ -77,7 +80,7 @@ def build_demo_study(
 def build_demo_follow_up(
     *,
     seed: int = 20,
-    shape: tuple[int, int, int] = (512, 512, 96),
+    shape: tuple[int, int, int] = DEMO_SHAPE,
     infected_fraction: float = FOLLOW_UP_FRACTION,
     on_progress: OnProgress = ignore_progress,
 ) -> Study:
@@ -141,16 +144,17 @@ def _build(
     hu = scan(canvas, noise_rng)
     lung_mask = canvas.lung > 127
     on_progress("scanning", total, total)
-    return _as_study(frame, hu, lung_mask, infected)
+    return as_study(frame, hu, lung_mask, infected)
 
 
-def _as_study(
+def as_study(
     frame: Frame,
     hu: npt.NDArray[np.int16],
     lung: npt.NDArray[np.bool_],
     infected: npt.NDArray[np.bool_],
 ) -> Study:
-    """Arrays (slices, rows, columns) as a canonical study."""
+    """Arrays (slices, rows, columns) as the canonical study that a frame describes: HU, true lung
+    and true infection."""
     sx, sy, sz = frame.spacing_mm
     affine = np.diag([-sx, -sy, sz, 1.0])
     affine[:3, 3] = ((EXTENT_MM[0] - sx) / 2, (EXTENT_MM[1] - sy) / 2, sz / 2)

@@ -51,9 +51,9 @@ def _shared_demo() -> SharedStudies:
 
 
 def _demo_study(on_progress: OnProgress) -> Study:
-    from core.phantom import build_demo_study
+    from core.phantom import kept_demo_study
 
-    return _shared_demo().get("demo", lambda: build_demo_study(on_progress=on_progress))
+    return _shared_demo().get("demo", lambda: kept_demo_study(on_progress=on_progress))
 
 
 @st.cache_resource(show_spinner=False)
@@ -62,7 +62,7 @@ def _file_links() -> FileLinks:
 
 
 def open_demo(*, on_progress: OnProgress = ignore_progress) -> OpenStudy:
-    """Opens the generated study; the first time it is computed."""
+    """Opens the generated study; the first time on a machine it is computed."""
     study = _demo_study(on_progress)
     opened = this_session().open_study(study, origin="demo", link="demo")
     return make_ready(opened, where="demo")
