@@ -39,6 +39,15 @@ def _shared_folder(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def _keras_left_alone() -> None:
+    """As in the app's server: else every page of a process that has loaded Keras clears it, with a
+    collection of all garbage."""
+    from core.ui.streamlit_internals import leave_keras_alone
+
+    leave_keras_alone()
+
+
+@pytest.fixture(scope="session", autouse=True)
 def _components_found_once() -> Iterator[None]:
     """Every `AppTest` starts Streamlit anew, which then looks through all installed packages for
     components: most of what a short test of a page takes. They stay the same during a run."""
