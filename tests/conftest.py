@@ -16,8 +16,6 @@ from tests.scans import chest_hu, small_affine
 from tests.shared import share_in
 
 if TYPE_CHECKING:
-    from core.system import OnProgress
-    from core.volume import Study
     from tests.browser import Chromium, Page, Server
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -63,18 +61,10 @@ def _components_found_once() -> Iterator[None]:
 def _small_demo() -> Iterator[None]:
     """Pages that open the demo study get a small one that is made once for all tests; the app's own
     of 512×512×96 voxels takes half a minute. A test may still put another in its place."""
-    from core import phantom
-    from core.ui import open_scan
     from tests.studies import demo_study
 
-    build = phantom.build_demo_study
-
-    def demo(on_progress: OnProgress) -> Study:
-        now = phantom.build_demo_study
-        return demo_study() if now is build else now(on_progress=on_progress)
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(open_scan, "_demo_study", demo)
+        patch.setattr("core.phantom.kept_demo_study", lambda **_: demo_study())
         yield
 
 

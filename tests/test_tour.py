@@ -19,7 +19,7 @@ def test_without_a_tour_nothing_stands_in_the_way() -> None:
 def test_it_begins_with_the_demo_study_and_can_be_left(monkeypatch: pytest.MonkeyPatch) -> None:
     use_stand_in(monkeypatch)
     monkeypatch.setattr(
-        "core.phantom.build_demo_study", lambda **how: small_study(synthetic=True, case_id="demo")
+        "core.phantom.kept_demo_study", lambda **how: small_study(synthetic=True, case_id="demo")
     )
     app = ran_well(page("home", small_study()).run())
     ran_well(button(app, "Take the tour").click().run())

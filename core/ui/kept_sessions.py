@@ -165,12 +165,13 @@ def watch(sessions: KeptSessions[S]) -> threading.Thread:
         while True:
             time.sleep(min(_QUESTION_SECONDS, sessions.keep_seconds / 4))
             try:
-                ended = sessions.end_overdue()
-                # Once more after the server has closed its own session, in a thread of its own.
-                if ended or collect_again or _garbage.is_set():
+                due = sessions.end_overdue() or _garbage.is_set()
+                # Once more after the server has closed its own session, in a thread of its own, or
+                # a page has been drawn without the scan that was open before.
+                if due or collect_again:
                     _garbage.clear()
                     gc.collect()
-                collect_again = ended
+                collect_again = due
             except Exception:
                 # The next round tries again: without this thread nothing would ever end.
                 _LOG.exception("Ended sessions could not be cleared")
