@@ -55,7 +55,7 @@ def show(mode: str) -> None:
     """What a test asks for in the address: "network", "nothing", or "pair" with true masks and
     those of a second network, and with marks that are kept."""
     keep = st.session_state
-    if "owner" not in keep:
+    if "truth" not in keep:  # what is set last: a run that another one interrupts leaves a part
         keep.owner, keep.place, keep.volume = Owner(), Place((30, 45, 9)), scan()
         keep.masks = None if mode == "nothing" else network()
         keep.correction = Correction(keep.volume, keep.masks)

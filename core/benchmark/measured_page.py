@@ -52,7 +52,7 @@ def _study() -> Study:
 
 
 def _show_viewer(study: Study) -> None:
-    if "owner" not in st.session_state:
+    if "place" not in st.session_state:
         st.session_state["owner"] = _Owner()
         i, j, k = (count // 2 for count in study.volume.shape)
         st.session_state["place"] = Place((i, j, k))
