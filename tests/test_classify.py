@@ -200,7 +200,7 @@ def test_heat_lies_on_the_slice(classifier: Classifier, chest: Volume) -> None:
     assert len(verdict.slice_probabilities) == 3
     assert set(verdict.highest_scoring) <= {0, 1, 2}
     assert set(verdict.share_by_zone) == {"upper", "middle", "lower", "right", "left"}
-    noisy = replace(segmentation, scan=ScanFacts(step_mm=5.0, noise_hu=60.0))
+    noisy = replace(segmentation, scan=ScanFacts((0.7, 0.7, 5.0), noise_hu=60.0))
     again = classify_volume(cut, noisy, classifier)
     assert again.abstained
     assert again.reason.startswith("The scan is noisy (60 HU") or verdict.abstained

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from core.evaluation.measurements import measure
-from core.segmentation.coverage import find_coverage
+from core.segmentation.coverage import find_coverage, find_size_doubt
 from core.segmentation.pipeline import segment_volume
 from core.volume import MaskPair, Study
 from tests.studies import StandInSegmenter, small_truth, small_volume
@@ -71,6 +71,31 @@ def test_the_tip_of_a_lung_in_the_last_slice_is_no_cut() -> None:
 def test_nothing_to_tell_of_one_slice_or_without_lung() -> None:
     assert find_coverage(lung_in(slice(None), count=1), 1.0) is None
     assert find_coverage(lung_in(slice(0, 0)), 1.0) is None
+
+
+@pytest.mark.parametrize(
+    ("slices", "spacing_mm", "right"),
+    [
+        (slice(1, 21), (7.0, 7.0, 10.0), ""),
+        (slice(1, 21), (20.0, 7.0, 18.0), "The lungs hold 12.1 l by the voxel size in the file"),
+        (slice(1, 21), (7.0, 7.0, 25.0), "The lungs are 500 mm high by the voxel size in the file"),
+        (slice(1, 21), (20.0, 7.0, 1.0), "The lungs are 20 mm high by the voxel size in the file"),
+        (slice(0, 21), (20.0, 7.0, 1.0), ""),  # cut off: the rest may be higher
+        (slice(1, 21), (0.7, 0.7, 1.0), ""),  # a small find
+    ],
+)
+def test_lungs_of_a_size_that_no_person_has(
+    slices: slice, spacing_mm: tuple[float, float, float], right: str
+) -> None:
+    """The lung spans 10 × 24 voxels of each slice."""
+    lung = lung_in(slices)
+    coverage = find_coverage(lung, spacing_mm[2])
+    assert coverage is not None
+    found = find_size_doubt(lung, coverage, spacing_mm)
+    assert found.startswith(right)
+    assert bool(found) == bool(right)
+    if right:
+        assert "The voxel size is probably wrong" in found
 
 
 def test_warnings_stand_beside_the_volumes() -> None:

@@ -13,6 +13,13 @@ _LEAST_SHARE = 0.02
 """Of the largest area of lung in a slice: less at an end of the scan is a tip of the lung."""
 _SIDE_SLICES = 0.1
 """Share of the slices with lung from which on lung at the edge of the picture is reported."""
+_MOST_LITRES = 10.0
+"""Total lung capacity predicted for a man of 2.1 m is 9.7 l (Quanjer et al. 1993); lying down, and
+in a mask without large vessels, lungs hold less."""
+_HEIGHTS_MM = (80.0, 450.0)
+"""Of lungs that lie within the scan as a whole, those of children included."""
+_LEAST_WIDTH_MM = 150.0
+"""Of two lungs; what is low and narrow may be a small find that is no lung."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,39 @@ def find_coverage(lung: BoolArray, step_mm: float | None) -> Coverage | None:
         side_slices=edges if edges > _SIDE_SLICES * count else 0,
         slices=count,
         height_mm=None if step_mm is None else count * step_mm,
+    )
+
+
+def find_size_doubt(
+    lung: BoolArray, coverage: Coverage, spacing_mm: tuple[float, float, float]
+) -> str:
+    """Why lungs of this size cannot be those of a person, so that the voxel size is probably wrong;
+    empty where they can.
+
+    Args:
+        lung: (i, j, k), on the canonical grid of the scan.
+    """
+    i, j, k = (number_text(step, digits=2) for step in spacing_mm)
+    size = f"by the voxel size in the file ({i} × {j} × {k} mm)"
+    doubt = (
+        "The voxel size is probably wrong, and with it every length and volume: compare it with "
+        "the scanner's protocol."
+    )
+    litres = np.count_nonzero(lung) * float(np.prod(spacing_mm)) / 1e6
+    if litres > _MOST_LITRES:
+        return (
+            f"The lungs hold {number_text(litres, digits=1)} l {size}, more than "
+            f"{number_text(_MOST_LITRES, digits=0)} l, which is more than any person's. {doubt}"
+        )
+    height_mm = coverage.height_mm
+    low, high = _HEIGHTS_MM
+    whole = not (coverage.below or coverage.above)
+    wide = np.ptp(np.flatnonzero(lung.any(axis=(1, 2)))) * spacing_mm[0] > _LEAST_WIDTH_MM
+    if height_mm is None or not (height_mm > high or (height_mm < low and whole and wide)):
+        return ""
+    return (
+        f"The lungs are {_mm(height_mm)} high {size}; those of a person are {_mm(low)} to "
+        f"{_mm(high)}. {doubt}"
     )
 
 

@@ -252,7 +252,7 @@ def _scan_facts(
         body = find_body_box(volume, margin_mm=0.0)
         width_mm = (body.i_stop - body.i_start) * volume.spacing_mm[0]
     return ScanFacts(
-        step_mm=None if volume.spacing_nominal else volume.spacing_mm[2],
+        spacing_mm=None if volume.spacing_nominal else volume.spacing_mm,
         noise_hu=noise_hu,
         noise_is_estimated=not is_hu,
         seems_turned=volume.source.seems_turned,

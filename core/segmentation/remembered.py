@@ -217,8 +217,16 @@ def _segmentation(
         weights_id=str(header["weights_id"]),
         config=from_json_dict(SegmentConfig, header["config"]),
         fallback_reason=str(header["fallback_reason"]),
-        scan=None if scan is None else ScanFacts(**scan),
+        scan=None if scan is None else _facts(scan),
     )
+
+
+def _facts(found: dict[str, Any]) -> ScanFacts:
+    spacing_mm = found["spacing_mm"]
+    if spacing_mm is not None:
+        i, j, k = map(float, spacing_mm)
+        spacing_mm = (i, j, k)
+    return ScanFacts(**{**found, "spacing_mm": spacing_mm})
 
 
 def _record(found: dict[str, Any]) -> SpatialRecord:

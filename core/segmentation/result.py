@@ -13,7 +13,7 @@ from core.correction import HandCorrection
 from core.measuring.quality import slice_ranges
 from core.preprocessing import SpatialRecord
 from core.preprocessing.roi import whole_slice_box
-from core.segmentation.coverage import Coverage, find_coverage
+from core.segmentation.coverage import Coverage, find_coverage, find_size_doubt
 from core.segmentation.noise import ESTIMATED_LIMIT_HU, LIMIT_HU
 from core.segmentation.postprocess import Probabilities, restore_masks
 from core.system import number_text
@@ -32,7 +32,7 @@ class ScanFacts:
     """What warnings need to know of a scan.
 
     Attributes:
-        step_mm: from slice to slice; none where the file does not say.
+        spacing_mm: of voxels; none where the file does not say.
         noise_hu: on the network's grid; nan where it is not known.
         noise_is_estimated: whether the scan is not in HU, and its scale was estimated.
         seems_turned: whether the orientation seems to differ from that in the file, so that slices
@@ -40,7 +40,7 @@ class ScanFacts:
         width_mm: of the body in the picture, from side to side; nan where it is not known.
     """
 
-    step_mm: float | None
+    spacing_mm: tuple[float, float, float] | None
     noise_hu: float = float("nan")
     noise_is_estimated: bool = False
     seems_turned: bool = False
@@ -99,6 +99,7 @@ class Segmentation:
             _stretch_warning(self.record),
             _noise_warning(self.scan),
             _small_warning(self.scan),
+            self.size_doubt,
             _lung_warning(self.masks),
             self._coverage_warning,
             self.fallback_reason,
@@ -128,11 +129,20 @@ class Segmentation:
         """How much of the lungs the scan holds; none where that is not known."""
         if self.scan is None or self.masks.lung is None:
             return None
-        return find_coverage(self.masks.lung, self.scan.step_mm)
+        spacing_mm = self.scan.spacing_mm
+        return find_coverage(self.masks.lung, None if spacing_mm is None else spacing_mm[2])
 
     @property
     def _coverage_warning(self) -> str:
         return "" if self.coverage is None else self.coverage.warning
+
+    @cached_property
+    def size_doubt(self) -> str:
+        """Why lungs of this size cannot be those of a person; empty where they can."""
+        spacing_mm = None if self.scan is None else self.scan.spacing_mm
+        if spacing_mm is None or self.coverage is None or self.masks.lung is None:
+            return ""
+        return find_size_doubt(self.masks.lung, self.coverage, spacing_mm)
 
 
 def with_hand_correction(

@@ -56,6 +56,7 @@ def titles_of(current: OpenStudy, found: Biomarkers | None = None) -> tuple[str,
     if run is not None:
         names |= {
             _covered(current): bool(_covered(current)),
+            "voxel size seems wrong": bool(run.size_doubt),
             "noise": run.is_noisy,
             "uneven slices": run.record.stretch is not None,
             "picture was turned": bool(run.record.quarter_turns),
