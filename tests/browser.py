@@ -227,8 +227,13 @@ class Page:
         wait_for(lambda: text in self.text, what=repr(text), seconds=seconds)
 
     def buttons(self, label: str) -> list[Any]:
-        found = self.browser.find_elements("css selector", "button")
-        return [b for b in found if b.is_displayed() and label in b.text]
+        """Those that are shown with such a label, all found at one moment."""
+        shown = (
+            "return [...document.querySelectorAll('button')]"
+            ".filter((one) => one.checkVisibility({ visibilityProperty: true }))"
+            ".filter((one) => one.innerText.includes(arguments[0]));"
+        )
+        return list(self.js(shown, label))
 
     def click(self, label: str) -> None:
         wait_for(lambda: self._clicked(label), what=f"button {label!r}")

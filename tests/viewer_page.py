@@ -49,7 +49,9 @@ def masks(volume: Volume, shift: int = 0) -> MaskPair:
 def show(mode: str) -> None:
     """What a test asks for in the address."""
     keep = st.session_state
-    if "prediction" not in keep:  # what is set last: a run that another one interrupts leaves a part
+    if (
+        "prediction" not in keep
+    ):  # what is set last: a run that another one interrupts leaves a part
         keep.owner, keep.other, keep.place = Owner(), Owner(), Place((30, 45, 17))
         keep.volume = marked_corner()
         keep.truth, keep.prediction = masks(keep.volume), masks(keep.volume, 5)

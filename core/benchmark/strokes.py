@@ -5,8 +5,8 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
-STROKES = 6
-"""Each with as many events as are asked for."""
+_STROKES = (2, 6)
+"""At least and at most, each with as many events as are asked for."""
 _PATIENCE_MS = 60_000
 
 # A circle of the brush, one event a frame. From then on every change of the page's tables and of
@@ -67,7 +67,7 @@ requestAnimationFrame(frame);
 """
 
 
-def measure_strokes(browser: Any, *, events: int, strokes: int = STROKES) -> dict[str, float]:
+def measure_strokes(browser: Any, *, events: int) -> dict[str, float]:
     """Draws circles with the brush in a viewer that is ready to be corrected.
 
     Returns:
@@ -75,6 +75,8 @@ def measure_strokes(browser: Any, *, events: int, strokes: int = STROKES) -> dic
         release to the page's tables, and to all of its text (biomarkers included). Seconds are nan
         where nothing followed within a minute.
     """
+    fewest, most = _STROKES
+    strokes = max(fewest, min(most, events // 10))
     found = [
         browser.execute_async_script(_STROKE, [events, 12.0, number / strokes, _PATIENCE_MS])
         for number in range(strokes)
