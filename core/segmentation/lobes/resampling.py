@@ -25,6 +25,9 @@ _STRAY_SHARE = 0.02
 """Of all lung: smaller pieces do not say where the lungs end."""
 _PROBABILITY_MAX = 4095
 _LABEL_BITS = 3
+_LEAST_OF_LARGEST = 0.19
+"""The largest of five probabilities is at least 0.2; 0.01 is left for rounding."""
+_TASKS_PER_CORE = 4
 
 
 def lungs_box(lung: BoolArray) -> Box | None:
@@ -144,7 +147,8 @@ def restore_labels(
             )
             low = (max(0, whole[1].start - back.start), max(0, whole[0].start - across.start))
             found = found[low[0] : low[0] + own.shape[0], low[1] : low[1] + own.shape[1]]
-        labels[whole[0], whole[1], k] = (found * own).T
+        # As bytes: a product with booleans is ten times as slow.
+        np.multiply(found, own.view(np.uint8), out=labels[whole[0], whole[1], k].T)
 
     side_by_side(fill, range(whole[2].start, whole[2].stop))
     if finish is not None:
@@ -166,19 +170,32 @@ def _plane_labels(plane: Floats, size: tuple[int, int]) -> Labels:
     """(rows, columns) uint8: number of the largest of five values, read linearly.
 
     The number is carried in the lowest bits of each value, so that the larger value brings it.
+    Reading linearly makes no value larger, so lobes that can nowhere be the largest are left out.
     """
     best: Any = None
     for number, values in enumerate(plane, start=1):
-        grown = cv2.resize(
+        if values.max() < _LEAST_OF_LARGEST * _PROBABILITY_MAX:
+            continue
+        grown: Any = cv2.resize(
             (values + np.float32(0.5)).astype(np.uint16), size, interpolation=cv2.INTER_LINEAR
         )
-        coded = (grown << _LABEL_BITS) | np.uint16(number)
-        best = coded if best is None else cv2.max(best, coded)
-    return np.asarray(best & np.uint16((1 << _LABEL_BITS) - 1), dtype=np.uint8)
+        # In place: a new array of this size is new memory of the system each time.
+        grown <<= _LABEL_BITS
+        grown |= np.uint16(number)
+        best = grown if best is None else cv2.max(best, grown, best)
+    best &= np.uint16((1 << _LABEL_BITS) - 1)
+    return np.asarray(best, dtype=np.uint8)
 
 
 def side_by_side(work: Callable[[int], None], numbers: Iterable[int]) -> None:
-    """Does work for each number, on all cores."""
+    """Does work for each number, on all cores, many numbers at a time."""
+    every = list(numbers)
+    count = max(1, -(-len(every) // (_TASKS_PER_CORE * cpu_count())))
+
+    def several(first: int) -> None:
+        for number in every[first : first + count]:
+            work(number)
+
     with ThreadPoolExecutor(cpu_count()) as pool:
-        for _ in pool.map(work, numbers):
+        for _ in pool.map(several, range(0, len(every), count)):
             pass
