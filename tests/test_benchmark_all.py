@@ -45,8 +45,13 @@ def test_the_table_is_made_of_measured_commands(
 ) -> None:
     repeat_the_demo(monkeypatch)
     monkeypatch.setattr(everything, "LARGER", (64, 64, 33))
-    for part in ("_engine", "_limited", "_classifier", "_app", "_viewer", "_gpu"):
+    for part in ("_engine", "_limited", "_lobes", "_app", "_viewer", "_gpu"):
         monkeypatch.setattr(everything, part, lambda *_: [])
+
+    def fail(_: Path) -> list[Row]:
+        raise LungLensError("The benchmark failed", got="no weights")
+
+    monkeypatch.setattr(everything, "_classifier", fail)
     # The time limit and the cluster have tests of their own; here they would only take time.
     monkeypatch.setattr(batches, "_time_limit", lambda *_: Row("batch", "limit", 1.0, "scans"))
     monkeypatch.setattr(batches, "_cluster", lambda *_: Row("batch", "cluster", 0.0, "voxels"))
@@ -56,9 +61,11 @@ def test_the_table_is_made_of_measured_commands(
     assert main(["benchmark", "--all", "--batch-scans", "2", "--save", str(file)]) == 0
     shown = capsys.readouterr().out
     rows = json.loads(file.read_text())["rows"]
-    assert [row["group"] for row in rows][:2] == ["report", "report"]
+    assert [row["group"] for row in rows][:3] == ["classify", "report", "report"]
     assert "64 × 64 × 33, masks, tables and meshes included" in shown
-    report, memory, batch = rows[0], rows[1], rows[2]
+    failed, report, memory, batch = rows[:4]
+    assert (failed["value"], failed["met"]) == (None, None)
+    assert "classify: The benchmark failed: got no weights" in shown
     assert report["met"] is (report["value"] <= 20.0)
     assert 0.1 < memory["value"] < 1.2
     assert batch["value"] > 0.0

@@ -25,7 +25,14 @@ from core.cli.terminal import Result, TerminalProgress, table
 from core.errors import ConfigError
 from core.evaluation import AFTER_MASKS
 from core.segmentation import find_weights
-from core.system import check_place, json_text, size_text, software_versions, write_text
+from core.system import (
+    check_place,
+    json_text,
+    number_text,
+    size_text,
+    software_versions,
+    write_text,
+)
 
 EXAMPLES = """examples:
   python -m core benchmark
@@ -119,8 +126,7 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
             )
             values["lungmask"] = theirs
             values["times_as_fast"] = _times_as_fast(values, theirs)
-    if options.save is not None:
-        write_text(options.save, json_text(values) + "\n")
+    _save(values, options)
     return Result(_text(values), values)
 
 
@@ -132,7 +138,10 @@ def _run_all(options: argparse.Namespace, progress: TerminalProgress) -> Result:
             expected="2 to 10000",
         )
     rows = run_everything(
-        lungmask=options.against_lungmask, batch_scans=options.batch_scans, on_progress=progress
+        lungmask=options.against_lungmask,
+        batch_scans=options.batch_scans,
+        on_progress=progress,
+        keep=lambda rows: _save(_table_values(rows), options),
     )
     return _table_result(rows, options)
 
@@ -154,16 +163,25 @@ def _run_backends(options: argparse.Namespace, progress: TerminalProgress) -> Re
 
 
 def _table_result(rows: list[Row], options: argparse.Namespace, *, remark: str = "") -> Result:
-    values: dict[str, Any] = {
+    values = _table_values(rows, remark=remark)
+    _save(values, options)
+    lines = [_machine_line(values["machine"]), _all_table(rows), remark]
+    lines += [f"{row.group}: {row.failure}" for row in rows if row.failure]
+    return Result("\n".join(filter(None, lines)), values)
+
+
+def _table_values(rows: list[Row], *, remark: str = "") -> dict[str, Any]:
+    return {
         "machine": describe_machine(),
         "versions": software_versions(),
         "remark": remark,
         "rows": to_json_rows(rows),
     }
+
+
+def _save(values: dict[str, Any], options: argparse.Namespace) -> None:
     if options.save is not None:
         write_text(options.save, json_text(values) + "\n")
-    lines = [_machine_line(values["machine"]), _all_table(rows), remark]
-    return Result("\n".join(filter(None, lines)), values)
 
 
 def _all_table(rows: list[Row]) -> str:
@@ -171,7 +189,8 @@ def _all_table(rows: list[Row]) -> str:
     for row in rows:
         bar = "" if row.bar is None else f"{'≤' if row.at_most else '≥'} {row.bar:g} {row.unit}"
         met = {None: "", True: "yes", False: "no"}[row.met]
-        shown.append((row.group, row.what, f"{row.value:.2f} {row.unit}", bar, met))
+        value = f"{number_text(row.value, digits=2)} {row.unit}"
+        shown.append((row.group, row.what, value, bar, met))
     return table(("part", "measured", "value", "goal", "met"), shown)
 
 

@@ -5,6 +5,7 @@ Each measurement is a command of the product in a fresh process, on generated in
 
 from __future__ import annotations
 
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -20,10 +21,17 @@ from core.benchmark.browser import run_browser_benchmark
 from core.benchmark.headless import has_browser
 from core.benchmark.lungmask import time_lungmask
 from core.benchmark.rows import Row
-from core.benchmark.stages import run_benchmark, run_command, write_generated_scan
+from core.benchmark.stages import (
+    run_benchmark,
+    run_command,
+    run_measured,
+    write_generated_scan,
+)
 from core.errors import LungLensError
 from core.evaluation import AFTER_MASKS
-from core.system import OnProgress, ignore_progress, may_have_gpu, size_text
+from core.output import save_mask
+from core.system import PROGRAM_FOLDER, OnProgress, ignore_progress, may_have_gpu, size_text
+from core.volume import volume_from_file
 
 LARGE, LARGER, LONG = (512, 512, 300), (512, 512, 400), (512, 512, 600)
 _BATCH_SCANS = 12
@@ -38,32 +46,37 @@ def run_everything(
     lungmask: Path | None = None,
     batch_scans: int = _BATCH_SCANS,
     on_progress: OnProgress,
+    keep: Callable[[list[Row]], None],
 ) -> list[Row]:
-    """Measures one part after the other; takes several minutes.
+    """Measures one part after the other; takes several minutes. A part of which a command fails is
+    one row that says why, and the others go on.
 
     Args:
         lungmask: an interpreter that has lungmask, to time it on the same scan.
         batch_scans: how many generated scans a batch is measured on.
-
-    Raises:
-        LungLensError: a measured command failed; its sentence is passed on.
+        keep: called with all rows so far, after each part.
     """
-    parts: list[Callable[[Path], list[Row]]] = [
-        lambda folder: _engine(folder, lungmask),
-        _limited,
-        _classifier,
-        _report,
-        lambda folder: measure_batches(folder, batch_scans, slow=LARGE),
-    ]
+    parts: dict[str, Callable[[Path], list[Row]]] = {
+        "engine": lambda folder: _engine(folder, lungmask),
+        "limited machines": _limited,
+        "lobes": _lobes,
+        "classify": _classifier,
+        "report": _report,
+        "batch": lambda folder: measure_batches(folder, batch_scans, slow=LARGE),
+    }
     if has_browser():
-        parts += [_app, _viewer]
+        parts |= {"app": _app, "viewer": _viewer}
     if may_have_gpu():
-        parts.append(_gpu)
+        parts["backends"] = _gpu
     rows: list[Row] = []
-    for number, part in enumerate(parts):
-        on_progress("measuring", number, len(parts))
+    for number, (name, part) in enumerate(parts.items()):
+        on_progress(f"measuring {name}", number, len(parts))
         with tempfile.TemporaryDirectory() as folder:
-            rows += part(Path(folder))
+            try:
+                rows += part(Path(folder))
+            except LungLensError as error:
+                rows.append(Row(name, "not measured", float("nan"), "", failure=str(error)))
+        keep(rows)
     return rows
 
 
@@ -111,6 +124,35 @@ def _limited(folder: Path) -> list[Row]:
         value = found["seconds_from_start_to_masks"]
         rows.append(Row("engine", f"{size_text(LARGE)} {what}", value, "s"))
     return rows
+
+
+def _lobes(folder: Path) -> list[Row]:
+    # Imported here: the other commands do not need it and should start at once.
+    from core.phantom import kept_demo_study
+
+    study = kept_demo_study()
+    lung = study.truth.lung if study.truth is not None else None
+    assert lung is not None
+    columns, rows, slices = LARGE
+    wanted = np.arange(slices) * lung.shape[2] // slices
+    mask = np.zeros((columns, rows, slices), dtype=np.bool_, order="F")
+    mask[: lung.shape[0], : lung.shape[1]] = lung[:, :, wanted]
+    affine = study.volume.affine.copy()
+    affine[:3, 2] *= lung.shape[2] / slices
+    volume = volume_from_file(
+        mask.astype(np.int16),
+        affine,
+        intensity=study.volume.intensity,
+        name="generated",
+        format="generated",
+    )
+    path = save_mask(mask, volume, folder / "lung.nii.gz")
+    command = [sys.executable, "-m", "core", "lobes", str(path), "-o", str(folder / "lobes.nii.gz")]
+    spent = run_measured([*command, "--json", "--quiet"], cwd=PROGRAM_FOLDER)["seconds"]
+    return [
+        Row("lobes", f"of a lung mask of {size_text(LARGE)}", spent["estimate"], "s", 0.5),
+        Row("lobes", "load the network", spent["load network"], "s"),
+    ]
 
 
 def _classifier(folder: Path) -> list[Row]:

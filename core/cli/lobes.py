@@ -7,17 +7,19 @@ is marked first. Lobes are estimated from the shape of the lungs alone.
 from __future__ import annotations
 
 import argparse
+import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from core.cli.scan_options import add_scan_arguments, open_scan
 from core.cli.terminal import Result, TerminalProgress, ml_text
 from core.config import LOBE_LABELS, RESEARCH_NOTE
-from core.errors import ConfigError, LoadError
+from core.errors import ConfigError, LoadError, WeightsError
 from core.loading import NotLabelsError, load_label_map, recognise
 from core.measuring.lobes import Lobes
 from core.output import mask_file_notes, save_mask
-from core.segmentation.lobes import find_lobes
+from core.segmentation.lobes import find_lobes, load_lobe_network
 from core.system import check_place, make_folder, refuse_overwriting
 from core.volume import BoolArray, Volume
 
@@ -54,11 +56,17 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     check_place(options.output, option="-o")
     volume, lung = _lung(options, progress)
     progress("estimating lobes", 0, 1)
+    started = time.perf_counter()
+    with suppress(WeightsError):  # is the reason of `find_lobes`
+        load_lobe_network()
+    loaded = time.perf_counter()
     lobes = find_lobes(lung, volume)
+    ended = time.perf_counter()
     if lobes.labels is None:
         raise LoadError(lobes.reason.rstrip("."))
     save_mask(lobes.labels, volume, options.output)
     values = _values(lobes, volume)
+    values["seconds"] = {"load network": loaded - started, "estimate": ended - loaded}
     return Result(_text(values, options.output), values)
 
 
