@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
 
 from core.phantom.frame import Points
 
@@ -19,6 +18,9 @@ _TURN = np.linspace(0, 2 * np.pi, 40, endpoint=False)
 
 def at_height(table: Mapping[float, Any], z_mm: float) -> Points:
     """Values of a table at another height, shape-preserving, constant beyond its ends."""
+    # Imported here: it takes half a second, and the demo study is mostly read and not drawn.
+    from scipy.interpolate import PchipInterpolator
+
     heights = np.array(sorted(table))
     values = np.array([table[height] for height in heights], dtype=np.float64)
     clipped = np.clip(z_mm, heights[0], heights[-1])

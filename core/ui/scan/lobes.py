@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from threading import Lock
 
+import streamlit as st
+
 from core.measuring.biomarkers import Biomarkers, LungSides, compute_biomarkers, split_lungs
 from core.measuring.lobes import Lobes
-from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel
+from core.system import (
+    OnProgress,
+    ShouldCancel,
+    ignore_progress,
+    never_cancel,
+    raise_if_cancelled,
+)
+from core.ui.job_slot import POLL_SECONDS
+from core.ui.jobs import MEASURING_QUEUE, BackgroundJob
 from core.ui.scan.measures import CORRECTED, known_masks
 from core.ui.session import OpenStudy, remember
 from core.volume import BoolArray, MaskPair, Volume
 
 LARGE_VOXELS = 12_000_000
 """Larger scans are measured beside the page."""
-NOT_YET = Lobes(None, "The lobes of the corrected masks are being estimated.")
+NOT_YET = Lobes(None, "The lobes are being estimated.")
 _LUNGS = "lungs found"
 
 
@@ -24,6 +34,8 @@ class Lungs:
         self.mask, self.volume = mask, volume
         self.known: Lobes | None = None
         """None until they are estimated."""
+        self.job: BackgroundJob[Lobes] | None = None
+        """Estimates them beside the page."""
         self._sides: LungSides | None = None
         self._lock = Lock()
 
@@ -67,7 +79,10 @@ def lungs_of(current: OpenStudy, name: str) -> Lungs:
     pairs, volume = known_masks(current), current.study.volume
     kept: list[Lungs] = current.memo.get(_LUNGS, [])
     # Lung masks that have changed since are let go of.
-    kept = [one for one in kept if any(one.mask is pair.lung for pair in pairs.values())]
+    for gone in (one for one in kept if not _is_held(one, pairs)):
+        if gone.job is not None:
+            gone.job.stop()
+    kept = [one for one in kept if _is_held(one, pairs)]
     mask = pairs[name].lung
     found = next((one for one in kept if one.mask is mask and one.volume is volume), None)
     if found is None:
@@ -75,6 +90,10 @@ def lungs_of(current: OpenStudy, name: str) -> Lungs:
         kept.append(found)
     current.memo[_LUNGS] = kept
     return found
+
+
+def _is_held(lungs: Lungs, pairs: dict[str, MaskPair]) -> bool:
+    return any(lungs.mask is pair.lung for pair in pairs.values())
 
 
 def scan_lobes(current: OpenStudy, name: str) -> Lobes:
@@ -96,13 +115,28 @@ def shown_lobes(current: OpenStudy) -> Lobes | None:
     """The lobes for the picture: of the corrected lung mask, else the network's, else the true one;
     none where none of them is known.
 
-    A large scan is not kept waiting after each stroke: `NOT_YET` until the job that measures the
-    corrected masks has estimated them.
+    The picture of a large scan does not wait for them: `NOT_YET` until a job has estimated them,
+    after which the page is drawn again.
     """
     names = [name for name, pair in known_masks(current).items() if pair.lung is not None]
     if not names:
         return None
-    is_large = current.study.volume.array.size > LARGE_VOXELS
-    if names[0] == CORRECTED and is_large and lungs_of(current, CORRECTED).known is None:
-        return NOT_YET
+    lungs = lungs_of(current, names[0])
+    if current.study.volume.array.size > LARGE_VOXELS and lungs.known is None:
+        if lungs.job is None:
+
+            def work(_: OnProgress, should_cancel: ShouldCancel) -> Lobes:
+                raise_if_cancelled(should_cancel, "estimating lobes")
+                return lungs.lobes()
+
+            lungs.job = BackgroundJob(work, queue=MEASURING_QUEUE, owner=current)
+        if not lungs.job.finished:
+            _draw_again(lungs.job)
+            return NOT_YET
     return scan_lobes(current, names[0])
+
+
+@st.fragment(run_every=POLL_SECONDS)
+def _draw_again(job: BackgroundJob[Lobes]) -> None:
+    if job.finished:
+        st.rerun()
