@@ -11,10 +11,11 @@ PORT ?= 8501
 DATA ?= $(if $(LUNGLENS_DATA),$(LUNGLENS_DATA),../shared/data)
 # Extra arguments for pytest: make test ARGS="-k volume"
 ARGS ?=
-# How many tests run at once: one more than there are cores, since tests wait for browsers and child
-# processes half of their time, and not more than eight, since each may need 2 GB of memory.
-WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); \
-	[ "$$n" -lt 8 ] || n=7; echo $$((n + 1)))
+# How many tests run at once: two more than there are cores, since tests wait for browsers and child
+# processes a third of their time, but not more than eight, and 2.5 GB of memory for each.
+WORKERS ?= $(shell n=$$(( $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2) + 2 )); \
+	m=$$(( $$(getconf _PHYS_PAGES 2>/dev/null || echo 2097152) / 655360 )); \
+	[ "$$n" -le 8 ] || n=8; [ "$$n" -le "$$m" ] || n=$$m; [ "$$n" -ge 1 ] || n=1; echo $$n)
 
 PIP := $(BIN)/python -m pip --disable-pip-version-check --no-input
 # The stamps carry a checksum of the requirements, so that an unchanged set-up starts at once

@@ -43,15 +43,20 @@ def opened(tab: Page, mode: str) -> Page:
     return tab
 
 
-def brightness(page: Page, column: float, row: float) -> int:
-    """Red of the drawn picture at a share of its width and height."""
+def colour(page: Page, column: float, row: float) -> list[int]:
+    """Red, green and blue of the drawn picture at a share of its width and height."""
     script = (
         "(() => { const f = pane.frame(view.sources[0]), d = pane.density;"
         f"const x = (f.left + {column} * f.width) * d, y = (f.top + {row} * f.height) * d;"
-        "return pane.context.getImageData(x, y, 1, 1).data[0]; })()"
+        "return Array.from(pane.context.getImageData(x, y, 1, 1).data).slice(0, 3); })()"
     )
     wait_for(lambda: page.view("!view.dirty"), what="the picture")
-    return int(page.view(script))
+    return list(page.view(script))
+
+
+def brightness(page: Page, column: float, row: float) -> int:
+    """Red of the same."""
+    return colour(page, column, row)[0]
 
 
 def known_to_python(page: Page) -> str:
@@ -380,6 +385,27 @@ def test_boxes_lie_where_their_voxels_are(tab: Page) -> None:
     )[:3]
     assert blue > red + 60
     assert green > red
+
+
+def test_lobes_and_infection_have_the_colours_of_their_legends(tab: Page) -> None:
+    """Nothing but 40 % of the lobe's colour lies over the air."""
+    page = opened(tab, "lobes")
+    press(page, "a")
+    page.view("view.setLook({ lobes: 'off', style: 'off' })")
+    air = colour(page, 0.1, 0.8)
+    page.view("view.setLook({ style: 'fill' })")
+    infected = colour(page, 0.9, 0.2)
+    page.view("view.setLook({ lobes: 'colours' })")
+    wait_for(lambda: page.view("Boolean(scan.lobes && scan.lobes.cells)"), what="the lobes")
+    for index, lobe in ((17, (0x81, 0xBE, 0xF4)), (3, (0x0B, 0x6D, 0xC8))):
+        page.view(f"view.goTo('axial', {index})")
+        shows(page, index + 1)
+        expected = [0.6 * below + 0.4 * over for below, over in zip(air, lobe, strict=True)]
+        assert colour(page, 0.1, 0.8) == pytest.approx(expected, abs=3)
+    page.view("view.goTo('axial', 17)")
+    shows(page, 18)
+    assert colour(page, 0.9, 0.2) == infected
+    page.view("view.setLook({ lobes: 'off' })")
 
 
 def test_a_phone_reaches_every_control(tab: Page) -> None:

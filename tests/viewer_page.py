@@ -7,12 +7,14 @@ from dataclasses import replace
 import numpy as np
 import streamlit as st
 
+from core.measuring.lobes import Lobes
 from core.ui.viewer import (
     Box,
     Comparison,
     Line,
     Place,
     ViewerScan,
+    lobe_routes,
     show_viewer,
     slice_routes,
 )
@@ -46,6 +48,15 @@ def masks(volume: Volume, shift: int = 0) -> MaskPair:
     return MaskPair(lung=None, infection=infection)
 
 
+def lobed(scan: ViewerScan) -> ViewerScan:
+    """The whole scan as lung, its lower half as the left lower lobe, and the block infected."""
+    labels = np.ones(SHAPE, dtype=np.uint8, order="F")
+    labels[:, :, : SHAPE[2] // 2] = 5
+    assert scan.truth is not None
+    masks = MaskPair(np.ones(SHAPE, dtype=np.bool_, order="F"), scan.truth.infection)
+    return replace(scan, truth=None, prediction=masks, lobes=Lobes(labels, mean_dice=0.9))
+
+
 def show(mode: str) -> None:
     """What a test asks for in the address."""
     keep = st.session_state
@@ -60,6 +71,8 @@ def show(mode: str) -> None:
         shorter = replace(keep.volume, array=np.asfortranarray(keep.volume.array[:, :, ::2]))
         comparison = Comparison("First", "Second", scan=ViewerScan(keep.other, shorter))
         show_viewer(scan, keep.place, key=viewer_key(), comparison=comparison)
+    elif mode == "lobes":
+        show_viewer(lobed(scan), keep.place, key=viewer_key())
     elif mode == "turned":
         show_viewer(replace(scan, turns=1), keep.place, key=viewer_key())
     else:
@@ -81,4 +94,4 @@ def show(mode: str) -> None:
 if __name__ == "__main__":
     show(st.query_params.get("mode", "scan"))
 else:
-    app = st.App(__file__, routes=slice_routes())
+    app = st.App(__file__, routes=[*slice_routes(), *lobe_routes()])

@@ -47,7 +47,8 @@ def start_loading() -> None:
     The objects of libraries, about 100 000, never become garbage, and going through them takes a
     tenth of a second each time.
     """
-    _thread.start()
+    if _thread.ident is None:
+        _thread.start()
 
 
 def wait_until_loaded() -> None:

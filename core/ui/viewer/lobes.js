@@ -107,8 +107,9 @@ function fissurePath({ labels, columns, rows, left, top, perColumn, perRow }, fi
   return path;
 }
 
-// Lays the lobes of a slice over its picture; `frame` is where that lies on the canvas.
-function drawLobes(pane, source, index, frame) {
+// Lays the lobes of a slice over its picture, but not over areas of infection, which keep the colour
+// of their legend; `frame` is where the picture lies on the canvas.
+function drawLobes(pane, source, index, frame, image) {
   const { view, context } = pane;
   const header = source.header.lobes;
   const style = view.look.lobes ?? "off";
@@ -123,6 +124,7 @@ function drawLobes(pane, source, index, frame) {
   context.translate(frame.left, frame.top);
   context.scale(frame.perColumn, frame.perRow);
   if (style === "colours") {
+    leaveOut(context, image);
     context.globalAlpha = LOBE_OPACITY;
     context.imageSmoothingEnabled = false;
     context.drawImage(canvas, slice.left - slice.perColumn / 2, slice.top - slice.perRow / 2,
@@ -136,6 +138,18 @@ function drawLobes(pane, source, index, frame) {
   context.strokeStyle = FISSURE;
   context.lineWidth = 1;
   context.stroke(drawn);
+}
+
+// Nothing is drawn over areas of infection from here on.
+function leaveOut(context, image) {
+  const outlines = image.contours();
+  image.regions.forEach((region, at) => {
+    if (!region.filled || region.channel !== "infection") return;
+    const outside = new Path2D();
+    outside.rect(-1, -1, image.canvas.width + 2, image.canvas.height + 2);
+    outside.addPath(outlines[at]);
+    context.clip(outside, "evenodd");
+  });
 }
 
 // The choice in the toolbar, and its legend. Where there are no lobes the key alone asks for them,

@@ -40,11 +40,13 @@ function regionsOf(header, look, masks) {
 }
 
 // Of several masks the last is an area, and the others are lines of their own kind, so that all
-// can be seen. While one is corrected, it is the only area.
-function drawnAs({ source, channel }, sources, { style, correcting }) {
+// can be seen. While one is corrected, it is the only area. Lungs that are coloured by lobe are
+// lines, so that lobes have the colours of their legend.
+function drawnAs({ source, channel }, sources, { style, correcting, lobes }) {
   const last = sources[sources.length - 1];
   const dash = source === "prediction" && last !== "corrected" ? [] : DASHES[source];
-  const area = source === last && (!correcting || channel === correcting);
+  const coloured = channel === "lung" && lobes === "colours";
+  const area = source === last && (!correcting || channel === correcting) && !coloured;
   return { filled: style !== "outline" && area, dash, dashed: dash.length > 0 };
 }
 

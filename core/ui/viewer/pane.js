@@ -194,7 +194,7 @@ class Pane {
     context.imageSmoothingQuality = frame.perColumn * density < 1 ? "medium" : "low";
     context.drawImage(image.canvas, frame.left, frame.top, frame.width, frame.height);
     drawHeat(this, index, frame);
-    drawLobes(this, source, index, frame);
+    drawLobes(this, source, index, frame, image);
     const paths = image.contours();
     if (!paths.length) return;
     const matrix = new DOMMatrix(
