@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from core.measuring.biomarkers.config import BiomarkerConfig
+from core.measuring.biomarkers.ribs import Ribs
 from core.measuring.biomarkers.sides import LungSides
 from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel, raise_if_cancelled
 from core.volume import Array, BoolArray, Volume
 
 Counts = npt.NDArray[np.int64] | npt.NDArray[np.float64]
-Points = npt.NDArray[np.float32]
 
 THIRDS = ("lower", "middle", "upper")
 HALVES = ("ventral", "dorsal")
@@ -27,11 +26,6 @@ DEPTHS = ("central", "peripheral")
 HU_LOW, HU_HIGH = -1500, 3100
 """HU beyond are counted at these ends."""
 _SHAPE = (2, 3, 2, 2, 2)
-_CHORD = 0.25
-"""Of a pixel: how far the outline may be straightened, which halves the work on it."""
-_FEW = 0.1
-"""A slice in which one lung covers less than this share of the other is taken for one of a single
-lung when its outer outline is sought."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,8 +75,7 @@ def count_regions(
     voxels = _no_counts(int(np.prod(_SHAPE)), weights)
     bins = HU_HIGH - HU_LOW + 1
     hu = _no_counts(4 * bins, weights) if volume.unit == "HU" else None
-    in_plane = _plane_coordinates(volume)
-    midline = sides.midline - sides.box[0].start
+    ribs = Ribs(volume, sides.midline - sides.box[0].start)
     count = sides.labels.shape[2]
     for k in range(count):
         raise_if_cancelled(should_cancel, "measuring the lungs")
@@ -96,8 +89,7 @@ def count_regions(
         infected = np.zeros(i.size, dtype=np.int64)
         if infection is not None:
             infected += _plane(infection, sides, k)[lung]
-        depth = _depth_below_ribs(i, j, side, midline, in_plane)
-        rim = (depth < _rim_depth(depth, volume, config)).astype(np.int64)
+        rim = ribs.find_rim(i, j, side, config).astype(np.int64)
         code = ((side * 3 + thirds[side, k]) * 2 + halves[side, j]) * 2 + rim
         weight = 1 if weights is None else float(weights[k])
         voxels += np.bincount(code * 2 + infected, minlength=voxels.size) * weight
@@ -115,13 +107,6 @@ def _plane(array: Array, sides: LungSides, k: int) -> Array:
     i, j, slices = sides.box
     view: Array = array[i, j, slices.start + k].T
     return view
-
-
-def _rim_depth(depth: Points, volume: Volume, config: BiomarkerConfig) -> float:
-    """How deep the peripheral lung of a slice reaches, in the unit of `depth`."""
-    if volume.spacing_nominal:
-        return config.peripheral_depth_share * float(depth.max())
-    return config.peripheral_mm
 
 
 def _no_counts(size: int, weights: npt.NDArray[np.float64] | None) -> Counts:
@@ -158,55 +143,6 @@ def thickness(sides: LungSides) -> tuple[tuple[int, int], tuple[int, int]]:
         for n in (1, 2)
     )
     return right, left
-
-
-def _plane_coordinates(volume: Volume) -> npt.NDArray[np.float32]:
-    """(2, 2) from index steps along i and j to mm in the axial plane, whatever their angle."""
-    return np.asarray(np.linalg.qr(volume.affine[:3, :2]).R, dtype=np.float32)
-
-
-def _depth_below_ribs(
-    i: Array, j: Array, side: Array, midline: float, in_plane: npt.NDArray[np.float32]
-) -> Points:
-    """Distance of each voxel of a slice from the convex outline around both lungs."""
-    in_plane_size = float(np.abs(np.diag(in_plane)).min())
-    outline = _rim_points(i, j)
-    held = np.bincount(side, minlength=2)
-    if held.min() < _FEW * held.max():
-        mirrored = outline.copy()
-        mirrored[:, 0] = 2 * midline - mirrored[:, 0]
-        outline = np.concatenate([outline, mirrored])
-    hull = cv2.approxPolyDP(cv2.convexHull(outline @ in_plane.T), _CHORD * in_plane_size, True)[
-        :, 0
-    ]
-    edges = np.roll(hull, -1, axis=0) - hull
-    lengths = np.linalg.norm(edges, axis=1)
-    edges, hull, lengths = edges[lengths > 0], hull[lengths > 0], lengths[lengths > 0]
-    if len(edges) < 3:
-        return np.zeros(i.size, dtype=np.float32)
-    normals = np.stack([-edges[:, 1], edges[:, 0]], axis=1) / lengths[:, None]
-    inward = np.sign(((hull.mean(axis=0) - hull) * normals).sum(axis=1))
-    normals *= inward[:, None]
-    offsets = (hull * normals).sum(axis=1)
-    along_i, along_j = (normals @ in_plane).T.astype(np.float32)
-    i, j = i.astype(np.float32), j.astype(np.float32)
-    depth = np.full(i.size, np.inf, dtype=np.float32)
-    distance, part = np.empty_like(depth), np.empty_like(depth)
-    for per_i, per_j, offset in zip(along_i, along_j, offsets, strict=True):
-        np.multiply(i, per_i, out=distance)
-        distance += np.multiply(j, per_j, out=part)
-        distance -= offset
-        np.minimum(depth, distance, out=depth)
-    result: Points = np.maximum(depth, 0, out=depth)
-    return result
-
-
-def _rim_points(i: Array, j: Array) -> Points:
-    """The first and last voxel of each column j: all that a convex outline can touch."""
-    starts = np.flatnonzero(np.diff(j, prepend=j[0] - 1))
-    ends = np.append(starts[1:], j.size) - 1
-    picked = np.concatenate([starts, ends])
-    return np.stack([i[picked], j[picked]], axis=1).astype(np.float32)
 
 
 def _whole_hu(volume: Volume, values: Array) -> tuple[npt.NDArray[np.int64], BoolArray]:
