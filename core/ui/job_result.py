@@ -15,10 +15,15 @@ AT_ONCE_SECONDS = 0.8
 """How long the page waits for a job before it shows progress: quick work appears without it."""
 
 
-def result_of(slot: JobSlot[T], *, stop_help: str | None = None) -> T | None:
+def result_of(slot: JobSlot[T], *, doing: str = "", stop_help: str | None = None) -> T | None:
     """What a job has made; until then its progress with a way to stop it, and where it made
-    nothing, why and a button to try again, which empties the slot."""
-    if slot.show_progress(help=stop_help):
+    nothing, why and a button to try again, which empties the slot.
+
+    Args:
+        doing: what the job does, before the stage it is at.
+        stop_help: what stopping it means.
+    """
+    if slot.show_progress(doing, help=stop_help):
         return None
     outcome = slot.outcome()
     if outcome is None:
