@@ -68,12 +68,13 @@ def lung_part(top: Level, end: Level, share: float, *, is_left: bool) -> str:
     known = not math.isnan(share)
     strength = min(1.0, share / _FULL_FROM) ** 0.7 if known else 0.0
     text = percent_text(share, digits=0) if known else "–"
+    colour = "#000000" if strength > _DARK_TEXT_FROM else "currentColor"
     return (
         f'<polygon points="{path}" fill="currentColor" fill-opacity="0.12"></polygon>'
         f'<polygon points="{path}" fill="{_AMBER}" fill-opacity="{strength:.2f}" '
         'stroke="currentColor" stroke-opacity="0.45" stroke-width="1"></polygon>'
-        f'<text x="{x:.1f}" y="{y + 3.5:.1f}" text-anchor="middle" font-size="11" font-weight="600" '
-        f'fill="{"#000000" if strength > _DARK_TEXT_FROM else "currentColor"}">{text}</text>'
+        f'<text x="{x:.1f}" y="{y + 3.5:.1f}" text-anchor="middle" font-size="11" '
+        f'font-weight="600" fill="{colour}">{text}</text>'
     )
 
 
