@@ -117,6 +117,7 @@ def test_loading_the_library_shows_progress_and_can_be_stopped(
     may_go_on.set()
     ran_well(app.run())
     assert "Original" not in texts(app)
+    assert "Stopped before it was done." in texts(app)
     ran_well(button(app, "Try again").click().run())
     assert "This pipeline" in texts(when_drawn(app))
 

@@ -31,6 +31,8 @@ def result_of(slot: JobSlot[T], *, doing: str = "", stop_help: str | None = None
     if outcome.result is None:
         if outcome.error is not None:
             show_error(outcome.error)
+        elif outcome.stopped:
+            st.caption("Stopped before it was done.")
         if st.button("Try again", key=f"again-{slot.name}", icon=":material/refresh:"):
             slot.drop()
             st.rerun()
