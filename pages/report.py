@@ -28,8 +28,9 @@ with controls, show_errors():
             files.show_single_files(current, segmentation, report)
 
 with picture:
-    if report is None:
+    shown = report or making.written_before(current)
+    if shown is None:
         show_glance(current, key="report-picture", tallest=0.56)
     else:
-        making.show_pages(report)
+        making.show_pages(shown)
         show_way_to_correct(current)

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import threading
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
 
 from core.cli.training_options import read_training_config
 from core.config import AUGMENT_PRESETS, AUGMENT_RANGES, AugmentConfig, TrainConfig
+from core.system import OnProgress
 from core.training.augmentation_preview import preview_augmentation
+from core.ui.train import augmentation
 from tests.app_session import session_of
 from tests.studies import small_study
 from tests.test_pages import button, page, ran_well, texts
@@ -65,20 +72,74 @@ def test_all_settings_have_a_widget_and_presets_stay_in_range() -> None:
     assert shown == set(AugmentConfig.__dataclass_fields__)
 
 
+def when_drawn(app: AppTest) -> AppTest:
+    """The page once its slices are changed, which may take longer than one drawing."""
+    ran_well(app.run())
+    job = session_of(app).part(augmentation._State).slot.job
+    if job is not None:
+        job.join(60)
+    return ran_well(app.run())
+
+
 def test_slices_are_drawn_compared_and_drawn_anew() -> None:
-    app = ran_well(page("augmentation", small_study()).run())
+    app = when_drawn(page("augmentation", small_study()))
     assert "Original" in texts(app)
     assert "This pipeline" in texts(app)
     assert "Seed 1." in texts(app)
     app.selectbox(key="augment-compared").set_value("Strong")
-    ran_well(app.run())
+    when_drawn(app)
     assert "B: Strong" in texts(app).replace("\\", "")
     button(app, "New sample").click()
-    ran_well(app.run())
+    when_drawn(app)
     assert "Seed 2." in texts(app)
     button(app, "Keep for comparison").click()
-    ran_well(app.run())
+    when_drawn(app)
     assert "B: Kept" in texts(app).replace("\\", "")
+
+
+def test_loading_the_library_shows_progress_and_can_be_stopped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    may_go_on = threading.Event()
+
+    def slow(name: str) -> None:
+        may_go_on.wait(30)
+
+    monkeypatch.setattr("core.ui.slow_import.import_module", slow)
+    app = ran_well(page("augmentation", small_study()).run())
+    slot = session_of(app).part(augmentation._State).slot
+    assert slot.running
+    assert "Original" not in texts(app)
+    ran_well(button(app, "Stop").click().run())
+    # Stopped at once, although the import itself cannot be.
+    slot.job.join(30)
+    assert slot.job.state == "stopped"
+    may_go_on.set()
+    ran_well(app.run())
+    assert "Original" not in texts(app)
+    assert "Stopped before it was done." in texts(app)
+    ran_well(button(app, "Try again").click().run())
+    assert "This pipeline" in texts(when_drawn(app))
+
+
+def test_reading_a_case_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def under_way(case_id: str, *, on_progress: OnProgress) -> None:
+        asked.append(case_id)
+        st.stop()  # the page as it is while the case is being read
+
+    monkeypatch.setattr(augmentation, "find_case_folder", lambda: Path("cases"))
+    monkeypatch.setattr(augmentation, "load_cases", lambda folder: (SimpleNamespace(case_id="b"),))
+    monkeypatch.setattr(augmentation, "case_study", under_way)
+    app = when_drawn(page("augmentation", small_study()))
+    app.selectbox(key="augment-case").set_value("b")
+    ran_well(app.run())
+    assert asked == ["b"]
+    # Takes the choice back, else the next drawing would begin again.
+    ran_well(button(app, "Stop").click().run())
+    assert asked == ["b"]
+    assert app.selectbox(key="augment-case").value == "The open scan"
 
 
 def test_a_pipeline_is_taken_for_training_and_read_by_the_command_line(tmp_path) -> None:

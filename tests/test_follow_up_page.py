@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.measuring import match_slices
+from core.ui.follow_up import changes, scans
+from core.ui.scan.lobes import Lungs
 from core.ui.session import OpenStudy
 from core.volume import MaskPair, Study
 from tests.app_session import session_of
@@ -81,6 +87,67 @@ def test_the_changes_of_both_and_which_masks_they_come_from(
     assert "\u221225\u2009%" in shown
     assert "Axial slice 5 of the first scan is shown beside slice 5 of 8" in shown
     assert set(downloads(app)) == {"Changes (CSV)", "Changes (JSON)"}
+
+
+def test_aligning_shows_progress_and_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    may_go_on = threading.Event()
+
+    def slow(*args: Any, **settings: Any) -> Any:
+        may_go_on.wait(30)
+        return match_slices(*args, **settings)
+
+    monkeypatch.setattr(scans, "match_slices", slow)
+    app = ran_well(follow_up_page(later_study()).run())
+    slot = session_of(app).second.memo[scans._ALIGNING].slot
+    assert slot.running
+    assert "is shown beside" not in texts(app)
+    ran_well(button(app, "Stop").click().run())
+    may_go_on.set()
+    slot.job.join(30)
+    assert slot.job.state == "stopped"
+    ran_well(app.run())
+    assert "is shown beside" not in texts(app)
+    ran_well(button(app, "Try again").click().run())
+    assert "Axial slice 5 of the first scan is shown beside slice 5 of 8" in texts(app)
+
+
+def test_measuring_both_shows_progress_and_can_be_stopped(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    may_go_on, real = threading.Event(), Lungs.biomarkers
+
+    def slow(*args: Any, **settings: Any) -> Any:
+        may_go_on.wait(30)
+        return real(*args, **settings)
+
+    monkeypatch.setattr(Lungs, "biomarkers", slow)
+    app = ran_well(follow_up_page(later_study()).run())
+    slot = session_of(app).part(changes._Measuring).slot
+    assert slot.running
+    assert "What changed" not in texts(app)
+    app.button(key="stop-changes").click()
+    ran_well(app.run())
+    may_go_on.set()
+    slot.job.join(30)
+    assert slot.job.state == "stopped"
+    assert "What changed" not in texts(ran_well(app.run()))
+    app.button(key="again-changes").click()
+    ran_well(app.run())
+    slot.job.join(30)
+    assert "What changed" in texts(ran_well(app.run()))
+    # Forgotten, as where true masks are added: measured anew without being asked.
+    opened(app).memo.clear()
+    ran_well(app.run())
+    slot.job.join(30)
+    assert "What changed" in texts(ran_well(app.run()))
+
+
+def test_a_note_on_one_scan_says_on_which() -> None:
+    def with_notes(*notes: str) -> Any:
+        return SimpleNamespace(notes=notes)
+
+    shown = changes._notes(with_notes("Both.", "One of them."), with_notes("Both.", "Another."))
+    assert shown == ["Both.", "First scan: One of them.", "Second scan: Another."]
 
 
 def test_masks_of_two_kinds_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zlib
 from dataclasses import replace
 from datetime import date
@@ -28,6 +29,8 @@ from core.ui.viewer.serving import offers
 from core.volume import BoolArray, MaskPair, Volume
 from tests.scans import chest_hu, dicom_series, write_dicom
 from tests.spheres import GREY, make_volume
+from tests.studies import small_study
+from tests.test_pages import html_pieces, opened, page, ran_well
 
 SHAPE = (60, 40, 50)
 BOXES = {
@@ -78,6 +81,19 @@ def measured(
     scan = make_volume(np.full(SHAPE, hu, dtype=np.int16), **volume)
     masks = MaskPair(labels() > 0, infection)
     return compute_biomarkers(scan, masks, lobes=lobes() if told is None else told)
+
+
+def test_the_table_says_once_that_lobes_are_estimated() -> None:
+    found = measured(infected(right_upper=900))
+    app = page("browse", small_study())
+    opened(app).memo[("biomarkers", "Truth")] = found
+    app.session_state["biomarkers-open"] = True
+    app.session_state["biomarkers-source"] = "Truth"
+    ran_well(app.run())
+    read = re.sub('<[a-z]+ class="explained".*?</[a-z]+>', "", "".join(html_pieces(app)))
+    read += "".join(caption.value for caption in app.caption)
+    assert read.count("from the shape of the lungs") == 1
+    assert found.lobes_note in read
 
 
 def test_volumes_and_shares_are_those_of_the_boxes() -> None:

@@ -251,7 +251,8 @@ def test_a_project_goes_out_as_a_zip_and_comes_back(tmp_path: Path, with_scan: b
             archive.read(name) for name in archive.namelist() if not name.endswith(".gz")
         )
     assert b"obody" not in everything
-    there = unpack_project(io.BytesIO(packed), tmp_path / "there")
+    there, inside = unpack_project(io.BytesIO(packed), tmp_path / "there")
+    assert (inside is not None) == with_scan
     (listed,) = list_projects(tmp_path / "there")
     assert (listed.folder, listed.with_scan, listed.steps) == (there, with_scan, 1)
     correction = Correction(study.volume)

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from streamlit.runtime.scriptrunner import RerunData, RerunException
 
 from core.correction import Undo
 from core.correction.project import delete_project, list_projects
 from core.errors import ProjectError
 from core.segmentation import apply_thresholds
+from core.system import OnProgress
 from core.ui import segmenting
 from core.ui.open_scan import open_demo, open_file, open_link
 from core.ui.project_files import keep_scan, open_project, project_zip
@@ -258,6 +260,44 @@ def test_a_project_is_saved_and_opened_elsewhere(
     else:
         with pytest.raises(ProjectError, match="holds no scan"):
             open_project(io.BytesIO(bare))
+
+
+@pytest.mark.parametrize("stage", ["unpacking files", "checking masks", "reading slices"])
+def test_opening_a_project_can_be_stopped_and_leaves_nothing(
+    projects: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
+    session = in_session(monkeypatch)
+    current = open_demo()
+    draw(current)
+    packed = project_zip(current, with_scan=True, identity=False)
+    there = tmp_path / "there"
+    monkeypatch.setenv("LUNGLENS_PROJECTS_FOLDER", str(there))
+
+    def stop(at: str, done: int, total: int) -> None:
+        if at == stage:
+            raise RerunException(RerunData())  # what drawing progress does once Stop is clicked
+
+    with pytest.raises(RerunException):
+        open_project(io.BytesIO(packed), on_progress=stop)
+    assert list(there.iterdir()) == []
+    assert session.opened is current
+
+
+def test_a_project_whose_opening_is_stopped_is_not_opened_again(
+    projects: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def stopped(file: object, *, on_progress: OnProgress) -> None:
+        asked.append(file)
+        raise RerunException(RerunData())
+
+    monkeypatch.setattr("core.ui.home.projects.open_project", stopped)
+    app = ran_well(page("home", DEMO).run())
+    (field,) = [one for one in app.get("file_uploader") if one.label == "Project (zip)"]
+    ran_well(field.set_value(("project.zip", b"PK", "application/zip")).run())
+    ran_well(app.run())
+    assert len(asked) == 1
 
 
 def test_the_same_scan_opens_with_the_masks_of_the_network(

@@ -333,6 +333,10 @@ def test_no_lung_does_not_stand_beside_an_outlined_lung() -> None:
     nothing = MaskPair(np.zeros(water.volume.shape, bool), np.zeros(water.volume.shape, bool))
     report, _ = report_of(water, segmented(water, nothing))
     assert any("No lung" in line for line in report.quality_lines)
+    # Where the truth outlines lung, neither the report nor Quality says that there is none.
+    known = replace(water, truth=small_truth())
+    report, _ = report_of(known, segmented(known, nothing))
+    assert not any("No lung" in line for line in report.quality_lines)
 
 
 def test_masks_of_a_tilted_gantry_are_explained_wherever_they_are(tmp_path: Path) -> None:

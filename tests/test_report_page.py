@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import threading
 import zipfile
 from datetime import date
 from typing import Any
@@ -12,6 +13,7 @@ import pypdfium2
 import pytest
 from streamlit.testing.v1 import AppTest
 
+import core.output.report as report_files
 from core.loading import load_dicom
 from core.ui.report.making import jobs_of
 from core.ui.session import OpenStudy
@@ -37,6 +39,13 @@ def made(study: Study) -> AppTest:
     finish_run(app)
     ran_well(button(app, "Make the report").click().run())
     jobs_of(opened(app)).measuring.job.join(60)
+    return when_written(app)
+
+
+def when_written(app: AppTest) -> AppTest:
+    """The page once its report is written, which may take longer than one drawing."""
+    ran_well(app.run())
+    jobs_of(opened(app)).writing.job.join(60)
     return ran_well(app.run())
 
 
@@ -51,7 +60,9 @@ def pdf_text(app: AppTest) -> str:
 
 
 def written(app: AppTest) -> Any:
-    return opened(app).memo["written report"][2]
+    job = jobs_of(opened(app)).writing.job
+    job.join(60)
+    return job.result
 
 
 def test_without_a_study_it_says_what_to_do() -> None:
@@ -88,6 +99,33 @@ def test_a_report_is_made_on_demand_and_written_anew_for_other_words() -> None:
     assert "Mueller_Hans.nii.gz" in pdf_text(app)
 
 
+def test_writing_shows_progress_and_can_be_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked, may_go_on = threading.Event(), threading.Event()
+    real = report_files.page_png_bytes
+
+    def slow(*args: Any, **settings: Any) -> tuple[bytes, ...]:
+        asked.set()
+        may_go_on.wait(30)
+        return real(*args, **settings)
+
+    app = made(small_study())
+    first = written(app)
+    monkeypatch.setattr(report_files, "page_png_bytes", slow)
+    app.text_input[0].set_value("somebody")
+    ran_well(app.run())
+    assert asked.wait(30)
+    # The pages written before are still to be seen, and no file of them is offered.
+    assert len(app.get("image")) == len(first.pages)
+    assert downloads(app) == []
+    ran_well(button(app, "Stop").click().run())
+    may_go_on.set()
+    jobs_of(opened(app)).writing.job.join(30)
+    ran_well(app.run())
+    assert downloads(app) == []
+    ran_well(button(app, "Try again").click().run())
+    assert "somebody" in pdf_text(when_written(app))
+
+
 def test_everything_is_packed_beside_the_page() -> None:
     app = made(small_study())
     ran_well(button(app, "Pack everything (zip)").click().run())
@@ -98,7 +136,7 @@ def test_everything_is_packed_beside_the_page() -> None:
     names = zipfile.ZipFile(io.BytesIO(packed)).namelist()
     assert {"report.pdf", "report.html", "masks/label_map.nii.gz", "README.txt"} <= set(names)
     app.text_input[0].set_value("somebody")
-    ran_well(app.run())
+    when_written(app)
     assert any(b.label == "Pack everything (zip)" for b in app.button)
 
 

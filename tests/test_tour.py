@@ -7,7 +7,7 @@ import pytest
 from core.ui.tour import STEPS, _Tour
 from tests.app_session import session_of
 from tests.studies import small_study, use_stand_in
-from tests.test_pages import button, opened, page, ran_well, texts
+from tests.test_pages import button, finish_run, opened, page, ran_well, texts
 
 
 def test_without_a_tour_nothing_stands_in_the_way() -> None:
@@ -27,6 +27,17 @@ def test_it_begins_with_the_demo_study_and_can_be_left(monkeypatch: pytest.Monke
     assert f"Tour, step 1 of {len(STEPS)}: Open." in texts(app)
     ran_well(button(app, "Leave the tour").click().run())
     assert "Tour, step" not in texts(app)
+
+
+def test_a_scan_that_is_marked_is_not_asked_to_be_marked(monkeypatch: pytest.MonkeyPatch) -> None:
+    use_stand_in(monkeypatch)
+    app = page("segment", small_study())
+    session_of(app).part(_Tour).at = 1
+    assert "Press **Mark lung and infection**" in texts(ran_well(app.run()))
+    ran_well(button(app, "Mark lung and infection").click().run())
+    shown = texts(finish_run(app))
+    assert "Press **Mark lung and infection**" not in shown
+    assert "Lung and infection are marked." in shown
 
 
 @pytest.mark.parametrize("number", range(len(STEPS)))

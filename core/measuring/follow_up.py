@@ -15,8 +15,13 @@ from core.measuring.biomarkers import Biomarkers, Measurement, measurement_text
 from core.system import (
     THIN_SPACE,
     UNDEFINED_TEXT,
+    OnProgress,
+    ShouldCancel,
+    ignore_progress,
+    never_cancel,
     no_formula,
     percent_text,
+    raise_if_cancelled,
     signed_text,
     without_nan,
 )
@@ -83,13 +88,23 @@ def _lung_span(lung: BoolArray) -> tuple[int, int] | None:
     return (int(held[0]), int(held[-1])) if held.size else None
 
 
-def resample_matched(volume: Volume, masks: MaskPair, match: SliceMatch) -> tuple[Volume, MaskPair]:
+def resample_matched(
+    volume: Volume,
+    masks: MaskPair,
+    match: SliceMatch,
+    *,
+    on_progress: OnProgress = ignore_progress,
+    should_cancel: ShouldCancel = never_cancel,
+) -> tuple[Volume, MaskPair]:
     """The second scan on the matched slices, for looking at beside the first; nothing is measured
     on it. Heights that it does not reach are air.
 
     Args:
         volume, masks: the second scan on its own grid.
         match: of `match_slices`.
+
+    Raises:
+        Cancelled: the person stopped it.
     """
     air = AIR_HU
     if volume.array.dtype == np.uint8:
@@ -99,22 +114,23 @@ def resample_matched(volume: Volume, masks: MaskPair, match: SliceMatch) -> tupl
     affine = volume.affine.copy()
     affine[:3, 3] += affine[:3, 2] * match.offset
     affine[:3, 2] *= match.scale
-    array = _taken(volume.array, match, air)
+
+    def take(array: Array, number: int, empty: float) -> Array:
+        taken = np.full((*array.shape[:2], len(match.slices)), empty, array.dtype, order="F")
+        for k in np.flatnonzero(match.slices != _NO_SLICE):
+            raise_if_cancelled(should_cancel, "aligning slices")
+            on_progress("aligning slices", number * len(match.slices) + int(k), total)
+            taken[:, :, k] = array[:, :, match.slices[k]]
+        return taken
+
+    total = 3 * len(match.slices)
+    array = take(volume.array, 0, air)
     array.flags.writeable = False
     lung, infection = (
-        None if mask is None else _taken(mask, match, False)
-        for mask in (masks.lung, masks.infection)
+        None if mask is None else take(mask, number, False)
+        for number, mask in enumerate((masks.lung, masks.infection), 1)
     )
     return replace(volume, array=array, affine=affine), MaskPair(lung, infection)
-
-
-def _taken(array: Array, match: SliceMatch, empty: float) -> Array:
-    shape = (*array.shape[:2], len(match.slices))
-    taken = np.full(shape, empty, dtype=array.dtype, order="F")
-    there = match.slices != _NO_SLICE
-    for k in np.flatnonzero(there):
-        taken[:, :, k] = array[:, :, match.slices[k]]
-    return taken
 
 
 @dataclass(frozen=True)

@@ -92,6 +92,9 @@ MEASURING_QUEUE = FairQueue()
 REPORT_QUEUE = FairQueue()
 """Its first measures a scan for its report, or packs its files."""
 
+PREVIEW_QUEUE = FairQueue()
+"""Its first changes a few slices as training would."""
+
 BATCH_QUEUE = FairQueue()
 """Its first works through a folder of scans, in processes of its own."""
 

@@ -75,8 +75,13 @@ def open_case(case_id: str, *, on_progress: OnProgress = ignore_progress) -> Ope
     return make_ready(opened, where=case_id)
 
 
-def open_kept(name: str) -> OpenStudy:
+def open_kept(
+    name: str, *, study: Study | None = None, on_progress: OnProgress = ignore_progress
+) -> OpenStudy:
     """Opens a scan that was kept on this machine, with its project.
+
+    Args:
+        study: the scan, where it was read already.
 
     Raises:
         ProjectError: there is none of that name, or it cannot be read.
@@ -87,7 +92,8 @@ def open_kept(name: str) -> OpenStudy:
             "This scan is not kept on this machine", next_step="open or upload it again"
         )
     card = read_card(folder / name)
-    study = read_scan(folder / name, fingerprint=card.fingerprint)
+    if study is None:
+        study = read_scan(folder / name, fingerprint=card.fingerprint, on_progress=on_progress)
     opened = this_session().open_study(study, origin="upload", link=f"{KEPT_LINK}{name}")
     opened.turned_from = card.turned_from
     return make_ready(opened, where=card.where)
@@ -199,7 +205,7 @@ def open_link(link: str, *, on_progress: OnProgress = ignore_progress) -> OpenSt
         return open_demo(on_progress=on_progress)
     if link.startswith(KEPT_LINK):
         try:
-            return open_kept(link.removeprefix(KEPT_LINK))
+            return open_kept(link.removeprefix(KEPT_LINK), on_progress=on_progress)
         except LungLensError as error:
             set_notice("warning", str(error))
             return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import streamlit as st
@@ -23,13 +23,18 @@ class ProgressLine:
 
     Args:
         after_seconds: how long nothing is drawn, so that quick work leaves the page as it is.
+        on_stop: takes back the choice that the work was begun for, where the next drawing of the
+            page would begin it again.
     """
 
-    def __init__(self, after_seconds: float = 0.0) -> None:
+    def __init__(
+        self, after_seconds: float = 0.0, on_stop: Callable[[], None] = lambda: None
+    ) -> None:
         self._place = st.empty()
         self._bar: DeltaGenerator | None = None
         self._from = time.monotonic() + after_seconds
         self._last = 0.0
+        self._on_stop = on_stop
         if not after_seconds:
             self._bar = self._draw()
 
@@ -42,7 +47,7 @@ class ProgressLine:
                 icon=":material/stop_circle:",
                 help="Cancels opening this scan. The current scan stays open.",
                 on_click=_say_stopped,
-                args=(_token(this_session().opened),),
+                args=(_token(this_session().opened), self._on_stop),
             )
         return bar
 
@@ -62,15 +67,17 @@ class ProgressLine:
 
 
 @contextmanager
-def opening(after_seconds: float = 0.0) -> Iterator[OnProgress]:
+def opening(
+    after_seconds: float = 0.0, on_stop: Callable[[], None] = lambda: None
+) -> Iterator[OnProgress]:
     """A bar with a way to stop around opening a scan; taken away at its end, and where it failed.
 
     Whoever stops it ends this run of the page, and with it what stands in the context.
 
     Args:
-        after_seconds: see `ProgressLine`.
+        after_seconds, on_stop: see `ProgressLine`.
     """
-    progress = ProgressLine(after_seconds)
+    progress = ProgressLine(after_seconds, on_stop)
     try:
         yield progress
     except LungLensError:
@@ -83,7 +90,8 @@ def _token(current: OpenStudy | None) -> str:
     return current.token if current is not None else ""
 
 
-def _say_stopped(token_before: str) -> None:
+def _say_stopped(token_before: str, on_stop: Callable[[], None]) -> None:
+    on_stop()
     # Not begun again by the next drawing, where it was the first scan of the session.
     this_session().began = True
     # Whoever clicks at the last moment finds the scan open after all.

@@ -9,13 +9,12 @@ from typing import IO
 
 from core.correction.project import (
     Keeper,
-    has_scan,
     pack_project,
     read_card,
-    read_scan,
     unpack_project,
 )
 from core.errors import ProjectError
+from core.system import OnProgress, ignore_progress
 from core.ui.links import KEPT_LINK
 from core.ui.open_scan import open_kept
 from core.ui.projects import bring_back, card_of, projects_folder, state_of
@@ -51,7 +50,7 @@ def project_zip(current: OpenStudy, *, with_scan: bool, identity: bool) -> bytes
         return pack_project(keeper.folder, scan=study if with_scan else None, identity=identity)
 
 
-def open_project(file: IO[bytes]) -> OpenStudy | None:
+def open_project(file: IO[bytes], *, on_progress: OnProgress = ignore_progress) -> OpenStudy | None:
     """Takes in a project that was saved as one file, and opens its scan; none where that is not
     inside and has to be opened by itself.
 
@@ -60,17 +59,16 @@ def open_project(file: IO[bytes]) -> OpenStudy | None:
     """
     folder = projects_folder()
     if folder is not None:
-        place = unpack_project(file, folder)
-        return open_kept(place.name) if has_scan(place) else None
+        place, study = unpack_project(file, folder, on_progress=on_progress)
+        return None if study is None else open_kept(place.name, study=study)
     with tempfile.TemporaryDirectory(prefix="lunglens-") as made:
-        place = unpack_project(file, Path(made))
+        place, study = unpack_project(file, Path(made), on_progress=on_progress)
         card = read_card(place)
-        if not has_scan(place):
+        if study is None:
             raise ProjectError(
                 "This project holds no scan, and this server keeps no corrections",
                 next_step='save it again "with the scan"',
             )
-        study = read_scan(place, fingerprint=card.fingerprint)
         link = f"upload-{secrets.token_hex(3)}"
         opened = this_session().open_study(study, origin="upload", link=link)
         bring_back(opened, Keeper(Path(made), card, study.volume, opened.correction))

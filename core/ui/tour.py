@@ -12,11 +12,16 @@ from core.ui.session import this_session
 
 @dataclass(frozen=True)
 class Step:
-    """One step: where it leads, and what there is to see."""
+    """One step: where it leads, and what there is to see.
+
+    Attributes:
+        marked_words: instead of `words`, once the open scan is marked.
+    """
 
     where: str | Part
     title: str
     words: str
+    marked_words: str = ""
 
 
 STEPS = (
@@ -31,6 +36,8 @@ STEPS = (
         "Mark",
         "Press **Mark lung and infection**. After some seconds the result stands in one sentence: "
         "how much of the lung is infected, and where.",
+        "Lung and infection are marked. Beside the picture the result stands in one sentence: how "
+        "much of the lung is infected, and where. The small lungs show the share of each lobe.",
     ),
     Step(
         BROWSE,
@@ -76,8 +83,11 @@ def show_tour_step() -> None:
     if tour.at is None:
         return
     step, number = STEPS[tour.at], tour.at
+    current = this_session().opened
+    is_marked = current is not None and current.segmentation is not None
+    words = step.marked_words if is_marked and step.marked_words else step.words
     with st.container(border=True, key="tour"):
-        st.markdown(f"**Tour, step {number + 1} of {len(STEPS)}: {step.title}.** {step.words}")
+        st.markdown(f"**Tour, step {number + 1} of {len(STEPS)}: {step.title}.** {words}")
         with st.container(horizontal=True, gap="small"):
             if number > 0 and st.button("Back", key="tour-back", icon=":material/arrow_back:"):
                 _go(number - 1)

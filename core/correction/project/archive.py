@@ -30,7 +30,7 @@ from core.correction.project.store import (
 )
 from core.errors import LoadError, ProjectError
 from core.loading.archive_limits import check_unpacked_size
-from core.system import DAMAGED_GZIP, take_lock
+from core.system import DAMAGED_GZIP, OnProgress, ignore_progress, take_lock
 from core.volume import Study
 
 _NETWORK = tuple(f"network_{channel}.nii.gz" for channel in CHANNELS)
@@ -43,6 +43,7 @@ _DAMAGED_ZIP = (
 _MOST_TURNS = 200
 """How often all voxels of a scan may be turned over by the steps of a project from elsewhere."""
 _UNNAMED = "Scan from a project file"
+_PIECE_BYTES = 1 << 20
 _LIMITS = LoadLimits(max_compression_ratio=2000.0)
 """Masks shrink a thousandfold."""
 
@@ -76,8 +77,15 @@ def pack_project(folder: Path, *, scan: Study | None, identity: bool) -> bytes:
     return packed.getvalue()
 
 
-def unpack_project(file: IO[bytes], projects: Path) -> Path:
-    """Takes the zip of a project into the folder of all projects; says where it lies.
+def unpack_project(
+    file: IO[bytes], projects: Path, *, on_progress: OnProgress = ignore_progress
+) -> tuple[Path, Study | None]:
+    """Takes the zip of a project into the folder of all projects: where it lies, and its scan,
+    where that is inside.
+
+    Args:
+        on_progress: not called any more once the project is there, so that whoever stops the
+            work by raising from it finds everything as before.
 
     Raises:
         ProjectError: it is no project, is damaged, was written by a later version, or there is a
@@ -87,17 +95,17 @@ def unpack_project(file: IO[bytes], projects: Path) -> Path:
     place = projects / f".opening-{secrets.token_hex(8)}"
     place.mkdir()
     try:
-        _extract(file, place)
-        fingerprint = _check(place)
+        _extract(file, place, on_progress)
+        fingerprint, study = _check(place, on_progress)
         target = folder_of(projects, fingerprint)
         _make_room(target)
         place.rename(target)
     finally:
         shutil.rmtree(place, ignore_errors=True)
-    return target
+    return target, study
 
 
-def _extract(file: IO[bytes], place: Path) -> None:
+def _extract(file: IO[bytes], place: Path, on_progress: OnProgress) -> None:
     try:
         with zipfile.ZipFile(file) as archive:
             entries = archive.infolist()
@@ -112,17 +120,21 @@ def _extract(file: IO[bytes], place: Path) -> None:
                 _LIMITS,
                 "This project",
             )
-            for entry in entries:
+            for number, entry in enumerate(entries):
                 with archive.open(entry) as packed, (place / entry.filename).open("xb") as out:
-                    shutil.copyfileobj(packed, out)
+                    while piece := packed.read(_PIECE_BYTES):
+                        on_progress("unpacking files", number, len(entries))
+                        out.write(piece)
     except _DAMAGED_ZIP as error:
         raise _no_project("a file that is no zip, or a damaged one") from error
     except LoadError as error:
         raise ProjectError(str(error).rstrip(".")) from error
 
 
-def _check(place: Path) -> str:
-    """Reads all of it once, so that nothing damaged gets among the projects."""
+def _check(place: Path, on_progress: OnProgress) -> tuple[str, Study | None]:
+    """Reads all of it once, so that nothing damaged gets among the projects: the fingerprint, and
+    the scan, where it is inside."""
+    on_progress("checking the steps", 0, 1)
     try:
         card = parse_card(place)
     except (ValueError, KeyError, TypeError) as error:
@@ -137,14 +149,16 @@ def _check(place: Path) -> str:
         raise _no_project("more steps than anybody makes")
     if (place / STEPS_NAME).exists() and length < (place / STEPS_NAME).stat().st_size:
         raise _no_project("damaged steps")
+    study = None
     try:
-        for name in _NETWORK:
+        for number, name in enumerate(_NETWORK):
+            on_progress("checking masks", number, len(_NETWORK))
             read_mask(place / name, card.shape)
         if has_scan(place):
-            read_scan(place, fingerprint=card.fingerprint)
+            study = read_scan(place, fingerprint=card.fingerprint, on_progress=on_progress)
     except DAMAGED_GZIP as error:
         raise _no_project("a damaged file") from error
-    return card.fingerprint
+    return card.fingerprint, study
 
 
 def _make_room(target: Path) -> None:

@@ -24,7 +24,16 @@ from core.config import CHANNELS, LoadLimits, read_json, whole_number
 from core.correction.project.mask_file import mask_bytes, read_mask
 from core.correction.project.state import check_version
 from core.errors import LungLensError, ProjectError
-from core.system import DAMAGED_GZIP, json_text, open_gzip, write_bytes, write_gzip, write_text
+from core.system import (
+    DAMAGED_GZIP,
+    OnProgress,
+    ignore_progress,
+    json_text,
+    open_gzip,
+    write_bytes,
+    write_gzip,
+    write_text,
+)
 from core.volume import (
     Array,
     DicomInstance,
@@ -95,7 +104,9 @@ def delete_scan(folder: Path) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def read_scan(folder: Path, *, fingerprint: str) -> Study:
+def read_scan(
+    folder: Path, *, fingerprint: str, on_progress: OnProgress = ignore_progress
+) -> Study:
     """The scan of a project, as it was when it was kept.
 
     Raises:
@@ -104,7 +115,7 @@ def read_scan(folder: Path, *, fingerprint: str) -> Study:
     try:
         found = read_json(folder / SCAN_JSON)
         check_version(found["version"], _VERSION)
-        volume = _volume(found, folder / SCAN_NAME)
+        volume = _volume(found, folder / SCAN_NAME, on_progress)
         _check_meaning(volume)
     except _DAMAGED as error:
         raise ProjectError("The scan of a project cannot be read", got="damaged files") from error
@@ -141,7 +152,7 @@ def _nifti(volume: Volume) -> bytes:
     return packed.getvalue()
 
 
-def _volume(found: dict[str, Any], path: Path) -> Volume:
+def _volume(found: dict[str, Any], path: Path, on_progress: OnProgress) -> Volume:
     with open_gzip(path) as file:
         head = file.read(_HEADER_BYTES)
         header: Any = nib.Nifti1Header(head[:348])
@@ -151,7 +162,12 @@ def _volume(found: dict[str, Any], path: Path) -> Volume:
         if len(shape) != 3 or kind.name not in _KINDS or voxels > LoadLimits().max_voxels:
             raise ValueError("another array")
         size = voxels * kind.itemsize
-        content = file.read(size + 1)
+        pieces = []
+        for k in range(shape[2]):
+            on_progress("reading slices", k, shape[2])
+            pieces.append(file.read(size // shape[2]))
+        pieces.append(file.read(1))
+    content = b"".join(pieces)
     if len(content) != size:
         raise ValueError("another number of voxels")
     array: Array = np.frombuffer(content, dtype=kind).reshape(shape, order="F")

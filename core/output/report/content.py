@@ -148,7 +148,7 @@ def build_report(
     callbacks: dict[str, Any] = {"on_progress": on_progress, "should_cancel": should_cancel}
     found = compute_biomarkers(volume, masks, lobes=lobes, **callbacks)
     quality = quality or check_scan(volume, QualityConfig(), **callbacks)
-    quality = quality.trusting_lung(slices_with_lung(masks))
+    quality = quality.trusting_lung(slices_with_lung(masks, study.truth))
     on_progress("comparing with the truth", 0, 1)
     agreement = _agreement(study, segmentation, info, should_cancel)
     compared = agreement is not None and not volume.spacing_nominal

@@ -24,6 +24,7 @@ _MOST_ROWS = 400
 """Shown at once: each carries a picture."""
 _PICTURE_WIDTH = 96
 _ROW_HEIGHT = 64
+_REASON_WIDTH = 1100
 _SHORT = {
     "infected_share": "Infected share",
     "lung_volume_ml": "Lung, ml",
@@ -130,7 +131,8 @@ def _weights_of(cohort: Cohort) -> WeightsInfo | None:
 
 def choose_rows(cohort: Cohort) -> list[Row]:
     """The rows that a person wants to see, in the order wanted."""
-    search, state, order = st.columns([4, 4, 4], vertical_alignment="bottom")
+    # Labels in one line: the switch in the middle is less high than its neighbours.
+    search, state, order = st.columns([4, 4, 4], vertical_alignment="top")
     text = search.text_input(
         "Search",
         placeholder="name, id, CT-3, left, warning …",
@@ -235,6 +237,8 @@ def show_table(cohort: Cohort, rows: list[Row]) -> Row | None:
     table["Reason and warnings"] = [row["reason"] or row["warnings"] for row in shown]
     table["Id"] = [row["scan_id"] for row in shown]
     formats["Slices"] = st.column_config.NumberColumn(format="%d")
+    # In three lines at most, so that the height of a row does not cut through words.
+    formats["Reason and warnings"] = st.column_config.TextColumn(width=_REASON_WIDTH)
     formats["Id"] = st.column_config.TextColumn(
         help="Name of the scan's folder in the batch result; paths.json there gives its location."
     )

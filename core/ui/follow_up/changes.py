@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from html import escape
 
 import streamlit as st
@@ -14,13 +15,17 @@ from core.measuring import (
     compare_biomarkers,
     coverage_note,
 )
-from core.measuring.biomarkers import GROUPS
+from core.measuring.biomarkers import GROUPS, Biomarkers
 from core.system import UNDEFINED_TEXT, json_text
 from core.ui.follow_up.scans import masks_used
-from core.ui.scan.biomarkers import STYLE, scan_biomarkers
+from core.ui.job_result import AT_ONCE_SECONDS, result_of
+from core.ui.job_slot import JobSlot
+from core.ui.jobs import MEASURING_QUEUE
+from core.ui.scan.biomarkers import STYLE
 from core.ui.scan.explained import explained_header
+from core.ui.scan.measuring import Measuring, start_measuring
 from core.ui.segment.results import file_stem
-from core.ui.session import OpenStudy
+from core.ui.session import OpenStudy, this_session
 
 _HEADLINES = (
     "infected_share",
@@ -42,15 +47,29 @@ _HEADLINES = (
 """What is shown without asking."""
 
 
-def changes_of(first: OpenStudy, second: OpenStudy) -> tuple[Change, ...]:
-    """Every biomarker of both, measured once for each scan."""
-    found = [scan_biomarkers(one, masks_used(one) or "") for one in (first, second)]
-    return compare_biomarkers(*found)
+@dataclass(eq=False)
+class _Measuring:
+    """The job that measures both scans."""
+
+    slot: Measuring = field(default_factory=lambda: JobSlot("changes", MEASURING_QUEUE))
+
+
+def _both_measured(first: OpenStudy, second: OpenStudy) -> tuple[Biomarkers, ...] | None:
+    """The biomarkers of both scans; none while they are measured, and where that was stopped."""
+    slot = this_session().part(_Measuring).slot
+    asked = tuple((one, masks_used(one) or "") for one in (first, second))
+    found = start_measuring(slot, asked, wait_seconds=AT_ONCE_SECONDS)
+    if found is None:
+        result_of(slot, stop_help="Stops measuring the two scans. Both stay open.")
+    return found
 
 
 def show_changes(first: OpenStudy, second: OpenStudy) -> None:
     """What changed, as a table and as files."""
-    changes = changes_of(first, second)
+    found = _both_measured(first, second)
+    if found is None:
+        return
+    changes = compare_biomarkers(*found)
     st.markdown(
         "**What changed**",
         help="Second scan minus first. Shares change in percentage points; the last column is "
@@ -64,16 +83,20 @@ def show_changes(first: OpenStudy, second: OpenStudy) -> None:
         for group in GROUPS:
             st.markdown(f"**{group}**")
             _show_table([c for c in changes if c.measurement.group == group], group)
-    notes = {
-        note: None
-        for one in (first, second)
-        for note in scan_biomarkers(one, masks_used(one) or "").notes
-    }
     if differ := coverage_note(changes):
         st.warning(differ, icon=":material/info:")
-    for note in notes:
+    for note in _notes(*found):
         st.caption(note)
     _show_files(first, second, changes)
+
+
+def _notes(first: Biomarkers, second: Biomarkers) -> list[str]:
+    """What holds for both scans once, and what holds for one with its name."""
+    of_both = [note for note in first.notes if note in second.notes]
+    one_each = (("First scan", first), ("Second scan", second))
+    return of_both + [
+        f"{name}: {note}" for name, one in one_each for note in one.notes if note not in of_both
+    ]
 
 
 def _show_table(changes: Sequence[Change], caption: str) -> None:

@@ -8,8 +8,11 @@ import numpy as np
 import streamlit as st
 
 from core.measuring import SliceMatch, match_slices, resample_matched
-from core.system import size_text
+from core.system import OnProgress, ShouldCancel, raise_if_cancelled, size_text
 from core.ui import segmenting
+from core.ui.job_result import AT_ONCE_SECONDS, result_of
+from core.ui.job_slot import JobSlot
+from core.ui.jobs import MEASURING_QUEUE
 from core.ui.page import show_errors, spacing_text
 from core.ui.scan import browsing
 from core.ui.scan.measures import CORRECTED, known_masks
@@ -18,6 +21,8 @@ from core.ui.text import escape_markdown
 from core.ui.viewer import Comparison, ViewerScan
 from core.volume import MaskPair, Volume
 
+_ALIGNING = "follow-up aligning"
+"""Name in the memo of the second scan."""
 _MEASURED_ON = {
     "Prediction": "the network's masks",
     CORRECTED: "masks corrected by hand",
@@ -108,31 +113,51 @@ class _Pair:
     match: SliceMatch
     volume: Volume
     masks: MaskPair
-    key: tuple[object, ...] = field(repr=False, default=())
 
 
-def _pair(first: OpenStudy, second: OpenStudy) -> _Pair:
+@dataclass(eq=False)
+class _Aligning:
+    """The job that makes the pair, and the scans and masks that it is made of."""
+
+    of: tuple[object, ...]
+    slot: JobSlot[_Pair] = field(default_factory=lambda: JobSlot("align", MEASURING_QUEUE))
+
+
+def _pair(first: OpenStudy, second: OpenStudy) -> _Pair | None:
+    """Both scans aligned; none while that is done beside the page, and where it was stopped."""
     one, other = (known_masks(study)[masks_used(study) or ""] for study in (first, second))
-    kept: _Pair | None = second.memo.get("follow-up-pair")
-    key = (first.study.volume, one, second.study.volume, other)
-    if kept is not None and all(a is b for a, b in zip(kept.key, key, strict=True)):
-        return kept
-    with st.spinner("Aligning slices…"):
-        nothing = [np.zeros((1, 1, s.study.volume.shape[2]), dtype=bool) for s in (first, second)]
-        match = match_slices(
-            nothing[0] if one.lung is None else one.lung,
-            nothing[1] if other.lung is None else other.lung,
-        )
-        volume, masks = resample_matched(second.study.volume, other, match)
-    kept = _Pair(match, volume, masks, key)
-    second.memo["follow-up-pair"] = kept
-    return kept
+    here, there = first.study.volume, second.study.volume
+    of = (here, one, there, other)
+    kept: _Aligning | None = second.memo.get(_ALIGNING)
+    if kept is None or any(a is not b for a, b in zip(kept.of, of, strict=True)):
+        if kept is not None:
+            kept.slot.drop()
+        kept = second.memo[_ALIGNING] = _Aligning(of)
+    if kept.slot.job is None:
+
+        def work(on_progress: OnProgress, should_cancel: ShouldCancel) -> _Pair:
+            on_progress("finding the lung in both scans", 0, 1)
+            lungs = [
+                np.zeros((1, 1, volume.shape[2]), dtype=bool) if pair.lung is None else pair.lung
+                for volume, pair in ((here, one), (there, other))
+            ]
+            match = match_slices(*lungs)
+            raise_if_cancelled(should_cancel, "aligning slices")
+            moved = resample_matched(
+                there, other, match, on_progress=on_progress, should_cancel=should_cancel
+            )
+            return _Pair(match, *moved)
+
+        kept.slot.start(work, owner=second).join(AT_ONCE_SECONDS)
+    return result_of(kept.slot, stop_help="Stops aligning the two scans. Both stay open.")
 
 
 @st.fragment
 def show_scans(first: OpenStudy, second: OpenStudy) -> None:
     """Both scans side by side at the same height in the lung; one step moves both."""
     pair = _pair(first, second)
+    if pair is None:
+        return
     used = [(masks_used(one) or "").lower() for one in (first, second)]
     beside = ViewerScan(
         owner=pair,

@@ -12,8 +12,9 @@ def show_if_demo(current: OpenStudy) -> None:
     """That the open scan is the demo study."""
     if current.origin == "demo":
         st.caption(
-            "The demo study is a **generated** chest with known lung and infection, no patient's "
-            "scan. Open a scan of your own under **Open a scan**."
+            "The demo study is a **generated** chest, no patient's scan. Its true lung and "
+            "infection are known: they are dashed in the picture. The network does not see them. "
+            "Open a scan of your own under **Open a scan**."
         )
 
 

@@ -47,8 +47,8 @@ def show_open_project() -> None:
     renew_key("project-file")
     clear_notice()
     try:
-        with st.spinner("Opening the project…", show_time=True):
-            opened = open_project(file)
+        with opening() as progress:
+            opened = open_project(file, on_progress=progress)
         if opened is None:
             set_notice("success", _OPEN_ALONE)
         elif this_session().notice is None:
@@ -133,7 +133,9 @@ def _open(one: Listed) -> None:
     clear_notice()
     with show_errors(), opening() as progress:
         opened = (
-            open_kept(one.folder.name) if one.with_scan else openings.get(card.origin, open_demo)()
+            open_kept(one.folder.name, on_progress=progress)
+            if one.with_scan
+            else openings.get(card.origin, open_demo)()
         )
         _turn_as_in(card, opened)
         opened = None if opened is None else this_session().opened

@@ -13,8 +13,9 @@ from core.errors import SaveError
 from core.output import mask_file_notes, mask_nifti_bytes, mask_picture_bytes
 from core.output.exports import check_dicom_seg
 from core.system import OnProgress, ShouldCancel
+from core.ui.job_result import result_of
 from core.ui.job_slot import JobSlot
-from core.ui.report.making import WrittenReport, jobs_of, result_of
+from core.ui.report.making import WrittenReport, jobs_of
 from core.ui.scan.pictures import is_picture
 from core.ui.session import OpenStudy
 from core.ui.text import escape_markdown

@@ -8,29 +8,28 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from core.system import OnProgress, ShouldCancel
+from core.system import OnProgress, ShouldCancel, raise_if_cancelled
 from core.ui import segmenting
+from core.ui.job_result import AT_ONCE_SECONDS, result_of
 from core.ui.job_slot import JobSlot
 from core.ui.jobs import REPORT_QUEUE
-from core.ui.page import show_error
 from core.ui.scan.lobes import lungs_of
 from core.ui.scan.measures import known_masks
 from core.ui.segment import results
 from core.ui.session import OpenStudy
+from core.volume import Study
 
 if TYPE_CHECKING:  # loaded where they are first needed
     from core.output.report import Report, ReportConfig
     from core.segmentation import Segmentation, WeightsInfo
 
-T = TypeVar("T")
-
 _PAGE_SCALE = 2.0
-_JOBS, _WRITTEN = "report jobs", "written report"
-"""Names in the memo of the open study, so that all of it goes when the study goes."""
+_JOBS = "report jobs"
+"""Name in the memo of the open study, so that all of it goes when the study goes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,6 +128,11 @@ class ReportJobs:
     """
 
     measuring: JobSlot[Report] = field(default_factory=lambda: JobSlot("report", REPORT_QUEUE))
+    writing: JobSlot[WrittenReport] = field(
+        default_factory=lambda: JobSlot("report-writing", REPORT_QUEUE)
+    )
+    written: WrittenReport | None = None
+    """The one written last."""
     packing: JobSlot[bytes] = field(default_factory=lambda: JobSlot("report-zip", REPORT_QUEUE))
 
 
@@ -174,42 +178,53 @@ def _weights_of(segmentation: Segmentation) -> WeightsInfo | None:
     return next((w for w in weights if w.weights_id == segmentation.weights_id), None)
 
 
-def result_of(slot: JobSlot[T]) -> T | None:
-    """What a job has made; until then its progress, and where it made nothing, why and a button
-    to try again."""
-    if slot.show_progress():
-        return None
-    outcome = slot.outcome()
-    if outcome is None:
-        return None
-    if outcome.result is None:
-        if outcome.error is not None:
-            show_error(outcome.error)
-        if st.button("Try again", key=f"again-{slot.name}", icon=":material/refresh:"):
-            slot.drop()
-            st.rerun()
-    return outcome.result
+def _written_report(
+    current: OpenStudy, measured: Report, config: ReportConfig
+) -> WrittenReport | None:
+    """The report as files, written beside the page, and again only for other words on it."""
+    slot = jobs_of(current).writing
+    # Measured anew is written anew.
+    subject = (config, _written_on(current))
+    slot.drop_unless(subject)
+    if slot.job is None:
+        study = current.study
+        stem = results.file_stem(current) if config.show_file_name else "lunglens"
+
+        def work(on_progress: OnProgress, should_cancel: ShouldCancel) -> WrittenReport:
+            return _write(study, measured, config, stem, on_progress, should_cancel)
+
+        slot.start(work, owner=current, subject=subject).join(AT_ONCE_SECONDS)
+    written = result_of(slot, stop_help="Stops writing. What was measured is kept.")
+    jobs_of(current).written = written or jobs_of(current).written
+    return written
 
 
-def _written_report(current: OpenStudy, measured: Report, config: ReportConfig) -> WrittenReport:
-    """The report as files, written again only for other words on it."""
-    memo = current.result_memo
-    kept: tuple[Report, ReportConfig, WrittenReport] | None = memo.get(_WRITTEN)
-    # The very report and not its id, which another may be given once this one is gone.
-    if kept is None or kept[0] is not measured or kept[1] != config:
-        with st.spinner("Writing the report…"):
-            kept = (measured, config, _write(current, measured, config))
-        memo[_WRITTEN] = kept
-    return kept[2]
+def written_before(current: OpenStudy) -> WrittenReport | None:
+    """The report to look at while it is written with other words; else none."""
+    jobs = jobs_of(current)
+    return jobs.written if jobs.writing.running else None
 
 
-def _write(current: OpenStudy, measured: Report, config: ReportConfig) -> WrittenReport:
+def _write(
+    study: Study,
+    measured: Report,
+    config: ReportConfig,
+    stem: str,
+    on_progress: OnProgress,
+    should_cancel: ShouldCancel,
+) -> WrittenReport:
     from core.output.report import html_text, page_png_bytes, pdf_bytes, with_config
 
-    report = with_config(measured, current.study, config)
+    def begin(stage: str, number: int) -> None:
+        raise_if_cancelled(should_cancel, stage)
+        on_progress(stage, number, 3)
+
+    begin("writing the PDF", 0)
+    report = with_config(measured, study, config)
     pdf = pdf_bytes(report)
-    stem = results.file_stem(current) if config.show_file_name else "lunglens"
+    begin("drawing its pages", 1)
     pages = page_png_bytes(pdf, scale=_PAGE_SCALE)
+    begin("writing the HTML file", 2)
     return WrittenReport(report, pdf, html_text(report), pages, stem)
 
 

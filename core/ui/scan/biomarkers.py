@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from html import escape
 
 import streamlit as st
 
 from core.measuring.biomarkers import Biomarkers, Measurement
+from core.ui.job_result import AT_ONCE_SECONDS, result_of
+from core.ui.job_slot import JobSlot
+from core.ui.jobs import MEASURING_QUEUE
 from core.ui.scan.explained import measurement_cell
 from core.ui.scan.lobe_table import lobe_keys, lobe_table
 from core.ui.scan.lobes import lungs_of
 from core.ui.scan.measures import CORRECTED, known_masks
-from core.ui.session import OpenStudy, remember
+from core.ui.scan.measuring import Measuring, start_measuring
+from core.ui.session import OpenStudy, remember, this_session
 
 STYLE = """<style>
 .biomarkers { width: 100%; border-collapse: collapse; font-size: 0.9rem;
@@ -91,15 +96,36 @@ def show_biomarkers(current: OpenStudy) -> None:
     if not section.open:
         return
     with section:
-        found = scan_biomarkers(current, _choose_masks(names))
+        found = _measured(current, _choose_masks(names))
+        if found is None:
+            return
         st.caption(
             "Point at a value, or tap it, for its definition and source. Left and right are "
-            "the patient's; zones are thirds and halves of each lung, not lobes. Lobes are "
-            "estimated from the shape of the lungs."
+            "the patient's; zones are thirds and halves of each lung, not lobes."
         )
         show_biomarker_tables(found)
         for note in found.notes:
-            st.caption(note)
+            # What is said of lobes stands below their table.
+            if note not in (found.lobes_note, found.lobes_reason):
+                st.caption(note)
+
+
+@dataclass(eq=False)
+class _Measuring:
+    """The job that measures the masks chosen for the table."""
+
+    slot: Measuring = field(default_factory=lambda: JobSlot("biomarkers", MEASURING_QUEUE))
+
+
+def _measured(current: OpenStudy, name: str) -> Biomarkers | None:
+    """The biomarkers of one pair of masks; none while they are measured, and where that was
+    stopped."""
+    slot = this_session().part(_Measuring).slot
+    found = start_measuring(slot, ((current, name),), wait_seconds=AT_ONCE_SECONDS)
+    if found is None:
+        result_of(slot, stop_help="Stops measuring. Everything else stays.")
+        return None
+    return found[0]
 
 
 def _choose_masks(names: tuple[str, ...]) -> str:

@@ -10,15 +10,15 @@ from html import escape
 import streamlit as st
 
 from core.measuring.biomarkers import Biomarkers, leading_zones
-from core.system import OnProgress, ShouldCancel
 from core.ui.job_slot import POLL_SECONDS, JobSlot
 from core.ui.jobs import MEASURING_QUEUE
 from core.ui.scan.biomarkers import scan_biomarkers
 from core.ui.scan.doubts import show_doubts
 from core.ui.scan.lobe_picture import lobes_html
-from core.ui.scan.lobes import LARGE_VOXELS, lungs_of
+from core.ui.scan.lobes import LARGE_VOXELS
 from core.ui.scan.lung_picture import lungs_html
-from core.ui.scan.measures import CORRECTED, known_masks, scan_burden
+from core.ui.scan.measures import known_masks, scan_burden
+from core.ui.scan.measuring import Measuring, known_biomarkers, start_measuring
 from core.ui.scan.whose import whose_sentence
 from core.ui.session import OpenStudy, this_session
 from core.ui.text import percent, volume_text
@@ -64,8 +64,11 @@ def headline_words(current: OpenStudy) -> tuple[str, str] | None:
     name = _shown_masks(current)
     if name is None:
         return None
-    memo = current.corrected_memo if name == CORRECTED else current.memo
-    values = _values(current, name, memo.get(("biomarkers", name)))
+    found = known_biomarkers(current, name)
+    if found is None and current.study.volume.array.size <= LARGE_VOXELS:
+        # Before the picture and not after it, which would be shown without the second line.
+        found = scan_biomarkers(current, name)
+    values = _values(current, name, found)
     share, volumes = first_line(values)
     plain = re.sub("<.*?>", "", share)
     return f"{plain} {volumes}".strip(), second_line(values)
@@ -134,46 +137,25 @@ def _number(value: object) -> float | None:
 class _Measuring:
     """The job that measures a large scan beside the page."""
 
-    slot: JobSlot[Biomarkers] = field(default_factory=lambda: JobSlot("where", MEASURING_QUEUE))
+    slot: Measuring = field(default_factory=lambda: JobSlot("where", MEASURING_QUEUE))
 
 
 def _where_it_lies(current: OpenStudy, name: str) -> Biomarkers | None:
     """The biomarkers of one pair of masks; none while they are measured, after which the page is
     drawn again."""
-    memo = current.corrected_memo if name == CORRECTED else current.memo
-    key = ("biomarkers", name)
-    volume, pair = current.study.volume, known_masks(current)[name]
-    if key not in memo and volume.array.size <= LARGE_VOXELS:
-        memo[key] = scan_biomarkers(current, name)
-    if key in memo:
-        found: Biomarkers = memo[key]
-        return found
+    if current.study.volume.array.size <= LARGE_VOXELS:
+        return scan_biomarkers(current, name)
     slot = this_session().part(_Measuring).slot
-    slot.drop_unless(_subject(current, name))
-    if slot.job is None:
-        lungs = lungs_of(current, name)
-
-        def work(on_progress: OnProgress, should_cancel: ShouldCancel) -> Biomarkers:
-            return lungs.biomarkers(pair, on_progress=on_progress, should_cancel=should_cancel)
-
-        slot.start(work, owner=current, subject=_subject(current, name)).join(_AT_ONCE_SECONDS)
-    outcome = slot.take()
-    if outcome is None:
+    found = start_measuring(slot, ((current, name),), wait_seconds=_AT_ONCE_SECONDS)
+    if found is not None:
+        return found[0]
+    if slot.take() is None:
         _draw_again(slot)
-        return None
-    if outcome.result is not None:
-        memo[key] = outcome.result
-    return outcome.result
-
-
-def _subject(current: OpenStudy, name: str) -> object:
-    segmentation = current.segmentation
-    run = None if segmentation is None else (segmentation.weights_id, segmentation.config)
-    return current.token, name, current.correction.revision if name == CORRECTED else run
+    return known_biomarkers(current, name)
 
 
 @st.fragment(run_every=POLL_SECONDS)
-def _draw_again(slot: JobSlot[Biomarkers]) -> None:
+def _draw_again(slot: Measuring) -> None:
     """Draws the page once more when the job is done."""
     if slot.job is None or slot.job.finished:
         st.rerun()

@@ -20,7 +20,9 @@ _WIDTH, _HEIGHT, _LUNG = 132.0, 96.0, 58.0
 _AMBER = "#E69F00"
 _FULL_FROM = 0.5
 """Share from which on a part has the full colour: more is rare."""
-_DARK_TEXT_FROM = 0.45
+_DARK_TEXT_FROM = 0.52
+"""Strength of the amber from which on black is read better than the ink of the dark theme; there
+both have a contrast of 4 to 1, which is the least."""
 _GAP = 0.012
 _STEPS = 12
 """Points along each edge of a part."""
@@ -66,12 +68,13 @@ def lung_part(top: Level, end: Level, share: float, *, is_left: bool) -> str:
     known = not math.isnan(share)
     strength = min(1.0, share / _FULL_FROM) ** 0.7 if known else 0.0
     text = percent_text(share, digits=0) if known else "–"
+    colour = "#000000" if strength > _DARK_TEXT_FROM else "currentColor"
     return (
         f'<polygon points="{path}" fill="currentColor" fill-opacity="0.12"></polygon>'
         f'<polygon points="{path}" fill="{_AMBER}" fill-opacity="{strength:.2f}" '
         'stroke="currentColor" stroke-opacity="0.45" stroke-width="1"></polygon>'
         f'<text x="{x:.1f}" y="{y + 3.5:.1f}" text-anchor="middle" font-size="11" '
-        f'fill="{"#101418" if strength > _DARK_TEXT_FROM else "currentColor"}">{text}</text>'
+        f'font-weight="600" fill="{colour}">{text}</text>'
     )
 
 

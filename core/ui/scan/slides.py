@@ -9,9 +9,9 @@ import streamlit as st
 from core.drawing import CORRECTED_COLOURS, PREDICTION_COLOURS, cine_frames, turning_frames
 from core.output.exports import gif_bytes, mp4_bytes
 from core.system import OnProgress, ShouldCancel
+from core.ui.job_result import result_of
 from core.ui.job_slot import JobSlot
 from core.ui.jobs import REPORT_QUEUE
-from core.ui.page import show_error
 from core.ui.scan.browsing import place_of
 from core.ui.scan.measures import CORRECTED, known_masks
 from core.ui.session import OpenStudy, this_session
@@ -74,20 +74,13 @@ def _make_and_offer(
             _start(slot, current, pair or MaskPair(None, None), by_hand, chosen, window, subject)
             st.rerun()
         return
-    if slot.show_progress("Making the clip"):
-        return
-    outcome = slot.outcome()
-    if outcome is None:
-        return
-    if outcome.error is not None:
-        show_error(outcome.error)
-    if outcome.result is None:
-        slot.drop()
+    made = result_of(slot, doing="Making the clip")
+    if made is None:
         return
     what, kind, _ = chosen
     st.download_button(
         f"Save the {kind}",
-        outcome.result,
+        made,
         file_name=f"lunglens_{'slices' if what == _CINE else 'turning'}.{kind.lower()}",
         mime="image/gif" if kind == "GIF" else "video/mp4",
         icon=":material/download:",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,12 +18,17 @@ from core.config import (
 )
 from core.drawing import TRUTH_COLOURS, draw_outlines
 from core.preprocessing import build_model_input, build_model_mask, plan_spatial
-from core.system import json_text
+from core.system import OnProgress, ShouldCancel, json_text, raise_if_cancelled
 from core.ui.data_folder import case_study, find_case_folder, load_cases
+from core.ui.job_result import AT_ONCE_SECONDS, result_of
+from core.ui.job_slot import JobSlot
+from core.ui.jobs import PREVIEW_QUEUE
 from core.ui.page import show_errors
+from core.ui.progress_line import opening
 from core.ui.scan.slice_stack import show_stack
 from core.ui.session import OpenStudy, this_session
 from core.ui.settings import Settings
+from core.ui.slow_import import wait_for_import
 from core.ui.text import escape_markdown
 from core.ui.widget_state import set_widget_value
 from core.volume import Array, BoolArray, Study
@@ -53,18 +58,43 @@ _LABELS = {
 }
 
 
+@dataclass(frozen=True, eq=False)
+class _Slices:
+    """Slices of a case on the network's grid.
+
+    Attributes:
+        images: (n, rows, columns) uint8.
+        masks: (n, rows, columns, c), one channel for each true mask that is known.
+        numbers: their places in the scan.
+    """
+
+    images: Array
+    masks: BoolArray
+    numbers: list[int]
+
+
+@dataclass(frozen=True, eq=False)
+class _Previewed:
+    """Slices as they are, and as each pipeline changes them: images and masks."""
+
+    slices: _Slices
+    changed: list[tuple[Array, BoolArray]]
+
+
 @dataclass(eq=False)
 class _State:
     """What this page keeps for the session.
 
     Attributes:
         kept: the pipeline kept for comparison.
-        slices: the name of the case whose slices were cut out last, and these.
+        slot: cuts slices out of the case and changes them.
+        slices: those cut out last, and the name of their case.
     """
 
     seed: int = 1
     kept: AugmentConfig | None = None
-    slices: tuple[str, tuple[Array, BoolArray, list[int]]] | None = None
+    slot: JobSlot[_Previewed] = field(default_factory=lambda: JobSlot("augment", PREVIEW_QUEUE))
+    slices: tuple[str, _Slices] | None = None
 
 
 def _state() -> _State:
@@ -136,13 +166,21 @@ def choose_case(current: OpenStudy) -> tuple[str, Study] | None:
         chosen = st.selectbox("Case", names, key="augment-case", help="Whose slices are changed.")
     if chosen == _OPEN_SCAN:
         return current.token, current.study
-    with show_errors(), st.spinner("Reading the case…"):
-        return chosen, case_study(chosen)
+    with show_errors(), opening(on_stop=_back_to_open_scan) as progress:
+        return chosen, case_study(chosen, on_progress=progress)
     return None
 
 
-def show_slices(name: str, study: Study, config: AugmentConfig) -> None:
-    """Slices as they are, as the pipeline changes them, and as another one does."""
+def _back_to_open_scan() -> None:
+    set_widget_value("augment-case", _OPEN_SCAN)
+
+
+def show_slices(current: OpenStudy, name: str, study: Study, config: AugmentConfig) -> None:
+    """Slices as they are, as the pipeline changes them, and as another one does.
+
+    Args:
+        name, study: of `choose_case`.
+    """
     with st.container(horizontal=True, vertical_alignment="bottom"):
         other = _choose_other(config)
         st.button(
@@ -154,16 +192,19 @@ def show_slices(name: str, study: Study, config: AugmentConfig) -> None:
             on_click=_reseed,
         )
     seed = _state().seed
-    images, masks, numbers = _slices_of(name, study)
-    _show_row("Original", images, masks, study, captions=[f"slice {k + 1}" for k in numbers])
     pipelines = {"This pipeline": config} if other is None else {"A: this pipeline": config}
     if other is not None:
         pipelines[f"B: {other[0]}"] = other[1]
-    for label, pipeline in pipelines.items():
-        changed, moved = _changed(images, masks, pipeline, seed)
+    found = _previewed(current, name, study, tuple(pipelines.values()))
+    if found is None:
+        return
+    slices = found.slices
+    captions = [f"slice {k + 1}" for k in slices.numbers]
+    _show_row("Original", slices.images, slices.masks, study, captions=captions)
+    for label, (changed, moved) in zip(pipelines, found.changed, strict=True):
         _show_row(label, changed, moved, study)
-    _show_closer(name, study, changed, moved)
-    if masks.shape[-1]:
+    _show_closer(name, study, *found.changed[-1])
+    if slices.masks.shape[-1]:
         st.caption(
             "Pale blue is the true lung, yellow the true infection; both move with the picture. "
             f"Seed {seed}."
@@ -224,12 +265,41 @@ def _reseed() -> None:
     _state().seed += 1
 
 
-def _slices_of(name: str, study: Study) -> tuple[Array, BoolArray, list[int]]:
-    """Slices on the network's grid, (n, rows, columns) with masks (n, rows, columns, c), spread
-    over the part with infection where that is known, else over the middle of the scan."""
-    kept = _state().slices
-    if kept is not None and kept[0] == name:
-        return kept[1]
+def _previewed(
+    current: OpenStudy, name: str, study: Study, pipelines: tuple[AugmentConfig, ...]
+) -> _Previewed | None:
+    """The slices of a case as several pipelines change them; none while that is done beside the
+    page, and where it was stopped."""
+    state = _state()
+    seed = state.seed
+    subject = (name, pipelines, seed)
+    state.slot.drop_unless(subject)
+    if state.slot.job is None:
+        known = state.slices
+        cut_out = known[1] if known is not None and known[0] == name else None
+
+        def work(on_progress: OnProgress, should_cancel: ShouldCancel) -> _Previewed:
+            on_progress("cutting out slices", 0, 1)
+            slices = _slices_of(study) if cut_out is None else cut_out
+            on_progress("loading the deep learning library, once a server", 0, 1)
+            wait_for_import("core.training.augmentation_preview", should_cancel)
+            changed = []
+            for number, pipeline in enumerate(pipelines):
+                raise_if_cancelled(should_cancel, "changing slices")
+                on_progress("changing slices", number, len(pipelines))
+                changed.append(_changed(slices, pipeline, seed))
+            return _Previewed(slices, changed)
+
+        state.slot.start(work, owner=current, subject=subject).join(AT_ONCE_SECONDS)
+    found = result_of(state.slot, stop_help="Stops changing slices. The settings stay.")
+    if found is not None:
+        state.slices = (name, found.slices)
+    return found
+
+
+def _slices_of(study: Study) -> _Slices:
+    """Slices spread over the part with infection where that is known, else over the middle of the
+    scan."""
     config = PreprocessConfig()
     truth = study.truth
     known = [] if truth is None else [m for m in (truth.lung, truth.infection) if m is not None]
@@ -239,25 +309,21 @@ def _slices_of(name: str, study: Study) -> tuple[Array, BoolArray, list[int]]:
         shown = np.flatnonzero(truth.infection.any(axis=(0, 1)))
     picks = np.linspace(0, len(shown) - 1, min(_SLICES, len(shown)) + 2)[1:-1]
     numbers = [int(shown[round(float(pick))]) for pick in picks]
-    with st.spinner("Preparing slices…"):
-        record = plan_spatial(study.volume, config)
-        images = build_model_input(study.volume, record, config, numbers)
-        masks = np.zeros((*images.shape, len(known)), dtype=np.bool_)
-        for channel, mask in enumerate(known):
-            masks[..., channel] = build_model_mask(mask, record, numbers) > 0
-    _state().slices = (name, (images, masks, numbers))
-    return images, masks, numbers
+    record = plan_spatial(study.volume, config)
+    images = build_model_input(study.volume, record, config, numbers)
+    masks = np.zeros((*images.shape, len(known)), dtype=np.bool_)
+    for channel, mask in enumerate(known):
+        masks[..., channel] = build_model_mask(mask, record, numbers) > 0
+    return _Slices(images, masks, numbers)
 
 
-def _changed(
-    images: Array, masks: BoolArray, config: AugmentConfig, seed: int
-) -> tuple[Array, BoolArray]:
-    with st.spinner("Augmenting slices… the first time this loads the deep learning library."):
-        from core.training.augmentation_preview import preview_augmentation
+def _changed(slices: _Slices, config: AugmentConfig, seed: int) -> tuple[Array, BoolArray]:
+    from core.training.augmentation_preview import preview_augmentation
 
-        # Without a known mask the layers still want one to move.
-        known = masks if masks.shape[-1] else np.zeros((*images.shape, 1), dtype=np.bool_)
-        changed, moved = preview_augmentation(images, known, config, seed=seed)
+    images, masks = slices.images, slices.masks
+    # Without a known mask the layers still want one to move.
+    known = masks if masks.shape[-1] else np.zeros((*images.shape, 1), dtype=np.bool_)
+    changed, moved = preview_augmentation(images, known, config, seed=seed)
     return changed, moved[..., : masks.shape[-1]]
 
 

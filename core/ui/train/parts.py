@@ -87,4 +87,4 @@ def _look(current: OpenStudy) -> None:
     with slices:
         case = augmentation.choose_case(current)
         if case is not None:
-            augmentation.show_slices(*case, config)
+            augmentation.show_slices(current, *case, config)

@@ -120,14 +120,22 @@ class Strip {
 
   // Dice of every slice from 0 at the bottom to 1; no line where neither mask holds anything.
   drawDice(context, top, bottom, x) {
-    const { view } = this;
-    const scores = view.pairScores;
+    const scores = this.view.pairScores;
+    if (scores) this.drawScores(context, top, bottom, x, scores);
+    // Over the line, which may run through it.
     context.font = "10px sans-serif";
     context.textAlign = "left";
     context.textBaseline = "top";
-    context.fillStyle = "#8d99a5";
+    context.strokeStyle = "#000000";
+    context.lineWidth = 3;
+    context.setLineDash([]);
+    context.strokeText("Dice", 5, top);
+    context.fillStyle = "#aab6c2";
     context.fillText("Dice", 5, top);
-    if (!scores) return;
+  }
+
+  drawScores(context, top, bottom, x, scores) {
+    const { view } = this;
     const { plane } = view.place;
     const dice = scores.dice(plane);
     const y = (value) => bottom - 2 - value * (bottom - top - 4);
