@@ -21,6 +21,7 @@ from core.classification.scan import (
     suspicious_mean,
 )
 from core.classification.verdict import Verdict, band_of, disagree
+from core.measuring.biomarkers import count_by_slice
 from core.segmentation import (
     MANIFEST_NAME,
     Segmentation,
@@ -96,7 +97,7 @@ def classify_volume(
     if not _is_picture(volume):
         lung = segmentation.masks.lung
         assert lung is not None
-        slices = choose_slices(np.count_nonzero(lung, axis=(0, 1)), classifier.info.scan)
+        slices = choose_slices(count_by_slice(lung), classifier.info.scan)
     frames = slice_frames(volume, segmentation, slices, classifier.info.model)
     predicted = classifier.predict(frames, on_progress=on_progress, should_cancel=should_cancel)
     if _is_picture(volume):

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from core.config import CHANNELS, Channel, Plane
 from core.evaluation.metrics import check_shapes, ratios
+from core.measuring.biomarkers import count_by_slice
 from core.volume import PLANE_AXIS, BoolArray, MaskPair, Volume, pixel_size_mm
 
 
@@ -56,7 +57,7 @@ def _difference(before: BoolArray, after: BoolArray, volume: Volume, plane: Plan
     is_added = after[places]
     sides = [tuple(at[chosen] for at in places) for chosen in (is_added, ~is_added)]
     added, removed = (_counts(side[axis], volume.shape[axis]) for side in sides)
-    in_network = _marked(before, axis)
+    in_network = count_by_slice(before, axis).astype(np.float64)
     both = in_network - removed
     height, width = pixel_size_mm(volume, plane)
     area = float("nan") if volume.spacing_nominal else height * width
@@ -85,15 +86,6 @@ def _places_where_different(
 def _counts(slices: npt.NDArray[np.intp], count: int) -> npt.NDArray[np.float64]:
     """(count,) how many voxels lie in each slice."""
     return np.bincount(slices, minlength=count).astype(np.float64)
-
-
-def _marked(mask: BoolArray, axis: int) -> npt.NDArray[np.float64]:
-    """(slices,) marked voxels."""
-    if axis == 2:  # each slice lies in one piece
-        return np.array([np.count_nonzero(mask[:, :, k]) for k in range(mask.shape[2])], float)
-    others = tuple(other for other in range(3) if other != axis)
-    counts: npt.NDArray[np.float64] = np.count_nonzero(mask, axis=others).astype(np.float64)
-    return counts
 
 
 def _volume_ml(axial: npt.NDArray[np.intp], volume: Volume) -> float:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from core.evaluation.metrics import compute_overlap_per_slice, ratios
 from core.evaluation.surface_distance import compute_surface_agreement
+from core.measuring.biomarkers import count_by_slice
 from core.system import ShouldCancel, never_cancel, raise_if_cancelled
 from core.volume import BoolArray
 
@@ -68,9 +69,9 @@ def score_slices(
         Cancelled: the person asked to stop.
     """
     overlaps = compute_overlap_per_slice(mask_true, mask_pred)
-    hit = np.count_nonzero(mask_true & mask_pred, axis=(0, 1))
-    missed = np.count_nonzero(mask_true, axis=(0, 1)) - hit
-    false = np.count_nonzero(mask_pred, axis=(0, 1)) - hit
+    hit = count_by_slice(mask_true & mask_pred)
+    missed = count_by_slice(mask_true) - hit
+    false = count_by_slice(mask_pred) - hit
     outside = mask_true.shape[0] * mask_true.shape[1] - hit - missed
     distances = np.full((2, mask_true.shape[2]), np.nan)
     if spacing_mm is not None:

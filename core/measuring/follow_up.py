@@ -11,7 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from core.measuring.biomarkers import Biomarkers, Measurement, measurement_text
+from core.measuring.biomarkers import (
+    Biomarkers,
+    Measurement,
+    count_by_slice,
+    measurement_text,
+)
 from core.system import (
     THIN_SPACE,
     UNDEFINED_TEXT,
@@ -83,7 +88,7 @@ def match_slices(first: BoolArray, second: BoolArray) -> SliceMatch:
 
 
 def _lung_span(lung: BoolArray) -> tuple[int, int] | None:
-    areas = np.count_nonzero(lung, axis=(0, 1))
+    areas = count_by_slice(lung)
     held = np.flatnonzero(areas > _LUNG_SHARE * areas.max())
     return (int(held[0]), int(held[-1])) if held.size else None
 

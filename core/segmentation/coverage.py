@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from core.measuring.biomarkers import count_by_slice
 from core.system import number_text
 from core.volume import BoolArray
 
@@ -68,7 +69,7 @@ def find_coverage(lung: BoolArray, step_mm: float | None) -> Coverage | None:
         lung: (i, j, k), on the canonical grid of the scan.
         step_mm: from slice to slice; none where it is not known.
     """
-    areas = np.count_nonzero(lung, axis=(0, 1))
+    areas = count_by_slice(lung)
     if len(areas) < 2 or not areas.any():
         return None
     held = areas >= max(1.0, _LEAST_SHARE * float(areas.max()))

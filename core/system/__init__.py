@@ -25,6 +25,7 @@ from core.system.numbers import (
     signed_text,
     size_text,
 )
+from core.system.parallel import in_parts, side_by_side
 from core.system.progress import (
     OnProgress,
     ShouldCancel,
@@ -72,11 +73,13 @@ __all__ = [
     "plain_text",
     "short_percent_text",
     "short_text",
+    "side_by_side",
     "signed_text",
     "size_text",
     "OnProgress",
     "ShouldCancel",
     "ignore_progress",
+    "in_parts",
     "never_cancel",
     "raise_if_cancelled",
     "check_place",

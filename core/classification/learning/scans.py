@@ -16,6 +16,7 @@ import numpy as np
 from core.classification.config import ClassifierModelConfig
 from core.classification.frames import Frames, slice_frames
 from core.classification.scan import ScanModel, choose_slices, shares
+from core.measuring.biomarkers import count_by_slice
 from core.segmentation import WeightsInfo, segment_volume
 from core.segmentation.engines import default_engine, load_engine
 from core.segmentation.weights import read_manifest
@@ -70,7 +71,7 @@ def collect_scans(
         segmentation = segment_volume(study.volume, engine)
         lung = segmentation.masks.lung
         assert lung is not None
-        slices = choose_slices(np.count_nonzero(lung, axis=(0, 1)), ScanModel())
+        slices = choose_slices(count_by_slice(lung), ScanModel())
         found.append(
             HeldOutScan(
                 name=study.scan_id,

@@ -10,6 +10,7 @@ from core.measuring.biomarkers.burden import (
     SliceBurden,
     compute_burden,
     compute_slice_burden,
+    count_by_slice,
 )
 from core.measuring.biomarkers.compute import compute_biomarkers
 from core.measuring.biomarkers.config import BiomarkerConfig
@@ -38,6 +39,7 @@ __all__ = [
     "SliceBurden",
     "bounding_box",
     "compute_biomarkers",
+    "count_by_slice",
     "compute_burden",
     "compute_slice_burden",
     "leading_zones",

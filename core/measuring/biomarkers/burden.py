@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from core.config import Plane
-from core.volume import PLANE_AXIS, MaskPair, Volume
+from core.volume import PLANE_AXIS, BoolArray, MaskPair, Volume
 
 FloatVector = npt.NDArray[np.float64]
 
@@ -88,11 +88,11 @@ def _weighted(masks: MaskPair, weights: FloatVector) -> tuple[float, float, floa
     """Voxels of lung, of infection and of both, each as its slice is thick."""
     lung, infection, both = 0.0, 0.0, 0.0
     if masks.lung is not None:
-        lung = float(_count(masks.lung, (0, 1)) @ weights)
+        lung = float(count_by_slice(masks.lung) @ weights)
     if masks.infection is not None:
-        infection = float(_count(masks.infection, (0, 1)) @ weights)
+        infection = float(count_by_slice(masks.infection) @ weights)
     if masks.lung is not None and masks.infection is not None:
-        both = float(_count(masks.lung & masks.infection, (0, 1)) @ weights)
+        both = float(count_by_slice(masks.lung & masks.infection) @ weights)
     return lung, infection, both
 
 
@@ -101,12 +101,13 @@ def compute_slice_burden(masks: MaskPair, volume: Volume, *, plane: Plane = "axi
     axis = PLANE_AXIS[plane]
     others = tuple(n for n in range(3) if n != axis)
     unknown = np.full(volume.shape[axis], np.nan)
-    lung = unknown if masks.lung is None else _count(masks.lung, others)
-    infection = unknown if masks.infection is None else _count(masks.infection, others)
+    both = None
     if masks.lung is not None and masks.infection is not None:
-        inside = _count(masks.lung & masks.infection, others)
-    else:
-        inside = unknown
+        both = masks.lung & masks.infection
+    lung, infection, inside = (
+        unknown if mask is None else count_by_slice(mask, axis).astype(np.float64)
+        for mask in (masks.lung, masks.infection, both)
+    )
     # The cross product, because slices stacked askew (gantry tilt) make pixels parallelograms.
     one, other = (volume.affine[:3, n] for n in others)
     pixel_mm2 = float(np.linalg.norm(np.cross(one, other)))
@@ -123,6 +124,11 @@ def compute_slice_burden(masks: MaskPair, volume: Volume, *, plane: Plane = "axi
     )
 
 
-def _count(mask: npt.NDArray[np.bool_], axes: tuple[int, ...]) -> FloatVector:
-    counts: FloatVector = np.count_nonzero(mask, axis=axes).astype(np.float64)
+def count_by_slice(mask: BoolArray, axis: int = 2) -> npt.NDArray[np.int64]:
+    """(slices,) how many voxels each slice across an axis holds; quickest for axial slices of masks
+    on the canonical grid, which lie in one piece each."""
+    if axis == 2:
+        return np.array([np.count_nonzero(mask[:, :, k]) for k in range(mask.shape[2])], np.int64)
+    others = tuple(other for other in range(mask.ndim) if other != axis)
+    counts: npt.NDArray[np.int64] = np.count_nonzero(mask, axis=others).astype(np.int64)
     return counts

@@ -6,6 +6,7 @@ beside it as a histogram of whole HU. No array of the scan's size is made.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,14 @@ import numpy.typing as npt
 from core.measuring.biomarkers.config import BiomarkerConfig
 from core.measuring.biomarkers.ribs import Ribs
 from core.measuring.biomarkers.sides import LungSides
-from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel, raise_if_cancelled
+from core.system import (
+    OnProgress,
+    ShouldCancel,
+    ignore_progress,
+    in_parts,
+    never_cancel,
+    raise_if_cancelled,
+)
 from core.volume import Array, BoolArray, Volume
 
 Counts = npt.NDArray[np.int64] | npt.NDArray[np.float64]
@@ -26,6 +34,9 @@ DEPTHS = ("central", "peripheral")
 HU_LOW, HU_HIGH = -1500, 3100
 """HU beyond are counted at these ends."""
 _SHAPE = (2, 3, 2, 2, 2)
+_TOGETHER = 16
+"""Slices that are counted in one go: a fixed number, so that sums of weighted voxels do not depend
+on how many cores there are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +52,12 @@ class RegionCounts:
 
     voxels: Counts
     hu: Counts | None
+
+    def __add__(self, other: RegionCounts) -> RegionCounts:
+        """Of other slices of the same scan."""
+        unknown = self.hu is None or other.hu is None
+        hu: Counts | None = None if unknown else np.add(self.hu, other.hu)  # type: ignore[arg-type]
+        return RegionCounts(np.add(self.voxels, other.voxels), hu)
 
 
 def count_regions(
@@ -72,13 +89,47 @@ def count_regions(
         weights = weights[sides.box[2]]
     thirds = _parts(sides, weights, axis=2, parts=3)
     halves = _parts(sides, weights, axis=1, parts=2)
+    asked = _Asked(volume, sides, infection, config, weights, thirds, halves)
+    count = sides.labels.shape[2]
+
+    def count_part(slices: Sequence[int]) -> RegionCounts:
+        raise_if_cancelled(should_cancel, "measuring the lungs")
+        return _count_slices(asked, slices)
+
+    total: RegionCounts | None = None
+    for number, part in enumerate(in_parts(count_part, range(count), _TOGETHER), start=1):
+        total = part if total is None else total + part
+        on_progress("measuring the lungs", min(number * _TOGETHER, count), count)
+    assert total is not None
+    return total
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """What `count_regions` was asked, and what it found out for all slices.
+
+    Attributes:
+        weights: of the slices of the lungs' box; none where they are alike.
+        thirds, halves: of `_parts`.
+    """
+
+    volume: Volume
+    sides: LungSides
+    infection: BoolArray | None
+    config: BiomarkerConfig
+    weights: npt.NDArray[np.float64] | None
+    thirds: npt.NDArray[np.int64]
+    halves: npt.NDArray[np.int64]
+
+
+def _count_slices(asked: _Asked, slices: Sequence[int]) -> RegionCounts:
+    """The counts of some slices of the lungs' box."""
+    volume, sides, infection, weights = asked.volume, asked.sides, asked.infection, asked.weights
     voxels = _no_counts(int(np.prod(_SHAPE)), weights)
     bins = HU_HIGH - HU_LOW + 1
     hu = _no_counts(4 * bins, weights) if volume.unit == "HU" else None
     ribs = Ribs(volume, sides.midline - sides.box[0].start)
-    count = sides.labels.shape[2]
-    for k in range(count):
-        raise_if_cancelled(should_cancel, "measuring the lungs")
+    for k in slices:
         # Columns first: slices lie like that in memory.
         labels = sides.labels[:, :, k].T
         lung = labels > 0
@@ -89,16 +140,14 @@ def count_regions(
         infected = np.zeros(i.size, dtype=np.int64)
         if infection is not None:
             infected += _plane(infection, sides, k)[lung]
-        rim = ribs.find_rim(i, j, side, config).astype(np.int64)
-        code = ((side * 3 + thirds[side, k]) * 2 + halves[side, j]) * 2 + rim
+        rim = ribs.find_rim(i, j, side, asked.config).astype(np.int64)
+        code = ((side * 3 + asked.thirds[side, k]) * 2 + asked.halves[side, j]) * 2 + rim
         weight = 1 if weights is None else float(weights[k])
         voxels += np.bincount(code * 2 + infected, minlength=voxels.size) * weight
         if hu is not None:
             whole, known = _whole_hu(volume, _plane(volume.array, sides, k)[lung])
             group = (side * 2 + infected)[known]
             hu += np.bincount(group * bins + (whole - HU_LOW), minlength=hu.size) * weight
-        if k % 16 == 15 or k == count - 1:
-            on_progress("measuring the lungs", k + 1, count)
     return RegionCounts(voxels.reshape(_SHAPE), None if hu is None else hu.reshape(2, 2, bins))
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from core.measuring.biomarkers import count_by_slice
 from core.segmentation.lobes.resampling import Box
 from core.system import number_text, percent_text
 from core.volume import BoolArray, Volume
@@ -62,8 +63,7 @@ def find_fault(lung: BoolArray, volume: Volume, box: Box | None) -> str:
             f"{_NOT}lung is marked in {slices} slice{'s' if slices > 1 else ''}; at least "
             f"{_FEWEST_SLICES} are needed."
         )
-    # Slice by slice, in the order of memory: a fifth of the time.
-    areas = np.array([np.count_nonzero(lung[:, :, k]) for k in range(lung.shape[2])])
+    areas = count_by_slice(lung)
     voxels = int(areas.sum())
     volume_ml = voxels * volume.voxel_volume_ml
     if not volume.spacing_nominal and volume_ml < _LEAST_ML:

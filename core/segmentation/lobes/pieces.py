@@ -11,7 +11,7 @@ from scipy import ndimage
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from core.segmentation.lobes.resampling import side_by_side
+from core.system import side_by_side
 
 Labels = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.int64]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -13,7 +12,7 @@ from scipy import ndimage
 
 from core.measuring.biomarkers import bounding_box
 from core.segmentation.lobes.grid import MARGIN
-from core.system import cpu_count
+from core.system import side_by_side
 from core.volume import BoolArray
 
 Floats = npt.NDArray[np.float32]
@@ -27,7 +26,6 @@ _PROBABILITY_MAX = 4095
 _LABEL_BITS = 3
 _LEAST_OF_LARGEST = 0.19
 """The largest of five probabilities is at least 0.2; 0.01 is left for rounding."""
-_TASKS_PER_CORE = 4
 
 
 def lungs_box(lung: BoolArray) -> Box | None:
@@ -185,17 +183,3 @@ def _plane_labels(plane: Floats, size: tuple[int, int]) -> Labels:
         best = grown if best is None else cv2.max(best, grown, best)
     best &= np.uint16((1 << _LABEL_BITS) - 1)
     return np.asarray(best, dtype=np.uint8)
-
-
-def side_by_side(work: Callable[[int], None], numbers: Iterable[int]) -> None:
-    """Does work for each number, on all cores, many numbers at a time."""
-    every = list(numbers)
-    count = max(1, -(-len(every) // (_TASKS_PER_CORE * cpu_count())))
-
-    def several(first: int) -> None:
-        for number in every[first : first + count]:
-            work(number)
-
-    with ThreadPoolExecutor(cpu_count()) as pool:
-        for _ in pool.map(several, range(0, len(every), count)):
-            pass
