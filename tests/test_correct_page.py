@@ -15,6 +15,7 @@ from core.ui.session import OpenStudy
 from tests.studies import small_study, use_stand_in
 from tests.test_pages import button, html_pieces, opened, page, ran_well, texts
 from tests.test_report import segmented
+from tests.test_report_page import when_written
 
 
 @pytest.fixture(autouse=True)
@@ -131,7 +132,7 @@ def test_a_scan_that_was_only_drawn_on_has_a_report_and_every_file() -> None:
     assert "The masks were drawn by hand (1 step)" in texts(app)
     ran_well(button(app, "Make the report").click().run())
     jobs_of(current).measuring.job.join(60)
-    ran_well(app.run())
+    when_written(app)
     assert jobs_of(current).measuring.outcome().result.by_hand.text == "drawn by hand"
     assert {"Infection mask (NIfTI)", "Label map (NIfTI)", "Slices (CSV)"} <= set(downloads(app))
 
