@@ -26,13 +26,7 @@ from core.training.dataset import SliceBatches
 from core.training.fine_tuning import pixels_only, start_from_weights, write_results
 from core.training.imagenet import read_encoder, set_encoder
 from core.training.losses import build_loss
-from core.training.runs import (
-    RunPaths,
-    check_or_write_record,
-    read_history,
-    read_record,
-    score,
-)
+from core.training.runs import RunPaths, check_or_write_record, read_history, read_record, score
 from core.training.scans import leave_out, load_training_scans
 from core.training.schedule import learning_rate_at
 from core.training.splits import Split, split_as_recorded, split_by_patient
