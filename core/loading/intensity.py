@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from core.config import GREY_WINDOW_HU
+from core.config import EXCHANGED_NOTE, GREY_WINDOW_HU
 from core.errors import LoadError
 from core.loading.padding import fill_padding, padding_value
 from core.loading.polarity import looks_exchanged
@@ -332,12 +332,7 @@ def _grey(array: Array, sample: Array, *, grey_max: float, why: str) -> Intensit
 
 
 def _exchanged_warning(array: Array, black: float, white: float) -> tuple[str, ...]:
-    if not looks_exchanged(array, black, white):
-        return ()
-    return (
-        "Black and white look exchanged, and if they are, what is marked means nothing. Invert "
-        "the slices first.",
-    )
+    return (EXCHANGED_NOTE,) if looks_exchanged(array, black, white) else ()
 
 
 def _soft_share(sample: Array, grey_max: float, window: tuple[float, float]) -> float:

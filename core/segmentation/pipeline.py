@@ -9,7 +9,7 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
-from core.config import PreprocessConfig, SegmentConfig
+from core.config import EXCHANGED_NOTE, PreprocessConfig, SegmentConfig
 from core.preprocessing import SpatialRecord, build_model_input, plan_spatial
 from core.preprocessing.roi import find_body_box
 from core.segmentation.air import clear_gas, clear_outside_body
@@ -257,6 +257,7 @@ def _scan_facts(
         noise_hu=noise_hu,
         noise_is_estimated=not is_hu,
         seems_turned=volume.source.seems_turned,
+        seems_exchanged=EXCHANGED_NOTE in volume.warnings,
         width_mm=width_mm,
     )
 
