@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from http.cookies import SimpleCookie
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,24 @@ def test_nothing_is_shown_before_the_login(script: str, user: dict[str, Any]) ->
     app = app_of(script, secrets=LOGIN, user=user)
     assert [button.label for button in app.button] == ["Log in"]
     assert shown(app) == ["button"]
+
+
+def test_the_login_stands_at_the_address_of_every_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an address without a page, Streamlit says that it does not exist."""
+    offered: list[set[str]] = []
+    navigation = st.navigation
+
+    def noted(pages: Any, **options: Any) -> Any:
+        flat = chain.from_iterable(pages.values()) if isinstance(pages, dict) else pages
+        offered.append({page.url_path for page in flat})
+        return navigation(pages, **options)
+
+    monkeypatch.setattr("core.ui.navigation.st.navigation", noted)
+    app_of("streamlit_app.py", secrets=LOGIN)
+    app_of("streamlit_app.py", secrets=LOGIN, user={"is_logged_in": True, "sub": "1"})
+    before, after = offered
+    assert before == after
+    assert {"", "view", "browse", "train"} <= before
 
 
 def test_who_has_logged_in_sees_the_pages_and_may_leave() -> None:

@@ -12,6 +12,7 @@ import cv2
 import nibabel as nib
 import numpy as np
 import pytest
+from pydicom.uid import generate_uid
 
 from core.classification import (
     Classifier,
@@ -34,6 +35,7 @@ from core.preprocessing.spatial import plan_spatial, turn_volume
 from core.segmentation.pipeline import segment_volume
 from core.segmentation.result import ScanFacts
 from core.volume import Volume
+from tests.scans import dicom_series, write_dicom
 from tests.studies import demo_study
 
 
@@ -127,6 +129,49 @@ def test_scans_of_a_folder(chest: Volume, tmp_path: Path) -> None:
     assert list(rows) == ["bad.nii.gz", "chest.nii.gz"]
     assert rows["bad.nii.gz"]["covid_probability"] == ""
     assert 0 < float(rows["chest.nii.gz"]["covid_probability"]) < 1
+
+
+def test_negatives_are_abstained_on(chest: Volume, tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    middle = picture_of(chest, chest.shape[2] // 2)
+    cv2.imwrite(str(pictures / "negative.png"), 255 - middle)
+    cv2.imwrite(str(pictures / "positive.png"), middle)
+    place = tmp_path / "scores.csv"
+    assert main(["classify", str(pictures), "-o", str(place), "--quiet"]) == 0
+    rows = rows_of(place)
+    assert rows["negative.png"]["abstained"] == "true"
+    assert rows["negative.png"]["reason"].startswith("Black and white look exchanged")
+    assert "exchanged" not in rows["positive.png"]["reason"]
+
+
+def test_a_negative_scan_is_doubtful(chest: Volume, tmp_path: Path, classifier: Classifier) -> None:
+    grey = np.clip((chest.array[::2, ::2].astype(np.float32) + 1250) / 1500 * 255, 0, 255)
+    path = tmp_path / "negative.nii.gz"
+    affine = chest.affine @ np.diag([2.0, 2.0, 1.0, 1.0])
+    nib.save(nib.Nifti1Image(255 - grey.astype(np.uint8), affine), path)
+    segmentation = segment_volume(load_nifti(path), load_segmenter_for(classifier))
+    assert any(doubt.startswith("Black and white look exchanged") for doubt in segmentation.doubts)
+
+
+def test_the_series_of_one_scan_can_be_chosen(
+    chest: Volume, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    slices = dicom_series(np.asarray(chest.array[::4, ::4]), FrameOfReferenceUID="1.2.3.4")
+    for dataset in slices:
+        dataset.SeriesInstanceUID = generate_uid()
+    write_dicom(slices, tmp_path / "scans" / "scattered")
+    place = tmp_path / "scores.csv"
+    arguments = ["classify", str(tmp_path / "scans"), "-o", str(place), "--quiet"]
+    assert main(arguments) == 1
+    assert "--join-series" in capsys.readouterr().out
+    assert main([*arguments, "--join-series"]) == 0
+    assert rows_of(place)["scattered"]["covid_probability"]
+    write_dicom(dicom_series(np.asarray(chest.array[::4, ::4])), tmp_path / "scans" / "other")
+    assert main([*arguments, "--series", "1.2.3"]) == 1
+    assert "--series goes with one scan: got 2 pictures" in capsys.readouterr().err
+    assert main([*arguments, "--orientation", "LAS"]) == 1
+    assert "--orientation goes with one scan" in capsys.readouterr().err
 
 
 def test_what_cannot_be_classified(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

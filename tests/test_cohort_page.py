@@ -283,6 +283,24 @@ def test_dice_against_true_masks_says_whom_the_weights_know(
     assert list(app.dataframe[0].value["Dice, infection"]) == [0.8, 0.8]
 
 
+def test_an_uploaded_table_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[int] = []
+
+    def counted(content: bytes) -> tuple[Any, ...]:
+        read.append(len(content))
+        return read_rows(content)
+
+    monkeypatch.setattr("core.ui.cohort.source.read_rows", counted)
+    app = ran_well(page("cohort").run())
+    content = f"{HEAD}{GOOD}".encode()
+    app.get("file_uploader")[0].set_value(("cohort.csv", content, "text/csv"))
+    ran_well(app.run())
+    assert app.metric[0].value == "1"
+    ran_well(app.run())
+    assert app.metric[0].value == "1"
+    assert read == [len(content)]
+
+
 # ------------------------------------------------------------------------------ without a page
 
 
@@ -319,6 +337,31 @@ def test_what_is_no_table_of_a_batch_is_refused(content: bytes, told: str) -> No
     with pytest.raises(LoadError, match=told):
         read_rows(content)
     assert read_rows(f"{HEAD}{GOOD}".encode())[0]["infected_share"] == 0.5
+
+
+def test_reading_ends_where_a_table_is_too_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.batch.cohort._MAX_ROWS", 10)
+    monkeypatch.setattr("core.batch.cohort._MAX_LINES", 40)
+    monkeypatch.setattr("core.batch.cohort._MAX_TABLE_BYTES", 5000)
+    rows = [f"{number:012x},a,done,0.5\n" for number in range(11)]
+    assert len(read_rows((HEAD + "".join(rows[:10])).encode())) == 10
+    # What stands behind the last row that is read is never looked at.
+    with pytest.raises(LoadError, match="too large to be shown: got more than 10 rows"):
+        read_rows((HEAD + "".join(rows) + "no row at all\n").encode())
+    with pytest.raises(LoadError, match="got more than 40 lines"):
+        read_rows((HEAD + "\n" * 40 + rows[0]).encode())
+    folder = write_batch(tmp_path / "b", [record(1)])
+    (folder / "cohort.csv").write_bytes(b"\xff" * 5001)
+    with pytest.raises(LoadError, match=r"too large to be shown.*in several batches"):
+        load_cohort(folder)
+
+
+def test_cells_that_a_row_lacks_are_not_defined() -> None:
+    (row,) = read_rows(f"{HEAD}{1:012x},a,done\n".encode())
+    assert row["infected_share"] is None
+    assert row["reason"] == ""
 
 
 def test_links_in_a_result_are_not_followed(tmp_path: Path) -> None:

@@ -351,6 +351,70 @@ def test_slices_to_be_joined_are_offered_beside_another_series(tmp_path: Path) -
     assert any("8 × slice of another series" in warning for warning in joined.warnings)
 
 
+def _two_scattered() -> list[Dataset]:
+    """Slices of two patients, each with a series of its own."""
+    others = dicom_series(chest_hu(seed=1)[:, :, :5], StudyInstanceUID="1.2.4")
+    for dataset in others:
+        dataset.SeriesInstanceUID = generate_uid()
+        dataset.FrameOfReferenceUID = "1.2.3.5"
+    return [*_scattered(), *others]
+
+
+def test_two_scans_of_such_slices_in_one_folder_stay_two(tmp_path: Path) -> None:
+    folder = write_dicom(_two_scattered(), tmp_path / "study")
+    with pytest.raises(SeveralSeriesError, match=r"joined#1 .* 8 slices.*joined#2 .* 5 slices"):
+        load_dicom(folder)
+    with pytest.raises(SeveralSeriesError, match="choose one"):
+        load_dicom(folder, series_uid=JOINED)
+    first, second = (load_dicom(folder, series_uid=f"joined#{number}") for number in (1, 2))
+    np.testing.assert_array_equal(first.array, chest_hu())
+    np.testing.assert_array_equal(second.array, chest_hu(seed=1)[:, :, :5])
+    assert any("8 × slice of another series" in warning for warning in second.warnings)
+    for join in (True, False):
+        scans = find_scans(tmp_path, join_series=join).scans
+        assert [len(scan.files) for scan in scans] == [8, 5]
+        assert len({scan.scan_id for scan in scans}) == 2
+        assert [scan.series_uid for scan in scans] == (
+            ["joined#1", "joined#2"] if join else [None, None]
+        )
+        for scan, slices in zip(scans, (8, 5), strict=True):
+            files = [tmp_path / name for name in scan.files]
+            if join:
+                assert load_dicom(files, series_uid=scan.series_uid).shape[2] == slices
+            else:
+                with pytest.raises(ScatteredSeriesError, match=f"{slices} series of one slice"):
+                    load_dicom(files)
+
+
+@pytest.mark.parametrize("frame_of_reference", ["1.2.3.4", ""], ids=["one", "unknown"])
+def test_a_batch_joins_slices_in_folders_of_their_own(
+    frame_of_reference: str, tmp_path: Path
+) -> None:
+    for number, dataset in enumerate(_scattered()):
+        dataset.FrameOfReferenceUID = frame_of_reference
+        write_dicom([dataset], tmp_path / "export" / f"SE{number}")
+    scans = find_scans(tmp_path, join_series=True).scans
+    if not frame_of_reference:  # as in a set with one slice of each patient
+        assert [len(scan.files) for scan in scans] == [1] * 8
+        return
+    (scan,) = scans
+    assert scan.place == "export"
+    study = open_study([tmp_path / name for name in scan.files], series_uid=scan.series_uid)
+    np.testing.assert_array_equal(study.volume.array, chest_hu())
+
+
+def test_a_batch_names_what_it_leaves_out_beside_a_series(tmp_path: Path) -> None:
+    scout = dicom_series(chest_hu()[:, :, :1], ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])
+    capture = _picture("1.2.840.10008.5.1.4.1.1.7", "CT")
+    write_dicom([*dicom_series(chest_hu()), *scout, capture], tmp_path / "study")
+    found = find_scans(tmp_path)
+    assert [len(scan.files) for scan in found.scans] == [8]
+    assert found.left_out == {
+        "DICOM objects beside a series: Secondary Capture Image": 1,
+        "DICOM objects beside a series: localizer": 1,
+    }
+
+
 @pytest.mark.parametrize(
     "tags", [{"FrameOfReferenceUID": "9.9"}, {"PixelSpacing": [2.0, 2.0]}], ids=["frame", "pixels"]
 )

@@ -213,8 +213,9 @@ def _answer(address: str) -> int:
 def test_slices_of_a_closed_tab_are_gone_and_those_of_a_reloaded_one_are_not(
     hasty_server: Server, chromium: Chromium, tmp_path: Path
 ) -> None:
-    scan = tmp_path / "my_scan.nii.gz"
-    nib.save(nib.Nifti1Image(chest_hu(), small_affine()), scan)
+    scan = tmp_path / "my_scan.nii"
+    large = chest_hu().repeat(8, axis=0).repeat(8, axis=1).repeat(32, axis=2)
+    nib.save(nib.Nifti1Image(large, small_affine()), scan)
     page = chromium.open_tab(hasty_server, tmp_path / "downloads")
     page.open()
     page.upload(scan)
@@ -233,5 +234,22 @@ def test_slices_of_a_closed_tab_are_gone_and_those_of_a_reloaded_one_are_not(
     assert _answer(address) == 200
     chromium.close_tab(page)
     assert _answer(address) == 200  # for a reload
+    held = _memory_bytes(hasty_server)
     # Nobody else comes, and no page is drawn.
     wait_for(lambda: _answer(address) == 404, what="the end of the slices", seconds=60)
+    if held is not None:
+        wait_for(
+            lambda: held - (_memory_bytes(hasty_server) or 0) > 0.9 * large.nbytes,
+            what="the memory of the scan",
+            seconds=20,
+        )
+
+
+def _memory_bytes(server: Server) -> int | None:
+    """What the server holds; none on systems that do not tell it in this way."""
+    assert server.process is not None
+    try:
+        status = Path(f"/proc/{server.process.pid}/status").read_text()
+    except OSError:
+        return None
+    return 1024 * next(int(line.split()[1]) for line in status.splitlines() if "VmRSS" in line)

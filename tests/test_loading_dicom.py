@@ -345,8 +345,13 @@ def test_frames_in_the_class_of_single_slices_are_counted(tmp_path: Path) -> Non
     assert volume.spacing_mm == pytest.approx((1.5, 1.5, 4.0))
     # LPS (-30, -25, -120) of the first pixel is RAS (30, 25, -120).
     np.testing.assert_allclose(volume.affine[:3, 3], (30.0, 25.0, -120.0))
-    assert any("in their order and 4 mm apart, as assumed" in note for note in volume.warnings)
+    told = "in their order and 4 mm apart, which is the spacing that the file gives."
+    assert any(told in note for note in volume.warnings)
     assert volume.source.dicom is None
+    del dataset.SpacingBetweenSlices
+    volume = load_dicom(write_dicom([dataset], tmp_path / "thickness"))
+    assert volume.spacing_mm[2] == pytest.approx(5.0)
+    assert any("5 mm apart, which is the thickness of a slice." in n for n in volume.warnings)
 
 
 def test_frames_without_any_position_are_nominal(tmp_path: Path) -> None:

@@ -156,6 +156,33 @@ def test_stored_values_of_a_cropped_chest_are_not_inverted() -> None:
     assert finding.shift == -1024
 
 
+def around_the_field(hu: np.ndarray, padding: int) -> np.ndarray:
+    """The scan with everything outside the round field of view set to one value."""
+    i, j = (np.linspace(-1, 1, n) for n in hu.shape[:2])
+    outside = np.hypot(i[:, np.newaxis], j) > 1
+    return np.where(outside[..., np.newaxis], padding, hu).astype(np.int16)
+
+
+@pytest.mark.parametrize("padding", [-3024, -2000, 0])
+def test_padding_hides_no_polarity(padding: int) -> None:
+    stored = around_the_field(chest_hu() + 1024, padding)
+    assert detect_intensity(stored, hint="nifti").shift == -1024
+    with pytest.raises(LoadError, match="look inverted"):
+        detect_intensity(around_the_field(-chest_hu(), padding), hint="nifti")
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("padding", [-3024, -2000, 0])
+def test_padding_hides_no_polarity_of_real_scans(padding: int, real_data: Path) -> None:
+    """Air lies below -1024 in these: with the offset it is negative."""
+    for name in ("001", "002", "003", "008"):
+        path = real_data / f"covid20/ct_scans/coronacases_org_{name}.nii.gz"
+        hu = np.asarray(nib.load(path).dataobj)[:, :, ::8].astype(np.int16)
+        assert detect_intensity(around_the_field(hu + 1024, padding), hint="nifti").shift == -1024
+        with pytest.raises(LoadError, match="look inverted"):
+            detect_intensity(around_the_field(-hu, padding), hint="nifti")
+
+
 def test_exchanged_black_and_white_are_reported() -> None:
     grey = np.clip((chest_hu() + 1250) / 1500 * 255, 0, 255).astype(np.uint8)
     assert not any("exchanged" in w for w in detect_intensity(grey, hint="pictures").warnings)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -18,7 +20,9 @@ from core.segmentation.postprocess import (
     clear_open_air,
     probability_level,
     restore_masks,
+    share_of_neighbours,
 )
+from tests.spheres import make_volume
 
 ROWS, COLUMNS, COUNT = 64, 96, 6
 SAME = SpatialRecord(
@@ -220,6 +224,19 @@ def test_neighbouring_slices_are_weighted_in() -> None:
     np.testing.assert_array_equal(blended[0, :, 0, 0], [0, 50, 125, 110, 55])
     assert np.ptp(blended, axis=(0, 2, 3)).max() == 0
     np.testing.assert_array_equal(probabilities[1, :, 2, 3], column)
+
+
+@pytest.mark.parametrize(
+    ("step_mm", "share"), [(1.0, 0.5), (6.0, 0.5), (7.0, 0.25), (8.0, 0.0), (20.0, 0.0)]
+)
+def test_distant_slices_are_no_neighbours(step_mm: float, share: float) -> None:
+    config = PostprocessConfig(neighbour_share=0.5)
+    volume = make_volume(np.zeros((4, 4, 3), dtype=np.int16), np.diag([-1.0, -1.0, step_mm, 1.0]))
+    assert share_of_neighbours(volume, config) == pytest.approx(share)
+    # Where the distance is not known, slices are taken as neighbours; pictures never are.
+    assert share_of_neighbours(replace(volume, spacing_nominal=True), config) == 0.5
+    picture = replace(volume, source=replace(volume.source, format="pictures"))
+    assert share_of_neighbours(picture, config) == 0.0
 
 
 def test_a_certain_spot_in_one_slice_alone_is_kept() -> None:

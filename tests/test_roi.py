@@ -9,8 +9,10 @@ import numpy.typing as npt
 import pytest
 
 from core.errors import GeometryError
+from core.loading import open_study
 from core.loading.case_table import load_case, load_case_table
 from core.preprocessing.roi import BoundingBox, find_body_box, find_lung_box, whole_slice_box
+from core.preprocessing.spatial import turn_volume
 from core.volume import BoolArray, Volume
 from tests.spheres import GREY, make_volume
 
@@ -143,6 +145,40 @@ def test_picture_cropped_to_the_lungs_is_kept_whole() -> None:
     hu[:, 130:] = 40  # back
     volume = make_volume(hu)
     assert find_body_box(volume) == whole_slice_box(volume)
+
+
+def test_picture_whose_lungs_part_front_and_back_is_kept_whole() -> None:
+    """Cropped to the chest: tissue lies along the upper and the lower edge, and between them both
+    lungs meet in front of the heart."""
+    hu = np.full((200, 160, 1), -850, dtype=np.int16)
+    hu[:60, :20] = hu[140:, :20] = 40  # chest wall, gone in the middle
+    hu[70:130, 40:130] = 40  # mediastinum
+    hu[:, 130:] = 40  # back
+    volume = make_volume(hu)
+    assert find_body_box(volume) == whole_slice_box(volume)
+    assert find_lung_box(volume, margin_mm=8.0) == whole_slice_box(volume)
+
+
+def test_arms_above_and_a_table_below_cut_nothing_off() -> None:
+    """Neither covers a quarter of its edge, or both."""
+    hu, body, _ = torso()
+    hu[20:50, :14] = 40  # a forearm at the upper edge
+    hu[:, -6:] = 40  # the table
+    box = find_body_box(scan(hu))
+    i_start, i_stop, j_start, j_stop = extent(body)
+    assert box.j_start > 10
+    assert box.i_start <= i_start
+    assert box.i_stop >= i_stop
+    assert box.j_start <= j_start
+    assert box.j_stop >= j_stop
+
+
+@pytest.mark.real_data
+def test_pictures_cropped_to_the_chest_are_kept_whole(real_data: Path) -> None:
+    """Upright, every picture of this set reaches beyond the chest wall on some side."""
+    for path in sorted((real_data / "medseg100_train" / "images").iterdir()):
+        volume = turn_volume(open_study(path).volume, 1)
+        assert find_lung_box(volume, margin_mm=8.0) == whole_slice_box(volume), path.name
 
 
 @pytest.mark.parametrize("wall_mm", [5.0, 8.0])

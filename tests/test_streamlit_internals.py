@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 import streamlit
 from streamlit.runtime import Runtime
+from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.runtime import AsyncObjects
 from streamlit.runtime.scriptrunner import script_runner
 from streamlit.runtime.scriptrunner_utils.script_run_context import ScriptRunContext
+from streamlit.runtime.session_manager import SessionInfo, SessionManager
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 from streamlit.web.server.starlette.starlette_app_utils import (
     decode_xsrf_token_string,
@@ -61,6 +63,15 @@ def test_the_server_says_which_pages_are_connected_and_closes_sessions() -> None
         assert list(inspect.signature(getattr(Runtime, name)).parameters) == ["self", "session_id"]
     assert "eventloop" in AsyncObjects._fields
     assert "AsyncObjects" in inspect.getsource(Runtime._get_async_objs)
+
+
+def test_a_closed_session_can_be_emptied() -> None:
+    made = inspect.getsource(AppSession.__init__)
+    assert "self._session_state = SessionState()" in made
+    assert "self._fragment_storage: FragmentStorage = MemoryFragmentStorage()" in made
+    assert "_session_mgr" in inspect.getsource(Runtime.__init__)
+    assert "session_id" in inspect.signature(SessionManager.get_session_info).parameters
+    assert "session" in {field.name for field in fields(SessionInfo)}
 
 
 def test_a_browser_is_known_by_the_cookie_against_forged_requests() -> None:
@@ -129,7 +140,7 @@ def test_charts_are_found_by_their_class(name: str, browser_code: str) -> None:
         ("/static/js/", {"streamlit_internals.py", "streamlit_internals.js"}),
         ("js-plotly-plot", {"streamlit_internals.js"}),
         ("get_script_run_ctx", {"streamlit_internals.py"}),
-        ("session_state", {"session.py", "widget_state.py"}),
+        ("st.session_state", {"session.py", "widget_state.py"}),
         (".plotly_chart(", {"chart_view.py"}),
     ],
 )

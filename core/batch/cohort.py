@@ -22,6 +22,8 @@ from core.errors import LoadError, shown_name
 _MAX_TABLE_BYTES = 64 * 1024**2
 _MAX_THUMBNAIL_BYTES = 4 * 1024**2
 _MAX_ROWS = 50_000
+_MAX_LINES = 4 * _MAX_ROWS
+"""Some reasons and warnings may be of several lines, and lines may be empty."""
 _MAX_FOLDERS_LOOKED_INTO = 2000
 _STATUSES = ("done", "failed", "waiting")
 _WORDS = {"laterality", "mosmed_category"}
@@ -101,9 +103,8 @@ def load_cohort(folder: Path) -> Cohort:
             next_step="choose the folder given to -o",
         )
     try:
-        if paths.table.stat().st_size > _MAX_TABLE_BYTES:
-            raise _damaged("more bytes than any table of scans")
-        content = paths.table.read_bytes()
+        with paths.table.open("rb") as file:
+            content = file.read(_MAX_TABLE_BYTES + 1)
     except OSError as error:
         raise _damaged(error.strerror or "a read error") from error
     return Cohort(read_rows(content), folder=folder, record=record)
@@ -113,30 +114,54 @@ def read_rows(content: bytes) -> tuple[Row, ...]:
     """The rows of a `cohort.csv`, checked and with numbers as numbers.
 
     Raises:
-        LoadError: it is none.
+        LoadError: it is none, or it is larger than the app can show.
     """
+    if len(content) > _MAX_TABLE_BYTES:
+        raise _too_large(f"more than {_MAX_TABLE_BYTES // 1024**2} MiB")
+    # Decoded piece by piece: as one text it may take four bytes a character.
+    text = io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="")
+    reader = csv.reader(text, strict=True)
     try:
-        reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig")), strict=True)
-        if not {"scan_id", "name", "status"} <= set(reader.fieldnames or ()):
+        head = next(reader, [])
+        if not {"scan_id", "name", "status"} <= set(head):
             raise _damaged("other columns")
-        rows = tuple(map(_checked_row, reader))
+        rows = tuple(_checked_rows(reader, head))
     except (UnicodeDecodeError, csv.Error) as error:
         raise _damaged("no table of text") from error
-    if len(rows) > _MAX_ROWS:
-        raise _damaged(f"{len(rows)} rows")
     if len({row["scan_id"] for row in rows}) < len(rows):
         raise _damaged("a scan with two rows")
     return rows
 
 
-def _checked_row(read: dict[str, Any]) -> Row:
-    if not SCAN_ID.fullmatch(read.get("scan_id") or "") or read.get("status") not in _STATUSES:
+def _checked_rows(reader: Any, head: list[str]) -> Iterator[Row]:
+    """The rows of a CSV reader; the reading ends where there are too many."""
+    measured = {one.key for one in biomarker_columns()}
+    numbers = _NUMBERS | (measured - _WORDS)
+    kinds = tuple((name, name in numbers) for name in columns())
+    count = 0
+    for cells in reader:
+        if reader.line_num > _MAX_LINES:
+            raise _too_large(f"more than {_MAX_LINES} lines")
+        if not cells:
+            continue
+        count += 1
+        if count > _MAX_ROWS:
+            raise _too_large(f"more than {_MAX_ROWS} rows")
+        yield _checked_row(dict(zip(head, cells, strict=False)), kinds)
+
+
+def _checked_row(read: dict[str, str], kinds: tuple[tuple[str, bool], ...]) -> Row:
+    """A row of text as values.
+
+    Args:
+        kinds: name of each column, and whether it holds numbers.
+    """
+    if not SCAN_ID.fullmatch(read.get("scan_id", "")) or read.get("status") not in _STATUSES:
         raise _damaged("a row without an id or a status")
     row: Row = {}
-    measured = {one.key for one in biomarker_columns()}
-    for name in columns():
-        text = read.get(name) or ""
-        if name in _NUMBERS or (name in measured and name not in _WORDS):
+    for name, is_number in kinds:
+        text = read.get(name, "")
+        if is_number:
             row[name] = _number(text)
         else:
             # What the table writes before text that could pass for a formula.
@@ -160,6 +185,15 @@ def _damaged(got: str) -> LoadError:
         got=got,
         expected="the cohort.csv of a batch",
         next_step="run the batch command again, which writes it again",
+    )
+
+
+def _too_large(got: str) -> LoadError:
+    return LoadError(
+        "The table of the batch is too large to be shown",
+        got=got,
+        expected=f"one row a scan, at most {_MAX_ROWS}",
+        next_step="look at it with another program, or work through the scans in several batches",
     )
 
 

@@ -263,10 +263,11 @@ class _Search:
         *,
         name: str,
         uid: str | None = None,
+        key: str = "",
     ) -> FoundScan:
         scan = FoundScan(
             scan_id=blake2b(
-                f"{place}\n{uid or ''}".encode("utf-8", "surrogateescape"), digest_size=6
+                f"{place}\n{key}".encode("utf-8", "surrogateescape"), digest_size=6
             ).hexdigest(),
             name=name,
             kind=kind,
@@ -323,26 +324,25 @@ class _Search:
             # Opened later, it fails with the sentence that says why.
             self._take("dicom", self._below(here), files, name="DICOM series")
             return
-        for kind, count in headers.ignored.items():
-            self._left_out[f"DICOM objects beside a series: {kind}"] += count
-        groups = by_uid(headers.slices)
+        ignored = Counter(headers.ignored)
         try:
-            scans = ct_series(groups.values()).series
+            found = ct_series(by_uid(headers.slices).values())
         except LoadError as error:
             self._left_out[f"DICOM folders where {error.what[0].lower()}{error.what[1:]}"] += 1
-            return
-        self._left_out["DICOM series of other kinds"] += len(groups) - len(scans)
-        self._left_out += Counter()  # drops zeros
-        for group in scans:
-            uid = group[0].uid
-            self._series[uid or f"without {here}"].append((here, group))
+        else:
+            ignored += found.ignored
+            for group in found.series:
+                self._series[group[0].uid or f"without {here}"].append((here, group))
+        for kind, count in ignored.items():
+            self._left_out[f"DICOM objects beside a series: {kind}"] += count
 
     def _take_series(self) -> None:
-        for here, group, uid in dicom_scans(self._series, join=self._join_series):
-            files = sorted({item.path for item in group}, key=natural_order)
-            count = len(group)
+        for scan in dicom_scans(self._series, join=self._join_series):
+            files = sorted({item.path for item in scan.slices}, key=natural_order)
+            count = len(scan.slices)
             name = f"DICOM series, {count} slice{'s' if count != 1 else ''}"
-            self._take("dicom", self._below(here), files, name=name, uid=uid)
+            place = self._below(scan.folder)
+            self._take("dicom", place, files, name=name, uid=scan.uid, key=scan.key)
 
     def _take_cases(self, here: Path, subfolders: list[str]) -> None:
         try:

@@ -21,6 +21,7 @@ from core.classification.scan import (
     suspicious_mean,
 )
 from core.classification.verdict import Verdict, band_of, disagree
+from core.config import EXCHANGED_NOTE
 from core.measuring.biomarkers import count_by_slice
 from core.segmentation import (
     MANIFEST_NAME,
@@ -101,7 +102,8 @@ def classify_volume(
     frames = slice_frames(volume, segmentation, slices, classifier.info.model)
     predicted = classifier.predict(frames, on_progress=on_progress, should_cancel=should_cancel)
     if _is_picture(volume):
-        return _picture_verdict(segmentation, frames, predicted, classifier)
+        verdict = _picture_verdict(segmentation, frames, predicted, classifier)
+        return _with_complaint(verdict, _exchanged_complaint(volume))
     return _scan_verdict(segmentation, slices, frames, predicted, classifier)
 
 
@@ -139,11 +141,19 @@ def classify_pictures(
             verdict = _picture_verdict(
                 segmentation, frames[n : n + 1], predicted.one(n), classifier
             )
-            if picture.complaint:
-                verdict = replace(verdict, abstained=True, reason=picture.complaint)
-            verdicts.append(verdict)
+            complaint = picture.complaint or _exchanged_complaint(picture.volume)
+            verdicts.append(_with_complaint(verdict, complaint))
     on_progress("classifying pictures", len(pictures), len(pictures))
     return tuple(verdicts)
+
+
+def _exchanged_complaint(picture: Volume) -> str:
+    return EXCHANGED_NOTE.rstrip(".") if EXCHANGED_NOTE in picture.warnings else ""
+
+
+def _with_complaint(verdict: Verdict, complaint: str) -> Verdict:
+    """The verdict, which abstains where something is wrong with the picture itself."""
+    return replace(verdict, abstained=True, reason=complaint) if complaint else verdict
 
 
 def explain_slices(

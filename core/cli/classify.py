@@ -23,11 +23,12 @@ from core.classification import (
     open_picture,
 )
 from core.classification.scores import COLUMNS, ScoreRow, table_text
-from core.cli.scan_options import add_window_argument, open_scan
+from core.cli.scan_options import add_scan_arguments, open_scan
 from core.cli.segment import add_engine_argument
 from core.cli.terminal import Result, TerminalProgress
-from core.errors import LoadError, LungLensError, shown_name
+from core.errors import ConfigError, LoadError, LungLensError, shown_name
 from core.loading import (
+    JOINED,
     PICTURE_ENDINGS,
     VOLUME_ENDINGS,
     check_file,
@@ -67,13 +68,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-o", "--output", type=Path, required=True, help="table to write, CSV")
     parser.add_argument("--classifier", help="folder name in weights/ (default: the shipped one)")
-    add_window_argument(parser)
+    add_scan_arguments(parser)
     add_engine_argument(parser)
 
 
 def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     """Classifies every input and writes the table; fails only where none could be classified."""
     inputs = list_inputs(options.input, options.output)
+    _refuse_for_several(options, len(inputs))
     refuse_overwriting([options.output], [one.path for one in inputs], option="-o")
     check_place(options.output, option="-o")
     classifier = load_classifier(options.classifier, engine=options.engine)
@@ -81,6 +83,19 @@ def run(options: argparse.Namespace, progress: TerminalProgress) -> Result:
     write_text(options.output, table_text(rows))
     progress.clear()
     return _result(rows, classifier, options.output)
+
+
+def _refuse_for_several(options: argparse.Namespace, count: int) -> None:
+    """What is true of one scan need not be of the next."""
+    given = {"--series": options.series not in (None, JOINED), "--orientation": options.orientation}
+    for option, is_given in given.items():
+        if is_given and count > 1:
+            raise ConfigError(
+                f"{option} goes with one scan",
+                got=f"{count} pictures and scans",
+                expected="one scan",
+                next_step="classify that scan alone",
+            )
 
 
 def list_inputs(path: Path, output: Path | None = None) -> tuple[_Input, ...]:

@@ -48,6 +48,7 @@ from core.config.training import (
 from core.config.words import (
     CHANNELS,
     DEMO_CASES,
+    EXCHANGED_NOTE,
     FIRST_LEFT_LOBE,
     LOBE_COLOURS,
     LOBE_LABELS,
@@ -69,6 +70,7 @@ __all__ = [
     "LOBE_COLOURS",
     "FIRST_LEFT_LOBE",
     "CHANNELS",
+    "EXCHANGED_NOTE",
     "RESEARCH_NOTE",
     "SettingRange",
     "check_range",

@@ -19,6 +19,12 @@ DEMO_CASES = ("generated_1", "generated_2", "generated_3", "generated_4")
 RESEARCH_NOTE = "Research software, never a diagnosis."
 """Stands wherever a number could be mistaken for a diagnosis."""
 
+EXCHANGED_NOTE = (
+    "Black and white look exchanged, and if they are, what is marked means nothing. Invert the "
+    "slices first."
+)
+"""The warning of a scan or a picture that looks like a negative."""
+
 LobeName = Literal["right_upper", "right_middle", "right_lower", "left_upper", "left_lower"]
 LOBE_LABELS: dict[LobeName, str] = {
     "right_upper": "Right upper lobe",

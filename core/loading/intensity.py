@@ -11,9 +11,9 @@ from typing import Literal
 
 import numpy as np
 
-from core.config import GREY_WINDOW_HU
+from core.config import EXCHANGED_NOTE, GREY_WINDOW_HU
 from core.errors import LoadError
-from core.loading.padding import fill_padding
+from core.loading.padding import fill_padding, padding_value
 from core.loading.polarity import looks_exchanged
 from core.system import number_text, percent_text, short_text
 from core.volume import Array, Intensity
@@ -226,15 +226,27 @@ def _is_inverted(array: Array, sample: Array) -> bool:
     """
     if _share(sample, 500, np.inf) < _MUCH_BONE:
         return False
-    near = sample[(sample > -150) & (sample < 60)]
+    frame = _frame_value(sample)
+    padding = _padding(sample, frame)
+    near = sample[(sample > -150) & (sample < 60) & (sample != padding)]
     if near.size < _MUCH_NEAR_WATER * sample.size:
         return False
     if float(np.median(near)) > -15:
         return False
-    if 500 < _frame_value(sample) < 3500:
+    if 500 < frame < 3500:
         return True
-    low, high = np.percentile(sample, [1, 99])
-    return looks_exchanged(array, float(low), float(high))
+    low, high = np.percentile(sample[sample != padding], [1, 99])
+    return looks_exchanged(array, float(low), float(high), padding=padding)
+
+
+def _padding(sample: Array, frame: float) -> float:
+    """What stands for no measurement: a value below air, or the one that frames the slices if it
+    lies near 0; nan where there is neither."""
+    below = padding_value(sample)
+    if below is not None:
+        return below
+    is_frame = -150 < frame < 60 and _share(sample, frame, frame) >= _MUCH_NEAR_WATER
+    return frame if is_frame else float("nan")
 
 
 def _refuse_inverted(array: Array, sample: Array, shown: str) -> None:
@@ -320,12 +332,7 @@ def _grey(array: Array, sample: Array, *, grey_max: float, why: str) -> Intensit
 
 
 def _exchanged_warning(array: Array, black: float, white: float) -> tuple[str, ...]:
-    if not looks_exchanged(array, black, white):
-        return ()
-    return (
-        "Black and white look exchanged, and if they are, what is marked means nothing. Invert "
-        "the slices first.",
-    )
+    return (EXCHANGED_NOTE,) if looks_exchanged(array, black, white) else ()
 
 
 def _soft_share(sample: Array, grey_max: float, window: tuple[float, float]) -> float:

@@ -169,8 +169,13 @@ def _array_header(path: Path, member: str) -> tuple[tuple[int, ...], bool, np.dt
     with path.open("rb") as file:
         found = _header_of(file)
         left = path.stat().st_size - file.tell()
-    if math.prod(found[0]) * found[2].itemsize > left:
-        raise ValueError("cut short")
+    declared = math.prod(found[0]) * found[2].itemsize
+    if declared > left:
+        raise damaged_volume(
+            shown_name(path.name),
+            f"{left} bytes where the header declares {declared}",
+            kind="NumPy",
+        )
     return found
 
 

@@ -17,26 +17,34 @@ _BETWEEN = 0.1
 """Of the voxels below air, at most this share may hold another value than the padding."""
 
 
+def padding_value(array: Array) -> float | None:
+    """The value below -1200 that many voxels share; none where there is no such value.
+
+    Args:
+        array: HU, or stored values with their offset, of any type and shape.
+    """
+    if float(array.min()) >= _PADDING_BELOW_HU:
+        return None
+    values, counts = np.unique(array[array < _PADDING_BELOW_HU], return_counts=True)
+    most = int(np.argmax(counts))
+    if counts[most] < max(_FEWEST * array.size, (1 - _BETWEEN) * counts.sum()):
+        return None
+    return float(values[most])
+
+
 def fill_padding(array: Array) -> tuple[str, ...]:
     """Sets padding outside the field of view to air, in place; a note where there was any.
 
     Args:
         array: (a, b, c) HU of any type; writable.
-
-    Padding is one value below -1200 HU that many voxels share.
     """
-    lowest = float(array.min())
-    if lowest >= _PADDING_BELOW_HU:
+    padding = padding_value(array)
+    if padding is None:
         return ()
-    below = array < _PADDING_BELOW_HU
-    values, counts = np.unique(array[below], return_counts=True)
-    most = int(np.argmax(counts))
-    share = int(counts[most]) / array.size
-    if share < _FEWEST or counts[most] < (1 - _BETWEEN) * counts.sum():
-        return ()
-    padding = values[most]
-    array[array == padding] = array.dtype.type(AIR_HU)
+    outside = array == array.dtype.type(padding)
+    share = int(np.count_nonzero(outside)) / array.size
+    array[outside] = array.dtype.type(AIR_HU)
     return (
-        f"{percent_text(share)} of the voxels hold {number_text(float(padding), digits=0)} HU, "
+        f"{percent_text(share)} of the voxels hold {number_text(padding, digits=0)} HU, "
         "which no tissue has: they lie outside the field of view and are read as air.",
     )

@@ -13,13 +13,17 @@ _CORNERS_SIDE = 64
 _STRONG = 25
 """Of 255 grey levels: vessels in lung differ from it by more, noise by less."""
 _FEWEST_PIXELS = 50
+_BORDER = 7
+"""Pixels on a side of the square that tells what borders on padding."""
 _WEIGHTS = (2.0, 5.0)
 """Of corners and vessels, fitted to the public sets of docs/accuracy.md; only their ratio and
 the margin below matter."""
 _MARGIN = 0.5
 
 
-def looks_exchanged(array: Array, low: float, high: float) -> bool:
+def looks_exchanged(
+    array: Array, low: float, high: float, *, padding: float = float("nan")
+) -> bool:
     """Whether an (a, b, c) array looks like the negative of a chest CT.
 
     Two things tell: the corners are darker than the rest where the picture shows air around the
@@ -28,11 +32,21 @@ def looks_exchanged(array: Array, low: float, high: float) -> bool:
 
     Args:
         low, high: values of black and white; what lies beyond is cut off.
+        padding: value of voxels that show nothing, neither black nor white; nan for none.
     """
     count = array.shape[2]
     chosen = np.unique(np.linspace(0, count - 1, min(count, _MOST_SLICES) + 2)[1:-1].astype(int))
-    scores = [_score(_grey(array[:, :, k], low, high)) for k in chosen]
+    scores = [_score(_grey(_without(array[:, :, k], padding), low, high)) for k in chosen]
     return float(np.mean(scores)) < -_MARGIN
+
+
+def _without(picture: Array, padding: float) -> Array:
+    """The picture with padding as grey as what borders on it: air, or a body cut off."""
+    outside = picture == padding
+    if not outside.any() or outside.all():
+        return picture
+    wider = cv2.dilate(outside.astype(np.uint8), np.ones((_BORDER, _BORDER), np.uint8)) > 0
+    return np.where(outside, np.float32(np.median(picture[wider & ~outside])), picture)
 
 
 def _grey(picture: Array, low: float, high: float) -> Array:

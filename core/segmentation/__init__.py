@@ -16,6 +16,7 @@ from core.segmentation.postprocess import (
     clean_lung,
     probability_level,
     restore_masks,
+    share_of_neighbours,
 )
 from core.segmentation.remembered import ResultStore
 from core.segmentation.result import (
@@ -80,6 +81,7 @@ __all__ = [
     "clean_lung",
     "probability_level",
     "restore_masks",
+    "share_of_neighbours",
     "find_outlines",
     "segment_slice",
     "CARD_NAME",

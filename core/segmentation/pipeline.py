@@ -9,7 +9,7 @@ from itertools import accumulate, pairwise
 
 import numpy as np
 
-from core.config import PreprocessConfig, SegmentConfig
+from core.config import EXCHANGED_NOTE, PreprocessConfig, SegmentConfig
 from core.preprocessing import SpatialRecord, build_model_input, plan_spatial
 from core.preprocessing.roi import find_body_box
 from core.segmentation.air import clear_gas, clear_outside_body
@@ -23,6 +23,7 @@ from core.segmentation.postprocess import (
     clear_empty_slices,
     clear_open_air,
     restore_cleaned,
+    share_of_neighbours,
 )
 from core.segmentation.result import ScanFacts, Segmentation
 from core.segmentation.turning import find_quarter_turns
@@ -172,14 +173,14 @@ def _blend(
     """
     postprocess = config.postprocess
     pixels, presence = predicted.pixels, predicted.presence
-    if not _is_of_pictures(volume):  # which may be of anything, in any order
-        pixels = blend_neighbours(pixels, postprocess.neighbour_share)
-        if presence is not None:
-            presence = blend_presence(presence, postprocess.neighbour_share)
-        if shows_air:
-            pixels = clear_open_air(pixels, frames, record)
-            pixels = clear_outside_body(pixels, frames, record)
-            pixels = clear_gas(pixels, frames)
+    share = share_of_neighbours(volume, postprocess)
+    pixels = blend_neighbours(pixels, share)
+    if presence is not None:
+        presence = blend_presence(presence, share)
+    if shows_air and not _is_of_pictures(volume):
+        pixels = clear_open_air(pixels, frames, record)
+        pixels = clear_outside_body(pixels, frames, record)
+        pixels = clear_gas(pixels, frames)
     if presence is not None:
         pixels = clear_empty_slices(pixels, presence, postprocess)
     return Prediction(pixels, presence)
@@ -256,6 +257,7 @@ def _scan_facts(
         noise_hu=noise_hu,
         noise_is_estimated=not is_hu,
         seems_turned=volume.source.seems_turned,
+        seems_exchanged=EXCHANGED_NOTE in volume.warnings,
         width_mm=width_mm,
     )
 

@@ -17,7 +17,7 @@ from scipy import ndimage
 from core.config import PostprocessConfig
 from core.preprocessing import SpatialRecord, restore_slice
 from core.system import OnProgress, ShouldCancel, ignore_progress, never_cancel, raise_if_cancelled
-from core.volume import BoolArray, MaskPair
+from core.volume import BoolArray, MaskPair, Volume
 
 Probabilities = npt.NDArray[np.uint8]
 
@@ -29,6 +29,10 @@ _LUNG_OF_LARGEST = 0.1
 _SHARED_SLICES = 0.2
 _AROUND = np.ones((5, 5), dtype=np.uint8)
 """Two pixels more, where the network was no longer sure."""
+
+_NEAR_MM, _FAR_MM = 6.0, 8.0
+"""Between slices: up to here neighbours count in full, as in the scans that their weight was chosen
+on; from there on not at all."""
 
 _ROUNDING = 1e-6
 """Of levels: far above what sums of decimal fractions are off, far below one level."""
@@ -128,6 +132,18 @@ def blend_neighbours(probabilities: Probabilities, share: float) -> Probabilitie
             around = cv2.addWeighted(before, 0.5, after, 0.5, 0.0)
             cv2.addWeighted(own[index], 1.0 - share, around, share, 0.0, dst=out[index])
     return blended
+
+
+def share_of_neighbours(volume: Volume, config: PostprocessConfig) -> float:
+    """The weight that both neighbours together have in a scan: less than the config's where slices
+    lie far apart, since neighbours then show other things, and none in pictures, which may be of
+    anything, in any order."""
+    if volume.source.format == "pictures":
+        return 0.0
+    if volume.spacing_nominal:
+        return config.neighbour_share
+    near = (_FAR_MM - volume.spacing_mm[2]) / (_FAR_MM - _NEAR_MM)
+    return config.neighbour_share * min(max(near, 0.0), 1.0)
 
 
 def blend_presence(presence: Probabilities, share: float) -> Probabilities:

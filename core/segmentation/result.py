@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from core.config import CHANNELS, PostprocessConfig, SegmentConfig
+from core.config import CHANNELS, EXCHANGED_NOTE, PostprocessConfig, SegmentConfig
 from core.correction import HandCorrection
 from core.measuring.quality import slice_ranges
 from core.preprocessing import SpatialRecord
@@ -37,6 +37,7 @@ class ScanFacts:
         noise_is_estimated: whether the scan is not in HU, and its scale was estimated.
         seems_turned: whether the orientation seems to differ from that in the file, so that slices
             may not be axial.
+        seems_exchanged: whether it looks like a negative.
         width_mm: of the body in the picture, from side to side; nan where it is not known.
     """
 
@@ -44,6 +45,7 @@ class ScanFacts:
     noise_hu: float = float("nan")
     noise_is_estimated: bool = False
     seems_turned: bool = False
+    seems_exchanged: bool = False
     width_mm: float = float("nan")
 
 
@@ -112,6 +114,7 @@ class Segmentation:
         off = 0 if self.record.stretch is None else len(self.record.stretch.slices_off)
         every = (
             _turned_doubt(self.scan),
+            EXCHANGED_NOTE if self.scan is not None and self.scan.seems_exchanged else "",
             _noise_warning(self.scan),
             _small_warning(self.scan),
             _stretch_warning(self.record) if off > _MANY * self.probabilities.shape[1] else "",

@@ -11,7 +11,7 @@ import numpy as np
 from core.config import PostprocessConfig, PreprocessConfig
 from core.preprocessing import SpatialRecord, build_model_input
 from core.preprocessing.roi import BoundingBox
-from core.segmentation.postprocess import blend_neighbours, restore_masks
+from core.segmentation.postprocess import blend_neighbours, restore_masks, share_of_neighbours
 from core.volume import BoolArray, MaskPair, Volume
 
 if TYPE_CHECKING:
@@ -43,22 +43,23 @@ def segment_slice(
     Returns:
         Lung and infection, (i, j, 1) each, one pair for each plan.
     """
-    slices = _with_neighbours(volume, slice_index, postprocess)
+    share = share_of_neighbours(volume, postprocess)
+    slices = _with_neighbours(volume, slice_index, share)
     frames = [build_model_input(volume, record, config, slices) for config, record in plans]
     predicted = engine.predict(np.concatenate(frames), batch_size=len(plans) * len(slices))
     middle = len(slices) // 2
     masks = []
     for own, (_, record) in zip(np.split(predicted.pixels, len(plans), axis=1), plans, strict=True):
-        blended = blend_neighbours(own, postprocess.neighbour_share)
+        blended = blend_neighbours(own, share)
         masks.append(restore_masks(blended[:, middle : middle + 1], record, postprocess))
     return tuple(masks)
 
 
-def _with_neighbours(volume: Volume, slice_index: int, postprocess: PostprocessConfig) -> list[int]:
+def _with_neighbours(volume: Volume, slice_index: int, share: float) -> list[int]:
     """The slice, between its neighbours where they have weight; the first and the last slice stand
     in for the neighbour they lack, as in `blend_neighbours`."""
     last = volume.shape[2] - 1
-    if postprocess.neighbour_share == 0.0 or last == 0 or volume.source.format == "pictures":
+    if share == 0.0 or last == 0:
         return [slice_index]
     return [max(slice_index - 1, 0), slice_index, min(slice_index + 1, last)]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import streamlit as st
 
@@ -23,6 +24,16 @@ FOLLOW_UP_PAGE = "pages/follow_up.py"
 COHORT_PAGE = "pages/cohort.py"
 EVALUATE_PAGE = "pages/evaluate.py"
 TRAIN_PAGE = "pages/train.py"
+_BESIDE_HOME = (
+    VIEW_PAGE,
+    PREPROCESS_PAGE,
+    QUALITY_PAGE,
+    REPORT_PAGE,
+    FOLLOW_UP_PAGE,
+    COHORT_PAGE,
+    EVALUATE_PAGE,
+    TRAIN_PAGE,
+)
 
 
 @dataclass(frozen=True)
@@ -108,10 +119,19 @@ def _move(part: Part) -> None:
 def run_chosen_page() -> None:
     """Draws the navigation and runs the page that was chosen; before a login, that alone."""
     if not may_enter():
-        st.navigation([st.Page(show_login, title="LungLens")], position="hidden").run()
+        _login_at_every_address().run()
         return
     this_session().navigated = True
     _navigation().run()
+
+
+def _login_at_every_address() -> st.Page:
+    """The login in place of every page: of an address that it does not know, Streamlit says that
+    there is no such page."""
+    names = (*(Path(page).stem for page in _BESIDE_HOME), *(part.name for part in MOVED))
+    pages = [st.Page(partial(show_login), title="LungLens", url_path=name) for name in names]
+    home = st.Page(show_login, title="LungLens", default=True)
+    return st.navigation([home, *pages], position="hidden")
 
 
 def take_over_navigation() -> None:

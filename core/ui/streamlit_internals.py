@@ -16,7 +16,10 @@ import streamlit as st
 from streamlit.auth_util import get_origin_from_redirect_uri
 from streamlit.errors import Error
 from streamlit.runtime import Runtime
+from streamlit.runtime.app_session import AppSession
+from streamlit.runtime.fragment import MemoryFragmentStorage
 from streamlit.runtime.scriptrunner import get_script_run_ctx, script_runner
+from streamlit.runtime.state import SessionState
 from streamlit.web.server.starlette.starlette_app_utils import decode_xsrf_token_string
 from streamlit.web.server.starlette.starlette_server_config import USER_COOKIE_NAME
 from streamlit.web.server.starlette.starlette_websocket import _get_signed_cookie_with_chunks
@@ -149,10 +152,21 @@ def close_session(session_id: str, then: Callable[[], None]) -> None:
 
     def close() -> None:
         if not runtime.is_active_session(session_id):
+            info = runtime._session_mgr.get_session_info(session_id)
             runtime.close_session(session_id)
+            if info is not None:
+                _empty(info.session)
             then()
 
     runtime._get_async_objs().eventloop.call_soon_threadsafe(close)
+
+
+def _empty(session: AppSession) -> None:
+    """Takes from a closed session what its pages have put into widgets and fragments, scans among
+    it: the server's loop holds the session that was connected last until somebody else comes. A
+    script that is still ending has the old ones for itself."""
+    session._session_state = SessionState()
+    session._fragment_storage = MemoryFragmentStorage()
 
 
 def leave_keras_alone() -> None:

@@ -62,9 +62,12 @@ def arrange(slices: list[Slice]) -> Grid:
     positioned = all(s.position is not None and s.orientation is not None for s in slices)
     grid = _positioned(slices) if positioned else _unpositioned(slices)
     if slices[0].counted:
+        source = "the spacing that the file gives"
+        if slices[0].step_mm is None:
+            source = "the thickness of a slice"
         warnings += (
             "The file does not say where each of its frames lies: they are taken in their order "
-            f"and {grid.step_mm:.3g} mm apart, as assumed.",
+            f"and {grid.step_mm:.3g} mm apart, which is {source}.",
         )
         grid = replace(grid, head_end_assumed=True)
     without_spacing = slices[0].pixel_mm is None

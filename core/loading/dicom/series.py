@@ -16,7 +16,8 @@ from core.loading.dicom.slices import Slice, kind_of_object
 from core.system import size_text
 
 JOINED = "joined"
-"""Chosen in place of a UID, it joins slices that each have a series of their own."""
+"""Chosen in place of a UID, it joins slices that each have a series of their own; joined#1 or
+joined#2 where they form several scans."""
 _CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
 """Secondary captures, of one frame and of several."""
 _OTHER_SLICE = "slice of another series"
@@ -52,21 +53,25 @@ class SeveralSeriesError(LoadError):
 class ScatteredSeriesError(SeveralSeriesError):
     """Every slice has a series of its own; the only choice is to open them as one scan."""
 
-    def __init__(self, series: list[list[Slice]]) -> None:
-        self.series = (_joined_info(series),)
+    def __init__(self, slices: list[Slice]) -> None:
+        self.series = (_joined_info(slices, JOINED),)
         LoadError.__init__(
             self,
             "Every slice has a series of its own",
-            got=f"{len(series)} series of one slice, in one place and of one size",
+            got=f"{len(slices)} series of one slice, in one place and of one size",
             expected="one series",
             next_step="open them as one scan (command line: --join-series)",
         )
 
 
-def _joined_info(series: list[list[Slice]]) -> SeriesInfo:
+def _joined_info(slices: list[Slice], uid: str) -> SeriesInfo:
     """Slices that each have a series of their own, offered as one scan."""
-    together = [item for group in series for item in group]
-    return replace(series_info(together), uid=JOINED, description="all slices joined")
+    return replace(series_info(slices), uid=uid, description="all slices joined")
+
+
+def joined_ids(count: int) -> list[str]:
+    """What so many scans of joined slices are chosen by."""
+    return [JOINED] if count == 1 else [f"{JOINED}#{number}" for number in range(1, count + 1)]
 
 
 @dataclass(frozen=True)
@@ -149,70 +154,88 @@ def choose(slices: list[Slice], series_uid: str | None) -> Chosen:
         LoadError: there is no such series, or no CT.
     """
     groups = group_by_series(slices)
-    if series_uid == JOINED:
-        return _joined(groups)
+    if series_uid is not None and series_uid.partition("#")[0] == JOINED:
+        return _joined(groups, series_uid)
     wanted = list(groups.values()) if series_uid is None else _of_uid(groups, series_uid)
     found = ct_series(wanted)
     if len(found.series) > 1:
-        single, others = _single_and_others(found.series)
-        if not are_scattered(single):
-            raise SeveralSeriesError(tuple(series_info(group) for group in found.series))
-        if not others:
-            raise ScatteredSeriesError(single)
-        offered = (_joined_info(single), *map(series_info, others))
-        raise SeveralSeriesError(offered)
+        scans, others = _scattered_and_others(found.series)
+        if len(scans) == 1 and not others:
+            raise ScatteredSeriesError(scans[0])
+        raise SeveralSeriesError(_offered(scans, others))
     ignored = found.ignored
     if series_uid is not None and len(groups) > 1:
         ignored = ct_series(groups.values()).ignored
     return Chosen(found.series[0], ignored)
 
 
-def _single_and_others(
+def _scattered_and_others(
     series: list[list[Slice]],
 ) -> tuple[list[list[Slice]], list[list[Slice]]]:
-    """Series of one slice, and those of more."""
-    single = [group for group in series if len(group) == 1]
-    return single, [group for group in series if len(group) > 1]
+    """Scans of slices that each have a series of their own, and the series that are left."""
+    scans = scattered_scans([group[0] for group in series if len(group) == 1])
+    return scans, [group for group in series if len(group) > 1 or not scans]
 
 
-def _joined(groups: dict[str, list[Slice]]) -> Chosen:
+def _offered(scans: list[list[Slice]], others: list[list[Slice]]) -> tuple[SeriesInfo, ...]:
+    """What a person may choose from."""
+    joined = map(_joined_info, scans, joined_ids(len(scans)))
+    return (*joined, *map(series_info, others))
+
+
+def _joined(groups: dict[str, list[Slice]], wanted: str) -> Chosen:
     found = ct_series(groups.values())
-    single, others = _single_and_others(found.series)
-    if not are_scattered(single):
+    scans, others = _scattered_and_others(found.series)
+    by_id = dict(zip(joined_ids(len(scans)), scans, strict=True))
+    if len(scans) == 1:  # the files of one of several, without the others
+        by_id[wanted] = scans[0]
+    if wanted == JOINED and len(scans) > 1:
+        raise SeveralSeriesError(_offered(scans, others))
+    if wanted not in by_id:
         if len({group[0].uid for group in found.series}) == 1:  # one, or its acquisitions
             together = [replace(item, part=0) for group in found.series for item in group]
             return Chosen(together, found.ignored)
         raise LoadError(
             "The series cannot be joined to one scan",
-            got=_listed(tuple(series_info(group) for group in found.series)),
+            got=_listed(_offered(scans, others)),
             expected="single slices of one size, frame of reference and direction",
             next_step="choose one (command line: --series UID)",
         )
-    first = single[0][0]
-    together = [replace(item, uid=first.uid, part=0) for group in single for item in group]
-    ignored = found.ignored + Counter({_OTHER_SLICE: sum(map(len, others))})
-    return Chosen(together, +ignored, joined=True)
+    chosen = by_id[wanted]
+    together = [replace(item, uid=chosen[0].uid, part=0) for item in chosen]
+    left = sum(map(len, [*scans, *others])) - len(chosen)
+    return Chosen(together, +(found.ignored + Counter({_OTHER_SLICE: left})), joined=True)
 
 
-def are_scattered(series: list[list[Slice]]) -> bool:
-    """Whether series of one slice each form one scan by frame of reference, size and place."""
-    slices = [item for group in series for item in group]
-    if len(slices) < _SCATTERED_FROM or any(len(group) > 1 for group in series):
-        return False
-    first = slices[0]
-    if first.position is None or first.orientation is None:
-        return False
+def scattered_scans(slices: list[Slice]) -> list[list[Slice]]:
+    """Slices that each have a series of their own as the scans that they form by frame of
+    reference, size, direction and place; none where any of them is left over."""
+    scans: list[list[Slice]] = []
     for item in slices:
-        if item.position is None or item.orientation is None:
-            return False
-        if np.abs(item.orientation - first.orientation).max() > _SAME_DIRECTION:
-            return False
-    if not all(np.abs(item.position).max() < 1e5 for item in slices if item.position is not None):
+        own = next((scan for scan in scans if _fits(item, scan[0])), None)
+        if own is None:
+            scans.append(own := [])
+        own.append(item)
+    return scans if all(map(_is_scan, scans)) else []
+
+
+def _fits(item: Slice, first: Slice) -> bool:
+    alike = [(s.frame_of_reference_uid, s.rows, s.columns, s.pixel_mm) for s in (item, first)]
+    if item.orientation is None or first.orientation is None or alike[0] != alike[1]:
         return False
-    alike = {(s.frame_of_reference_uid, s.rows, s.columns, s.pixel_mm) for s in slices}
-    positions = np.array([item.position for item in slices])
-    heights = np.unique((positions @ unit_normal(first.orientation)).round(2))
-    return len(alike) == 1 and heights.size == len(slices)
+    return bool(np.abs(item.orientation - first.orientation).max() <= _SAME_DIRECTION)
+
+
+def _is_scan(slices: list[Slice]) -> bool:
+    """Whether there are enough slices, each in a place of its own."""
+    orientation = slices[0].orientation
+    positions = [item.position for item in slices if item.position is not None]
+    if orientation is None or len(positions) < max(_SCATTERED_FROM, len(slices)):
+        return False
+    if not all(np.abs(position).max() < 1e5 for position in positions):
+        return False
+    heights = np.unique((np.array(positions) @ unit_normal(orientation)).round(2))
+    return bool(heights.size == len(slices))
 
 
 def ct_series(groups: Iterable[list[Slice]]) -> CtSeries:

@@ -27,7 +27,7 @@ from core.output.report.references import (
     ZONE_GRADES,
     Reference,
 )
-from core.segmentation import Segmentation, WeightsInfo
+from core.segmentation import Segmentation, WeightsInfo, share_of_neighbours
 from core.system import THIN_SPACE, short_percent_text, short_text, size_text
 from core.volume import Study, Volume
 
@@ -206,10 +206,8 @@ def _preprocess_words(segmentation: Segmentation, info: WeightsInfo | None) -> s
 def _postprocess_words(segmentation: Segmentation, volume: Volume) -> str:
     used = segmentation.config.postprocess
     blended = ""
-    if used.neighbour_share and volume.source.format != "pictures":
-        blended = (
-            f"averaged with those of the neighbouring slices (share {used.neighbour_share:.2g}), "
-        )
+    if share := share_of_neighbours(volume, used):
+        blended = f"averaged with those of the neighbouring slices (share {share:.2g}), "
     turned = ""
     if turns := segmentation.record.quarter_turns:
         turned = f"The pictures were turned by {90 * turns}° beforehand. "

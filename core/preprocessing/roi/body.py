@@ -19,6 +19,8 @@ _MIN_BOX_FRACTION = 0.35
 _MIN_LUNG_FRACTION = 0.005
 """Enclosed air that covers less of a slice than this is no lung."""
 _MIN_FRAME_FRACTION = 0.1
+_MIN_EDGE_SHARE = 0.25
+"""Of the upper and of the lower edge, in tissue: more than arms, wires or a table cover."""
 _FRAME_MARGIN = 3
 """Pixels of a coarse slice."""
 
@@ -154,16 +156,19 @@ def scaled_box(
 
 
 def is_cut_off(tissues: BoolArray) -> bool:
-    """Whether in most slices one piece of tissue reaches both the upper and the lower edge.
+    """Whether in most slices tissue reaches both the upper and the lower edge, in one piece or
+    along much of both.
 
     Then the picture is cropped to the chest, and lungs may lie open to its edges, beyond what is
-    left of the chest wall. It is so thin that this is checked before any opening.
+    left of the chest wall. It is so thin that this is checked before any opening, and where both
+    lungs meet in front of the heart, it is no longer one piece with the back.
     """
     reaching = 0
     for tissue in tissues:
         _, labels = cv2.connectedComponents(tissue.astype(np.uint8), connectivity=4)
-        shared = np.intersect1d(labels[0], labels[-1])
-        reaching += bool(shared.any())
+        in_one_piece = bool(np.intersect1d(labels[0], labels[-1]).any())
+        along_both = min(tissue[0].mean(), tissue[-1].mean()) >= _MIN_EDGE_SHARE
+        reaching += in_one_piece or along_both
     return 2 * reaching > len(tissues)
 
 

@@ -29,6 +29,14 @@ class _Asked:
     folder: str = ""
 
 
+@dataclass(eq=False)
+class _Uploaded:
+    """The uploaded table as it was read: a large one takes seconds, too long for each click."""
+
+    file_id: str = ""
+    cohort: Cohort | None = None
+
+
 def show_when_there(folder: Path) -> None:
     """Chooses a batch that has just begun."""
     this_session().part(_Asked).folder = str(folder)
@@ -145,11 +153,16 @@ def _uploaded_cohort() -> Cohort | None:
             help="The cohort.csv that a batch wrote. All measurements and distributions are "
             "there; pictures and scans stay with the batch result.",
         )
+    kept = this_session().part(_Uploaded)
     if file is None:
+        kept.file_id, kept.cohort = "", None
         return None
-    with show_errors():
-        return Cohort(read_rows(file.getvalue()))
-    return None
+    if file.file_id != kept.file_id:
+        kept.file_id, kept.cohort = "", None
+        with show_errors():
+            kept.cohort = Cohort(read_rows(file.getvalue()))
+            kept.file_id = file.file_id
+    return kept.cohort
 
 
 def _say_how_to_begin() -> None:
