@@ -336,6 +336,18 @@ def test_the_scans_are_not_changed(scans: tuple[TrainingScan, ...]) -> None:
         assert np.array_equal(scan.infection, infection)
 
 
+@pytest.mark.parametrize(
+    ("count", "taken"),
+    [(0, [0, 1, 2, 3]), (1, [0]), (2, [0, 3]), (3, [0, 2, 3]), (9, [0, 1, 2, 3])],
+)
+def test_a_scan_is_thinned_to_slices_that_are_evenly_spaced(count: int, taken: list[int]) -> None:
+    slices = np.arange(4, dtype=np.uint8)[:, None, None] * np.ones((4, 2, 3), dtype=np.uint8)
+    scan = TrainingScan("scan", "patient", "case", slices, None, slices).thinned(count)
+    assert scan.images[:, 0, 0].tolist() == taken
+    assert scan.infection[:, 0, 0].tolist() == taken
+    assert scan.lung is None
+
+
 @pytest.mark.parametrize("wanted", [3, 11])
 def test_patients_weigh_alike_however_long_their_scans(wanted: int) -> None:
     """Every slice of one grey level by patient; two scans of one patient share its slices."""

@@ -111,6 +111,9 @@ class TrainConfig:
     slices_per_patient: int = 0
     """Slices drawn of each patient's cases an epoch, so that long scans do not dominate; 0 takes
     all."""
+    validation_slices: int = 0
+    """Slices of each scan kept out, evenly spaced, by which an epoch is judged; 0 takes all. Results
+    of the whole run are of all slices."""
     negatives_per_epoch: int = 100
     pictures_per_epoch: int = 50
     average_momentum: float = 0.997
@@ -139,6 +142,7 @@ class TrainConfig:
                 "weight_decay": (0.0, 10.0),
                 "warmup_epochs": (0, 10_000),
                 "slices_per_patient": (0, 1_000_000),
+                "validation_slices": (0, 1_000_000),
                 "negatives_per_epoch": (0, 1_000_000),
                 "pictures_per_epoch": (0, 1_000_000),
                 "seed": (0, 2**32 - 1),

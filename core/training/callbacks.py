@@ -203,7 +203,7 @@ class EpochRecorder(Checkpoint):
             on_progress=on_progress,
             should_cancel=should_cancel,
         )
-        self._validation = validation
+        self._validation = [scan.thinned(config.validation_slices) for scan in validation]
         self._mean = mean
         self._config = config
         self._best = max((score(row) for row in read_history(paths.history)), default=-np.inf)

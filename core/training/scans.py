@@ -56,6 +56,15 @@ class TrainingScan:
     lung: Slices | None
     infection: Slices
 
+    def thinned(self, count: int) -> TrainingScan:
+        """At most so many of its slices, evenly spaced; all where `count` is 0."""
+        slices = len(self.images)
+        if not 0 < count < slices:
+            return self
+        taken = np.linspace(0, slices - 1, count).round().astype(np.int64)
+        lung = None if self.lung is None else self.lung[taken]
+        return replace(self, images=self.images[taken], lung=lung, infection=self.infection[taken])
+
 
 def cases_folder(data: Path) -> Path:
     """Where the 20-case set, or cases in its layout, lie in a data folder."""

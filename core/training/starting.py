@@ -13,6 +13,7 @@ FINE_TUNING = TrainConfig(
     learning_rate=1e-4,
     warmup_epochs=1,
     slices_per_patient=24,
+    validation_slices=48,
     average_momentum=0.95,
     published=PublishConfig(smooth_sigma=0.0),
 )
@@ -56,6 +57,7 @@ def fine_tuning_config(
         learning_rate=learning_rate,
         warmup_epochs=min(FINE_TUNING.warmup_epochs, epochs - 1),
         slices_per_patient=FINE_TUNING.slices_per_patient,
+        validation_slices=FINE_TUNING.validation_slices,
         average_momentum=FINE_TUNING.average_momentum,
         published=PublishConfig(
             smooth_sigma=info.preprocess.smooth_sigma,

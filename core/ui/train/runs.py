@@ -204,9 +204,11 @@ def _show_best(run: RunStatus) -> None:
         rows=list(rows),
         caption="Measurements of the best and the last epoch",
     )
+    few = 0 if run.config is None else run.config.validation_slices
     st.caption(
         "The best epoch is the one with the highest mean of lung and infection Dice on "
         "validation patients. It was chosen on them, so its results are slightly optimistic."
+        + (f" Epochs are validated on at most {few} slices of each case." if few else "")
     )
 
 
