@@ -35,11 +35,13 @@ HOSTILE_SETTINGS: tuple[HostileSettings, ...] = (
     HostileSettings("true", "true", ("got true or false",)),
     HostileSettings("a key twice", '{"seed": 1, "seed": 2}', ("the key seed twice",)),
     # depth and length
-    HostileSettings("deep lists", "[" * 100_000 + "]" * 100_000, ("nested too deep",)),
-    HostileSettings("deep objects", '{"a":' * 200 + "1" + "}" * 200, ("nested too deep",)),
+    HostileSettings("deep lists", "[" * 100_000 + "]" * 100_000, ("nested too deeply",)),
+    HostileSettings("deep objects", '{"a":' * 200 + "1" + "}" * 200, ("nested too deeply",)),
     HostileSettings("long text", _is("x" * 1_000_000, "precision"), ("precision", "…")),
     HostileSettings("many digits", '{"epochs": ' + "9" * 5000 + "}", ("too many digits",)),
-    HostileSettings("a vast number", '{"epochs": ' + "9" * 400 + "}", ("epochs", "a vast number")),
+    HostileSettings(
+        "a vast number", '{"epochs": ' + "9" * 400 + "}", ("epochs", "a number that is too large")
+    ),
     HostileSettings(
         "many keys", json.dumps({f"k{n}": n for n in range(5000)}), ("and 4997 more", "…")
     ),

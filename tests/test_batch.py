@@ -649,7 +649,7 @@ def test_dask_workers_do_the_same_and_a_killed_one_costs_nothing(
 @pytest.mark.parametrize(
     ("scheduler", "reason"),
     [
-        ("10.0.0.1", "address is not understood"),
+        ("10.0.0.1", "address cannot be read"),
         ("tcp://127.0.0.1:9", "No Dask scheduler answers"),
     ],
 )

@@ -25,7 +25,7 @@ def need_classifier() -> None:
 def test_a_scan_is_classified_its_heat_map_shown_and_its_files_downloaded(page: Page) -> None:
     need_classifier()
     page.open("/view?part=classify&case=demo&slice=25")
-    page.wait_for_text("means nothing")
+    page.wait_for_text("is meaningless")
     page.click("Classify this scan")
     page.wait_for_text("Not a diagnosis.", seconds=300)
     page.settle()

@@ -187,7 +187,7 @@ def test_a_verdict_is_computed_once_and_read_from_then_on(classifier: Classifier
     assert probability_text(verdict.covid_probability) in told
     assert f'class="band">{verdict.band.capitalize()}<' in told
     assert "Not a diagnosis." in told
-    worth = told.index("right for 2 of 2 scans of patients that it had not met")
+    worth = told.index("right for 2 of 2 scans of patients it was not trained on")
     assert worth < told.index('class="band"') < told.index("Probability of COVID-19: ")
     assert place(app).voxel[2] == verdict.highest_scoring[0]
     assert "was calibrated on few scans" in told
@@ -257,7 +257,7 @@ def test_a_stack_of_pictures_is_classified_as_one_scan(classifier: Classifier) -
 
 def test_of_a_synthetic_scan_it_says_that_nothing_is_meant(classifier: Classifier) -> None:
     app = judged(small_study(synthetic=True))
-    assert "its result here means nothing" in texts(app)
+    assert "its result here is meaningless" in texts(app)
     assert "SYNTHETIC" in "".join(piece for piece in texts(app).split("<") if "stamp" in piece)
 
 
@@ -342,7 +342,7 @@ def test_what_the_number_is_worth_comes_in_words(tmp_path: Path) -> None:
     kept = record()
     kept["results"] = {name: figures(auc=0.75) for name in kept["results"]}
     told = worth_of_pictures(replace(info, manifest_text=json.dumps(kept)))
-    assert told.startswith("Experimental: on sets that it has not learned from it is right in 58")
+    assert told.startswith("Experimental: on sets it was not trained on, it is right in 58")
     told = worth_of_scans(info)
     assert "right for 2 of 2 scans" in told
     assert "Only 1 of them had no COVID-19" in told

@@ -141,7 +141,7 @@ def test_a_server_killed_while_somebody_draws_loses_the_stroke_in_hand_alone(
     page = chromium.open_tab(next(second), tmp_path / "downloads")
     page.open(address)
     ready(page)
-    assert "Brought back 3 steps of earlier corrections of this scan." in page.text
+    assert "Restored 3 steps of earlier corrections of this scan." in page.text
     wait_for(lambda: page.view("scan.edits.holds"), what="the corrected masks", seconds=30)
     assert page.view("Array.from(scan.counts.corrected.coronal)") == drawn
     press(page, "c")

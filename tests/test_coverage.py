@@ -112,4 +112,4 @@ def test_warnings_stand_beside_the_volumes() -> None:
         "The scan does not cover the whole lungs: they are cut off below. Volumes are those of "
         "the 25 mm (5 slices) of lung that it covers." in told
     )
-    assert sum("No left lung, or next to none, is marked" in warning for warning in told) == 1
+    assert sum("No left lung, or hardly any, is marked" in warning for warning in told) == 1

@@ -149,7 +149,7 @@ def test_training_cases_come_with_the_dice_of_a_network_not_trained_on_them(
     info = replace(info, manifest_text=json.dumps({"split": split, "cross_validation": by_case}))
     assert side_sentence(cases[0], info).endswith("0.900 for lung and 0.800 for infection.")
     info = replace(info, manifest_text=json.dumps({"split": split, "cross_validation": [1]}))
-    assert side_sentence(cases[0], info).endswith("prove nothing about new scans.")
+    assert side_sentence(cases[0], info).endswith("say nothing about new scans.")
 
 
 # ------------------------------------------------------------------ comparing
@@ -377,7 +377,7 @@ def test_a_card_names_the_source_of_its_cases(published: WeightsInfo) -> None:
 
     generated = card_of("generated_1", "generated_2")
     assert "1 scan of" in generated
-    assert "mean nothing on scans of people" in generated
+    assert "are meaningless on scans of people" in generated
     for word in ("Zenodo", "MedSeg", "LUNA", "20-case", "healthy chest"):
         assert word not in generated
         assert word in published.card_path.read_text(encoding="utf-8")

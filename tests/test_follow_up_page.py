@@ -173,7 +173,7 @@ def test_an_unmarked_scan_has_to_be_marked_first(monkeypatch: pytest.MonkeyPatch
 
 def test_generated_and_real_are_not_of_one_patient() -> None:
     app = ran_well(follow_up_page(later_study(synthetic=True)).run())
-    assert "they are not of one patient" in texts(app)
+    assert "they are not of the same patient" in texts(app)
 
 
 def test_the_second_scan_can_be_uploaded_and_closed() -> None:

@@ -131,11 +131,11 @@ def marked(**info: Any) -> tuple[OpenStudy, StandInInfo]:
         ),
         (
             {"split": {"validation": {"patients": ["small"]}}},
-            "which was selected by this patient among others",
+            "which was selected on this patient among others",
         ),
         (
             {"split": {"train": {"patients": ["generated_1"], "case": ["generated_1"]}}},
-            "trained on generated chests only: on a real scan its masks prove nothing",
+            "trained on generated chests only: on a real scan its masks are meaningless",
         ),
     ],
 )

@@ -247,7 +247,7 @@ def test_what_cannot_be_saved_is_reported_and_saved_with_the_next_step(
             "os.fsync", lambda file: (_ for _ in ()).throw(OSError(28, "No space left"))
         )
         change = make(correction, paint(box((1, 2), (0, 1), (0, 1))))
-        assert change.text.endswith("It is not saved: No space left.")
+        assert change.text.endswith("This could not be saved: No space left.")
         assert correction.steps == 2, "the stroke stays"
     change = make(correction, paint(box((2, 3), (0, 1), (0, 1))))
     assert "not saved" not in change.text

@@ -296,6 +296,6 @@ def test_archives_are_unpacked_once(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
     path.write_bytes(deep)
     with pytest.raises(
-        LoadError, match=r"a\.zip is packed too often: got an archive in an archive"
+        LoadError, match=r"a\.zip holds archives nested too deeply: got an archive in an archive"
     ):
         open_study(path)

@@ -65,7 +65,7 @@ def test_a_stroke_is_there_again_in_another_session(
     again = open_demo()
     np.testing.assert_array_equal(again.corrected.infection, drawn)
     assert again.brought_back == "1 step of earlier corrections"
-    assert second.notice.text == "Brought back 1 step of earlier corrections of this scan."
+    assert second.notice.text == "Restored 1 step of earlier corrections of this scan."
 
 
 def test_a_second_session_is_read_only_while_the_first_is_open(
@@ -108,10 +108,10 @@ def test_home_lists_opens_renames_and_deletes(
     assert "**Patient of Monday**" in texts(app)
     ran_well(button(app, "Open").click().run())
     assert opened(app).correction.steps == 1
-    ran_well(button(app, "Delete for good").click().run())
+    ran_well(button(app, "Delete permanently").click().run())
     assert "This project is open" in texts(app)
     session_of(app).end()
-    ran_well(button(app, "Delete for good").click().run())
+    ran_well(button(app, "Delete permanently").click().run())
     assert "The corrections were deleted" in texts(app)
     assert list_projects(projects) == []
 

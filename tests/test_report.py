@@ -165,7 +165,7 @@ def test_agreement_and_whether_the_weights_know_the_case(plain) -> None:
     shipped = find_weights()
     info = replace(shipped, manifest_text=json.dumps({**shipped.manifest, "split": sides}))
     for case_id, side in (
-        ("coronacases_org_002", "trained on this very case"),
+        ("coronacases_org_002", "trained on this case"),
         ("coronacases_org_001", "were chosen on this case"),
         ("another", "were not trained on a case of this name"),
     ):

@@ -62,13 +62,13 @@ def read_annotations(found: Any, shape: tuple[int, int, int]) -> tuple[Annotatio
         AnnotationError: they are none, or do not lie in such a scan.
     """
     if not isinstance(found, list) or len(found) > MOST_ANNOTATIONS:
-        raise _unreadable("no list of annotations, or too long a list")
+        raise _unreadable("no list of annotations, or a list that is too long")
     return tuple(_read(one, shape) for one in found)
 
 
 def _read(found: Any, shape: tuple[int, int, int]) -> Annotation:
     if not isinstance(found, dict):
-        raise _unreadable("something else")
+        raise _unreadable("an entry that is not an annotation")
     kind = next((kind for kind in KINDS if kind == found.get("kind")), None)
     plane = next((plane for plane in PLANE_AXIS if plane == found.get("plane")), None)
     index, points, text = found.get("index"), found.get("points"), found.get("text", "")
@@ -77,7 +77,7 @@ def _read(found: Any, shape: tuple[int, int, int]) -> Annotation:
     if not _is_whole(index) or not 0 <= index < shape[PLANE_AXIS[plane]]:
         raise _unreadable("a slice that the scan does not have")
     if not isinstance(points, list) or len(points) != _POINTS[kind]:
-        raise _unreadable(f"another number of points than {_POINTS[kind]}")
+        raise _unreadable(f"a number of points other than {_POINTS[kind]}")
     if not isinstance(text, str) or len(text) > MOST_CHARACTERS:
         raise _unreadable(f"a text of more than {MOST_CHARACTERS} characters")
     return Annotation(kind, plane, index, tuple(map(_point, points)), text)
@@ -85,7 +85,7 @@ def _read(found: Any, shape: tuple[int, int, int]) -> Annotation:
 
 def _point(found: Any) -> tuple[float, float]:
     if not isinstance(found, list) or len(found) != 2 or not all(map(_is_place, found)):
-        raise _unreadable("a point that is no pair of numbers")
+        raise _unreadable("a point that is not a pair of numbers")
     return float(found[0]), float(found[1])
 
 

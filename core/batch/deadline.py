@@ -52,5 +52,5 @@ class Deadline:
 def _sentence(seconds: float) -> str:
     return (
         f"The work on this scan took too long: got more than {seconds:g} s, expected less; "
-        "set a longer --timeout, then --retry-failed."
+        "run again with --retry-failed and a longer --timeout."
     )

@@ -200,8 +200,8 @@ class _WorkerPool:
         if self._dead_starts >= _MOST_DEAD_STARTS:
             raise LungLensError(
                 "Worker processes do not start",
-                got=f"{self._dead_starts} that ended at once",
-                expected="processes that work",
+                got=f"{self._dead_starts} that ended immediately",
+                expected="running processes",
                 next_step=f"see {self._job.paths.log.name} in the folder of results",
             )
 

@@ -82,10 +82,10 @@ def _connect(scheduler: str) -> Any:
 
     if not scheduler.startswith(("tcp://", "tls://")):
         raise ConfigError(
-            "The scheduler's address is not understood",
+            "The scheduler's address cannot be read",
             got=shown_name(scheduler),
             expected="such as tcp://127.0.0.1:8786",
-            next_step="start one with 'dask scheduler' and take the address it prints",
+            next_step="start one with 'dask scheduler' and use the address it prints",
         )
     try:
         make_client: Any = Client
@@ -231,7 +231,7 @@ class _Cluster:
         if isinstance(error, KilledWorker):
             return (
                 "The workers that were given this scan were lost, one after the other: expected "
-                "enough memory for the scan; try more memory per worker, then --retry-failed."
+                "enough memory for the scan; give each worker more memory and use --retry-failed."
             )
         return (
             f"A Dask worker could not work on this scan: got {type(error).__name__}; "

@@ -28,7 +28,7 @@ def crash_sentence(crashes: int) -> str:
     """What a scan that ends its worker process each time failed of."""
     return (
         f"The worker process ended abruptly each time it worked on this scan: got {crashes} "
-        "attempts, expected enough memory for the scan; try fewer workers, then --retry-failed."
+        "attempts, expected enough memory for the scan; use fewer workers and --retry-failed."
     )
 
 

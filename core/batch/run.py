@@ -201,9 +201,9 @@ def _alone(paths: BatchPaths) -> Iterator[None]:
         if not take_lock(file):
             raise SaveError(
                 "Another batch writes into this folder",
-                got="a batch under way",
+                got="a running batch",
                 expected="one at a time",
-                next_step="wait for its end or choose another -o",
+                next_step="wait until it ends, or choose another -o",
             )
         remove_partial_files(paths.folder)
         yield

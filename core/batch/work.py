@@ -67,7 +67,7 @@ def prepare_worker(job: BatchJob) -> Engine:
     if read_record(job.paths.record).get("run_id") != job.run_id or not os.path.isdir(job.folder):
         raise WorkerUnavailable(
             "A worker does not see the folders of the batch",
-            got="other or no folders at their paths",
+            got="different folders, or none, at their paths",
             expected="one file system, under the same paths on every machine",
             next_step="mount them there, or start the batch on this machine alone",
         )
@@ -275,11 +275,11 @@ def _fail(job: BatchJob, task: ScanTask, error: Exception) -> Outcome:
     if isinstance(error, LungLensError):
         reason = str(error)
     elif isinstance(error, MemoryError):
-        reason = "There is not enough memory for this scan; try fewer workers, then --retry-failed."
+        reason = "There is not enough memory for this scan; use fewer workers and --retry-failed."
     else:
         write_text(job.paths.scan(task.scan.scan_id).error, traceback.format_exc())
         reason = (
-            f"A fault of the program stopped the work on this scan: got {type(error).__name__}; "
+            f"An error in the program stopped the work on this scan: got {type(error).__name__}; "
             f"error.txt in its folder says where."
         )
     write_failure(job, task, reason)

@@ -118,10 +118,10 @@ def worth_of_pictures(info: ClassifierInfo) -> str:
         f"{100 * row.accuracy_interval[1]:.0f}) on {row.tested}"
         for row in rows
     )
-    start = "Experimental: on sets that it has not learned from it is right"
+    start = "Experimental: on sets it was not trained on, it is right"
     if min(row.auc for row in rows) < CARRIES_OVER_FROM:
-        start = "Experimental, and it does not carry over to data from elsewhere: on sets that it "
-        start += "has not learned from it is right"
+        start = "Experimental, and it does not carry over to data from elsewhere: on sets it "
+        start += "was not trained on, it is right"
     return f"{start} {parts}; guessing is right in 50."
 
 
@@ -136,7 +136,7 @@ def worth_of_scans(info: ClassifierInfo) -> str:
         return "Experimental: what this number is worth on scans is not known."
     least, most = wilson_interval(right, len(rows))
     return (
-        f"Experimental: right for {right} of {len(rows)} scans of patients that it had not met "
+        f"Experimental: right for {right} of {len(rows)} scans of patients it was not trained on "
         f"(95\u2009% interval: {100 * least:.0f} to {100 * most:.0f} of 100). Only {others} of "
         "them had no COVID-19, and none had another pneumonia, which it may take for COVID-19."
     )

@@ -30,7 +30,7 @@ EXAMPLES = """examples:
   python -m core batch scans -o results --workers 2 --retry-failed
   python -m core batch /share/scans -o /share/results --scheduler tcp://10.0.0.1:8786
 
-exit code: 0 when every scan found has a result or a reason why not (failed scans are listed
+exit code: 0 when every scan found has a result or a reason for its failure (failed scans are listed
 and do not change it), 1 when the batch was stopped or could not run, 2 for wrong usage."""
 
 
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FOLDER",
         help="NIfTI files, DICOM folders, zips, folders of pictures, the 20-case layout, nested "
-        "at will; masks are left out",
+        "to any depth; masks are left out",
     )
     parser.add_argument("-o", "--output", type=Path, required=True, help="folder for the results")
     parser.add_argument(
@@ -54,20 +54,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--scheduler",
         metavar="ADDRESS",
         help="Dask scheduler, such as tcp://10.0.0.1:8786, whose workers see FOLDER and OUT under "
-        "the same paths; only in a network that you trust",
+        "the same paths; only on a network that you trust",
     )
     parser.add_argument("--retry-failed", action="store_true", help="try failed scans again")
     parser.add_argument(
         "--timeout",
         type=float,
         metavar="SECONDS",
-        help="give a scan up that takes longer (default: no limit)",
+        help="give up a scan that takes longer (default: no limit)",
     )
     add_join_argument(parser)
     parser.add_argument(
         "--follow-links",
         action="store_true",
-        help="follow symbolic links, also to scans outside of FOLDER; each folder is searched once",
+        help="follow symbolic links, also to scans outside FOLDER; each folder is searched once",
     )
     add_window_argument(parser)
     add_segment_arguments(parser)

@@ -70,9 +70,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--folds",
         type=int,
-        help="train as many networks, each validated on the patients it is not trained on",
+        help="train this many networks, each validated on the patients it is not trained on",
     )
-    parser.add_argument("--out", type=Path, help="with --folds: where runs go; same folder resumes")
+    parser.add_argument(
+        "--out", type=Path, help="with --folds: folder for the runs; the same folder resumes"
+    )
     parser.add_argument(
         "--config", type=Path, help="with --folds: JSON of a training config, as for train"
     )

@@ -86,7 +86,12 @@ def add_segment_arguments(parser: argparse.ArgumentParser) -> None:
         "the best so far)",
     )
     add_engine_argument(parser)
-    parser.add_argument("--batch-size", type=int, default=SegmentConfig().batch_size)
+    parser.add_argument(
+        "--batch-size",
+        type=int,
+        default=SegmentConfig().batch_size,
+        help="slices that the network takes at a time (default: %(default)s)",
+    )
     parser.add_argument(
         "--preprocess",
         type=Path,

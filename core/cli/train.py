@@ -47,7 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="EPOCHS",
         help="stop after this epoch; the same command without it resumes, on the same schedule",
     )
-    parser.add_argument("--batch-size", type=int, help=f"default {defaults.batch_size}")
+    parser.add_argument(
+        "--batch-size", type=int, help=f"slices per step, default {defaults.batch_size}"
+    )
     parser.add_argument("--learning-rate", type=float, help=f"default {defaults.learning_rate:g}")
     parser.add_argument(
         "--validation-fraction",

@@ -117,8 +117,8 @@ def _upright(options: argparse.Namespace) -> Result:
     held_out = fit_upright(_need(options.data, "--data"), WEIGHTS_PLACE)
     lines = [
         f"{source}: {found['pictures']} pictures, of which {percent_text(found['surely upright'])} "
-        f"surely stand upright; {percent_text(found['turned, taken for upright'])} of their turns "
-        "are taken for it"
+        f"are clearly upright; {percent_text(found['turned, taken for upright'])} of their rotated "
+        "copies are taken for upright"
         for source, found in held_out.items()
     ]
     return Result("\n".join(lines), held_out)

@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of `train-lobes`."""
     add_run_arguments(parser, LobeTrainingConfig(), data="the label maps")
     parser.add_argument(
-        "--pack", type=Path, metavar="FILE", help="write the label maps there, and end"
+        "--pack", type=Path, metavar="FILE", help="write the label maps to this file, and stop"
     )
     parser.add_argument(
         "--publish",

@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--minutes",
         type=float,
-        help="as many epochs as fit into so many minutes on this machine, found by a trial",
+        help="as many epochs as fit into this many minutes on this machine, found by a trial",
     )
     parser.add_argument(
         "--stop-after",
@@ -57,7 +57,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_packing_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--pack", type=Path, metavar="FILE", help="write the scans there, and end")
+    parser.add_argument(
+        "--pack", type=Path, metavar="FILE", help="write the scans to this file, and stop"
+    )
     parser.add_argument(
         "--most-pixels",
         type=int,

@@ -70,7 +70,9 @@ def add_run_arguments(
     )
     parser.add_argument("--epochs", type=int, help=f"default {defaults.epochs}")
     parser.add_argument("--steps", type=int, help=f"an epoch, default {defaults.steps_per_epoch}")
-    parser.add_argument("--batch-size", type=int, help=f"default {defaults.batch_size}")
+    parser.add_argument(
+        "--batch-size", type=int, help=f"slices per step, default {defaults.batch_size}"
+    )
 
 
 def with_length(config: _Steps, options: argparse.Namespace) -> _Steps:

@@ -90,7 +90,7 @@ AUGMENT_PRESETS: tuple[AugmentPreset, ...] = (
             noise=0.0,
             blur=False,
         ),
-        "Slices unchanged, to see what augmentation is good for.",
+        "Slices unchanged, to see what augmentation contributes.",
     ),
 )
 

@@ -71,13 +71,13 @@ def parse_json(
         found = "an empty file" if empty else f"not JSON, from line {error.lineno} on"
         raise NotJson(found) from error
     except RecursionError as error:
-        raise NotJson("lists or objects nested too deep") from error
+        raise NotJson("lists or objects nested too deeply") from error
     except NotJson:
         raise
     except ValueError as error:  # a whole number of thousands of digits
-        raise NotJson("a number of too many digits") from error
+        raise NotJson("a number with too many digits") from error
     if _depth_exceeds(value, MAX_DEPTH):
-        raise NotJson("lists or objects nested too deep")
+        raise NotJson("lists or objects nested too deeply")
     return value
 
 
@@ -150,7 +150,7 @@ def whole_number(found: Any, *, least: int = 0, most: int | None = None) -> int:
         ValueError: it is something else.
     """
     if not isinstance(found, int) or isinstance(found, bool):
-        raise ValueError("no whole number")
+        raise ValueError("not a whole number")
     if found < least or (most is not None and found > most):
         raise ValueError("a whole number out of range")
     return found

@@ -136,7 +136,7 @@ def _check_size(value: float, name: str) -> None:
         if abs(value) > _LARGEST:
             raise ConfigError(
                 f"Setting {name} is not a usable number",
-                got="a vast number",
+                got="a number that is too large",
                 expected="a smaller one",
             )
     elif not math.isfinite(value):

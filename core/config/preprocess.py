@@ -68,7 +68,7 @@ class PreprocessConfig:
             raise ConfigError(
                 "Two settings contradict each other",
                 got="both clahe and enhance",
-                expected="enhance, which took the place of clahe",
+                expected="enhance alone, which replaces clahe",
             )
         rest = {name: value for name, value in values.items() if name != "clahe"}
         if values["clahe"] is None:

@@ -214,12 +214,12 @@ TRAIN_PRESETS: tuple[TrainPreset, ...] = (
             slices_per_patient=48,
             average_momentum=0.99,
         ),
-        "Starts from an encoder that knows pictures: learns most from few cases.",
+        "Starts from an encoder trained on ImageNet: best with few cases.",
     ),
     TrainPreset(
         "Full",
         TrainConfig(),
-        "What a network for use needs: hours on two cores for the 20-case set.",
+        "For a network to be used: hours on two cores for the 20-case set.",
     ),
     TrainPreset(
         "Full, U-Net++",

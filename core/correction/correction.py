@@ -195,7 +195,7 @@ class Correction:
             if revision != self.revision:
                 raise StaleCorrectionError(
                     "The mask has changed since this was drawn",
-                    next_step="it is loaded again, and this stroke is left out",
+                    next_step="it is loaded again; draw this stroke once more",
                 )
             self._begin()
             if isinstance(edit, Undo | Redo):

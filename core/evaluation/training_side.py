@@ -12,8 +12,8 @@ from core.system import number_text
 Side = Literal["training", "validation", "unseen"]
 """Whether the weights learned from a case, were chosen on it, or never saw it."""
 _SENTENCES: dict[Side, str] = {
-    "training": "The weights were trained on this very case or patient: these values are too "
-    "optimistic, and prove nothing about new scans.",
+    "training": "The weights were trained on this case or patient: these values are too "
+    "optimistic, and say nothing about new scans.",
     "validation": "The weights and thresholds were chosen on this case or patient: these values "
     "are slightly optimistic.",
     "unseen": "The weights were not trained on a case of this name, as far as its manifest shows.",

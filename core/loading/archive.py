@@ -144,7 +144,7 @@ def unpack(
         file.unlink()
     if too_deep and not any(file.is_file() for file in folder.rglob("*")):
         raise LoadError(
-            f"{shown_name(path.name)} is packed too often",
+            f"{shown_name(path.name)} holds archives nested too deeply",
             got="an archive in an archive in an archive",
             expected="at most one archive inside another",
             next_step="unpack it once",
@@ -222,7 +222,7 @@ def _refuse_member(info: zipfile.ZipInfo, name: str) -> None:
         raise LoadError(
             f"{name} is encrypted",
             got="entries with a password",
-            expected="an open zip",
+            expected="a zip without a password",
             next_step="unpack it yourself and open the folder",
         )
 

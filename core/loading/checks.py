@@ -196,13 +196,13 @@ def assemble_volume(
         )
     more: tuple[str, ...] = ()
     if slices == 1 and format != "pictures":
-        more += ("The scan is a single slice: measurements of the whole lung mean nothing.",)
+        more += ("The scan is a single slice: measurements of the whole lung are meaningless.",)
     if not spacing_nominal:
         more += _spacing_warnings(volume.spacing_mm, volume.shape)
     if format != "pictures" and _alternates(volume):
         more += (
             "Each slice is more like the one after next than like the next: two acquisitions, such "
-            "as two breathing phases, seem to be mixed, and what is marked then means little.",
+            "as two breathing phases, seem to be mixed, and the masks are then unreliable.",
         )
     return replace(volume, warnings=volume.warnings + more) if more else volume
 

@@ -319,9 +319,9 @@ def _grey(array: Array, sample: Array, *, grey_max: float, why: str) -> Intensit
         else:
             warnings += (
                 f"With black and white as {number_text(low_hu, digits=0)} and "
-                f"{number_text(high_hu, digits=0)} HU, next to nothing is as dense as soft "
-                "tissue: what is marked means little before the two are corrected (--window, or "
-                "on View).",
+                f"{number_text(high_hu, digits=0)} HU, hardly any voxel is as dense as soft "
+                "tissue: masks are unreliable until both values are corrected (--window, or on "
+                "View).",
             )
     ends = f"{short_text(low_hu)} and {short_text(high_hu)} HU"
     taken = f"black and white are taken as {ends}{by_histogram}"

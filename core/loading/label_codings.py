@@ -214,7 +214,7 @@ def is_aerated(mask: BoolArray, volume: Volume) -> bool:
 
 
 def _unknown(role: str, name: str, found: tuple[int, ...], expected: str) -> LoadError:
-    what = f"{role} mask {name} has labels that are not known to stand for anything here"
+    what = f"{role} mask {name} has labels of unknown meaning"
     got, expected = f"labels {_listed(found)}", f"one label, or {expected}"
     next_step = "make a mask of one label"
     if role == "Lung":

@@ -40,9 +40,9 @@ _LUNG_SHARE = 0.01
 _OTHER_COVERAGE = 0.4
 """Change of lung volume beyond which one scan is taken to show less of the lung."""
 
-NO_TRUE_ZERO = "HU have no true zero, so a change in percent means nothing."
-FROM_NOTHING = "There was nothing before, so a change in percent is not defined."
-WORDS = "Words have no difference."
+NO_TRUE_ZERO = "HU have no true zero, so a change in percent is meaningless."
+FROM_NOTHING = "The first value is 0, so a change in percent is not defined."
+WORDS = "This value is not a number, so it has no difference."
 OTHER_RULE = "The two scans are measured by different rules."
 
 

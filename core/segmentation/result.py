@@ -124,7 +124,7 @@ class Segmentation:
 
     @property
     def is_noisy(self) -> bool:
-        """Whether the scan has so much noise that faint opacities may be missed or invented."""
+        """Whether the scan has so much noise that faint opacities may be missed or falsely marked."""
         return bool(_noise_warning(self.scan))
 
     @cached_property
@@ -208,8 +208,8 @@ def _stretch_warning(record: SpatialRecord) -> str:
     which, verb = ("Slice", "looks") if len(off) == 1 else ("Slices", "look")
     return (
         f"{which} {slice_ranges(off)} {verb} darker or brighter throughout than the rest of the "
-        "scan, and for the network alone this was adjusted. Measurements made of grey values or "
-        "HU, also those of the whole scan, are not reliable."
+        "scan; this was corrected for the network only. Measurements based on grey values or HU, "
+        "including those of the whole scan, are not reliable."
     )
 
 
@@ -234,7 +234,7 @@ def _noise_warning(scan: ScanFacts | None) -> str:
         found += ", estimated by the contrast of lung and tissue"
     return (
         f"The scan is noisy ({found}, more than {number_text(limit_hu, digits=0)} HU): faint "
-        "opacities may be missed or invented, and density is that of the noisy scan."
+        "opacities may be missed or falsely marked, and density is measured on the noisy scan."
     )
 
 
@@ -243,9 +243,9 @@ def _small_warning(scan: ScanFacts | None) -> str:
     if scan is None or not low <= scan.width_mm < high:
         return ""
     return (
-        f"The body is {number_text(scan.width_mm, digits=0)} mm wide in the picture, as that of a "
-        "child or in a cut-out of a chest. The network knows whole chests of adults only: faint "
-        "opacities may be missed or invented."
+        f"The body is {number_text(scan.width_mm, digits=0)} mm wide in the picture, as in a "
+        "child or a cropped chest. The network was trained on whole chests of adults only: faint "
+        "opacities may be missed or falsely marked."
     )
 
 

@@ -41,5 +41,5 @@ def number_or_default(variable: str, field: str, *, expected: str) -> float:
     try:
         return read_number(variable, field, expected=expected)
     except ConfigError as error:
-        _LOG.error("%s The default is taken.", error)
+        _LOG.error("%s The default is used.", error)
         return float(getattr(AppConfig(), field))

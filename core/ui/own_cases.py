@@ -48,7 +48,7 @@ def show_training_case(current: OpenStudy) -> None:
                 value=_suggested(folder),
                 key=f"case-patient-{current.token}",
                 max_chars=30,
-                help="Small letters, digits, hyphens. The same for all scans of one patient, so "
+                help="Lower-case letters, digits, hyphens. The same for all scans of one patient, so "
                 "that they stay on one side of a split. Not the patient's name.",
             ).strip()
         else:
@@ -64,7 +64,9 @@ def show_training_case(current: OpenStudy) -> None:
                         by_hand=current.correction.record,
                     )
                 load_cases.clear()
-                set_notice("success", f"Training case {name} is there for Train and Evaluate.")
+                set_notice(
+                    "success", f"Training case {name} can now be chosen on Train and Evaluate."
+                )
             except LungLensError as error:
                 set_notice("error", str(error))
             st.rerun(scope="app")

@@ -75,7 +75,7 @@ def bring_back(current: OpenStudy, keeper: Keeper) -> None:
         this_session().window = Window(center, width)
     if steps:
         current.brought_back = f"{current.correction.record.steps_text} of earlier corrections"
-        set_notice("success", f"Brought back {current.brought_back} of this scan.")
+        set_notice("success", f"Restored {current.brought_back} of this scan.")
 
 
 def try_again(current: OpenStudy) -> bool:
@@ -93,7 +93,7 @@ def try_again(current: OpenStudy) -> bool:
             state = keeper.state
             current.notes, current.annotations = state.notes, state.annotations
             current.annotations_command += 1
-            set_notice("success", "The other tab has gone: this scan can be corrected here now.")
+            set_notice("success", "The other tab was closed: this scan can be corrected here now.")
     except (ProjectError, OSError) as error:
         set_notice("warning", str(error))
     return not current.correction.locked

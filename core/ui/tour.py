@@ -29,7 +29,8 @@ STEPS = (
         HOME_PAGE,
         "Open",
         "The demo study is a generated chest. Home opens scans of your own in the same way: drop "
-        "a file on **Open a scan**. The picture moves by mouse wheel, drag or arrow keys.",
+        "a file on **Open a scan**. Step through the slices "
+        "with the mouse wheel, by dragging or with the arrow keys.",
     ),
     Step(
         BROWSE,
@@ -49,14 +50,14 @@ STEPS = (
     Step(
         ENHANCE,
         "Tune",
-        "Choose **CLAHE** and drag **Clip limit**: picture and histogram follow your hand. Let go, "
-        "and the line below the picture shows how the network's result changes.",
+        "Choose **CLAHE** and drag **Clip limit**: picture and histogram follow. When you release "
+        "it, the line below the picture shows how the network's result changes.",
     ),
     Step(
         REPORT_PAGE,
         "Report",
         "Press **Make the report** for two pages as PDF, and for masks and measurements as files. "
-        "That is all: open a scan of your own on Home.",
+        "The tour ends here: open a scan of your own on Home.",
     ),
 )
 

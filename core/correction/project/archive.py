@@ -113,7 +113,7 @@ def _extract(file: IO[bytes], place: Path, on_progress: OnProgress) -> None:
             packings = {entry.compress_type for entry in entries}
             others = set(names) - _ALLOWED or packings - {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
             if CARD_NAME not in names or len(set(names)) < len(names) or others:
-                raise _no_project("a zip of other files")
+                raise _no_project("a zip with other files")
             check_unpacked_size(
                 sum(entry.file_size for entry in entries),
                 sum(entry.compress_size for entry in entries),
@@ -126,7 +126,7 @@ def _extract(file: IO[bytes], place: Path, on_progress: OnProgress) -> None:
                         on_progress("unpacking files", number, len(entries))
                         out.write(piece)
     except _DAMAGED_ZIP as error:
-        raise _no_project("a file that is no zip, or a damaged one") from error
+        raise _no_project("a file that is not a zip, or is damaged") from error
     except LoadError as error:
         raise ProjectError(str(error).rstrip(".")) from error
 
@@ -146,7 +146,7 @@ def _check(place: Path, on_progress: OnProgress) -> tuple[str, Study | None]:
     acts, length = read_journal(place / STEPS_NAME, shape=card.shape)
     turned = sum(runs.voxels for act in acts for runs in getattr(act, "flips", {}).values())
     if turned > _MOST_TURNS * voxels:
-        raise _no_project("more steps than anybody makes")
+        raise _no_project("an implausible number of steps")
     if (place / STEPS_NAME).exists() and length < (place / STEPS_NAME).stat().st_size:
         raise _no_project("damaged steps")
     study = None
@@ -166,7 +166,7 @@ def _make_room(target: Path) -> None:
         return
     if (target / CARD_NAME).exists():
         raise ProjectError(
-            "There is a project of this scan here already",
+            "A project of this scan already exists here",
             next_step="save it under another name and delete it before opening this one",
         )
     with (target / LOCK_NAME).open("ab") as lock:
@@ -177,7 +177,8 @@ def _make_room(target: Path) -> None:
 
 def _no_project(got: str) -> ProjectError:
     return ProjectError(
-        "This file is no project of LungLens",
+        "This file is not a LungLens project",
         got=got,
-        expected='a zip as "Save project" makes it',
+        expected='a zip written by "Save project"',
+        next_step="save the project again and open that file",
     )

@@ -29,10 +29,10 @@ from core.system import take_lock, write_bytes
 from core.volume import BoolArray, MaskPair, Study, Volume
 
 LOCKED = (
-    "This scan is being corrected in another tab or by somebody else, and its masks can only be "
-    "looked at here. A minute after its tab was closed, open it here again to go on."
+    "This scan is being corrected in another tab or by somebody else, so its masks are read-only "
+    "here. About a minute after that tab is closed, they can be corrected here."
 )
-OUTDATED = "This scan was corrected elsewhere since it was opened here. Open it again to go on."
+OUTDATED = "This scan has been corrected elsewhere since you opened it. Open it again to continue."
 
 
 @dataclass(eq=False)
@@ -270,7 +270,7 @@ def _size(act: Act) -> int:
 
 def _not_saved(error: OSError | LungLensError) -> str:
     reason = error.strerror if isinstance(error, OSError) else str(error).rstrip(".")
-    return f"It is not saved: {reason or 'the disk cannot be written'}."
+    return f"This could not be saved: {reason or 'the disk cannot be written'}."
 
 
 def _network_masks(folder: Path, volume: Volume) -> MaskPair | None:

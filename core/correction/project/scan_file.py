@@ -121,7 +121,7 @@ def read_scan(
         raise ProjectError("The scan of a project cannot be read", got="damaged files") from error
     if volume.digest != fingerprint:
         raise ProjectError(
-            "The scan of a project is not the one that it is of", got="another fingerprint"
+            "The scan in a project is not the one that was corrected", got="another fingerprint"
         )
     truth = {
         channel: read_mask(folder / f"true_{channel}.nii.gz", volume.shape) for channel in CHANNELS

@@ -163,7 +163,7 @@ def read_card(folder: Path) -> Card:
         raise ProjectError(
             f"The project in {shown_name(folder)} cannot be read",
             got="a damaged project.json",
-            next_step="delete it, or bring the file back",
+            next_step="delete the project, or restore the file",
         ) from error
 
 
@@ -176,7 +176,7 @@ def parse_card(folder: Path) -> Card:
     """
     found = read_json(folder / CARD_NAME)
     if not isinstance(found, dict):
-        raise ValueError("no card of a project")
+        raise ValueError("not a project card")
     check_version(found["version"], VERSION)
     return _checked(found)
 
@@ -254,10 +254,10 @@ def _checked(found: Mapping[str, Any]) -> Card:
     texts |= {name: found.get(name, "") for name in ("orientation", "turned_from")}
     for name, text in texts.items():
         if not isinstance(text, str) or len(text) > _MOST_CHARACTERS:
-            raise ValueError(f"no text, or too long a one: {name}")
+            raise ValueError(f"not text, or too long: {name}")
     for name, form in _FORMS.items():
         if not re.fullmatch(form, texts[name]):
-            raise ValueError(f"not the form of a {name}")
+            raise ValueError(f"not a valid {name}")
     texts["name"] = "".join(one if one.isprintable() else " " for one in texts["name"])
     return Card(shape=(i, j, k), **texts)
 

@@ -292,7 +292,7 @@ def _line_warnings(
     cosine = float(direction @ normal) / float(np.linalg.norm(direction))
     tilt = math.degrees(math.acos(min(1.0, cosine)))
     if tilt > _TILT_DEGREES:
-        return (f"The gantry was tilted by {tilt:.0f}°: side views are sheared.",)
+        return (f"The gantry was tilted by {tilt:.0f}°: coronal and sagittal views are sheared.",)
     return ()
 
 

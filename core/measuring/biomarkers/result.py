@@ -25,7 +25,7 @@ ZONES: tuple[tuple[Side, str], ...] = tuple(
 
 
 MISSING_LUNG: Mapping[str, str] = {
-    side: f"No {side} lung, or next to none, is marked: its measurements and the zonal score are "
+    side: f"No {side} lung, or hardly any, is marked: its measurements and the zonal score are "
     "not defined."
     for side in SIDES
 }

@@ -249,15 +249,15 @@ def _hidden_lungs(lungs: BoolArray, extents: list[Extent]) -> str:
     areas = lungs.sum(axis=(1, 2))
     if areas.max() < _MIN_LUNG_SHARE * (right - left) * (bottom - top):
         return (
-            "The lungs hold hardly any air, or this is not a chest: they cannot be found by it, so "
-            "nothing is left out on their account."
+            "The lungs hold hardly any air, or this is not a chest: they cannot be found by their "
+            "air, so they are not used for cropping."
         )
     middle = (left + right) // 2
     sides = sorted((int(lungs[:, :, :middle].sum()), int(lungs[:, :, middle:].sum())))
     if sides[0] < _MIN_SIDE_RATIO * sides[1]:
         return (
-            "One lung holds hardly any air and cannot be found by it, so nothing is left out on "
-            "account of the lungs."
+            "One lung holds hardly any air and cannot be found by it, so the lungs are not used "
+            "for cropping."
         )
     return ""
 

@@ -60,7 +60,7 @@ def show_origin(current: OpenStudy) -> None:
     if current.study.synthetic:
         st.warning(
             "**This scan is synthetic**, a generated chest. The classifier was not trained on "
-            "such images: its result here means nothing and only shows how the page works.",
+            "such images: its result here is meaningless and only shows how the page works.",
             icon=":material/science:",
         )
     elif volume.source.format == "pictures" and volume.shape[2] > 1:

@@ -169,8 +169,8 @@ def _say_how_to_begin() -> None:
     st.info(
         "No batch result is here yet. A batch segments and measures every scan of a folder, "
         "and can be stopped and resumed at any time"
-        + (": start one above, or" if data_folder() is not None else "")
-        + " by the command line:",
+        + (": start one above, or" if data_folder() is not None else ":")
+        + " with this command:",
         icon=":material/table_view:",
     )
     st.code(COMMAND, language="sh")

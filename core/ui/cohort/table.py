@@ -111,8 +111,8 @@ def _show_agreement(cohort: Cohort) -> None:
         learned = sum(side_of_case(case_of_scan(row["name"]), info) != "unseen" for row in compared)
         if learned:
             text += (
-                f" The weights learned from, or were chosen on, the patients of {learned} of these "
-                f"{len(compared)} scans, where Dice is optimistic."
+                f" The weights were trained or chosen on the patients of {learned} of these "
+                f"{len(compared)} scans, where Dice is too optimistic."
             )
     st.caption(escape_markdown(text))
 

@@ -42,7 +42,7 @@ def show_heads(first: OpenStudy, second: OpenStudy) -> bool:
     names = [masks_used(one) for one in (first, second)]
     if first.study.synthetic != second.study.synthetic:
         st.warning(
-            "One of these scans is generated and the other is not: they are not of one patient.",
+            "Only one of these scans is generated, so they are not of the same patient.",
             icon=":material/info:",
         )
     if None in names:

@@ -125,7 +125,7 @@ def _try_to_open(open_it: Callable[[], OpenStudy | None]) -> None:
     try:
         current = open_it()
         if current is not None:
-            more = f". Brought back {current.brought_back}." if current.brought_back else ""
+            more = f". Restored {current.brought_back}." if current.brought_back else ""
             set_notice("success", f"Opened: {current.name}{more}")
     except LungLensError as error:
         still = this_session().opened
@@ -218,12 +218,12 @@ def show_masks_upload(current: OpenStudy) -> None:
             "Infection mask",
             key=fresh_key("infection-mask"),
             accept_multiple_files=True,
-            help="Ground-glass and consolidation.",
+            help="Ground glass and consolidation.",
         )
         same_grid = st.checkbox(
             "Place them on the scan voxel by voxel",
             key="masks-same-grid",
-            help="For masks whose files claim another position than the scan, although their "
+            help="For masks whose files give a position different from the scan's, although their "
             "voxels are those of the scan.",
         )
         ready = bool(lung or infection)
@@ -263,7 +263,7 @@ def show_labels_question(current: OpenStudy) -> None:
                 except LungLensError as error:
                     set_notice("error", str(error))
                 st.rerun()
-            if st.button("Cancel", key="cancel-labels", help="Forgets these masks."):
+            if st.button("Cancel", key="cancel-labels", help="Discards these masks."):
                 this_session().pending_labels = None
                 st.rerun()
 
@@ -290,7 +290,7 @@ def show_data_folder() -> None:
         wanted = left.text_input(
             "Path in the data folder",
             placeholder="for example case_001.nii.gz or a folder with a DICOM series",
-            help="A file or folder inside the data folder of this server, as seen from there.",
+            help="A file or folder inside the data folder of this server; the path starts there.",
         )
         asked = right.form_submit_button("Open", width="stretch", icon=":material/folder_open:")
     if asked:

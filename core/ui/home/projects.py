@@ -27,8 +27,8 @@ _ORIGINS = {
 }
 _UPLOADED = "The scan was uploaded and is not kept: upload it again, and its corrections come back."
 _OPEN_ALONE = (
-    "The project is taken over. Its scan is not inside: open that, and corrections and notes are "
-    "there."
+    "The project was added. It does not contain its scan: open the scan, and its corrections and "
+    "notes come back."
 )
 
 
@@ -39,8 +39,8 @@ def show_open_project() -> None:
             "Project (zip)",
             type="zip",
             key=fresh_key("project-file"),
-            help='A file that "Save project" has made here or elsewhere. It is checked before '
-            "anything of it is taken over.",
+            help='A file written by "Save project", here or elsewhere. It is checked before '
+            "anything is added.",
         )
     if file is None:
         return
@@ -117,8 +117,8 @@ def _bytes_text(size: int) -> str:
 
 def _offer_deleting(one: Listed, key: str) -> None:
     with st.popover("Delete", icon=":material/delete:"):
-        st.caption("The corrected masks and all their steps are deleted for good.")
-        if st.button("Delete for good", key=f"project-delete-{key}"):
+        st.caption("This deletes the corrected masks and all their steps permanently.")
+        if st.button("Delete permanently", key=f"project-delete-{key}"):
             _try(lambda: delete_project(one.folder), "The corrections were deleted.")
 
 

@@ -71,16 +71,16 @@ def choose(settings: Settings) -> RoiConfig:
         "method",
         {"otsu": "Otsu", "multi-otsu": "Multi-Otsu"},
         help="What is brighter is tissue. **Otsu** separates all values into two classes, "
-        "**multi-Otsu** into more; of its thresholds the one nearest to −500 HU, half-way "
+        "**multi-Otsu** into more; of its thresholds the one nearest to −500 HU, halfway "
         "between air and water, separates tissue from air.",
     )
     if settings.values["method"] == "multi-otsu":
         settings.slide(
-            "Kinds",
+            "Classes",
             "classes",
             ROI_RANGES["classes"],
             help="How many classes the values are separated into. Too many: the threshold "
-            "moves into lung, and ground-glass counts as tissue.",
+            "moves into lung, and ground glass counts as tissue.",
         )
     settings.choose(
         "Threshold from",

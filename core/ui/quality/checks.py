@@ -46,7 +46,7 @@ def read_settings() -> Settings:
 def choose_thresholds(settings: Settings) -> QualityConfig:
     """A slider for each threshold; nothing is measured again."""
     with st.expander("Thresholds", icon=":material/tune:"):
-        st.caption("The scan is measured once; thresholds take effect at once.")
+        st.caption("The scan is measured only once; changed thresholds take effect immediately.")
         st.button(
             "Reset",
             icon=":material/restart_alt:",

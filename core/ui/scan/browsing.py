@@ -259,4 +259,4 @@ def show_grey_scale_choice(current: OpenStudy) -> None:
                 set_intensity(as_hu())
                 st.rerun()
         if current.segmentation is not None:
-            st.caption("With another scale the prediction is dropped; run the network again.")
+            st.caption("A new scale discards the prediction; run the network again.")

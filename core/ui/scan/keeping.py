@@ -10,8 +10,8 @@ from core.ui.projects import projects_folder
 from core.ui.session import OpenStudy, set_notice
 
 _WHERE = (
-    "The scan is written to this machine, beside its corrections, and opens from the list on Home. "
-    "Without it, an uploaded scan is gone once its page is closed."
+    "Writes the scan to this machine, beside its corrections; it then opens from the list on Home. "
+    "Otherwise an uploaded scan is gone once its page is closed."
 )
 
 
@@ -54,14 +54,14 @@ def _show_save(current: OpenStudy) -> None:
             "With the scan",
             value=True,
             key=f"project-scan-{current.token}",
-            help="Without it, whoever opens the project opens the same scan as well.",
+            help="Without it, whoever opens the project must open the same scan too.",
         )
         identity = st.toggle(
             "With names and identifiers",
             key=f"project-identity-{current.token}",
             help="The scan's file name and, of a DICOM series, its unique identifiers, without "
-            "which no DICOM segmentation can be made. Patient tags are never inside. What you "
-            "typed in notes goes along as you typed it.",
+            "which no DICOM segmentation can be made. Patient tags are never included. Your "
+            "notes are included as you typed them.",
         )
         st.download_button(
             "Save project (zip)",

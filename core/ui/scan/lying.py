@@ -32,7 +32,7 @@ def show_question(current: OpenStudy) -> None:
         if st.button(
             f"Turn the scan to {source.other_orientation}",
             icon=":material/3d_rotation:",
-            help=_CODES + " A prediction is dropped.",
+            help=_CODES + " The prediction is discarded.",
         ):
             with show_errors():
                 turn_scan(source.other_orientation)
@@ -46,7 +46,7 @@ def _show_turned(current: OpenStudy) -> None:
             f"You turned this scan to {volume.file_orientation}. Masks are written onto the "
             "voxels and the position of its file all the same."
         )
-        if st.button("Turn it back", icon=":material/undo:", help="A prediction is dropped."):
+        if st.button("Turn it back", icon=":material/undo:", help="The prediction is discarded."):
             with show_errors():
                 turn_scan(None)
                 st.rerun()

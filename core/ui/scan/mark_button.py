@@ -17,7 +17,10 @@ def mark_and_browse(current: OpenStudy) -> None:
     with show_errors():
         weights = segmenting.default_weights()
         if weights is None:
-            st.caption("No trained network is installed, so nothing can be marked.")
+            st.caption(
+                "No trained network is installed, so nothing can be marked. Get the repository with "
+                "its `weights/` folder, or train a network on **Train**."
+            )
             return
         clicked = st.button(
             "Mark lung and infection",

@@ -39,7 +39,7 @@ def show_second_network(current: OpenStudy, plane: Plane, slice_index: int) -> N
             "(second network). In the picture: Agreement, D for a divider, W for the slice where "
             "the chosen pair agrees least."
         )
-        if st.button("Let the second network go", icon=":material/close:"):
+        if st.button("Remove the second network", icon=":material/close:"):
             current.set_second(None)
             st.rerun()
     if current.second is not None:

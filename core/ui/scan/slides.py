@@ -17,7 +17,7 @@ from core.ui.scan.measures import CORRECTED, known_masks
 from core.ui.session import OpenStudy, this_session
 from core.volume import MaskPair
 
-_CINE, _TURNING = "Slices", "Turning lungs"
+_CINE, _TURNING = "Slices", "Rotating lungs"
 _FRAMES = 36
 _SLICES_PER_SECOND, _TURNS_PER_SECOND = 10.0, 12.0
 
@@ -43,7 +43,7 @@ def show_slides(current: OpenStudy) -> None:
             default=_CINE,
             required=True,
             key="clip-what",
-            help="All axial slices from the feet to the head, or the lungs turning once.",
+            help="All axial slices from the feet to the head, or the lungs in one full rotation.",
         )
         kind = st.segmented_control(
             "File",
@@ -53,7 +53,9 @@ def show_slides(current: OpenStudy) -> None:
             key="clip-kind",
             help="GIF plays everywhere. MP4 (MPEG-4) is smaller, for PowerPoint, Keynote and VLC.",
         )
-        light = st.toggle("Light background", key="clip-light", help="For slides that are light.")
+        light = st.toggle(
+            "Light background", key="clip-light", help="For slides with a light background."
+        )
         if what == _TURNING and (name is None or pairs[name].lung is None):
             st.caption("Nothing is marked yet. Mark lung and infection first.")
             return

@@ -43,7 +43,7 @@ function sayNoWebGl(root, chart) {
   if (box) box.style.display = "none";
   root.hidden = false;
   root.textContent = "This browser has no WebGL, or it is switched off, so the surfaces cannot be " +
-    "drawn here. Slices in all planes need none, nor does the clip of turning lungs in For slides.";
+    "drawn here. The slices, and the clip Rotating lungs under For slides, do not need it.";
 }
 
 function build(root) {

@@ -46,12 +46,12 @@ def _learned(current: OpenStudy) -> str:
     if trained_on_generated(info):
         if current.study.synthetic:
             return ", trained on generated chests"
-        return ", trained on generated chests only: on a real scan its masks prove nothing"
+        return ", trained on generated chests only: on a real scan its masks are meaningless"
     if current.study.synthetic:
         return ", trained on scans of patients; this chest is generated"
     return {
         "training": ", which was trained on this patient",
-        "validation": ", which was selected by this patient among others",
+        "validation": ", which was selected on this patient among others",
         "unseen": ", which was not trained on a patient of this name",
     }[side_of_case(_case(current), info)]
 

@@ -116,7 +116,7 @@ def choose_thresholds(
         own = chosen.postprocess
         st.caption(
             f"These thresholds are those of {escape_markdown(segmentation.weights_id)}. A run with "
-            f"{escape_markdown(chosen.weights_id)} takes its own: "
+            f"{escape_markdown(chosen.weights_id)} uses its own: "
             f"{number_text(own.lung_threshold, digits=2)} for lung, "
             f"{number_text(own.infection_threshold, digits=2)} for infection."
         )
@@ -126,7 +126,7 @@ def show_downloads(current: OpenStudy, segmentation: Segmentation) -> None:
     """Masks in the scan's own shape and affine, and the measurements."""
     stem = file_stem(current)
     if segmentation.by_hand is not None:
-        more = " Thresholds move the network's masks alone." if segmentation.by_network else ""
+        more = " Thresholds change only the network's masks." if segmentation.by_network else ""
         st.caption(segmentation.by_hand.sentence + more)
     with st.container(horizontal=True, key="downloads"):
         _offer_masks(current, segmentation.masks, segmentation.by_hand)

@@ -139,7 +139,7 @@ def show_saving(config: AugmentConfig) -> None:
             key="augment-take",
             type="primary",
             icon=":material/model_training:",
-            help="The Train page then offers it as **Tuned**.",
+            help="The part Train then offers it as **Tuned**.",
         ):
             this_session().tuned_augmentation = config
             st.toast("Saved: choose Tuned under Augmentation in the part Train.")

@@ -32,7 +32,7 @@ if TYPE_CHECKING:  # loaded where it is first needed
 _SLICES = 5
 _HELP = (
     "The network marks each scan and its mirror image. Where both masks of infection disagree, it "
-    "is unsure, and a person's hour counts most. It can also be sure and wrong."
+    "is unsure, and correcting helps most. It can also be sure and wrong."
 )
 
 
@@ -71,7 +71,7 @@ def show_next_scans() -> None:
 
 def _ask(cases: tuple[Case, ...]) -> None:
     st.caption(
-        f"{len(cases)} cases of the data folder, ordered by how unsure the default network is of "
+        f"{len(cases)} cases of the data folder, ordered by how unsure the default network is about "
         "them. Takes some seconds a case; you can continue working meanwhile."
     )
     if not st.button("Find what to correct next", icon=":material/troubleshoot:"):
@@ -116,7 +116,7 @@ def _show(ranked: list[RankedScan]) -> None:
         key=fresh_key("next-rows"),
         height=min(38 * (len(ranked) + 1), 420),
     )
-    st.caption("Click a row to open it on Browse, at the first of its slices.")
+    st.caption("Click a row to open the scan on View, at the first of these slices.")
     for one in ranked:
         if one.trouble:
             st.caption(escape_markdown(f"{one.name}: {one.trouble}"))

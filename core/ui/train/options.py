@@ -158,7 +158,7 @@ def show_tuned_input(settings: Settings) -> None:
     """Once all is chosen: that the input is the one taken over from Preprocess."""
     if settings.values["input"] == "tuned" and this_session().tuned_preprocess is not None:
         st.caption(
-            "The network's input is **Tuned**, as taken over from Preprocess; **Network and loss** "
+            "The network's input is **Tuned**, as chosen on Preprocess; **Network and loss** "
             "has the way back to the usual window."
         )
 
@@ -291,10 +291,10 @@ def choose_network(settings: Settings) -> None:
         "Contrast of the input",
         "input",
         {"usual": "Usual window", "tuned": "Tuned"},
-        help="**Tuned** is what was last taken over from Preprocess: window, contrast and box.",
+        help="**Tuned** is what was last chosen on Preprocess: window, contrast and box.",
     )
     if settings.values["input"] == "tuned" and this_session().tuned_preprocess is None:
-        st.caption("Nothing was taken over from Preprocess yet: the usual window applies.")
+        st.caption("Nothing was chosen on Preprocess yet: the usual window applies.")
     settings.choose(
         "Loss", "loss", _LOSSES,
         help="**BCE** counts pixels, **Dice** overlaps; **Tversky** weighs missed against "
@@ -357,10 +357,10 @@ def choose_changes(settings: Settings, config: TrainConfig) -> None:
     """Which random changes training slices go through."""
     settings.choose(
         "Augmentation of training slices", "changes", _CHANGES,
-        help="**Tuned** is the pipeline last chosen on the Augmentation page.",
+        help="**Tuned** is the pipeline last chosen in the part Augmentation.",
     )  # fmt: skip
     if settings.values["changes"] == "tuned" and this_session().tuned_augmentation is None:
-        st.caption("Nothing was chosen on the Augmentation page yet: the usual pipeline applies.")
+        st.caption("No pipeline has been chosen under Augmentation yet: the usual one applies.")
     active = {name: value for name, value in asdict(config.augment).items() if value}
     st.caption(
         ", ".join(

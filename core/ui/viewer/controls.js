@@ -31,10 +31,10 @@ const KEYS = [
   ["Space", "play and stop"],
   ["A K S L", "axial, coronal, sagittal, linked planes"],
   ["1 2 3 4", "grey scale presets"],
-  ["Right drag, [ ] and , .", "grey scale: width and middle"],
+  ["Right drag, [ ] and , .", "grey scale: window width and centre"],
   ["O", "marks: area, outline, agreement, off"],
   ["G", "lobes: off, fissures, colours"],
-  ["D", "two masks on two sides of a divider"],
+  ["D", "two masks, one on each side of a divider"],
   ["B", "two pictures side by side instead of a divider"],
   ["I, P, N", "most, previous and next infected slice"],
   ["+ −, Ctrl + wheel, pinch", "zoom"],
@@ -45,10 +45,10 @@ const KEYS = [
   ["W", "the slice where two masks agree least; again: the next one"],
   ["M, then drag (or Enter twice)", "measure a distance"],
   ["V R T, then drag or click", "arrow, region with its HU, note (where marks are kept)"],
-  ["Drag a mark or its ends", "moves it; a click on a chosen note opens its text"],
-  ["Q, then Shift + arrows", "chooses a mark on this slice, and moves it"],
-  ["Delete", "removes the chosen mark, or what was placed last on this slice"],
-  ["H", "present to a room: headline, picture and profile; Esc ends it"],
+  ["Drag a mark or its ends", "move the mark; click a chosen note to edit its text"],
+  ["Q, then Shift + arrows", "choose a mark on this slice, and move it"],
+  ["Delete", "delete the chosen mark, or the last one placed on this slice"],
+  ["H", "present on full screen: headline, picture and profile; Esc ends it"],
   ["X", "save a figure page with legend and scale bar"],
   ["Ctrl + C, Ctrl + S", "copy or save the picture as PNG"],
   ["C", "correct masks by hand"],
@@ -132,13 +132,13 @@ class Controls {
       [kind, menuButton(drawn, text, label, () => view.toggleMeasuring(kind))]));
     this.remove = menuButton(
       "bin", "Delete mark", "Delete the chosen mark (Delete)", () => view.removeMeasure());
-    this.solid = choiceButton("3D", "Lung and infection in space", () => view.tellSolid());
+    this.solid = choiceButton("3D", "Lung and infection as surfaces", () => view.tellSolid());
     this.planeGroup = group("Planes", ...Object.values(this.planes), this.solid);
     this.planeGroup.classList.add("planes");
     this.windowGroup = group("Grey scale", ...this.presets);
     this.windowGroup.classList.add("windows");
     this.split = iconButton(
-      "split", "Two masks on two sides of a divider (D)", () => view.toggleSplit());
+      "split", "Two masks, one on each side of a divider (D)", () => view.toggleSplit());
     this.aside = iconButton(
       "aside", "Side by side instead of a divider (B)", () => view.toggleAside());
     this.pair = element("select", { label: "Masks to compare" });
@@ -150,13 +150,13 @@ class Controls {
     this.correct = choiceButton(
       "Correct", "Correct masks by hand (C)", () => view.toggleCorrecting());
     this.present = choiceButton(
-      "Present", "Headline, picture and profile alone, on the whole screen (H)",
+      "Present", "Full screen with headline, picture and profile only (H)",
       () => view.togglePresent());
     this.lobes = new LobeControls(view);
     this.menu = this.buildMenu();
     this.moreGroup = group("Correct and more", this.correct, this.menu.button);
     this.moreGroup.classList.add("more");
-    this.showGroup = group("For a room", this.present);
+    this.showGroup = group("Presentation", this.present);
     this.showGroup.classList.add("room");
     // Groups that come and go with masks stand last, so that the others stay where they are.
     this.bar.append(this.planeGroup, this.windowGroup, this.showGroup, this.moreGroup,
@@ -215,7 +215,7 @@ class Controls {
     const help = element("div", { class: "help", role: "dialog", "aria-label": "Keys and mouse" });
     const list = this.buildKeys(KEYS);
     this.correctHelp = element("div", {}, this.buildKeys(CORRECT_KEYS),
-      element("p", { text: "All other keys do what they always do:" }));
+      element("p", { text: "All other keys work as usual:" }));
     this.correctHelp.hidden = true;
     const close = choiceButton("Close", "Close the list (Esc)", () => this.toggleHelp(false));
     help.append(this.correctHelp, list, close);

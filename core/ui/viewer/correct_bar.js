@@ -12,7 +12,7 @@ const CORRECT_KEYS = [
   ["J", "interpolate between two drawn slices"],
   ["V, Shift + V", "copy from the previous or next slice"],
   ["Ctrl + Z, Ctrl + Shift + Z", "undo, redo"],
-  ["Backspace, Shift + Backspace", "back to the network’s mask: this slice, all"],
+  ["Backspace, Shift + Backspace", "back to the network's mask: this slice, all"],
   ["Shift + arrows, Enter", "move the crosshair, draw there"],
   ["Shift + drag, two fingers", "move the picture"],
 ];
@@ -65,9 +65,9 @@ class CorrectBar {
       return button;
     };
     this.backs = [
-      act("This slice", "Back to the network’s mask in this slice (Backspace)",
+      act("This slice", "Back to the network's mask in this slice (Backspace)",
         () => view.askHere({ edit: "back" })),
-      act("All slices", "Back to the network’s mask in all slices (Shift + Backspace)",
+      act("All slices", "Back to the network's mask in all slices (Shift + Backspace)",
         () => view.ask({ edit: "back" })),
     ];
     this.backWord = element("span", { class: "sized" });
@@ -86,7 +86,7 @@ class CorrectBar {
           () => view.askHere({ edit: "copy", step: -1 })),
         act("Copy next", "Copy from the next slice (Shift + V)",
           () => view.askHere({ edit: "copy", step: 1 }))),
-      group("Back to the network’s mask", this.backWord, ...this.backs),
+      group("Back to the network's mask", this.backWord, ...this.backs),
     );
   }
 

@@ -151,5 +151,5 @@ def _number(asked: Mapping[str, str], name: str) -> int:
 
 def _whole(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 10):
-        raise UnreadableEdit("This edit holds something that is no number")
+        raise UnreadableEdit("This edit contains a value that is not a number")
     return int(text)

@@ -105,7 +105,7 @@ Object.assign(View.prototype, {
   jump(name) {
     const to = this.jumps()[name];
     if (to !== null) this.goTo(this.place.plane, to);
-    else if (this.infected()) this.value.textContent = "No infected slice there";
+    else if (this.infected()) this.value.textContent = "No infected slice in that direction";
   },
 
   toggleCine() {

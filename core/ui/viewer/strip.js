@@ -219,10 +219,10 @@ class Strip {
     const areas = this.curves.map(({ source, values }) => {
       const size = grid.nominal ? `${values[index]} pixels`
         : `${((values[index] * grid.pixelWidth * grid.pixelHeight) / 100).toFixed(1)} cm²`;
-      return `, infected by ${SOURCES[source].toLowerCase()} ${size}`;
+      return `, infected ${size} (${SOURCES[source].toLowerCase()})`;
     });
     if (plane === "axial" && view.sources[0].scan?.given.flags?.includes(index)) {
-      areas.push(", one to check first");
+      areas.push(", to be checked first");
     }
     const scores = view.pairScores;
     const dice = scores?.dice(plane)[index];
