@@ -124,7 +124,7 @@ class Segmentation:
 
     @property
     def is_noisy(self) -> bool:
-        """Whether the scan has so much noise that faint opacities may be missed or falsely marked."""
+        """Whether the scan has so much noise that faint opacities may be missed or invented."""
         return bool(_noise_warning(self.scan))
 
     @cached_property

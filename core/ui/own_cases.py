@@ -48,8 +48,8 @@ def show_training_case(current: OpenStudy) -> None:
                 value=_suggested(folder),
                 key=f"case-patient-{current.token}",
                 max_chars=30,
-                help="Lower-case letters, digits, hyphens. The same for all scans of one patient, so "
-                "that they stay on one side of a split. Not the patient's name.",
+                help="Lower-case letters, digits, hyphens. The same for all scans of one patient, "
+                "so that they stay on one side of a split. Not the patient's name.",
             ).strip()
         else:
             patient = re.sub("[^a-z0-9-]", "-", public.patient_id.lower())

@@ -18,8 +18,8 @@ def mark_and_browse(current: OpenStudy) -> None:
         weights = segmenting.default_weights()
         if weights is None:
             st.caption(
-                "No trained network is installed, so nothing can be marked. Get the repository with "
-                "its `weights/` folder, or train a network on **Train**."
+                "No trained network is installed, so nothing can be marked. Get the repository "
+                "with its `weights/` folder, or train a network on **Train**."
             )
             return
         clicked = st.button(

@@ -71,8 +71,8 @@ def show_next_scans() -> None:
 
 def _ask(cases: tuple[Case, ...]) -> None:
     st.caption(
-        f"{len(cases)} cases of the data folder, ordered by how unsure the default network is about "
-        "them. Takes some seconds a case; you can continue working meanwhile."
+        f"{len(cases)} cases of the data folder, ordered by how unsure the default network is "
+        "about them. Takes some seconds a case; you can continue working meanwhile."
     )
     if not st.button("Find what to correct next", icon=":material/troubleshoot:"):
         return
