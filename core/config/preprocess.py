@@ -46,7 +46,7 @@ class PreprocessConfig:
             raise ConfigError(
                 "The window's center cannot be used",
                 got=f"{self.window_center:g} HU",
-                expected="-1 000 000 to 1 000 000 HU, such as -500",
+                expected="−1 000 000 to 1 000 000 HU, such as −500",
             )
         if (
             self.rows % 16

@@ -115,7 +115,7 @@ def read_lobe_arrays(info: LobeWeightsInfo) -> tuple[dict[str, Any], Floats]:
         raise WeightsError(
             f"The weights file of {info.weights_id} is incomplete",
             got=f"no {SHAPE_ARRAY}",
-            expected="the mean of the lungs that the network learned from",
+            expected="the mean of the lungs the network was trained on",
             next_step="restore it from the repository",
         )
     return arrays, np.asarray(mean, dtype=np.float32)

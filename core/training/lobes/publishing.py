@@ -106,9 +106,9 @@ def _evaluate_folds(
         held_out = of_fold["split"]["held_out"]
         if _settings(of_fold) != _settings(record) or not held_out:
             raise DatasetError(
-                f"The run {shown_name(fold)} is no fold of this cross-validation",
+                f"The run {shown_name(fold)} is not a fold of this cross-validation",
                 got="other settings, or no patient held out",
-                expected="runs with the settings of the run to publish, but for their length",
+                expected="runs with the settings of the run to publish, except their length",
             )
         steps.append(config.epochs * config.steps_per_epoch)
         found += evaluate_lobes(

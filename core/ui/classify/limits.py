@@ -90,7 +90,7 @@ def _show_calibration(current: OpenStudy, info: ClassifierInfo, verdict: Verdict
         },
         rows=[one.name for one in sets],
         caption="Expected calibration error of the network alone and of the calibrated "
-        "probability, with 95 % interval",
+        "probability, with 95\u2009% interval",
     )
 
 

@@ -46,7 +46,7 @@ _SLIDERS: dict[str, tuple[str, str]] = {
     "clip_limit": (
         "Clip limit",
         "How steep contrast may become: times the mean count that a grey level may have in a tile. "
-        "Too much: noise in even areas looks like texture, and healthy lung like ground-glass.",
+        "Too much: noise in even areas looks like texture, and healthy lung like ground glass.",
     ),
     "tile_grid": (
         "Tile grid",

@@ -159,7 +159,7 @@ def show_empty_slices(current: OpenStudy) -> None:
         st.markdown(
             f"By the slice head: {int(by_head.sum())} of {by_head.size} slices.",
             help="A part of the network of its own, which assesses a slice as a whole: these show "
-            "infection with less than 50 % probability.",
+            "infection with less than 50\u2009% probability.",
         )
 
 
