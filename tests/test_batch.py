@@ -424,7 +424,9 @@ def test_a_scan_over_the_time_limit_is_given_up_and_the_others_are_done(
     assert (summary.found, summary.done, summary.lost_workers) == (3, 2, 0)
     (failure,) = summary.failures
     assert failure[1].startswith("scan1")
-    assert "got more than 6 s, expected less; set a longer --timeout" in failure[2]
+    assert (
+        "got more than 6 s, expected less; run again with --retry-failed and a longer" in failure[2]
+    )
     assert [row["status"] for row in rows(output)].count("done") == 2
 
 

@@ -279,7 +279,7 @@ def test_dice_against_true_masks_says_whom_the_weights_know(
     app = ran_well(page("cohort").run())
     told = texts(app).replace("\\", "")
     assert "infection 0.800 (n = 2), lung 0.900 (n = 2)" in told
-    assert "chosen on, the patients of 1 of these 2 scans" in told
+    assert "trained or chosen on the patients of 1 of these 2 scans" in told
     assert list(app.dataframe[0].value["Dice, infection"]) == [0.8, 0.8]
 
 

@@ -255,7 +255,7 @@ def test_a_grey_scale_without_soft_tissue_is_reported() -> None:
     dark = np.clip((chest_hu() + 1250) / 1500 * 120, 0, 255).astype(np.uint8)
     finding = detect_intensity(dark, hint="pictures")
     assert finding.intensity.intercept == -1250
-    assert "next to nothing is as dense as soft tissue" in finding.warnings[0]
+    assert "hardly any voxel is as dense as soft tissue" in finding.warnings[0]
 
 
 def test_fractions_of_a_mask_are_labels() -> None:

@@ -232,8 +232,8 @@ def _biomarker_words(found: Biomarkers, volume: Volume, cite: Callable[[Referenc
         )
     if found.lobes:
         words += (
-            "; the five lobes were estimated from the shape of the lungs by a network that had "
-            f"learned from label maps of {cite(LOBE_MAPS)}, and the CT severity score of 0 to 25 "
+            "; the five lobes were estimated from the shape of the lungs by a network "
+            f"trained on label maps of {cite(LOBE_MAPS)}, and the CT severity score of 0 to 25 "
             f"follows {cite(LOBE_SCORE)}"
         )
     words += f"; the category by the same cut-offs follows {cite(CATEGORIES)}"
