@@ -141,7 +141,7 @@ def test_negatives_are_abstained_on(chest: Volume, tmp_path: Path) -> None:
     assert main(["classify", str(pictures), "-o", str(place), "--quiet"]) == 0
     rows = rows_of(place)
     assert rows["negative.png"]["abstained"] == "true"
-    assert rows["negative.png"]["reason"].startswith("Black and white look exchanged")
+    assert rows["negative.png"]["reason"].startswith("Black and white seem to be exchanged")
     assert "exchanged" not in rows["positive.png"]["reason"]
 
 
@@ -151,7 +151,9 @@ def test_a_negative_scan_is_doubtful(chest: Volume, tmp_path: Path, classifier: 
     affine = chest.affine @ np.diag([2.0, 2.0, 1.0, 1.0])
     nib.save(nib.Nifti1Image(255 - grey.astype(np.uint8), affine), path)
     segmentation = segment_volume(load_nifti(path), load_segmenter_for(classifier))
-    assert any(doubt.startswith("Black and white look exchanged") for doubt in segmentation.doubts)
+    assert any(
+        doubt.startswith("Black and white seem to be exchanged") for doubt in segmentation.doubts
+    )
 
 
 def test_the_series_of_one_scan_can_be_chosen(
@@ -169,9 +171,9 @@ def test_the_series_of_one_scan_can_be_chosen(
     assert rows_of(place)["scattered"]["covid_probability"]
     write_dicom(dicom_series(np.asarray(chest.array[::4, ::4])), tmp_path / "scans" / "other")
     assert main([*arguments, "--series", "1.2.3"]) == 1
-    assert "--series goes with one scan: got 2 pictures" in capsys.readouterr().err
+    assert "--series applies to one scan only: got 2 pictures" in capsys.readouterr().err
     assert main([*arguments, "--orientation", "LAS"]) == 1
-    assert "--orientation goes with one scan" in capsys.readouterr().err
+    assert "--orientation applies to one scan only" in capsys.readouterr().err
 
 
 def test_what_cannot_be_classified(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

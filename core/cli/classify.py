@@ -91,7 +91,7 @@ def _refuse_for_several(options: argparse.Namespace, count: int) -> None:
     for option, is_given in given.items():
         if is_given and count > 1:
             raise ConfigError(
-                f"{option} goes with one scan",
+                f"{option} applies to one scan only",
                 got=f"{count} pictures and scans",
                 expected="one scan",
                 next_step="classify that scan alone",

@@ -20,7 +20,7 @@ RESEARCH_NOTE = "Research software, never a diagnosis."
 """Stands wherever a number could be mistaken for a diagnosis."""
 
 EXCHANGED_NOTE = (
-    "Black and white look exchanged, and if they are, what is marked means nothing. Invert the "
+    "Black and white seem to be exchanged; if they are, the masks are meaningless. Invert the "
     "slices first."
 )
 """The warning of a scan or a picture that looks like a negative."""
