@@ -92,7 +92,7 @@ def remove_training_case(folder: Path, case_id: str) -> None:
     with _writing:
         known = dict(list_training_cases(folder))
         if known.pop(case_id, None) is None:
-            raise SaveError("There is no such training case")
+            raise SaveError("There is no such training case", next_step="reload the page")
         write_text(folder / CASES_JSON, json_text({"version": 1, "cases": known}) + "\n")
         for name in ("ct_scans", *_FOLDERS.values()):
             (folder / name / f"{case_id}.nii.gz").unlink(missing_ok=True)

@@ -39,7 +39,7 @@ def _choose_way() -> None:
         required=True,
         key="train-way",
         persist_state="session",
-        help="Fine-tuning starts from weights that are there, and needs few cases and minutes.",
+        help="Fine-tuning starts from existing weights, needs few cases and takes minutes.",
     )
     if way == "Fine-tune weights":
         start.show_start(fine_tune.set_up_fine_tuning())

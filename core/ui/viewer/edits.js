@@ -3,7 +3,7 @@
 
 const CORRECTED = { lung: 16, infection: 32 };
 const EDIT_TRIES = 4;
-const MASKS_COMING = "The masks are still loading; draw once they are there";
+const MASKS_COMING = "The masks are still loading; draw again in a moment";
 const OUT_OF_STEP = "The masks were loaded again from the server";
 
 class Edits {
