@@ -1,4 +1,4 @@
-"""Measure every stage from start to saved masks, and peak memory; also beside lungmask."""
+"""Measure every stage from start to saved masks, and peak memory; optionally beside lungmask."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Train one network on all sets at once; the same command resumes an interrupted run.
+"""Train one network on all sets together; the same command resumes an interrupted run.
 
 Reads every set of the data folder that is there (see core.training.mixture.sources). With --pack
 the scans are only written into one small file, which --data takes as well, on a machine without
