@@ -1,4 +1,4 @@
-"""Estimate the five lobes of a lung mask, from any program, or of a scan.
+"""Estimate the five lobes of a lung mask from any program, or of a scan.
 
 Writes labels 1 to 5: right upper, middle and lower, left upper and lower lobe. Of a scan the lung
 is marked first. Lobes are estimated from the shape of the lungs alone.
