@@ -112,8 +112,8 @@ class TrainConfig:
     """Slices drawn of each patient's cases an epoch, so that long scans do not dominate; 0 takes
     all."""
     validation_slices: int = 0
-    """Slices of each scan kept out, evenly spaced, by which an epoch is judged; 0 takes all. Results
-    of the whole run are of all slices."""
+    """Slices of each scan kept out, evenly spaced, by which an epoch is judged; 0 takes all.
+    Results of the whole run are of all slices."""
     negatives_per_epoch: int = 100
     pictures_per_epoch: int = 50
     average_momentum: float = 0.997
