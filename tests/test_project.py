@@ -136,6 +136,8 @@ def test_the_server_keeps_libraries_out_of_garbage_collection() -> None:
     script = (
         "import gc, runpy, sys\n"
         "runpy.run_path('streamlit_app.py', run_name='app')\n"
+        "from core.ui.libraries import wait_until_loaded\n"
+        "wait_until_loaded()\n"
         "later = len(gc.get_objects())\n"
         "assert gc.get_freeze_count() > 50_000 > 20 * later, (gc.get_freeze_count(), later)\n"
         "assert 'plotly.graph_objects' in sys.modules\n"
