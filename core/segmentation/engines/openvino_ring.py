@@ -28,6 +28,8 @@ class RequestRing:
         settings = {
             "INFERENCE_PRECISION_HINT": "bf16" if bfloat16 else "f32",
             "INFERENCE_NUM_THREADS": cores,
+            # Else several processes with fewer threads than cores share the first cores.
+            "ENABLE_CPU_PINNING": False,
             # One slice a core is faster than one slice on all cores.
             "NUM_STREAMS": min(cores, _MAX_STREAMS),
         }

@@ -42,7 +42,11 @@ class OpenVinoLobes:
                 expected="the arrays of each of its layers",
                 next_step="restore weights, graph and manifest from the same version",
             ) from error
-        settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": cpu_count()}
+        settings = {
+            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_NUM_THREADS": cpu_count(),
+            "ENABLE_CPU_PINNING": False,  # see `core.segmentation.engines.openvino_ring`
+        }
         self._request = openvino.Core().compile_model(model, "CPU", settings).create_infer_request()
         self._lock = threading.Lock()
 
