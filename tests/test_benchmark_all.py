@@ -39,6 +39,11 @@ def test_a_bar_is_met_or_not(
     assert to_json_rows([row])[0]["met"] is met
 
 
+def test_values_as_numpy_counts_them_are_json() -> None:
+    row = Row("engine", "something", np.float64(0.25), "%", 0.5)
+    assert json.loads(json.dumps(to_json_rows([row])))[0]["met"] is True
+
+
 @pytest.mark.skipif(not list_weights(), reason="no trained weights are installed")
 def test_the_table_is_made_of_measured_commands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

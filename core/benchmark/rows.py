@@ -31,12 +31,16 @@ class Row:
         """Whether the bar is met; none without a bar or a value."""
         if self.bar is None or math.isnan(self.value):
             return None
-        return self.value <= self.bar if self.at_most else self.value >= self.bar
+        return bool(self.value <= self.bar if self.at_most else self.value >= self.bar)
 
 
 def to_json_rows(rows: list[Row]) -> list[dict[str, Any]]:
     """JSON-ready."""
     return [
-        {**asdict(row), "value": None if math.isnan(row.value) else row.value, "met": row.met}
+        {
+            **asdict(row),
+            "value": None if math.isnan(row.value) else float(row.value),
+            "met": row.met,
+        }
         for row in rows
     ]
