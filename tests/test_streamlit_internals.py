@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import streamlit
+from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.runtime import Runtime
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
@@ -29,6 +30,7 @@ from core.ui.streamlit_internals import (
     PAGE_STYLE,
     TEST_IDS,
     leave_keras_alone,
+    refuse_parts_of_other_pages,
 )
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -147,3 +149,46 @@ def test_charts_are_found_by_their_class(name: str, browser_code: str) -> None:
 def test_used_in_one_place(word: str, places: set[str]) -> None:
     files = [file for file in OURS if file.suffix in (".py", ".js", ".css")]
     assert {file.name for file in files if word in file.read_text("utf-8")} <= places
+
+
+def test_parts_of_a_page_that_was_left_are_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the page that a person has gone to stays blank."""
+
+    class Bare(AppSession):
+        def __init__(self) -> None:
+            self._client_state = ClientState()
+
+        def __del__(self) -> None:
+            pass
+
+    asked: list[tuple[str, str]] = []
+    monkeypatch.setattr(
+        AppSession,
+        "request_rerun",
+        lambda _, state: asked.append((state.page_script_hash, state.fragment_id)),
+    )
+    monkeypatch.setattr(AppSession, "_clear_queue", lambda *_: None)
+    refuse_parts_of_other_pages()
+    session = Bare()
+
+    def ask(page: str, part: str = "") -> bool:
+        before = len(asked)
+        session.request_rerun(ClientState(page_script_hash=page, fragment_id=part))
+        return len(asked) > before
+
+    def begin(page: str) -> None:
+        session._client_state.page_script_hash = page
+        session._clear_queue(None)
+
+    assert ask("view", "picture"), "nothing is known of the session yet"
+    begin("view")
+    assert ask("view", "picture")
+    assert ask("home")
+    assert not ask("view", "picture"), "Home was asked for"
+    begin("home")
+    assert not ask("view", "picture")
+    assert ask("home", "glance")
+    begin("view")  # as the page itself has chosen
+    assert ask("view", "picture")
+    session._clear_queue(["picture"])  # a part begins, and its page stays
+    assert ask("view", "picture")

@@ -7,7 +7,7 @@ import logging
 import threading
 from importlib import import_module
 
-from core.ui.streamlit_internals import leave_keras_alone
+from core.ui.streamlit_internals import leave_keras_alone, refuse_parts_of_other_pages
 
 _LOG = logging.getLogger(__name__)
 _MODULES = (
@@ -31,6 +31,7 @@ def _load() -> None:
         for name in _MODULES:
             import_module(name)
         leave_keras_alone()
+        refuse_parts_of_other_pages()
         gc.collect()
         gc.freeze()
     except Exception:  # the page that needs it says so

@@ -11,10 +11,12 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import streamlit as st
 from streamlit.auth_util import get_origin_from_redirect_uri
 from streamlit.errors import Error
+from streamlit.proto.ClientState_pb2 import ClientState
 from streamlit.runtime import Runtime
 from streamlit.runtime.app_session import AppSession
 from streamlit.runtime.fragment import MemoryFragmentStorage
@@ -167,6 +169,34 @@ def _empty(session: AppSession) -> None:
     script that is still ending has the old ones for itself."""
     session._session_state = SessionState()
     session._fragment_storage = MemoryFragmentStorage()
+
+
+def refuse_parts_of_other_pages() -> None:
+    """From now on a request to run a part of a page is dropped once its session is on another page,
+    or on its way there.
+
+    The viewer may report a last change when a person has just gone to another page. Streamlit
+    would run the part after the new page, which does not have it, and leave that page blank.
+    """
+    pages: WeakKeyDictionary[AppSession, str] = WeakKeyDictionary()
+    ask, clear = AppSession.request_rerun, AppSession._clear_queue
+
+    def request_rerun(session: AppSession, client_state: ClientState | None) -> None:
+        if client_state is not None and client_state.page_script_hash:
+            page = client_state.page_script_hash
+            if not client_state.fragment_id:
+                pages[session] = page
+            elif pages.get(session, page) != page:
+                return
+        ask(session, client_state)
+
+    def clear_queue(session: AppSession, fragment_ids_this_run: list[str] | None = None) -> None:
+        if not fragment_ids_this_run:  # a page begins, maybe another one than was asked for
+            pages[session] = session._client_state.page_script_hash
+        clear(session, fragment_ids_this_run)
+
+    AppSession.request_rerun = request_rerun  # type: ignore[assignment, method-assign]
+    AppSession._clear_queue = clear_queue  # type: ignore[assignment, method-assign]
 
 
 def leave_keras_alone() -> None:
