@@ -191,12 +191,17 @@ def refuse_parts_of_other_pages() -> None:
         ask(session, client_state)
 
     def clear_queue(session: AppSession, fragment_ids_this_run: list[str] | None = None) -> None:
-        if not fragment_ids_this_run:  # a page begins, maybe another one than was asked for
-            pages[session] = session._client_state.page_script_hash
+        # A page begins that nobody asked for, such as one that another page leads to.
+        if not fragment_ids_this_run and pages.get(session) != _page_of(session):
+            pages.pop(session, None)
         clear(session, fragment_ids_this_run)
 
     AppSession.request_rerun = request_rerun  # type: ignore[assignment, method-assign]
     AppSession._clear_queue = clear_queue  # type: ignore[assignment, method-assign]
+
+
+def _page_of(session: AppSession) -> str:
+    return session._client_state.page_script_hash
 
 
 def leave_keras_alone() -> None:
